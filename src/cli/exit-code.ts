@@ -1,0 +1,9 @@
+/** Exit codes of the command. */
+export const ExitCode = {
+  ok: 0,
+  /** What was checked is not so. */
+  notSo: 1,
+  /** Wrong options or a broken file. */
+  usage: 2,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

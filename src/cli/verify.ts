@@ -1,0 +1,61 @@
+/** `ct-bucket verify`: scenario files against the tracker. */
+
+import { readFileSync } from 'node:fs';
+import { UsageError } from '../core/errors.ts';
+import { type Reclaim } from '../core/memory.ts';
+import { ExitCode } from './exit-code.ts';
+import { runScenario, type ScenarioResult } from './scenario.ts';
+
+export interface VerifyOptions {
+  reclaim: Reclaim;
+  json: boolean;
+}
+
+interface FileReport extends Partial<ScenarioResult> {
+  file: string;
+  passed: boolean;
+  /** Set when it is not a scenario file. */
+  error?: string;
+}
+
+function reportOf(file: string, reclaim: Reclaim): FileReport {
+  try {
+    const result = runScenario(readFileSync(file, 'utf8'), reclaim);
+    return { file, passed: result.difference === undefined, ...result };
+  } catch (error) {
+    if (error instanceof UsageError || (error as NodeJS.ErrnoException).code !== undefined) {
+      return { file, passed: false, error: (error as Error).message };
+    }
+    throw error;
+  }
+}
+
+function describe(report: FileReport): string {
+  if (report.error !== undefined) {
+    return `${report.file}: ${report.error}`;
+  }
+  const { operation, field, expected, got } = report.difference!;
+  return `${report.file}: operation ${operation}: ${field}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(got)}`;
+}
+
+/** Runs the files in order, prints what differs, and returns the exit code. */
+export function verify(files: readonly string[], options: VerifyOptions): ExitCode {
+  const reports = files.map((file) => {
+    const report = reportOf(file, options.reclaim);
+    if (!options.json && !report.passed) {
+      console.log(describe(report));
+    }
+    return report;
+  });
+  const passed = reports.filter((report) => report.passed).length;
+  const failed = reports.length - passed;
+  if (options.json) {
+    console.log(JSON.stringify({ passed, failed, files: reports }, undefined, 2));
+  } else {
+    console.log(`${passed} passed, ${failed} failed`);
+  }
+  if (reports.some((report) => report.error !== undefined)) {
+    return ExitCode.usage;
+  }
+  return failed === 0 ? ExitCode.ok : ExitCode.notSo;
+}

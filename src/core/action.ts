@@ -1,0 +1,88 @@
+/** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
+
+import { UsageError } from './errors.ts';
+
+/** A value and the bits of it that count. */
+export interface MaskedMark {
+  /** 32-bit number. Bits outside the mask are written all the same, as in the reference. */
+  value: number;
+  mask: number;
+}
+
+/** 128 bits each, as 32 hexadecimal digits, the most significant first. */
+export interface MaskedLabel {
+  value: string;
+  mask: string;
+}
+
+export interface CtActionOptions {
+  /** 0..65535, default 0. */
+  zone?: number;
+  /** The packet may create a connection. */
+  commit?: boolean;
+  /** Drop a connection found in reply direction and create one in this packet's direction. Implies commit. */
+  force?: boolean;
+  mark?: MaskedMark;
+  label?: MaskedLabel;
+  /** Timeout policy of a connection created in this pass; default 0. */
+  timeoutPolicy?: number;
+}
+
+const MAX_ZONE = 65535;
+
+export class CtAction {
+  readonly zone: number;
+  readonly commit: boolean;
+  readonly force: boolean;
+  readonly timeoutPolicy: number;
+  readonly hasMark: boolean;
+  readonly markValue: number;
+  readonly markMask: number;
+  readonly hasLabel: boolean;
+  /** Four words, the least significant first. */
+  readonly labelValue: Int32Array;
+  readonly labelMask: Int32Array;
+
+  /** @throws UsageError on a value out of range. */
+  constructor(options: CtActionOptions = {}) {
+    this.zone = inRange('zone', options.zone ?? 0, MAX_ZONE);
+    this.force = options.force ?? false;
+    this.commit = (options.commit ?? false) || this.force;
+    this.timeoutPolicy = inRange('timeout policy', options.timeoutPolicy ?? 0, 0xffffffff) | 0;
+    this.hasMark = options.mark !== undefined;
+    this.markValue = inRange('mark value', options.mark?.value ?? 0, 0xffffffff) | 0;
+    this.markMask = inRange('mark mask', options.mark?.mask ?? 0, 0xffffffff) | 0;
+    this.hasLabel = options.label !== undefined;
+    this.labelValue = parseLabel('label value', options.label?.value ?? '');
+    this.labelMask = parseLabel('label mask', options.label?.mask ?? '');
+  }
+}
+
+function inRange(what: string, value: number, max: number): number {
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+/** Words of a label in hexadecimal. @throws UsageError when it is not one of at most 32 digits. */
+export function parseLabel(what: string, hex: string): Int32Array {
+  if (!/^[0-9a-fA-F]{0,32}$/.test(hex)) {
+    throw new UsageError(`${what} must be up to 32 hexadecimal digits, not ${JSON.stringify(hex)}`);
+  }
+  const digits = hex.padStart(32, '0');
+  const words = new Int32Array(4);
+  for (let i = 0; i < 4; i++) {
+    words[i] = Number.parseInt(digits.slice(24 - 8 * i, 32 - 8 * i), 16);
+  }
+  return words;
+}
+
+/** 32 hexadecimal digits of the label whose words start at `at`. */
+export function formatLabel(words: Int32Array, at: number): string {
+  let hex = '';
+  for (let i = 3; i >= 0; i--) {
+    hex += (words[at + i]! >>> 0).toString(16).padStart(8, '0');
+  }
+  return hex;
+}

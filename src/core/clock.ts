@@ -1,0 +1,90 @@
+/**
+ * The clock. Callers give the time as milliseconds, any origin; records keep the low 32 bits of their expiry and are
+ * compared by signed difference. That is right as long as no entry stays in the table for more than 2^31 ms after
+ * its expiry. A full sweep sees to it, and where none has happened for 2^30 ms (12.4 days: sweeping is switched off,
+ * or the clock jumped) the first operation that notices walks the table itself and moves the expiry of what has expired to that moment.
+ *
+ *   CLOCK_NOW     low 32 bits of the latest time told, for threads that see no packets
+ *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it. A 64-bit float,
+ *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
+ */
+
+import { peek, poke, type Words } from '../shared/access.ts';
+import { LockClass } from '../shared/lockdep.ts';
+import { lock, unlock } from '../shared/mutex.ts';
+import { SettingWord } from './memory.ts';
+import { BucketTable } from './table/bucket-table.ts';
+import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
+import { type Tracker } from './tracker.ts';
+
+const WALK_AFTER_MS = 2 ** 30;
+/** How far clocks of threads may run behind the mark. */
+const SKEW_MS = 2 ** 20;
+
+/**
+ * Tells the tracker the time; call before an operation, inside an epoch.
+ * @returns the low 32 bits that records are compared with
+ */
+export function tellTime(tracker: Tracker, nowMs: number): number {
+  /* Also true when the mark is NaN. */
+  if (!(nowMs - tracker.clock[0]! <= WALK_AFTER_MS)) {
+    moveMark(tracker, nowMs);
+  }
+  const now = nowMs | 0;
+  const latest = peek(tracker.settings, SettingWord.CLOCK_NOW);
+  if (((now - latest) | 0) > 0) {
+    poke(tracker.settings, SettingWord.CLOCK_NOW, now);
+  }
+  return now;
+}
+
+/** The latest time told by any thread, in ms; NaN before the first. */
+export function latestTime(tracker: Tracker): number {
+  const mark = tracker.clock[0]!;
+  return mark + ((peek(tracker.settings, SettingWord.CLOCK_NOW) - (mark | 0)) | 0);
+}
+
+function moveMark(tracker: Tracker, nowMs: number): void {
+  const words: Words = tracker.settings;
+  lock(words, SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  const mark = tracker.clock[0]!;
+  if (nowMs - mark > WALK_AFTER_MS) {
+    killExpired(tracker, nowMs, mark);
+  }
+  if (!(nowMs <= mark)) {
+    tracker.clock[0] = nowMs;
+    poke(words, SettingWord.CLOCK_NOW, nowMs | 0);
+  }
+  unlock(words, SettingWord.CLOCK_MUTEX);
+}
+
+/** A full sweep that began at `startedMs` has removed all that had expired then. */
+export function sweptAt(tracker: Tracker, startedMs: number): void {
+  lock(tracker.settings, SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  if (!(startedMs <= tracker.clock[0]!)) {
+    tracker.clock[0] = startedMs;
+  }
+  unlock(tracker.settings, SettingWord.CLOCK_MUTEX);
+}
+
+/** Lets expire at `nowMs` whatever had expired before, its expiry taken as the first such time after the mark. */
+function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
+  const { table, records } = tracker;
+  const origin = markMs - SKEW_MS;
+  const originLow = origin | 0;
+  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+    const block = table.blockOfBucket(bucket);
+    const slots = BucketTable.slotsOf(block);
+    for (let n = 0; n < slots; n++) {
+      const record = table.recordAt(BucketTable.slotInBlock(block, n));
+      if (record === 0) {
+        continue;
+      }
+      const r = record << UNIT_SHIFT;
+      const expiresMs = origin + ((peek(records, r + ConnWord.EXPIRES) - originLow) >>> 0);
+      if (nowMs >= expiresMs) {
+        poke(records, r + ConnWord.EXPIRES, nowMs | 0);
+      }
+    }
+  }
+}

@@ -1,0 +1,217 @@
+/** The tracker as a library object: one per thread and table, around a Tracker. */
+
+import { load, store } from '../shared/access.ts';
+import { sumCounter } from '../shared/counters.ts';
+import { type CtAction } from './action.ts';
+import { sweptAt, tellTime } from './clock.ts';
+import { COUNTER_NAMES, type CounterName } from './counters.ts';
+import { dumpBucket, type ConnEntry } from './dump.ts';
+import { UsageError } from './errors.ts';
+import { conntrackExecute } from './execute.ts';
+import { flushBucket, flushTuple } from './flush.ts';
+import { allocateMemory, SettingWord, type ConntrackOptions, type TrackerMemory } from './memory.ts';
+import { type PacketBatch } from './packet/batch.ts';
+import { SweepCursor, sweepStep } from './sweep.ts';
+import { type TimeoutPolicy } from './timeouts.ts';
+import { Tracker } from './tracker.ts';
+import { type Tuple } from './tuple.ts';
+import { type ZoneLimit } from './zone-limits.ts';
+
+/** A bucket's figures, as they are at this moment. */
+export interface BucketFigures {
+  bucket: number;
+  /** Keys in its index: one per connection, two where NAT made the reverse key hash elsewhere. */
+  entries: number;
+  /** Lines of its index, each with room for 7 entries. */
+  lines: number;
+  /** Entries that do not stand in their home line. */
+  displaced: number;
+  /** How often the index has doubled. */
+  growths: number;
+}
+
+const MAX_ZONE = 65535;
+
+function checkZone(zone: number): number {
+  if (!Number.isInteger(zone) || zone < 0 || zone > MAX_ZONE) {
+    throw new UsageError(`a zone must be a whole number from 0 to ${MAX_ZONE}, not ${zone}`);
+  }
+  return zone;
+}
+
+/**
+ * A connection tracker.
+ *
+ * `new Conntrack(options)` makes a table; `Conntrack.attach(memory)` maps one that another thread made (its `memory`
+ * goes through postMessage or workerData). Each thread has its own object, and all work on the table at once. Times
+ * are milliseconds of any origin, the same for all threads.
+ *
+ * `execute` is made for the packet path: it allocates nothing and never throws, whatever the packets hold. Everything
+ * else allocates and is meant for other threads.
+ */
+export class Conntrack {
+  readonly memory: TrackerMemory;
+  /** For workers that stay inside an epoch over many batches. */
+  readonly tracker: Tracker;
+
+  /** @throws UsageError on an option out of range. */
+  constructor(options: ConntrackOptions = {}) {
+    this.memory = allocateMemory(options);
+    this.tracker = new Tracker(this.memory);
+    this.tracker.initialise(options.prefaultConnections ?? 0);
+  }
+
+  /** Maps a table that was made elsewhere, for the calling thread. */
+  static attach(memory: TrackerMemory): Conntrack {
+    const conntrack = Object.create(Conntrack.prototype) as { -readonly [K in keyof Conntrack]: Conntrack[K] };
+    conntrack.memory = memory;
+    conntrack.tracker = new Tracker(memory);
+    return conntrack as Conntrack;
+  }
+
+  /** Gives the thread's place up. The table lives as long as some thread has its memory. */
+  close(): void {
+    this.tracker.close();
+  }
+
+  #inEpoch<T>(work: () => T): T {
+    this.tracker.enter();
+    try {
+      return work();
+    } finally {
+      this.tracker.quiesce();
+      this.tracker.leave();
+    }
+  }
+
+  /** Sends a batch through the tracker; the verdicts stand beside the packets. */
+  execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
+    this.tracker.enter();
+    conntrackExecute(this.tracker, batch, action, nowMs);
+    this.tracker.leave();
+  }
+
+  /**
+   * All unexpired connections, or those of a zone, in no particular order. Reads bucket by bucket without stopping
+   * anybody; what is created or removed meanwhile may or may not be there. Yields one array per bucket.
+   */
+  *dump(options: { nowMs: number; zone?: number }): Generator<ConnEntry[], void, void> {
+    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
+      yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, options.nowMs), zone));
+    }
+  }
+
+  /** Removes all connections, or those of a zone. @returns how many */
+  flush(options: { zone?: number } = {}): number {
+    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    let removed = 0;
+    for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
+      removed += this.#inEpoch(() => flushBucket(this.tracker, bucket, zone));
+    }
+    return removed;
+  }
+
+  /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
+  flushTuple(tuple: Tuple, options: { nowMs: number; zone?: number }): boolean {
+    const zone = checkZone(options.zone ?? 0);
+    return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, options.nowMs)));
+  }
+
+  /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
+  sweep(nowMs: number): number {
+    const before = this.tracker.counters.slice();
+    const cursor = new SweepCursor();
+    let isDone = false;
+    while (!isDone) {
+      isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), 10));
+    }
+    sweptAt(this.tracker, nowMs);
+    return COUNTER_NAMES.reduce((removed, name, index) => {
+      const isRemoval = name === 'expiredAtSweep' || name === 'killed';
+      return isRemoval ? removed + this.tracker.counters[index]! - before[index]! : removed;
+    }, 0);
+  }
+
+  /** Connections held, expired ones that nobody has removed yet included. */
+  get connCount(): number {
+    return this.tracker.rooms.used(this.tracker.room);
+  }
+
+  /** No new connection while connCount has reached it. */
+  get maxConnections(): number {
+    return this.tracker.rooms.limit(this.tracker.room);
+  }
+
+  /** @throws UsageError beyond what the table was made for. */
+  set maxConnections(limit: number) {
+    const made = this.memory.maxConnections;
+    if (!Number.isInteger(limit) || limit < 0 || limit > made) {
+      throw new UsageError(`maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${limit}`);
+    }
+    this.tracker.rooms.setLimit(this.tracker.room, limit);
+  }
+
+  /** Are TCP sequence numbers checked? */
+  get tcpSeqChk(): boolean {
+    return load(this.tracker.settings, SettingWord.TCP_SEQ_CHK) !== 0;
+  }
+
+  set tcpSeqChk(isOn: boolean) {
+    store(this.tracker.settings, SettingWord.TCP_SEQ_CHK, isOn ? 1 : 0);
+  }
+
+  /** Time between the starts of two sweeps of the sweeper worker. */
+  get sweepIntervalMs(): number {
+    return load(this.tracker.settings, SettingWord.SWEEP_INTERVAL_MS);
+  }
+
+  set sweepIntervalMs(ms: number) {
+    if (!Number.isInteger(ms) || ms < 1 || ms > 0x7fffffff) {
+      throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${ms}`);
+    }
+    store(this.tracker.settings, SettingWord.SWEEP_INTERVAL_MS, ms);
+  }
+
+  zoneLimit(zone: number | 'default'): ZoneLimit {
+    return this.tracker.zoneLimits.get(zone === 'default' ? zone : checkZone(zone));
+  }
+
+  setZoneLimit(zone: number | 'default', limit: number): void {
+    this.tracker.zoneLimits.set(zone === 'default' ? zone : checkZone(zone), limit, this.tracker.participant);
+  }
+
+  deleteZoneLimit(zone: number | 'default'): void {
+    this.tracker.zoneLimits.delete(zone === 'default' ? zone : checkZone(zone), this.tracker.participant);
+  }
+
+  setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
+    this.tracker.timeouts.set(this.#policyId(id), policy, this.tracker.participant);
+  }
+
+  /** @returns false if there was none */
+  deleteTimeoutPolicy(id: number): boolean {
+    return this.tracker.timeouts.delete(this.#policyId(id), this.tracker.participant);
+  }
+
+  #policyId(id: number): number {
+    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
+      throw new UsageError(`a timeout policy id must be a whole number from 0 to 4294967295, not ${id}`);
+    }
+    return id | 0;
+  }
+
+  /** Counters of all threads together, or of one participant. At most some stores old. */
+  counters(): Record<CounterName, number> {
+    const entries = COUNTER_NAMES.map((name, index) => [name, sumCounter(this.tracker.participants, index)]);
+    return Object.fromEntries(entries) as Record<CounterName, number>;
+  }
+
+  /** Figures of every bucket. */
+  buckets(): BucketFigures[] {
+    const { table } = this.tracker;
+    return Array.from({ length: table.bucketCount }, (_, bucket) =>
+      this.#inEpoch(() => ({ bucket, entries: table.entriesIn(bucket), ...table.shapeOf(bucket) })),
+    );
+  }
+}

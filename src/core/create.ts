@@ -1,0 +1,162 @@
+/**
+ * The beginning of a connection: room is taken, the record filled, and under its bucket's lock, after one more look
+ * whether another thread was faster, linked.
+ */
+
+import { notify, peek, poke, store, type Words } from '../shared/access.ts';
+import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
+import { NO_ROOM } from '../shared/room-pool.ts';
+import { type CtAction } from './action.ts';
+import { Counter } from './counters.ts';
+import { findConn, findConnLocked } from './lookup.ts';
+import { SettingWord } from './memory.ts';
+import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
+import { Protocol, swapPorts } from './packet/layout.ts';
+import { openTcp } from './proto/tcp.ts';
+import { giveRoomBack, giveZoneBack, removeConn } from './remove.ts';
+import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import { Timeout } from './timeouts.ts';
+import { type Tracker } from './tracker.ts';
+
+/** What createConn found: the low bit of the answer tells a match of lookup.ts from a new record. */
+export const CREATED = 1;
+
+/**
+ * Creates the connection that the packet at `parsed[at...]` opens, or finds the one that another thread has just
+ * created.
+ * @returns 0: refused; record << 2 | 1: created; match << 1: found (match as in lookup.ts)
+ */
+export function createConn(tracker: Tracker, words: Words, at: number, action: CtAction, now: number): number {
+  const { parsed, participant, table, counters } = tracker;
+  const meta = parsed[at + ParsedWord.META]!;
+
+  const zonePool = tracker.zoneLimits.admit(action.zone, participant);
+  let zoneGeneration = 0;
+  if (zonePool !== 0) {
+    zoneGeneration = tracker.zoneLimits.pools.take(zonePool, participant);
+    if (zoneGeneration === NO_ROOM) {
+      return refuse(tracker, at, now, Counter.zoneFull);
+    }
+  }
+  if (tracker.rooms.take(tracker.room, participant) === NO_ROOM) {
+    giveZoneBack(tracker, zonePool, zoneGeneration);
+    return refuse(tracker, at, now, Counter.tableFull);
+  }
+  const recordClass = (meta & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
+  const record = tracker.slab.allocate(participant, recordClass);
+  if (record === 0) {
+    giveRoomBack(tracker, zonePool, zoneGeneration);
+    return refuse(tracker, at, now, Counter.insertFailed);
+  }
+  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+
+  /* Not in a finally block: nothing between lock and unlock throws in a production process, and the checked one
+   * stops at the first error anyway. */
+  const hash = parsed[at + ParsedWord.HASH]!;
+  const bucket = table.bucketOf(hash);
+  table.lockBucket(bucket, participant);
+  const match = findConnLocked(tracker, at, now);
+  let isPlaced = false;
+  if (match === 0) {
+    declareLinkIntent(participant, IntentKind.link, bucket, bucket, record);
+    isPlaced = table.placeLocked(bucket, hash, record, participant);
+    clearIntent(participant);
+  }
+  table.unlockBucket(bucket);
+
+  for (let i = 0; i < tracker.staleCount; i++) {
+    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+  }
+  if (isPlaced) {
+    counters[Counter.created]!++;
+    return (record << 2) | CREATED;
+  }
+  tracker.slab.free(participant, recordClass, record);
+  giveRoomBack(tracker, zonePool, zoneGeneration);
+  if (match === 0) {
+    counters[Counter.insertFailed]!++;
+    return 0;
+  }
+  counters[Counter.clash]!++;
+  return match << 1;
+}
+
+/**
+ * No room: unless another thread has created the connection meanwhile, the packet stays without one, and the sweeper
+ * is asked to come early.
+ */
+function refuse(tracker: Tracker, at: number, now: number, counter: number): number {
+  const match = findConn(tracker, at, now);
+  if (match === 0) {
+    tracker.counters[counter]!++;
+    if (peek(tracker.settings, SettingWord.PRESSURE) === 0) {
+      store(tracker.settings, SettingWord.PRESSURE, 1);
+      notify(tracker.settings, SettingWord.PRESSURE, 1);
+    }
+  }
+  return match << 1;
+}
+
+/** Writes every word of a record that is not linked yet. */
+function fillRecord(
+  tracker: Tracker,
+  r: number,
+  words: Words,
+  at: number,
+  action: CtAction,
+  now: number,
+  zonePool: number,
+  zoneGeneration: number,
+): void {
+  const { records, parsed } = tracker;
+  const meta = parsed[at + ParsedWord.META]!;
+  const ports = parsed[at + ParsedWord.PORTS]!;
+  const hash = parsed[at + ParsedWord.HASH]!;
+  if ((meta & META_IPV6) !== 0) {
+    records[r + ConnWord.SRC] = 0;
+    records[r + ConnWord.DST] = 0;
+    records[r + ConnWord.REV_SRC] = 0;
+    records[r + ConnWord.REV_DST] = 0;
+    for (let i = 0; i < 4; i++) {
+      const src = parsed[at + ParsedWord.SRC6 + i]!;
+      const dst = parsed[at + ParsedWord.DST6 + i]!;
+      records[r + ConnWord.SRC6 + i] = src;
+      records[r + ConnWord.DST6 + i] = dst;
+      records[r + ConnWord.REV_SRC6 + i] = dst;
+      records[r + ConnWord.REV_DST6 + i] = src;
+    }
+  } else {
+    const src = parsed[at + ParsedWord.SRC]!;
+    const dst = parsed[at + ParsedWord.DST]!;
+    records[r + ConnWord.SRC] = src;
+    records[r + ConnWord.DST] = dst;
+    records[r + ConnWord.REV_SRC] = dst;
+    records[r + ConnWord.REV_DST] = src;
+  }
+  records[r + ConnWord.PORTS] = ports;
+  records[r + ConnWord.META] = meta;
+  records[r + ConnWord.FLAGS] = 0;
+  records[r + ConnWord.MARK] = 0;
+  records[r + ConnWord.LABEL_SEQUENCE] = 0;
+  records[r + ConnWord.TIMEOUT_POLICY] = action.timeoutPolicy;
+  records[r + ConnWord.REV_PORTS] = swapPorts(ports);
+  records[r + ConnWord.HASH] = hash;
+  records[r + ConnWord.REV_HASH] = hash;
+  records[r + ConnWord.ADMIT_POOL] = zonePool;
+  records[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
+
+  const protocol = metaProtocol(meta);
+  let timeout: number = Timeout.OTHER_FIRST;
+  if (protocol === Protocol.TCP) {
+    timeout = Timeout.TCP_FIRST_PACKET;
+    openTcp(records, r, words, parsed[at + ParsedWord.L4]!, parsed[at + ParsedWord.L4_BYTES]!);
+  } else {
+    if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
+      timeout = Timeout.ICMP_FIRST;
+    }
+    records[r + ConnWord.STATE] = 0;
+  }
+  poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(action.timeoutPolicy, timeout)) | 0);
+  /* A record is handed out once nobody can see it, so a plain write does; placing it publishes it. */
+  poke(records, r + ConnWord.LIFE, (peek(records, r + ConnWord.LIFE) & ~LIFE_FLAGS) + LIFE_GENERATION);
+}

@@ -1,0 +1,139 @@
+/** Connections as users see them. Allocates; for threads other than PMDs. */
+
+import { load, peek } from '../shared/access.ts';
+import { LockClass } from '../shared/lockdep.ts';
+import { lock, unlock } from '../shared/mutex.ts';
+import { formatLabel } from './action.ts';
+import { isStale } from './lookup.ts';
+import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
+import { PacketWord, Protocol } from './packet/layout.ts';
+import { SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN, tcpStateName } from './proto/tcp.ts';
+import { BucketTable } from './table/bucket-table.ts';
+import { ConnFlag, ConnWord, UNIT_SHIFT } from './table/conn.ts';
+import { type Tracker } from './tracker.ts';
+import { formatTuple, type Tuple } from './tuple.ts';
+import { readLabel } from './verdict.ts';
+
+/** Flags of a TCP peer, with the values of ct-dpif. */
+const TCP_FLAG_WINDOW_SCALE = 1;
+const TCP_FLAG_BE_LIBERAL = 8;
+
+export interface TcpInfo {
+  /** State of each sender: CLOSED, SYN_SENT, ESTABLISHED, CLOSING, FIN_WAIT_2, TIME_WAIT. */
+  stateOrig: string;
+  stateReply: string;
+  /** Window scales, 0..14. */
+  wscaleOrig: number;
+  wscaleReply: number;
+  /** 1: announced window scaling; 8: picked up in mid-stream, scale unknown. */
+  flagsOrig: number;
+  flagsReply: number;
+}
+
+export interface ConnEntry {
+  orig: Tuple;
+  reply: Tuple;
+  zone: number;
+  mark: number;
+  /** 32 hexadecimal digits. */
+  label: string;
+  /** Milliseconds until it expires. */
+  timeoutMs: number;
+  tcp?: TcpInfo;
+}
+
+const labelScratch = new Int32Array(PacketWord.LABEL + 4);
+
+function tcpFlags(scale: number): number {
+  return ((scale & SCALE_KNOWN) !== 0 ? TCP_FLAG_WINDOW_SCALE : 0) | ((scale & SCALE_UNKNOWN) !== 0 ? TCP_FLAG_BE_LIBERAL : 0);
+}
+
+function tcpInfo(state: number): TcpInfo {
+  const scaleOrig = (state >>> 8) & 0xff;
+  const scaleReply = (state >>> 16) & 0xff;
+  return {
+    stateOrig: tcpStateName(state & 0xf),
+    stateReply: tcpStateName((state >>> 4) & 0xf),
+    wscaleOrig: scaleOrig & SCALE_MASK,
+    wscaleReply: scaleReply & SCALE_MASK,
+    flagsOrig: tcpFlags(scaleOrig),
+    flagsReply: tcpFlags(scaleReply),
+  };
+}
+
+function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
+  const records = tracker.records;
+  const meta = records[r + ConnWord.META]!;
+  const place = {
+    words: records,
+    meta: r + ConnWord.META,
+    ports: r + ConnWord.PORTS,
+    src: r + ConnWord.SRC,
+    dst: r + ConnWord.DST,
+    src6: r + ConnWord.SRC6,
+    dst6: r + ConnWord.DST6,
+  };
+  const reversePlace = {
+    ...place,
+    ports: r + ConnWord.REV_PORTS,
+    src: r + ConnWord.REV_SRC,
+    dst: r + ConnWord.REV_DST,
+    src6: r + ConnWord.REV_SRC6,
+    dst6: r + ConnWord.REV_DST6,
+  };
+  readLabel(records, r, labelScratch, 0);
+  const entry: ConnEntry = {
+    orig: formatTuple(meta, place),
+    reply: formatTuple(reverseMeta(meta), reversePlace),
+    zone: metaZone(meta),
+    mark: peek(records, r + ConnWord.MARK) >>> 0,
+    label: formatLabel(labelScratch, PacketWord.LABEL),
+    timeoutMs: (peek(records, r + ConnWord.EXPIRES) - now) | 0,
+  };
+  if (metaProtocol(meta) === Protocol.TCP) {
+    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+    const state = load(records, r + ConnWord.STATE);
+    unlock(records, r + ConnWord.LOCK);
+    entry.tcp = tcpInfo(state);
+  }
+  return entry;
+}
+
+/** The records of a bucket, each once, by what stands in its index at this moment; stale ones as `visit` likes. */
+export function visitBucket(tracker: Tracker, bucket: number, visit: (record: number, r: number) => void): void {
+  const { table, records } = tracker;
+  const block = table.blockOfBucket(bucket);
+  const slots = BucketTable.slotsOf(block);
+  for (let n = 0; n < slots; n++) {
+    const slot = BucketTable.slotInBlock(block, n);
+    const record = table.recordAt(slot);
+    if (record === 0) {
+      continue;
+    }
+    const r = record << UNIT_SHIFT;
+    /* A record that is linked twice counts where its original direction stands. */
+    const isReverse =
+      (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0 && table.hashAt(slot) !== records[r + ConnWord.HASH];
+    if (!isReverse) {
+      visit(record, r);
+    }
+  }
+}
+
+/**
+ * The unexpired connections of a bucket, of all zones or one. Inside an epoch.
+ * @param now low 32 bits of the clock (tellTime)
+ */
+export function dumpBucket(tracker: Tracker, bucket: number, now: number, zone: number | undefined): ConnEntry[] {
+  const entries: ConnEntry[] = [];
+  visitBucket(tracker, bucket, (_record, r) => {
+    if (isStale(tracker.records, r, now)) {
+      return;
+    }
+    if (zone === undefined || metaZone(tracker.records[r + ConnWord.META]!) === zone) {
+      entries.push(entryOf(tracker, r, now));
+    }
+  });
+  return entries;
+}
+

@@ -1,0 +1,340 @@
+/**
+ * conntrackExecute: a batch of packets through the tracker.
+ *
+ * The batch goes in stages, so that the cache misses of its packets overlap instead of following each other:
+ *
+ *   1. parse all packets to keys
+ *   2. hash all keys, touch their index lines
+ *   3. search the lines, touch the records that they name
+ *   4. one packet after another: confirm what was found, update or create, write the verdict
+ *
+ * Stages 1 to 3 only read what others may change, and what they find is a hint. Stage 4 asks again (still linked? dead?
+ * a miss that an earlier packet of the batch filled?), so that the result is as if the packets had come one by one.
+ *
+ * Nothing is allocated, and nothing throws, whatever the packets hold.
+ */
+
+import { peek, poke, type Words } from '../shared/access.ts';
+import { LockClass } from '../shared/lockdep.ts';
+import { lock, unlock } from '../shared/mutex.ts';
+import { type CtAction } from './action.ts';
+import { tellTime } from './clock.ts';
+import { Counter } from './counters.ts';
+import { createConn, CREATED } from './create.ts';
+import { confirmHint, findConn } from './lookup.ts';
+import { SettingWord } from './memory.ts';
+import { type PacketBatch } from './packet/batch.ts';
+import { hashIpv4, hashIpv6 } from './packet/hash.ts';
+import { META_IPV6, metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
+import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
+import { parsePacket } from './packet/parse.ts';
+import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
+import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
+import { killConn } from './remove.ts';
+import { ConnWord, LIFE_CLEANED, UNIT_SHIFT } from './table/conn.ts';
+import { type Tracker } from './tracker.ts';
+import { applyLabel, applyMark, writeInvalid, writeVerdict } from './verdict.ts';
+
+/** Ports of the protocols with application helpers, in network order: their packets are looked up in every pass. */
+const FTP_PORT = 0x1500;
+const TFTP_PORT = 0x4500;
+
+/**
+ * Sends a batch through the tracker. Verdicts (state, zone, mark, label, original tuple) are written beside the
+ * packets. The calling thread has entered an epoch (`tracker.enter()`); the end of the batch is a quiescent point.
+ *
+ * @param nowMs the time, in ms of any origin; never runs backwards by more than a few minutes
+ */
+export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
+  const count = batch.count;
+  const words = batch.words;
+  const now = tellTime(tracker, nowMs);
+  parseAll(tracker, batch, action, count);
+  touchLines(tracker, count);
+  touchRecords(tracker, count);
+  for (let i = 0; i < count; i++) {
+    const at = i * PARSED_WORDS;
+    const kind = tracker.parsed[at + ParsedWord.KIND]!;
+    const slot = batch.slots[i]!;
+    if (kind === ParsedKind.KEYED) {
+      processPacket(tracker, words, slot, at, action, now);
+    } else if (kind === ParsedKind.INVALID) {
+      writeInvalid(words, slot, action.zone);
+      tracker.counters[Counter.invalid]!++;
+    } else {
+      processRemembered(tracker, words, slot, at, action, now);
+    }
+  }
+  tracker.counters[Counter.packets]! += count;
+  tracker.counters[Counter.batches]!++;
+  tracker.quiesce();
+}
+
+function parseAll(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): void {
+  const words = batch.words;
+  const slots = batch.slots;
+  const parsed = tracker.parsed;
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i]!;
+    const at = i * PARSED_WORDS;
+    let kind: number;
+    if (words[slot + PacketWord.CONN] !== 0 && !action.force && remembers(tracker, words, slot, action)) {
+      kind = ParsedKind.REMEMBERED;
+    } else {
+      kind = parsePacket(words, slot, parsed, at, action.zone) ? ParsedKind.KEYED : ParsedKind.INVALID;
+    }
+    parsed[at + ParsedWord.KIND] = kind;
+  }
+}
+
+function touchLines(tracker: Tracker, count: number): void {
+  const { parsed, table } = tracker;
+  const lines = table.lines;
+  let sink = 0;
+  for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
+    if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
+      const line = table.homeLine(hashParsed(tracker, at));
+      sink ^= peek(lines, line);
+      parsed[at + ParsedWord.HINT] = line;
+    }
+  }
+  tracker.sink = sink;
+}
+
+function touchRecords(tracker: Tracker, count: number): void {
+  const { parsed, table, records } = tracker;
+  const lines = table.lines;
+  let sink = 0;
+  for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
+    if (parsed[at + ParsedWord.KIND] !== ParsedKind.KEYED) {
+      continue;
+    }
+    const hint = table.findHint(parsed[at + ParsedWord.HINT]!, parsed[at + ParsedWord.HASH]!);
+    parsed[at + ParsedWord.HINT] = hint;
+    if (hint !== 0) {
+      sink ^= peek(records, peek(lines, hint) << UNIT_SHIFT);
+    }
+  }
+  tracker.sink ^= sink;
+}
+
+/** Is the connection that the packet remembers still there, in this zone, and not one that a helper looks into? */
+function remembers(tracker: Tracker, words: Words, slot: number, action: CtAction): boolean {
+  const records = tracker.records;
+  const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
+  const life = peek(records, r + ConnWord.LIFE);
+  if ((life & LIFE_CLEANED) !== 0 || life >>> 2 !== words[slot + PacketWord.CONN_GENERATION]) {
+    return false;
+  }
+  const meta = records[r + ConnWord.META]!;
+  if (metaZone(meta) !== action.zone) {
+    return false;
+  }
+  const flags = words[slot + PacketWord.CONN_FLAGS]!;
+  return (flags & RememberedBit.RELATED) !== 0 || !isForHelper(records, r, meta, flags & RememberedBit.REPLY);
+}
+
+/** Does an application helper look into packets of this connection and direction (FTP: both; TFTP: requests)? */
+function isForHelper(records: Words, r: number, meta: number, reply: number): boolean {
+  const ports = records[r + ConnWord.PORTS]!;
+  const protocol = metaProtocol(meta);
+  if (protocol === Protocol.TCP) {
+    return (ports & 0xffff) === FTP_PORT || ports >>> 16 === FTP_PORT;
+  }
+  return protocol === Protocol.UDP && (reply !== 0 ? ports & 0xffff : ports >>> 16) === TFTP_PORT;
+}
+
+/** A later pass of a packet whose connection is known: its state stays, the connection is not moved on. */
+function processRemembered(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  now: number,
+): void {
+  /* An earlier packet of the batch may have removed it. */
+  if (!remembers(tracker, words, slot, action)) {
+    if (parsePacket(words, slot, tracker.parsed, at, action.zone)) {
+      hashParsed(tracker, at);
+      tracker.parsed[at + ParsedWord.HINT] = 0;
+      processPacket(tracker, words, slot, at, action, now);
+    } else {
+      writeInvalid(words, slot, action.zone);
+      tracker.counters[Counter.invalid]!++;
+    }
+    return;
+  }
+  const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
+  words[slot + PacketWord.ZONE] = action.zone;
+  applyMark(tracker, words, slot, r, action);
+  applyLabel(tracker, words, slot, r, action);
+}
+
+/** Hashes the key at `parsed[at...]`. */
+export function hashParsed(tracker: Tracker, at: number): number {
+  const { parsed, hashKey0, hashKey1 } = tracker;
+  const meta = parsed[at + ParsedWord.META]!;
+  const ports = parsed[at + ParsedWord.PORTS]!;
+  const hash =
+    (meta & META_IPV6) === 0
+      ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, ports, meta, hashKey0, hashKey1)
+      : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, ports, meta, hashKey0, hashKey1);
+  parsed[at + ParsedWord.HASH] = hash;
+  return hash;
+}
+
+/** Stage 4 for a packet with a key. */
+function processPacket(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  now: number,
+): void {
+  const isRelated = tracker.parsed[at + ParsedWord.RELATED] !== 0;
+  /* A packet that enters another zone starts afresh. */
+  let state = words[slot + PacketWord.ZONE] === action.zone ? words[slot + PacketWord.STATE]! : 0;
+
+  /* Where a miss leads to creation, that looks once more under the lock: no need to search here. */
+  const searchesAgain = action.commit && !isRelated;
+  let match = confirmHint(tracker, at, now);
+  if (match === 0 && (!searchesAgain || tracker.parsed[at + ParsedWord.HINT] !== 0)) {
+    match = findConn(tracker, at, now);
+  }
+  let record = match >>> 1;
+  let reply = match & 1;
+  if (record !== 0 && reply !== 0 && action.force) {
+    killConn(tracker, record);
+    record = 0;
+  }
+
+  for (;;) {
+    if (record !== 0) {
+      if (isRelated) {
+        state |= reply !== 0 ? CtState.REL | CtState.RPL : CtState.REL;
+        break;
+      }
+      const update = updateConn(tracker, words, at, record, reply, now);
+      if (update === Update.VALID) {
+        state = (state & ~CtState.NEW) | (reply !== 0 ? CtState.EST | CtState.RPL : CtState.EST);
+        break;
+      }
+      if (update === Update.VALID_NEW) {
+        state |= CtState.NEW;
+        break;
+      }
+      if (update === Update.INVALID) {
+        state = CtState.INV;
+        break;
+      }
+      killConn(tracker, record);
+      record = 0;
+    } else if (isRelated) {
+      /* An error about a connection that is not known opens none. */
+      state = CtState.INV;
+      break;
+    }
+
+    if (!opensConnection(tracker, words, at)) {
+      /* Only now does it matter whether the hint was right that there is no such connection. */
+      match = searchesAgain ? findConn(tracker, at, now) : 0;
+      if (match === 0) {
+        state = CtState.INV;
+        break;
+      }
+      record = match >>> 1;
+      reply = match & 1;
+      continue;
+    }
+    if (!action.commit) {
+      state = CtState.NEW;
+      break;
+    }
+    const made = createConn(tracker, words, at, action, now);
+    if (made === 0 || (made & CREATED) !== 0) {
+      record = made >>> 2;
+      state = CtState.NEW;
+      break;
+    }
+    record = made >>> 2;
+    reply = (made >>> 1) & 1;
+  }
+
+  writeVerdict(tracker, words, slot, at, record, state | CtState.TRK, action.zone);
+  if (record !== 0) {
+    const r = record << UNIT_SHIFT;
+    applyMark(tracker, words, slot, r, action);
+    applyLabel(tracker, words, slot, r, action);
+    words[slot + PacketWord.CONN_GENERATION] = peek(tracker.records, r + ConnWord.LIFE) >>> 2;
+    words[slot + PacketWord.CONN_FLAGS] =
+      (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
+  }
+  words[slot + PacketWord.CONN] = record;
+  count(tracker, state);
+}
+
+function count(tracker: Tracker, state: number): void {
+  const counters = tracker.counters;
+  if ((state & CtState.EST) !== 0) {
+    counters[Counter.established]!++;
+  } else if ((state & CtState.NEW) !== 0) {
+    counters[Counter.new]!++;
+  } else if ((state & CtState.INV) !== 0) {
+    counters[Counter.invalid]!++;
+  } else {
+    counters[Counter.related]!++;
+  }
+}
+
+/** Moves a connection on with a packet, and its expiry. @returns an Update */
+function updateConn(tracker: Tracker, words: Words, at: number, record: number, reply: number, now: number): number {
+  const { records, parsed } = tracker;
+  const r = record << UNIT_SHIFT;
+  const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
+  let result: number;
+  if (protocol === Protocol.TCP) {
+    const checkSequence = peek(tracker.settings, SettingWord.TCP_SEQ_CHK) !== 0;
+    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+    result = updateTcpLocked(
+      records,
+      r,
+      words,
+      parsed[at + ParsedWord.L4]!,
+      parsed[at + ParsedWord.L4_BYTES]!,
+      reply,
+      checkSequence,
+    );
+    unlock(records, r + ConnWord.LOCK);
+  } else if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
+    result = updateIcmp(records, r, reply);
+  } else {
+    result = updateOther(records, r, reply);
+  }
+  const timeout = result >>> 2;
+  if (timeout !== KEEP_EXPIRY) {
+    const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
+    /* Within one millisecond most packets of a busy connection leave the line as it is. */
+    if (peek(records, r + ConnWord.EXPIRES) !== expires) {
+      poke(records, r + ConnWord.EXPIRES, expires);
+    }
+  }
+  return result & 3;
+}
+
+/** May this packet open a connection? */
+function opensConnection(tracker: Tracker, words: Words, at: number): boolean {
+  const parsed = tracker.parsed;
+  const l4 = parsed[at + ParsedWord.L4]!;
+  switch (metaProtocol(parsed[at + ParsedWord.META]!)) {
+    case Protocol.TCP:
+      return isTcpOpening(words, l4);
+    case Protocol.ICMP:
+      return parsed[at + ParsedWord.L4_BYTES]! > 0 && isIcmpOpening(words[l4]! & 0xff);
+    case Protocol.ICMPV6:
+      return parsed[at + ParsedWord.L4_BYTES]! > 0 && isIcmp6Opening(words[l4]! & 0xff);
+    default:
+      return true;
+  }
+}

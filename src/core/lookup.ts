@@ -1,0 +1,163 @@
+/**
+ * Finding the connection of a packet, without locks.
+ *
+ * A match is a number: record << 1 | reply, where reply is 1 if the packet's key is the connection's reverse key;
+ * 0 is no match. Records found stay valid until the thread's next quiescent point.
+ */
+
+import { peek } from '../shared/access.ts';
+import { Counter } from './counters.ts';
+import { META_IPV6, ParsedWord, reverseMeta } from './packet/key.ts';
+import { swapPorts } from './packet/layout.ts';
+import { removeConn } from './remove.ts';
+import { ConnFlag, ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
+import { type Tracker } from './tracker.ts';
+
+/** Neither direction. */
+const NO_DIRECTION = -1;
+const FORWARD = 0;
+const REPLY = 1;
+
+/** In which direction of the record at word `r` does the key at `parsed[at...]` travel? */
+export function directionOf(records: Int32Array, r: number, parsed: Int32Array, at: number): number {
+  const meta = parsed[at + ParsedWord.META]!;
+  const ports = parsed[at + ParsedWord.PORTS]!;
+  const connMeta = records[r + ConnWord.META]!;
+  if ((meta & META_IPV6) !== 0) {
+    return directionOfIpv6(records, r, parsed, at);
+  }
+  const src = parsed[at + ParsedWord.SRC]!;
+  const dst = parsed[at + ParsedWord.DST]!;
+  if (
+    records[r + ConnWord.SRC] === src &&
+    records[r + ConnWord.DST] === dst &&
+    records[r + ConnWord.PORTS] === ports &&
+    connMeta === meta
+  ) {
+    return FORWARD;
+  }
+  if (reverseMeta(connMeta) !== meta) {
+    return NO_DIRECTION;
+  }
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) === 0) {
+    /* The reverse key is the key turned round: no need to touch the record's second line. */
+    return records[r + ConnWord.SRC] === dst &&
+      records[r + ConnWord.DST] === src &&
+      records[r + ConnWord.PORTS] === swapPorts(ports)
+      ? REPLY
+      : NO_DIRECTION;
+  }
+  return records[r + ConnWord.REV_SRC] === src &&
+    records[r + ConnWord.REV_DST] === dst &&
+    records[r + ConnWord.REV_PORTS] === ports
+    ? REPLY
+    : NO_DIRECTION;
+}
+
+function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at: number): number {
+  const meta = parsed[at + ParsedWord.META]!;
+  const ports = parsed[at + ParsedWord.PORTS]!;
+  const connMeta = records[r + ConnWord.META]!;
+  if (
+    connMeta === meta &&
+    records[r + ConnWord.PORTS] === ports &&
+    areSame(records, r + ConnWord.SRC6, parsed, at + ParsedWord.SRC6, 8)
+  ) {
+    return FORWARD;
+  }
+  return reverseMeta(connMeta) === meta &&
+    records[r + ConnWord.REV_PORTS] === ports &&
+    areSame(records, r + ConnWord.REV_SRC6, parsed, at + ParsedWord.SRC6, 8)
+    ? REPLY
+    : NO_DIRECTION;
+}
+
+function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: number): boolean {
+  for (let i = 0; i < count; i++) {
+    if (a[atA + i] !== b[atB + i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Is the record dead, removed, or expired? */
+export function isStale(records: Tracker['records'], r: number, now: number): boolean {
+  return (
+    (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now)
+  );
+}
+
+/** The match at the slot that an earlier stage of the batch saw, if it still holds. */
+export function confirmHint(tracker: Tracker, at: number, now: number): number {
+  const parsed = tracker.parsed;
+  const hint = parsed[at + ParsedWord.HINT]!;
+  if (hint === 0) {
+    return 0;
+  }
+  const record = tracker.table.recordAt(hint);
+  const r = record << UNIT_SHIFT;
+  if (record === 0 || isStale(tracker.records, r, now)) {
+    return 0;
+  }
+  const direction = directionOf(tracker.records, r, parsed, at);
+  return direction === NO_DIRECTION ? 0 : (record << 1) | direction;
+}
+
+/**
+ * The match of the key at `parsed[at...]`. With reclaim at lookup, stale entries under the same hash are removed on
+ * the way, as in the RFC; otherwise they are passed over and counted.
+ */
+export function findConn(tracker: Tracker, at: number, now: number): number {
+  const { table, records, parsed } = tracker;
+  const hash = parsed[at + ParsedWord.HASH]!;
+  const block = table.blockOf(hash);
+  for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
+    const record = table.recordAt(slot);
+    if (record === 0) {
+      continue;
+    }
+    const r = record << UNIT_SHIFT;
+    if (isStale(records, r, now)) {
+      if (tracker.reclaimsAtLookup) {
+        removeConn(tracker, record, Counter.expiredAtLookup);
+      } else {
+        tracker.counters[Counter.staleSkipped]!++;
+      }
+      continue;
+    }
+    const direction = directionOf(records, r, parsed, at);
+    if (direction !== NO_DIRECTION) {
+      return (record << 1) | direction;
+    }
+  }
+  return 0;
+}
+
+/**
+ * As findConn, with the bucket's lock held: the answer holds until it is released. Stale entries cannot be removed
+ * here (they may stand in a second bucket); they are noted in `tracker.stale`.
+ */
+export function findConnLocked(tracker: Tracker, at: number, now: number): number {
+  const { table, records, parsed } = tracker;
+  const hash = parsed[at + ParsedWord.HASH]!;
+  const block = table.blockOf(hash);
+  tracker.staleCount = 0;
+  for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
+    const record = table.recordAt(slot);
+    const r = record << UNIT_SHIFT;
+    if (isStale(records, r, now)) {
+      if (!tracker.reclaimsAtLookup) {
+        tracker.counters[Counter.staleSkipped]!++;
+      } else if (tracker.staleCount < tracker.stale.length) {
+        tracker.stale[tracker.staleCount++] = record;
+      }
+      continue;
+    }
+    const direction = directionOf(records, r, parsed, at);
+    if (direction !== NO_DIRECTION) {
+      return (record << 1) | direction;
+    }
+  }
+  return 0;
+}

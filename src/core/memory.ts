@@ -1,0 +1,145 @@
+/**
+ * The memory of a tracker: which regions there are, and how large. Every region is reserved at once and committed by
+ * the system as it is touched.
+ *
+ *   control   settings, epochs, slab, line arena, room for connections, timeout policies, participants
+ *   buckets   one cache line per bucket                      (table/bucket-table.ts)
+ *   lines     the buckets' indexes                           (table/line-arena.ts)
+ *   records   the connections                                (table/conn.ts)
+ *   zones     zone limits                                    (zone-limits.ts)
+ *
+ * A TrackerMemory goes to other threads by postMessage or workerData; each maps it with `new Tracker(memory)`.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { allocateWords, type Words } from '../shared/access.ts';
+import { LINE_WORDS } from '../shared/cache-line.ts';
+import { EPOCH_WORDS } from '../shared/epoch.ts';
+import { PARTICIPANT_WORDS } from '../shared/participant.ts';
+import { RoomPools } from '../shared/room-pool.ts';
+import { Slab, SLAB_WORDS } from '../shared/slab.ts';
+import { UsageError } from './errors.ts';
+import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
+import { UNIT_WORDS } from './table/conn.ts';
+import { ARENA_WORDS } from './table/line-arena.ts';
+import { TIMEOUT_POLICIES_WORDS } from './timeouts.ts';
+import { ZoneLimits } from './zone-limits.ts';
+
+/** What a packet does with a stale entry that it meets; see ConntrackOptions.reclaim. */
+export type Reclaim = 'lookup-and-sweep' | 'sweep';
+
+export interface ConntrackOptions {
+  /** A power of two from 1 to 65536; default 1024. */
+  buckets?: number;
+  /** The table is made for this many connections and refuses more; default 3,000,000. */
+  maxConnections?: number;
+  /** Commit memory for this many IPv4 connections, and size the index for them, before the start; default 0. */
+  prefaultConnections?: number;
+  /**
+   * 'lookup-and-sweep' (default): a packet removes the stale entries that its search meets. 'sweep': it skips them,
+   * and they occupy their place until the sweeper comes by, as in Open vSwitch.
+   */
+  reclaim?: Reclaim;
+  /** Two 32-bit numbers as the key of the hash; default random. Give it for repeatable runs only. */
+  hashSeed?: readonly [number, number];
+  /** Threads that may work on the table at the same time (PMDs, sweeper, dumps); default 32. */
+  maxParticipants?: number;
+}
+
+/** The memory of a tracker and what must be known to map it. Structured-cloneable. */
+export interface TrackerMemory {
+  readonly bucketBits: number;
+  readonly maxConnections: number;
+  readonly maxParticipants: number;
+  readonly reclaim: Reclaim;
+  readonly hashKey: readonly [number, number];
+  readonly control: Words;
+  readonly buckets: Words;
+  readonly lines: Words;
+  readonly records: Words;
+  readonly zones: Words;
+}
+
+/** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
+export const SettingWord = {
+  /** 1: check TCP sequence numbers. atomic: written from outside, read by every thread. */
+  TCP_SEQ_CHK: 0,
+  /** As TCP_SEQ_CHK, read by the sweeper. */
+  SWEEP_INTERVAL_MS: 1,
+
+  /** Mutex of the clock (clock.ts). */
+  CLOCK_MUTEX: LINE_WORDS,
+  /** Low 32 bits of the latest time that a batch came with. Any thread writes it plainly, a few times per ms at most. */
+  CLOCK_NOW: LINE_WORDS + 1,
+  /** Float64 (two words): the clock's mark. */
+  CLOCK_MARK: LINE_WORDS + 2,
+  /** The sweeper sleeps on it. atomic: 1 while a thread that was refused room wants it to come at once. */
+  PRESSURE: LINE_WORDS + 4,
+} as const;
+const SETTINGS_WORDS: number = 2 * LINE_WORDS;
+
+/** Where the parts of the control region start. */
+export interface ControlLayout {
+  settings: number;
+  epochs: number;
+  slab: number;
+  arena: number;
+  room: number;
+  timeouts: number;
+  participants: number;
+  words: number;
+}
+
+export function controlLayout(maxParticipants: number): ControlLayout {
+  const settings = 0;
+  const epochs = settings + SETTINGS_WORDS;
+  const slab = epochs + EPOCH_WORDS;
+  const arena = slab + SLAB_WORDS;
+  const room = arena + ARENA_WORDS;
+  const timeouts = room + RoomPools.wordsFor(maxParticipants);
+  const participants = timeouts + TIMEOUT_POLICIES_WORDS;
+  const words = participants + maxParticipants * PARTICIPANT_WORDS;
+  return { settings, epochs, slab, arena, room, timeouts, participants, words };
+}
+
+const MAX_BUCKETS = 65536;
+/** The records of this many connections fill a 4 GiB region. */
+const MAX_CONNECTIONS = 10_000_000;
+const MAX_PARTICIPANTS = 256;
+
+function wholeNumber(what: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+/** Reserves the regions. @throws UsageError on an option out of range. */
+export function allocateMemory(options: ConntrackOptions): TrackerMemory {
+  const buckets = wholeNumber('buckets', options.buckets ?? 1024, 1, MAX_BUCKETS);
+  if ((buckets & (buckets - 1)) !== 0) {
+    throw new UsageError(`buckets must be a power of two, not ${buckets}`);
+  }
+  const maxConnections = wholeNumber('maxConnections', options.maxConnections ?? 3_000_000, 1, MAX_CONNECTIONS);
+  const maxParticipants = wholeNumber('maxParticipants', options.maxParticipants ?? 32, 1, MAX_PARTICIPANTS);
+  wholeNumber('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
+  const reclaim = options.reclaim ?? 'lookup-and-sweep';
+  if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
+    throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
+  }
+  const random = randomBytes(8);
+  const [k0, k1] = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
+  const bucketBits = Math.log2(buckets);
+  return {
+    bucketBits,
+    maxConnections,
+    maxParticipants,
+    reclaim,
+    hashKey: [k0 | 0, k1 | 0],
+    control: allocateWords(controlLayout(maxParticipants).words),
+    buckets: allocateWords(BUCKET_WORDS << bucketBits),
+    lines: allocateWords(BucketTable.linesFor(maxConnections * 2, bucketBits) * LINE_WORDS),
+    records: allocateWords(Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS),
+    zones: allocateWords(ZoneLimits.wordsFor(maxParticipants)),
+  };
+}

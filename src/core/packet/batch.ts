@@ -1,0 +1,100 @@
+/** A batch of packets: where they are, not what they are. */
+
+import { allocateWords, type Words } from '../../shared/access.ts';
+import { UsageError } from '../errors.ts';
+import { frameByteOffset, packetWords, PacketWord } from './layout.ts';
+
+/** Packets of a batch, as in the reference datapath (NETDEV_MAX_BURST). */
+export const MAX_BATCH = 32;
+
+/** What a sender knows of a packet. */
+export interface PacketMetadata {
+  /** ChecksumBit flags; default 0: to be verified. */
+  checksums?: number;
+  /** For the sender's own use. */
+  number?: number;
+}
+
+/**
+ * Up to 32 packets in one region of words. The region is a ring's for packets that a PMD received, or the batch's own
+ * (`PacketBatch.allocate`).
+ */
+export class PacketBatch {
+  /** The region; every index in `slots` is a word of it. */
+  readonly words: Words;
+  /** Word index of each packet (packet/layout.ts). */
+  readonly slots: Int32Array = new Int32Array(MAX_BATCH);
+  /** Packets in the batch. */
+  count = 0;
+  readonly #bytes: Uint8Array<SharedArrayBuffer>;
+  #used = 0;
+
+  constructor(words: Words) {
+    this.words = words;
+    this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.length * 4);
+  }
+
+  /**
+   * A batch with memory of its own.
+   * @param frameBytes for all frames of a batch together
+   */
+  static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
+    return new PacketBatch(allocateWords(frameBytes / 4 + MAX_BATCH * packetWords(16)));
+  }
+
+  /** Forgets all packets. */
+  clear(): void {
+    this.count = 0;
+    this.#used = 0;
+  }
+
+  /**
+   * Copies a frame (Ethernet, without FCS) into the batch.
+   * @returns the packet's index in the batch
+   * @throws UsageError when the batch or its memory is full
+   */
+  add(frame: Uint8Array, metadata: PacketMetadata = {}): number {
+    const words = packetWords(frame.length);
+    if (this.count === MAX_BATCH || this.#used + words > this.words.length) {
+      throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.words.length * 4} bytes; execute and clear it`);
+    }
+    const slot = this.#used;
+    writePacket(this.words, this.#bytes, slot, frame, metadata);
+    this.#used += (words + 1) & ~1;
+    this.slots[this.count] = slot;
+    return this.count++;
+  }
+
+  /** The connection tracking state of packet `index`: CtState flags. */
+  state(index: number): number {
+    return this.words[this.slots[index]! + PacketWord.STATE]!;
+  }
+
+  /** The frame of packet `index`: a view of the batch's memory. */
+  frame(index: number): Uint8Array {
+    const slot = this.slots[index]!;
+    const start = frameByteOffset(slot);
+    return this.#bytes.subarray(start, start + this.words[slot + PacketWord.LENGTH]!);
+  }
+}
+
+/** Writes a packet at `slot`: fresh metadata, and the frame. */
+export function writePacket(
+  words: Words,
+  bytes: Uint8Array,
+  slot: number,
+  frame: Uint8Array,
+  metadata: PacketMetadata,
+): void {
+  words.fill(0, slot + PacketWord.LENGTH, slot + PacketWord.FRAME);
+  words[slot + PacketWord.LENGTH] = frame.length;
+  words[slot + PacketWord.CHECKSUMS] = metadata.checksums ?? 0;
+  words[slot + PacketWord.NUMBER] = metadata.number ?? 0;
+  bytes.set(frame, frameByteOffset(slot));
+}
+
+/** Forgets everything the tracker attached to a packet but the checksum verdicts (`ct_clear`). */
+export function clearPacket(words: Words, slot: number): void {
+  words[slot + PacketWord.STATE] = 0;
+  words[slot + PacketWord.CONN] = 0;
+}

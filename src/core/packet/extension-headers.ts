@@ -1,0 +1,51 @@
+/** IPv6 extension headers (RFC 8200; authentication header: RFC 4302). */
+
+const HOP_BY_HOP = 0;
+const ROUTING = 43;
+const FRAGMENT = 44;
+const AUTHENTICATION = 51;
+const DESTINATION_OPTIONS = 60;
+
+/**
+ * Walks IPv6 extension headers.
+ * @param word where the first header behind the IPv6 header starts
+ * @param bytes how much there is from there on
+ * @returns bytes skipped << 8 | transport protocol, or -1: a header does not fit, or the packet is a fragment
+ */
+export function findTransport(words: Int32Array, word: number, bytes: number, nextHeader: number): number {
+  let skipped = 0;
+  for (;;) {
+    let headerBytes: number;
+    switch (nextHeader) {
+      case HOP_BY_HOP:
+      case DESTINATION_OPTIONS:
+      case ROUTING:
+      case AUTHENTICATION:
+      case FRAGMENT:
+        break;
+      default:
+        return (skipped << 8) | nextHeader;
+    }
+    if (bytes - skipped < 8) {
+      return -1;
+    }
+    const first = words[word + (skipped >>> 2)]!;
+    const lengthField = (first >>> 8) & 0xff;
+    if (nextHeader === AUTHENTICATION) {
+      headerBytes = (lengthField + 2) << 2;
+    } else if (nextHeader === FRAGMENT) {
+      /* Offset and more-fragments bit; a header that says "whole packet" has neither. */
+      if (first >>> 16 !== 0) {
+        return -1;
+      }
+      headerBytes = 8;
+    } else {
+      headerBytes = (lengthField + 1) << 3;
+    }
+    if (headerBytes > bytes - skipped) {
+      return -1;
+    }
+    nextHeader = first & 0xff;
+    skipped += headerBytes;
+  }
+}

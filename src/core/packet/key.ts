@@ -1,0 +1,110 @@
+/**
+ * The key of a packet: what tells one connection from another, and how it lies in a batch's scratch memory.
+ *
+ * A key is zone, network protocol, transport protocol and the two endpoints. It is kept in as few words as can be
+ * compared fast, addresses and ports in network order:
+ *
+ *   META    zone << 16 | protocol << 8 | ICMP kind << 2 | ICMP answer << 1 | IPv6
+ *   PORTS   source port | destination port << 16; ICMP: the identifier in both halves
+ *   SRC, DST           IPv4 addresses
+ *   SRC6, DST6         IPv6 addresses, four words each
+ *
+ * ICMP messages that come in pairs (echo, timestamp, information) have a kind; `answer` says which of the two types
+ * the key's source sends. Reversing a key swaps addresses and ports and turns `answer` round.
+ */
+
+/** Words of a packet's parse result in scratch memory. */
+export const ParsedWord = {
+  /** Word index of the packet (packet/layout.ts). */
+  SLOT: 0,
+  /** A ParsedKind. */
+  KIND: 1,
+  /** Word indexes of the network and the transport header. */
+  L3: 2,
+  L4: 3,
+  /** Bytes from the transport header to the end of the IP packet. */
+  L4_BYTES: 4,
+  /** 1: the key is that of the packet quoted in an ICMP error, reversed. */
+  RELATED: 5,
+  HASH: 6,
+  /** Word index in the bucket index where the record was seen; 0: nowhere. A hint. */
+  HINT: 7,
+  META: 8,
+  PORTS: 9,
+  SRC: 10,
+  DST: 11,
+  SRC6: 12,
+  DST6: 16,
+} as const;
+
+/** Words from one packet's parse result to the next. */
+export const PARSED_WORDS = 32;
+
+export const ParsedKind = {
+  /** Not trackable: the verdict is `inv`. */
+  INVALID: 0,
+  /** Has a key. */
+  KEYED: 1,
+  /** Remembers its connection, nothing was parsed. */
+  REMEMBERED: 2,
+} as const;
+
+export const META_IPV6 = 1;
+export const META_ANSWER = 2;
+const KIND_SHIFT = 2;
+const KIND_MASK = 0x3f;
+
+/** ICMP message pairs (RFC 792; echo also RFC 4443). */
+export const IcmpKind = { none: 0, echo: 1, timestamp: 2, information: 3 } as const;
+
+/** For each ICMP type below 17: kind << KIND_SHIFT | answer, 0 when the type is not one of a pair. */
+const ICMP_META: Uint8Array = (() => {
+  const table = new Uint8Array(256);
+  table[8] = IcmpKind.echo << KIND_SHIFT;
+  table[0] = (IcmpKind.echo << KIND_SHIFT) | META_ANSWER;
+  table[13] = IcmpKind.timestamp << KIND_SHIFT;
+  table[14] = (IcmpKind.timestamp << KIND_SHIFT) | META_ANSWER;
+  table[15] = IcmpKind.information << KIND_SHIFT;
+  table[16] = (IcmpKind.information << KIND_SHIFT) | META_ANSWER;
+  return table;
+})();
+
+const ICMP_TYPES = [0, 0, 8, 0, 13, 14, 15, 16];
+const ICMP6_ECHO_REQUEST = 128;
+const ICMP6_ECHO_REPLY = 129;
+
+/** Kind and answer bits of META for an ICMP type; 0 when it is not one of a pair. */
+export function icmpMeta(type: number): number {
+  return ICMP_META[type]!;
+}
+
+/** The same for ICMPv6. */
+export function icmp6Meta(type: number): number {
+  if (type === ICMP6_ECHO_REQUEST) {
+    return IcmpKind.echo << KIND_SHIFT;
+  }
+  return type === ICMP6_ECHO_REPLY ? (IcmpKind.echo << KIND_SHIFT) | META_ANSWER : 0;
+}
+
+/** The ICMP or ICMPv6 type that the source of a key with this META sends; 0 without a kind. */
+export function icmpTypeOf(meta: number): number {
+  const kind = (meta >>> KIND_SHIFT) & KIND_MASK;
+  const answer = (meta >>> 1) & 1;
+  if ((meta & META_IPV6) !== 0) {
+    return kind === IcmpKind.echo ? ICMP6_ECHO_REQUEST + answer : 0;
+  }
+  return ICMP_TYPES[kind * 2 + answer]!;
+}
+
+/** META of the reversed key. */
+export function reverseMeta(meta: number): number {
+  return (meta & (KIND_MASK << KIND_SHIFT)) !== 0 ? meta ^ META_ANSWER : meta;
+}
+
+export function metaZone(meta: number): number {
+  return meta >>> 16;
+}
+
+export function metaProtocol(meta: number): number {
+  return (meta >>> 8) & 0xff;
+}

@@ -1,0 +1,103 @@
+/**
+ * A packet in memory: metadata, then the frame, in words of one region (a ring, or a batch's own).
+ *
+ *   word  0        slot size in words (the ring's)
+ *         1        frame length in bytes
+ *         2        checksum verdicts (ChecksumBit), given by the sender or remembered from an earlier pass
+ *         3..9     ct_state, zone, mark, label: the verdict
+ *         10..12   the remembered connection: record, its generation, RememberedBit
+ *         13..23   original-direction tuple
+ *         24, 25   time of arrival in ms, one 64-bit float
+ *         26       number given by the sender
+ *         32..     two unused bytes, then the frame
+ *
+ * The two bytes put everything behind the Ethernet header on word boundaries, whatever tags, options and extension
+ * headers there are: all of those come in multiples of four bytes. Headers are therefore read as words, and kept in
+ * network order wherever they are only compared.
+ *
+ * Who writes: the sender before it hands the packet over, the tracker while it has it. Never both.
+ */
+
+export const PacketWord = {
+  SLOT_SIZE: 0,
+  LENGTH: 1,
+  CHECKSUMS: 2,
+  STATE: 3,
+  ZONE: 4,
+  MARK: 5,
+  /** Four words, the least significant first. */
+  LABEL: 6,
+  CONN: 10,
+  CONN_GENERATION: 11,
+  CONN_FLAGS: 12,
+  /** Protocol, plus ORIG_IPV6; 0: no tuple. */
+  ORIG_PROTOCOL: 13,
+  /** Source port in the low half, destination port in the high, each in network order; ICMP: type and code. */
+  ORIG_PORTS: 14,
+  /** Four words; IPv4 uses the first. Network order. */
+  ORIG_SRC: 16,
+  ORIG_DST: 20,
+  NOW: 24,
+  NUMBER: 26,
+  FRAME: 32,
+} as const;
+
+/** Words before the frame. */
+export const PACKET_HEADER_WORDS: number = PacketWord.FRAME;
+
+/** Bytes between the header and the frame, so that the network header is word-aligned. */
+export const FRAME_SHIFT_BYTES = 2;
+
+/** Words that a packet with a frame of this many bytes takes. */
+export function packetWords(frameBytes: number): number {
+  return PACKET_HEADER_WORDS + ((FRAME_SHIFT_BYTES + frameBytes + 3) >> 2);
+}
+
+/** Byte offset of the frame in a region, for a packet at word `slot`. */
+export function frameByteOffset(slot: number): number {
+  return (slot + PacketWord.FRAME) * 4 + FRAME_SHIFT_BYTES;
+}
+
+/** What is known of a packet's checksums. Neither good nor bad: unknown, will be verified. */
+export const ChecksumBit = { IP_GOOD: 1, IP_BAD: 2, L4_GOOD: 4, L4_BAD: 8 } as const;
+
+/** How a packet relates to the connection that it remembers. */
+export const RememberedBit = { REPLY: 1, RELATED: 2 } as const;
+
+/** In ORIG_PROTOCOL: the tuple is an IPv6 one. */
+export const ORIG_IPV6 = 0x100;
+
+/** Connection state flags, with the values that Open vSwitch gives them. */
+export const CtState = {
+  NEW: 0x01,
+  EST: 0x02,
+  REL: 0x04,
+  RPL: 0x08,
+  INV: 0x10,
+  TRK: 0x20,
+  SNAT: 0x40,
+  DNAT: 0x80,
+} as const;
+
+/** IP protocol numbers that the tracker treats specially. */
+export const Protocol = { ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58, SCTP: 132 } as const;
+
+/** 32 bits from network to host order, or back. */
+export function swapWord(word: number): number {
+  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+}
+
+/** 16 bits from network to host order, or back. */
+export function swapHalf(half: number): number {
+  return ((half << 8) & 0xff00) | ((half >>> 8) & 0xff);
+}
+
+/** Both ends of a ports word exchanged. */
+export function swapPorts(ports: number): number {
+  return (ports << 16) | (ports >>> 16);
+}
+
+/* Words are read and compared in memory order throughout. */
+if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
+  throw new Error('ct-bucket needs a little-endian machine');
+}

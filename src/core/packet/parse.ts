@@ -1,0 +1,172 @@
+/**
+ * From a frame to a key: link layer and network layer. What is read, and what makes a packet unusable, follows the
+ * flow extraction and the key extraction of Open vSwitch's userspace datapath.
+ */
+
+import { foldSum, halves, sumWords } from './checksum.ts';
+import { findTransport } from './extension-headers.ts';
+import { ParsedWord } from './key.ts';
+import { ChecksumBit, FRAME_SHIFT_BYTES, PacketWord } from './layout.ts';
+import { parseTransport } from './transport.ts';
+
+/* EtherTypes as they read in memory order. */
+const ETHERTYPE_IPV4 = 0x0008;
+const ETHERTYPE_IPV6 = 0xdd86;
+const ETHERTYPE_VLAN = 0x0081;
+const ETHERTYPE_QINQ = 0xa888;
+
+/** Values below are lengths of IEEE 802.3 frames (IEEE 802.3, 3.2.6). */
+const ETHERTYPE_MIN = 0x600;
+const ETHERNET_HEADER_BYTES = 14;
+const MAX_VLAN_TAGS = 2;
+/** DSAP, SSAP, control and the first byte of the organisation code of an EtherType in LLC/SNAP (RFC 1042). */
+const LLC_SNAP = 0x0003aaaa;
+const LLC_SNAP_BYTES = 8;
+
+const IPV4_MIN_HEADER_BYTES = 20;
+/** Fragment offset bits of the word that holds them. */
+const IPV4_FRAGMENT_OFFSET = 0xff1f0000 | 0;
+const IPV6_HEADER_BYTES = 40;
+/** More padding than this cannot be expressed by the reference datapath. */
+const MAX_PADDING_BYTES = 0xffff;
+
+/**
+ * Parses the packet at `slot` into `parsed[at...]`.
+ *
+ * Reads nothing behind the frame's length but the rest of its last word. Writes the checksum verdicts that can be
+ * remembered into the packet.
+ *
+ * @returns whether the packet has a key; if not, it is `inv`
+ */
+export function parsePacket(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): boolean {
+  const frame = slot + PacketWord.FRAME;
+  const length = words[slot + PacketWord.LENGTH]!;
+  if (length < ETHERNET_HEADER_BYTES) {
+    return false;
+  }
+
+  /* The word whose upper half is the EtherType; the network header follows it. */
+  let typeWord = frame + 3;
+  let etherType = words[typeWord]! >>> 16;
+  let left = length - ETHERNET_HEADER_BYTES;
+  if (etherType === ETHERTYPE_VLAN || etherType === ETHERTYPE_QINQ) {
+    for (let tags = 0; tags < MAX_VLAN_TAGS && left >= 4; tags++) {
+      typeWord++;
+      left -= 4;
+      etherType = words[typeWord]! >>> 16;
+      if (etherType !== ETHERTYPE_VLAN && etherType !== ETHERTYPE_QINQ) {
+        break;
+      }
+    }
+  }
+  let l3 = typeWord + 1;
+  if (etherType !== ETHERTYPE_IPV4 && etherType !== ETHERTYPE_IPV6) {
+    const typeOrLength = ((etherType & 0xff) << 8) | (etherType >>> 8);
+    if (
+      typeOrLength >= ETHERTYPE_MIN ||
+      left < LLC_SNAP_BYTES ||
+      words[l3] !== LLC_SNAP ||
+      (words[l3 + 1]! & 0xffff) !== 0
+    ) {
+      return false;
+    }
+    etherType = words[l3 + 1]! >>> 16;
+    l3 += 2;
+    left -= LLC_SNAP_BYTES;
+  }
+
+  parsed[at + ParsedWord.SLOT] = slot;
+  parsed[at + ParsedWord.L3] = l3;
+  parsed[at + ParsedWord.RELATED] = 0;
+  if (etherType === ETHERTYPE_IPV4) {
+    return parseIpv4(words, slot, parsed, at, zone, l3, left);
+  }
+  if (etherType === ETHERTYPE_IPV6) {
+    return parseIpv6(words, slot, parsed, at, zone, l3, left);
+  }
+  return false;
+}
+
+function parseIpv4(
+  words: Int32Array,
+  slot: number,
+  parsed: Int32Array,
+  at: number,
+  zone: number,
+  l3: number,
+  left: number,
+): boolean {
+  if (left < IPV4_MIN_HEADER_BYTES) {
+    return false;
+  }
+  const first = words[l3]!;
+  const headerBytes = (first & 0xf) << 2;
+  const totalBytes = ((first >>> 8) & 0xff00) | (first >>> 24);
+  if (
+    headerBytes < IPV4_MIN_HEADER_BYTES ||
+    totalBytes > left ||
+    headerBytes > totalBytes ||
+    left - totalBytes > MAX_PADDING_BYTES
+  ) {
+    return false;
+  }
+  const checksums = words[slot + PacketWord.CHECKSUMS]!;
+  if ((checksums & ChecksumBit.IP_BAD) !== 0 || (words[l3 + 1]! & IPV4_FRAGMENT_OFFSET) !== 0) {
+    return false;
+  }
+  const src = words[l3 + 3]!;
+  const dst = words[l3 + 4]!;
+  if ((checksums & ChecksumBit.IP_GOOD) === 0) {
+    let sum = halves(first) + halves(words[l3 + 1]!) + halves(words[l3 + 2]!) + halves(src) + halves(dst);
+    if (headerBytes > IPV4_MIN_HEADER_BYTES) {
+      sum = sumWords(words, l3 + 5, headerBytes - IPV4_MIN_HEADER_BYTES, sum);
+    }
+    if (foldSum(sum) !== 0xffff) {
+      words[slot + PacketWord.CHECKSUMS] = checksums | ChecksumBit.IP_BAD;
+      return false;
+    }
+    words[slot + PacketWord.CHECKSUMS] = checksums | ChecksumBit.IP_GOOD;
+  }
+  parsed[at + ParsedWord.META] = (zone << 16) | (words[l3 + 2]! & 0xff00);
+  parsed[at + ParsedWord.SRC] = src;
+  parsed[at + ParsedWord.DST] = dst;
+  parsed[at + ParsedWord.L4] = l3 + (headerBytes >>> 2);
+  parsed[at + ParsedWord.L4_BYTES] = totalBytes - headerBytes;
+  return parseTransport(words, slot, parsed, at);
+}
+
+function parseIpv6(
+  words: Int32Array,
+  slot: number,
+  parsed: Int32Array,
+  at: number,
+  zone: number,
+  l3: number,
+  left: number,
+): boolean {
+  if (left < IPV6_HEADER_BYTES) {
+    return false;
+  }
+  const second = words[l3 + 1]!;
+  const payloadBytes = ((second << 8) & 0xff00) | ((second >>> 8) & 0xff);
+  if (IPV6_HEADER_BYTES + payloadBytes > left || left - IPV6_HEADER_BYTES - payloadBytes > MAX_PADDING_BYTES) {
+    return false;
+  }
+  const found = findTransport(words, l3 + 10, payloadBytes, (second >>> 16) & 0xff);
+  if (found < 0) {
+    return false;
+  }
+  const skippedBytes = found >>> 8;
+  parsed[at + ParsedWord.META] = (zone << 16) | ((found & 0xff) << 8) | 1;
+  for (let i = 0; i < 8; i++) {
+    parsed[at + ParsedWord.SRC6 + i] = words[l3 + 2 + i]!;
+  }
+  parsed[at + ParsedWord.L4] = l3 + 10 + (skippedBytes >>> 2);
+  parsed[at + ParsedWord.L4_BYTES] = payloadBytes - skippedBytes;
+  return parseTransport(words, slot, parsed, at);
+}
+
+/** Bytes from the start of a packet's frame to `word`. */
+export function frameOffset(slot: number, word: number): number {
+  return (word - slot - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES;
+}

@@ -1,0 +1,55 @@
+/**
+ * UDP, ICMP and every other protocol: connections whose whole state is how far the conversation got. It fits one
+ * word, so packets move it on by compare-exchange and take no lock.
+ */
+
+import { compareExchange, peek, type Words } from '../../shared/access.ts';
+import { ConnWord } from '../table/conn.ts';
+import { Timeout } from '../timeouts.ts';
+import { Update } from './tcp.ts';
+
+/** UDP and others: one packet, several from one end, packets from both ends. Only ever moves up. */
+const OtherState = { FIRST: 0, MULTIPLE: 1, BIDIR: 2 } as const;
+const OTHER_TIMEOUTS = Timeout.OTHER_FIRST;
+
+/** ICMP: only requests, or answered. */
+const IcmpState = { FIRST: 0, REPLY: 1 } as const;
+const ICMP_TIMEOUTS = Timeout.ICMP_FIRST;
+
+/** Moves the state up to at least `wanted`; returns what it is then. */
+function raise(records: Words, r: number, wanted: number): number {
+  let state = peek(records, r + ConnWord.STATE);
+  while (state < wanted) {
+    const seen = compareExchange(records, r + ConnWord.STATE, state, wanted);
+    if (seen === state) {
+      return wanted;
+    }
+    state = seen;
+  }
+  return state;
+}
+
+/** @returns an Update | the Timeout to set << 2 */
+export function updateOther(records: Words, r: number, reply: number): number {
+  const state = raise(records, r, reply !== 0 ? OtherState.BIDIR : OtherState.MULTIPLE);
+  /* One-way traffic stays `new`, however long it lasts. */
+  const update = state === OtherState.BIDIR ? Update.VALID : Update.VALID_NEW;
+  return update | ((OTHER_TIMEOUTS + state) << 2);
+}
+
+/** @returns an Update | the Timeout to set << 2 */
+export function updateIcmp(records: Words, r: number, reply: number): number {
+  const state = raise(records, r, reply !== 0 ? IcmpState.REPLY : IcmpState.FIRST);
+  const update = state === IcmpState.REPLY ? Update.VALID : Update.VALID_NEW;
+  return update | ((ICMP_TIMEOUTS + state) << 2);
+}
+
+/** May an ICMP message of this type open a connection? Requests only. */
+export function isIcmpOpening(type: number): boolean {
+  return type === 8 || type === 13 || type === 15;
+}
+
+/** The same for ICMPv6: echo requests only. */
+export function isIcmp6Opening(type: number): boolean {
+  return type === 128;
+}

@@ -1,0 +1,68 @@
+/**
+ * The end of a connection: killed by setting a flag, removed by whoever turns `cleaned` from 0 to 1.
+ */
+
+import { or } from '../shared/access.ts';
+import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
+import { Counter } from './counters.ts';
+import { META_IPV6 } from './packet/key.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_DEAD, LIFE_FLAGS, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import { type Tracker } from './tracker.ts';
+
+/**
+ * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once, else it occupies
+ * its place until the sweeper comes by.
+ */
+export function killConn(tracker: Tracker, record: number): void {
+  const before = or(tracker.records, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
+  if ((before & LIFE_FLAGS) === 0 && tracker.reclaimsAtLookup) {
+    removeConn(tracker, record, Counter.killed);
+  }
+}
+
+/**
+ * Removes a connection, unless somebody else is doing so: sets `cleaned`, unlinks it from its one or two buckets,
+ * gives its room back, and retires the record. The record was found in this epoch; the caller holds no lock.
+ * @param reason the counter of removals to count it in
+ * @returns whether the caller was the one to remove it
+ */
+export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
+  const { records, participant, table } = tracker;
+  const r = record << UNIT_SHIFT;
+  const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
+  if ((life & LIFE_CLEANED) !== 0) {
+    return false;
+  }
+  const hash = records[r + ConnWord.HASH]!;
+  const reverseHash = records[r + ConnWord.REV_HASH]!;
+  const bucket = table.bucketOf(hash);
+  const reverseBucket = table.bucketOf(reverseHash);
+  table.lockBuckets(bucket, reverseBucket, participant);
+  declareLinkIntent(participant, IntentKind.unlink, bucket, reverseBucket, record);
+  table.unlinkLocked(bucket, hash, record);
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0) {
+    table.unlinkLocked(reverseBucket, reverseHash, record);
+  }
+  clearIntent(participant);
+  table.unlockBuckets(bucket, reverseBucket);
+
+  giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
+  const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
+  tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
+  const isKilled = (life & LIFE_DEAD) !== 0 && (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
+  tracker.counters[isKilled ? Counter.killed : reason]!++;
+  return true;
+}
+
+/** Gives back what a connection was admitted with: a unit of its zone's room, if that is limited. */
+export function giveZoneBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
+  if (zonePool !== 0) {
+    tracker.zoneLimits.pools.giveBack(zonePool, zoneGeneration, tracker.participant);
+  }
+}
+
+/** Gives back a connection's room in the zone and in the table. */
+export function giveRoomBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
+  giveZoneBack(tracker, zonePool, zoneGeneration);
+  tracker.rooms.giveBack(tracker.room, 0, tracker.participant);
+}

@@ -1,0 +1,396 @@
+/**
+ * The bucket table: 2^n buckets, each with a mutex and an index of its own, in shared memory.
+ *
+ * Bucket header (one cache line each, word offsets in BucketWord):
+ *
+ *   LOCK         mutex of the bucket
+ *   DIRECTORY    the bucket's block of lines (line-arena.ts). atomic: written under the lock, read without
+ *   ENTRIES      entries in the index. Under the lock; read as a hint
+ *   GROWTHS      how often the index has doubled. Under the lock; read as a hint
+ *
+ * The index is an array of 2^k lines of one cache line each:
+ *
+ *   word 0        overflow: how many entries had to go past this line when they were placed
+ *   words 1..7    hashes
+ *   words 8..14   records; 0: the slot is free. atomic: written under the lock, read without
+ *   word 15       the arena's
+ *
+ * The bucket comes from the high bits of the hash, an entry's home line from the low bits. An entry that finds its
+ * home line full goes to the next line with room and counts up the overflow of each line it passes; a search goes on
+ * as long as the lines it passes say that somebody went past (Facebook's F14 does the same with chunks). So one miss
+ * of the cache finds a key in nearly all cases, and nothing ever has to be moved when an entry goes.
+ *
+ * Entries never move inside a block. A bucket grows by copying its entries to a block of twice the size and
+ * publishing that; who still reads the old block sees what was there at that moment, until the epoch passes.
+ *
+ * Readers take no lock. The slot of a record is read with an atomic load, which pairs with the atomic store in
+ * `place` that published it: whoever sees the record sees all that was written into it before.
+ */
+
+import { CHECKED, load, peek, poke, store, type Words } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { type Epochs } from '../../shared/epoch.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { assertHeld, lock, lockPair, unlock, unlockPair } from '../../shared/mutex.ts';
+import { IntentKind, ParticipantWord, type Participant } from '../../shared/participant.ts';
+import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
+
+export const BucketWord = { LOCK: 0, DIRECTORY: 1, ENTRIES: 2, GROWTHS: 3 } as const;
+export const BUCKET_WORDS: number = LINE_WORDS;
+
+/** Entries of a line: a hash and a record each, one word for the overflow count and one for the arena. */
+export const LINE_ENTRIES: number = (LINE_WORDS - 2) / 2;
+const OVERFLOW = 0;
+const FIRST_HASH = 1;
+const FIRST_RECORD = FIRST_HASH + LINE_ENTRIES;
+
+/** Blocks start with two lines: 128 bytes a bucket. */
+const MIN_BLOCK_BITS = 1;
+
+/**
+ * A bucket grows when its index is three quarters full. Then 1 entry of 20 does not stand in its home line, and a
+ * search looks at 1.05 lines on average; beyond, both rise steeply.
+ */
+function entriesBeforeGrowth(bits: number): number {
+  return ((LINE_ENTRIES << bits) * 3) >> 2;
+}
+
+export interface BucketTableOptions {
+  bucketBits: number;
+  buckets: Words;
+  lines: Words;
+  arena: LineArena;
+  epochs: Epochs;
+}
+
+export class BucketTable {
+  readonly bucketBits: number;
+  readonly bucketCount: number;
+  /** The index lines; `findHint` and `next` return word indexes into them. */
+  readonly lines: Words;
+  readonly #buckets: Words;
+  readonly #shift: number;
+  readonly #arena: LineArena;
+  readonly #epochs: Epochs;
+
+  constructor(options: BucketTableOptions) {
+    this.bucketBits = options.bucketBits;
+    this.bucketCount = 1 << options.bucketBits;
+    this.lines = options.lines;
+    this.#buckets = options.buckets;
+    this.#shift = 32 - options.bucketBits;
+    this.#arena = options.arena;
+    this.#epochs = options.epochs;
+  }
+
+  /** Index lines to reserve for `entries` entries in all. */
+  static linesFor(entries: number, bucketBits: number): number {
+    /* Just grown, a block is 3/8 full; the blocks grown out of add up to as much again; skewed buckets more. */
+    const full = Math.ceil(entries / (LINE_ENTRIES * 0.375));
+    return 2 * Math.ceil(full * 1.25) + (8 << bucketBits) + (1 << 12);
+  }
+
+  /** Once, by whoever creates the region: gives every bucket its first block. */
+  initialise(participant: Participant, expectedEntries: number): void {
+    let bits = MIN_BLOCK_BITS;
+    const perBucket = Math.ceil((expectedEntries / this.bucketCount) * 1.1);
+    while (entriesBeforeGrowth(bits) < perBucket && bits < MAX_BLOCK_BITS) {
+      bits++;
+    }
+    for (let bucket = 0; bucket < this.bucketCount; bucket++) {
+      const directory = this.#arena.allocate(participant, bits);
+      store(this.#buckets, bucket * BUCKET_WORDS + BucketWord.DIRECTORY, directory);
+    }
+  }
+
+  /** The bucket of a hash: its high bits. */
+  bucketOf(hash: number): number {
+    return this.#shift === 32 ? 0 : hash >>> this.#shift;
+  }
+
+  lockBucket(bucket: number, participant: Participant): void {
+    lock(this.#buckets, bucket * BUCKET_WORDS, participant, LockClass.bucket);
+  }
+
+  unlockBucket(bucket: number): void {
+    unlock(this.#buckets, bucket * BUCKET_WORDS);
+  }
+
+  /** Takes the locks of one or two buckets, in order. */
+  lockBuckets(a: number, b: number, participant: Participant): void {
+    lockPair(this.#buckets, a * BUCKET_WORDS, b * BUCKET_WORDS, participant, LockClass.bucket);
+  }
+
+  unlockBuckets(a: number, b: number): void {
+    unlockPair(this.#buckets, a * BUCKET_WORDS, b * BUCKET_WORDS);
+  }
+
+  /** Word index of the home line of a hash. A hint: the bucket may grow at any moment. */
+  homeLine(hash: number): number {
+    const directory = peek(this.#buckets, this.bucketOf(hash) * BUCKET_WORDS + BucketWord.DIRECTORY);
+    return blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
+  }
+
+  /**
+   * Where a record with this hash stands in its home line: the word index of its slot, or 0. A hint, from plain reads
+   * of one line: a record that it finds must be read again through `recordAt`, and 0 does not mean that there is none.
+   */
+  findHint(line: number, hash: number): number {
+    const lines = this.lines;
+    if (lines[line + 1] === hash && lines[line + 8] !== 0) return line + 8;
+    if (lines[line + 2] === hash && lines[line + 9] !== 0) return line + 9;
+    if (lines[line + 3] === hash && lines[line + 10] !== 0) return line + 10;
+    if (lines[line + 4] === hash && lines[line + 11] !== 0) return line + 11;
+    if (lines[line + 5] === hash && lines[line + 12] !== 0) return line + 12;
+    if (lines[line + 6] === hash && lines[line + 13] !== 0) return line + 13;
+    if (lines[line + 7] === hash && lines[line + 14] !== 0) return line + 14;
+    return 0;
+  }
+
+  /** The record in a slot, 0 if it was unlinked. What was written into it before linking is visible. */
+  recordAt(slot: number): number {
+    return load(this.lines, slot);
+  }
+
+  /**
+   * The block to search for this hash, for `next`. One search uses one block, also if the bucket grows meanwhile:
+   * what was linked when the search began is in it.
+   */
+  blockOf(hash: number): number {
+    return load(this.#buckets, this.bucketOf(hash) * BUCKET_WORDS + BucketWord.DIRECTORY);
+  }
+
+  /**
+   * The next slot of a block that holds a record with this hash.
+   * @param after 0 for the first, else the slot returned before
+   * @returns a word index for `recordAt`, or 0 when there are no more
+   */
+  next(block: number, hash: number, after: number): number {
+    const lines = this.lines;
+    const mask = (1 << blockBits(block)) - 1;
+    const first = blockWord(block);
+    const home = hash & mask;
+    let index = home;
+    let entry = 0;
+    if (after !== 0) {
+      index = (after - first) >>> 4;
+      entry = after - first - index * LINE_WORDS - FIRST_RECORD + 1;
+    }
+    for (;;) {
+      const line = first + index * LINE_WORDS;
+      for (; entry < LINE_ENTRIES; entry++) {
+        if (peek(lines, line + FIRST_HASH + entry) === hash && peek(lines, line + FIRST_RECORD + entry) !== 0) {
+          return line + FIRST_RECORD + entry;
+        }
+      }
+      entry = 0;
+      index = (index + 1) & mask;
+      if (peek(lines, line + OVERFLOW) === 0 || index === home) {
+        return 0;
+      }
+    }
+  }
+
+  /**
+   * Links a record under this hash. The record is complete; the bucket's lock is held.
+   * @returns false if the index is full and cannot grow
+   */
+  placeLocked(bucket: number, hash: number, record: number, participant: Participant): boolean {
+    const buckets = this.#buckets;
+    const header = bucket * BUCKET_WORDS;
+    assertHeld(buckets, header);
+    let directory = buckets[header + BucketWord.DIRECTORY]!;
+    const entries = buckets[header + BucketWord.ENTRIES]!;
+    if (entries >= entriesBeforeGrowth(blockBits(directory))) {
+      const grown = this.#growLocked(header, directory, participant);
+      if (grown !== 0) {
+        directory = grown;
+      } else if (entries >= LINE_ENTRIES << blockBits(directory)) {
+        return false;
+      }
+    }
+    this.#place(directory, hash, record);
+    poke(buckets, header + BucketWord.ENTRIES, entries + 1);
+    return true;
+  }
+
+  /** Puts an entry into the first free slot from its home line on; there is one. */
+  #place(directory: number, hash: number, record: number): void {
+    const lines = this.lines;
+    const mask = (1 << blockBits(directory)) - 1;
+    const first = blockWord(directory);
+    let index = hash & mask;
+    for (;;) {
+      const line = first + index * LINE_WORDS;
+      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+        if (lines[line + FIRST_RECORD + entry] === 0) {
+          poke(lines, line + FIRST_HASH + entry, hash);
+          store(lines, line + FIRST_RECORD + entry, record);
+          return;
+        }
+      }
+      /* Before the record can be seen: who finds this count at zero may stop looking. */
+      poke(lines, line + OVERFLOW, lines[line + OVERFLOW]! + 1);
+      index = (index + 1) & mask;
+    }
+  }
+
+  /** Twice the lines for a bucket. @returns the new directory word, or 0 if there is no memory for it */
+  #growLocked(header: number, directory: number, participant: Participant): number {
+    const lines = this.lines;
+    const bits = blockBits(directory);
+    const grown = this.#arena.allocate(participant, bits + 1);
+    if (grown === 0) {
+      return 0;
+    }
+    const words = participant.words;
+    const base = participant.base;
+    words[base + ParticipantWord.INTENT_BUCKET_A] = header / BUCKET_WORDS;
+    words[base + ParticipantWord.INTENT_OLD_DIRECTORY] = directory;
+    words[base + ParticipantWord.INTENT_NEW_DIRECTORY] = grown;
+    const interrupted = words[base + ParticipantWord.INTENT_KIND]!;
+    words[base + ParticipantWord.INTENT_KIND] = IntentKind.grow;
+
+    const end = blockWord(directory) + (LINE_WORDS << bits);
+    for (let line = blockWord(directory); line < end; line += LINE_WORDS) {
+      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+        const record = lines[line + FIRST_RECORD + entry]!;
+        if (record !== 0) {
+          this.#place(grown, lines[line + FIRST_HASH + entry]!, record);
+        }
+      }
+    }
+    const buckets = this.#buckets;
+    store(buckets, header + BucketWord.DIRECTORY, grown);
+    poke(buckets, header + BucketWord.GROWTHS, buckets[header + BucketWord.GROWTHS]! + 1);
+    words[base + ParticipantWord.INTENT_KIND] = interrupted;
+    this.#arena.retire(participant, directory, this.#epochs.current());
+    return grown;
+  }
+
+  /**
+   * Unlinks exactly this record (others may stand under the same hash and even the same key). The bucket's lock is
+   * held.
+   * @returns whether it was there
+   */
+  unlinkLocked(bucket: number, hash: number, record: number): boolean {
+    const buckets = this.#buckets;
+    const lines = this.lines;
+    const header = bucket * BUCKET_WORDS;
+    assertHeld(buckets, header);
+    const directory = buckets[header + BucketWord.DIRECTORY]!;
+    const mask = (1 << blockBits(directory)) - 1;
+    const first = blockWord(directory);
+    const home = hash & mask;
+    let index = home;
+    do {
+      const line = first + index * LINE_WORDS;
+      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+        if (lines[line + FIRST_RECORD + entry] === record && lines[line + FIRST_HASH + entry] === hash) {
+          store(lines, line + FIRST_RECORD + entry, 0);
+          this.#uncountPassed(first, mask, home, index);
+          poke(buckets, header + BucketWord.ENTRIES, buckets[header + BucketWord.ENTRIES]! - 1);
+          return true;
+        }
+      }
+      index = (index + 1) & mask;
+    } while (index !== home);
+    return false;
+  }
+
+  /** The entry that had gone past the lines from `home` to before `index` is gone. */
+  #uncountPassed(first: number, mask: number, home: number, index: number): void {
+    const lines = this.lines;
+    for (let passed = home; passed !== index; passed = (passed + 1) & mask) {
+      const overflow = first + passed * LINE_WORDS + OVERFLOW;
+      poke(lines, overflow, lines[overflow]! - 1);
+    }
+  }
+
+  /** Entries in a bucket's index; a hint unless its lock is held. */
+  entriesIn(bucket: number): number {
+    return peek(this.#buckets, bucket * BUCKET_WORDS + BucketWord.ENTRIES);
+  }
+
+  /** Lines of a bucket's index, and how many entries do not stand in their home line. Hints. */
+  shapeOf(bucket: number): { lines: number; displaced: number; growths: number } {
+    const header = bucket * BUCKET_WORDS;
+    const directory = load(this.#buckets, header + BucketWord.DIRECTORY);
+    const mask = (1 << blockBits(directory)) - 1;
+    let displaced = 0;
+    for (let index = 0; index <= mask; index++) {
+      const line = blockWord(directory) + index * LINE_WORDS;
+      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+        if (
+          peek(this.lines, line + FIRST_RECORD + entry) !== 0 &&
+          (peek(this.lines, line + FIRST_HASH + entry) & mask) !== index
+        ) {
+          displaced++;
+        }
+      }
+    }
+    return { lines: mask + 1, displaced, growths: peek(this.#buckets, header + BucketWord.GROWTHS) };
+  }
+
+  /** A bucket's block at this moment, for a walk over all of its entries with `slotInBlock`. */
+  blockOfBucket(bucket: number): number {
+    return load(this.#buckets, bucket * BUCKET_WORDS + BucketWord.DIRECTORY);
+  }
+
+  /** Slots of a block: the range of `slotInBlock`. */
+  static slotsOf(block: number): number {
+    return LINE_ENTRIES << blockBits(block);
+  }
+
+  /** Word index of the n-th slot of a block, for `recordAt`. */
+  static slotInBlock(block: number, n: number): number {
+    const line = Math.trunc(n / LINE_ENTRIES);
+    return blockWord(block) + line * LINE_WORDS + FIRST_RECORD + (n - line * LINE_ENTRIES);
+  }
+
+  /** The hash under which the record in a slot was linked. */
+  hashAt(slot: number): number {
+    return this.lines[slot - LINE_ENTRIES]!;
+  }
+
+  /** In a checked process: throws unless the index of a locked bucket is consistent. */
+  assertConsistentLocked(bucket: number): void {
+    if (!CHECKED) {
+      return;
+    }
+    const header = bucket * BUCKET_WORDS;
+    assertHeld(this.#buckets, header);
+    const directory = this.#buckets[header + BucketWord.DIRECTORY]!;
+    const mask = (1 << blockBits(directory)) - 1;
+    const first = blockWord(directory);
+    const passed = new Map<number, number>();
+    let entries = 0;
+    for (let index = 0; index <= mask; index++) {
+      const line = first + index * LINE_WORDS;
+      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+        if (this.lines[line + FIRST_RECORD + entry] === 0) {
+          continue;
+        }
+        entries++;
+        const hash = this.lines[line + FIRST_HASH + entry]!;
+        if (this.bucketOf(hash) !== bucket) {
+          throw new Error(`bucket ${bucket}: an entry of bucket ${this.bucketOf(hash)} stands in it`);
+        }
+        for (let at = hash & mask; at !== index; at = (at + 1) & mask) {
+          passed.set(at, (passed.get(at) ?? 0) + 1);
+        }
+      }
+    }
+    if (entries !== this.#buckets[header + BucketWord.ENTRIES]) {
+      throw new Error(`bucket ${bucket}: ${entries} entries, counted ${this.#buckets[header + BucketWord.ENTRIES]}`);
+    }
+    for (let index = 0; index <= mask; index++) {
+      const overflow = this.lines[first + index * LINE_WORDS + OVERFLOW];
+      if (overflow !== (passed.get(index) ?? 0)) {
+        throw new Error(
+          `bucket ${bucket}, line ${index}: overflow ${overflow}, but ${passed.get(index) ?? 0} went past`,
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * A connection record: one unit of 128 bytes for IPv4, two for IPv6.
+ *
+ *   line 0   the key, its life, and all that a packet of an established UDP connection reads or writes
+ *   line 1   the rest: labels, TCP windows, reverse key, book-keeping
+ *   unit 2   IPv6 addresses of both keys
+ *
+ * Who may write what, and when:
+ *   immutable      written before the record is linked, never changed while it is
+ *   conn lock      under the connection's LOCK
+ *   atomic         where threads meet: see the field
+ *   slab           belongs to the slab (shared/slab.ts)
+ */
+
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+
+export const ConnWord = {
+  /** immutable. As in packet/key.ts; IPv6: zero, see SRC6. */
+  SRC: 0,
+  DST: 1,
+  PORTS: 2,
+  META: 3,
+  /**
+   * generation << 2 | LIFE_DEAD | LIFE_CLEANED. atomic: set to alive before the record is linked; any thread sets
+   * DEAD (killed: force, SYN reuse) and CLEANED (whoever sets it removes the record). The generation counts how often
+   * the memory was handed out, so that a remembered connection can be told from its successor.
+   */
+  LIFE: 4,
+  /** When it expires: low 32 bits of the clock in ms. atomic: any packet refreshes it by a plain single-word write. */
+  EXPIRES: 5,
+  /** TCP: conn lock (proto/tcp.ts). Other protocols: atomic, any thread moves it on by compare-exchange. */
+  STATE: 6,
+  /** immutable. ConnFlag bits. */
+  FLAGS: 7,
+  /** conn lock for writing; single word, read as a hint. */
+  MARK: 8,
+  /** Even: label stable; odd: being written. atomic: written under the conn lock, read without. 0: never set. */
+  LABEL_SEQUENCE: 9,
+  LOCK: 10,
+  /** immutable. Timeout policy id. */
+  TIMEOUT_POLICY: 11,
+  /** conn lock. TCP: sequence numbers of the two peers. */
+  TCP_SEQ_LOW: 12,
+  TCP_SEQ_HIGH: 14,
+
+  /** conn lock. TCP: largest window of each peer, original in the low half. */
+  TCP_MAX_WINDOW: 16,
+  /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
+  LABEL: 17,
+  /** immutable. The reverse key: what the answers carry. */
+  REV_SRC: 21,
+  REV_DST: 22,
+  REV_PORTS: 23,
+  /** immutable. Hashes of the two keys. */
+  HASH: 24,
+  REV_HASH: 25,
+  /** immutable. The zone limit's pool that the connection was counted in (0: none) and its generation. */
+  ADMIT_POOL: 26,
+  ADMIT_GENERATION: 27,
+  /** slab */
+  LINK: 30,
+  TAG: 31,
+
+  /** immutable. IPv6 only: addresses of the key and of the reverse key. */
+  SRC6: 32,
+  DST6: 36,
+  REV_SRC6: 40,
+  REV_DST6: 44,
+} as const;
+
+/** Words of a unit. */
+export const UNIT_WORDS: number = 2 * LINE_WORDS;
+/** log2 of UNIT_WORDS: a record's number shifted by it is its word index. */
+export const UNIT_SHIFT = 5;
+
+if (1 << UNIT_SHIFT !== UNIT_WORDS) {
+  throw new Error('UNIT_SHIFT and UNIT_WORDS disagree');
+}
+
+/** Record classes of the slab. */
+export const RecordClass = { ipv4: 0, ipv6: 1 } as const;
+
+/** Bits of LIFE. */
+export const LIFE_CLEANED = 1;
+export const LIFE_DEAD = 2;
+export const LIFE_FLAGS: number = LIFE_CLEANED | LIFE_DEAD;
+/** What one generation adds to LIFE. */
+export const LIFE_GENERATION = 4;
+
+/** Bits of FLAGS. */
+export const ConnFlag = {
+  /** The reverse key hashes elsewhere: the record is linked twice. */
+  TWO_ENTRIES: 1,
+  /** The reverse key is not simply the key turned round. */
+  TRANSLATED: 2,
+} as const;
+
+/** Has the clock reached the expiry? Both are low 32 bits of milliseconds, less than 2^31 apart. */
+export function isExpired(expires: number, now: number): boolean {
+  return ((now - expires) | 0) >= 0;
+}

@@ -1,0 +1,162 @@
+/**
+ * The memory of the bucket indexes: blocks of 2^k lines, k >= 1, from one region.
+ *
+ * A block is named by its directory word, which is also what a bucket's header holds:
+ *
+ *   first line << 5 | k
+ *
+ * Fresh blocks come from a bump pointer, so only as much memory is committed as was needed. A block that a bucket
+ * has grown out of is retired with its epoch's tag, later cleared, and kept on the list of its size, where another
+ * bucket finds it.
+ *
+ *   arena words   0 mutex   1 next fresh line   2 capacity in lines   3.. list heads by k (directory words)
+ *   cache words   (owner only)  0 retired head  1 retired tail  2 retired count
+ *
+ * Lists run through word LINE_LINK of a block's first line; the tag stands in that of its second. Both are words
+ * that no reader of the index looks at.
+ */
+
+import { type Words } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { Epochs } from '../../shared/epoch.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { lock, unlock } from '../../shared/mutex.ts';
+import { ParticipantWord, type Participant } from '../../shared/participant.ts';
+import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../shared/slab.ts';
+
+export const ARENA_WORDS: number = 2 * LINE_WORDS;
+
+const MUTEX = 0;
+const NEXT_FRESH = 1;
+const CAPACITY = 2;
+const LIST_HEAD = 3;
+
+const CACHE = ParticipantWord.CACHES + RECORD_CLASSES * SLAB_CACHE_WORDS;
+const RETIRED_HEAD = CACHE;
+const RETIRED_TAIL = CACHE + 1;
+const RETIRED_COUNT = CACHE + 2;
+
+/** Spare word of a line, see above. */
+const LINE_LINK = 15;
+
+const SIZE_BITS = 5;
+const SIZE_MASK = (1 << SIZE_BITS) - 1;
+/** Largest block: 2^22 lines, 256 MiB. */
+export const MAX_BLOCK_BITS = 22;
+
+export function blockBits(directory: number): number {
+  return directory & SIZE_MASK;
+}
+
+/** Word index of a block's first line. */
+export function blockWord(directory: number): number {
+  return (directory >>> SIZE_BITS) * LINE_WORDS;
+}
+
+export interface LineArenaOptions {
+  words: Words;
+  base: number;
+  lines: Words;
+}
+
+export class LineArena {
+  readonly #words: Words;
+  readonly #base: number;
+  readonly #lines: Words;
+
+  constructor(options: LineArenaOptions) {
+    this.#words = options.words;
+    this.#base = options.base;
+    this.#lines = options.lines;
+  }
+
+  /** Once, by whoever creates the region. Line 0 is not used: directory word 0 is no block. */
+  initialise(): void {
+    this.#words[this.#base + NEXT_FRESH] = 1;
+    this.#words[this.#base + CAPACITY] = this.#lines.length / LINE_WORDS;
+  }
+
+  /** A cleared block of 2^bits lines; 0 when there is none. */
+  allocate(participant: Participant, bits: number): number {
+    const words = this.#words;
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    let directory = words[this.#base + LIST_HEAD + bits]!;
+    if (directory !== 0) {
+      words[this.#base + LIST_HEAD + bits] = this.#lines[blockWord(directory) + LINE_LINK]!;
+      this.#lines[blockWord(directory) + LINE_LINK] = 0;
+    } else {
+      const fresh = words[this.#base + NEXT_FRESH]!;
+      if (bits <= MAX_BLOCK_BITS && fresh + (1 << bits) <= words[this.#base + CAPACITY]!) {
+        words[this.#base + NEXT_FRESH] = fresh + (1 << bits);
+        directory = (fresh << SIZE_BITS) | bits;
+      }
+    }
+    unlock(words, this.#base + MUTEX);
+    return directory;
+  }
+
+  /** Keeps a block that readers may still see until the epoch `tag` has passed. */
+  retire(participant: Participant, directory: number, tag: number): void {
+    const words = participant.words;
+    const base = participant.base;
+    const first = blockWord(directory);
+    this.#lines[first + LINE_LINK] = 0;
+    this.#lines[first + LINE_WORDS + LINE_LINK] = tag;
+    const tail = words[base + RETIRED_TAIL]!;
+    if (tail === 0) {
+      words[base + RETIRED_HEAD] = directory;
+    } else {
+      this.#lines[blockWord(tail) + LINE_LINK] = directory;
+    }
+    words[base + RETIRED_TAIL] = directory;
+    words[base + RETIRED_COUNT] = words[base + RETIRED_COUNT]! + 1;
+  }
+
+  retiredCount(participant: Participant): number {
+    return participant.words[participant.base + RETIRED_COUNT]!;
+  }
+
+  /** Clears and lists the blocks that this participant retired before epoch `oldest`. */
+  reclaim(participant: Participant, oldest: number): void {
+    const words = participant.words;
+    const base = participant.base;
+    for (;;) {
+      const directory = words[base + RETIRED_HEAD]!;
+      if (directory === 0) {
+        return;
+      }
+      const first = blockWord(directory);
+      if (!Epochs.isSafe(this.#lines[first + LINE_WORDS + LINE_LINK]!, oldest)) {
+        return;
+      }
+      const following = this.#lines[first + LINE_LINK]!;
+      words[base + RETIRED_HEAD] = following;
+      if (following === 0) {
+        words[base + RETIRED_TAIL] = 0;
+      }
+      words[base + RETIRED_COUNT] = words[base + RETIRED_COUNT]! - 1;
+      this.#list(participant, directory);
+    }
+  }
+
+  #list(participant: Participant, directory: number): void {
+    const lines = this.#lines;
+    const first = blockWord(directory);
+    const bits = blockBits(directory);
+    lines.fill(0, first, first + (LINE_WORDS << bits));
+    const words = this.#words;
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lines[first + LINE_LINK] = words[this.#base + LIST_HEAD + bits]!;
+    words[this.#base + LIST_HEAD + bits] = directory;
+    unlock(words, this.#base + MUTEX);
+  }
+
+  /** Touches the memory of the next `count` fresh lines. */
+  prefault(count: number): void {
+    const from = this.#words[this.#base + NEXT_FRESH]!;
+    const end = Math.min(this.#lines.length, (from + count) * LINE_WORDS);
+    for (let word = from * LINE_WORDS; word < end; word += 1024) {
+      Atomics.or(this.#lines, word, 0);
+    }
+  }
+}

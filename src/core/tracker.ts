@@ -1,0 +1,153 @@
+/**
+ * One thread's view of a tracker: everything a thread needs to work on the shared table, made once per thread.
+ * The operations are functions over it, a file each: execute, lookup, lifecycle (create, remove), sweep, dump, flush.
+ */
+
+import { store, type Words } from '../shared/access.ts';
+import { countersOf } from '../shared/counters.ts';
+import { Epochs } from '../shared/epoch.ts';
+import { claimParticipant, releaseParticipant, type Participant, type ParticipantRegion } from '../shared/participant.ts';
+import { RoomPools } from '../shared/room-pool.ts';
+import { Slab } from '../shared/slab.ts';
+import { controlLayout, SettingWord, type TrackerMemory } from './memory.ts';
+import { MAX_BATCH } from './packet/batch.ts';
+import { PARSED_WORDS } from './packet/key.ts';
+import { BucketTable } from './table/bucket-table.ts';
+import { ConnWord, UNIT_WORDS } from './table/conn.ts';
+import { LineArena } from './table/line-arena.ts';
+import { TimeoutPolicies } from './timeouts.ts';
+import { ZoneLimits } from './zone-limits.ts';
+
+/** Index lines per connection that prefaulting commits: an index grows to between 3/8 and 3/4 full. */
+const LINES_PER_CONNECTION = 1 / (7 * 0.375);
+
+/** Stale records that one search under a lock remembers for removal afterwards. */
+const MAX_STALE = 8;
+
+/** Default time between the starts of two sweeps: an expired connection goes about a second later at the latest. */
+const DEFAULT_SWEEP_INTERVAL_MS = 1000;
+
+export class Tracker {
+  readonly memory: TrackerMemory;
+  readonly participant: Participant;
+  readonly epochs: Epochs;
+  readonly slab: Slab;
+  readonly arena: LineArena;
+  readonly table: BucketTable;
+  readonly rooms: RoomPools;
+  /** The pool of `rooms` for all connections. */
+  readonly room: number;
+  readonly zoneLimits: ZoneLimits;
+  readonly timeouts: TimeoutPolicies;
+  readonly records: Words;
+  readonly settings: Words;
+  readonly counters: Float64Array;
+  readonly clock: Float64Array;
+  readonly hashKey0: number;
+  readonly hashKey1: number;
+  /** Packets remove stale entries that they meet. */
+  readonly reclaimsAtLookup: boolean;
+
+  /** Parse results of the current batch (packet/key.ts). */
+  readonly parsed: Int32Array = new Int32Array(MAX_BATCH * PARSED_WORDS);
+  /** Stale records that a search under a lock has met. */
+  readonly stale: Int32Array = new Int32Array(MAX_STALE);
+  staleCount = 0;
+  /** Keeps reads alive that only pull lines into the cache. */
+  sink = 0;
+
+  /**
+   * Maps the memory of a tracker for the calling thread and claims a participant.
+   * @throws RangeError when maxParticipants threads have already done so
+   */
+  constructor(memory: TrackerMemory) {
+    const { control, maxParticipants } = memory;
+    const layout = controlLayout(maxParticipants);
+    const participants: ParticipantRegion = { words: control, base: layout.participants, maxParticipants };
+    this.memory = memory;
+    this.participant = claimParticipant(participants);
+    this.epochs = new Epochs(control, layout.epochs, participants);
+    this.slab = new Slab({
+      words: control,
+      base: layout.slab,
+      records: memory.records,
+      unitWords: UNIT_WORDS,
+      linkWord: ConnWord.LINK,
+      tagWord: ConnWord.TAG,
+    });
+    this.arena = new LineArena({ words: control, base: layout.arena, lines: memory.lines });
+    this.table = new BucketTable({
+      bucketBits: memory.bucketBits,
+      buckets: memory.buckets,
+      lines: memory.lines,
+      arena: this.arena,
+      epochs: this.epochs,
+    });
+    this.rooms = new RoomPools({ words: control, maxParticipants });
+    this.room = layout.room;
+    this.zoneLimits = new ZoneLimits(memory.zones, maxParticipants);
+    this.timeouts = new TimeoutPolicies(control, layout.timeouts);
+    this.records = memory.records;
+    this.settings = control;
+    this.counters = countersOf(participants, this.participant.id);
+    this.clock = new Float64Array(control.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
+    this.hashKey0 = memory.hashKey[0];
+    this.hashKey1 = memory.hashKey[1];
+    this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
+  }
+
+  get participants(): ParticipantRegion {
+    const { control, maxParticipants } = this.memory;
+    return { words: control, base: controlLayout(maxParticipants).participants, maxParticipants };
+  }
+
+  /** Once, by whoever allocated the memory, before any other thread maps it. */
+  initialise(prefaultConnections: number): void {
+    this.epochs.initialise();
+    this.slab.initialise();
+    this.arena.initialise();
+    if (prefaultConnections > 0) {
+      this.arena.prefault(Math.ceil(prefaultConnections * LINES_PER_CONNECTION) + (2 << this.memory.bucketBits));
+      this.slab.prefault(prefaultConnections + prefaultConnections / 64);
+    }
+    this.table.initialise(this.participant, prefaultConnections);
+    this.rooms.setLimit(this.room, this.memory.maxConnections);
+    this.timeouts.initialise();
+    this.clock[0] = Number.NaN;
+    store(this.settings, SettingWord.TCP_SEQ_CHK, 1);
+    store(this.settings, SettingWord.SWEEP_INTERVAL_MS, DEFAULT_SWEEP_INTERVAL_MS);
+  }
+
+  /** The calling thread may hold references into the table from here on. */
+  enter(): void {
+    this.epochs.enter(this.participant);
+  }
+
+  /** The calling thread holds no reference now; memory that it retired is freed when its time has come. */
+  quiesce(): void {
+    this.epochs.quiesce(this.participant);
+    if (this.slab.retiredCount(this.participant) > 0 || this.arena.retiredCount(this.participant) > 0) {
+      this.reclaim();
+    }
+  }
+
+  /** Frees what this thread retired and nobody can see any more. */
+  reclaim(): void {
+    const oldest = this.epochs.advance();
+    this.slab.reclaim(this.participant, oldest);
+    this.arena.reclaim(this.participant, oldest);
+  }
+
+  /** The calling thread holds no reference and will not before it enters again. */
+  leave(): void {
+    this.epochs.leave(this.participant);
+  }
+
+  /** Gives the participant back; the tracker is not to be used afterwards. */
+  close(): void {
+    this.leave();
+    this.reclaim();
+    this.rooms.returnAll(this.room, this.participant);
+    releaseParticipant(this.participant);
+  }
+}

@@ -1,0 +1,142 @@
+/** The verdict on a packet, written beside it: state, zone, mark, label and the original-direction tuple. */
+
+import { load, peek, poke, store, type Words } from '../shared/access.ts';
+import { LockClass } from '../shared/lockdep.ts';
+import { lock, unlock } from '../shared/mutex.ts';
+import { type CtAction } from './action.ts';
+import { icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
+import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
+import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
+import { type Tracker } from './tracker.ts';
+
+/** The packet has no key: no connection, no tuple. */
+export function writeInvalid(words: Words, slot: number, zone: number): void {
+  words[slot + PacketWord.STATE] = CtState.INV | CtState.TRK;
+  words[slot + PacketWord.ZONE] = zone;
+  words[slot + PacketWord.CONN] = 0;
+  clearMarks(words, slot);
+  words[slot + PacketWord.ORIG_PROTOCOL] = 0;
+}
+
+function clearMarks(words: Words, slot: number): void {
+  words[slot + PacketWord.MARK] = 0;
+  words[slot + PacketWord.LABEL] = 0;
+  words[slot + PacketWord.LABEL + 1] = 0;
+  words[slot + PacketWord.LABEL + 2] = 0;
+  words[slot + PacketWord.LABEL + 3] = 0;
+}
+
+/**
+ * State, zone, and the original tuple: the connection's, or without one that read from the packet. Mark and label of
+ * a connection follow by applyMark and applyLabel.
+ */
+export function writeVerdict(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  record: number,
+  state: number,
+  zone: number,
+): void {
+  words[slot + PacketWord.STATE] = state;
+  words[slot + PacketWord.ZONE] = zone;
+  if (record === 0) {
+    clearMarks(words, slot);
+    writeTuple(words, slot, tracker.parsed, at + ParsedWord.META, at + ParsedWord.PORTS, at + ParsedWord.SRC, at + ParsedWord.SRC6);
+    return;
+  }
+  const r = record << UNIT_SHIFT;
+  writeTuple(words, slot, tracker.records, r + ConnWord.META, r + ConnWord.PORTS, r + ConnWord.SRC, r + ConnWord.SRC6);
+}
+
+/** From a key whose parts stand at these word indexes of `from`; destination addresses follow the sources. */
+function writeTuple(
+  words: Words,
+  slot: number,
+  from: Int32Array,
+  metaAt: number,
+  portsAt: number,
+  src: number,
+  src6: number,
+): void {
+  const meta = from[metaAt]!;
+  const protocol = metaProtocol(meta);
+  let tuplePorts = from[portsAt]!;
+  if ((meta & META_IPV6) !== 0) {
+    words[slot + PacketWord.ORIG_PROTOCOL] = protocol | ORIG_IPV6;
+    for (let i = 0; i < 4; i++) {
+      words[slot + PacketWord.ORIG_SRC + i] = from[src6 + i]!;
+      words[slot + PacketWord.ORIG_DST + i] = from[src6 + 4 + i]!;
+    }
+    if (protocol === Protocol.ICMPV6) {
+      tuplePorts = swapHalf(icmpTypeOf(meta));
+    }
+  } else {
+    words[slot + PacketWord.ORIG_PROTOCOL] = protocol;
+    words[slot + PacketWord.ORIG_SRC] = from[src]!;
+    words[slot + PacketWord.ORIG_DST] = from[src + 1]!;
+    if (protocol === Protocol.ICMP) {
+      /* Type in place of the source port, code (always 0) in place of the destination port. */
+      tuplePorts = swapHalf(icmpTypeOf(meta));
+    }
+  }
+  words[slot + PacketWord.ORIG_PORTS] = tuplePorts;
+}
+
+/** Copies a connection's label to `words[slot + PacketWord.LABEL...]`; while a writer is at it, again. */
+export function readLabel(records: Words, r: number, words: Int32Array, slot: number): void {
+  if (peek(records, r + ConnWord.LABEL_SEQUENCE) === 0) {
+    words[slot + PacketWord.LABEL] = 0;
+    words[slot + PacketWord.LABEL + 1] = 0;
+    words[slot + PacketWord.LABEL + 2] = 0;
+    words[slot + PacketWord.LABEL + 3] = 0;
+    return;
+  }
+  for (;;) {
+    const sequence = load(records, r + ConnWord.LABEL_SEQUENCE);
+    for (let i = 0; i < 4; i++) {
+      words[slot + PacketWord.LABEL + i] = load(records, r + ConnWord.LABEL + i);
+    }
+    if ((sequence & 1) === 0 && load(records, r + ConnWord.LABEL_SEQUENCE) === sequence) {
+      return;
+    }
+  }
+}
+
+/** Sets the connection's mark as the action says, and the packet's to the same. Without one, reads it. */
+export function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+  const records = tracker.records;
+  if (!action.hasMark) {
+    words[slot + PacketWord.MARK] = peek(records, r + ConnWord.MARK);
+    return;
+  }
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  /* The value is not cut to the mask: the reference does not either. */
+  const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
+  poke(records, r + ConnWord.MARK, mark);
+  unlock(records, r + ConnWord.LOCK);
+  words[slot + PacketWord.MARK] = mark;
+}
+
+/** As applyMark, for the label. */
+export function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+  const records = tracker.records;
+  if (!action.hasLabel) {
+    readLabel(records, r, words, slot);
+    return;
+  }
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  const isSet = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
+  const sequence = records[r + ConnWord.LABEL_SEQUENCE]!;
+  store(records, r + ConnWord.LABEL_SEQUENCE, sequence + 1);
+  for (let i = 0; i < 4; i++) {
+    const before = isSet ? records[r + ConnWord.LABEL + i]! : 0;
+    const label = action.labelValue[i]! | (before & ~action.labelMask[i]!);
+    store(records, r + ConnWord.LABEL + i, label);
+    words[slot + PacketWord.LABEL + i] = label;
+  }
+  /* 0 stands for a label that was never set. */
+  store(records, r + ConnWord.LABEL_SEQUENCE, (sequence + 2) | 0 || 2);
+  unlock(records, r + ConnWord.LOCK);
+}

@@ -1,0 +1,135 @@
+/**
+ * Limits on the number of connections in a zone, with Open vSwitch's rules: a zone's count starts when its limit
+ * does; a default limit makes entries appear with the first commit into a zone, and these survive the deletion of
+ * their own limit as long as there is a default.
+ *
+ *   header line      0 default limit (atomic; 0: none)   1 mutex
+ *   directory        one word per zone: 1 if the zone has an entry. atomic: changed under the mutex, read without
+ *   pools            one room pool per zone (shared/room-pool.ts), touched only for zones with an entry
+ */
+
+import { load, peek, store, type Words } from '../shared/access.ts';
+import { LINE_WORDS } from '../shared/cache-line.ts';
+import { LockClass } from '../shared/lockdep.ts';
+import { lock, unlock } from '../shared/mutex.ts';
+import { type Participant } from '../shared/participant.ts';
+import { RoomPools, USE_FALLBACK } from '../shared/room-pool.ts';
+import { UsageError } from './errors.ts';
+
+const ZONES = 65536;
+const DEFAULT_LIMIT = 0;
+const MUTEX = 1;
+const DIRECTORY = LINE_WORDS;
+const POOLS = DIRECTORY + ZONES;
+
+/** Largest limit: two values of the 32-bit word are taken. */
+const MAX_LIMIT = 0xfffffffe;
+
+/** The answer to a query. */
+export interface ZoneLimit {
+  /** The zone if it has a limit of its own, else 'default'. */
+  zone: number | 'default';
+  /** The limit in force; 0 with zone 'default': none. */
+  limit: number;
+  /** Connections counted against it. */
+  count: number;
+}
+
+export class ZoneLimits {
+  readonly pools: RoomPools;
+  readonly #words: Words;
+  readonly #poolWords: number;
+
+  constructor(words: Words, maxParticipants: number) {
+    this.#words = words;
+    this.#poolWords = RoomPools.wordsFor(maxParticipants);
+    this.pools = new RoomPools({ words, maxParticipants, fallbackLimit: DEFAULT_LIMIT });
+  }
+
+  static wordsFor(maxParticipants: number): number {
+    return POOLS + ZONES * RoomPools.wordsFor(maxParticipants);
+  }
+
+  #poolOf(zone: number): number {
+    return POOLS + zone * this.#poolWords;
+  }
+
+  /** The pool that a new connection of this zone takes room from; 0: the zone is not limited. */
+  admit(zone: number, participant: Participant): number {
+    if (peek(this.#words, DIRECTORY + zone) !== 0) {
+      return this.#poolOf(zone);
+    }
+    if (peek(this.#words, DEFAULT_LIMIT) === 0) {
+      return 0;
+    }
+    return this.#create(zone, USE_FALLBACK, participant);
+  }
+
+  /** Makes the entry unless somebody else just did. */
+  #create(zone: number, limit: number, participant: Participant): number {
+    const words = this.#words;
+    const pool = this.#poolOf(zone);
+    lock(words, MUTEX, participant, LockClass.zoneLimits);
+    if (words[DIRECTORY + zone] === 0) {
+      this.pools.renew(pool, limit, participant);
+      store(words, DIRECTORY + zone, 1);
+    }
+    unlock(words, MUTEX);
+    return pool;
+  }
+
+  get(zone: number | 'default'): ZoneLimit {
+    const defaultLimit = load(this.#words, DEFAULT_LIMIT) >>> 0;
+    if (zone === 'default' || load(this.#words, DIRECTORY + zone) === 0) {
+      return { zone: 'default', limit: defaultLimit, count: 0 };
+    }
+    const pool = this.#poolOf(zone);
+    const own = this.pools.ownLimit(pool);
+    const count = this.pools.used(pool);
+    return own === USE_FALLBACK
+      ? { zone: 'default', limit: defaultLimit, count }
+      : { zone, limit: own >>> 0, count };
+  }
+
+  /**
+   * Sets a zone's limit, or with 'default' that of all zones without one. For a zone 0 blocks everything, for the
+   * default it removes it.
+   * @throws UsageError when the limit is not a 32-bit number
+   */
+  set(zone: number | 'default', limit: number, participant: Participant): void {
+    if (!Number.isInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
+      throw new UsageError(`a zone limit must be a whole number from 0 to ${MAX_LIMIT}, not ${limit}`);
+    }
+    if (zone === 'default') {
+      if (limit === 0) {
+        this.delete('default', participant);
+      } else {
+        store(this.#words, DEFAULT_LIMIT, limit);
+      }
+      return;
+    }
+    this.#create(zone, limit, participant);
+    this.pools.setLimit(this.#poolOf(zone), limit);
+  }
+
+  /** Removes a zone's limit, or the default with all entries that live by it. */
+  delete(zone: number | 'default', participant: Participant): void {
+    const words = this.#words;
+    lock(words, MUTEX, participant, LockClass.zoneLimits);
+    if (zone === 'default') {
+      store(words, DEFAULT_LIMIT, 0);
+      for (let each = 0; each < ZONES; each++) {
+        if (words[DIRECTORY + each] !== 0 && this.pools.ownLimit(this.#poolOf(each)) === USE_FALLBACK) {
+          store(words, DIRECTORY + each, 0);
+        }
+      }
+    } else if (words[DIRECTORY + zone] !== 0) {
+      if (words[DEFAULT_LIMIT] !== 0) {
+        this.pools.setLimit(this.#poolOf(zone), USE_FALLBACK);
+      } else {
+        store(words, DIRECTORY + zone, 0);
+      }
+    }
+    unlock(words, MUTEX);
+  }
+}

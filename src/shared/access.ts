@@ -1,0 +1,165 @@
+/**
+ * The seam through which threads touch words that other threads may touch at the same moment.
+ *
+ * Everything that meets another thread outside a lock goes through these functions, so that a test can stop a
+ * thread before any such access and try every interleaving. In a production process each one is its Atomics
+ * counterpart and nothing else; with CT_CHECKED=1 each calls the scheduling hook first.
+ *
+ * JavaScript offers two kinds of access only: sequentially consistent (Atomics) and unordered (plain). A plain
+ * access to an aligned 32-bit word never tears. `peek` and `poke` are the plain ones, for single words that
+ * another thread may change under the reader's eyes and that the reader treats as a hint.
+ */
+
+/** A region of 32-bit words that several threads map. */
+export type Words = Int32Array<SharedArrayBuffer>;
+
+/** True in a process started with CT_CHECKED=1: locks assert order and ownership, accesses call the hook. */
+export const CHECKED: boolean = process.env['CT_CHECKED'] === '1';
+
+export type AccessKind =
+  | 'load'
+  | 'store'
+  | 'compareExchange'
+  | 'exchange'
+  | 'add'
+  | 'sub'
+  | 'or'
+  | 'peek'
+  | 'poke'
+  | 'wait'
+  | 'notify';
+
+/** Called before every shared access of a checked process. */
+export type SchedulingHook = (kind: AccessKind, words: Words, index: number) => void;
+
+let hook: SchedulingHook | undefined;
+
+/**
+ * Installs (or with undefined removes) this thread's scheduling hook.
+ * @throws Error outside a checked process, where no access would ever call it.
+ */
+export function setSchedulingHook(newHook: SchedulingHook | undefined): void {
+  if (!CHECKED) {
+    throw new Error('scheduling hooks need a process started with CT_CHECKED=1');
+  }
+  hook = newHook;
+}
+
+function at(kind: AccessKind, words: Words, index: number): void {
+  if (hook !== undefined) {
+    hook(kind, words, index);
+  }
+}
+
+type Read = (words: Words, index: number) => number;
+type Write = (words: Words, index: number, value: number) => void;
+type ReadModifyWrite = (words: Words, index: number, value: number) => number;
+type CompareExchange = (words: Words, index: number, expected: number, value: number) => number;
+
+/** Sequentially consistent read. */
+export const load: Read = CHECKED
+  ? (words, index) => {
+      at('load', words, index);
+      return Atomics.load(words, index);
+    }
+  : (words, index) => Atomics.load(words, index);
+
+/** Sequentially consistent write: publishes everything written before it. */
+export const store: Write = CHECKED
+  ? (words, index, value) => {
+      at('store', words, index);
+      Atomics.store(words, index, value);
+    }
+  : (words, index, value) => {
+      Atomics.store(words, index, value);
+    };
+
+/** Writes `value` if the word holds `expected`; returns what it held. */
+export const compareExchange: CompareExchange = CHECKED
+  ? (words, index, expected, value) => {
+      at('compareExchange', words, index);
+      return Atomics.compareExchange(words, index, expected, value);
+    }
+  : (words, index, expected, value) => Atomics.compareExchange(words, index, expected, value);
+
+/** Writes `value`; returns what the word held. */
+export const exchange: ReadModifyWrite = CHECKED
+  ? (words, index, value) => {
+      at('exchange', words, index);
+      return Atomics.exchange(words, index, value);
+    }
+  : (words, index, value) => Atomics.exchange(words, index, value);
+
+/** Adds; returns what the word held before. */
+export const add: ReadModifyWrite = CHECKED
+  ? (words, index, value) => {
+      at('add', words, index);
+      return Atomics.add(words, index, value);
+    }
+  : (words, index, value) => Atomics.add(words, index, value);
+
+/** Subtracts; returns what the word held before. */
+export const sub: ReadModifyWrite = CHECKED
+  ? (words, index, value) => {
+      at('sub', words, index);
+      return Atomics.sub(words, index, value);
+    }
+  : (words, index, value) => Atomics.sub(words, index, value);
+
+/** Sets bits; returns what the word held before. */
+export const or: ReadModifyWrite = CHECKED
+  ? (words, index, value) => {
+      at('or', words, index);
+      return Atomics.or(words, index, value);
+    }
+  : (words, index, value) => Atomics.or(words, index, value);
+
+/** Plain read of a word that may change at any moment: a hint. */
+export const peek: Read = CHECKED
+  ? (words, index) => {
+      at('peek', words, index);
+      return words[index]!;
+    }
+  : (words, index) => words[index]!;
+
+/** Plain write of a single word that others read as a hint. */
+export const poke: Write = CHECKED
+  ? (words, index, value) => {
+      at('poke', words, index);
+      words[index] = value;
+    }
+  : (words, index, value) => {
+      words[index] = value;
+    };
+
+/** Sleeps while the word holds `expected`, at most `timeoutMs`. */
+export function wait(
+  words: Words,
+  index: number,
+  expected: number,
+  timeoutMs?: number,
+): 'ok' | 'not-equal' | 'timed-out' {
+  if (CHECKED) {
+    at('wait', words, index);
+  }
+  return Atomics.wait(words, index, expected, timeoutMs);
+}
+
+/** Wakes at most `count` sleepers; returns how many. */
+export function notify(words: Words, index: number, count: number): number {
+  if (CHECKED) {
+    at('notify', words, index);
+  }
+  return Atomics.notify(words, index, count);
+}
+
+/** Tells the processor that this is a spin loop (Atomics.pause, Node 24 and later; else nothing). */
+export const pause: () => void =
+  typeof (Atomics as { pause?: () => void }).pause === 'function'
+    ? (Atomics as unknown as { pause: () => void }).pause
+    : () => {};
+
+/** A zeroed region of `words` 32-bit words; the system commits its memory page by page as it is touched. */
+export function allocateWords(words: number): Words {
+  return new Int32Array(new SharedArrayBuffer(words * 4));
+}

@@ -1,0 +1,79 @@
+/**
+ * The lock checker of CT_CHECKED=1, after the kernel's lockdep: it knows which locks this thread holds and throws
+ * at the first acquisition that breaks the order, even when no deadlock happens to follow.
+ *
+ * Lock order, stated once:
+ *   1. a bucket, then a bucket of higher index (never the same twice)
+ *   2. a connection
+ *   3. the table of zone limits
+ *   4. the leaves, never two at once: line arena, slab, room pool, timeout policies, clock
+ */
+
+import type { Words } from './access.ts';
+
+/** What a lock protects; the value is its rank in the lock order. */
+export const LockClass = { bucket: 1, connection: 2, zoneLimits: 3, leaf: 4 } as const;
+export type LockClass = (typeof LockClass)[keyof typeof LockClass];
+
+interface HeldLock {
+  words: Words;
+  index: number;
+  lockClass: LockClass;
+}
+
+const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zone limits', 4: 'leaf' };
+
+/* One thread is one module instance: the list is this thread's own. */
+const held: HeldLock[] = [];
+
+function describe(lock: HeldLock): string {
+  return `${NAMES[lock.lockClass]} lock at word ${lock.index}`;
+}
+
+/** Call before taking a lock. @throws Error when the order forbids it. */
+export function beforeAcquire(words: Words, index: number, lockClass: LockClass): void {
+  const wanted: HeldLock = { words, index, lockClass };
+  for (const lock of held) {
+    const sameRegion = lock.words.buffer === words.buffer;
+    if (sameRegion && lock.index === index) {
+      throw new Error(`lock order: ${describe(wanted)} is already held by this thread`);
+    }
+    if (lock.lockClass > lockClass) {
+      throw new Error(`lock order: ${describe(wanted)} taken while holding ${describe(lock)}`);
+    }
+    if (lock.lockClass === lockClass && !(lockClass === LockClass.bucket && sameRegion && lock.index < index)) {
+      throw new Error(`lock order: ${describe(wanted)} taken while holding ${describe(lock)}`);
+    }
+  }
+}
+
+/** Call after taking a lock. */
+export function acquired(words: Words, index: number, lockClass: LockClass): void {
+  held.push({ words, index, lockClass });
+}
+
+/** Call before releasing a lock. @throws Error when this thread does not hold it. */
+export function beforeRelease(words: Words, index: number): void {
+  for (let i = held.length - 1; i >= 0; i--) {
+    const lock = held[i]!;
+    if (lock.words.buffer === words.buffer && lock.index === index) {
+      held.splice(i, 1);
+      return;
+    }
+  }
+  throw new Error(`lock ownership: the lock at word ${index} is released by a thread that does not hold it`);
+}
+
+/** @throws Error unless this thread holds the lock. */
+export function assertHeld(words: Words, index: number): void {
+  if (!held.some((lock) => lock.words.buffer === words.buffer && lock.index === index)) {
+    throw new Error(`lock ownership: the lock at word ${index} must be held here`);
+  }
+}
+
+/** @throws Error if this thread holds any lock: the end of a batch, going to sleep. */
+export function assertNoneHeld(): void {
+  if (held.length > 0) {
+    throw new Error(`lock ownership: ${describe(held[0]!)} still held`);
+  }
+}

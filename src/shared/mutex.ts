@@ -1,0 +1,140 @@
+/**
+ * A mutex in one word of shared memory, after Drepper's "Futexes are tricky" (mutex 2), with the owner in the word.
+ *
+ *      0              free
+ *      tag            held, nobody sleeps            tag = (participant + 1) << 1
+ *      tag | WAITERS  held, somebody may sleep
+ *
+ * Only the third state pays for a notify, since V8 guards all sleeping threads of a process with one lock. A thread
+ * that comes back from sleep takes the mutex in the third state, because others may still sleep behind it.
+ *
+ * The word names its owner so that a participant that died holding it can be recognised.
+ */
+
+import { CHECKED, compareExchange, exchange, notify, pause, peek, wait, type Words } from './access.ts';
+import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
+
+const FREE = 0;
+const WAITERS = 1;
+
+/**
+ * Upper bound of a spin, in looks at the word. One look is a few nanoseconds, so the bound is well below the cost of
+ * sleeping and being woken (about 10 us), and longer than any critical section of the table.
+ */
+const MAX_SPINS = 1000;
+
+/** Who takes a lock: a thread's own object, made once. */
+export interface LockOwner {
+  /** What this owner writes into the words that it locks. */
+  readonly lockTag: number;
+  /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
+  spinEstimate: number;
+}
+
+/** The lock tag of participant `id`. */
+export function lockTagOf(id: number): number {
+  return (id + 1) << 1;
+}
+
+/** The participant that holds the mutex, or -1 when it is free. A snapshot. */
+export function ownerOf(words: Words, index: number): number {
+  return (peek(words, index) >>> 1) - 1;
+}
+
+/** Takes the mutex at `words[index]`; returns when it is held. */
+export function lock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
+  if (CHECKED) {
+    beforeAcquire(words, index, lockClass);
+  }
+  if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+    lockContended(words, index, owner);
+  }
+  if (CHECKED) {
+    acquired(words, index, lockClass);
+  }
+}
+
+/** Takes the mutex if it is free; returns whether it did. */
+export function tryLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
+  if (CHECKED) {
+    beforeAcquire(words, index, lockClass);
+  }
+  if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+    return false;
+  }
+  if (CHECKED) {
+    acquired(words, index, lockClass);
+  }
+  return true;
+}
+
+function lockContended(words: Words, index: number, owner: LockOwner): void {
+  const bound = Math.min(MAX_SPINS, owner.spinEstimate * 2 + 10);
+  let spins = 0;
+  while (spins < bound) {
+    spins++;
+    if (peek(words, index) === FREE && compareExchange(words, index, FREE, owner.lockTag) === FREE) {
+      owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
+      return;
+    }
+    pause();
+  }
+  owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
+
+  for (;;) {
+    const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);
+    if (seen === FREE) {
+      return;
+    }
+    const contended = seen | WAITERS;
+    if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
+      wait(words, index, contended);
+    }
+  }
+}
+
+/** Releases the mutex, which the caller holds. */
+export function unlock(words: Words, index: number): void {
+  if (CHECKED) {
+    beforeRelease(words, index);
+  }
+  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+    notify(words, index, 1);
+  }
+}
+
+/** In a checked process: throws unless the calling thread holds the mutex. */
+export function assertHeld(words: Words, index: number): void {
+  if (CHECKED) {
+    assertHeldByThread(words, index);
+  }
+}
+
+/**
+ * Takes two mutexes of one class, the lower index first; equal indexes once. Two threads that want the same pair can
+ * therefore never wait for each other.
+ */
+export function lockPair(words: Words, a: number, b: number, owner: LockOwner, lockClass: LockClass): void {
+  if (a === b) {
+    lock(words, a, owner, lockClass);
+  } else if (a < b) {
+    lock(words, a, owner, lockClass);
+    lock(words, b, owner, lockClass);
+  } else {
+    lock(words, b, owner, lockClass);
+    lock(words, a, owner, lockClass);
+  }
+}
+
+/** Releases what `lockPair` took, in reverse order. */
+export function unlockPair(words: Words, a: number, b: number): void {
+  if (a === b) {
+    unlock(words, a);
+  } else if (a < b) {
+    unlock(words, b);
+    unlock(words, a);
+  } else {
+    unlock(words, a);
+    unlock(words, b);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * A ring of variable-sized slots between one producer and one consumer thread. The consumer works in place: what it
+ * writes into a slot is the producer's to read once the slot comes back.
+ *
+ *   line 0   HEAD          atomic: producer writes, consumer reads. Everything before it is published.
+ *   line 1   TAIL          atomic: consumer writes, producer reads. Everything before it is given back.
+ *   line 2   consumer asleep (atomic), its wake-up count (atomic)
+ *   line 3   producer asleep (atomic), its wake-up count (atomic)
+ *   line 4   closed (atomic)
+ *   then     the data, a power of two of words
+ *
+ * Positions count words and wrap at 2^32. A slot starts with its own size in words and is a multiple of the cache
+ * line; a slot never wraps: when it does not fit at the end of the data, a filler of negative size takes the rest.
+ */
+
+import { add, load, notify, store, wait, type Words } from './access.ts';
+import { LINE_WORDS, wholeLines } from './cache-line.ts';
+
+const HEAD = 0;
+const TAIL = LINE_WORDS;
+const CONSUMER_ASLEEP = 2 * LINE_WORDS;
+const CONSUMER_WAKE = 2 * LINE_WORDS + 1;
+const PRODUCER_ASLEEP = 3 * LINE_WORDS;
+const PRODUCER_WAKE = 3 * LINE_WORDS + 1;
+const CLOSED = 4 * LINE_WORDS;
+const DATA = 5 * LINE_WORDS;
+
+/** Offset inside a slot of its size in words. */
+export const SLOT_SIZE = 0;
+
+/**
+ * Memory for a ring.
+ * @param dataWords a power of two; a slot may be at most half of it
+ */
+export function allocateRing(dataWords: number): Words {
+  if (dataWords < LINE_WORDS || (dataWords & (dataWords - 1)) !== 0) {
+    throw new RangeError(`a ring's size must be a power of two of at least ${LINE_WORDS} words, not ${dataWords}`);
+  }
+  return new Int32Array(new SharedArrayBuffer((DATA + dataWords) * 4));
+}
+
+function dataMask(words: Words): number {
+  return words.length - DATA - 1;
+}
+
+/** The producer's end. One thread only. */
+export class RingProducer {
+  readonly words: Words;
+  readonly #mask: number;
+  #head = 0;
+  /** Everything before it was given back and harvested. */
+  #harvested = 0;
+
+  constructor(words: Words) {
+    this.words = words;
+    this.#mask = dataMask(words);
+  }
+
+  /** The largest slot that always fits once the ring is empty, in words. */
+  get maxSlotWords(): number {
+    return (this.#mask + 1) >>> 1;
+  }
+
+  /** Slots that were published and not yet harvested lie in this many words. */
+  get occupiedWords(): number {
+    return (this.#head - this.#harvested) | 0;
+  }
+
+  /**
+   * Room for a slot of at least `slotWords`; returns its word index, or -1 while the ring is full. The slot is the
+   * producer's until `publish`.
+   */
+  reserve(slotWords: number): number {
+    const size = wholeLines(slotWords);
+    const capacity = this.#mask + 1;
+    let free = capacity - this.occupiedWords;
+    const untilEnd = capacity - (this.#head & this.#mask);
+    if (size > untilEnd) {
+      if (free < untilEnd + size) {
+        return -1;
+      }
+      this.words[DATA + (this.#head & this.#mask)] = -untilEnd;
+      this.#head = (this.#head + untilEnd) | 0;
+      free -= untilEnd;
+    }
+    if (free < size) {
+      return -1;
+    }
+    const slot = DATA + (this.#head & this.#mask);
+    this.words[slot + SLOT_SIZE] = size;
+    return slot;
+  }
+
+  /** Hands the slot last reserved to the consumer, with everything written into it. */
+  publish(): void {
+    this.#head = (this.#head + this.words[DATA + (this.#head & this.#mask) + SLOT_SIZE]!) | 0;
+    store(this.words, HEAD, this.#head);
+    if (load(this.words, CONSUMER_ASLEEP) !== 0) {
+      wakeConsumer(this.words);
+    }
+  }
+
+  /** The next slot that the consumer has given back, as a word index; -1 if there is none. Its words stay readable until the next `reserve`. */
+  harvest(): number {
+    const tail = load(this.words, TAIL);
+    while (this.#harvested !== tail) {
+      const slot = DATA + (this.#harvested & this.#mask);
+      const size = this.words[slot + SLOT_SIZE]!;
+      this.#harvested = (this.#harvested + Math.abs(size)) | 0;
+      if (size > 0) {
+        return slot;
+      }
+    }
+    return -1;
+  }
+
+  /** Resolves when the consumer has given something back since the last harvest, or after `timeoutMs`. */
+  async waitForReturns(timeoutMs: number): Promise<void> {
+    const seen = load(this.words, PRODUCER_WAKE);
+    store(this.words, PRODUCER_ASLEEP, 1);
+    if (load(this.words, TAIL) === this.#harvested) {
+      const waiting = Atomics.waitAsync(this.words, PRODUCER_WAKE, seen, timeoutMs);
+      if (waiting.async) {
+        /* The promise of waitAsync alone does not keep the process alive. */
+        const keepAlive = setInterval(() => {}, 1000);
+        await waiting.value;
+        clearInterval(keepAlive);
+      }
+    }
+    store(this.words, PRODUCER_ASLEEP, 0);
+  }
+
+  /** Tells the consumer that nothing more will come. */
+  close(): void {
+    closeRing(this.words);
+  }
+}
+
+function wakeConsumer(words: Words): void {
+  add(words, CONSUMER_WAKE, 1);
+  notify(words, CONSUMER_WAKE, 1);
+}
+
+/** Tells the ring's consumer to stop when it has emptied the ring; any thread may call it. */
+export function closeRing(words: Words): void {
+  store(words, CLOSED, 1);
+  wakeConsumer(words);
+}
+
+/** The consumer's end. One thread only. */
+export class RingConsumer {
+  readonly words: Words;
+  readonly #mask: number;
+  /** Everything before it was given back. */
+  #tail: number;
+
+  constructor(words: Words) {
+    this.words = words;
+    this.#mask = dataMask(words);
+    this.#tail = load(words, TAIL);
+  }
+
+  /** Writes the word indexes of at most `max` published slots into `slots`; returns how many. They stay published. */
+  poll(slots: Int32Array, max: number): number {
+    const head = load(this.words, HEAD);
+    let position = this.#tail;
+    let count = 0;
+    while (position !== head && count < max) {
+      const slot = DATA + (position & this.#mask);
+      const size = this.words[slot + SLOT_SIZE]!;
+      if (size > 0) {
+        slots[count++] = slot;
+      }
+      position = (position + Math.abs(size)) | 0;
+    }
+    return count;
+  }
+
+  /** Gives the first `count` slots of the last poll back to the producer. */
+  release(count: number): void {
+    let position = this.#tail;
+    for (let released = 0; released < count; ) {
+      const size = this.words[DATA + (position & this.#mask) + SLOT_SIZE]!;
+      position = (position + Math.abs(size)) | 0;
+      if (size > 0) {
+        released++;
+      }
+    }
+    this.#tail = position;
+    store(this.words, TAIL, position);
+    if (load(this.words, PRODUCER_ASLEEP) !== 0) {
+      add(this.words, PRODUCER_WAKE, 1);
+      notify(this.words, PRODUCER_WAKE, 1);
+    }
+  }
+
+  /** No slot is published and none will come. */
+  isFinished(): boolean {
+    return load(this.words, CLOSED) !== 0 && load(this.words, HEAD) === this.#tail;
+  }
+
+  /** Blocks until something is published or the ring is closed. */
+  sleep(): void {
+    const seen = load(this.words, CONSUMER_WAKE);
+    store(this.words, CONSUMER_ASLEEP, 1);
+    if (load(this.words, HEAD) === this.#tail && load(this.words, CLOSED) === 0) {
+      wait(this.words, CONSUMER_WAKE, seen);
+    }
+    store(this.words, CONSUMER_ASLEEP, 0);
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * A slab of fixed-size records in shared memory, referred to by unit number (never 0).
+ *
+ * A record of class 0 is one unit, of class 1 two units next to each other, the first of even number. Memory is
+ * reserved for all units and committed by the system when it is first touched: fresh records come from a bump
+ * pointer in chunks, so a table that was never full never commits what it did not use.
+ *
+ * Each participant allocates from its own cache and frees into it, without a lock. Full caches hand batches of
+ * CHUNK records to a common list, empty ones take from it, under the slab's mutex.
+ *
+ *   slab words    0 mutex   1 next fresh unit   2 unit capacity   3, 4 common list of batches, per class
+ *   cache words   (owner only, per class)
+ *                 0 free head  1 free count  2 fresh next  3 fresh end  4 retired head  5 retired tail  6 retired count
+ *
+ * Lists run through two words of the records themselves, which nobody but the slab touches: `linkWord` (next record)
+ * and `tagWord` (epoch of retirement; in the common list, the next batch). The words that readers compare stay as
+ * they are until the record is handed out again.
+ */
+
+import { type Words } from './access.ts';
+import { LINE_WORDS } from './cache-line.ts';
+import { Epochs } from './epoch.ts';
+import { LockClass } from './lockdep.ts';
+import { lock, unlock } from './mutex.ts';
+import { ParticipantWord, type Participant } from './participant.ts';
+
+export const SLAB_WORDS: number = LINE_WORDS;
+export const RECORD_CLASSES = 2;
+export const SLAB_CACHE_WORDS = 8;
+
+/** Records that move between a cache and the common list at once, and units of a fresh chunk: amortises the lock. */
+const CHUNK = 64;
+/** A cache above this many free records gives a batch away. */
+const CACHE_LIMIT = 2 * CHUNK;
+
+const MUTEX = 0;
+const NEXT_FRESH = 1;
+const CAPACITY = 2;
+const COMMON_HEAD = 3;
+
+const FREE_HEAD = 0;
+const FREE_COUNT = 1;
+const FRESH_NEXT = 2;
+const FRESH_END = 3;
+const RETIRED_HEAD = 4;
+const RETIRED_TAIL = 5;
+const RETIRED_COUNT = 6;
+
+export interface SlabOptions {
+  /** The slab's own words (SLAB_WORDS of them, zeroed) and where they start. */
+  words: Words;
+  base: number;
+  /** The units; unit u starts at word u * unitWords. */
+  records: Words;
+  unitWords: number;
+  /** Offsets inside a record that belong to the slab. */
+  linkWord: number;
+  tagWord: number;
+}
+
+export class Slab {
+  readonly #words: Words;
+  readonly #base: number;
+  readonly #records: Words;
+  readonly #unitWords: number;
+  readonly #linkWord: number;
+  readonly #tagWord: number;
+
+  constructor(options: SlabOptions) {
+    this.#words = options.words;
+    this.#base = options.base;
+    this.#records = options.records;
+    this.#unitWords = options.unitWords;
+    this.#linkWord = options.linkWord;
+    this.#tagWord = options.tagWord;
+  }
+
+  /** Units to reserve so that `maxRecords` of any mix of classes fit, beside what caches and epochs hold back. */
+  static unitsFor(maxRecords: number, maxParticipants: number): number {
+    /* A chunk belongs to its class for good: the worst case is all of class 0 first, then all of class 1. */
+    return 2 + maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + CHUNK) + (1 << 16);
+  }
+
+  /** Once, by whoever creates the region. */
+  initialise(): void {
+    this.#words[this.#base + NEXT_FRESH] = 2;
+    this.#words[this.#base + CAPACITY] = Math.floor(this.#records.length / this.#unitWords);
+  }
+
+  #cache(participant: Participant, recordClass: number): number {
+    return participant.base + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
+  }
+
+  /** A record of the class, its words as they were left; 0 when the slab is used up. */
+  allocate(participant: Participant, recordClass: number): number {
+    const words = participant.words;
+    const cache = this.#cache(participant, recordClass);
+    const head = words[cache + FREE_HEAD]!;
+    if (head !== 0) {
+      words[cache + FREE_HEAD] = this.#records[head * this.#unitWords + this.#linkWord]!;
+      words[cache + FREE_COUNT] = words[cache + FREE_COUNT]! - 1;
+      return head;
+    }
+    const fresh = words[cache + FRESH_NEXT]!;
+    if (fresh < words[cache + FRESH_END]!) {
+      words[cache + FRESH_NEXT] = fresh + 1 + recordClass;
+      return fresh;
+    }
+    return this.#refill(participant, recordClass) ? this.allocate(participant, recordClass) : 0;
+  }
+
+  /** Takes a batch from the common list, or a fresh chunk. */
+  #refill(participant: Participant, recordClass: number): boolean {
+    const words = this.#words;
+    const cache = this.#cache(participant, recordClass);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    const common = this.#base + COMMON_HEAD + recordClass;
+    const batch = words[common]!;
+    let found = true;
+    if (batch !== 0) {
+      words[common] = this.#records[batch * this.#unitWords + this.#tagWord]!;
+      participant.words[cache + FREE_HEAD] = batch;
+      participant.words[cache + FREE_COUNT] = CHUNK;
+    } else {
+      const fresh = words[this.#base + NEXT_FRESH]!;
+      if (fresh + CHUNK <= words[this.#base + CAPACITY]!) {
+        words[this.#base + NEXT_FRESH] = fresh + CHUNK;
+        participant.words[cache + FRESH_NEXT] = fresh;
+        participant.words[cache + FRESH_END] = fresh + CHUNK;
+      } else {
+        found = false;
+      }
+    }
+    unlock(words, this.#base + MUTEX);
+    return found;
+  }
+
+  /** Gives back a record that no other thread can have seen (it was never linked, or its epoch has passed). */
+  free(participant: Participant, recordClass: number, record: number): void {
+    const words = participant.words;
+    const cache = this.#cache(participant, recordClass);
+    this.#records[record * this.#unitWords + this.#linkWord] = words[cache + FREE_HEAD]!;
+    words[cache + FREE_HEAD] = record;
+    const count = words[cache + FREE_COUNT]! + 1;
+    words[cache + FREE_COUNT] = count;
+    if (count > CACHE_LIMIT) {
+      this.#giveBatchAway(participant, recordClass);
+    }
+  }
+
+  #giveBatchAway(participant: Participant, recordClass: number): void {
+    const records = this.#records;
+    const cache = this.#cache(participant, recordClass);
+    const batch = participant.words[cache + FREE_HEAD]!;
+    let last = batch;
+    for (let i = 1; i < CHUNK; i++) {
+      last = records[last * this.#unitWords + this.#linkWord]!;
+    }
+    const lastLink = last * this.#unitWords + this.#linkWord;
+    participant.words[cache + FREE_HEAD] = records[lastLink]!;
+    participant.words[cache + FREE_COUNT] = participant.words[cache + FREE_COUNT]! - CHUNK;
+    records[lastLink] = 0;
+
+    const words = this.#words;
+    const common = this.#base + COMMON_HEAD + recordClass;
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    records[batch * this.#unitWords + this.#tagWord] = words[common]!;
+    words[common] = batch;
+    unlock(words, this.#base + MUTEX);
+  }
+
+  /** Keeps an unlinked record until every online participant has passed the epoch `tag`. */
+  retire(participant: Participant, recordClass: number, record: number, tag: number): void {
+    const words = participant.words;
+    const cache = this.#cache(participant, recordClass);
+    const at = record * this.#unitWords;
+    this.#records[at + this.#tagWord] = tag;
+    this.#records[at + this.#linkWord] = 0;
+    const tail = words[cache + RETIRED_TAIL]!;
+    if (tail === 0) {
+      words[cache + RETIRED_HEAD] = record;
+    } else {
+      this.#records[tail * this.#unitWords + this.#linkWord] = record;
+    }
+    words[cache + RETIRED_TAIL] = record;
+    words[cache + RETIRED_COUNT] = words[cache + RETIRED_COUNT]! + 1;
+  }
+
+  /** Records of both classes that this participant has retired and not yet freed. */
+  retiredCount(participant: Participant): number {
+    const words = participant.words;
+    const cache = participant.base + ParticipantWord.CACHES;
+    return words[cache + RETIRED_COUNT]! + words[cache + SLAB_CACHE_WORDS + RETIRED_COUNT]!;
+  }
+
+  /** Frees what this participant retired before epoch `oldest` (see Epochs.advance); returns how many. */
+  reclaim(participant: Participant, oldest: number): number {
+    let freed = 0;
+    for (let recordClass = 0; recordClass < RECORD_CLASSES; recordClass++) {
+      freed += this.#reclaimClass(participant, recordClass, oldest);
+    }
+    return freed;
+  }
+
+  #reclaimClass(participant: Participant, recordClass: number, oldest: number): number {
+    const words = participant.words;
+    const records = this.#records;
+    const cache = this.#cache(participant, recordClass);
+    let freed = 0;
+    let record = words[cache + RETIRED_HEAD]!;
+    while (record !== 0 && Epochs.isSafe(records[record * this.#unitWords + this.#tagWord]!, oldest)) {
+      const following = records[record * this.#unitWords + this.#linkWord]!;
+      words[cache + RETIRED_HEAD] = following;
+      if (following === 0) {
+        words[cache + RETIRED_TAIL] = 0;
+      }
+      words[cache + RETIRED_COUNT] = words[cache + RETIRED_COUNT]! - 1;
+      this.free(participant, recordClass, record);
+      freed++;
+      record = following;
+    }
+    return freed;
+  }
+
+  /** Touches the memory of the first `count` fresh units, so that no page fault happens later. */
+  prefault(count: number): void {
+    const records = this.#records;
+    const end = Math.min(records.length, (this.#words[this.#base + NEXT_FRESH]! + count) * this.#unitWords);
+    for (let word = 0; word < end; word += 1024) {
+      Atomics.or(records, word, 0);
+    }
+  }
+}
