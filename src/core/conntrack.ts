@@ -174,7 +174,7 @@ export class Conntrack {
   }
 
   zoneLimit(zone: number | 'default'): ZoneLimit {
-    return this.tracker.zoneLimits.get(zone === 'default' ? zone : checkZone(zone));
+    return this.tracker.zoneLimits.get(zone);
   }
 
   setZoneLimit(zone: number | 'default', limit: number): void {

@@ -55,7 +55,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   const hash = parsed[at + ParsedWord.HASH]!;
   const bucket = table.bucketOf(hash);
   table.lockBucket(bucket, participant);
-  const match = findConnLocked(tracker, at, now);
+  const match = table.isAbsentLocked(bucket, hash) ? 0 : findConnLocked(tracker, at, now);
   let isPlaced = false;
   if (match === 0) {
     declareLinkIntent(participant, IntentKind.link, bucket, bucket, record);
@@ -64,8 +64,8 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   }
   table.unlockBucket(bucket);
 
-  for (let i = 0; i < tracker.staleCount; i++) {
-    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+  if (tracker.staleCount > 0) {
+    removeStale(tracker);
   }
   if (isPlaced) {
     counters[Counter.created]!++;
@@ -79,6 +79,15 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   }
   counters[Counter.clash]!++;
   return match << 1;
+}
+
+/** Removes what the search under the lock has met. */
+function removeStale(tracker: Tracker): void {
+  const count = tracker.staleCount;
+  tracker.staleCount = 0;
+  for (let i = 0; i < count; i++) {
+    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+  }
 }
 
 /**

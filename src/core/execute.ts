@@ -31,9 +31,9 @@ import { parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
 import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
-import { ConnWord, LIFE_CLEANED, UNIT_SHIFT } from './table/conn.ts';
+import { ConnWord, LIFE_CLEANED, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import { type Tracker } from './tracker.ts';
-import { applyLabel, applyMark, writeInvalid, writeVerdict } from './verdict.ts';
+import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
 /** Ports of the protocols with application helpers, in network order: their packets are looked up in every pass. */
 const FTP_PORT = 0x1500;
@@ -50,8 +50,9 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   const words = batch.words;
   const now = tellTime(tracker, nowMs);
   parseAll(tracker, batch, action, count);
+  hashAll(tracker, count);
   touchLines(tracker, count);
-  touchRecords(tracker, count);
+  touchRecords(tracker, action, count);
   for (let i = 0; i < count; i++) {
     const at = i * PARSED_WORDS;
     const kind = tracker.parsed[at + ParsedWord.KIND]!;
@@ -81,9 +82,18 @@ function parseAll(tracker: Tracker, batch: PacketBatch, action: CtAction, count:
     if (words[slot + PacketWord.CONN] !== 0 && !action.force && remembers(tracker, words, slot, action)) {
       kind = ParsedKind.REMEMBERED;
     } else {
-      kind = parsePacket(words, slot, parsed, at, action.zone) ? ParsedKind.KEYED : ParsedKind.INVALID;
+      kind = parsePacket(words, slot, parsed, at, action.zone);
     }
     parsed[at + ParsedWord.KIND] = kind;
+  }
+}
+
+function hashAll(tracker: Tracker, count: number): void {
+  const { parsed, table } = tracker;
+  for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
+    if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
+      parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at));
+    }
   }
 }
 
@@ -93,27 +103,33 @@ function touchLines(tracker: Tracker, count: number): void {
   let sink = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
     if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
-      const line = table.homeLine(hashParsed(tracker, at));
-      sink ^= peek(lines, line);
-      parsed[at + ParsedWord.HINT] = line;
+      sink ^= peek(lines, parsed[at + ParsedWord.HINT]!);
     }
   }
   tracker.sink = sink;
 }
 
-function touchRecords(tracker: Tracker, count: number): void {
+function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
   const { parsed, table, records } = tracker;
   const lines = table.lines;
   let sink = 0;
+  let missing = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
     if (parsed[at + ParsedWord.KIND] !== ParsedKind.KEYED) {
       continue;
     }
-    const hint = table.findHint(parsed[at + ParsedWord.HINT]!, parsed[at + ParsedWord.HASH]!);
+    const hash = parsed[at + ParsedWord.HASH]!;
+    const hint = table.findHint(parsed[at + ParsedWord.HINT]!, hash);
     parsed[at + ParsedWord.HINT] = hint;
     if (hint !== 0) {
       sink ^= peek(records, peek(lines, hint) << UNIT_SHIFT);
+    } else if (action.commit) {
+      missing++;
+      table.pullForWriting(hash);
     }
+  }
+  if (missing > 0) {
+    sink ^= tracker.slab.touchNext(tracker.participant, RecordClass.ipv4, missing);
   }
   tracker.sink ^= sink;
 }
@@ -155,7 +171,7 @@ function processRemembered(
 ): void {
   /* An earlier packet of the batch may have removed it. */
   if (!remembers(tracker, words, slot, action)) {
-    if (parsePacket(words, slot, tracker.parsed, at, action.zone)) {
+    if (parsePacket(words, slot, tracker.parsed, at, action.zone) === ParsedKind.KEYED) {
       hashParsed(tracker, at);
       tracker.parsed[at + ParsedWord.HINT] = 0;
       processPacket(tracker, words, slot, at, action, now);
@@ -167,8 +183,8 @@ function processRemembered(
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   words[slot + PacketWord.ZONE] = action.zone;
-  applyMark(tracker, words, slot, r, action);
-  applyLabel(tracker, words, slot, r, action);
+  readMarks(tracker.records, r, words, slot);
+  applyMarks(tracker, words, slot, r, action);
 }
 
 /** Hashes the key at `parsed[at...]`. */
@@ -199,8 +215,13 @@ function processPacket(
 
   /* Where a miss leads to creation, that looks once more under the lock: no need to search here. */
   const searchesAgain = action.commit && !isRelated;
-  let match = confirmHint(tracker, at, now);
-  if (match === 0 && (!searchesAgain || tracker.parsed[at + ParsedWord.HINT] !== 0)) {
+  let match = 0;
+  if (tracker.parsed[at + ParsedWord.HINT] !== 0) {
+    match = confirmHint(tracker, at, now);
+    if (match === 0) {
+      match = findConn(tracker, at, now);
+    }
+  } else if (!searchesAgain) {
     match = findConn(tracker, at, now);
   }
   let record = match >>> 1;
@@ -262,16 +283,19 @@ function processPacket(
     reply = (made >>> 1) & 1;
   }
 
-  writeVerdict(tracker, words, slot, at, record, state | CtState.TRK, action.zone);
-  if (record !== 0) {
+  if (record === 0) {
+    writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+  } else {
     const r = record << UNIT_SHIFT;
-    applyMark(tracker, words, slot, r, action);
-    applyLabel(tracker, words, slot, r, action);
+    writeConnected(words, slot, tracker.records, r, state | CtState.TRK, action.zone);
+    if (action.hasMark || action.hasLabel) {
+      applyMarks(tracker, words, slot, r, action);
+    }
+    words[slot + PacketWord.CONN] = record;
     words[slot + PacketWord.CONN_GENERATION] = peek(tracker.records, r + ConnWord.LIFE) >>> 2;
     words[slot + PacketWord.CONN_FLAGS] =
       (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
   }
-  words[slot + PacketWord.CONN] = record;
   count(tracker, state);
 }
 

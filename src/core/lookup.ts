@@ -88,14 +88,10 @@ export function isStale(records: Tracker['records'], r: number, now: number): bo
   );
 }
 
-/** The match at the slot that an earlier stage of the batch saw, if it still holds. */
+/** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds. */
 export function confirmHint(tracker: Tracker, at: number, now: number): number {
   const parsed = tracker.parsed;
-  const hint = parsed[at + ParsedWord.HINT]!;
-  if (hint === 0) {
-    return 0;
-  }
-  const record = tracker.table.recordAt(hint);
+  const record = tracker.table.recordAt(parsed[at + ParsedWord.HINT]!);
   const r = record << UNIT_SHIFT;
   if (record === 0 || isStale(tracker.records, r, now)) {
     return 0;

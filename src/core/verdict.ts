@@ -6,7 +6,7 @@ import { lock, unlock } from '../shared/mutex.ts';
 import { type CtAction } from './action.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
-import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
+import { ConnWord } from './table/conn.ts';
 import { type Tracker } from './tracker.ts';
 
 /** The packet has no key: no connection, no tuple. */
@@ -26,28 +26,21 @@ function clearMarks(words: Words, slot: number): void {
   words[slot + PacketWord.LABEL + 3] = 0;
 }
 
-/**
- * State, zone, and the original tuple: the connection's, or without one that read from the packet. Mark and label of
- * a connection follow by applyMark and applyLabel.
- */
-export function writeVerdict(
-  tracker: Tracker,
-  words: Words,
-  slot: number,
-  at: number,
-  record: number,
-  state: number,
-  zone: number,
-): void {
+/** A packet with a key but without a connection: the tuple is the one read from the packet. */
+export function writeUnconnected(words: Words, slot: number, parsed: Int32Array, at: number, state: number, zone: number): void {
   words[slot + PacketWord.STATE] = state;
   words[slot + PacketWord.ZONE] = zone;
-  if (record === 0) {
-    clearMarks(words, slot);
-    writeTuple(words, slot, tracker.parsed, at + ParsedWord.META, at + ParsedWord.PORTS, at + ParsedWord.SRC, at + ParsedWord.SRC6);
-    return;
-  }
-  const r = record << UNIT_SHIFT;
-  writeTuple(words, slot, tracker.records, r + ConnWord.META, r + ConnWord.PORTS, r + ConnWord.SRC, r + ConnWord.SRC6);
+  words[slot + PacketWord.CONN] = 0;
+  clearMarks(words, slot);
+  writeTuple(words, slot, parsed, at + ParsedWord.META, at + ParsedWord.PORTS, at + ParsedWord.SRC, at + ParsedWord.SRC6);
+}
+
+/** A packet of the connection at word `r` of the records: its mark, label and original tuple. */
+export function writeConnected(words: Words, slot: number, records: Words, r: number, state: number, zone: number): void {
+  words[slot + PacketWord.STATE] = state;
+  words[slot + PacketWord.ZONE] = zone;
+  readMarks(records, r, words, slot);
+  writeTuple(words, slot, records, r + ConnWord.META, r + ConnWord.PORTS, r + ConnWord.SRC, r + ConnWord.SRC6);
 }
 
 /** From a key whose parts stand at these word indexes of `from`; destination addresses follow the sources. */
@@ -62,26 +55,43 @@ function writeTuple(
 ): void {
   const meta = from[metaAt]!;
   const protocol = metaProtocol(meta);
-  let tuplePorts = from[portsAt]!;
-  if ((meta & META_IPV6) !== 0) {
-    words[slot + PacketWord.ORIG_PROTOCOL] = protocol | ORIG_IPV6;
-    for (let i = 0; i < 4; i++) {
-      words[slot + PacketWord.ORIG_SRC + i] = from[src6 + i]!;
-      words[slot + PacketWord.ORIG_DST + i] = from[src6 + 4 + i]!;
-    }
-    if (protocol === Protocol.ICMPV6) {
-      tuplePorts = swapHalf(icmpTypeOf(meta));
-    }
-  } else {
+  if ((meta & META_IPV6) === 0) {
     words[slot + PacketWord.ORIG_PROTOCOL] = protocol;
     words[slot + PacketWord.ORIG_SRC] = from[src]!;
     words[slot + PacketWord.ORIG_DST] = from[src + 1]!;
-    if (protocol === Protocol.ICMP) {
-      /* Type in place of the source port, code (always 0) in place of the destination port. */
-      tuplePorts = swapHalf(icmpTypeOf(meta));
-    }
+    /* ICMP: type in place of the source port, code (always 0) in place of the destination port. */
+    words[slot + PacketWord.ORIG_PORTS] = protocol === Protocol.ICMP ? swapHalf(icmpTypeOf(meta)) : from[portsAt]!;
+    return;
   }
-  words[slot + PacketWord.ORIG_PORTS] = tuplePorts;
+  words[slot + PacketWord.ORIG_PROTOCOL] = protocol | ORIG_IPV6;
+  for (let i = 0; i < 4; i++) {
+    words[slot + PacketWord.ORIG_SRC + i] = from[src6 + i]!;
+    words[slot + PacketWord.ORIG_DST + i] = from[src6 + 4 + i]!;
+  }
+  words[slot + PacketWord.ORIG_PORTS] = protocol === Protocol.ICMPV6 ? swapHalf(icmpTypeOf(meta)) : from[portsAt]!;
+}
+
+/** Gives the packet the connection's mark and label. */
+export function readMarks(records: Words, r: number, words: Words, slot: number): void {
+  words[slot + PacketWord.MARK] = peek(records, r + ConnWord.MARK);
+  if (peek(records, r + ConnWord.LABEL_SEQUENCE) === 0) {
+    words[slot + PacketWord.LABEL] = 0;
+    words[slot + PacketWord.LABEL + 1] = 0;
+    words[slot + PacketWord.LABEL + 2] = 0;
+    words[slot + PacketWord.LABEL + 3] = 0;
+  } else {
+    readLabel(records, r, words, slot);
+  }
+}
+
+/** Sets the connection's mark and label as the action says, and the packet's to the same. */
+export function applyMarks(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+  if (action.hasMark) {
+    applyMark(tracker, words, slot, r, action);
+  }
+  if (action.hasLabel) {
+    applyLabel(tracker, words, slot, r, action);
+  }
 }
 
 /** Copies a connection's label to `words[slot + PacketWord.LABEL...]`; while a writer is at it, again. */
@@ -104,13 +114,8 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
   }
 }
 
-/** Sets the connection's mark as the action says, and the packet's to the same. Without one, reads it. */
-export function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
   const records = tracker.records;
-  if (!action.hasMark) {
-    words[slot + PacketWord.MARK] = peek(records, r + ConnWord.MARK);
-    return;
-  }
   lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
   /* The value is not cut to the mask: the reference does not either. */
   const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
@@ -119,13 +124,8 @@ export function applyMark(tracker: Tracker, words: Words, slot: number, r: numbe
   words[slot + PacketWord.MARK] = mark;
 }
 
-/** As applyMark, for the label. */
-export function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
   const records = tracker.records;
-  if (!action.hasLabel) {
-    readLabel(records, r, words, slot);
-    return;
-  }
   lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
   const isSet = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   const sequence = records[r + ConnWord.LABEL_SEQUENCE]!;

@@ -78,9 +78,10 @@ export class ZoneLimits {
     return pool;
   }
 
+  /** What applies to a zone; a number beyond 65535 is no zone and has what all have. */
   get(zone: number | 'default'): ZoneLimit {
     const defaultLimit = load(this.#words, DEFAULT_LIMIT) >>> 0;
-    if (zone === 'default' || load(this.#words, DIRECTORY + zone) === 0) {
+    if (zone === 'default' || zone >= ZONES || load(this.#words, DIRECTORY + zone) === 0) {
       return { zone: 'default', limit: defaultLimit, count: 0 };
     }
     const pool = this.#poolOf(zone);

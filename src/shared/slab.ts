@@ -109,6 +109,27 @@ export class Slab {
     return this.#refill(participant, recordClass) ? this.allocate(participant, recordClass) : 0;
   }
 
+  /**
+   * Reads one word of each cache line of the records that the next `count` allocations will return, as far as they
+   * are fresh: the misses overlap here, where filling the records would wait for them one by one.
+   * @returns a number without meaning that depends on what was read
+   */
+  touchNext(participant: Participant, recordClass: number, count: number): number {
+    const words = participant.words;
+    const records = this.#records;
+    const cache = this.#cache(participant, recordClass);
+    if (words[cache + FREE_HEAD] !== 0) {
+      return 0;
+    }
+    const fresh = words[cache + FRESH_NEXT]!;
+    const end = Math.min(words[cache + FRESH_END]!, fresh + count);
+    let sink = 0;
+    for (let word = fresh * this.#unitWords; word < end * this.#unitWords; word += LINE_WORDS) {
+      sink ^= records[word]!;
+    }
+    return sink;
+  }
+
   /** Takes a batch from the common list, or a fresh chunk. */
   #refill(participant: Participant, recordClass: number): boolean {
     const words = this.#words;

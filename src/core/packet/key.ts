@@ -15,12 +15,11 @@
 
 /** Words of a packet's parse result in scratch memory. */
 export const ParsedWord = {
-  /** Word index of the packet (packet/layout.ts). */
-  SLOT: 0,
   /** A ParsedKind. */
-  KIND: 1,
-  /** Word indexes of the network and the transport header. */
+  KIND: 0,
+  /** Word index of the network header; not set for plain packets (parse.ts). */
   L3: 2,
+  /** Word index of the transport header. */
   L4: 3,
   /** Bytes from the transport header to the end of the IP packet. */
   L4_BYTES: 4,

@@ -7,6 +7,7 @@
  *   DIRECTORY    the bucket's block of lines (line-arena.ts). atomic: written under the lock, read without
  *   ENTRIES      entries in the index. Under the lock; read as a hint
  *   GROWTHS      how often the index has doubled. Under the lock; read as a hint
+ *   PULL         written by anyone at any time, read by nobody: see `pullForWriting`
  *
  * The index is an array of 2^k lines of one cache line each:
  *
@@ -35,7 +36,7 @@ import { assertHeld, lock, lockPair, unlock, unlockPair } from '../../shared/mut
 import { IntentKind, ParticipantWord, type Participant } from '../../shared/participant.ts';
 import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
 
-export const BucketWord = { LOCK: 0, DIRECTORY: 1, ENTRIES: 2, GROWTHS: 3 } as const;
+export const BucketWord = { LOCK: 0, DIRECTORY: 1, ENTRIES: 2, GROWTHS: 3, PULL: 4 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;
 
 /** Entries of a line: a hash and a record each, one word for the overflow count and one for the arena. */
@@ -132,6 +133,15 @@ export class BucketTable {
   }
 
   /**
+   * Asks for a bucket's header line before its lock is taken. A plain write waits for nothing, but makes the core fetch
+   * the line from wherever it is; the transfers of a whole batch overlap, where the locks would wait for them one by
+   * one.
+   */
+  pullForWriting(hash: number): void {
+    poke(this.#buckets, this.bucketOf(hash) * BUCKET_WORDS + BucketWord.PULL, 0);
+  }
+
+  /**
    * Where a record with this hash stands in its home line: the word index of its slot, or 0. A hint, from plain reads
    * of one line: a record that it finds must be read again through `recordAt`, and 0 does not mean that there is none.
    */
@@ -189,6 +199,16 @@ export class BucketTable {
         return 0;
       }
     }
+  }
+
+  /**
+   * With the bucket's lock held: true if one look at the home line shows that nothing stands under this hash. False
+   * says nothing.
+   */
+  isAbsentLocked(bucket: number, hash: number): boolean {
+    const directory = this.#buckets[bucket * BUCKET_WORDS + BucketWord.DIRECTORY]!;
+    const line = blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
+    return this.findHint(line, hash) === 0 && this.lines[line + OVERFLOW] === 0;
   }
 
   /**
