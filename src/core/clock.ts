@@ -9,7 +9,7 @@
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
-import { peek, poke, type Words } from '../shared/access.ts';
+import { peek, poke } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { SettingWord } from './memory.ts';
@@ -31,9 +31,9 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
     moveMark(tracker, nowMs);
   }
   const now = nowMs | 0;
-  const latest = peek(tracker.settings, SettingWord.CLOCK_NOW);
+  const latest = peek(tracker.words, tracker.settings + SettingWord.CLOCK_NOW);
   if (((now - latest) | 0) > 0) {
-    poke(tracker.settings, SettingWord.CLOCK_NOW, now);
+    poke(tracker.words, tracker.settings + SettingWord.CLOCK_NOW, now);
   }
   return now;
 }
@@ -41,35 +41,36 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
 /** The latest time told by any thread, in ms; NaN before the first. */
 export function latestTime(tracker: Tracker): number {
   const mark = tracker.clock[0]!;
-  return mark + ((peek(tracker.settings, SettingWord.CLOCK_NOW) - (mark | 0)) | 0);
+  return mark + ((peek(tracker.words, tracker.settings + SettingWord.CLOCK_NOW) - (mark | 0)) | 0);
 }
 
 function moveMark(tracker: Tracker, nowMs: number): void {
-  const words: Words = tracker.settings;
-  lock(words, SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  const { words, settings } = tracker;
+  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
   const mark = tracker.clock[0]!;
   if (nowMs - mark > WALK_AFTER_MS) {
     killExpired(tracker, nowMs, mark);
   }
   if (!(nowMs <= mark)) {
     tracker.clock[0] = nowMs;
-    poke(words, SettingWord.CLOCK_NOW, nowMs | 0);
+    poke(words, settings + SettingWord.CLOCK_NOW, nowMs | 0);
   }
-  unlock(words, SettingWord.CLOCK_MUTEX);
+  unlock(words, settings + SettingWord.CLOCK_MUTEX);
 }
 
 /** A full sweep that began at `startedMs` has removed all that had expired then. */
 export function sweptAt(tracker: Tracker, startedMs: number): void {
-  lock(tracker.settings, SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  const { words, settings } = tracker;
+  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
   if (!(startedMs <= tracker.clock[0]!)) {
     tracker.clock[0] = startedMs;
   }
-  unlock(tracker.settings, SettingWord.CLOCK_MUTEX);
+  unlock(words, settings + SettingWord.CLOCK_MUTEX);
 }
 
 /** Lets expire at `nowMs` whatever had expired before, its expiry taken as the first such time after the mark. */
 function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
-  const { table, records } = tracker;
+  const { table, words } = tracker;
   const origin = markMs - SKEW_MS;
   const originLow = origin | 0;
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
@@ -81,9 +82,9 @@ function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
         continue;
       }
       const r = record << UNIT_SHIFT;
-      const expiresMs = origin + ((peek(records, r + ConnWord.EXPIRES) - originLow) >>> 0);
+      const expiresMs = origin + ((peek(words, r + ConnWord.EXPIRES) - originLow) >>> 0);
       if (nowMs >= expiresMs) {
-        poke(records, r + ConnWord.EXPIRES, nowMs | 0);
+        poke(words, r + ConnWord.EXPIRES, nowMs | 0);
       }
     }
   }

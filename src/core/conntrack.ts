@@ -154,23 +154,23 @@ export class Conntrack {
 
   /** Are TCP sequence numbers checked? */
   get tcpSeqChk(): boolean {
-    return load(this.tracker.settings, SettingWord.TCP_SEQ_CHK) !== 0;
+    return load(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
   }
 
   set tcpSeqChk(isOn: boolean) {
-    store(this.tracker.settings, SettingWord.TCP_SEQ_CHK, isOn ? 1 : 0);
+    store(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK, isOn ? 1 : 0);
   }
 
   /** Time between the starts of two sweeps of the sweeper worker. */
   get sweepIntervalMs(): number {
-    return load(this.tracker.settings, SettingWord.SWEEP_INTERVAL_MS);
+    return load(this.tracker.words, this.tracker.settings + SettingWord.SWEEP_INTERVAL_MS);
   }
 
   set sweepIntervalMs(ms: number) {
     if (!Number.isInteger(ms) || ms < 1 || ms > 0x7fffffff) {
       throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${ms}`);
     }
-    store(this.tracker.settings, SettingWord.SWEEP_INTERVAL_MS, ms);
+    store(this.tracker.words, this.tracker.settings + SettingWord.SWEEP_INTERVAL_MS, ms);
   }
 
   zoneLimit(zone: number | 'default'): ZoneLimit {

@@ -98,9 +98,9 @@ function refuse(tracker: Tracker, at: number, now: number, counter: number): num
   const match = findConn(tracker, at, now);
   if (match === 0) {
     tracker.counters[counter]!++;
-    if (peek(tracker.settings, SettingWord.PRESSURE) === 0) {
-      store(tracker.settings, SettingWord.PRESSURE, 1);
-      notify(tracker.settings, SettingWord.PRESSURE, 1);
+    if (peek(tracker.words, tracker.settings + SettingWord.PRESSURE) === 0) {
+      store(tracker.words, tracker.settings + SettingWord.PRESSURE, 1);
+      notify(tracker.words, tracker.settings + SettingWord.PRESSURE, 1);
     }
   }
   return match << 1;
@@ -117,7 +117,7 @@ function fillRecord(
   zonePool: number,
   zoneGeneration: number,
 ): void {
-  const { records, parsed } = tracker;
+  const { words: records, parsed } = tracker;
   const meta = parsed[at + ParsedWord.META]!;
   const ports = parsed[at + ParsedWord.PORTS]!;
   const hash = parsed[at + ParsedWord.HASH]!;

@@ -62,7 +62,7 @@ function tcpInfo(state: number): TcpInfo {
 }
 
 function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
-  const records = tracker.records;
+  const records = tracker.words;
   const meta = records[r + ConnWord.META]!;
   const place = {
     words: records,
@@ -101,7 +101,7 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
 
 /** The records of a bucket, each once, by what stands in its index at this moment; stale ones as `visit` likes. */
 export function visitBucket(tracker: Tracker, bucket: number, visit: (record: number, r: number) => void): void {
-  const { table, records } = tracker;
+  const { table, words: records } = tracker;
   const block = table.blockOfBucket(bucket);
   const slots = BucketTable.slotsOf(block);
   for (let n = 0; n < slots; n++) {
@@ -127,10 +127,10 @@ export function visitBucket(tracker: Tracker, bucket: number, visit: (record: nu
 export function dumpBucket(tracker: Tracker, bucket: number, now: number, zone: number | undefined): ConnEntry[] {
   const entries: ConnEntry[] = [];
   visitBucket(tracker, bucket, (_record, r) => {
-    if (isStale(tracker.records, r, now)) {
+    if (isStale(tracker.words, r, now)) {
       return;
     }
-    if (zone === undefined || metaZone(tracker.records[r + ConnWord.META]!) === zone) {
+    if (zone === undefined || metaZone(tracker.words[r + ConnWord.META]!) === zone) {
       entries.push(entryOf(tracker, r, now));
     }
   });

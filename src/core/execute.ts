@@ -98,20 +98,18 @@ function hashAll(tracker: Tracker, count: number): void {
 }
 
 function touchLines(tracker: Tracker, count: number): void {
-  const { parsed, table } = tracker;
-  const lines = table.lines;
+  const { parsed, words: shared } = tracker;
   let sink = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
     if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
-      sink ^= peek(lines, parsed[at + ParsedWord.HINT]!);
+      sink ^= peek(shared, parsed[at + ParsedWord.HINT]!);
     }
   }
   tracker.sink = sink;
 }
 
 function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
-  const { parsed, table, records } = tracker;
-  const lines = table.lines;
+  const { parsed, table, words: shared } = tracker;
   let sink = 0;
   let missing = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
@@ -119,13 +117,14 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
       continue;
     }
     const hash = parsed[at + ParsedWord.HASH]!;
-    const hint = table.findHint(parsed[at + ParsedWord.HINT]!, hash);
+    const line = parsed[at + ParsedWord.HINT]!;
+    const hint = table.findHint(line, hash);
     parsed[at + ParsedWord.HINT] = hint;
     if (hint !== 0) {
-      sink ^= peek(records, peek(lines, hint) << UNIT_SHIFT);
+      sink ^= peek(shared, peek(shared, hint) << UNIT_SHIFT);
     } else if (action.commit) {
       missing++;
-      table.pullForWriting(hash);
+      table.pullForWriting(hash, line);
     }
   }
   if (missing > 0) {
@@ -136,7 +135,7 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
 
 /** Is the connection that the packet remembers still there, in this zone, and not one that a helper looks into? */
 function remembers(tracker: Tracker, words: Words, slot: number, action: CtAction): boolean {
-  const records = tracker.records;
+  const records = tracker.words;
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   const life = peek(records, r + ConnWord.LIFE);
   if ((life & LIFE_CLEANED) !== 0 || life >>> 2 !== words[slot + PacketWord.CONN_GENERATION]) {
@@ -183,7 +182,7 @@ function processRemembered(
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   words[slot + PacketWord.ZONE] = action.zone;
-  readMarks(tracker.records, r, words, slot);
+  readMarks(tracker.words, r, words, slot);
   applyMarks(tracker, words, slot, r, action);
 }
 
@@ -192,10 +191,11 @@ export function hashParsed(tracker: Tracker, at: number): number {
   const { parsed, hashKey0, hashKey1 } = tracker;
   const meta = parsed[at + ParsedWord.META]!;
   const ports = parsed[at + ParsedWord.PORTS]!;
+  /* "| 0" tells V8 that the result of a call is an int32: without it the value goes through a double. */
   const hash =
     (meta & META_IPV6) === 0
-      ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, ports, meta, hashKey0, hashKey1)
-      : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, ports, meta, hashKey0, hashKey1);
+      ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, ports, meta, hashKey0, hashKey1) | 0
+      : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, ports, meta, hashKey0, hashKey1) | 0;
   parsed[at + ParsedWord.HASH] = hash;
   return hash;
 }
@@ -287,12 +287,12 @@ function processPacket(
     writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
   } else {
     const r = record << UNIT_SHIFT;
-    writeConnected(words, slot, tracker.records, r, state | CtState.TRK, action.zone);
+    writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
     if (action.hasMark || action.hasLabel) {
       applyMarks(tracker, words, slot, r, action);
     }
     words[slot + PacketWord.CONN] = record;
-    words[slot + PacketWord.CONN_GENERATION] = peek(tracker.records, r + ConnWord.LIFE) >>> 2;
+    words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> 2;
     words[slot + PacketWord.CONN_FLAGS] =
       (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
   }
@@ -314,12 +314,12 @@ function count(tracker: Tracker, state: number): void {
 
 /** Moves a connection on with a packet, and its expiry. @returns an Update */
 function updateConn(tracker: Tracker, words: Words, at: number, record: number, reply: number, now: number): number {
-  const { records, parsed } = tracker;
+  const { words: records, parsed } = tracker;
   const r = record << UNIT_SHIFT;
   const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
   let result: number;
   if (protocol === Protocol.TCP) {
-    const checkSequence = peek(tracker.settings, SettingWord.TCP_SEQ_CHK) !== 0;
+    const checkSequence = peek(tracker.words, tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
     lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
     result = updateTcpLocked(
       records,

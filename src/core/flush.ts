@@ -14,7 +14,7 @@ import { parseTuple, type Tuple } from './tuple.ts';
 export function flushBucket(tracker: Tracker, bucket: number, zone: number | undefined): number {
   let removed = 0;
   visitBucket(tracker, bucket, (record, r) => {
-    if (zone === undefined || metaZone(tracker.records[r + ConnWord.META]!) === zone) {
+    if (zone === undefined || metaZone(tracker.words[r + ConnWord.META]!) === zone) {
       removed += removeConn(tracker, record, Counter.flushed) ? 1 : 0;
     }
   });

@@ -82,7 +82,7 @@ function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: 
 }
 
 /** Is the record dead, removed, or expired? */
-export function isStale(records: Tracker['records'], r: number, now: number): boolean {
+export function isStale(records: Tracker['words'], r: number, now: number): boolean {
   return (
     (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now)
   );
@@ -93,10 +93,10 @@ export function confirmHint(tracker: Tracker, at: number, now: number): number {
   const parsed = tracker.parsed;
   const record = tracker.table.recordAt(parsed[at + ParsedWord.HINT]!);
   const r = record << UNIT_SHIFT;
-  if (record === 0 || isStale(tracker.records, r, now)) {
+  if (record === 0 || isStale(tracker.words, r, now)) {
     return 0;
   }
-  const direction = directionOf(tracker.records, r, parsed, at);
+  const direction = directionOf(tracker.words, r, parsed, at);
   return direction === NO_DIRECTION ? 0 : (record << 1) | direction;
 }
 
@@ -105,7 +105,7 @@ export function confirmHint(tracker: Tracker, at: number, now: number): number {
  * the way, as in the RFC; otherwise they are passed over and counted.
  */
 export function findConn(tracker: Tracker, at: number, now: number): number {
-  const { table, records, parsed } = tracker;
+  const { table, words: records, parsed } = tracker;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
@@ -135,7 +135,7 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
  * here (they may stand in a second bucket); they are noted in `tracker.stale`.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
-  const { table, records, parsed } = tracker;
+  const { table, words: records, parsed } = tracker;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
   tracker.staleCount = 0;

@@ -1,19 +1,25 @@
 /**
- * The memory of a tracker: which regions there are, and how large. Every region is reserved at once and committed by
- * the system as it is touched.
+ * The memory of a tracker: one region of shared words, and what lies where in it.
  *
- *   control   settings, epochs, slab, line arena, room for connections, timeout policies, participants
- *   buckets   one cache line per bucket                      (table/bucket-table.ts)
- *   lines     the buckets' indexes                           (table/line-arena.ts)
- *   records   the connections                                (table/conn.ts)
- *   zones     zone limits                                    (zone-limits.ts)
+ *   settings        two lines, see SettingWord
+ *   epochs, slab, arena, room, timeouts, participants      a few KiB each
+ *   buckets         one cache line per bucket                      (table/bucket-table.ts)
+ *   zones           zone limits                                    (zone-limits.ts)
+ *   arena links     one word per index line                        (table/line-arena.ts)
+ *   lines           the buckets' indexes                           (table/line-arena.ts)
+ *   records         the connections                                (table/conn.ts)
+ *
+ * The region is reserved at once and committed by the system page by page as it is touched. It is one region, mapped by
+ * one typed array, because each further array costs the packet path several loads and checks after every call.
+ * Records, lines and all else are named by word indexes into it (or line and unit numbers counted from its start), so
+ * no base has to be added anywhere.
  *
  * A TrackerMemory goes to other threads by postMessage or workerData; each maps it with `new Tracker(memory)`.
  */
 
 import { randomBytes } from 'node:crypto';
 import { allocateWords, type Words } from '../shared/access.ts';
-import { LINE_WORDS } from '../shared/cache-line.ts';
+import { LINE_WORDS, wholeLines } from '../shared/cache-line.ts';
 import { EPOCH_WORDS } from '../shared/epoch.ts';
 import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
@@ -53,11 +59,7 @@ export interface TrackerMemory {
   readonly maxParticipants: number;
   readonly reclaim: Reclaim;
   readonly hashKey: readonly [number, number];
-  readonly control: Words;
-  readonly buckets: Words;
-  readonly lines: Words;
-  readonly records: Words;
-  readonly zones: Words;
+  readonly words: Words;
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -78,8 +80,8 @@ export const SettingWord = {
 } as const;
 const SETTINGS_WORDS: number = 2 * LINE_WORDS;
 
-/** Where the parts of the control region start. */
-export interface ControlLayout {
+/** Word index at which each part starts. */
+export interface MemoryLayout {
   settings: number;
   epochs: number;
   slab: number;
@@ -87,10 +89,23 @@ export interface ControlLayout {
   room: number;
   timeouts: number;
   participants: number;
-  words: number;
+  buckets: number;
+  zones: number;
+  arenaLinks: number;
+  lines: number;
+  lineCount: number;
+  records: number;
+  /** Words in all. */
+  end: number;
 }
 
-export function controlLayout(maxParticipants: number): ControlLayout {
+export function memoryLayout(memory: {
+  bucketBits: number;
+  maxConnections: number;
+  maxParticipants: number;
+}): MemoryLayout {
+  const { bucketBits, maxConnections, maxParticipants } = memory;
+  const lineCount = BucketTable.linesFor(maxConnections * 2, bucketBits);
   const settings = 0;
   const epochs = settings + SETTINGS_WORDS;
   const slab = epochs + EPOCH_WORDS;
@@ -98,13 +113,18 @@ export function controlLayout(maxParticipants: number): ControlLayout {
   const room = arena + ARENA_WORDS;
   const timeouts = room + RoomPools.wordsFor(maxParticipants);
   const participants = timeouts + TIMEOUT_POLICIES_WORDS;
-  const words = participants + maxParticipants * PARTICIPANT_WORDS;
-  return { settings, epochs, slab, arena, room, timeouts, participants, words };
+  const buckets = participants + maxParticipants * PARTICIPANT_WORDS;
+  const zones = buckets + (BUCKET_WORDS << bucketBits);
+  const arenaLinks = zones + ZoneLimits.wordsFor(maxParticipants);
+  const lines = arenaLinks + wholeLines(lineCount);
+  const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
+  const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
+  return { settings, epochs, slab, arena, room, timeouts, participants, buckets, zones, arenaLinks, lines, lineCount, records, end };
 }
 
 const MAX_BUCKETS = 65536;
-/** The records of this many connections fill a 4 GiB region. */
-const MAX_CONNECTIONS = 10_000_000;
+/** More would not fit the 4 GiB of one region. */
+const MAX_CONNECTIONS = 7_000_000;
 const MAX_PARTICIPANTS = 256;
 
 function wholeNumber(what: string, value: number, min: number, max: number): number {
@@ -129,17 +149,11 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   }
   const random = randomBytes(8);
   const [k0, k1] = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
-  const bucketBits = Math.log2(buckets);
+  const sizes = { bucketBits: Math.log2(buckets), maxConnections, maxParticipants };
   return {
-    bucketBits,
-    maxConnections,
-    maxParticipants,
+    ...sizes,
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
-    control: allocateWords(controlLayout(maxParticipants).words),
-    buckets: allocateWords(BUCKET_WORDS << bucketBits),
-    lines: allocateWords(BucketTable.linesFor(maxConnections * 2, bucketBits) * LINE_WORDS),
-    records: allocateWords(Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS),
-    zones: allocateWords(ZoneLimits.wordsFor(maxParticipants)),
+    words: allocateWords(memoryLayout(sizes).end),
   };
 }

@@ -14,7 +14,7 @@ import { type Tracker } from './tracker.ts';
  * its place until the sweeper comes by.
  */
 export function killConn(tracker: Tracker, record: number): void {
-  const before = or(tracker.records, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
+  const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
   if ((before & LIFE_FLAGS) === 0 && tracker.reclaimsAtLookup) {
     removeConn(tracker, record, Counter.killed);
   }
@@ -27,7 +27,7 @@ export function killConn(tracker: Tracker, record: number): void {
  * @returns whether the caller was the one to remove it
  */
 export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
-  const { records, participant, table } = tracker;
+  const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
   if ((life & LIFE_CLEANED) !== 0) {

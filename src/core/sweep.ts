@@ -61,11 +61,11 @@ export function sweepStep(tracker: Tracker, cursor: SweepCursor, now: number, bu
 }
 
 function sweepSlots(tracker: Tracker, block: number, from: number, to: number, now: number): void {
-  const { table, records } = tracker;
+  const { table, words: records } = tracker;
   let visited = 0;
   for (let n = from; n < to; n++) {
     const slot = BucketTable.slotInBlock(block, n);
-    if (peek(table.lines, slot) === 0) {
+    if (peek(records, slot) === 0) {
       continue;
     }
     const record = table.recordAt(slot);

@@ -4,12 +4,13 @@
  */
 
 import { store, type Words } from '../shared/access.ts';
+import { LINE_WORDS } from '../shared/cache-line.ts';
 import { countersOf } from '../shared/counters.ts';
 import { Epochs } from '../shared/epoch.ts';
 import { claimParticipant, releaseParticipant, type Participant, type ParticipantRegion } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
-import { controlLayout, SettingWord, type TrackerMemory } from './memory.ts';
+import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
 import { BucketTable } from './table/bucket-table.ts';
@@ -29,6 +30,8 @@ const DEFAULT_SWEEP_INTERVAL_MS = 1000;
 
 export class Tracker {
   readonly memory: TrackerMemory;
+  readonly participants: ParticipantRegion;
+  /** The calling thread's own. */
   readonly participant: Participant;
   readonly epochs: Epochs;
   readonly slab: Slab;
@@ -39,8 +42,10 @@ export class Tracker {
   readonly room: number;
   readonly zoneLimits: ZoneLimits;
   readonly timeouts: TimeoutPolicies;
-  readonly records: Words;
-  readonly settings: Words;
+  /** The shared memory (memory.ts). */
+  readonly words: Words;
+  /** Word index of the settings (SettingWord). */
+  readonly settings: number;
   readonly counters: Float64Array;
   readonly clock: Float64Array;
   readonly hashKey0: number;
@@ -61,44 +66,48 @@ export class Tracker {
    * @throws RangeError when maxParticipants threads have already done so
    */
   constructor(memory: TrackerMemory) {
-    const { control, maxParticipants } = memory;
-    const layout = controlLayout(maxParticipants);
-    const participants: ParticipantRegion = { words: control, base: layout.participants, maxParticipants };
+    const { words, maxParticipants } = memory;
+    const layout = memoryLayout(memory);
+    const participants: ParticipantRegion = { words, base: layout.participants, maxParticipants };
     this.memory = memory;
+    this.words = words;
+    this.participants = participants;
     this.participant = claimParticipant(participants);
-    this.epochs = new Epochs(control, layout.epochs, participants);
+    this.epochs = new Epochs(words, layout.epochs, participants);
     this.slab = new Slab({
-      words: control,
+      words,
       base: layout.slab,
-      records: memory.records,
+      records: words,
       unitWords: UNIT_WORDS,
+      firstUnit: layout.records / UNIT_WORDS,
+      endUnit: layout.end / UNIT_WORDS,
       linkWord: ConnWord.LINK,
       tagWord: ConnWord.TAG,
     });
-    this.arena = new LineArena({ words: control, base: layout.arena, lines: memory.lines });
+    this.arena = new LineArena({
+      words,
+      base: layout.arena,
+      links: layout.arenaLinks,
+      firstLine: layout.lines / LINE_WORDS,
+      endLine: layout.lines / LINE_WORDS + layout.lineCount,
+    });
     this.table = new BucketTable({
       bucketBits: memory.bucketBits,
-      buckets: memory.buckets,
-      lines: memory.lines,
+      words,
+      base: layout.buckets,
       arena: this.arena,
       epochs: this.epochs,
     });
-    this.rooms = new RoomPools({ words: control, maxParticipants });
+    this.rooms = new RoomPools({ words, maxParticipants });
     this.room = layout.room;
-    this.zoneLimits = new ZoneLimits(memory.zones, maxParticipants);
-    this.timeouts = new TimeoutPolicies(control, layout.timeouts);
-    this.records = memory.records;
-    this.settings = control;
+    this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
+    this.timeouts = new TimeoutPolicies(words, layout.timeouts);
+    this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
-    this.clock = new Float64Array(control.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
+    this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
-  }
-
-  get participants(): ParticipantRegion {
-    const { control, maxParticipants } = this.memory;
-    return { words: control, base: controlLayout(maxParticipants).participants, maxParticipants };
   }
 
   /** Once, by whoever allocated the memory, before any other thread maps it. */
@@ -114,8 +123,8 @@ export class Tracker {
     this.rooms.setLimit(this.room, this.memory.maxConnections);
     this.timeouts.initialise();
     this.clock[0] = Number.NaN;
-    store(this.settings, SettingWord.TCP_SEQ_CHK, 1);
-    store(this.settings, SettingWord.SWEEP_INTERVAL_MS, DEFAULT_SWEEP_INTERVAL_MS);
+    store(this.words, this.settings + SettingWord.TCP_SEQ_CHK, 1);
+    store(this.words, this.settings + SettingWord.SWEEP_INTERVAL_MS, DEFAULT_SWEEP_INTERVAL_MS);
   }
 
   /** The calling thread may hold references into the table from here on. */

@@ -115,7 +115,7 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
 }
 
 function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
-  const records = tracker.records;
+  const records = tracker.words;
   lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
   /* The value is not cut to the mask: the reference does not either. */
   const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
@@ -125,7 +125,7 @@ function applyMark(tracker: Tracker, words: Words, slot: number, r: number, acti
 }
 
 function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
-  const records = tracker.records;
+  const records = tracker.words;
   lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
   const isSet = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   const sequence = records[r + ConnWord.LABEL_SEQUENCE]!;

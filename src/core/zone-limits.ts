@@ -38,12 +38,16 @@ export interface ZoneLimit {
 export class ZoneLimits {
   readonly pools: RoomPools;
   readonly #words: Words;
+  readonly #base: number;
+  readonly #directory: number;
   readonly #poolWords: number;
 
-  constructor(words: Words, maxParticipants: number) {
+  constructor(words: Words, base: number, maxParticipants: number) {
     this.#words = words;
+    this.#base = base;
+    this.#directory = base + DIRECTORY;
     this.#poolWords = RoomPools.wordsFor(maxParticipants);
-    this.pools = new RoomPools({ words, maxParticipants, fallbackLimit: DEFAULT_LIMIT });
+    this.pools = new RoomPools({ words, maxParticipants, fallbackLimit: base + DEFAULT_LIMIT });
   }
 
   static wordsFor(maxParticipants: number): number {
@@ -51,15 +55,15 @@ export class ZoneLimits {
   }
 
   #poolOf(zone: number): number {
-    return POOLS + zone * this.#poolWords;
+    return this.#base + POOLS + zone * this.#poolWords;
   }
 
   /** The pool that a new connection of this zone takes room from; 0: the zone is not limited. */
   admit(zone: number, participant: Participant): number {
-    if (peek(this.#words, DIRECTORY + zone) !== 0) {
+    if (peek(this.#words, this.#directory + zone) !== 0) {
       return this.#poolOf(zone);
     }
-    if (peek(this.#words, DEFAULT_LIMIT) === 0) {
+    if (peek(this.#words, this.#base + DEFAULT_LIMIT) === 0) {
       return 0;
     }
     return this.#create(zone, USE_FALLBACK, participant);
@@ -69,19 +73,19 @@ export class ZoneLimits {
   #create(zone: number, limit: number, participant: Participant): number {
     const words = this.#words;
     const pool = this.#poolOf(zone);
-    lock(words, MUTEX, participant, LockClass.zoneLimits);
-    if (words[DIRECTORY + zone] === 0) {
+    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
+    if (words[this.#directory + zone] === 0) {
       this.pools.renew(pool, limit, participant);
-      store(words, DIRECTORY + zone, 1);
+      store(words, this.#directory + zone, 1);
     }
-    unlock(words, MUTEX);
+    unlock(words, this.#base + MUTEX);
     return pool;
   }
 
   /** What applies to a zone; a number beyond 65535 is no zone and has what all have. */
   get(zone: number | 'default'): ZoneLimit {
-    const defaultLimit = load(this.#words, DEFAULT_LIMIT) >>> 0;
-    if (zone === 'default' || zone >= ZONES || load(this.#words, DIRECTORY + zone) === 0) {
+    const defaultLimit = load(this.#words, this.#base + DEFAULT_LIMIT) >>> 0;
+    if (zone === 'default' || zone >= ZONES || load(this.#words, this.#directory + zone) === 0) {
       return { zone: 'default', limit: defaultLimit, count: 0 };
     }
     const pool = this.#poolOf(zone);
@@ -105,7 +109,7 @@ export class ZoneLimits {
       if (limit === 0) {
         this.delete('default', participant);
       } else {
-        store(this.#words, DEFAULT_LIMIT, limit);
+        store(this.#words, this.#base + DEFAULT_LIMIT, limit);
       }
       return;
     }
@@ -116,21 +120,21 @@ export class ZoneLimits {
   /** Removes a zone's limit, or the default with all entries that live by it. */
   delete(zone: number | 'default', participant: Participant): void {
     const words = this.#words;
-    lock(words, MUTEX, participant, LockClass.zoneLimits);
+    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
     if (zone === 'default') {
-      store(words, DEFAULT_LIMIT, 0);
+      store(words, this.#base + DEFAULT_LIMIT, 0);
       for (let each = 0; each < ZONES; each++) {
-        if (words[DIRECTORY + each] !== 0 && this.pools.ownLimit(this.#poolOf(each)) === USE_FALLBACK) {
-          store(words, DIRECTORY + each, 0);
+        if (words[this.#directory + each] !== 0 && this.pools.ownLimit(this.#poolOf(each)) === USE_FALLBACK) {
+          store(words, this.#directory + each, 0);
         }
       }
-    } else if (words[DIRECTORY + zone] !== 0) {
-      if (words[DEFAULT_LIMIT] !== 0) {
+    } else if (words[this.#directory + zone] !== 0) {
+      if (words[this.#base + DEFAULT_LIMIT] !== 0) {
         this.pools.setLimit(this.#poolOf(zone), USE_FALLBACK);
       } else {
-        store(words, DIRECTORY + zone, 0);
+        store(words, this.#directory + zone, 0);
       }
     }
-    unlock(words, MUTEX);
+    unlock(words, this.#base + MUTEX);
   }
 }

@@ -8,7 +8,7 @@
  * Each participant allocates from its own cache and frees into it, without a lock. Full caches hand batches of
  * CHUNK records to a common list, empty ones take from it, under the slab's mutex.
  *
- *   slab words    0 mutex   1 next fresh unit   2 unit capacity   3, 4 common list of batches, per class
+ *   slab words    0 mutex   1 next fresh unit   2 number after the last unit   3, 4 common list of batches, per class
  *   cache words   (owner only, per class)
  *                 0 free head  1 free count  2 fresh next  3 fresh end  4 retired head  5 retired tail  6 retired count
  *
@@ -50,8 +50,11 @@ export interface SlabOptions {
   /** The slab's own words (SLAB_WORDS of them, zeroed) and where they start. */
   words: Words;
   base: number;
-  /** The units; unit u starts at word u * unitWords. */
+  /** The units; unit u starts at word u * unitWords of this array. */
   records: Words;
+  /** The first unit that may be handed out (even, not 0), and the number after the last. */
+  firstUnit: number;
+  endUnit: number;
   unitWords: number;
   /** Offsets inside a record that belong to the slab. */
   linkWord: number;
@@ -65,6 +68,8 @@ export class Slab {
   readonly #unitWords: number;
   readonly #linkWord: number;
   readonly #tagWord: number;
+  readonly #firstUnit: number;
+  readonly #endUnit: number;
 
   constructor(options: SlabOptions) {
     this.#words = options.words;
@@ -73,18 +78,20 @@ export class Slab {
     this.#unitWords = options.unitWords;
     this.#linkWord = options.linkWord;
     this.#tagWord = options.tagWord;
+    this.#firstUnit = options.firstUnit;
+    this.#endUnit = options.endUnit;
   }
 
   /** Units to reserve so that `maxRecords` of any mix of classes fit, beside what caches and epochs hold back. */
   static unitsFor(maxRecords: number, maxParticipants: number): number {
     /* A chunk belongs to its class for good: the worst case is all of class 0 first, then all of class 1. */
-    return 2 + maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + CHUNK) + (1 << 16);
+    return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + CHUNK) + (1 << 16);
   }
 
   /** Once, by whoever creates the region. */
   initialise(): void {
-    this.#words[this.#base + NEXT_FRESH] = 2;
-    this.#words[this.#base + CAPACITY] = Math.floor(this.#records.length / this.#unitWords);
+    this.#words[this.#base + NEXT_FRESH] = this.#firstUnit;
+    this.#words[this.#base + CAPACITY] = this.#endUnit;
   }
 
   #cache(participant: Participant, recordClass: number): number {
@@ -246,8 +253,9 @@ export class Slab {
   /** Touches the memory of the first `count` fresh units, so that no page fault happens later. */
   prefault(count: number): void {
     const records = this.#records;
-    const end = Math.min(records.length, (this.#words[this.#base + NEXT_FRESH]! + count) * this.#unitWords);
-    for (let word = 0; word < end; word += 1024) {
+    const from = this.#words[this.#base + NEXT_FRESH]!;
+    const end = Math.min(this.#endUnit, from + count) * this.#unitWords;
+    for (let word = from * this.#unitWords; word < end; word += 1024) {
       Atomics.or(records, word, 0);
     }
   }

@@ -14,7 +14,7 @@
  *   word 0        overflow: how many entries had to go past this line when they were placed
  *   words 1..7    hashes
  *   words 8..14   records; 0: the slot is free. atomic: written under the lock, read without
- *   word 15       the arena's
+ *   word 15       pull: written by anyone at any time, read by nobody
  *
  * The bucket comes from the high bits of the hash, an entry's home line from the low bits. An entry that finds its
  * home line full goes to the next line with room and counts up the overflow of each line it passes; a search goes on
@@ -39,11 +39,12 @@ import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-are
 export const BucketWord = { LOCK: 0, DIRECTORY: 1, ENTRIES: 2, GROWTHS: 3, PULL: 4 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;
 
-/** Entries of a line: a hash and a record each, one word for the overflow count and one for the arena. */
+/** Entries of a line: a hash and a record each, one word for the overflow count and one to pull it by. */
 export const LINE_ENTRIES: number = (LINE_WORDS - 2) / 2;
 const OVERFLOW = 0;
 const FIRST_HASH = 1;
 const FIRST_RECORD = FIRST_HASH + LINE_ENTRIES;
+const LINE_PULL = FIRST_RECORD + LINE_ENTRIES;
 
 /** Blocks start with two lines: 128 bytes a bucket. */
 const MIN_BLOCK_BITS = 1;
@@ -58,8 +59,9 @@ function entriesBeforeGrowth(bits: number): number {
 
 export interface BucketTableOptions {
   bucketBits: number;
-  buckets: Words;
-  lines: Words;
+  words: Words;
+  /** Word index of bucket 0's header. */
+  base: number;
   arena: LineArena;
   epochs: Epochs;
 }
@@ -67,9 +69,9 @@ export interface BucketTableOptions {
 export class BucketTable {
   readonly bucketBits: number;
   readonly bucketCount: number;
-  /** The index lines; `findHint` and `next` return word indexes into them. */
-  readonly lines: Words;
-  readonly #buckets: Words;
+  /** What `findHint` and `next` return word indexes into. */
+  readonly words: Words;
+  readonly #base: number;
   readonly #shift: number;
   readonly #arena: LineArena;
   readonly #epochs: Epochs;
@@ -77,8 +79,8 @@ export class BucketTable {
   constructor(options: BucketTableOptions) {
     this.bucketBits = options.bucketBits;
     this.bucketCount = 1 << options.bucketBits;
-    this.lines = options.lines;
-    this.#buckets = options.buckets;
+    this.words = options.words;
+    this.#base = options.base;
     this.#shift = 32 - options.bucketBits;
     this.#arena = options.arena;
     this.#epochs = options.epochs;
@@ -100,8 +102,12 @@ export class BucketTable {
     }
     for (let bucket = 0; bucket < this.bucketCount; bucket++) {
       const directory = this.#arena.allocate(participant, bits);
-      store(this.#buckets, bucket * BUCKET_WORDS + BucketWord.DIRECTORY, directory);
+      store(this.words, this.#header(bucket) + BucketWord.DIRECTORY, directory);
     }
+  }
+
+  #header(bucket: number): number {
+    return this.#base + bucket * BUCKET_WORDS;
   }
 
   /** The bucket of a hash: its high bits. */
@@ -110,35 +116,36 @@ export class BucketTable {
   }
 
   lockBucket(bucket: number, participant: Participant): void {
-    lock(this.#buckets, bucket * BUCKET_WORDS, participant, LockClass.bucket);
+    lock(this.words, this.#header(bucket), participant, LockClass.bucket);
   }
 
   unlockBucket(bucket: number): void {
-    unlock(this.#buckets, bucket * BUCKET_WORDS);
+    unlock(this.words, this.#header(bucket));
   }
 
   /** Takes the locks of one or two buckets, in order. */
   lockBuckets(a: number, b: number, participant: Participant): void {
-    lockPair(this.#buckets, a * BUCKET_WORDS, b * BUCKET_WORDS, participant, LockClass.bucket);
+    lockPair(this.words, this.#header(a), this.#header(b), participant, LockClass.bucket);
   }
 
   unlockBuckets(a: number, b: number): void {
-    unlockPair(this.#buckets, a * BUCKET_WORDS, b * BUCKET_WORDS);
+    unlockPair(this.words, this.#header(a), this.#header(b));
   }
 
   /** Word index of the home line of a hash. A hint: the bucket may grow at any moment. */
   homeLine(hash: number): number {
-    const directory = peek(this.#buckets, this.bucketOf(hash) * BUCKET_WORDS + BucketWord.DIRECTORY);
+    const directory = peek(this.words, this.#header(this.bucketOf(hash)) + BucketWord.DIRECTORY);
     return blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
   }
 
   /**
-   * Asks for a bucket's header line before its lock is taken. A plain write waits for nothing, but makes the core fetch
-   * the line from wherever it is; the transfers of a whole batch overlap, where the locks would wait for them one by
+   * Asks for a bucket's header and an index line before the lock is taken. A plain write waits for nothing, but makes the core fetch
+   * them from wherever they are; the transfers of a whole batch overlap, where the locks would wait for them one by
    * one.
    */
-  pullForWriting(hash: number): void {
-    poke(this.#buckets, this.bucketOf(hash) * BUCKET_WORDS + BucketWord.PULL, 0);
+  pullForWriting(hash: number, line: number): void {
+    poke(this.words, this.#header(this.bucketOf(hash)) + BucketWord.PULL, 0);
+    poke(this.words, line + LINE_PULL, 0);
   }
 
   /**
@@ -146,20 +153,20 @@ export class BucketTable {
    * of one line: a record that it finds must be read again through `recordAt`, and 0 does not mean that there is none.
    */
   findHint(line: number, hash: number): number {
-    const lines = this.lines;
-    if (lines[line + 1] === hash && lines[line + 8] !== 0) return line + 8;
-    if (lines[line + 2] === hash && lines[line + 9] !== 0) return line + 9;
-    if (lines[line + 3] === hash && lines[line + 10] !== 0) return line + 10;
-    if (lines[line + 4] === hash && lines[line + 11] !== 0) return line + 11;
-    if (lines[line + 5] === hash && lines[line + 12] !== 0) return line + 12;
-    if (lines[line + 6] === hash && lines[line + 13] !== 0) return line + 13;
-    if (lines[line + 7] === hash && lines[line + 14] !== 0) return line + 14;
+    const words = this.words;
+    if (words[line + 1] === hash && words[line + 8] !== 0) return line + 8;
+    if (words[line + 2] === hash && words[line + 9] !== 0) return line + 9;
+    if (words[line + 3] === hash && words[line + 10] !== 0) return line + 10;
+    if (words[line + 4] === hash && words[line + 11] !== 0) return line + 11;
+    if (words[line + 5] === hash && words[line + 12] !== 0) return line + 12;
+    if (words[line + 6] === hash && words[line + 13] !== 0) return line + 13;
+    if (words[line + 7] === hash && words[line + 14] !== 0) return line + 14;
     return 0;
   }
 
   /** The record in a slot, 0 if it was unlinked. What was written into it before linking is visible. */
   recordAt(slot: number): number {
-    return load(this.lines, slot);
+    return load(this.words, slot);
   }
 
   /**
@@ -167,7 +174,7 @@ export class BucketTable {
    * what was linked when the search began is in it.
    */
   blockOf(hash: number): number {
-    return load(this.#buckets, this.bucketOf(hash) * BUCKET_WORDS + BucketWord.DIRECTORY);
+    return load(this.words, this.#header(this.bucketOf(hash)) + BucketWord.DIRECTORY);
   }
 
   /**
@@ -176,7 +183,7 @@ export class BucketTable {
    * @returns a word index for `recordAt`, or 0 when there are no more
    */
   next(block: number, hash: number, after: number): number {
-    const lines = this.lines;
+    const words = this.words;
     const mask = (1 << blockBits(block)) - 1;
     const first = blockWord(block);
     const home = hash & mask;
@@ -189,13 +196,13 @@ export class BucketTable {
     for (;;) {
       const line = first + index * LINE_WORDS;
       for (; entry < LINE_ENTRIES; entry++) {
-        if (peek(lines, line + FIRST_HASH + entry) === hash && peek(lines, line + FIRST_RECORD + entry) !== 0) {
+        if (peek(words, line + FIRST_HASH + entry) === hash && peek(words, line + FIRST_RECORD + entry) !== 0) {
           return line + FIRST_RECORD + entry;
         }
       }
       entry = 0;
       index = (index + 1) & mask;
-      if (peek(lines, line + OVERFLOW) === 0 || index === home) {
+      if (peek(words, line + OVERFLOW) === 0 || index === home) {
         return 0;
       }
     }
@@ -206,9 +213,9 @@ export class BucketTable {
    * says nothing.
    */
   isAbsentLocked(bucket: number, hash: number): boolean {
-    const directory = this.#buckets[bucket * BUCKET_WORDS + BucketWord.DIRECTORY]!;
+    const directory = this.words[this.#header(bucket) + BucketWord.DIRECTORY]!;
     const line = blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
-    return this.findHint(line, hash) === 0 && this.lines[line + OVERFLOW] === 0;
+    return this.findHint(line, hash) === 0 && this.words[line + OVERFLOW] === 0;
   }
 
   /**
@@ -216,11 +223,11 @@ export class BucketTable {
    * @returns false if the index is full and cannot grow
    */
   placeLocked(bucket: number, hash: number, record: number, participant: Participant): boolean {
-    const buckets = this.#buckets;
-    const header = bucket * BUCKET_WORDS;
-    assertHeld(buckets, header);
-    let directory = buckets[header + BucketWord.DIRECTORY]!;
-    const entries = buckets[header + BucketWord.ENTRIES]!;
+    const words = this.words;
+    const header = this.#header(bucket);
+    assertHeld(words, header);
+    let directory = words[header + BucketWord.DIRECTORY]!;
+    const entries = words[header + BucketWord.ENTRIES]!;
     if (entries >= entriesBeforeGrowth(blockBits(directory))) {
       const grown = this.#growLocked(header, directory, participant);
       if (grown !== 0) {
@@ -230,42 +237,41 @@ export class BucketTable {
       }
     }
     this.#place(directory, hash, record);
-    poke(buckets, header + BucketWord.ENTRIES, entries + 1);
+    poke(words, header + BucketWord.ENTRIES, entries + 1);
     return true;
   }
 
   /** Puts an entry into the first free slot from its home line on; there is one. */
   #place(directory: number, hash: number, record: number): void {
-    const lines = this.lines;
+    const words = this.words;
     const mask = (1 << blockBits(directory)) - 1;
     const first = blockWord(directory);
     let index = hash & mask;
     for (;;) {
       const line = first + index * LINE_WORDS;
       for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        if (lines[line + FIRST_RECORD + entry] === 0) {
-          poke(lines, line + FIRST_HASH + entry, hash);
-          store(lines, line + FIRST_RECORD + entry, record);
+        if (words[line + FIRST_RECORD + entry] === 0) {
+          poke(words, line + FIRST_HASH + entry, hash);
+          store(words, line + FIRST_RECORD + entry, record);
           return;
         }
       }
       /* Before the record can be seen: who finds this count at zero may stop looking. */
-      poke(lines, line + OVERFLOW, lines[line + OVERFLOW]! + 1);
+      poke(words, line + OVERFLOW, words[line + OVERFLOW]! + 1);
       index = (index + 1) & mask;
     }
   }
 
   /** Twice the lines for a bucket. @returns the new directory word, or 0 if there is no memory for it */
   #growLocked(header: number, directory: number, participant: Participant): number {
-    const lines = this.lines;
+    const words = this.words;
     const bits = blockBits(directory);
     const grown = this.#arena.allocate(participant, bits + 1);
     if (grown === 0) {
       return 0;
     }
-    const words = participant.words;
     const base = participant.base;
-    words[base + ParticipantWord.INTENT_BUCKET_A] = header / BUCKET_WORDS;
+    words[base + ParticipantWord.INTENT_BUCKET_A] = (header - this.#base) / BUCKET_WORDS;
     words[base + ParticipantWord.INTENT_OLD_DIRECTORY] = directory;
     words[base + ParticipantWord.INTENT_NEW_DIRECTORY] = grown;
     const interrupted = words[base + ParticipantWord.INTENT_KIND]!;
@@ -274,15 +280,14 @@ export class BucketTable {
     const end = blockWord(directory) + (LINE_WORDS << bits);
     for (let line = blockWord(directory); line < end; line += LINE_WORDS) {
       for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        const record = lines[line + FIRST_RECORD + entry]!;
+        const record = words[line + FIRST_RECORD + entry]!;
         if (record !== 0) {
-          this.#place(grown, lines[line + FIRST_HASH + entry]!, record);
+          this.#place(grown, words[line + FIRST_HASH + entry]!, record);
         }
       }
     }
-    const buckets = this.#buckets;
-    store(buckets, header + BucketWord.DIRECTORY, grown);
-    poke(buckets, header + BucketWord.GROWTHS, buckets[header + BucketWord.GROWTHS]! + 1);
+    store(words, header + BucketWord.DIRECTORY, grown);
+    poke(words, header + BucketWord.GROWTHS, words[header + BucketWord.GROWTHS]! + 1);
     words[base + ParticipantWord.INTENT_KIND] = interrupted;
     this.#arena.retire(participant, directory, this.#epochs.current());
     return grown;
@@ -294,11 +299,10 @@ export class BucketTable {
    * @returns whether it was there
    */
   unlinkLocked(bucket: number, hash: number, record: number): boolean {
-    const buckets = this.#buckets;
-    const lines = this.lines;
-    const header = bucket * BUCKET_WORDS;
-    assertHeld(buckets, header);
-    const directory = buckets[header + BucketWord.DIRECTORY]!;
+    const words = this.words;
+    const header = this.#header(bucket);
+    assertHeld(words, header);
+    const directory = words[header + BucketWord.DIRECTORY]!;
     const mask = (1 << blockBits(directory)) - 1;
     const first = blockWord(directory);
     const home = hash & mask;
@@ -306,10 +310,10 @@ export class BucketTable {
     do {
       const line = first + index * LINE_WORDS;
       for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        if (lines[line + FIRST_RECORD + entry] === record && lines[line + FIRST_HASH + entry] === hash) {
-          store(lines, line + FIRST_RECORD + entry, 0);
+        if (words[line + FIRST_RECORD + entry] === record && words[line + FIRST_HASH + entry] === hash) {
+          store(words, line + FIRST_RECORD + entry, 0);
           this.#uncountPassed(first, mask, home, index);
-          poke(buckets, header + BucketWord.ENTRIES, buckets[header + BucketWord.ENTRIES]! - 1);
+          poke(words, header + BucketWord.ENTRIES, words[header + BucketWord.ENTRIES]! - 1);
           return true;
         }
       }
@@ -320,41 +324,41 @@ export class BucketTable {
 
   /** The entry that had gone past the lines from `home` to before `index` is gone. */
   #uncountPassed(first: number, mask: number, home: number, index: number): void {
-    const lines = this.lines;
+    const words = this.words;
     for (let passed = home; passed !== index; passed = (passed + 1) & mask) {
       const overflow = first + passed * LINE_WORDS + OVERFLOW;
-      poke(lines, overflow, lines[overflow]! - 1);
+      poke(words, overflow, words[overflow]! - 1);
     }
   }
 
   /** Entries in a bucket's index; a hint unless its lock is held. */
   entriesIn(bucket: number): number {
-    return peek(this.#buckets, bucket * BUCKET_WORDS + BucketWord.ENTRIES);
+    return peek(this.words, this.#header(bucket) + BucketWord.ENTRIES);
   }
 
   /** Lines of a bucket's index, and how many entries do not stand in their home line. Hints. */
   shapeOf(bucket: number): { lines: number; displaced: number; growths: number } {
-    const header = bucket * BUCKET_WORDS;
-    const directory = load(this.#buckets, header + BucketWord.DIRECTORY);
+    const header = this.#header(bucket);
+    const directory = load(this.words, header + BucketWord.DIRECTORY);
     const mask = (1 << blockBits(directory)) - 1;
     let displaced = 0;
     for (let index = 0; index <= mask; index++) {
       const line = blockWord(directory) + index * LINE_WORDS;
       for (let entry = 0; entry < LINE_ENTRIES; entry++) {
         if (
-          peek(this.lines, line + FIRST_RECORD + entry) !== 0 &&
-          (peek(this.lines, line + FIRST_HASH + entry) & mask) !== index
+          peek(this.words, line + FIRST_RECORD + entry) !== 0 &&
+          (peek(this.words, line + FIRST_HASH + entry) & mask) !== index
         ) {
           displaced++;
         }
       }
     }
-    return { lines: mask + 1, displaced, growths: peek(this.#buckets, header + BucketWord.GROWTHS) };
+    return { lines: mask + 1, displaced, growths: peek(this.words, header + BucketWord.GROWTHS) };
   }
 
   /** A bucket's block at this moment, for a walk over all of its entries with `slotInBlock`. */
   blockOfBucket(bucket: number): number {
-    return load(this.#buckets, bucket * BUCKET_WORDS + BucketWord.DIRECTORY);
+    return load(this.words, this.#header(bucket) + BucketWord.DIRECTORY);
   }
 
   /** Slots of a block: the range of `slotInBlock`. */
@@ -370,7 +374,7 @@ export class BucketTable {
 
   /** The hash under which the record in a slot was linked. */
   hashAt(slot: number): number {
-    return this.lines[slot - LINE_ENTRIES]!;
+    return this.words[slot - LINE_ENTRIES]!;
   }
 
   /** In a checked process: throws unless the index of a locked bucket is consistent. */
@@ -378,9 +382,9 @@ export class BucketTable {
     if (!CHECKED) {
       return;
     }
-    const header = bucket * BUCKET_WORDS;
-    assertHeld(this.#buckets, header);
-    const directory = this.#buckets[header + BucketWord.DIRECTORY]!;
+    const header = this.#header(bucket);
+    assertHeld(this.words, header);
+    const directory = this.words[header + BucketWord.DIRECTORY]!;
     const mask = (1 << blockBits(directory)) - 1;
     const first = blockWord(directory);
     const passed = new Map<number, number>();
@@ -388,11 +392,11 @@ export class BucketTable {
     for (let index = 0; index <= mask; index++) {
       const line = first + index * LINE_WORDS;
       for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        if (this.lines[line + FIRST_RECORD + entry] === 0) {
+        if (this.words[line + FIRST_RECORD + entry] === 0) {
           continue;
         }
         entries++;
-        const hash = this.lines[line + FIRST_HASH + entry]!;
+        const hash = this.words[line + FIRST_HASH + entry]!;
         if (this.bucketOf(hash) !== bucket) {
           throw new Error(`bucket ${bucket}: an entry of bucket ${this.bucketOf(hash)} stands in it`);
         }
@@ -401,11 +405,11 @@ export class BucketTable {
         }
       }
     }
-    if (entries !== this.#buckets[header + BucketWord.ENTRIES]) {
-      throw new Error(`bucket ${bucket}: ${entries} entries, counted ${this.#buckets[header + BucketWord.ENTRIES]}`);
+    if (entries !== this.words[header + BucketWord.ENTRIES]) {
+      throw new Error(`bucket ${bucket}: ${entries} entries, counted ${this.words[header + BucketWord.ENTRIES]}`);
     }
     for (let index = 0; index <= mask; index++) {
-      const overflow = this.lines[first + index * LINE_WORDS + OVERFLOW];
+      const overflow = this.words[first + index * LINE_WORDS + OVERFLOW];
       if (overflow !== (passed.get(index) ?? 0)) {
         throw new Error(
           `bucket ${bucket}, line ${index}: overflow ${overflow}, but ${passed.get(index) ?? 0} went past`,

@@ -9,11 +9,11 @@
  * has grown out of is retired with its epoch's tag, later cleared, and kept on the list of its size, where another
  * bucket finds it.
  *
- *   arena words   0 mutex   1 next fresh line   2 capacity in lines   3.. list heads by k (directory words)
+ *   arena words   0 mutex   1 next fresh line   2 number after the last line   3.. list heads by k (directory words)
  *   cache words   (owner only)  0 retired head  1 retired tail  2 retired count
+ *   links         one word per line: for a block's first line the next block of its list, for its second the tag
  *
- * Lists run through word LINE_LINK of a block's first line; the tag stands in that of its second. Both are words
- * that no reader of the index looks at.
+ * The links lie apart because readers may still look at all words of a block that was retired.
  */
 
 import { type Words } from '../../shared/access.ts';
@@ -36,9 +36,6 @@ const RETIRED_HEAD = CACHE;
 const RETIRED_TAIL = CACHE + 1;
 const RETIRED_COUNT = CACHE + 2;
 
-/** Spare word of a line, see above. */
-const LINE_LINK = 15;
-
 const SIZE_BITS = 5;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
 /** Largest block: 2^22 lines, 256 MiB. */
@@ -55,25 +52,40 @@ export function blockWord(directory: number): number {
 
 export interface LineArenaOptions {
   words: Words;
+  /** Word index of the arena's own words. */
   base: number;
-  lines: Words;
+  /** Word index of the links: link i belongs to line firstLine + i. */
+  links: number;
+  /** Lines, numbered from the start of `words`. */
+  firstLine: number;
+  endLine: number;
 }
 
 export class LineArena {
   readonly #words: Words;
   readonly #base: number;
-  readonly #lines: Words;
+  /** Word index of the link of line 0, if there were one. */
+  readonly #links: number;
+  readonly #firstLine: number;
+  readonly #endLine: number;
 
   constructor(options: LineArenaOptions) {
     this.#words = options.words;
     this.#base = options.base;
-    this.#lines = options.lines;
+    this.#links = options.links - options.firstLine;
+    this.#firstLine = options.firstLine;
+    this.#endLine = options.endLine;
   }
 
-  /** Once, by whoever creates the region. Line 0 is not used: directory word 0 is no block. */
+  /** Once, by whoever creates the region. */
   initialise(): void {
-    this.#words[this.#base + NEXT_FRESH] = 1;
-    this.#words[this.#base + CAPACITY] = this.#lines.length / LINE_WORDS;
+    this.#words[this.#base + NEXT_FRESH] = this.#firstLine;
+    this.#words[this.#base + CAPACITY] = this.#endLine;
+  }
+
+  /** Word index of a block's link; its tag follows. */
+  #linkOf(directory: number): number {
+    return this.#links + (directory >>> SIZE_BITS);
   }
 
   /** A cleared block of 2^bits lines; 0 when there is none. */
@@ -82,8 +94,7 @@ export class LineArena {
     lock(words, this.#base + MUTEX, participant, LockClass.leaf);
     let directory = words[this.#base + LIST_HEAD + bits]!;
     if (directory !== 0) {
-      words[this.#base + LIST_HEAD + bits] = this.#lines[blockWord(directory) + LINE_LINK]!;
-      this.#lines[blockWord(directory) + LINE_LINK] = 0;
+      words[this.#base + LIST_HEAD + bits] = words[this.#linkOf(directory)]!;
     } else {
       const fresh = words[this.#base + NEXT_FRESH]!;
       if (bits <= MAX_BLOCK_BITS && fresh + (1 << bits) <= words[this.#base + CAPACITY]!) {
@@ -99,14 +110,14 @@ export class LineArena {
   retire(participant: Participant, directory: number, tag: number): void {
     const words = participant.words;
     const base = participant.base;
-    const first = blockWord(directory);
-    this.#lines[first + LINE_LINK] = 0;
-    this.#lines[first + LINE_WORDS + LINE_LINK] = tag;
+    const link = this.#linkOf(directory);
+    words[link] = 0;
+    words[link + 1] = tag;
     const tail = words[base + RETIRED_TAIL]!;
     if (tail === 0) {
       words[base + RETIRED_HEAD] = directory;
     } else {
-      this.#lines[blockWord(tail) + LINE_LINK] = directory;
+      words[this.#linkOf(tail)] = directory;
     }
     words[base + RETIRED_TAIL] = directory;
     words[base + RETIRED_COUNT] = words[base + RETIRED_COUNT]! + 1;
@@ -125,11 +136,11 @@ export class LineArena {
       if (directory === 0) {
         return;
       }
-      const first = blockWord(directory);
-      if (!Epochs.isSafe(this.#lines[first + LINE_WORDS + LINE_LINK]!, oldest)) {
+      const link = this.#linkOf(directory);
+      if (!Epochs.isSafe(words[link + 1]!, oldest)) {
         return;
       }
-      const following = this.#lines[first + LINE_LINK]!;
+      const following = words[link]!;
       words[base + RETIRED_HEAD] = following;
       if (following === 0) {
         words[base + RETIRED_TAIL] = 0;
@@ -140,13 +151,12 @@ export class LineArena {
   }
 
   #list(participant: Participant, directory: number): void {
-    const lines = this.#lines;
+    const words = this.#words;
     const first = blockWord(directory);
     const bits = blockBits(directory);
-    lines.fill(0, first, first + (LINE_WORDS << bits));
-    const words = this.#words;
+    words.fill(0, first, first + (LINE_WORDS << bits));
     lock(words, this.#base + MUTEX, participant, LockClass.leaf);
-    lines[first + LINE_LINK] = words[this.#base + LIST_HEAD + bits]!;
+    words[this.#linkOf(directory)] = words[this.#base + LIST_HEAD + bits]!;
     words[this.#base + LIST_HEAD + bits] = directory;
     unlock(words, this.#base + MUTEX);
   }
@@ -154,9 +164,9 @@ export class LineArena {
   /** Touches the memory of the next `count` fresh lines. */
   prefault(count: number): void {
     const from = this.#words[this.#base + NEXT_FRESH]!;
-    const end = Math.min(this.#lines.length, (from + count) * LINE_WORDS);
+    const end = Math.min(this.#endLine, from + count) * LINE_WORDS;
     for (let word = from * LINE_WORDS; word < end; word += 1024) {
-      Atomics.or(this.#lines, word, 0);
+      Atomics.or(this.#words, word, 0);
     }
   }
 }
