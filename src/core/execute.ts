@@ -3,8 +3,8 @@
  *
  * The batch goes in stages, so that the cache misses of its packets overlap instead of following each other:
  *
- *   1. parse all packets to keys
- *   2. hash all keys, touch their index lines
+ *   1. parse all packets to keys, hash the keys
+ *   2. touch their index lines
  *   3. search the lines, touch the records that they name
  *   4. one packet after another: confirm what was found, update or create, write the verdict
  *
@@ -49,8 +49,7 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   const count = batch.count;
   const words = batch.words;
   const now = tellTime(tracker, nowMs);
-  parseAll(tracker, batch, action, count);
-  hashAll(tracker, count);
+  parseAndHash(tracker, batch, action, count);
   touchLines(tracker, count);
   touchRecords(tracker, action, count);
   for (let i = 0; i < count; i++) {
@@ -71,10 +70,10 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   tracker.quiesce();
 }
 
-function parseAll(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): void {
+function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): void {
   const words = batch.words;
   const slots = batch.slots;
-  const parsed = tracker.parsed;
+  const { parsed, table } = tracker;
   for (let i = 0; i < count; i++) {
     const slot = slots[i]!;
     const at = i * PARSED_WORDS;
@@ -82,18 +81,12 @@ function parseAll(tracker: Tracker, batch: PacketBatch, action: CtAction, count:
     if (words[slot + PacketWord.CONN] !== 0 && !action.force && remembers(tracker, words, slot, action)) {
       kind = ParsedKind.REMEMBERED;
     } else {
-      kind = parsePacket(words, slot, parsed, at, action.zone);
+      kind = parsePacket(words, slot, parsed, at, action.zone) | 0;
+      if (kind === ParsedKind.KEYED) {
+        parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at) | 0);
+      }
     }
     parsed[at + ParsedWord.KIND] = kind;
-  }
-}
-
-function hashAll(tracker: Tracker, count: number): void {
-  const { parsed, table } = tracker;
-  for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
-    if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
-      parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at));
-    }
   }
 }
 
