@@ -2,12 +2,13 @@
 
 import { CtAction, formatLabel, type CtActionOptions } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
-import { type ConnEntry } from '../core/dump.ts';
+import type { ConnEntry } from '../core/dump.ts';
 import { UsageError } from '../core/errors.ts';
-import { type Reclaim } from '../core/memory.ts';
+import type { Reclaim } from '../core/memory.ts';
 import { clearPacket, MAX_BATCH, PacketBatch, writePacket } from '../core/packet/batch.ts';
-import { CtState, packetWords, PacketWord } from '../core/packet/layout.ts';
-import { type TimeoutPolicy } from '../core/timeouts.ts';
+import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { stateNames } from '../core/state.ts';
+import type { TimeoutPolicy } from '../core/timeouts.ts';
 import { originalTuple, type Tuple } from '../core/tuple.ts';
 import { allocateWords } from '../shared/access.ts';
 
@@ -54,22 +55,6 @@ interface Operation {
 }
 
 const ZERO_LABEL = '0'.repeat(32);
-
-const STATE_NAMES: readonly (readonly [string, number])[] = [
-  ['new', CtState.NEW],
-  ['est', CtState.EST],
-  ['rel', CtState.REL],
-  ['rpl', CtState.RPL],
-  ['inv', CtState.INV],
-  ['trk', CtState.TRK],
-  ['snat', CtState.SNAT],
-  ['dnat', CtState.DNAT],
-];
-
-/** Names of the flags that are set, in the order new est rel rpl inv trk snat dnat. */
-export function stateNames(state: number): string[] {
-  return STATE_NAMES.filter(([, flag]) => (state & flag) !== 0).map(([name]) => name);
-}
 
 /** Thrown inside, caught by runScenario: this operation's answer differs. */
 class Mismatch extends Error {

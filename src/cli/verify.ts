@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../core/errors.ts';
-import { type Reclaim } from '../core/memory.ts';
+import type { Reclaim } from '../core/memory.ts';
 import { ExitCode } from './exit-code.ts';
 import { runScenario, type ScenarioResult } from './scenario.ts';
 

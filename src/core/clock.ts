@@ -15,7 +15,7 @@ import { lock, unlock } from '../shared/mutex.ts';
 import { SettingWord } from './memory.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 
 const WALK_AFTER_MS = 2 ** 30;
 /** How far clocks of threads may run behind the mark. */

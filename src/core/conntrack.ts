@@ -2,7 +2,7 @@
 
 import { load, store } from '../shared/access.ts';
 import { sumCounter } from '../shared/counters.ts';
-import { type CtAction } from './action.ts';
+import type { CtAction } from './action.ts';
 import { sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type CounterName } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
@@ -10,12 +10,12 @@ import { UsageError } from './errors.ts';
 import { conntrackExecute } from './execute.ts';
 import { flushBucket, flushTuple } from './flush.ts';
 import { allocateMemory, SettingWord, type ConntrackOptions, type TrackerMemory } from './memory.ts';
-import { type PacketBatch } from './packet/batch.ts';
+import type { PacketBatch } from './packet/batch.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
-import { type TimeoutPolicy } from './timeouts.ts';
+import type { TimeoutPolicy } from './timeouts.ts';
 import { Tracker } from './tracker.ts';
-import { type Tuple } from './tuple.ts';
-import { type ZoneLimit } from './zone-limits.ts';
+import type { Tuple } from './tuple.ts';
+import type { ZoneLimit } from './zone-limits.ts';
 
 /** A bucket's figures, as they are at this moment. */
 export interface BucketFigures {
@@ -54,19 +54,24 @@ export class Conntrack {
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
 
-  /** @throws UsageError on an option out of range. */
-  constructor(options: ConntrackOptions = {}) {
-    this.memory = allocateMemory(options);
-    this.tracker = new Tracker(this.memory);
-    this.tracker.initialise(options.prefaultConnections ?? 0);
+  /**
+   * Makes a table; or maps one, given its memory.
+   * @throws UsageError on an option out of range
+   */
+  constructor(options: ConntrackOptions | TrackerMemory = {}) {
+    if ('words' in options) {
+      this.memory = options;
+      this.tracker = new Tracker(options);
+    } else {
+      this.memory = allocateMemory(options);
+      this.tracker = new Tracker(this.memory);
+      this.tracker.initialise(options.prefaultConnections ?? 0);
+    }
   }
 
   /** Maps a table that was made elsewhere, for the calling thread. */
   static attach(memory: TrackerMemory): Conntrack {
-    const conntrack = Object.create(Conntrack.prototype) as { -readonly [K in keyof Conntrack]: Conntrack[K] };
-    conntrack.memory = memory;
-    conntrack.tracker = new Tracker(memory);
-    return conntrack as Conntrack;
+    return new Conntrack(memory);
   }
 
   /** Gives the thread's place up. The table lives as long as some thread has its memory. */

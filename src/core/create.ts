@@ -6,7 +6,7 @@
 import { notify, peek, poke, store, type Words } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { NO_ROOM } from '../shared/room-pool.ts';
-import { type CtAction } from './action.ts';
+import type { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
@@ -16,7 +16,7 @@ import { openTcp } from './proto/tcp.ts';
 import { giveRoomBack, giveZoneBack, removeConn } from './remove.ts';
 import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import { Timeout } from './timeouts.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 
 /** What createConn found: the low bit of the answer tells a match of lookup.ts from a new record. */
 export const CREATED = 1;

@@ -10,7 +10,7 @@ import { PacketWord, Protocol } from './packet/layout.ts';
 import { SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN, tcpStateName } from './proto/tcp.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnFlag, ConnWord, UNIT_SHIFT } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 import { readLabel } from './verdict.ts';
 

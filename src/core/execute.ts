@@ -17,13 +17,13 @@
 import { peek, poke, type Words } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
-import { type CtAction } from './action.ts';
+import type { CtAction } from './action.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
 import { confirmHint, findConn } from './lookup.ts';
 import { SettingWord } from './memory.ts';
-import { type PacketBatch } from './packet/batch.ts';
+import type { PacketBatch } from './packet/batch.ts';
 import { hashIpv4, hashIpv6 } from './packet/hash.ts';
 import { META_IPV6, metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
 import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
@@ -32,7 +32,7 @@ import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/
 import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
 import { ConnWord, LIFE_CLEANED, RecordClass, UNIT_SHIFT } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
 /** Ports of the protocols with application helpers, in network order: their packets are looked up in every pass. */

@@ -7,7 +7,7 @@ import { findConn } from './lookup.ts';
 import { metaZone } from './packet/key.ts';
 import { removeConn } from './remove.ts';
 import { ConnWord } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 import { parseTuple, type Tuple } from './tuple.ts';
 
 /** Removes the connections of a bucket, of all zones or one. Inside an epoch. @returns how many */

@@ -11,7 +11,7 @@ import { META_IPV6, ParsedWord, reverseMeta } from './packet/key.ts';
 import { swapPorts } from './packet/layout.ts';
 import { removeConn } from './remove.ts';
 import { ConnFlag, ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 
 /** Neither direction. */
 const NO_DIRECTION = -1;

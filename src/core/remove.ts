@@ -7,7 +7,7 @@ import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participan
 import { Counter } from './counters.ts';
 import { META_IPV6 } from './packet/key.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_DEAD, LIFE_FLAGS, RecordClass, UNIT_SHIFT } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 
 /**
  * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once, else it occupies

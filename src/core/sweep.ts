@@ -11,7 +11,7 @@ import { isStale } from './lookup.ts';
 import { removeConn } from './remove.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { UNIT_SHIFT } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 
 /** Slots looked at between two looks at the clock: about 5 us when nothing has expired. */
 const SLOTS_PER_LOOK = 256;

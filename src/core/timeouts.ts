@@ -16,7 +16,7 @@ import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
-import { type Participant } from '../shared/participant.ts';
+import type { Participant } from '../shared/participant.ts';
 import { UsageError } from './errors.ts';
 
 /** States of a connection that have a timeout. */

@@ -3,11 +3,11 @@
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
-import { type CtAction } from './action.ts';
+import type { CtAction } from './action.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
 import { ConnWord } from './table/conn.ts';
-import { type Tracker } from './tracker.ts';
+import type { Tracker } from './tracker.ts';
 
 /** The packet has no key: no connection, no tuple. */
 export function writeInvalid(words: Words, slot: number, zone: number): void {

@@ -12,7 +12,7 @@ import { load, peek, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
-import { type Participant } from '../shared/participant.ts';
+import type { Participant } from '../shared/participant.ts';
 import { RoomPools, USE_FALLBACK } from '../shared/room-pool.ts';
 import { UsageError } from './errors.ts';
 

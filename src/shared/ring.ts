@@ -114,6 +114,20 @@ export class RingProducer {
     return -1;
   }
 
+  /** The slot published first of those not harvested yet, given back or not; -1 if there is none. */
+  oldestOutstanding(): number {
+    if (this.#harvested === this.#head) {
+      return -1;
+    }
+    const at = this.#harvested & this.#mask;
+    const size = this.words[DATA + at + SLOT_SIZE]!;
+    if (size > 0) {
+      return DATA + at;
+    }
+    /* A filler; what follows it is at the start of the data, if anything does. */
+    return ((this.#harvested - size) | 0) === this.#head ? -1 : DATA;
+  }
+
   /** Resolves when the consumer has given something back since the last harvest, or after `timeoutMs`. */
   async waitForReturns(timeoutMs: number): Promise<void> {
     const seen = load(this.words, PRODUCER_WAKE);

@@ -21,7 +21,7 @@ import { add, compareExchange, exchange, load, peek, poke, store, type Words } f
 import { LINE_WORDS } from './cache-line.ts';
 import { LockClass } from './lockdep.ts';
 import { lock, unlock } from './mutex.ts';
-import { type Participant } from './participant.ts';
+import type { Participant } from './participant.ts';
 
 const LIMIT = 0;
 const RESERVED = 1;

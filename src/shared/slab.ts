@@ -17,7 +17,7 @@
  * they are until the record is handed out again.
  */
 
-import { type Words } from './access.ts';
+import type { Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { Epochs } from './epoch.ts';
 import { LockClass } from './lockdep.ts';

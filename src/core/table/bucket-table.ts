@@ -30,7 +30,7 @@
 
 import { CHECKED, load, peek, poke, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { type Epochs } from '../../shared/epoch.ts';
+import type { Epochs } from '../../shared/epoch.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { assertHeld, lock, lockPair, unlock, unlockPair } from '../../shared/mutex.ts';
 import { IntentKind, ParticipantWord, type Participant } from '../../shared/participant.ts';

@@ -16,7 +16,7 @@
  * The links lie apart because readers may still look at all words of a block that was retired.
  */
 
-import { type Words } from '../../shared/access.ts';
+import type { Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { Epochs } from '../../shared/epoch.ts';
 import { LockClass } from '../../shared/lockdep.ts';

@@ -1,0 +1,73 @@
+/** A thread of the insertion benchmark: see insert-sample.ts. */
+
+import { once } from 'node:events';
+import { parentPort, workerData } from 'node:worker_threads';
+import { CtAction } from '../src/core/action.ts';
+import { Conntrack } from '../src/core/conntrack.ts';
+import { conntrackExecute } from '../src/core/execute.ts';
+import type { TrackerMemory } from '../src/core/memory.ts';
+import type { PacketBatch } from '../src/core/packet/batch.ts';
+import { Tracker } from '../src/core/tracker.ts';
+import type { Words } from '../src/shared/access.ts';
+import { arriveAndWait } from '../src/shared/barrier.ts';
+import { INSERT_PHASES, PhaseTimes } from './phase-times.ts';
+import { allocateGridBatch, fillGridBatch } from './workloads/udp-grid.ts';
+
+export interface InsertThreadTask {
+  index: number;
+  threads: number;
+  /** Of all threads together; each takes a contiguous range of ids. */
+  connections: number;
+  batchSize: number;
+  barrier: Words;
+  times: Float64Array<SharedArrayBuffer>;
+}
+
+const WARM_UP_CONNECTIONS = 50_000;
+const WARM_UP_ROUNDS = 12;
+
+const task = workerData as InsertThreadTask;
+const action = new CtAction({ commit: true });
+const batch = allocateGridBatch(task.batchSize);
+
+warmUp();
+const ready = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
+parentPort!.postMessage('warm');
+const [memory] = await ready;
+measure(new Tracker(memory));
+parentPort!.close();
+
+/** Sends the packets of the ids from `from` to `to`. */
+function sendAll(tracker: Tracker, grid: PacketBatch, from: number, to: number, nowMs: number): void {
+  for (let id = from; id < to; id += task.batchSize) {
+    fillGridBatch(grid, id, Math.min(task.batchSize, to - id));
+    conntrackExecute(tracker, grid, action, nowMs);
+  }
+}
+
+/** On a table of its own, through the same functions, until the compiler has nothing left to do. */
+function warmUp(): void {
+  const conntrack = new Conntrack({ maxConnections: WARM_UP_CONNECTIONS, maxParticipants: 1 });
+  const { tracker } = conntrack;
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+    tracker.enter();
+    sendAll(tracker, batch, 0, WARM_UP_CONNECTIONS, round * 1000);
+    sendAll(tracker, batch, 0, WARM_UP_CONNECTIONS, round * 1000 + 1);
+    tracker.leave();
+    conntrack.flush();
+  }
+}
+
+function measure(tracker: Tracker): void {
+  const { index, threads, connections, barrier, times } = task;
+  const from = Math.floor((connections * index) / threads);
+  const to = Math.floor((connections * (index + 1)) / threads);
+  tracker.enter();
+  const phases = new PhaseTimes(INSERT_PHASES, times);
+  for (let phase = 0; phase < INSERT_PHASES; phase++) {
+    arriveAndWait(barrier, 0, threads);
+    /* A millisecond apart, so that the second phase refreshes every expiry. */
+    phases.run(index, phase, () => sendAll(tracker, batch, from, to, 1_000_000 + phase));
+  }
+  tracker.close();
+}

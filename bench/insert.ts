@@ -1,0 +1,156 @@
+/** The insertion benchmark: how long a million connections take to insert and to look up again, by threads. */
+
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import Table from 'cli-table3';
+import { UsageError } from '../src/core/errors.ts';
+import { compiledBench } from './compiled.ts';
+import type { InsertSample, InsertSampleOptions } from './insert-sample.ts';
+import { machineFingerprint } from './machine.ts';
+import { median } from './statistics.ts';
+
+export interface InsertBenchOptions {
+  threads: number[];
+  connections: number;
+  runs: number;
+  batch: number;
+  buckets: number;
+  json?: string;
+}
+
+interface InsertResult {
+  workload: 'udp-insert' | 'udp-lookup';
+  engine: 'ct-bucket';
+  threads: number;
+  connections: number;
+  packets: number;
+  /** Memory for all connections was committed before the start. */
+  prefaulted: boolean;
+  medianMs: number;
+  runsMs: number[];
+  bytesPerConnection: number;
+}
+
+/** A sample takes seconds; one that takes this long hangs. */
+const TIMEOUT_MS = 300_000;
+
+function takeSample(options: InsertSampleOptions): InsertSample {
+  const module = compiledBench('insert-sample.js');
+  const output = execFileSync(process.execPath, [module, JSON.stringify(options)], {
+    encoding: 'utf8',
+    timeout: TIMEOUT_MS,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return JSON.parse(output) as InsertSample;
+}
+
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) {
+    process.stderr.write(`\r\u001b[K${text}`);
+  }
+}
+
+function range(samples: readonly number[]): string {
+  return `${Math.min(...samples).toFixed(0)}-${Math.max(...samples).toFixed(0)}`;
+}
+
+/** Runs the benchmark, prints a table, writes the JSON file. @returns false if the books of a run did not balance */
+export async function runInsertBench(options: InsertBenchOptions): Promise<boolean> {
+  const { threads, connections, runs, batch, buckets } = options;
+  /* In turn, so that a drift of the machine meets all alike. */
+  const sets = threads.flatMap((count) => [
+    { threads: count, prefaulted: true, samples: [] as InsertSample[] },
+    { threads: count, prefaulted: false, samples: [] as InsertSample[] },
+  ]);
+  for (let run = 0; run < runs; run++) {
+    for (const set of sets) {
+      showProgress(`run ${run + 1} of ${runs}: ${set.threads} threads${set.prefaulted ? ', prefaulted' : ''}`);
+      const sample = takeSample({
+        threads: set.threads,
+        prefaulted: set.prefaulted,
+        connections,
+        batchSize: batch,
+        buckets,
+      });
+      if (sample.error !== undefined) {
+        showProgress('');
+        console.error(`ct-bucket: run ${run + 1} with ${set.threads} threads is void: ${sample.error}`);
+        return false;
+      }
+      set.samples.push(sample);
+    }
+  }
+  showProgress('');
+
+  const results: InsertResult[] = sets.flatMap((set) =>
+    (['udp-insert', 'udp-lookup'] as const).map((workload) => {
+      const runsMs = set.samples.map((sample) => (workload === 'udp-insert' ? sample.insertMs : sample.lookupMs));
+      /* Prefaulted, the memory is committed whether it is used or not: the figure is that of the other runs. */
+      const unprefaulted = sets.find((other) => other.threads === set.threads && !other.prefaulted)!;
+      return {
+        workload,
+        engine: 'ct-bucket',
+        threads: set.threads,
+        connections,
+        packets: connections,
+        prefaulted: set.prefaulted,
+        medianMs: median(runsMs),
+        runsMs,
+        bytesPerConnection: median(unprefaulted.samples.map((sample) => sample.bytesPerConnection)),
+      };
+    }),
+  );
+  printTable(results, options);
+  if (options.json !== undefined) {
+    writeJson(options.json, {
+      benchmark: 'insert',
+      machine: machineFingerprint(),
+      options,
+      results: results.filter((result) => result.prefaulted),
+      resultsNotPrefaulted: results.filter((result) => !result.prefaulted),
+    });
+  }
+  return true;
+}
+
+function printTable(results: readonly InsertResult[], options: InsertBenchOptions): void {
+  const cores = machineFingerprint().cores;
+  const table = new Table({
+    head: ['threads', 'insert ms', 'range', 'speed-up', 'lookup ms', 'range', 'speed-up', 'insert, not prefaulted', 'bytes/conn'],
+    style: { head: [], border: [] },
+    colAligns: Array.from({ length: 9 }, () => 'right' as const),
+  });
+  const find = (workload: string, threads: number, prefaulted: boolean) =>
+    results.find((r) => r.workload === workload && r.threads === threads && r.prefaulted === prefaulted)!;
+  const base = options.threads[0]!;
+  for (const threads of options.threads) {
+    const insert = find('udp-insert', threads, true);
+    const lookup = find('udp-lookup', threads, true);
+    const cold = find('udp-insert', threads, false);
+    table.push([
+      threads > cores ? `${threads} (of ${cores} cores)` : String(threads),
+      insert.medianMs.toFixed(1),
+      range(insert.runsMs),
+      (find('udp-insert', base, true).medianMs / insert.medianMs).toFixed(2),
+      lookup.medianMs.toFixed(1),
+      range(lookup.runsMs),
+      (find('udp-lookup', base, true).medianMs / lookup.medianMs).toFixed(2),
+      `${cold.medianMs.toFixed(1)} (${range(cold.runsMs)})`,
+      insert.bytesPerConnection.toFixed(1),
+    ]);
+  }
+  const { connections, runs, batch, buckets } = options;
+  console.log(
+    `UDP insert and lookup of ${connections} connections, ${buckets} buckets, batches of ${batch}, IP checksum verified.`,
+  );
+  console.log(`Median of ${runs} runs, each in a fresh process; memory for all connections prefaulted unless said.`);
+  console.log(table.toString());
+}
+
+function writeJson(file: string, content: unknown): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);
+  } catch (error) {
+    throw new UsageError(`cannot write ${file}: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+/** The command `ct-bucket`. */
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../core/errors.ts';
+import { runBench } from './bench.ts';
+import { ExitCode } from './exit-code.ts';
+import { replay, type ReplayOptions } from './replay.ts';
+import { verify, type VerifyOptions } from './verify.ts';
+
+/** A parser of whole numbers within a range, for commander. */
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+/** A parser of comma-separated whole numbers. */
+function wholeNumbers(min: number, max: number): (text: string) => number[] {
+  return (text) => text.split(',').map(wholeNumber(min, max));
+}
+
+function packageVersion(): string {
+  for (const up of ['../..', '../../..']) {
+    try {
+      const text = readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8');
+      return (JSON.parse(text) as { version: string }).version;
+    } catch {
+      /* One level higher: compiled, this file lies one folder deeper. */
+    }
+  }
+  return 'unknown';
+}
+
+const program = new Command('ct-bucket')
+  .description("A userspace connection tracker on a bucket table in shared memory, with Open vSwitch's semantics.")
+  .version(packageVersion())
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(`ct-bucket: ${text.replace(/^error: /, '')}`) });
+
+program
+  .command('replay')
+  .description('track the packets of a capture file (pcap or pcapng) and report the verdicts')
+  .argument('<file>', 'capture file, or - for standard input')
+  .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .option('--batch <n>', 'largest batch of a PMD (default: 1 with --format states, else 32)', wholeNumber(1, 32))
+  .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
+  .option('--no-commit', 'do not create connections')
+  .addOption(
+    new Option('--clock <clock>', 'time: that of the capture, or standing still (default: frozen with --format states, else capture)').choices(
+      ['capture', 'frozen'],
+    ),
+  )
+  .addOption(
+    new Option('--format <format>', 'states: one line per packet; json, summary: totals')
+      .choices(['states', 'json', 'summary'])
+      .default('summary'),
+  )
+  .action(async (file: string, given: Partial<ReplayOptions> & { format: ReplayOptions['format'] }) => {
+    const isStates = given.format === 'states';
+    const defaults = { threads: 1, zone: 0, commit: true, batch: isStates ? 1 : 32 };
+    process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
+  });
+
+program
+  .command('verify')
+  .description('run scenario files (JSON Lines) and compare every answer with the recorded one')
+  .argument('<files...>', 'scenario files')
+  .addOption(
+    new Option('--reclaim <mode>', 'who removes stale entries; recorded counts are those of sweep')
+      .choices(['sweep', 'lookup-and-sweep'])
+      .default('sweep'),
+  )
+  .option('--json', 'counts per file as JSON', false)
+  .action((files: string[], options: VerifyOptions) => {
+    process.exitCode = verify(files, options);
+  });
+
+program
+  .command('bench')
+  .description('measure; without a name: insert')
+  .addArgument(program.createArgument('[name]', 'what to measure').choices(['insert']).default('insert'))
+  .option('--threads <list>', 'numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
+  .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), 1_000_000)
+  .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
+  .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
+  .option('--buckets <n>', 'buckets of the table (a power of two)', wholeNumber(1, 65536), 1024)
+  .option('--json <file>', 'write results and raw samples to a file')
+  .action(async (_name: string, options: Parameters<typeof runBench>[0]) => {
+    process.exitCode = await runBench(options);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    /* Commander has printed what was wrong, or the help that was asked for. */
+    process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  } else if (error instanceof UsageError) {
+    console.error(`ct-bucket: ${error.message}`);
+    process.exitCode = ExitCode.usage;
+  } else {
+    throw error;
+  }
+}

@@ -1,0 +1,163 @@
+/** `ct-bucket replay`: a capture through a datapath. */
+
+import type { CounterName } from '../core/counters.ts';
+import { PacketWord } from '../core/packet/layout.ts';
+import { stateText } from '../core/state.ts';
+import { Datapath } from '../workers/datapath.ts';
+import { CaptureError, fileChunks, readCapture } from './capture.ts';
+import { ExitCode } from './exit-code.ts';
+
+export interface ReplayOptions {
+  threads: number;
+  batch: number;
+  zone: number;
+  commit: boolean;
+  /** 'capture': the time of each packet is its own, never running backwards; 'frozen': time stands still. */
+  clock: 'capture' | 'frozen';
+  format: 'states' | 'json' | 'summary';
+}
+
+/** Lines written to standard output at once. */
+const LINES_PER_WRITE = 10_000;
+
+/** Verdicts by packet number, written out in order as soon as they are complete. */
+class VerdictLog {
+  #states = new Uint8Array(1 << 16);
+  #isKnown = new Uint8Array(1 << 16);
+  #printed = 0;
+  readonly #prints: boolean;
+  readonly counts = new Map<string, number>();
+
+  constructor(prints: boolean) {
+    this.#prints = prints;
+  }
+
+  /** @param number of the packet, 1 for the first */
+  add(number: number, state: number): void {
+    const text = stateText(state);
+    this.counts.set(text, (this.counts.get(text) ?? 0) + 1);
+    if (!this.#prints) {
+      return;
+    }
+    const index = number - 1;
+    if (index >= this.#states.length) {
+      this.#states = grown(this.#states, index);
+      this.#isKnown = grown(this.#isKnown, index);
+    }
+    this.#states[index] = state;
+    this.#isKnown[index] = 1;
+    if (index - this.#printed >= LINES_PER_WRITE) {
+      this.flush();
+    }
+  }
+
+  /** Writes what is complete. */
+  flush(): void {
+    const lines: string[] = [];
+    while (this.#isKnown[this.#printed] === 1) {
+      lines.push(stateText(this.#states[this.#printed++]!));
+    }
+    if (lines.length > 0) {
+      process.stdout.write(`${lines.join('\n')}\n`);
+    }
+  }
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, index: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.max(bytes.length * 2, index + 1));
+  larger.set(bytes);
+  return larger;
+}
+
+interface Summary {
+  file: string;
+  packets: number;
+  threads: number;
+  verdicts: Record<string, number>;
+  connections: number;
+  counters: Record<CounterName, number>;
+  pmds: { packets: number; batches: number }[];
+  error?: string;
+}
+
+function printSummary(summary: Summary): void {
+  console.log(`${summary.file}: ${summary.packets} packets, ${summary.connections} connections at the end`);
+  const verdicts = Object.entries(summary.verdicts).toSorted(([, a], [, b]) => b - a);
+  for (const [verdict, count] of verdicts) {
+    console.log(`  ${verdict.padEnd(20)} ${String(count).padStart(10)}`);
+  }
+  summary.pmds.forEach(({ packets, batches }, index) => {
+    console.log(`  PMD ${index}: ${packets} packets in ${batches} batches`);
+  });
+  const counters = Object.entries(summary.counters).filter(([, count]) => count > 0);
+  console.log(`  counters: ${counters.map(([name, count]) => `${name} ${count}`).join(', ')}`);
+}
+
+/**
+ * Replays a capture file ('-': standard input) and prints verdicts. What came before a broken place is still reported.
+ * @returns the exit code
+ */
+export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
+  const { threads, batch, zone, commit, clock, format } = options;
+  /* Before any thread is started: a file that is not there is said at once. */
+  const packets = readCapture(fileChunks(file));
+  const first = await packets.next().catch((error: unknown) => error as Error);
+  if (first instanceof Error && !(first instanceof CaptureError)) {
+    throw first;
+  }
+
+  const datapath = await Datapath.start({ threads, batchSize: batch, action: { zone, commit } });
+  const log = new VerdictLog(format === 'states');
+  datapath.onVerdict = (words, slot) => log.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
+  let count = 0;
+  let nowMs = Number.NEGATIVE_INFINITY;
+  let failure: CaptureError | undefined = first instanceof Error ? first : undefined;
+  try {
+    if (!(first instanceof Error) && !first.done) {
+      for (let packet = first.value; ; ) {
+        count++;
+        nowMs = clock === 'frozen' ? 0 : Math.max(nowMs, Math.floor(packet.timestampMs));
+        const waits = datapath.push(packet.frame, nowMs, count);
+        if (waits !== undefined) {
+          await waits;
+        }
+        const next = await packets.next();
+        if (next.done) {
+          break;
+        }
+        packet = next.value;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof CaptureError)) {
+      await datapath.stop();
+      throw error;
+    }
+    failure = error;
+  }
+  await datapath.stop();
+  log.flush();
+
+  const { conntrack } = datapath;
+  const summary: Summary = {
+    file,
+    packets: count,
+    threads,
+    verdicts: Object.fromEntries(log.counts),
+    connections: conntrack.connCount,
+    counters: conntrack.counters(),
+    pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
+    ...(failure === undefined ? {} : { error: failure.message }),
+  };
+  if (format === 'json') {
+    console.log(JSON.stringify(summary, undefined, 2));
+  } else if (format === 'summary') {
+    printSummary(summary);
+  }
+  conntrack.close();
+  if (failure !== undefined) {
+    console.error(`ct-bucket: ${file}: ${failure.message}`);
+    return ExitCode.usage;
+  }
+  return ExitCode.ok;
+}

@@ -1,0 +1,21 @@
+/**
+ * ct-bucket: a userspace connection tracker on a bucket table in shared memory.
+ *
+ * `Conntrack` is a tracker for the calling thread (and, attached, for others); `Datapath` runs one with PMD threads and
+ * a sweeper.
+ */
+
+export { CtAction, type CtActionOptions, type MaskedLabel, type MaskedMark } from './core/action.ts';
+export { Conntrack, type BucketFigures } from './core/conntrack.ts';
+export { COUNTER_NAMES, type CounterName } from './core/counters.ts';
+export { type ConnEntry, type TcpInfo } from './core/dump.ts';
+export { UsageError } from './core/errors.ts';
+export { type ConntrackOptions, type Reclaim, type TrackerMemory } from './core/memory.ts';
+export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
+export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
+export { stateNames } from './core/state.ts';
+export { timeoutAttributeNames, type TimeoutPolicy } from './core/timeouts.ts';
+export { originalTuple, type IcmpTuple, type OriginalTuple, type PortTuple, type Tuple } from './core/tuple.ts';
+export { type ZoneLimit } from './core/zone-limits.ts';
+export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
+export { systemTimeMs, type DatapathClock } from './workers/status.ts';

@@ -1,0 +1,288 @@
+/**
+ * A datapath: a table, N PMD threads that track packets on it, and a sweeper. The thread that makes it hands packets
+ * in and takes verdicts out; it never waits for a bucket.
+ */
+
+import { Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { type CtActionOptions, CtAction } from '../core/action.ts';
+import { Conntrack } from '../core/conntrack.ts';
+import { COUNTER_NAMES, Counter, type CounterName } from '../core/counters.ts';
+import { UsageError } from '../core/errors.ts';
+import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
+import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
+import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
+import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
+import { countersOf } from '../shared/counters.ts';
+import { allocateRing, RingProducer } from '../shared/ring.ts';
+import { workerEntry } from './entry.ts';
+import type { PmdTask } from './pmd-worker.ts';
+import { type DatapathClock, statusWords, StatusWord } from './status.ts';
+import type { SweeperTask } from './sweeper-worker.ts';
+
+export interface DatapathOptions extends ConntrackOptions {
+  /** PMD threads, 1..64; default 1. */
+  threads?: number;
+  /** Largest batch of a PMD, 1..32; default 32. */
+  batchSize?: number;
+  /** Memory of each PMD's ring in bytes, a power of two from 1 MiB on; default 4 MiB. */
+  ringBytes?: number;
+  /** What is done with every packet; default { commit: true }. */
+  action?: CtActionOptions;
+  /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
+  clock?: DatapathClock;
+  /** Default true. */
+  sweeper?: boolean;
+}
+
+/** A packet that comes back with its verdict: words of a ring, readable until the visitor returns. */
+export type VerdictVisitor = (words: Words, slot: number) => void;
+
+const MAX_THREADS = 64;
+const MIN_RING_BYTES = 1 << 20;
+const MAX_RING_BYTES = 1 << 30;
+/** Longest wait for returned packets before looking whether a worker has died. */
+const LOOK_ROUND_MS = 100;
+/** Longest wait for workers to come up. */
+const START_MS = 30_000;
+
+function inRange(what: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+export class Datapath {
+  /** The table, for dumps, flushes, limits, counters from this thread. */
+  readonly conntrack: Conntrack;
+  readonly threads: number;
+  readonly #rings: RingProducer[];
+  readonly #times: Float64Array[];
+  readonly #bytes: Uint8Array<SharedArrayBuffer>[];
+  readonly #steering = new FlowSteering();
+  readonly #status: Words;
+  readonly #reachedMs: Float64Array;
+  readonly #pool: Piscina;
+  readonly #pmds: Promise<unknown>[];
+  readonly #sweeper: Worker | undefined;
+  #latestMs = Number.NaN;
+  #visitor: VerdictVisitor = () => {};
+  #failure: Error | undefined;
+
+  /**
+   * Makes the table, starts all threads and waits until they are up.
+   * @throws UsageError on an option out of range
+   */
+  static async start(options: DatapathOptions = {}): Promise<Datapath> {
+    const datapath = new Datapath(options);
+    await datapath.#untilUp();
+    return datapath;
+  }
+
+  private constructor(options: DatapathOptions) {
+    this.threads = inRange('threads', options.threads ?? 1, 1, MAX_THREADS);
+    const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
+    const ringBytes = inRange('ringBytes', options.ringBytes ?? 4 << 20, MIN_RING_BYTES, MAX_RING_BYTES);
+    const action = options.action ?? { commit: true };
+    /* A wrong action must not come up in a worker. */
+    new CtAction(action);
+    const clock = options.clock ?? 'packets';
+    if (clock !== 'packets' && clock !== 'system') {
+      throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
+    }
+
+    /* Beside PMDs and sweeper: this thread, and some for tools. */
+    const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
+    this.conntrack = new Conntrack({ ...options, maxParticipants });
+    this.#status = allocateWords(statusWords(this.threads));
+    this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
+    this.#reachedMs[0] = Number.NaN;
+    const memory = this.conntrack.memory;
+    this.#rings = Array.from({ length: this.threads }, () => new RingProducer(allocateRing(ringBytes / 4)));
+    this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
+    this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
+
+    const pmdEntry = workerEntry('pmd-worker', import.meta.url);
+    this.#pool = new Piscina({
+      ...pmdEntry,
+      minThreads: this.threads,
+      maxThreads: this.threads,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+    });
+    this.#pmds = this.#rings.map((ring, index) => {
+      const task: PmdTask = { memory, ring: ring.words, status: this.#status, index, action, batchSize };
+      return this.#pool.run(task).catch((error: Error) => this.#fail(error));
+    });
+    if (options.sweeper ?? true) {
+      const entry = workerEntry('sweeper-worker', import.meta.url);
+      const task: SweeperTask = { memory, status: this.#status, clock };
+      this.#sweeper = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+      this.#sweeper.on('error', (error) => this.#fail(error as Error));
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) {
+      throw new Error(`a worker of the datapath has died: ${this.#failure.message}`, { cause: this.#failure });
+    }
+  }
+
+  async #untilUp(): Promise<void> {
+    const deadline = performance.now() + START_MS;
+    for (let index = 0; index < this.threads; index++) {
+      while (load(this.#status, StatusWord.PARTICIPANT + index) === 0) {
+        this.#throwIfFailed();
+        if (performance.now() > deadline) {
+          throw new Error(`PMD ${index} did not start within ${START_MS / 1000} s`);
+        }
+        const up = Atomics.waitAsync(this.#status, StatusWord.PARTICIPANT + index, 0, LOOK_ROUND_MS);
+        /* The timer keeps the process alive, which waitAsync does not. */
+        const timer = setTimeout(() => {}, LOOK_ROUND_MS);
+        await up.value;
+        clearTimeout(timer);
+      }
+    }
+  }
+
+  /** Who is shown each packet when it comes back with its verdict. */
+  set onVerdict(visitor: VerdictVisitor) {
+    this.#visitor = visitor;
+  }
+
+  /**
+   * Hands a packet to the PMD of its flow without waiting: what a live source does.
+   * @returns false if that PMD's ring is full; the packet is then lost, and counted in `ringDropped`
+   */
+  offer(frame: Uint8Array, nowMs: number, number = 0): boolean {
+    this.#throwIfFailed();
+    const worker = this.#steering.workerOf(frame, this.threads);
+    if (!this.#write(worker, frame, nowMs, number)) {
+      this.harvest();
+      if (!this.#write(worker, frame, nowMs, number)) {
+        this.conntrack.tracker.counters[Counter.ringDropped]!++;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Hands a packet to the PMD of its flow; while that PMD's ring is full, waits (counted in `ringWaited`): what a file
+   * does. A promise only if it has to wait.
+   */
+  push(frame: Uint8Array, nowMs: number, number = 0): void | Promise<void> {
+    this.#throwIfFailed();
+    const worker = this.#steering.workerOf(frame, this.threads);
+    if (!this.#write(worker, frame, nowMs, number)) {
+      return this.#pushWaiting(worker, frame, nowMs, number);
+    }
+  }
+
+  async #pushWaiting(worker: number, frame: Uint8Array, nowMs: number, number: number): Promise<void> {
+    this.conntrack.tracker.counters[Counter.ringWaited]!++;
+    this.harvest();
+    while (!this.#write(worker, frame, nowMs, number)) {
+      this.#throwIfFailed();
+      await this.#rings[worker]!.waitForReturns(LOOK_ROUND_MS);
+      this.harvest();
+    }
+  }
+
+  #write(worker: number, frame: Uint8Array, nowMs: number, number: number): boolean {
+    if (frame.length > MAX_FRAME_BYTES) {
+      throw new UsageError(`a frame has at most ${MAX_FRAME_BYTES} bytes, not ${frame.length}`);
+    }
+    const ring = this.#rings[worker]!;
+    const slot = ring.reserve(packetWords(frame.length));
+    if (slot < 0) {
+      return false;
+    }
+    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number });
+    this.#times[worker]![(slot + PacketWord.NOW) >> 1] = nowMs;
+    this.#latestMs = nowMs;
+    ring.publish();
+    return true;
+  }
+
+  /** Shows the visitor every packet that has come back; returns how many. */
+  harvest(): number {
+    let count = 0;
+    let reachedMs = this.#latestMs;
+    this.#rings.forEach((ring, worker) => {
+      for (let slot = ring.harvest(); slot >= 0; slot = ring.harvest()) {
+        this.#visitor(ring.words, slot);
+        count++;
+      }
+      const oldest = ring.oldestOutstanding();
+      if (oldest >= 0) {
+        reachedMs = Math.min(reachedMs, this.#times[worker]![(oldest + PacketWord.NOW) >> 1]!);
+      }
+    });
+    this.#reachedMs[0] = reachedMs;
+    return count;
+  }
+
+  /** Resolves when every packet handed in has come back (and was shown to the visitor). */
+  async drain(): Promise<void> {
+    for (const ring of this.#rings) {
+      for (;;) {
+        this.harvest();
+        if (ring.occupiedWords === 0) {
+          break;
+        }
+        this.#throwIfFailed();
+        await ring.waitForReturns(LOOK_ROUND_MS);
+      }
+    }
+  }
+
+  /** Counters of each PMD, in order. */
+  pmdCounters(): Record<CounterName, number>[] {
+    const participants = this.conntrack.tracker.participants;
+    return this.#rings.map((_, index) => {
+      const counters = countersOf(participants, load(this.#status, StatusWord.PARTICIPANT + index) - 1);
+      const entries = COUNTER_NAMES.map((name, counter) => [name, counters[counter]!]);
+      return Object.fromEntries(entries) as Record<CounterName, number>;
+    });
+  }
+
+  /**
+   * Lets the PMDs finish what they were handed, and ends all threads. The table stays: `conntrack` can be dumped and
+   * asked as before.
+   * @throws Error if a worker had died
+   */
+  async stop(): Promise<void> {
+    if (this.#failure === undefined) {
+      await this.drain();
+    }
+    for (const ring of this.#rings) {
+      ring.close();
+    }
+    store(this.#status, StatusWord.STOP, 1);
+    const { words, settings } = this.conntrack.tracker;
+    const sweeperEnd = new Promise<void>((resolve) => {
+      if (this.#sweeper === undefined || this.#sweeper.threadId === -1) {
+        resolve();
+      } else {
+        this.#sweeper.once('exit', () => resolve());
+      }
+    });
+    store(words, settings + SettingWord.PRESSURE, 1);
+    notify(words, settings + SettingWord.PRESSURE, 1);
+    if (this.#failure === undefined) {
+      await Promise.all(this.#pmds);
+      await sweeperEnd;
+    } else {
+      await this.#sweeper?.terminate();
+    }
+    await this.#pool.destroy();
+    this.#throwIfFailed();
+  }
+}

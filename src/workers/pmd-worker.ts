@@ -1,0 +1,72 @@
+/** A PMD: a thread that takes batches from its ring and runs conntrackExecute on them until the ring is closed. */
+
+import { CtAction, type CtActionOptions } from '../core/action.ts';
+import { conntrackExecute } from '../core/execute.ts';
+import type { TrackerMemory } from '../core/memory.ts';
+import { PacketBatch } from '../core/packet/batch.ts';
+import { PacketWord } from '../core/packet/layout.ts';
+import { Tracker } from '../core/tracker.ts';
+import { pause, store, notify, type Words } from '../shared/access.ts';
+import { RingConsumer } from '../shared/ring.ts';
+import { StatusWord } from './status.ts';
+
+/** What a PMD is given when it starts; structured-cloneable. */
+export interface PmdTask {
+  memory: TrackerMemory;
+  ring: Words;
+  status: Words;
+  /** Number of this PMD. */
+  index: number;
+  action: CtActionOptions;
+  /** Packets of a batch, 1..32. */
+  batchSize: number;
+}
+
+/** Looks at an empty ring before going to sleep: some tens of microseconds, about what being woken costs. */
+const IDLE_LOOKS = 2000;
+
+/** One endless task of the pool; ends when the ring is closed and empty. */
+export default function runPmd(task: PmdTask): void {
+  const tracker = new Tracker(task.memory);
+  const ring = new RingConsumer(task.ring);
+  const batch = new PacketBatch(task.ring);
+  const action = new CtAction(task.action);
+  const times = new Float64Array(task.ring.buffer);
+  store(task.status, StatusWord.PARTICIPANT + task.index, tracker.participant.id + 1);
+  notify(task.status, StatusWord.PARTICIPANT + task.index, 1);
+
+  tracker.enter();
+  let idleLooks = 0;
+  for (;;) {
+    const received = ring.poll(batch.slots, task.batchSize);
+    if (received > 0) {
+      idleLooks = 0;
+      const nowMs = times[(batch.slots[0]! + PacketWord.NOW) >> 1]!;
+      batch.count = sameTime(batch.slots, received, times, nowMs);
+      conntrackExecute(tracker, batch, action, nowMs);
+      ring.release(batch.count);
+    } else if (ring.isFinished()) {
+      break;
+    } else if (idleLooks < IDLE_LOOKS) {
+      idleLooks++;
+      pause();
+    } else {
+      /* No work: hold nobody up. */
+      tracker.quiesce();
+      tracker.leave();
+      ring.sleep();
+      tracker.enter();
+      idleLooks = 0;
+    }
+  }
+  tracker.close();
+}
+
+/** How many of the packets came at this time: a batch has one time, and no packet is judged at another's. */
+function sameTime(slots: Int32Array, count: number, times: Float64Array, nowMs: number): number {
+  let same = 1;
+  while (same < count && times[(slots[same]! + PacketWord.NOW) >> 1] === nowMs) {
+    same++;
+  }
+  return same;
+}

@@ -1,0 +1,58 @@
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { Conntrack } from '../src/core/conntrack.ts';
+import type { Reclaim } from '../src/core/memory.ts';
+import { allocateWords } from '../src/shared/access.ts';
+import { workerEntry } from '../src/workers/entry.ts';
+import { expectBalancedBooks } from './support/books.ts';
+import type { TableWorkerTask } from './threads/table-worker.ts';
+
+const ENTRY = workerEntry('threads/table-worker', import.meta.url);
+
+/** Runs the roles on one table, each in a checked thread of its own, and returns when all have ended. */
+async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds: number): Promise<void> {
+  const words = allocateWords(16);
+  const pmds = roles.filter((role) => role === 'pmd').length;
+  await Promise.all(
+    roles.map((role, index) => {
+      const task: TableWorkerTask = { role, seed: 77 + index, memory: ct.memory, rounds, tuples: 300, words, parties: roles.length, pmds };
+      const worker = new Worker(ENTRY.filename, {
+        execArgv: ENTRY.execArgv,
+        env: { ...process.env, CT_CHECKED: '1' },
+        workerData: task,
+      });
+      return new Promise<void>((resolve, reject) => {
+        worker.on('error', reject);
+        worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit code ${code}`))));
+      });
+    }),
+  );
+}
+
+describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('one table under threads that insert, look up, sweep and flush (%s)', (reclaim) => {
+  it.each([1, 64])('keeps its books with %i buckets', async (buckets) => {
+    const ct = new Conntrack({ buckets, reclaim, maxConnections: 20_000 });
+    const rounds = reclaim === 'sweep' ? 1500 : 3000;
+    await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
+    const { created, killed, flushed, packets } = ct.counters();
+    expect(packets).toBe(rounds * 32 * 2);
+    expect(created).toBeGreaterThan(1000);
+    expect(killed).toBeGreaterThan(0);
+    expect(flushed).toBeGreaterThan(0);
+    expectBalancedBooks(ct, 1000 + rounds * 200);
+  });
+
+  it('never exceeds a limit that all threads run into, and fills it to the last', async () => {
+    const ct = new Conntrack({ buckets: 16, reclaim, maxConnections: 5000 });
+    ct.maxConnections = 100;
+    ct.setZoneLimit(0, 90);
+    await runRoles(ct, ['pmd', 'pmd', 'pmd'], 800);
+    const { zoneFull } = ct.counters();
+    expect(zoneFull).toBeGreaterThan(0);
+    expect(ct.connCount).toBeLessThanOrEqual(90);
+    expect(ct.zoneLimit(0).count).toBe(ct.connCount);
+    ct.flush();
+    expect(ct.connCount).toBe(0);
+    expect(ct.zoneLimit(0).count).toBe(0);
+  });
+});

@@ -1,0 +1,57 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runScenario } from '../src/cli/scenario.ts';
+
+const FIXTURES = join(import.meta.dirname, 'fixtures', 'vectors');
+const SHARED = join(import.meta.dirname, '..', '..', 'shared', 'vectors');
+
+/** Scenario files that need neither NAT, helpers nor fragments. */
+function sharedFiles(): string[] {
+  if (!existsSync(join(SHARED, 'INDEX.tsv'))) {
+    return [];
+  }
+  const rows = readFileSync(join(SHARED, 'INDEX.tsv'), 'utf8').trim().split('\n').slice(1);
+  return rows.map((row) => row.split('\t')).filter(([, , needs]) => needs === 'core').map(([name]) => `${name}.jsonl`);
+}
+
+describe.each([
+  ['the fixtures', FIXTURES, readdirSync(FIXTURES)],
+  ['the whole collection', SHARED, sharedFiles()],
+])('recorded scenarios: %s', (_name, folder, files) => {
+  it.each(files)('%s gives the recorded answers', (file) => {
+    const result = runScenario(readFileSync(join(folder, file), 'utf8'), 'sweep');
+    expect(result.difference).toBeUndefined();
+    expect(result.operations).toBeGreaterThan(0);
+  });
+
+  it.each(files)('%s gives the recorded packets and dumps with removal at lookup', (file) => {
+    /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep removes. */
+    const lines = readFileSync(join(folder, file), 'utf8').trimEnd().split('\n');
+    const kept = lines.filter((line) => !/^\{"op":"(connCount|zoneLimit|sweep)"/.test(line));
+    const isAboutRoom = lines.some((line) => /^\{"op":"zoneLimit"|"what":"maxConns"/.test(line));
+    if (!isAboutRoom) {
+      expect(runScenario(kept.join('\n'), 'lookup-and-sweep').difference).toBeUndefined();
+    }
+  });
+});
+
+describe('a scenario', () => {
+  const [header, ...operations] = readFileSync(join(FIXTURES, 'udp-basic-v4.jsonl'), 'utf8').trimEnd().split('\n');
+
+  it('is told apart from a wrong one at the operation that differs', () => {
+    const wrong = operations.map((line, index) => (index === 1 ? line.replace('"state":["new"', '"state":["est"') : line));
+    const { difference } = runScenario([header, ...wrong].join('\n'), 'sweep');
+    expect(difference).toMatchObject({ operation: 2, field: 'packets[0].state' });
+  });
+
+  it.each([
+    ['no JSON', 'nonsense', /^line 1: not JSON/],
+    ['no header', '{"op":"flush","now":0}', /^line 1: a scenario file starts with/],
+    ['an unknown packet', `${header}\n{"op":"exec","now":0,"packets":[{"reuse":"p9"}],"ct":{"zone":0},"expect":{}}`, /^line 2: packet "p9"/],
+    ['a zone out of range', `${header}\n{"op":"exec","now":0,"packets":[{"id":"p","hex":"00"}],"ct":{"zone":70000}}`, /^line 2: zone must be/],
+    ['no time', `${header}\n{"op":"exec","packets":[{"id":"p","hex":"00"}],"ct":{"zone":0}}`, /^line 2: .*time/],
+  ])('with %s is refused with its line', (_what, text, message) => {
+    expect(() => runScenario(text, 'sweep')).toThrow(message);
+  });
+});
