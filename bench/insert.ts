@@ -116,7 +116,17 @@ export async function runInsertBench(options: InsertBenchOptions): Promise<boole
 function printTable(results: readonly InsertResult[], options: InsertBenchOptions): void {
   const cores = machineFingerprint().cores;
   const table = new Table({
-    head: ['threads', 'insert ms', 'range', 'speed-up', 'lookup ms', 'range', 'speed-up', 'insert, not prefaulted', 'bytes/conn'],
+    head: [
+      'threads',
+      'insert ms',
+      'range',
+      'speed-up',
+      'lookup ms',
+      'range',
+      'speed-up',
+      'insert, not prefaulted',
+      'bytes/conn',
+    ],
     style: { head: [], border: [] },
     colAligns: Array.from({ length: 9 }, () => 'right' as const),
   });

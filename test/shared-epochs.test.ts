@@ -50,6 +50,22 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
     return Epochs.isSafe(tag, await crew.runOn(WRITER, 'advance', null));
   };
 
+  /**
+   * The same when these threads end batches too. An announcement may lag one epoch behind, so it can take a second
+   * round; more would keep memory for nothing.
+   */
+  const isReclaimedAfterBatchesOf = async (threads: number[], tag: number): Promise<boolean> => {
+    for (let round = 0; round < 2; round++) {
+      for (const thread of threads) {
+        await step(thread, 'quiesce');
+      }
+      if (await isReclaimed(tag)) {
+        return true;
+      }
+    }
+    return false;
+  };
+
   it('keeps retired memory until every online participant has passed a quiescent point', async () => {
     await enter(WRITER, 1, 2, 3);
     const tag = await crew.runOn(WRITER, 'tag', null);
@@ -78,8 +94,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
     for (let batch = 0; batch < 5; batch++) {
       expect(await isReclaimed(tag)).toBe(false);
     }
-    await step(1, 'quiesce');
-    expect(await isReclaimed(tag)).toBe(true);
+    expect(await isReclaimedAfterBatchesOf([1], tag)).toBe(true);
   });
 
   it('keeps what was retired later when what was retired earlier may go', async () => {
@@ -91,8 +106,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
     expect(late).not.toBe(early);
     expect(await isReclaimed(early)).toBe(true);
     expect(await isReclaimed(late)).toBe(false);
-    await step(1, 'quiesce');
-    expect(await isReclaimed(late)).toBe(true);
+    expect(await isReclaimedAfterBatchesOf([1], late)).toBe(true);
   });
 
   it('moves on by one, and only when all online participants have announced the epoch in force', async () => {
@@ -132,7 +146,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
       expect(await isReclaimed(late)).toBe(false);
     }
     await step(1, 'leave');
-    expect(await isReclaimed(late)).toBe(true);
+    expect(await isReclaimedAfterBatchesOf([], late)).toBe(true);
   });
 
   it('lets everything go when nobody is online', async () => {
@@ -170,8 +184,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
       }
       const tagWhileHeldUp = await crew.runOn(WRITER, 'tag', null);
       expect(await isReclaimed(tagWhileHeldUp)).toBe(false);
-      await step(1, 'quiesce');
-      expect(await isReclaimed(tag)).toBe(true);
+      expect(await isReclaimedAfterBatchesOf([1], tag)).toBe(true);
     }
     expect(passed).not.toContain(0);
     expect(new Set(passed).size).toBe(passed.length);

@@ -1,7 +1,8 @@
 /** The lock checker of CT_CHECKED=1: it throws at the first lock that breaks the order, deadlock or not. */
 
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../src/shared/access.ts';
+import { lockTagOf } from '../src/shared/mutex.ts';
 import { Crew } from './threads/crew.ts';
 import type { LockdepJobs, LockName, Step } from './threads/lockdep-jobs.ts';
 
@@ -13,6 +14,13 @@ const HIGH = 5;
 const HIGHER = 9;
 const OTHER = 20;
 const WORDS = 32;
+/** In a mutex word: the tag of a participant that is not this thread. */
+const SOMEBODY_ELSE = lockTagOf(100);
+
+const BOTH_ORDERS: [number, number][] = [
+  [LOW, HIGH],
+  [HIGH, LOW],
+];
 
 let words: Words;
 
@@ -23,14 +31,14 @@ beforeEach(() => {
 const take = (as: LockName, index: number): Step => ({ do: 'lock', words, index, as });
 const release = (index: number): Step => ({ do: 'unlock', words, index });
 
+const pass = (steps: Step[]): null[] => steps.map(() => null);
+
 describe('in a checked thread', () => {
   const crew = new Crew<LockdepJobs>({ jobs: 'lockdep-jobs', threads: 1, checked: true });
 
-  /* A broken order leaves locks held, of which the checker would go on to speak. */
-  afterEach(() => crew.end());
+  afterAll(() => crew.end());
 
-  const perform = async (...steps: Step[]): Promise<{ done: number; error?: string }> =>
-    crew.runOn(0, 'perform', steps);
+  const perform = (...steps: Step[]): Promise<(string | null)[]> => crew.runOn(0, 'perform', steps);
 
   it('the right order passes: two buckets, a connection, zone limits, a leaf, and back', async () => {
     const steps: Step[] = [
@@ -48,55 +56,53 @@ describe('in a checked thread', () => {
       release(LOW),
       { do: 'assertNoneHeld' },
     ];
-    expect(await perform(...steps)).toEqual({ done: steps.length });
+    expect(await perform(...steps)).toEqual(pass(steps));
     expect(words.every((word) => word === 0)).toBe(true);
   });
 
   it('classes may be left out, and a lower index may follow in a later class', async () => {
-    const steps: Step[] = [take('bucket', HIGHER), take('leaf', LOW), release(LOW), take('connection', LOW)];
-    expect(await perform(...steps)).toEqual({ done: steps.length });
+    const steps = [take('bucket', HIGHER), take('leaf', LOW), release(LOW), take('connection', LOW)];
+    expect(await perform(...steps)).toEqual(pass(steps));
   });
 
   it('a bucket after a bucket of higher index throws', async () => {
-    const outcome = await perform(take('bucket', HIGH), take('bucket', LOW));
-    expect(outcome).toEqual({
-      done: 1,
-      error: `lock order: bucket lock at word ${LOW} taken while holding bucket lock at word ${HIGH}`,
-    });
+    expect(await perform(take('bucket', HIGH), take('bucket', LOW))).toEqual([
+      null,
+      `lock order: bucket lock at word ${LOW} taken while holding bucket lock at word ${HIGH}`,
+    ]);
     expect(words[LOW]).toBe(0);
   });
 
   it('a bucket between two that are held throws', async () => {
-    const outcome = await perform(take('bucket', LOW), take('bucket', HIGHER), take('bucket', HIGH));
-    expect(outcome.done).toBe(2);
-    expect(outcome.error).toMatch(`bucket lock at word ${HIGH} taken while holding bucket lock at word ${HIGHER}`);
+    expect(await perform(take('bucket', LOW), take('bucket', HIGHER), take('bucket', HIGH))).toEqual([
+      null,
+      null,
+      `lock order: bucket lock at word ${HIGH} taken while holding bucket lock at word ${HIGHER}`,
+    ]);
   });
 
-  it('a lock that this thread holds already throws instead of waiting for itself', async () => {
-    for (const as of ORDER) {
-      const outcome = await perform(take(as, LOW), take(as, LOW));
-      expect(outcome.done).toBe(1);
-      expect(outcome.error).toMatch('is already held by this thread');
-      await perform(release(LOW));
-    }
+  it.each(ORDER)('a lock of class %s that this thread holds already throws instead of waiting for itself', async (as) => {
+    expect(await perform(take(as, LOW), take(as, LOW))).toEqual([
+      null,
+      expect.stringMatching(`at word ${LOW} is already held by this thread`),
+    ]);
   });
 
   it('a bucket after a connection throws', async () => {
-    const outcome = await perform(take('connection', LOW), take('bucket', HIGH));
-    expect(outcome).toEqual({
-      done: 1,
-      error: `lock order: bucket lock at word ${HIGH} taken while holding connection lock at word ${LOW}`,
-    });
+    expect(await perform(take('connection', LOW), take('bucket', HIGH))).toEqual([
+      null,
+      `lock order: bucket lock at word ${HIGH} taken while holding connection lock at word ${LOW}`,
+    ]);
     expect(words[HIGH]).toBe(0);
   });
 
   it('every class after every later class throws', async () => {
     for (const [rank, as] of ORDER.entries()) {
       for (const later of ORDER.slice(rank + 1)) {
-        const outcome = await perform(take(later, LOW), take(as, HIGH));
-        expect(outcome.done, `${as} after ${later}`).toBe(1);
-        expect(outcome.error).toMatch(/^lock order: .* taken while holding /);
-        await perform(release(LOW));
+        for (const [first, second] of BOTH_ORDERS) {
+          const outcome = await perform(take(later, first), take(as, second));
+          expect(outcome, `${as} after ${later}`).toEqual([null, expect.stringMatching(/taken while holding/)]);
+        }
       }
     }
   });
@@ -104,92 +110,105 @@ describe('in a checked thread', () => {
   it.each(['connection', 'zoneLimits', 'leaf'] satisfies LockName[])(
     'two locks of class %s throw, in either order of index',
     async (as) => {
-      for (const [first, second] of [
-        [LOW, HIGH],
-        [HIGH, LOW],
-      ] as const) {
+      for (const [first, second] of BOTH_ORDERS) {
         const outcome = await perform(take(as, first), take(as, second));
-        expect(outcome.done).toBe(1);
-        expect(outcome.error).toMatch('taken while holding');
-        await perform(release(first));
+        expect(outcome).toEqual([null, expect.stringMatching(/taken while holding/)]);
       }
     },
   );
 
   it('buckets of two regions have no order, so two of them throw', async () => {
-    const outcome = await perform(take('bucket', LOW), {
-      do: 'lock',
-      words: allocateWords(WORDS),
-      index: HIGH,
-      as: 'bucket',
-    });
-    expect(outcome.done).toBe(1);
-    expect(outcome.error).toMatch('taken while holding');
+    const elsewhere: Step = { do: 'lock', words: allocateWords(WORDS), index: HIGH, as: 'bucket' };
+    expect(await perform(take('bucket', LOW), elsewhere)).toEqual([null, expect.stringMatching(/taken while holding/)]);
   });
 
   it('trying a lock is held to the same order', async () => {
-    const outcome = await perform(take('bucket', HIGH), { do: 'tryLock', words, index: LOW, as: 'bucket' });
-    expect(outcome.done).toBe(1);
+    const tryLow: Step = { do: 'tryLock', words, index: LOW, as: 'bucket' };
+    expect(await perform(take('bucket', HIGH), tryLow)).toEqual([null, expect.stringMatching(/taken while holding/)]);
     expect(words[LOW]).toBe(0);
   });
 
-  it('a lock that was tried and refused is not held', async () => {
-    words[LOW] = 1000;
-    const outcome = await perform({ do: 'tryLock', words, index: LOW, as: 'leaf' }, { do: 'assertNoneHeld' });
-    expect(outcome).toEqual({ done: 2 });
+  it('a lock that was tried and got is held, one that was refused is not', async () => {
+    words[HIGH] = SOMEBODY_ELSE;
+    expect(
+      await perform(
+        { do: 'tryLock', words, index: LOW, as: 'bucket' },
+        { do: 'tryLock', words, index: HIGH, as: 'bucket' },
+        { do: 'assertHeld', words, index: LOW },
+        { do: 'assertHeld', words, index: HIGH },
+        release(LOW),
+      ),
+    ).toEqual([null, null, null, expect.stringMatching(/must be held here/), null]);
+    expect(words[HIGH]).toBe(SOMEBODY_ELSE);
   });
 
-  it('the pair helper keeps the order for both orders of its arguments', async () => {
-    for (const [a, b] of [
-      [LOW, HIGH],
-      [HIGH, LOW],
-      [LOW, LOW],
-    ] as const) {
-      const steps: Step[] = [
-        { do: 'lockPair', words, a, b, as: 'bucket' },
-        { do: 'assertHeld', words, index: a },
-        { do: 'assertHeld', words, index: b },
-        { do: 'unlockPair', words, a, b },
-        { do: 'assertNoneHeld' },
-      ];
-      expect(await perform(...steps)).toEqual({ done: steps.length });
-    }
+  it.each(BOTH_ORDERS)('the pair helper keeps the order for arguments %i and %i', async (a, b) => {
+    const steps: Step[] = [
+      { do: 'lockPair', words, a, b, as: 'bucket' },
+      { do: 'assertHeld', words, index: a },
+      { do: 'assertHeld', words, index: b },
+      { do: 'unlockPair', words, a, b },
+      { do: 'assertNoneHeld' },
+    ];
+    expect(await perform(...steps)).toEqual(pass(steps));
   });
 
   it('unlocking what is not held throws and leaves the word alone', async () => {
-    words[LOW] = 1000;
-    const outcome = await perform(release(LOW));
-    expect(outcome.done).toBe(0);
-    expect(outcome.error).toMatch(`the lock at word ${LOW} is released by a thread that does not hold it`);
-    expect(words[LOW]).toBe(1000);
+    words[LOW] = SOMEBODY_ELSE;
+    expect(await perform(take('bucket', HIGH), release(LOW))).toEqual([
+      null,
+      `lock ownership: the lock at word ${LOW} is released by a thread that does not hold it`,
+    ]);
+    expect(words[LOW]).toBe(SOMEBODY_ELSE);
   });
 
   it('unlocking twice throws', async () => {
-    const outcome = await perform(take('leaf', LOW), release(LOW), release(LOW));
-    expect(outcome.done).toBe(2);
-    expect(outcome.error).toMatch('lock ownership');
+    expect(await perform(take('leaf', LOW), release(LOW), release(LOW))).toEqual([
+      null,
+      null,
+      expect.stringMatching(/^lock ownership: /),
+    ]);
   });
 
   it('asserting a lock throws unless this thread holds it', async () => {
-    expect(await perform(take('bucket', LOW), { do: 'assertHeld', words, index: LOW })).toEqual({ done: 2 });
-  });
-
-  it('asserting a lock that another holds throws', async () => {
-    words[LOW] = 1000;
-    const outcome = await perform({ do: 'assertHeld', words, index: LOW });
-    expect(outcome.error).toMatch(`the lock at word ${LOW} must be held here`);
+    words[HIGH] = SOMEBODY_ELSE;
+    expect(
+      await perform(
+        take('bucket', LOW),
+        { do: 'assertHeld', words, index: LOW },
+        { do: 'assertHeld', words, index: HIGH },
+        release(LOW),
+        { do: 'assertHeld', words, index: LOW },
+      ),
+    ).toEqual([
+      null,
+      null,
+      `lock ownership: the lock at word ${HIGH} must be held here`,
+      null,
+      `lock ownership: the lock at word ${LOW} must be held here`,
+    ]);
   });
 
   it('asserting that nothing is held names what is', async () => {
-    const outcome = await perform(take('connection', LOW), { do: 'assertNoneHeld' });
-    expect(outcome).toEqual({ done: 1, error: `lock ownership: connection lock at word ${LOW} still held` });
+    expect(await perform({ do: 'assertNoneHeld' }, take('connection', LOW), { do: 'assertNoneHeld' })).toEqual([
+      null,
+      null,
+      `lock ownership: connection lock at word ${LOW} still held`,
+    ]);
   });
 
-  it('a lock that broke the order is not counted as held', async () => {
-    await perform(take('bucket', HIGH), take('bucket', LOW));
-    words = allocateWords(WORDS);
-    const outcome = await perform({ do: 'assertHeld', words, index: LOW });
-    expect(outcome.error).toMatch('must be held here');
+  it('a lock that broke the order does not count as held', async () => {
+    expect(
+      await perform(take('bucket', HIGH), take('bucket', LOW), { do: 'assertHeld', words, index: LOW }, release(HIGH), {
+        do: 'assertNoneHeld',
+      }),
+    ).toEqual([
+      null,
+      expect.stringMatching(/taken while holding/),
+      expect.stringMatching(/must be held here/),
+      null,
+      null,
+    ]);
   });
 });
 
@@ -203,11 +222,11 @@ describe('in a thread that is not checked', () => {
       take('leaf', HIGH),
       take('bucket', LOW),
       { do: 'assertHeld', words, index: OTHER },
-      release(OTHER),
       release(HIGH),
       release(LOW),
+      release(LOW),
     ];
-    expect(await crew.runOn(0, 'perform', steps)).toEqual({ done: steps.length });
+    expect(await crew.runOn(0, 'perform', steps)).toEqual(pass(steps));
   });
 
   it('a scheduling hook cannot be installed, since nobody would call it', async () => {

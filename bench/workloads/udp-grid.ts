@@ -5,7 +5,7 @@
  */
 
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { PacketWord, swapHalf } from '../../src/core/packet/layout.ts';
+import { FRAME_SHIFT_BYTES, PacketWord, swapHalf } from '../../src/core/packet/layout.ts';
 
 /** Destination ports of the grid. */
 const COLUMN_BITS = 14;
@@ -13,17 +13,13 @@ const COLUMN_BITS = 14;
 export const MAX_GRID_CONNECTIONS: number = 65535 << COLUMN_BITS;
 
 const ETHERNET_BYTES = 14;
-const L3_WORDS = ETHERNET_BYTES / 2 / 2 + 0.5;
-const UDP_WORD: number = PacketWord.FRAME + L3_WORDS + 5;
+/** Words from a packet to its UDP header: a plain IPv4 header is five words. */
+const UDP_WORD: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_BYTES) / 4 + 5;
 
+/** Ethernet, IPv4, UDP; the ports are filled in. */
 const FRAME = Uint8Array.from(
   Buffer.from(
-    '020000000002' +
-      '020000000001' +
-      '0800' +
-      '4500001c00000000401164cd' +
-      '0a0101010a010102' +
-      '0000000000080000',
+    '0200000000020200000000010800 4500001c00000000401164cd 0a010101 0a010102 0000000000080000'.replaceAll(' ', ''),
     'hex',
   ),
 );

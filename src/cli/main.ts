@@ -52,9 +52,10 @@ program
   .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
   .option('--no-commit', 'do not create connections')
   .addOption(
-    new Option('--clock <clock>', 'time: that of the capture, or standing still (default: frozen with --format states, else capture)').choices(
-      ['capture', 'frozen'],
-    ),
+    new Option(
+      '--clock <clock>',
+      'time: that of the capture, or standing still (default: frozen with --format states, else capture)',
+    ).choices(['capture', 'frozen']),
   )
   .addOption(
     new Option('--format <format>', 'states: one line per packet; json, summary: totals')

@@ -112,7 +112,11 @@ class ScenarioRun {
       case 'flushTuple':
         return this.#flushTuple(operation);
       case 'sweep':
-        return expectEqual('removed', (operation.expect as { removed: number }).removed, this.#ct.sweep(nowOf(operation)));
+        return expectEqual(
+          'removed',
+          (operation.expect as { removed: number }).removed,
+          this.#ct.sweep(nowOf(operation)),
+        );
       case 'connCount':
         return expectEqual('connCount', operation.expect, this.#ct.connCount);
       case 'set':
@@ -164,7 +168,11 @@ class ScenarioRun {
     this.packets += packets.length;
 
     const expected = (operation.expect as { packets: PacketExpectation[] }).packets;
-    expectEqual('packets[].id', expected.map((packet) => packet.id), ids);
+    expectEqual(
+      'packets[].id',
+      expected.map((packet) => packet.id),
+      ids,
+    );
     expected.forEach((packet, index) => this.#comparePacket(packet, index, before[index]!));
   }
 
@@ -198,7 +206,8 @@ class ScenarioRun {
         got.set(entryKey(entry.zone, entry.orig), recordedForm(entry));
       }
     }
-    const expected = (operation.expect as { entries: (Record<string, unknown> & { orig: Tuple; zone: number })[] }).entries;
+    const expected = (operation.expect as { entries: (Record<string, unknown> & { orig: Tuple; zone: number })[] })
+      .entries;
     expectEqual('entries.length', expected.length, got.size);
     for (const entry of expected) {
       const key = entryKey(entry.zone, entry.orig);

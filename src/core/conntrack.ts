@@ -152,7 +152,9 @@ export class Conntrack {
   set maxConnections(limit: number) {
     const made = this.memory.maxConnections;
     if (!Number.isInteger(limit) || limit < 0 || limit > made) {
-      throw new UsageError(`maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${limit}`);
+      throw new UsageError(
+        `maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${limit}`,
+      );
     }
     this.tracker.rooms.setLimit(this.tracker.room, limit);
   }

@@ -45,7 +45,10 @@ export interface ConnEntry {
 const labelScratch = new Int32Array(PacketWord.LABEL + 4);
 
 function tcpFlags(scale: number): number {
-  return ((scale & SCALE_KNOWN) !== 0 ? TCP_FLAG_WINDOW_SCALE : 0) | ((scale & SCALE_UNKNOWN) !== 0 ? TCP_FLAG_BE_LIBERAL : 0);
+  return (
+    ((scale & SCALE_KNOWN) !== 0 ? TCP_FLAG_WINDOW_SCALE : 0) |
+    ((scale & SCALE_UNKNOWN) !== 0 ? TCP_FLAG_BE_LIBERAL : 0)
+  );
 }
 
 function tcpInfo(state: number): TcpInfo {
@@ -136,4 +139,3 @@ export function dumpBucket(tracker: Tracker, bucket: number, now: number, zone: 
   });
   return entries;
 }
-

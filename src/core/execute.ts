@@ -194,14 +194,7 @@ export function hashParsed(tracker: Tracker, at: number): number {
 }
 
 /** Stage 4 for a packet with a key. */
-function processPacket(
-  tracker: Tracker,
-  words: Words,
-  slot: number,
-  at: number,
-  action: CtAction,
-  now: number,
-): void {
+function processPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction, now: number): void {
   const isRelated = tracker.parsed[at + ParsedWord.RELATED] !== 0;
   /* A packet that enters another zone starts afresh. */
   let state = words[slot + PacketWord.ZONE] === action.zone ? words[slot + PacketWord.STATE]! : 0;

@@ -83,9 +83,7 @@ function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: 
 
 /** Is the record dead, removed, or expired? */
 export function isStale(records: Tracker['words'], r: number, now: number): boolean {
-  return (
-    (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now)
-  );
+  return (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now);
 }
 
 /** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds. */

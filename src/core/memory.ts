@@ -119,7 +119,22 @@ export function memoryLayout(memory: {
   const lines = arenaLinks + wholeLines(lineCount);
   const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
   const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
-  return { settings, epochs, slab, arena, room, timeouts, participants, buckets, zones, arenaLinks, lines, lineCount, records, end };
+  return {
+    settings,
+    epochs,
+    slab,
+    arena,
+    room,
+    timeouts,
+    participants,
+    buckets,
+    zones,
+    arenaLinks,
+    lines,
+    lineCount,
+    records,
+    end,
+  };
 }
 
 const MAX_BUCKETS = 65536;

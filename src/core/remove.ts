@@ -49,7 +49,8 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
   const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
-  const isKilled = (life & LIFE_DEAD) !== 0 && (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
+  const isKilled =
+    (life & LIFE_DEAD) !== 0 && (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
   tracker.counters[isKilled ? Counter.killed : reason]!++;
   return true;
 }

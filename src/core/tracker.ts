@@ -7,7 +7,12 @@ import { store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { countersOf } from '../shared/counters.ts';
 import { Epochs } from '../shared/epoch.ts';
-import { claimParticipant, releaseParticipant, type Participant, type ParticipantRegion } from '../shared/participant.ts';
+import {
+  claimParticipant,
+  releaseParticipant,
+  type Participant,
+  type ParticipantRegion,
+} from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';

@@ -27,16 +27,38 @@ function clearMarks(words: Words, slot: number): void {
 }
 
 /** A packet with a key but without a connection: the tuple is the one read from the packet. */
-export function writeUnconnected(words: Words, slot: number, parsed: Int32Array, at: number, state: number, zone: number): void {
+export function writeUnconnected(
+  words: Words,
+  slot: number,
+  parsed: Int32Array,
+  at: number,
+  state: number,
+  zone: number,
+): void {
   words[slot + PacketWord.STATE] = state;
   words[slot + PacketWord.ZONE] = zone;
   words[slot + PacketWord.CONN] = 0;
   clearMarks(words, slot);
-  writeTuple(words, slot, parsed, at + ParsedWord.META, at + ParsedWord.PORTS, at + ParsedWord.SRC, at + ParsedWord.SRC6);
+  writeTuple(
+    words,
+    slot,
+    parsed,
+    at + ParsedWord.META,
+    at + ParsedWord.PORTS,
+    at + ParsedWord.SRC,
+    at + ParsedWord.SRC6,
+  );
 }
 
 /** A packet of the connection at word `r` of the records: its mark, label and original tuple. */
-export function writeConnected(words: Words, slot: number, records: Words, r: number, state: number, zone: number): void {
+export function writeConnected(
+  words: Words,
+  slot: number,
+  records: Words,
+  r: number,
+  state: number,
+  zone: number,
+): void {
   words[slot + PacketWord.STATE] = state;
   words[slot + PacketWord.ZONE] = zone;
   readMarks(records, r, words, slot);

@@ -91,9 +91,7 @@ export class ZoneLimits {
     const pool = this.#poolOf(zone);
     const own = this.pools.ownLimit(pool);
     const count = this.pools.used(pool);
-    return own === USE_FALLBACK
-      ? { zone: 'default', limit: defaultLimit, count }
-      : { zone, limit: own >>> 0, count };
+    return own === USE_FALLBACK ? { zone: 'default', limit: defaultLimit, count } : { zone, limit: own >>> 0, count };
   }
 
   /**

@@ -41,22 +41,31 @@ function perform(step: Step): void {
   }
 }
 
-/** How far the steps came and what stopped them. */
-export interface Outcome {
-  done: number;
-  error?: string;
-}
-
 const jobs = {
-  perform(steps: Step[]): Outcome {
-    for (const [done, step] of steps.entries()) {
+  /** Performs all steps, also after one that threw; returns what each threw, or null. Then releases what is held. */
+  perform(steps: Step[]): (string | null)[] {
+    const held: { words: Words; index: number }[] = [];
+    const errors = steps.map((step) => {
       try {
         perform(step);
       } catch (error) {
-        return { done, error: (error as Error).message };
+        return (error as Error).message;
       }
+      if (step.do === 'lock') {
+        held.push(step);
+      } else if (step.do === 'unlock') {
+        held.splice(
+          held.findIndex(({ index }) => index === step.index),
+          1,
+        );
+      }
+      return null;
+    });
+    for (const { words, index } of held.reverse()) {
+      unlock(words, index);
     }
-    return { done: steps.length };
+    assertNoneHeld();
+    return errors;
   },
 
   installHook(_: null): string | undefined {

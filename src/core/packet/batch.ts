@@ -56,7 +56,9 @@ export class PacketBatch {
   add(frame: Uint8Array, metadata: PacketMetadata = {}): number {
     const words = packetWords(frame.length);
     if (this.count === MAX_BATCH || this.#used + words > this.words.length) {
-      throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.words.length * 4} bytes; execute and clear it`);
+      throw new UsageError(
+        `a batch holds ${MAX_BATCH} packets and ${this.words.length * 4} bytes; execute and clear it`,
+      );
     }
     const slot = this.#used;
     writePacket(this.words, this.#bytes, slot, frame, metadata);

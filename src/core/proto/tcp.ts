@@ -155,8 +155,7 @@ export function openTcp(records: Int32Array, r: number, words: Int32Array, l4: n
     high = (high + 1) | 0;
   }
   const window = unscale(Math.max(windowOf(words, l4), 1), scaleOrig & SCALE_MASK);
-  records[r + ConnWord.STATE] =
-    TcpState.SYN_SENT | (TcpState.CLOSED << 4) | (scaleOrig << 8) | (scaleReply << 16);
+  records[r + ConnWord.STATE] = TcpState.SYN_SENT | (TcpState.CLOSED << 4) | (scaleOrig << 8) | (scaleReply << 16);
   records[r + ConnWord.TCP_SEQ_LOW] = seq;
   records[r + ConnWord.TCP_SEQ_LOW + 1] = 0;
   records[r + ConnWord.TCP_SEQ_HIGH] = high;
@@ -310,10 +309,7 @@ export function updateTcpLocked(
     skew >= -MAX_ACK_SKEW &&
     skew <= MAX_ACK_SKEW << shiftSource &&
     /* A RST must match exactly, give or take one. */
-    ((flags & RST) === 0 ||
-      packetSeq === low ||
-      packetSeq === ((low + 1) | 0) ||
-      ((packetSeq + 1) | 0) === low);
+    ((flags & RST) === 0 || packetSeq === low || packetSeq === ((low + 1) | 0) || ((packetSeq + 1) | 0) === low);
 
   if (isInWindow || !checkSequence) {
     if ((flags & FIN) !== 0 && source < TcpState.CLOSING) {
