@@ -9,9 +9,6 @@ import { FRAME_SHIFT_BYTES, PacketWord, swapHalf } from '../../src/core/packet/l
 
 /** Destination ports of the grid. */
 const COLUMN_BITS = 14;
-/** Ports go up to 65535. */
-export const MAX_GRID_CONNECTIONS: number = 65535 << COLUMN_BITS;
-
 const ETHERNET_BYTES = 14;
 /** Words from a packet to its UDP header: a plain IPv4 header is five words. */
 const UDP_WORD: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_BYTES) / 4 + 5;

@@ -4,7 +4,6 @@
  * its expiry. A full sweep sees to it, and where none has happened for 2^30 ms (12.4 days: sweeping is switched off,
  * or the clock jumped) the first operation that notices walks the table itself and moves the expiry of what has expired to that moment.
  *
- *   CLOCK_NOW     low 32 bits of the latest time told, for threads that see no packets
  *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it. A 64-bit float,
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
@@ -30,18 +29,7 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
   if (!(nowMs - tracker.clock[0]! <= WALK_AFTER_MS)) {
     moveMark(tracker, nowMs);
   }
-  const now = nowMs | 0;
-  const latest = peek(tracker.words, tracker.settings + SettingWord.CLOCK_NOW);
-  if (((now - latest) | 0) > 0) {
-    poke(tracker.words, tracker.settings + SettingWord.CLOCK_NOW, now);
-  }
-  return now;
-}
-
-/** The latest time told by any thread, in ms; NaN before the first. */
-export function latestTime(tracker: Tracker): number {
-  const mark = tracker.clock[0]!;
-  return mark + ((peek(tracker.words, tracker.settings + SettingWord.CLOCK_NOW) - (mark | 0)) | 0);
+  return nowMs | 0;
 }
 
 function moveMark(tracker: Tracker, nowMs: number): void {
@@ -53,7 +41,6 @@ function moveMark(tracker: Tracker, nowMs: number): void {
   }
   if (!(nowMs <= mark)) {
     tracker.clock[0] = nowMs;
-    poke(words, settings + SettingWord.CLOCK_NOW, nowMs | 0);
   }
   unlock(words, settings + SettingWord.CLOCK_MUTEX);
 }

@@ -11,7 +11,7 @@ import { Counter } from './counters.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
-import { Protocol, swapPorts } from './packet/layout.ts';
+import { Protocol } from './packet/layout.ts';
 import { openTcp } from './proto/tcp.ts';
 import { giveRoomBack, giveZoneBack, removeConn } from './remove.ts';
 import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, UNIT_SHIFT } from './table/conn.ts';
@@ -106,7 +106,7 @@ function refuse(tracker: Tracker, at: number, now: number, counter: number): num
   return match << 1;
 }
 
-/** Writes every word of a record that is not linked yet. */
+/** Writes a record that is not linked yet: every word that its protocol and family read. */
 function fillRecord(
   tracker: Tracker,
   r: number,
@@ -124,23 +124,13 @@ function fillRecord(
   if ((meta & META_IPV6) !== 0) {
     records[r + ConnWord.SRC] = 0;
     records[r + ConnWord.DST] = 0;
-    records[r + ConnWord.REV_SRC] = 0;
-    records[r + ConnWord.REV_DST] = 0;
     for (let i = 0; i < 4; i++) {
-      const src = parsed[at + ParsedWord.SRC6 + i]!;
-      const dst = parsed[at + ParsedWord.DST6 + i]!;
-      records[r + ConnWord.SRC6 + i] = src;
-      records[r + ConnWord.DST6 + i] = dst;
-      records[r + ConnWord.REV_SRC6 + i] = dst;
-      records[r + ConnWord.REV_DST6 + i] = src;
+      records[r + ConnWord.SRC6 + i] = parsed[at + ParsedWord.SRC6 + i]!;
+      records[r + ConnWord.DST6 + i] = parsed[at + ParsedWord.DST6 + i]!;
     }
   } else {
-    const src = parsed[at + ParsedWord.SRC]!;
-    const dst = parsed[at + ParsedWord.DST]!;
-    records[r + ConnWord.SRC] = src;
-    records[r + ConnWord.DST] = dst;
-    records[r + ConnWord.REV_SRC] = dst;
-    records[r + ConnWord.REV_DST] = src;
+    records[r + ConnWord.SRC] = parsed[at + ParsedWord.SRC]!;
+    records[r + ConnWord.DST] = parsed[at + ParsedWord.DST]!;
   }
   records[r + ConnWord.PORTS] = ports;
   records[r + ConnWord.META] = meta;
@@ -148,9 +138,7 @@ function fillRecord(
   records[r + ConnWord.MARK] = 0;
   records[r + ConnWord.LABEL_SEQUENCE] = 0;
   records[r + ConnWord.TIMEOUT_POLICY] = action.timeoutPolicy;
-  records[r + ConnWord.REV_PORTS] = swapPorts(ports);
   records[r + ConnWord.HASH] = hash;
-  records[r + ConnWord.REV_HASH] = hash;
   records[r + ConnWord.ADMIT_POOL] = zonePool;
   records[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
 

@@ -69,21 +69,23 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
   const meta = records[r + ConnWord.META]!;
   const place = {
     words: records,
-    meta: r + ConnWord.META,
     ports: r + ConnWord.PORTS,
     src: r + ConnWord.SRC,
     dst: r + ConnWord.DST,
     src6: r + ConnWord.SRC6,
     dst6: r + ConnWord.DST6,
   };
-  const reversePlace = {
-    ...place,
-    ports: r + ConnWord.REV_PORTS,
-    src: r + ConnWord.REV_SRC,
-    dst: r + ConnWord.REV_DST,
-    src6: r + ConnWord.REV_SRC6,
-    dst6: r + ConnWord.REV_DST6,
-  };
+  const isTranslated = (records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) !== 0;
+  const reversePlace = isTranslated
+    ? {
+        words: records,
+        ports: r + ConnWord.REV_PORTS,
+        src: r + ConnWord.REV_SRC,
+        dst: r + ConnWord.REV_DST,
+        src6: r + ConnWord.REV_SRC6,
+        dst6: r + ConnWord.REV_DST6,
+      }
+    : { ...place, src: place.dst, dst: place.src, src6: place.dst6, dst6: place.src6, turnsPorts: true };
   readLabel(records, r, labelScratch, 0);
   const entry: ConnEntry = {
     orig: formatTuple(meta, place),

@@ -31,7 +31,7 @@ import { parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
 import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
-import { ConnWord, LIFE_CLEANED, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
@@ -131,7 +131,7 @@ function remembers(tracker: Tracker, words: Words, slot: number, action: CtActio
   const records = tracker.words;
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   const life = peek(records, r + ConnWord.LIFE);
-  if ((life & LIFE_CLEANED) !== 0 || life >>> 2 !== words[slot + PacketWord.CONN_GENERATION]) {
+  if ((life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[slot + PacketWord.CONN_GENERATION]) {
     return false;
   }
   const meta = records[r + ConnWord.META]!;
@@ -278,7 +278,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       applyMarks(tracker, words, slot, r, action);
     }
     words[slot + PacketWord.CONN] = record;
-    words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> 2;
+    words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
     words[slot + PacketWord.CONN_FLAGS] =
       (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
   }

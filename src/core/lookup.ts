@@ -5,12 +5,12 @@
  * 0 is no match. Records found stay valid until the thread's next quiescent point.
  */
 
-import { peek } from '../shared/access.ts';
+import { or, peek } from '../shared/access.ts';
 import { Counter } from './counters.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from './packet/key.ts';
 import { swapPorts } from './packet/layout.ts';
 import { removeConn } from './remove.ts';
-import { ConnFlag, ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
+import { ConnFlag, ConnWord, isExpired, LIFE_DEAD, LIFE_FLAGS, LIFE_SUPERSEDED, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Neither direction. */
@@ -65,8 +65,17 @@ function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at:
   ) {
     return FORWARD;
   }
-  return reverseMeta(connMeta) === meta &&
-    records[r + ConnWord.REV_PORTS] === ports &&
+  if (reverseMeta(connMeta) !== meta) {
+    return NO_DIRECTION;
+  }
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) === 0) {
+    return records[r + ConnWord.PORTS] === swapPorts(ports) &&
+      areSame(records, r + ConnWord.SRC6, parsed, at + ParsedWord.DST6, 4) &&
+      areSame(records, r + ConnWord.DST6, parsed, at + ParsedWord.SRC6, 4)
+      ? REPLY
+      : NO_DIRECTION;
+  }
+  return records[r + ConnWord.REV_PORTS] === ports &&
     areSame(records, r + ConnWord.REV_SRC6, parsed, at + ParsedWord.SRC6, 8)
     ? REPLY
     : NO_DIRECTION;
@@ -129,7 +138,10 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
 }
 
 /**
- * As findConn, with the bucket's lock held: the answer holds until it is released. Stale entries cannot be removed
+ * As findConn, with the bucket's lock held: the answer holds until it is released.
+ *
+ * An expired connection with this key is declared dead here, since its tuple is about to be taken: a thread whose clock
+ * is a little behind could otherwise still find and refresh it, and there would be two. Stale entries cannot be removed
  * here (they may stand in a second bucket); they are noted in `tracker.stale`.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
@@ -140,17 +152,20 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
     const r = record << UNIT_SHIFT;
-    if (isStale(records, r, now)) {
-      if (!tracker.reclaimsAtLookup) {
-        tracker.counters[Counter.staleSkipped]!++;
-      } else if (tracker.staleCount < tracker.stale.length) {
-        tracker.stale[tracker.staleCount++] = record;
+    const direction = directionOf(records, r, parsed, at);
+    if (!isStale(records, r, now)) {
+      if (direction !== NO_DIRECTION) {
+        return (record << 1) | direction;
       }
       continue;
     }
-    const direction = directionOf(records, r, parsed, at);
-    if (direction !== NO_DIRECTION) {
-      return (record << 1) | direction;
+    if (direction !== NO_DIRECTION && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
+      or(records, r + ConnWord.LIFE, LIFE_DEAD | LIFE_SUPERSEDED);
+    }
+    if (!tracker.reclaimsAtLookup) {
+      tracker.counters[Counter.staleSkipped]!++;
+    } else if (tracker.staleCount < tracker.stale.length) {
+      tracker.stale[tracker.staleCount++] = record;
     }
   }
   return 0;

@@ -71,8 +71,6 @@ export const SettingWord = {
 
   /** Mutex of the clock (clock.ts). */
   CLOCK_MUTEX: LINE_WORDS,
-  /** Low 32 bits of the latest time that a batch came with. Any thread writes it plainly, a few times per ms at most. */
-  CLOCK_NOW: LINE_WORDS + 1,
   /** Float64 (two words): the clock's mark. */
   CLOCK_MARK: LINE_WORDS + 2,
   /** The sweeper sleeps on it. atomic: 1 while a thread that was refused room wants it to come at once. */
@@ -99,6 +97,11 @@ export interface MemoryLayout {
   end: number;
 }
 
+/** Up to the next pair of cache lines: processors fetch them in pairs. */
+function evenLines(words: number): number {
+  return Math.ceil(words / (2 * LINE_WORDS)) * 2 * LINE_WORDS;
+}
+
 export function memoryLayout(memory: {
   bucketBits: number;
   maxConnections: number;
@@ -110,9 +113,9 @@ export function memoryLayout(memory: {
   const epochs = settings + SETTINGS_WORDS;
   const slab = epochs + EPOCH_WORDS;
   const arena = slab + SLAB_WORDS;
-  const room = arena + ARENA_WORDS;
+  const room = evenLines(arena + ARENA_WORDS);
   const timeouts = room + RoomPools.wordsFor(maxParticipants);
-  const participants = timeouts + TIMEOUT_POLICIES_WORDS;
+  const participants = evenLines(timeouts + TIMEOUT_POLICIES_WORDS);
   const buckets = participants + maxParticipants * PARTICIPANT_WORDS;
   const zones = buckets + (BUCKET_WORDS << bucketBits);
   const arenaLinks = zones + ZoneLimits.wordsFor(maxParticipants);

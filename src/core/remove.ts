@@ -6,7 +6,16 @@ import { or } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { Counter } from './counters.ts';
 import { META_IPV6 } from './packet/key.ts';
-import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_DEAD, LIFE_FLAGS, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import {
+  ConnFlag,
+  ConnWord,
+  LIFE_CLEANED,
+  LIFE_DEAD,
+  LIFE_FLAGS,
+  LIFE_SUPERSEDED,
+  RecordClass,
+  UNIT_SHIFT,
+} from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
 /**
@@ -34,13 +43,14 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
     return false;
   }
   const hash = records[r + ConnWord.HASH]!;
-  const reverseHash = records[r + ConnWord.REV_HASH]!;
+  const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
+  const reverseHash = hasTwoEntries ? records[r + ConnWord.REV_HASH]! : hash;
   const bucket = table.bucketOf(hash);
   const reverseBucket = table.bucketOf(reverseHash);
   table.lockBuckets(bucket, reverseBucket, participant);
   declareLinkIntent(participant, IntentKind.unlink, bucket, reverseBucket, record);
   table.unlinkLocked(bucket, hash, record);
-  if ((records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0) {
+  if (hasTwoEntries) {
     table.unlinkLocked(reverseBucket, reverseHash, record);
   }
   clearIntent(participant);
@@ -50,7 +60,8 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
   const isKilled =
-    (life & LIFE_DEAD) !== 0 && (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
+    (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
+    (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
   tracker.counters[isKilled ? Counter.killed : reason]!++;
   return true;
 }

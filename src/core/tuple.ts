@@ -3,7 +3,7 @@
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './address.ts';
 import { UsageError } from './errors.ts';
 import { icmp6Meta, icmpMeta, icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
-import { ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
+import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 
 interface TupleEnds {
   src: string;
@@ -30,8 +30,9 @@ export type Tuple = PortTuple | IcmpTuple;
 /** Where the parts of a key stand: word indexes. */
 export interface KeyPlace {
   words: Int32Array;
-  meta: number;
   ports: number;
+  /** The ports stand there for the other direction. */
+  turnsPorts?: boolean;
   src: number;
   dst: number;
   src6: number;
@@ -45,7 +46,7 @@ export function formatTuple(meta: number, place: KeyPlace): Tuple {
   const isIpv6 = (meta & META_IPV6) !== 0;
   const src = isIpv6 ? formatIpv6(words, place.src6) : formatIpv4(words[place.src]!);
   const dst = isIpv6 ? formatIpv6(words, place.dst6) : formatIpv4(words[place.dst]!);
-  const ports = words[place.ports]!;
+  const ports = place.turnsPorts === true ? swapPorts(words[place.ports]!) : words[place.ports]!;
   if (proto === Protocol.ICMP || proto === Protocol.ICMPV6) {
     return { src, dst, proto, id: swapHalf(ports & 0xffff), type: icmpTypeOf(meta), code: 0 };
   }

@@ -11,7 +11,7 @@
  * the lock of a dead participant reads there what has to be finished or undone.
  */
 
-import { compareExchange, load, store, type Words } from './access.ts';
+import { compareExchange, store, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { lockTagOf, type LockOwner } from './mutex.ts';
 
@@ -84,11 +84,6 @@ export function claimParticipant(region: ParticipantRegion): Participant {
 export function releaseParticipant(participant: Participant): void {
   store(participant.words, participant.base + ParticipantWord.EPOCH, 0);
   store(participant.words, participant.base + ParticipantWord.CLAIMED, 0);
-}
-
-/** True while some thread owns block `id`. */
-export function isClaimed(region: ParticipantRegion, id: number): boolean {
-  return load(region.words, region.base + id * PARTICIPANT_WORDS + ParticipantWord.CLAIMED) !== 0;
 }
 
 /** Records that `record` is about to be linked into (or unlinked from) the buckets; under their locks. */

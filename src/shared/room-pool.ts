@@ -9,7 +9,7 @@
  *                 1 reserved     changed under the mutex, read as a hint: units in use + units lying unused
  *                 2 mutex
  *                 3 generation   under the mutex
- *   then one line per participant, word 0: generation << 16 | units lying unused. Atomic: the owner takes one or
+ *   then two lines per participant, word 0: generation << 16 | units lying unused. Atomic: the owner takes one or
  *                 gives one back, a refused participant takes all.
  *
  * A unit that was reserved may be used while reserved <= limit: then even using every reserved unit stays within.
@@ -32,8 +32,11 @@ const GENERATION_SHIFT = 16;
 const COUNT_MASK = (1 << GENERATION_SHIFT) - 1;
 const GENERATION_MASK = 0x7fff;
 
-/** Units taken at once far from the limit: makes the shared words 1/64 as busy as the table. */
-const BLOCK = 64;
+/** Units taken at once far from the limit: makes the shared words 1/256 as busy as the table. */
+const BLOCK = 256;
+
+/** Two lines: processors that fetch lines in pairs would pull neighbours' lines back and forth. */
+const STRIDE_WORDS = 2 * LINE_WORDS;
 
 /** `take` refused: the limit is reached. */
 export const NO_ROOM = -1;
@@ -65,7 +68,7 @@ export class RoomPools {
 
   /** Words of one pool. */
   static wordsFor(maxParticipants: number): number {
-    return (1 + maxParticipants) * LINE_WORDS;
+    return (1 + maxParticipants) * STRIDE_WORDS;
   }
 
   /** The limit in force, in units. */
@@ -95,7 +98,7 @@ export class RoomPools {
     const generation = (words[pool + GENERATION]! + 1) & GENERATION_MASK;
     poke(words, pool + GENERATION, generation);
     for (let id = 0; id < this.#maxParticipants; id++) {
-      store(words, pool + (1 + id) * LINE_WORDS, generation << GENERATION_SHIFT);
+      store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);
     }
     poke(words, pool + RESERVED, 0);
     store(words, pool + LIMIT, limit);
@@ -106,7 +109,7 @@ export class RoomPools {
   used(pool: number): number {
     let used = load(this.#words, pool + RESERVED);
     for (let id = 0; id < this.#maxParticipants; id++) {
-      used -= load(this.#words, pool + (1 + id) * LINE_WORDS) & COUNT_MASK;
+      used -= load(this.#words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
     }
     return used;
   }
@@ -114,7 +117,7 @@ export class RoomPools {
   /** Takes one unit; returns the generation to give it back with, or NO_ROOM. */
   take(pool: number, participant: Participant): number {
     const words = this.#words;
-    const own = pool + (1 + participant.id) * LINE_WORDS;
+    const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
     if (
       (unused & COUNT_MASK) > 0 &&
@@ -139,7 +142,7 @@ export class RoomPools {
     let reserved = words[pool + RESERVED]!;
     if (reserved >= limit) {
       for (let id = 0; id < this.#maxParticipants; id++) {
-        const unused = pool + (1 + id) * LINE_WORDS;
+        const unused = pool + (1 + id) * STRIDE_WORDS;
         reserved -= exchange(words, unused, generation << GENERATION_SHIFT) & COUNT_MASK;
       }
       poke(words, pool + RESERVED, reserved);
@@ -160,7 +163,7 @@ export class RoomPools {
   /** Gives one unit of that generation back: its connection is gone, or was never made. */
   giveBack(pool: number, generation: number, participant: Participant): void {
     const words = this.#words;
-    const own = pool + (1 + participant.id) * LINE_WORDS;
+    const own = pool + (1 + participant.id) * STRIDE_WORDS;
     for (;;) {
       const unused = peek(words, own);
       if (unused >>> GENERATION_SHIFT !== generation) {
@@ -178,7 +181,7 @@ export class RoomPools {
   /** Puts everything that lies with the participant back into the pool. */
   returnAll(pool: number, participant: Participant): void {
     const words = this.#words;
-    const own = pool + (1 + participant.id) * LINE_WORDS;
+    const own = pool + (1 + participant.id) * STRIDE_WORDS;
     lock(words, pool + MUTEX, participant, LockClass.leaf);
     const returned = exchange(words, own, words[pool + GENERATION]! << GENERATION_SHIFT) & COUNT_MASK;
     poke(words, pool + RESERVED, words[pool + RESERVED]! - returned);

@@ -28,8 +28,10 @@ export const SLAB_WORDS: number = LINE_WORDS;
 export const RECORD_CLASSES = 2;
 export const SLAB_CACHE_WORDS = 8;
 
-/** Records that move between a cache and the common list at once, and units of a fresh chunk: amortises the lock. */
+/** Records that move between a cache and the common list at once: amortises the lock. */
 const CHUNK = 64;
+/** Units of a fresh chunk: 32 KiB. */
+const FRESH_UNITS = 256;
 /** A cache above this many free records gives a batch away. */
 const CACHE_LIMIT = 2 * CHUNK;
 
@@ -85,7 +87,7 @@ export class Slab {
   /** Units to reserve so that `maxRecords` of any mix of classes fit, beside what caches and epochs hold back. */
   static unitsFor(maxRecords: number, maxParticipants: number): number {
     /* A chunk belongs to its class for good: the worst case is all of class 0 first, then all of class 1. */
-    return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + CHUNK) + (1 << 16);
+    return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + FRESH_UNITS) + (1 << 16);
   }
 
   /** Once, by whoever creates the region. */
@@ -117,7 +119,7 @@ export class Slab {
   }
 
   /**
-   * Reads one word of each cache line of the records that the next `count` allocations will return, as far as they
+   * Reads the first word of the records that the next `count` allocations will return, as far as they
    * are fresh: the misses overlap here, where filling the records would wait for them one by one.
    * @returns a number without meaning that depends on what was read
    */
@@ -131,7 +133,7 @@ export class Slab {
     const fresh = words[cache + FRESH_NEXT]!;
     const end = Math.min(words[cache + FRESH_END]!, fresh + count);
     let sink = 0;
-    for (let word = fresh * this.#unitWords; word < end * this.#unitWords; word += LINE_WORDS) {
+    for (let word = fresh * this.#unitWords; word < end * this.#unitWords; word += this.#unitWords) {
       sink ^= records[word]!;
     }
     return sink;
@@ -151,10 +153,11 @@ export class Slab {
       participant.words[cache + FREE_COUNT] = CHUNK;
     } else {
       const fresh = words[this.#base + NEXT_FRESH]!;
-      if (fresh + CHUNK <= words[this.#base + CAPACITY]!) {
-        words[this.#base + NEXT_FRESH] = fresh + CHUNK;
+      const chunkEnd = Math.min(fresh + FRESH_UNITS, words[this.#base + CAPACITY]! & ~1);
+      if (chunkEnd > fresh) {
+        words[this.#base + NEXT_FRESH] = chunkEnd;
         participant.words[cache + FRESH_NEXT] = fresh;
-        participant.words[cache + FRESH_END] = fresh + CHUNK;
+        participant.words[cache + FRESH_END] = chunkEnd;
       } else {
         found = false;
       }

@@ -85,7 +85,7 @@ function read(plan: ChurnPlan, thread: number): number {
   const stamps = new Int32Array(BATCH);
   let seen = 0;
   epochs.enter(me);
-  for (let batch = 0; Atomics.load(words, plan.finished) < plan.writers; batch++) {
+  for (let batch = 0; seen === 0 || Atomics.load(words, plan.finished) < plan.writers; batch++) {
     for (let i = 0; i < BATCH; i++) {
       records[i] = Atomics.load(words, plan.firstSlot + (random() % plan.slots));
       stamps[i] = words[records[i]!]!;

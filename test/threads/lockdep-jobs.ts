@@ -44,7 +44,7 @@ function perform(step: Step): void {
 const jobs = {
   /** Performs all steps, also after one that threw; returns what each threw, or null. Then releases what is held. */
   perform(steps: Step[]): (string | null)[] {
-    const held: { words: Words; index: number }[] = [];
+    let held: { words: Words; index: number }[] = [];
     const errors = steps.map((step) => {
       try {
         perform(step);
@@ -54,10 +54,7 @@ const jobs = {
       if (step.do === 'lock') {
         held.push(step);
       } else if (step.do === 'unlock') {
-        held.splice(
-          held.findIndex(({ index }) => index === step.index),
-          1,
-        );
+        held = held.filter(({ index }) => index !== step.index);
       }
       return null;
     });

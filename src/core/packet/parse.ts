@@ -256,8 +256,3 @@ function parseIpv6(
   parsed[at + ParsedWord.L4_BYTES] = payloadBytes - skippedBytes;
   return parseTransport(words, slot, parsed, at);
 }
-
-/** Bytes from the start of a packet's frame to `word`. */
-export function frameOffset(slot: number, word: number): number {
-  return (word - slot - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES;
-}

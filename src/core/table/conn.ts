@@ -1,8 +1,9 @@
 /**
  * A connection record: one unit of 128 bytes for IPv4, two for IPv6.
  *
- *   line 0   the key, its life, and all that a packet of an established UDP connection reads or writes
- *   line 1   the rest: labels, TCP windows, reverse key, book-keeping
+ *   line 0   all that inserting, finding, refreshing and removing a plain connection reads or writes: for UDP and ICMP
+ *            over IPv4 the other line is never touched
+ *   line 1   TCP windows, labels, the reverse key of a translated connection, the slab's words
  *   unit 2   IPv6 addresses of both keys
  *
  * Who may write what, and when:
@@ -21,9 +22,10 @@ export const ConnWord = {
   PORTS: 2,
   META: 3,
   /**
-   * generation << 2 | LIFE_DEAD | LIFE_CLEANED. atomic: set to alive before the record is linked; any thread sets
-   * DEAD (killed: force, SYN reuse) and CLEANED (whoever sets it removes the record). The generation counts how often
-   * the memory was handed out, so that a remembered connection can be told from its successor.
+   * generation << LIFE_GENERATION_SHIFT | LIFE_ flags. atomic: set to alive before the record is linked; any thread
+   * sets DEAD (killed, or superseded after it had expired) and CLEANED (whoever sets it removes the record). The
+   * generation counts how often the memory was handed out, so that a remembered connection can be told from its
+   * successor.
    */
   LIFE: 4,
   /** When it expires: low 32 bits of the clock in ms. atomic: any packet refreshes it by a plain single-word write. */
@@ -39,29 +41,29 @@ export const ConnWord = {
   LOCK: 10,
   /** immutable. Timeout policy id. */
   TIMEOUT_POLICY: 11,
-  /** conn lock. TCP: sequence numbers of the two peers. */
-  TCP_SEQ_LOW: 12,
-  TCP_SEQ_HIGH: 14,
-
-  /** conn lock. TCP: largest window of each peer, original in the low half. */
-  TCP_MAX_WINDOW: 16,
-  /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
-  LABEL: 17,
-  /** immutable. The reverse key: what the answers carry. */
-  REV_SRC: 21,
-  REV_DST: 22,
-  REV_PORTS: 23,
-  /** immutable. Hashes of the two keys. */
-  HASH: 24,
-  REV_HASH: 25,
+  /** immutable. Hash of the key. */
+  HASH: 12,
   /** immutable. The zone limit's pool that the connection was counted in (0: none) and its generation. */
-  ADMIT_POOL: 26,
-  ADMIT_GENERATION: 27,
+  ADMIT_POOL: 13,
+  ADMIT_GENERATION: 14,
+  /** conn lock. TCP: largest window of each peer, original in the low half. */
+  TCP_MAX_WINDOW: 15,
+
+  /** conn lock. TCP: sequence numbers of the two peers. */
+  TCP_SEQ_LOW: 16,
+  TCP_SEQ_HIGH: 18,
+  /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
+  LABEL: 20,
+  /** immutable, only with ConnFlag.TRANSLATED: the reverse key, that the answers carry, and its hash. */
+  REV_SRC: 24,
+  REV_DST: 25,
+  REV_PORTS: 26,
+  REV_HASH: 27,
   /** slab */
   LINK: 30,
   TAG: 31,
 
-  /** immutable. IPv6 only: addresses of the key and of the reverse key. */
+  /** immutable. IPv6 only: addresses of the key, and with ConnFlag.TRANSLATED of the reverse key. */
   SRC6: 32,
   DST6: 36,
   REV_SRC6: 40,
@@ -83,9 +85,12 @@ export const RecordClass = { ipv4: 0, ipv6: 1 } as const;
 /** Bits of LIFE. */
 export const LIFE_CLEANED = 1;
 export const LIFE_DEAD = 2;
-export const LIFE_FLAGS: number = LIFE_CLEANED | LIFE_DEAD;
+/** With LIFE_DEAD: it had expired, and a new connection has taken its tuple. Not a reason of its own to be dead. */
+export const LIFE_SUPERSEDED = 4;
+export const LIFE_FLAGS: number = LIFE_CLEANED | LIFE_DEAD | LIFE_SUPERSEDED;
+export const LIFE_GENERATION_SHIFT = 3;
 /** What one generation adds to LIFE. */
-export const LIFE_GENERATION = 4;
+export const LIFE_GENERATION: number = 1 << LIFE_GENERATION_SHIFT;
 
 /** Bits of FLAGS. */
 export const ConnFlag = {
