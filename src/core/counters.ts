@@ -7,7 +7,7 @@ export const COUNTER_NAMES = [
   'related',
   'invalid',
   'created',
-  /** Another thread had just created the connection that this one was about to create. */
+  /** Found under the lock: another thread, or an earlier packet of the batch, had just created the connection. */
   'clash',
   'tableFull',
   'zoneFull',

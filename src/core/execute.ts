@@ -111,7 +111,10 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
     }
     const hash = parsed[at + ParsedWord.HASH]!;
     const line = parsed[at + ParsedWord.HINT]!;
-    const hint = table.findHint(line, hash);
+    let hint = table.findHint(line, hash) | 0;
+    if (hint === 0 && table.hasOverflow(line)) {
+      hint = table.next(table.blockOf(hash), hash, 0) | 0;
+    }
     parsed[at + ParsedWord.HINT] = hint;
     if (hint !== 0) {
       sink ^= peek(shared, peek(shared, hint) << UNIT_SHIFT);

@@ -164,6 +164,11 @@ export class BucketTable {
     return 0;
   }
 
+  /** Does an entry whose home is this line stand further on? A hint. */
+  hasOverflow(line: number): boolean {
+    return peek(this.words, line + OVERFLOW) !== 0;
+  }
+
   /** The record in a slot, 0 if it was unlinked. What was written into it before linking is visible. */
   recordAt(slot: number): number {
     return load(this.words, slot);
