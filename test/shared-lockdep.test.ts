@@ -81,12 +81,15 @@ describe('in a checked thread', () => {
     ]);
   });
 
-  it.each(ORDER)('a lock of class %s that this thread holds already throws instead of waiting for itself', async (as) => {
-    expect(await perform(take(as, LOW), take(as, LOW))).toEqual([
-      null,
-      expect.stringMatching(`at word ${LOW} is already held by this thread`),
-    ]);
-  });
+  it.each(ORDER)(
+    'a lock of class %s that this thread holds already throws instead of waiting for itself',
+    async (as) => {
+      expect(await perform(take(as, LOW), take(as, LOW))).toEqual([
+        null,
+        expect.stringMatching(`at word ${LOW} is already held by this thread`),
+      ]);
+    },
+  );
 
   it('a bucket after a connection throws', async () => {
     expect(await perform(take('connection', LOW), take('bucket', HIGH))).toEqual([

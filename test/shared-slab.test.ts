@@ -225,73 +225,78 @@ describe('the slab', () => {
   });
 });
 
-describe.each([{ checked: false }, { checked: true }])('the slab of several threads (checked: $checked)', ({ checked }) => {
-  const crew = new Crew<SlabJobs>({ jobs: 'slab-jobs', threads: THREADS, checked });
-  let fixture: Fixture;
+describe.each([{ checked: false }, { checked: true }])(
+  'the slab of several threads (checked: $checked)',
+  ({ checked }) => {
+    const crew = new Crew<SlabJobs>({ jobs: 'slab-jobs', threads: THREADS, checked });
+    let fixture: Fixture;
 
-  const setUp = async (units: number): Promise<void> => {
-    fixture = makeSlab(units);
-    await crew.run('setUp', fixture);
-  };
+    const setUp = async (units: number): Promise<void> => {
+      fixture = makeSlab(units);
+      await crew.run('setUp', fixture);
+    };
 
-  afterAll(() => crew.end());
+    afterAll(() => crew.end());
 
-  it.each([0, 1])(
-    'moves batches from the thread that frees to the threads that need, through the common list (class %i)',
-    async (recordClass) => {
-      const count = 1024;
-      await setUp(count * (1 + recordClass));
-      const all = await crew.runOn(0, 'allocate', { recordClass, count: 10_000 });
-      expect(all).toHaveLength(count);
-      expect(await crew.runOn(1, 'allocate', { recordClass, count: 1 })).toEqual([]);
-      await crew.runOn(3, 'free', { recordClass, records: all });
-      /* Both take at once: no batch may go to both. */
-      const moved = await Promise.all(
-        [1, 2].map((thread) => crew.runOn(thread, 'allocate', { recordClass, count: 10_000 })),
-      );
-      const kept = await crew.runOn(3, 'allocate', { recordClass, count: 10_000 });
-      expect(kept.length).toBeGreaterThan(0);
-      expect(moved.flat().length).toBeGreaterThan(kept.length);
-      expect([...moved.flat(), ...kept].sort()).toEqual(all.sort());
-    },
-  );
+    it.each([0, 1])(
+      'moves batches from the thread that frees to the threads that need, through the common list (class %i)',
+      async (recordClass) => {
+        const count = 1024;
+        await setUp(count * (1 + recordClass));
+        const all = await crew.runOn(0, 'allocate', { recordClass, count: 10_000 });
+        expect(all).toHaveLength(count);
+        expect(await crew.runOn(1, 'allocate', { recordClass, count: 1 })).toEqual([]);
+        await crew.runOn(3, 'free', { recordClass, records: all });
+        /* Both take at once: no batch may go to both. */
+        const moved = await Promise.all(
+          [1, 2].map((thread) => crew.runOn(thread, 'allocate', { recordClass, count: 10_000 })),
+        );
+        const kept = await crew.runOn(3, 'allocate', { recordClass, count: 10_000 });
+        expect(kept.length).toBeGreaterThan(0);
+        expect(moved.flat().length).toBeGreaterThan(kept.length);
+        expect([...moved.flat(), ...kept].sort()).toEqual(all.sort());
+      },
+    );
 
-  it.each([
-    { units: 1 << 15, mostHeld: 1500, scarce: false },
-    { units: 1536, mostHeld: 1500, scarce: true },
-  ])('never gives a unit to two threads at once ($units units)', async ({ units, mostHeld, scarce }) => {
-    await setUp(units);
-    const results = await crew.run('churn', {
-      words: fixture.region.words,
-      gate: GATE,
-      threads: THREADS,
-      rounds: 300_000,
-      mostHeld,
+    it.each([
+      { units: 1 << 15, mostHeld: 1500, scarce: false },
+      { units: 1536, mostHeld: 1500, scarce: true },
+    ])('never gives a unit to two threads at once ($units units)', async ({ units, mostHeld, scarce }) => {
+      await setUp(units);
+      const results = await crew.run('churn', {
+        words: fixture.region.words,
+        gate: GATE,
+        threads: THREADS,
+        rounds: 300_000,
+        mostHeld,
+      });
+      const refusals = results.reduce((sum, result) => sum + result.refusals, 0);
+      expect(refusals > 0).toBe(scarce);
+      /* Everything that was given back can be had again, and once only. */
+      const units0 = (await crew.run('allocate', { recordClass: 0, count: units })).flat();
+      const units1 = unitsOf((await crew.run('allocate', { recordClass: 1, count: units })).flat(), 1);
+      const handedOut = [...units0, ...units1];
+      expect(new Set(handedOut).size).toBe(handedOut.length);
+      expect(handedOut.length).toBe(units);
     });
-    const refusals = results.reduce((sum, result) => sum + result.refusals, 0);
-    expect(refusals > 0).toBe(scarce);
-    /* Everything that was given back can be had again, and once only. */
-    const units0 = (await crew.run('allocate', { recordClass: 0, count: units })).flat();
-    const units1 = unitsOf((await crew.run('allocate', { recordClass: 1, count: units })).flat(), 1);
-    const handedOut = [...units0, ...units1];
-    expect(new Set(handedOut).size).toBe(handedOut.length);
-    expect(handedOut.length).toBe(units);
-  });
 
-  it('never hands out again what a racing reader may still see', async () => {
-    await setUp(1 << 15);
-    const results = await crew.run('retireAndRead', {
-      words: fixture.region.words,
-      gate: GATE,
-      threads: THREADS,
-      firstSlot: FIRST_SLOT,
-      slots: SLOTS,
-      replacements: 200_000,
+    it('never hands out again what a racing reader may still see', async () => {
+      await setUp(1 << 15);
+      const results = await crew.run('retireAndRead', {
+        words: fixture.region.words,
+        gate: GATE,
+        threads: THREADS,
+        firstSlot: FIRST_SLOT,
+        slots: SLOTS,
+        replacements: 200_000,
+      });
+      const reclaimed = results.reduce((sum, result) => sum + result.reclaimed, 0);
+      expect(Math.min(...results.map((result) => result.seen))).toBeGreaterThan(0);
+      const published = fixture.region.words
+        .subarray(FIRST_SLOT, FIRST_SLOT + SLOTS)
+        .filter((slot) => slot !== 0).length;
+      /* Many times as often as there are units. */
+      expect(reclaimed + published).toBe(THREADS * 200_000);
     });
-    const reclaimed = results.reduce((sum, result) => sum + result.reclaimed, 0);
-    expect(Math.min(...results.map((result) => result.seen))).toBeGreaterThan(0);
-    const published = fixture.region.words.subarray(FIRST_SLOT, FIRST_SLOT + SLOTS).filter((slot) => slot !== 0).length;
-    /* Many times as often as there are units. */
-    expect(reclaimed + published).toBe(THREADS * 200_000);
-  });
-});
+  },
+);

@@ -38,7 +38,9 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
       return refuse(tracker, at, now, Counter.zoneFull);
     }
   }
-  if (tracker.rooms.take(tracker.room, participant) === NO_ROOM) {
+  if (tracker.roomInHand > 0) {
+    tracker.roomInHand--;
+  } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
   }

@@ -51,7 +51,9 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   const now = tellTime(tracker, nowMs);
   parseAndHash(tracker, batch, action, count);
   touchLines(tracker, count);
-  touchRecords(tracker, action, count);
+  const missing = touchRecords(tracker, action, count) | 0;
+  const ahead = missing > 1 ? tracker.rooms.takeAhead(tracker.room, missing, tracker.participant) | 0 : 0;
+  tracker.roomInHand = ahead;
   for (let i = 0; i < count; i++) {
     const at = i * PARSED_WORDS;
     const kind = tracker.parsed[at + ParsedWord.KIND]!;
@@ -64,6 +66,10 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     } else {
       processRemembered(tracker, words, slot, at, action, now);
     }
+  }
+  if (ahead > 0) {
+    tracker.rooms.endAhead(tracker.room, tracker.roomInHand, tracker.participant);
+    tracker.roomInHand = 0;
   }
   tracker.counters[Counter.packets]! += count;
   tracker.counters[Counter.batches]!++;
@@ -101,7 +107,8 @@ function touchLines(tracker: Tracker, count: number): void {
   tracker.sink = sink;
 }
 
-function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
+/** @returns how many packets may open a connection */
+function touchRecords(tracker: Tracker, action: CtAction, count: number): number {
   const { parsed, table, words: shared } = tracker;
   let sink = 0;
   let missing = 0;
@@ -127,6 +134,7 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): void {
     sink ^= tracker.slab.touchNext(tracker.participant, RecordClass.ipv4, missing);
   }
   tracker.sink ^= sink;
+  return missing;
 }
 
 /** Is the connection that the packet remembers still there, in this zone, and not one that a helper looks into? */

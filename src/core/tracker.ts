@@ -63,6 +63,8 @@ export class Tracker {
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
+  /** Room for connections taken ahead for the current batch. */
+  roomInHand = 0;
   /** Keeps reads alive that only pull lines into the cache. */
   sink = 0;
 

@@ -11,13 +11,15 @@
  *                 3 generation   under the mutex
  *   then two lines per participant, word 0: generation << 16 | units lying unused. Atomic: the owner takes one or
  *                 gives one back, a refused participant takes all.
+ *                 word 1: units taken ahead for a batch, not used up yet. The owner writes it; who would be refused waits
+ *                 until it is 0
  *
  * A unit that was reserved may be used while reserved <= limit: then even using every reserved unit stays within.
  * A pool can start anew (a zone's limit is deleted and made again); units of an earlier generation then no longer
  * count, which the generation in the unused word decides in the same atomic step.
  */
 
-import { add, compareExchange, exchange, load, peek, poke, store, type Words } from './access.ts';
+import { add, compareExchange, exchange, load, pause, peek, poke, store, wait, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { LockClass } from './lockdep.ts';
 import { lock, unlock } from './mutex.ts';
@@ -27,6 +29,12 @@ const LIMIT = 0;
 const RESERVED = 1;
 const MUTEX = 2;
 const GENERATION = 3;
+
+/** Offset from a participant's unused word. */
+const AHEAD = 1;
+
+/** Looks at another participant's AHEAD before sleeping: a batch takes a few microseconds. */
+const AHEAD_LOOKS = 1000;
 
 const GENERATION_SHIFT = 16;
 const COUNT_MASK = (1 << GENERATION_SHIFT) - 1;
@@ -134,7 +142,77 @@ export class RoomPools {
     return own === USE_FALLBACK ? reserved <= this.limit(pool) : reserved <= own >>> 0;
   }
 
+  /**
+   * Far from the limit, takes up to `count` units at once for a batch, so that each connection of it costs no atomic
+   * operation; near it takes nothing. What is left must be given back with `endAhead` when the batch ends.
+   * @returns how many were taken
+   */
+  takeAhead(pool: number, count: number, participant: Participant): number {
+    const words = this.#words;
+    const own = pool + (1 + participant.id) * STRIDE_WORDS;
+    const unused = peek(words, own);
+    const taken = Math.min(count, unused & COUNT_MASK);
+    if (taken === 0 || !this.#within(pool, peek(words, pool + RESERVED) + this.#margin)) {
+      return 0;
+    }
+    /* Before the units disappear from the unused word: nobody may miss them in both. */
+    poke(words, own + AHEAD, taken);
+    if (compareExchange(words, own, unused, unused - taken) !== unused) {
+      poke(words, own + AHEAD, 0);
+      return 0;
+    }
+    return taken;
+  }
+
+  /** The batch is over: gives back what is left of the units taken ahead. */
+  endAhead(pool: number, left: number, participant: Participant): void {
+    const own = pool + (1 + participant.id) * STRIDE_WORDS;
+    if (left > 0) {
+      add(this.#words, own, left);
+    }
+    store(this.#words, own + AHEAD, 0);
+  }
+
   #takeShared(pool: number, own: number, participant: Participant): number {
+    const words = this.#words;
+    /* Whoever comes here has used up what it took ahead. */
+    store(words, own + AHEAD, 0);
+    for (;;) {
+      const taken = this.#tryTakeShared(pool, own, participant);
+      if (taken !== NO_ROOM) {
+        return taken;
+      }
+      const holder = this.#someoneAhead(pool);
+      if (holder === 0) {
+        return NO_ROOM;
+      }
+      this.#waitForEnd(holder);
+    }
+  }
+
+  /** Word index of an AHEAD word that is not 0, or 0 if there is none. */
+  #someoneAhead(pool: number): number {
+    for (let id = 0; id < this.#maxParticipants; id++) {
+      const ahead = pool + (1 + id) * STRIDE_WORDS + AHEAD;
+      if (load(this.#words, ahead) !== 0) {
+        return ahead;
+      }
+    }
+    return 0;
+  }
+
+  /** Waits until a participant's batch is over; what it then gives back may be taken. It waits for nobody. */
+  #waitForEnd(ahead: number): void {
+    for (let looks = 0; looks < AHEAD_LOOKS; looks++) {
+      if (load(this.#words, ahead) === 0) {
+        return;
+      }
+      pause();
+    }
+    wait(this.#words, ahead, load(this.#words, ahead), 1);
+  }
+
+  #tryTakeShared(pool: number, own: number, participant: Participant): number {
     const words = this.#words;
     lock(words, pool + MUTEX, participant, LockClass.leaf);
     const limit = this.limit(pool);
