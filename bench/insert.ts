@@ -1,7 +1,7 @@
 /** The insertion benchmark: how long a million connections take to insert and to look up again, by threads. */
 
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { UsageError } from '../src/core/errors.ts';
 import { compiledBench } from './compiled.ts';
@@ -56,6 +56,10 @@ function range(samples: readonly number[]): string {
 
 /** Runs the benchmark, prints a table, writes the JSON file. @returns false if the books of a run did not balance */
 export async function runInsertBench(options: InsertBenchOptions): Promise<boolean> {
+  if (options.json !== undefined) {
+    /* Not after minutes of measuring. */
+    requireWritable(options.json);
+  }
   const { threads, connections, runs, batch, buckets } = options;
   /* In turn, so that a drift of the machine meets all alike. */
   const sets = threads.flatMap((count) => [
@@ -158,8 +162,12 @@ function printTable(results: readonly InsertResult[], options: InsertBenchOption
 }
 
 function writeJson(file: string, content: unknown): void {
+  writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);
+}
+
+function requireWritable(file: string): void {
   try {
-    writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);
+    closeSync(openSync(file, 'a'));
   } catch (error) {
     throw new UsageError(`cannot write ${file}: ${(error as Error).message}`);
   }

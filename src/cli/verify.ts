@@ -24,7 +24,8 @@ function reportOf(file: string, reclaim: Reclaim): FileReport {
     return { file, passed: result.difference === undefined, ...result };
   } catch (error) {
     if (error instanceof UsageError || (error as NodeJS.ErrnoException).code !== undefined) {
-      return { file, passed: false, error: (error as Error).message };
+      const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      return { file, passed: false, error: isMissing ? 'no such file' : (error as Error).message };
     }
     throw error;
   }

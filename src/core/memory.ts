@@ -3,6 +3,7 @@
  *
  *   settings        two lines, see SettingWord
  *   epochs, slab, arena, room, timeouts, participants      a few KiB each
+ *   directories     one word per bucket                            (table/bucket-table.ts)
  *   buckets         one cache line per bucket                      (table/bucket-table.ts)
  *   zones           zone limits                                    (zone-limits.ts)
  *   arena links     one word per index line                        (table/line-arena.ts)
@@ -87,6 +88,7 @@ export interface MemoryLayout {
   room: number;
   timeouts: number;
   participants: number;
+  directories: number;
   buckets: number;
   zones: number;
   arenaLinks: number;
@@ -116,7 +118,8 @@ export function memoryLayout(memory: {
   const room = evenLines(arena + ARENA_WORDS);
   const timeouts = room + RoomPools.wordsFor(maxParticipants);
   const participants = evenLines(timeouts + TIMEOUT_POLICIES_WORDS);
-  const buckets = participants + maxParticipants * PARTICIPANT_WORDS;
+  const directories = evenLines(participants + maxParticipants * PARTICIPANT_WORDS);
+  const buckets = evenLines(directories + (1 << bucketBits));
   const zones = buckets + (BUCKET_WORDS << bucketBits);
   const arenaLinks = zones + ZoneLimits.wordsFor(maxParticipants);
   const lines = arenaLinks + wholeLines(lineCount);
@@ -130,6 +133,7 @@ export function memoryLayout(memory: {
     room,
     timeouts,
     participants,
+    directories,
     buckets,
     zones,
     arenaLinks,

@@ -102,6 +102,7 @@ export class Tracker {
       bucketBits: memory.bucketBits,
       words,
       base: layout.buckets,
+      directories: layout.directories,
       arena: this.arena,
       epochs: this.epochs,
     });

@@ -1,10 +1,13 @@
 /**
  * The bucket table: 2^n buckets, each with a mutex and an index of its own, in shared memory.
  *
- * Bucket header (one cache line each, word offsets in BucketWord):
+ * The directories (one word per bucket, side by side, so that all of them stay in the fastest cache of every core):
+ *
+ *   the bucket's block of lines (line-arena.ts). atomic: written under the lock when a bucket grows, read without
+ *
+ * Bucket header (one cache line each, word offsets in BucketWord), only for those who insert and remove:
  *
  *   LOCK         mutex of the bucket
- *   DIRECTORY    the bucket's block of lines (line-arena.ts). atomic: written under the lock, read without
  *   ENTRIES      entries in the index. Under the lock; read as a hint
  *   GROWTHS      how often the index has doubled. Under the lock; read as a hint
  *   PULL         written by anyone at any time, read by nobody: see `pullForWriting`
@@ -36,7 +39,7 @@ import { assertHeld, lock, lockPair, unlock, unlockPair } from '../../shared/mut
 import { IntentKind, ParticipantWord, type Participant } from '../../shared/participant.ts';
 import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
 
-export const BucketWord = { LOCK: 0, DIRECTORY: 1, ENTRIES: 2, GROWTHS: 3, PULL: 4 } as const;
+export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PULL: 3 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;
 
 /** Entries of a line: a hash and a record each, one word for the overflow count and one to pull it by. */
@@ -62,6 +65,8 @@ export interface BucketTableOptions {
   words: Words;
   /** Word index of bucket 0's header. */
   base: number;
+  /** Word index of bucket 0's directory word. */
+  directories: number;
   arena: LineArena;
   epochs: Epochs;
 }
@@ -72,6 +77,7 @@ export class BucketTable {
   /** What `findHint` and `next` return word indexes into. */
   readonly words: Words;
   readonly #base: number;
+  readonly #directories: number;
   readonly #shift: number;
   readonly #arena: LineArena;
   readonly #epochs: Epochs;
@@ -81,6 +87,7 @@ export class BucketTable {
     this.bucketCount = 1 << options.bucketBits;
     this.words = options.words;
     this.#base = options.base;
+    this.#directories = options.directories;
     this.#shift = 32 - options.bucketBits;
     this.#arena = options.arena;
     this.#epochs = options.epochs;
@@ -102,7 +109,7 @@ export class BucketTable {
     }
     for (let bucket = 0; bucket < this.bucketCount; bucket++) {
       const directory = this.#arena.allocate(participant, bits);
-      store(this.words, this.#header(bucket) + BucketWord.DIRECTORY, directory);
+      store(this.words, this.#directories + bucket, directory);
     }
   }
 
@@ -134,7 +141,7 @@ export class BucketTable {
 
   /** Word index of the home line of a hash. A hint: the bucket may grow at any moment. */
   homeLine(hash: number): number {
-    const directory = peek(this.words, this.#header(this.bucketOf(hash)) + BucketWord.DIRECTORY);
+    const directory = peek(this.words, this.#directories + this.bucketOf(hash));
     return blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
   }
 
@@ -179,7 +186,7 @@ export class BucketTable {
    * what was linked when the search began is in it.
    */
   blockOf(hash: number): number {
-    return load(this.words, this.#header(this.bucketOf(hash)) + BucketWord.DIRECTORY);
+    return load(this.words, this.#directories + this.bucketOf(hash));
   }
 
   /**
@@ -218,7 +225,7 @@ export class BucketTable {
    * says nothing.
    */
   isAbsentLocked(bucket: number, hash: number): boolean {
-    const directory = this.words[this.#header(bucket) + BucketWord.DIRECTORY]!;
+    const directory = this.words[this.#directories + bucket]!;
     const line = blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
     return this.findHint(line, hash) === 0 && this.words[line + OVERFLOW] === 0;
   }
@@ -231,10 +238,10 @@ export class BucketTable {
     const words = this.words;
     const header = this.#header(bucket);
     assertHeld(words, header);
-    let directory = words[header + BucketWord.DIRECTORY]!;
+    let directory = words[this.#directories + bucket]!;
     const entries = words[header + BucketWord.ENTRIES]!;
     if (entries >= entriesBeforeGrowth(blockBits(directory))) {
-      const grown = this.#growLocked(header, directory, participant);
+      const grown = this.#growLocked(bucket, directory, participant);
       if (grown !== 0) {
         directory = grown;
       } else if (entries >= LINE_ENTRIES << blockBits(directory)) {
@@ -268,15 +275,16 @@ export class BucketTable {
   }
 
   /** Twice the lines for a bucket. @returns the new directory word, or 0 if there is no memory for it */
-  #growLocked(header: number, directory: number, participant: Participant): number {
+  #growLocked(bucket: number, directory: number, participant: Participant): number {
     const words = this.words;
+    const header = this.#header(bucket);
     const bits = blockBits(directory);
     const grown = this.#arena.allocate(participant, bits + 1);
     if (grown === 0) {
       return 0;
     }
     const base = participant.base;
-    words[base + ParticipantWord.INTENT_BUCKET_A] = (header - this.#base) / BUCKET_WORDS;
+    words[base + ParticipantWord.INTENT_BUCKET_A] = bucket;
     words[base + ParticipantWord.INTENT_OLD_DIRECTORY] = directory;
     words[base + ParticipantWord.INTENT_NEW_DIRECTORY] = grown;
     const interrupted = words[base + ParticipantWord.INTENT_KIND]!;
@@ -291,7 +299,7 @@ export class BucketTable {
         }
       }
     }
-    store(words, header + BucketWord.DIRECTORY, grown);
+    store(words, this.#directories + bucket, grown);
     poke(words, header + BucketWord.GROWTHS, words[header + BucketWord.GROWTHS]! + 1);
     words[base + ParticipantWord.INTENT_KIND] = interrupted;
     this.#arena.retire(participant, directory, this.#epochs.current());
@@ -307,7 +315,7 @@ export class BucketTable {
     const words = this.words;
     const header = this.#header(bucket);
     assertHeld(words, header);
-    const directory = words[header + BucketWord.DIRECTORY]!;
+    const directory = words[this.#directories + bucket]!;
     const mask = (1 << blockBits(directory)) - 1;
     const first = blockWord(directory);
     const home = hash & mask;
@@ -344,7 +352,7 @@ export class BucketTable {
   /** Lines of a bucket's index, and how many entries do not stand in their home line. Hints. */
   shapeOf(bucket: number): { lines: number; displaced: number; growths: number } {
     const header = this.#header(bucket);
-    const directory = load(this.words, header + BucketWord.DIRECTORY);
+    const directory = load(this.words, this.#directories + bucket);
     const mask = (1 << blockBits(directory)) - 1;
     let displaced = 0;
     for (let index = 0; index <= mask; index++) {
@@ -363,7 +371,7 @@ export class BucketTable {
 
   /** A bucket's block at this moment, for a walk over all of its entries with `slotInBlock`. */
   blockOfBucket(bucket: number): number {
-    return load(this.words, this.#header(bucket) + BucketWord.DIRECTORY);
+    return load(this.words, this.#directories + bucket);
   }
 
   /** Slots of a block: the range of `slotInBlock`. */
@@ -389,7 +397,7 @@ export class BucketTable {
     }
     const header = this.#header(bucket);
     assertHeld(this.words, header);
-    const directory = this.words[header + BucketWord.DIRECTORY]!;
+    const directory = this.words[this.#directories + bucket]!;
     const mask = (1 << blockBits(directory)) - 1;
     const first = blockWord(directory);
     const passed = new Map<number, number>();
