@@ -57,13 +57,14 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   const hash = parsed[at + ParsedWord.HASH]!;
   const bucket = table.bucketOf(hash);
   table.lockBucket(bucket, participant);
-  const match = table.isAbsentLocked(bucket, hash) ? 0 : findConnLocked(tracker, at, now);
-  let isPlaced = false;
-  if (match === 0) {
-    declareLinkIntent(participant, IntentKind.link, bucket, bucket, record);
-    isPlaced = table.placeLocked(bucket, hash, record, participant);
-    clearIntent(participant);
+  declareLinkIntent(participant, IntentKind.link, bucket, bucket, record);
+  let match = 0;
+  let isPlaced = table.placeAbsentLocked(bucket, hash, record);
+  if (!isPlaced) {
+    match = findConnLocked(tracker, at, now);
+    isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
   }
+  clearIntent(participant);
   table.unlockBucket(bucket);
 
   if (tracker.staleCount > 0) {

@@ -221,13 +221,35 @@ export class BucketTable {
   }
 
   /**
-   * With the bucket's lock held: true if one look at the home line shows that nothing stands under this hash. False
-   * says nothing.
+   * Links a record under this hash if one look at the home line shows that nothing stands under the hash yet, that there
+   * is a free slot, and that the bucket need not grow: nearly always. The record is complete; the bucket's lock is held.
+   * @returns false if it did nothing
    */
-  isAbsentLocked(bucket: number, hash: number): boolean {
-    const directory = this.words[this.#directories + bucket]!;
+  placeAbsentLocked(bucket: number, hash: number, record: number): boolean {
+    const words = this.words;
+    const header = this.#header(bucket);
+    assertHeld(words, header);
+    const directory = words[this.#directories + bucket]!;
     const line = blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
-    return this.findHint(line, hash) === 0 && this.words[line + OVERFLOW] === 0;
+    const entries = words[header + BucketWord.ENTRIES]!;
+    if (words[line + OVERFLOW] !== 0 || entries >= entriesBeforeGrowth(blockBits(directory))) {
+      return false;
+    }
+    let free = 0;
+    for (let slot = line + FIRST_RECORD; slot < line + FIRST_RECORD + LINE_ENTRIES; slot++) {
+      if (words[slot] === 0) {
+        free = slot;
+      } else if (words[slot - LINE_ENTRIES] === hash) {
+        return false;
+      }
+    }
+    if (free === 0) {
+      return false;
+    }
+    poke(words, free - LINE_ENTRIES, hash);
+    store(words, free, record);
+    poke(words, header + BucketWord.ENTRIES, entries + 1);
+    return true;
   }
 
   /**
