@@ -96,6 +96,14 @@ program
     process.exitCode = await runBench(options);
   });
 
+/* Whoever reads our output may have seen enough (`| head`). */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') {
+    throw error;
+  }
+  process.exit(ExitCode.ok);
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
