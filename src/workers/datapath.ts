@@ -266,6 +266,7 @@ export class Datapath {
       ring.close();
     }
     store(this.#status, StatusWord.STOP, 1);
+    notify(this.#status, StatusWord.STOP, 1);
     const { words, settings } = this.conntrack.tracker;
     const sweeperEnd = new Promise<void>((resolve) => {
       if (this.#sweeper === undefined || this.#sweeper.threadId === -1) {

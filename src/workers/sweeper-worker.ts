@@ -17,6 +17,8 @@ export interface SweeperTask {
 /** Time of a step, and of the rest after it: the sweeper leaves at least half of its core to others. */
 const STEP_MS = 1;
 const REST_MS = 1;
+/** Under pressure it comes early, but not more often than this: a full table of live connections stays full. */
+const MIN_INTERVAL_MS = 20;
 
 runSweeper(workerData as SweeperTask);
 
@@ -37,6 +39,10 @@ function runSweeper(task: SweeperTask): void {
     const restMs = load(words, settings + SettingWord.SWEEP_INTERVAL_MS) - (performance.now() - startedMs);
     if (restMs > 0 && !isStopped()) {
       wait(words, pressure, 0, restMs);
+    }
+    const earlyMs = MIN_INTERVAL_MS - (performance.now() - startedMs);
+    if (earlyMs > 0) {
+      wait(task.status, StatusWord.STOP, 0, earlyMs);
     }
   }
   tracker.close();
