@@ -2,7 +2,7 @@
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../src/shared/access.ts';
-import { arriveAndWait, BARRIER_WORDS } from '../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../src/shared/barrier.ts';
 import type { BarrierJobs } from './threads/barrier-jobs.ts';
 import { Crew } from './threads/crew.ts';
 import { until } from './threads/steps.ts';
@@ -29,16 +29,24 @@ describe.each([{ checked: false }, { checked: true }])('the barrier (checked: $c
   afterAll(() => crew.end());
 
   it('holds all who have come until the last one comes, and then lets all of them go', async () => {
-    const parties = THREADS + 1;
+    const plan = { words, barrier: BARRIER, parties: THREADS, passed: PASSED };
     for (let round = 1; round <= 50; round++) {
-      const passing = crew.run('pass', { words, barrier: BARRIER, parties, passed: PASSED });
-      await until('all but one have arrived', () => Atomics.load(words, ARRIVED) === THREADS);
+      const last = round % THREADS;
+      const others = Array.from({ length: THREADS }, (_, thread) => thread).filter((thread) => thread !== last);
+      const passing = others.map((thread) => crew.runOn(thread, 'pass', plan));
+      await until('all but one have arrived', () => Atomics.load(words, ARRIVED) === THREADS - 1);
       expect(Atomics.load(words, PASSED)).toBe((round - 1) * THREADS);
-      /* The last to arrive never waits, so this thread may do it. */
-      arriveAndWait(words, BARRIER, parties);
-      await passing;
+      await crew.runOn(last, 'pass', plan);
+      await Promise.all(passing);
       expect(words[PASSED]).toBe(round * THREADS);
       expect(words[ARRIVED]).toBe(0);
+    }
+  });
+
+  it('of one party stops nobody', async () => {
+    for (let round = 1; round <= 3; round++) {
+      await crew.runOn(0, 'pass', { words, barrier: BARRIER, parties: 1, passed: PASSED });
+      expect([words[ARRIVED], words[ROUND], words[PASSED]]).toEqual([0, round, round]);
     }
   });
 
@@ -66,15 +74,5 @@ describe.each([{ checked: false }, { checked: true }])('the barrier (checked: $c
     };
     expect(await crew.run('rounds', plan)).toEqual([0, 0, 0, 0]);
     expect(words[ROUND]).toBe((0x7fffffff + 15) | 0);
-  });
-});
-
-describe('the barrier of one party', () => {
-  it('stops nobody', () => {
-    const words = allocateWords(BARRIER_WORDS);
-    for (let round = 1; round <= 3; round++) {
-      arriveAndWait(words, BARRIER, 1);
-      expect([...words]).toEqual([0, round]);
-    }
   });
 });

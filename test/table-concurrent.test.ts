@@ -15,7 +15,16 @@ async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds:
   const pmds = roles.filter((role) => role === 'pmd').length;
   await Promise.all(
     roles.map((role, index) => {
-      const task: TableWorkerTask = { role, seed: 77 + index, memory: ct.memory, rounds, tuples: 300, words, parties: roles.length, pmds };
+      const task: TableWorkerTask = {
+        role,
+        seed: 77 + index,
+        memory: ct.memory,
+        rounds,
+        tuples: 300,
+        words,
+        parties: roles.length,
+        pmds,
+      };
       const worker = new Worker(ENTRY.filename, {
         execArgv: ENTRY.execArgv,
         env: { ...process.env, CT_CHECKED: '1' },
@@ -29,30 +38,33 @@ async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds:
   );
 }
 
-describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('one table under threads that insert, look up, sweep and flush (%s)', (reclaim) => {
-  it.each([1, 64])('keeps its books with %i buckets', async (buckets) => {
-    const ct = new Conntrack({ buckets, reclaim, maxConnections: 20_000 });
-    const rounds = reclaim === 'sweep' ? 1500 : 3000;
-    await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
-    const { created, killed, flushed, packets } = ct.counters();
-    expect(packets).toBe(rounds * 32 * 2);
-    expect(created).toBeGreaterThan(1000);
-    expect(killed).toBeGreaterThan(0);
-    expect(flushed).toBeGreaterThan(0);
-    expectBalancedBooks(ct, 1000 + rounds * 200);
-  });
+describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])(
+  'one table under threads that insert, look up, sweep and flush (%s)',
+  (reclaim) => {
+    it.each([1, 64])('keeps its books with %i buckets', async (buckets) => {
+      const ct = new Conntrack({ buckets, reclaim, maxConnections: 20_000 });
+      const rounds = reclaim === 'sweep' ? 1500 : 3000;
+      await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
+      const { created, killed, flushed, packets } = ct.counters();
+      expect(packets).toBe(rounds * 32 * 2);
+      expect(created).toBeGreaterThan(1000);
+      expect(killed).toBeGreaterThan(0);
+      expect(flushed).toBeGreaterThan(0);
+      expectBalancedBooks(ct, 1000 + rounds * 200);
+    });
 
-  it('never exceeds a limit that all threads run into, and fills it to the last', async () => {
-    const ct = new Conntrack({ buckets: 16, reclaim, maxConnections: 5000 });
-    ct.maxConnections = 100;
-    ct.setZoneLimit(0, 90);
-    await runRoles(ct, ['pmd', 'pmd', 'pmd'], 800);
-    const { zoneFull } = ct.counters();
-    expect(zoneFull).toBeGreaterThan(0);
-    expect(ct.connCount).toBeLessThanOrEqual(90);
-    expect(ct.zoneLimit(0).count).toBe(ct.connCount);
-    ct.flush();
-    expect(ct.connCount).toBe(0);
-    expect(ct.zoneLimit(0).count).toBe(0);
-  });
-});
+    it('never exceeds a limit that all threads run into, and fills it to the last', async () => {
+      const ct = new Conntrack({ buckets: 16, reclaim, maxConnections: 5000 });
+      ct.maxConnections = 100;
+      ct.setZoneLimit(0, 90);
+      await runRoles(ct, ['pmd', 'pmd', 'pmd'], 800);
+      const { zoneFull } = ct.counters();
+      expect(zoneFull).toBeGreaterThan(0);
+      expect(ct.connCount).toBeLessThanOrEqual(90);
+      expect(ct.zoneLimit(0).count).toBe(ct.connCount);
+      ct.flush();
+      expect(ct.connCount).toBe(0);
+      expect(ct.zoneLimit(0).count).toBe(0);
+    });
+  },
+);

@@ -12,7 +12,10 @@ function sharedFiles(): string[] {
     return [];
   }
   const rows = readFileSync(join(SHARED, 'INDEX.tsv'), 'utf8').trim().split('\n').slice(1);
-  return rows.map((row) => row.split('\t')).filter(([, , needs]) => needs === 'core').map(([name]) => `${name}.jsonl`);
+  return rows
+    .map((row) => row.split('\t'))
+    .filter(([, , needs]) => needs === 'core')
+    .map(([name]) => `${name}.jsonl`);
 }
 
 describe.each([
@@ -40,7 +43,9 @@ describe('a scenario', () => {
   const [header, ...operations] = readFileSync(join(FIXTURES, 'udp-basic-v4.jsonl'), 'utf8').trimEnd().split('\n');
 
   it('is told apart from a wrong one at the operation that differs', () => {
-    const wrong = operations.map((line, index) => (index === 1 ? line.replace('"state":["new"', '"state":["est"') : line));
+    const wrong = operations.map((line, index) =>
+      index === 1 ? line.replace('"state":["new"', '"state":["est"') : line,
+    );
     const { difference } = runScenario([header, ...wrong].join('\n'), 'sweep');
     expect(difference).toMatchObject({ operation: 2, field: 'packets[0].state' });
   });
@@ -48,8 +53,16 @@ describe('a scenario', () => {
   it.each([
     ['no JSON', 'nonsense', /^line 1: not JSON/],
     ['no header', '{"op":"flush","now":0}', /^line 1: a scenario file starts with/],
-    ['an unknown packet', `${header}\n{"op":"exec","now":0,"packets":[{"reuse":"p9"}],"ct":{"zone":0},"expect":{}}`, /^line 2: packet "p9"/],
-    ['a zone out of range', `${header}\n{"op":"exec","now":0,"packets":[{"id":"p","hex":"00"}],"ct":{"zone":70000}}`, /^line 2: zone must be/],
+    [
+      'an unknown packet',
+      `${header}\n{"op":"exec","now":0,"packets":[{"reuse":"p9"}],"ct":{"zone":0},"expect":{}}`,
+      /^line 2: packet "p9"/,
+    ],
+    [
+      'a zone out of range',
+      `${header}\n{"op":"exec","now":0,"packets":[{"id":"p","hex":"00"}],"ct":{"zone":70000}}`,
+      /^line 2: zone must be/,
+    ],
     ['no time', `${header}\n{"op":"exec","packets":[{"id":"p","hex":"00"}],"ct":{"zone":0}}`, /^line 2: .*time/],
   ])('with %s is refused with its line', (_what, text, message) => {
     expect(() => runScenario(text, 'sweep')).toThrow(message);

@@ -6,9 +6,16 @@ import type { ConnEntry } from '../../src/core/dump.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { stateText } from '../../src/core/state.ts';
 
+const batch = PacketBatch.allocate(1 << 17);
+
 /** Sends one packet; returns its state as text. */
-export function send(ct: Conntrack, frame: Uint8Array, nowMs: number, action: CtActionOptions = { commit: true }): string {
-  const batch = PacketBatch.allocate(frame.length + 64);
+export function send(
+  ct: Conntrack,
+  frame: Uint8Array,
+  nowMs: number,
+  action: CtActionOptions = { commit: true },
+): string {
+  batch.clear();
   batch.add(frame);
   ct.execute(batch, new CtAction(action), nowMs);
   return stateText(batch.state(0));

@@ -88,7 +88,10 @@ function runFlush(): void {
       ct.flush();
     }
     const i = round % task.tuples;
-    ct.flushTuple({ src: '10.9.9.9', dst: `10.0.${i >> 8}.${i & 255}`, proto: i % 3 === 0 ? 6 : 17, sport: 53, dport: 1000 + i }, { nowMs });
+    ct.flushTuple(
+      { src: '10.9.9.9', dst: `10.0.${i >> 8}.${i & 255}`, proto: i % 3 === 0 ? 6 : 17, sport: 53, dport: 1000 + i },
+      { nowMs },
+    );
     for (const entries of ct.dump({ nowMs })) {
       void entries;
     }

@@ -1,0 +1,148 @@
+/** Imports point one way: cli, bench -> workers -> core -> shared. */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { REPOSITORY } from './support/child.ts';
+
+/** Rooms by what they may import, themselves apart. */
+const MAY_IMPORT: Record<string, string[]> = {
+  'src/shared': [],
+  'src/core': ['src/shared'],
+  'src/workers': ['src/core', 'src/shared'],
+  bench: ['src/workers', 'src/core', 'src/shared'],
+  'src/cli': ['bench', 'src/workers', 'src/core', 'src/shared'],
+  /* What users of the package import. */
+  'src/index.ts': ['src/workers', 'src/core', 'src/shared'],
+};
+
+/** What starts threads or processes. */
+const THREAD_MODULES = ['worker_threads', 'child_process', 'cluster', 'piscina', 'tinypool'];
+
+interface Import {
+  /** Path from the repository's folder. */
+  file: string;
+  specifier: string;
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name).split(sep).join('/'))
+    .filter((path) => /\.m?ts$|\.mjs$/.test(path) && statSync(join(REPOSITORY, path)).isFile());
+}
+
+/** Every module that a text names: import and export statements, import() and URLs relative to the module. */
+function specifiersIn(text: string): string[] {
+  const code = text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
+  const forms = [
+    /\b(?:import|export)\b[^'"();]*?\bfrom\s*['"]([^'"]+)['"]/g,
+    /\bimport\s*['"]([^'"]+)['"]/g,
+    /\bimport\s*\(\s*['"]([^'"]+)['"]/g,
+    /\brequire\s*\(\s*['"]([^'"]+)['"]/g,
+    /\bnew URL\(\s*['"](\.[^'"]+)['"]/g,
+  ];
+  return forms.flatMap((form) => Array.from(code.matchAll(form), ([, specifier]) => specifier!));
+}
+
+const imports: Import[] = [...filesUnder('src'), ...filesUnder('bench')].flatMap((file) =>
+  specifiersIn(readFileSync(join(REPOSITORY, file), 'utf8')).map((specifier) => ({ file, specifier })),
+);
+
+/** The path that a relative import names, from the repository's folder. */
+function target({ file, specifier }: Import): string {
+  return relative(REPOSITORY, join(REPOSITORY, dirname(file), specifier))
+    .split(sep)
+    .join('/');
+}
+
+function roomOf(path: string): string | undefined {
+  return Object.keys(MAY_IMPORT).find((room) => path === room || path.startsWith(`${room}/`));
+}
+
+function isRelative({ specifier }: Import): boolean {
+  return specifier.startsWith('.');
+}
+
+describe('imports', () => {
+  it('are found by this test in all their forms', () => {
+    const text = `
+      import './a.ts'; import type { B } from "./b.ts";
+      import {
+        c,
+        type C,
+      } from './c.ts';
+      import d, { e } from './d.ts'; import * as f from 'f';
+      export { g } from './g.ts'; export * from './h.ts'; export type { I } from './i.ts';
+      const j = await import('./j.ts'); const k = new URL('./k.mjs', import.meta.url);
+      /* import './not.ts' */
+      // import './neither.ts'
+    `;
+    const found = specifiersIn(text).toSorted();
+    expect(found).toEqual(
+      [...'abcd']
+        .map((name) => `./${name}.ts`)
+        .concat(
+          [...'ghij'].map((name) => `./${name}.ts`),
+          './k.mjs',
+          'f',
+        ),
+    );
+    expect(imports.length).toBeGreaterThan(200);
+  });
+
+  it('name files that are there, with their ending', () => {
+    /* package.json and the folder of the build are looked for at run time. */
+    const missing = imports
+      .filter(isRelative)
+      .filter(({ specifier }) => /\.(ts|mjs)$/.test(specifier) || /^\.\.?\/[\w/-]+$/.test(specifier))
+      .filter((each) => !statSync(join(REPOSITORY, target(each)), { throwIfNoEntry: false })?.isFile());
+    expect(missing).toEqual([]);
+  });
+
+  it('stay within rooms that the table of this test knows', () => {
+    const files = [...filesUnder('src'), ...filesUnder('bench')];
+    expect(files.filter((file) => roomOf(file) === undefined)).toEqual([]);
+    expect(Object.keys(MAY_IMPORT).filter((room) => !files.some((file) => roomOf(file) === room))).toEqual([]);
+  });
+
+  it.each(Object.entries(MAY_IMPORT))('of %s go only to %j', (room, allowed) => {
+    const wrong = imports
+      .filter(isRelative)
+      .filter((each) => roomOf(each.file) === room && /\.(ts|mjs)$/.test(each.specifier))
+      .filter((each) => ![room, ...allowed].includes(roomOf(target(each)) ?? 'elsewhere'));
+    expect(wrong).toEqual([]);
+  });
+
+  it('of src/shared name nothing outside it, not even a package', () => {
+    const wrong = imports.filter((each) => roomOf(each.file) === 'src/shared' && roomOf(target(each)) !== 'src/shared');
+    expect(wrong).toEqual([]);
+  });
+
+  it('of src/core and src/shared name nothing that starts a thread or a process', () => {
+    const wrong = imports
+      .filter((each) => ['src/core', 'src/shared'].includes(roomOf(each.file)!))
+      .filter(({ specifier }) => THREAD_MODULES.some((module) => specifier.replace(/^node:/, '').startsWith(module)));
+    expect(wrong).toEqual([]);
+    /* And it would be seen where it is allowed. */
+    expect(imports).toContainEqual({ file: 'src/workers/datapath.ts', specifier: 'node:worker_threads' });
+  });
+
+  it('of types alone leave no import behind that runs', () => {
+    /* With verbatimModuleSyntax `import { type X } from` stays as `import {} from`: it loads the module. */
+    const files = [...filesUnder('src/shared'), ...filesUnder('src/core'), ...filesUnder('src/workers')];
+    const wrong = files.flatMap((file) =>
+      Array.from(
+        readFileSync(join(REPOSITORY, file), 'utf8').matchAll(/^import \{([^}]*)\} from/gm),
+        ([line, names]) => ({
+          file,
+          line,
+          names: names!
+            .split(',')
+            .map((name) => name.trim())
+            .filter((name) => name !== ''),
+        }),
+      ).filter(({ names }) => names.every((name) => name.startsWith('type '))),
+    );
+    expect(wrong).toEqual([]);
+  });
+});

@@ -1,0 +1,102 @@
+/** Jobs of the tests of a bucket's index that need a checked thread: it looks at the whole index after every change. */
+
+import { Conntrack } from '../../src/core/conntrack.ts';
+import { serve } from './serve.ts';
+import { randomSequence } from './steps.ts';
+
+export interface RandomWork {
+  seed: number;
+  changes: number;
+  buckets: number;
+  /** Entries that the table goes up and down around. */
+  entries: number;
+  /** Bits of a hash that vary. */
+  hashMask: number;
+  /** Look at the whole index only after every so many changes. */
+  checkEvery: number;
+}
+
+const jobs = {
+  /**
+   * Links and unlinks at random and has the index checked meanwhile; in the end every entry must be found under its hash,
+   * and no other. Returns how often buckets grew, and how many entries stood away from their home line at most.
+   */
+  linkAndUnlink(work: RandomWork): { growths: number; mostDisplaced: number } {
+    const { buckets, seed, changes, entries, hashMask, checkEvery } = work;
+    const ct = new Conntrack({ buckets, maxConnections: 10 * entries, maxParticipants: 1 });
+    const { table, participant } = ct.tracker;
+    const next = randomSequence(seed);
+    const linked: { record: number; hash: number }[] = [];
+    let lastRecord = 0;
+    let mostDisplaced = 0;
+    ct.tracker.enter();
+    for (let change = 0; change < changes; change++) {
+      const grows = next() % (2 * entries) >= linked.length;
+      let hash: number;
+      if (grows) {
+        hash = (next() << 1) & hashMask;
+        const bucket = table.bucketOf(hash);
+        const record = ++lastRecord;
+        table.lockBucket(bucket, participant);
+        const isPlaced =
+          (next() & 1) === 0 && !linked.some((entry) => entry.hash === hash)
+            ? table.placeAbsentLocked(bucket, hash, record) || table.placeLocked(bucket, hash, record, participant)
+            : table.placeLocked(bucket, hash, record, participant);
+        if (!isPlaced) {
+          throw new Error(`entry ${record} was not placed`);
+        }
+        linked.push({ record, hash });
+      } else {
+        const at = next() % linked.length;
+        const entry = linked[at]!;
+        linked[at] = linked.at(-1)!;
+        linked.pop();
+        hash = entry.hash;
+        table.lockBucket(table.bucketOf(hash), participant);
+        if (!table.unlinkLocked(table.bucketOf(hash), hash, entry.record)) {
+          throw new Error(`entry ${entry.record} was not there`);
+        }
+      }
+      const bucket = table.bucketOf(hash);
+      if (change % checkEvery === 0) {
+        table.assertConsistentLocked(bucket);
+        mostDisplaced = Math.max(mostDisplaced, table.shapeOf(bucket).displaced);
+      }
+      table.unlockBucket(bucket);
+      ct.tracker.quiesce();
+    }
+    ct.tracker.leave();
+    for (const hash of new Set(linked.map((entry) => entry.hash))) {
+      const found = [];
+      const block = table.blockOf(hash);
+      for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
+        found.push(table.recordAt(slot));
+      }
+      const expected = linked.filter((entry) => entry.hash === hash).map((entry) => entry.record);
+      if (found.toSorted((a, b) => a - b).join() !== expected.toSorted((a, b) => a - b).join()) {
+        throw new Error(`under hash ${hash}: expected ${expected.join()}, found ${found.join()}`);
+      }
+    }
+    const growths = ct.buckets().reduce((sum, bucket) => sum + bucket.growths, 0);
+    return { growths, mostDisplaced };
+  },
+
+  /** Must throw: an index is changed behind the back of its bucket, and looked at without its lock. */
+  looksAtUnlocked(): void {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
+    ct.tracker.table.assertConsistentLocked(0);
+  },
+
+  /** Must throw: an overflow count that is wrong. */
+  looksAtWrongCount(): void {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
+    const { table, participant, words } = ct.tracker;
+    table.lockBucket(0, participant);
+    table.placeLocked(0, 0, 1, participant);
+    words[table.homeLine(0)] = 1;
+    table.assertConsistentLocked(0);
+  },
+};
+
+export type BucketJobs = typeof jobs;
+serve(jobs);
