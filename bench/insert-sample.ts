@@ -61,11 +61,16 @@ async function sample(): Promise<InsertSample> {
     maxConnections: Math.max(3_000_000, connections),
     maxParticipants: threads + 1,
   });
+  const done = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)));
   for (const worker of workers) {
     worker.postMessage(conntrack.memory);
   }
-  await Promise.all(ends);
+  await Promise.race([Promise.all(done), Promise.all(ends)]);
   const residentAfter = process.memoryUsage.rss();
+  for (const worker of workers) {
+    worker.postMessage('end');
+  }
+  await Promise.all(ends);
 
   const { created, invalid, insertFailed, tableFull, new: fresh } = conntrack.counters();
   /* UDP in one direction stays `new`: both phases count each connection's packet as such. */

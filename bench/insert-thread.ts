@@ -35,6 +35,10 @@ const ready = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
 parentPort!.postMessage('warm');
 const [memory] = await ready;
 measure(new Tracker(memory));
+/* The thread stays until the resident size was read: it is not to be part of the difference. */
+const mayEnd = once(parentPort!, 'message');
+parentPort!.postMessage('done');
+await mayEnd;
 parentPort!.close();
 
 /** Sends the packets of the ids from `from` to `to`. */

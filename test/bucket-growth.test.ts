@@ -223,6 +223,56 @@ describe('entries under one and the same hash', () => {
   });
 });
 
+describe('placing an entry with one look', () => {
+  const HASH = 0x00700004;
+
+  function placeAbsent(index: Index, hash: number, record: number): boolean {
+    index.table.lockBucket(0, index.ct.tracker.participant);
+    const isPlaced = index.table.placeAbsentLocked(0, hash, record);
+    index.table.unlockBucket(0);
+    return isPlaced;
+  }
+
+  it('links it where nothing stands under its hash', () => {
+    const index = new Index();
+    expect(placeAbsent(index, HASH, 1)).toBe(true);
+    expect(placeAbsent(index, HASH + (1 << 24), 2)).toBe(true);
+    expect(index.under(HASH)).toEqual([1]);
+    expect(index.ct.buckets()).toMatchObject([{ entries: 2, displaced: 0 }]);
+  });
+
+  it('does nothing where something stands under its hash, in its home line or beyond', () => {
+    const index = new Index();
+    expect(index.place(HASH, 1)).toBe(true);
+    expect(placeAbsent(index, HASH, 2)).toBe(false);
+    for (let record = 2; record <= LINE_ENTRIES + 1; record++) {
+      index.place(HASH, record);
+    }
+    for (let record = 1; record <= LINE_ENTRIES; record++) {
+      index.unlink(HASH, record);
+    }
+    expect(index.ct.buckets()).toMatchObject([{ entries: 1, displaced: 1 }]);
+    expect(placeAbsent(index, HASH, 100)).toBe(false);
+    expect(index.under(HASH)).not.toContain(100);
+  });
+
+  it('does nothing where the home line is full or the bucket must grow', () => {
+    const full = new Index();
+    for (let record = 1; record <= LINE_ENTRIES; record++) {
+      expect(placeAbsent(full, HASH + (record << 24), record)).toBe(true);
+    }
+    expect(placeAbsent(full, HASH, 100)).toBe(false);
+    const large = new Index();
+    let record = 1;
+    while (placeAbsent(large, record, record)) {
+      record++;
+    }
+    expect(large.ct.buckets()).toMatchObject([{ entries: record - 1, growths: 0, displaced: 0 }]);
+    expect(large.place(record, record)).toBe(true);
+    expect(large.ct.buckets()).toMatchObject([{ entries: record, growths: 1 }]);
+  });
+});
+
 describe('an index under random links and unlinks', () => {
   const crew = new Crew<BucketJobs>({ jobs: 'bucket-jobs', threads: 1, checked: true });
   afterAll(() => crew.end());

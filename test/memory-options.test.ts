@@ -44,7 +44,7 @@ describe('a wrong option of a table', () => {
   });
 
   /* It is not looked at: NaN and text become 0, fractions are cut, and 5 throws "number 5 is not iterable". */
-  it.fails.each([[[Number.NaN, 1]], [['a', 'b']], [[1.5, 2]], [[1]], [5]])('hashSeed %o is refused', (hashSeed) => {
+  it.each([[[Number.NaN, 1]], [['a', 'b']], [[1.5, 2]], [[1]], [5]])('hashSeed %o is refused', (hashSeed) => {
     expect(complaintOf(() => new Conntrack({ hashSeed: hashSeed as never }))).toMatch(/^hashSeed must be /);
   });
 });
@@ -76,7 +76,7 @@ describe('a wrong option of a datapath', () => {
   });
 
   /* allocateRing throws a RangeError that counts words ("of at least 16 words, not 786432"). */
-  it.fails('is refused: ringBytes that is not a power of two', async () => {
+  it('is refused: ringBytes that is not a power of two', async () => {
     expect(await complaint({ ringBytes: 3 * MIB })).toMatch(/^ringBytes must be a power of two/);
   });
 });
@@ -89,7 +89,7 @@ describe('a batch', () => {
   });
 
   /* PacketBatch.allocate divides by 4 without rounding: "RangeError: byte length of Int32Array should be ...". */
-  it.fails('can be made for any number of bytes', () => {
+  it('can be made for any number of bytes', () => {
     for (let bytes = 0; bytes < 100; bytes++) {
       expect(PacketBatch.allocate(bytes).add(new Uint8Array(bytes))).toBe(0);
     }

@@ -12,6 +12,7 @@ import { stateText } from '../src/core/state.ts';
 import { allocateWords, type Words } from '../src/shared/access.ts';
 import { dumpAll } from './support/tracking.ts';
 import { scenarioFrames } from './support/fixtures.ts';
+import { tcp } from './support/frames.ts';
 import { repaired } from './support/repair.ts';
 
 const SEED = 20260602;
@@ -19,7 +20,19 @@ const COMMIT = new CtAction({ commit: true });
 const KNOWN_GOOD = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD;
 const LEGAL_STATES = ['new|trk', 'est|trk', 'est|rpl|trk', 'rel|trk', 'rel|rpl|trk', 'inv|trk'];
 
-const frames = scenarioFrames();
+/** A SYN whose options end where the frame ends. */
+function synWithOptions(options: string): Buffer {
+  const bytes = Buffer.from(options, 'hex');
+  const syn = tcp({ src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 }, { flags: 'S', seq: 1, data: bytes });
+  syn[46] = (5 + bytes.length / 4) << 4;
+  return repaired(syn);
+}
+
+const frames = [
+  ...scenarioFrames(),
+  /* Window scales with nothing, and with one byte, after the kind; a length that leads out; no length. */
+  ...['01010103', '01010303', '01030307', '030307fd', '0104ff03', '01010104'].map(synWithOptions),
+];
 const maxFrameBytes = Math.max(...frames.map((frame) => frame.length));
 
 /** Memory whose last word is the last word of a frame of this length; `behind` more words follow it in other memories. */
@@ -166,7 +179,7 @@ describe('a frame cut short', () => {
    * 16 bytes, and the fourth word of a TCP header that is not there. What it reads there never counts (see the tests
    * above), but parsePacket promises not to read it.
    */
-  it.fails('makes the whole parser read nothing behind its last word', () => {
+  it('makes the whole parser read nothing behind its last word', () => {
     expectNothingReadBehind(parsePacket);
   });
 });

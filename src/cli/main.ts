@@ -20,6 +20,16 @@ function wholeNumber(min: number, max: number): (text: string) => number {
   };
 }
 
+function powerOfTwo(max: number): (text: string) => number {
+  return (text) => {
+    const value = wholeNumber(1, max)(text);
+    if ((value & (value - 1)) !== 0) {
+      throw new InvalidArgumentError('It must be a power of two.');
+    }
+    return value;
+  };
+}
+
 /** A parser of comma-separated whole numbers. */
 function wholeNumbers(min: number, max: number): (text: string) => number[] {
   return (text) => text.split(',').map(wholeNumber(min, max));
@@ -41,6 +51,7 @@ const program = new Command('ct-bucket')
   .description("A userspace connection tracker on a bucket table in shared memory, with Open vSwitch's semantics.")
   .version(packageVersion())
   .exitOverride()
+  .showSuggestionAfterError(false)
   .configureOutput({ outputError: (text, write) => write(`ct-bucket: ${text.replace(/^error: /, '')}`) });
 
 program
@@ -90,7 +101,7 @@ program
   .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), 1_000_000)
   .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
   .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
-  .option('--buckets <n>', 'buckets of the table (a power of two)', wholeNumber(1, 65536), 1024)
+  .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
   .option('--json <file>', 'write results and raw samples to a file')
   .action(async (_name: string, options: Parameters<typeof runBench>[0]) => {
     process.exitCode = await runBench(options);

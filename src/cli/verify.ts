@@ -43,7 +43,9 @@ function describe(report: FileReport): string {
 export function verify(files: readonly string[], options: VerifyOptions): ExitCode {
   const reports = files.map((file) => {
     const report = reportOf(file, options.reclaim);
-    if (!options.json && !report.passed) {
+    if (report.error !== undefined) {
+      console.error(`ct-bucket: ${describe(report)}`);
+    } else if (!options.json && !report.passed) {
       console.log(describe(report));
     }
     return report;

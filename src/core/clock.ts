@@ -16,7 +16,8 @@ import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
-const WALK_AFTER_MS = 2 ** 30;
+/** Threads must not work at times further apart than this. */
+export const WALK_AFTER_MS: number = 2 ** 30;
 /** How far clocks of threads may run behind the mark. */
 const SKEW_MS = 2 ** 20;
 
@@ -43,6 +44,11 @@ function moveMark(tracker: Tracker, nowMs: number): void {
     tracker.clock[0] = nowMs;
   }
   unlock(words, settings + SettingWord.CLOCK_MUTEX);
+}
+
+/** Has the clock jumped so far past `nowMs` that expiries can no longer be compared with it? */
+export function hasJumpedPast(tracker: Tracker, nowMs: number): boolean {
+  return tracker.clock[0]! - nowMs > SKEW_MS;
 }
 
 /** A full sweep that began at `startedMs` has removed all that had expired then. */

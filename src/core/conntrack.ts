@@ -1,6 +1,6 @@
 /** The tracker as a library object: one per thread and table, around a Tracker. */
 
-import { load, store } from '../shared/access.ts';
+import { load, notify, store } from '../shared/access.ts';
 import { sumCounter } from '../shared/counters.ts';
 import type { CtAction } from './action.ts';
 import { sweptAt, tellTime } from './clock.ts';
@@ -177,7 +177,11 @@ export class Conntrack {
     if (!Number.isInteger(ms) || ms < 1 || ms > 0x7fffffff) {
       throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${ms}`);
     }
-    store(this.tracker.words, this.tracker.settings + SettingWord.SWEEP_INTERVAL_MS, ms);
+    const { words, settings } = this.tracker;
+    store(words, settings + SettingWord.SWEEP_INTERVAL_MS, ms);
+    /* A sweeper that sleeps out the old interval is to hear of the new one. */
+    store(words, settings + SettingWord.PRESSURE, 1);
+    notify(words, settings + SettingWord.PRESSURE, 1);
   }
 
   zoneLimit(zone: number | 'default'): ZoneLimit {

@@ -38,6 +38,11 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
       return refuse(tracker, at, now, Counter.zoneFull);
     }
   }
+  if (tracker.roomInHand > 0 && !tracker.rooms.mayUseReserved(tracker.room)) {
+    /* The limit was lowered during this batch. */
+    tracker.rooms.endAhead(tracker.room, tracker.roomInHand, participant);
+    tracker.roomInHand = 0;
+  }
   if (tracker.roomInHand > 0) {
     tracker.roomInHand--;
   } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM) {

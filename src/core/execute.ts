@@ -14,7 +14,7 @@
  * Nothing is allocated, and nothing throws, whatever the packets hold.
  */
 
-import { peek, poke, type Words } from '../shared/access.ts';
+import { load, peek, poke, type Words } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
@@ -137,14 +137,25 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): number
   return missing;
 }
 
+/** Was the connection that the packet remembers removed? Its record may be another connection's by now. */
+function isGone(tracker: Tracker, words: Words, slot: number): boolean {
+  const life = load(tracker.words, (words[slot + PacketWord.CONN]! << UNIT_SHIFT) + ConnWord.LIFE);
+  return (life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[slot + PacketWord.CONN_GENERATION];
+}
+
+/** The packet is as if it had not met that connection, but for having been translated. */
+function forget(words: Words, slot: number): void {
+  words[slot + PacketWord.CONN] = 0;
+  words[slot + PacketWord.STATE] = words[slot + PacketWord.STATE]! & (CtState.SNAT | CtState.DNAT);
+}
+
 /** Is the connection that the packet remembers still there, in this zone, and not one that a helper looks into? */
 function remembers(tracker: Tracker, words: Words, slot: number, action: CtAction): boolean {
   const records = tracker.words;
-  const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
-  const life = peek(records, r + ConnWord.LIFE);
-  if ((life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[slot + PacketWord.CONN_GENERATION]) {
+  if (isGone(tracker, words, slot)) {
     return false;
   }
+  const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   const meta = records[r + ConnWord.META]!;
   if (metaZone(meta) !== action.zone) {
     return false;
@@ -173,7 +184,7 @@ function processRemembered(
   now: number,
 ): void {
   /* An earlier packet of the batch may have removed it. */
-  if (!remembers(tracker, words, slot, action)) {
+  if (isGone(tracker, words, slot)) {
     if (parsePacket(words, slot, tracker.parsed, at, action.zone) === ParsedKind.KEYED) {
       hashParsed(tracker, at);
       tracker.parsed[at + ParsedWord.HINT] = 0;
@@ -207,6 +218,9 @@ export function hashParsed(tracker: Tracker, at: number): number {
 /** Stage 4 for a packet with a key. */
 function processPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction, now: number): void {
   const isRelated = tracker.parsed[at + ParsedWord.RELATED] !== 0;
+  if (words[slot + PacketWord.CONN] !== 0 && isGone(tracker, words, slot)) {
+    forget(words, slot);
+  }
   /* A packet that enters another zone starts afresh. */
   let state = words[slot + PacketWord.ZONE] === action.zone ? words[slot + PacketWord.STATE]! : 0;
 
@@ -264,6 +278,10 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       }
       record = match >>> 1;
       reply = match & 1;
+      if (reply !== 0 && action.force) {
+        killConn(tracker, record);
+        record = 0;
+      }
       continue;
     }
     if (!action.commit) {
@@ -278,6 +296,10 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     }
     record = made >>> 2;
     reply = (made >>> 1) & 1;
+    if (reply !== 0 && action.force) {
+      killConn(tracker, record);
+      record = 0;
+    }
   }
 
   if (record === 0) {
@@ -327,21 +349,30 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
       reply,
       checkSequence,
     );
+    /* Before the lock is gone: a state and the expiry of another one must not come together. */
+    refresh(tracker, r, result >>> 2, now);
     unlock(records, r + ConnWord.LOCK);
-  } else if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
+    return result & 3;
+  }
+  if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
     result = updateIcmp(records, r, reply);
   } else {
     result = updateOther(records, r, reply);
   }
-  const timeout = result >>> 2;
+  refresh(tracker, r, result >>> 2, now);
+  return result & 3;
+}
+
+/** Sets the expiry that the connection's new state asks for. */
+function refresh(tracker: Tracker, r: number, timeout: number, now: number): void {
   if (timeout !== KEEP_EXPIRY) {
+    const records = tracker.words;
     const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
     /* Within one millisecond most packets of a busy connection leave the line as it is. */
     if (peek(records, r + ConnWord.EXPIRES) !== expires) {
       poke(records, r + ConnWord.EXPIRES, expires);
     }
   }
-  return result & 3;
 }
 
 /** May this packet open a connection? */

@@ -156,7 +156,12 @@ function wholeNumber(what: string, value: number, min: number, max: number): num
   return value;
 }
 
-/** Reserves the regions. @throws UsageError on an option out of range. */
+function isSeed(seed: unknown): seed is [number, number] {
+  const isWord = (value: unknown) => Number.isInteger(value) && Math.abs(value as number) <= 0xffffffff;
+  return Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
+}
+
+/** Reserves the region. @throws UsageError on an option out of range. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   const buckets = wholeNumber('buckets', options.buckets ?? 1024, 1, MAX_BUCKETS);
   if ((buckets & (buckets - 1)) !== 0) {
@@ -170,7 +175,11 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
   }
   const random = randomBytes(8);
-  const [k0, k1] = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
+  const seed: unknown = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
+  if (!isSeed(seed)) {
+    throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${JSON.stringify(seed)}`);
+  }
+  const [k0, k1] = seed;
   const sizes = { bucketBits: Math.log2(buckets), maxConnections, maxParticipants };
   return {
     ...sizes,

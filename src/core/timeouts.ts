@@ -173,6 +173,18 @@ export class TimeoutPolicies {
     }
   }
 
+  /** Deleted entries that no search needs to go past, since the one behind them is free, become free again. */
+  #freeDeleted(index: number): void {
+    const words = this.#words;
+    const stateOf = (at: number) => this.#entry(FIRST_HASHED + (at & (MAX_POLICIES - 1))) + ENTRY_STATE;
+    if (load(words, stateOf(index + 1)) !== FREE) {
+      return;
+    }
+    for (let at = index; load(words, stateOf(at)) === DELETED; at--) {
+      store(words, stateOf(at), FREE);
+    }
+  }
+
   #free(policyId: number): number {
     let index = Math.imul(policyId, 0x9e3779b1) >>> 22;
     for (let probes = 0; probes < MAX_POLICIES; probes++) {
@@ -198,6 +210,7 @@ export class TimeoutPolicies {
     } else if (entry !== this.#entry(BUILT_IN)) {
       existed = true;
       store(words, entry + ENTRY_STATE, DELETED);
+      this.#freeDeleted((entry - this.#entry(FIRST_HASHED)) / LINE_WORDS);
     }
     unlock(words, this.#base + MUTEX);
     return existed;

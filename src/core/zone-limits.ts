@@ -66,26 +66,30 @@ export class ZoneLimits {
     if (peek(this.#words, this.#base + DEFAULT_LIMIT) === 0) {
       return 0;
     }
-    return this.#create(zone, USE_FALLBACK, participant);
+    return this.#create(zone, USE_FALLBACK, participant) ? this.#poolOf(zone) : 0;
   }
 
-  /** Makes the entry unless somebody else just did. */
-  #create(zone: number, limit: number, participant: Participant): number {
+  /**
+   * Makes the entry unless somebody else just did.
+   * @returns false if the default limit, by which the entry was to live, is gone by now
+   */
+  #create(zone: number, limit: number, participant: Participant): boolean {
     const words = this.#words;
     const pool = this.#poolOf(zone);
     lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
-    if (words[this.#directory + zone] === 0) {
+    const isWanted = limit !== USE_FALLBACK || words[this.#base + DEFAULT_LIMIT] !== 0;
+    if (words[this.#directory + zone] === 0 && isWanted) {
       this.pools.renew(pool, limit, participant);
       store(words, this.#directory + zone, 1);
     }
     unlock(words, this.#base + MUTEX);
-    return pool;
+    return isWanted;
   }
 
   /** What applies to a zone; a number beyond 65535 is no zone and has what all have. */
   get(zone: number | 'default'): ZoneLimit {
     const defaultLimit = load(this.#words, this.#base + DEFAULT_LIMIT) >>> 0;
-    if (zone === 'default' || zone >= ZONES || load(this.#words, this.#directory + zone) === 0) {
+    if (zone === 'default' || !(zone >= 0 && zone < ZONES) || load(this.#words, this.#directory + zone) === 0) {
       return { zone: 'default', limit: defaultLimit, count: 0 };
     }
     const pool = this.#poolOf(zone);

@@ -9,6 +9,7 @@
  *                 1 reserved     changed under the mutex, read as a hint: units in use + units lying unused
  *                 2 mutex
  *                 3 generation   under the mutex
+ *                 4 sequence     odd while units move between reserved and unused; written under the mutex, for `used`
  *   then two lines per participant, word 0: generation << 16 | units lying unused. Atomic: the owner takes one or
  *                 gives one back, a refused participant takes all.
  *                 word 1: units taken ahead for a batch, not used up yet. The owner writes it; who would be refused waits
@@ -29,12 +30,19 @@ const LIMIT = 0;
 const RESERVED = 1;
 const MUTEX = 2;
 const GENERATION = 3;
+const SEQUENCE = 4;
 
 /** Offset from a participant's unused word. */
 const AHEAD = 1;
 
+/** Tries to add up reserved and unused units while nobody moves any: each is a fraction of a microsecond. */
+const USED_ATTEMPTS = 1000;
+
 /** Looks at another participant's AHEAD before sleeping: a batch takes a few microseconds. */
 const AHEAD_LOOKS = 1000;
+
+/** RESERVED while the unused words are being emptied: above every limit, as an unsigned number. */
+const COLLECTING = -1;
 
 const GENERATION_SHIFT = 16;
 const COUNT_MASK = (1 << GENERATION_SHIFT) - 1;
@@ -102,7 +110,7 @@ export class RoomPools {
   /** Starts the pool anew with nothing in use. */
   renew(pool: number, limit: number, participant: Participant): void {
     const words = this.#words;
-    lock(words, pool + MUTEX, participant, LockClass.leaf);
+    this.#enter(pool, participant);
     const generation = (words[pool + GENERATION]! + 1) & GENERATION_MASK;
     poke(words, pool + GENERATION, generation);
     for (let id = 0; id < this.#maxParticipants; id++) {
@@ -110,16 +118,40 @@ export class RoomPools {
     }
     poke(words, pool + RESERVED, 0);
     store(words, pool + LIMIT, limit);
-    unlock(words, pool + MUTEX);
+    this.#leave(pool);
   }
 
-  /** Units in use; exact when nobody is taking or giving back, else at most a few operations old. */
+  /** May units that are already reserved be used: is the limit not below them? */
+  mayUseReserved(pool: number): boolean {
+    return this.#within(pool, peek(this.#words, pool + RESERVED));
+  }
+
+  /** Units in use; exact when nobody is taking or giving back, else as of some moment of the call, give or take those. */
   used(pool: number): number {
-    let used = load(this.#words, pool + RESERVED);
-    for (let id = 0; id < this.#maxParticipants; id++) {
-      used -= load(this.#words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
+    const words = this.#words;
+    let used = 0;
+    for (let attempt = 0; attempt < USED_ATTEMPTS; attempt++) {
+      const sequence = load(words, pool + SEQUENCE);
+      used = load(words, pool + RESERVED);
+      for (let id = 0; id < this.#maxParticipants; id++) {
+        used -= load(words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
+      }
+      if ((sequence & 1) === 0 && load(words, pool + SEQUENCE) === sequence) {
+        break;
+      }
     }
-    return used;
+    return Math.max(used, 0);
+  }
+
+  /** Takes the mutex; until #leave the sum of reserved and unused units is not to be trusted. */
+  #enter(pool: number, participant: Participant): void {
+    lock(this.#words, pool + MUTEX, participant, LockClass.leaf);
+    add(this.#words, pool + SEQUENCE, 1);
+  }
+
+  #leave(pool: number): void {
+    add(this.#words, pool + SEQUENCE, 1);
+    unlock(this.#words, pool + MUTEX);
   }
 
   /** Takes one unit; returns the generation to give it back with, or NO_ROOM. */
@@ -139,7 +171,7 @@ export class RoomPools {
 
   #within(pool: number, reserved: number): boolean {
     const own = peek(this.#words, pool + LIMIT);
-    return own === USE_FALLBACK ? reserved <= this.limit(pool) : reserved <= own >>> 0;
+    return reserved >>> 0 <= (own === USE_FALLBACK ? this.limit(pool) : own >>> 0);
   }
 
   /**
@@ -177,16 +209,19 @@ export class RoomPools {
     const words = this.#words;
     /* Whoever comes here has used up what it took ahead. */
     store(words, own + AHEAD, 0);
+    /* Between an attempt and the look at who is ahead, somebody may have given back: only an attempt that begins with
+     * nobody ahead counts. After a failed one nobody can take ahead, so there is such an attempt. */
+    let isNobodyAhead = false;
     for (;;) {
       const taken = this.#tryTakeShared(pool, own, participant);
-      if (taken !== NO_ROOM) {
+      if (taken !== NO_ROOM || isNobodyAhead) {
         return taken;
       }
       const holder = this.#someoneAhead(pool);
-      if (holder === 0) {
-        return NO_ROOM;
+      isNobodyAhead = holder === 0;
+      if (!isNobodyAhead) {
+        this.#waitForEnd(holder);
       }
-      this.#waitForEnd(holder);
     }
   }
 
@@ -214,15 +249,15 @@ export class RoomPools {
 
   #tryTakeShared(pool: number, own: number, participant: Participant): number {
     const words = this.#words;
-    lock(words, pool + MUTEX, participant, LockClass.leaf);
+    this.#enter(pool, participant);
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
     let reserved = words[pool + RESERVED]!;
     if (reserved >= limit) {
-      for (let id = 0; id < this.#maxParticipants; id++) {
-        const unused = pool + (1 + id) * STRIDE_WORDS;
-        reserved -= exchange(words, unused, generation << GENERATION_SHIFT) & COUNT_MASK;
-      }
+      /* From here on nobody starts to take from its own word. Twice, since a unit given back behind the first round and
+       * one taken before it, by a participant that had looked before, could make it look as if there was none. */
+      poke(words, pool + RESERVED, COLLECTING);
+      reserved -= this.#collect(pool, generation) + this.#collect(pool, generation);
       poke(words, pool + RESERVED, reserved);
     }
     let taken = generation;
@@ -234,8 +269,18 @@ export class RoomPools {
     } else {
       taken = NO_ROOM;
     }
-    unlock(words, pool + MUTEX);
+    this.#leave(pool);
     return taken;
+  }
+
+  /** Empties the unused words. @returns how many units were in them */
+  #collect(pool: number, generation: number): number {
+    let units = 0;
+    for (let id = 0; id < this.#maxParticipants; id++) {
+      const unused = pool + (1 + id) * STRIDE_WORDS;
+      units += exchange(this.#words, unused, generation << GENERATION_SHIFT) & COUNT_MASK;
+    }
+    return units;
   }
 
   /** Gives one unit of that generation back: its connection is gone, or was never made. */
@@ -260,9 +305,9 @@ export class RoomPools {
   returnAll(pool: number, participant: Participant): void {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
-    lock(words, pool + MUTEX, participant, LockClass.leaf);
+    this.#enter(pool, participant);
     const returned = exchange(words, own, words[pool + GENERATION]! << GENERATION_SHIFT) & COUNT_MASK;
     poke(words, pool + RESERVED, words[pool + RESERVED]! - returned);
-    unlock(words, pool + MUTEX);
+    this.#leave(pool);
   }
 }

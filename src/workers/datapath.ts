@@ -3,11 +3,13 @@
  * in and takes verdicts out; it never waits for a bucket.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { type CtActionOptions, CtAction } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
 import { COUNTER_NAMES, Counter, type CounterName } from '../core/counters.ts';
+import { WALK_AFTER_MS } from '../core/clock.ts';
 import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
@@ -44,6 +46,8 @@ const MIN_RING_BYTES = 1 << 20;
 const MAX_RING_BYTES = 1 << 30;
 /** Longest wait for returned packets before looking whether a worker has died. */
 const LOOK_ROUND_MS = 100;
+/** Time that the others get to end after a worker has died. */
+const END_MS = 1000;
 /** Longest wait for workers to come up. */
 const START_MS = 30_000;
 
@@ -70,6 +74,7 @@ export class Datapath {
   #latestMs = Number.NaN;
   #visitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
+  #isStopped = false;
 
   /**
    * Makes the table, starts all threads and waits until they are up.
@@ -77,7 +82,12 @@ export class Datapath {
    */
   static async start(options: DatapathOptions = {}): Promise<Datapath> {
     const datapath = new Datapath(options);
-    await datapath.#untilUp();
+    try {
+      await datapath.#untilUp();
+    } catch (error) {
+      await datapath.#end();
+      throw error;
+    }
     return datapath;
   }
 
@@ -85,6 +95,9 @@ export class Datapath {
     this.threads = inRange('threads', options.threads ?? 1, 1, MAX_THREADS);
     const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
     const ringBytes = inRange('ringBytes', options.ringBytes ?? 4 << 20, MIN_RING_BYTES, MAX_RING_BYTES);
+    if ((ringBytes & (ringBytes - 1)) !== 0) {
+      throw new UsageError(`ringBytes must be a power of two, not ${ringBytes}`);
+    }
     const action = options.action ?? { commit: true };
     /* A wrong action is to be told here, not to kill a worker. */
     void new CtAction(action);
@@ -129,6 +142,9 @@ export class Datapath {
   }
 
   #throwIfFailed(): void {
+    if (this.#isStopped) {
+      throw new Error('the datapath is stopped');
+    }
     if (this.#failure !== undefined) {
       throw new Error(`a worker of the datapath has died: ${this.#failure.message}`, { cause: this.#failure });
     }
@@ -161,7 +177,7 @@ export class Datapath {
    * @returns false if that PMD's ring is full; the packet is then lost, and counted in `ringDropped`
    */
   offer(frame: Uint8Array, nowMs: number, number = 0): boolean {
-    this.#throwIfFailed();
+    this.#check(frame);
     const worker = this.#steering.workerOf(frame, this.threads);
     if (!this.#write(worker, frame, nowMs, number)) {
       this.harvest();
@@ -178,15 +194,26 @@ export class Datapath {
    * does. A promise only if it has to wait.
    */
   push(frame: Uint8Array, nowMs: number, number = 0): void | Promise<void> {
-    this.#throwIfFailed();
+    this.#check(frame);
     const worker = this.#steering.workerOf(frame, this.threads);
+    if (nowMs - this.#latestMs > WALK_AFTER_MS) {
+      /* No two PMDs may work at times so far apart: see core/clock.ts. */
+      return this.drain().then(() => this.#pushWaiting(worker, frame, nowMs, number));
+    }
     if (!this.#write(worker, frame, nowMs, number)) {
+      this.conntrack.tracker.counters[Counter.ringWaited]!++;
       return this.#pushWaiting(worker, frame, nowMs, number);
     }
   }
 
+  #check(frame: Uint8Array): void {
+    this.#throwIfFailed();
+    if (frame.length > MAX_FRAME_BYTES) {
+      throw new UsageError(`a frame has at most ${MAX_FRAME_BYTES} bytes, not ${frame.length}`);
+    }
+  }
+
   async #pushWaiting(worker: number, frame: Uint8Array, nowMs: number, number: number): Promise<void> {
-    this.conntrack.tracker.counters[Counter.ringWaited]!++;
     this.harvest();
     while (!this.#write(worker, frame, nowMs, number)) {
       this.#throwIfFailed();
@@ -196,9 +223,6 @@ export class Datapath {
   }
 
   #write(worker: number, frame: Uint8Array, nowMs: number, number: number): boolean {
-    if (frame.length > MAX_FRAME_BYTES) {
-      throw new UsageError(`a frame has at most ${MAX_FRAME_BYTES} bytes, not ${frame.length}`);
-    }
     const ring = this.#rings[worker]!;
     const slot = ring.reserve(packetWords(frame.length));
     if (slot < 0) {
@@ -259,9 +283,19 @@ export class Datapath {
    * @throws Error if a worker had died
    */
   async stop(): Promise<void> {
-    if (this.#failure === undefined) {
-      await this.drain();
+    try {
+      if (this.#failure === undefined) {
+        await this.drain();
+      }
+    } finally {
+      await this.#end();
     }
+    this.#throwIfFailed();
+    this.#isStopped = true;
+  }
+
+  /** Ends all threads. After a failure they get some time to come to an end by themselves, and are then terminated. */
+  async #end(): Promise<void> {
     for (const ring of this.#rings) {
       ring.close();
     }
@@ -277,13 +311,15 @@ export class Datapath {
     });
     store(words, settings + SettingWord.PRESSURE, 1);
     notify(words, settings + SettingWord.PRESSURE, 1);
+    const ended = Promise.all([...this.#pmds, sweeperEnd]);
     if (this.#failure === undefined) {
-      await Promise.all(this.#pmds);
-      await sweeperEnd;
+      await ended;
     } else {
+      const deadline = new AbortController();
+      await Promise.race([ended, delay(END_MS, undefined, { signal: deadline.signal }).catch(() => {})]);
+      deadline.abort();
       await this.#sweeper?.terminate();
     }
     await this.#pool.destroy();
-    this.#throwIfFailed();
   }
 }

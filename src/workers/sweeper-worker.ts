@@ -1,7 +1,7 @@
 /** The sweeper: a thread that walks the buckets and removes what has expired. */
 
 import { workerData } from 'node:worker_threads';
-import { sweptAt, tellTime } from '../core/clock.ts';
+import { hasJumpedPast, sweptAt, tellTime } from '../core/clock.ts';
 import { SettingWord, type TrackerMemory } from '../core/memory.ts';
 import { SweepCursor, sweepStep } from '../core/sweep.ts';
 import { Tracker } from '../core/tracker.ts';
@@ -56,11 +56,14 @@ function runSweeper(task: SweeperTask): void {
       const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);
       tracker.quiesce();
       tracker.leave();
-      if (isDone || isStopped()) {
-        break;
+      if (isDone) {
+        sweptAt(tracker, nowMs);
+        return;
       }
-      wait(words, pressure, 0, REST_MS);
+      if (isStopped() || hasJumpedPast(tracker, nowMs)) {
+        return;
+      }
+      wait(task.status, StatusWord.STOP, 0, REST_MS);
     }
-    sweptAt(tracker, nowMs);
   }
 }

@@ -39,7 +39,7 @@ export class PacketBatch {
    * @param frameBytes for all frames of a batch together
    */
   static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
-    return new PacketBatch(allocateWords(frameBytes / 4 + MAX_BATCH * packetWords(16)));
+    return new PacketBatch(allocateWords(Math.ceil(frameBytes / 4) + MAX_BATCH * packetWords(16)));
   }
 
   /** Forgets all packets. */

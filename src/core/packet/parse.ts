@@ -64,15 +64,15 @@ export function parsePacket(words: Int32Array, slot: number, parsed: Int32Array,
 function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): number {
   const l3 = slot + PLAIN_L3;
   const left = words[slot + PacketWord.LENGTH]! - ETHERNET_HEADER_BYTES;
-  const first = words[l3]!;
   if (
     left < IPV4_MIN_HEADER_BYTES + 8 ||
     words[l3 - 1]! >>> 16 !== ETHERTYPE_IPV4 ||
-    (first & 0xff) !== IPV4_PLAIN ||
+    (words[l3]! & 0xff) !== IPV4_PLAIN ||
     left > MAX_PADDING_BYTES
   ) {
     return NOT_PLAIN;
   }
+  const first = words[l3]!;
   const second = words[l3 + 1]!;
   const third = words[l3 + 2]!;
   const protocol = (third >>> 8) & 0xff;
@@ -98,13 +98,11 @@ function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: num
       return NOT_PLAIN;
     }
   } else if (protocol === Protocol.TCP) {
+    if (l4Bytes < TCP_HEADER_BYTES || (checksums & ChecksumBit.L4_GOOD) === 0) {
+      return NOT_PLAIN;
+    }
     const headerBytes = ((words[l4 + 3]! >>> 4) & 0xf) << 2;
-    if (
-      headerBytes < TCP_HEADER_BYTES ||
-      headerBytes > l4Bytes ||
-      l4Bytes < TCP_HEADER_BYTES ||
-      (checksums & ChecksumBit.L4_GOOD) === 0
-    ) {
+    if (headerBytes < TCP_HEADER_BYTES || headerBytes > l4Bytes) {
       return NOT_PLAIN;
     }
   } else {
