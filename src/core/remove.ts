@@ -56,13 +56,14 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   clearIntent(participant);
   table.unlockBuckets(bucket, reverseBucket);
 
-  giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
-  const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
-  tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
+  /* Counted before the room is free: whoever sees the one sees the other. */
   const isKilled =
     (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
     (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
   tracker.counters[isKilled ? Counter.killed : reason]!++;
+  giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
+  const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
+  tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
   return true;
 }
 
