@@ -9,6 +9,9 @@ export default class SummaryReporter implements Reporter {
       if (module.errors().length > 0) {
         counts.failed++;
       }
+      for (const suite of module.children.allSuites()) {
+        counts.failed += suite.errors().length;
+      }
       for (const test of module.children.allTests()) {
         counts[test.result().state]++;
       }

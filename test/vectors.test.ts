@@ -18,26 +18,32 @@ function sharedFiles(): string[] {
     .map(([name]) => `${name}.jsonl`);
 }
 
-describe.each([
+/* Without ../shared only the fixtures are there. */
+const COLLECTIONS: [name: string, folder: string, files: string[]][] = [
   ['the fixtures', FIXTURES, readdirSync(FIXTURES)],
   ['the whole collection', SHARED, sharedFiles()],
-])('recorded scenarios: %s', (_name, folder, files) => {
-  it.each(files)('%s gives the recorded answers', (file) => {
-    const result = runScenario(readFileSync(join(folder, file), 'utf8'), 'sweep');
-    expect(result.difference).toBeUndefined();
-    expect(result.operations).toBeGreaterThan(0);
-  });
+];
 
-  it.each(files)('%s gives the recorded packets and dumps with removal at lookup', (file) => {
-    /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep removes. */
-    const lines = readFileSync(join(folder, file), 'utf8').trimEnd().split('\n');
-    const kept = lines.filter((line) => !/^\{"op":"(connCount|zoneLimit|sweep)"/.test(line));
-    const isAboutRoom = lines.some((line) => /^\{"op":"zoneLimit"|"what":"maxConns"/.test(line));
-    if (!isAboutRoom) {
-      expect(runScenario(kept.join('\n'), 'lookup-and-sweep').difference).toBeUndefined();
-    }
-  });
-});
+describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
+  'recorded scenarios: %s',
+  (_name, folder, files) => {
+    it.each(files)('%s gives the recorded answers', (file) => {
+      const result = runScenario(readFileSync(join(folder, file), 'utf8'), 'sweep');
+      expect(result.difference).toBeUndefined();
+      expect(result.operations).toBeGreaterThan(0);
+    });
+
+    it.each(files)('%s gives the recorded packets and dumps with removal at lookup', (file) => {
+      /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep removes. */
+      const lines = readFileSync(join(folder, file), 'utf8').trimEnd().split('\n');
+      const kept = lines.filter((line) => !/^\{"op":"(connCount|zoneLimit|sweep)"/.test(line));
+      const isAboutRoom = lines.some((line) => /^\{"op":"zoneLimit"|"what":"maxConns"/.test(line));
+      if (!isAboutRoom) {
+        expect(runScenario(kept.join('\n'), 'lookup-and-sweep').difference).toBeUndefined();
+      }
+    });
+  },
+);
 
 describe('a scenario', () => {
   const [header, ...operations] = readFileSync(join(FIXTURES, 'udp-basic-v4.jsonl'), 'utf8').trimEnd().split('\n');
