@@ -61,8 +61,7 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     if (kind === ParsedKind.KEYED) {
       processPacket(tracker, words, slot, at, action, now);
     } else if (kind === ParsedKind.INVALID) {
-      writeInvalid(words, slot, action.zone);
-      tracker.counters[Counter.invalid]!++;
+      rejectPacket(tracker, words, slot, action);
     } else {
       processRemembered(tracker, words, slot, at, action, now);
     }
@@ -137,6 +136,12 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): number
   return missing;
 }
 
+/** The packet has no key. */
+function rejectPacket(tracker: Tracker, words: Words, slot: number, action: CtAction): void {
+  writeInvalid(words, slot, action.zone);
+  tracker.counters[Counter.invalid]!++;
+}
+
 /** Was the connection that the packet remembers removed? Its record may be another connection's by now. */
 function isGone(tracker: Tracker, words: Words, slot: number): boolean {
   const life = load(tracker.words, (words[slot + PacketWord.CONN]! << UNIT_SHIFT) + ConnWord.LIFE);
@@ -190,8 +195,7 @@ function processRemembered(
       tracker.parsed[at + ParsedWord.HINT] = 0;
       processPacket(tracker, words, slot, at, action, now);
     } else {
-      writeInvalid(words, slot, action.zone);
-      tracker.counters[Counter.invalid]!++;
+      rejectPacket(tracker, words, slot, action);
     }
     return;
   }

@@ -22,7 +22,6 @@ export type AccessKind =
   | 'compareExchange'
   | 'exchange'
   | 'add'
-  | 'sub'
   | 'or'
   | 'peek'
   | 'poke'
@@ -97,14 +96,6 @@ export const add: ReadModifyWrite = CHECKED
       return Atomics.add(words, index, value);
     }
   : (words, index, value) => Atomics.add(words, index, value);
-
-/** Subtracts; returns what the word held before. */
-export const sub: ReadModifyWrite = CHECKED
-  ? (words, index, value) => {
-      at('sub', words, index);
-      return Atomics.sub(words, index, value);
-    }
-  : (words, index, value) => Atomics.sub(words, index, value);
 
 /** Sets bits; returns what the word held before. */
 export const or: ReadModifyWrite = CHECKED
