@@ -9,6 +9,7 @@ import { dumpBucket, type ConnEntry } from './dump.ts';
 import { UsageError } from './errors.ts';
 import { conntrackExecute } from './execute.ts';
 import { flushBucket, flushTuple } from './flush.ts';
+import { FragmentSettings } from './fragments/settings.ts';
 import { allocateMemory, SettingWord, type ConntrackOptions, type TrackerMemory } from './memory.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
@@ -53,6 +54,8 @@ export class Conntrack {
   readonly memory: TrackerMemory;
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
+  /** Settings and statistics of the reassembly of fragments. */
+  readonly fragments: FragmentSettings;
 
   /**
    * Makes a table; or maps one, given its memory.
@@ -67,6 +70,7 @@ export class Conntrack {
       this.tracker = new Tracker(this.memory);
       this.tracker.initialise(options.prefaultConnections ?? 0);
     }
+    this.fragments = new FragmentSettings(this.tracker.fragments);
   }
 
   /** Maps a table that was made elsewhere, for the calling thread. */
