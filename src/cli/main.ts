@@ -68,6 +68,7 @@ program
       'time: that of the capture, or standing still (default: frozen with --format states, else capture)',
     ).choices(['capture', 'frozen']),
   )
+  .option('--late <file>', 'write verdicts of held fragments: packet number, number of the releasing packet, verdict')
   .addOption(
     new Option('--format <format>', 'states: one line per packet; json, summary: totals')
       .choices(['states', 'json', 'summary'])

@@ -1,6 +1,9 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
+import { writeFileSync } from 'node:fs';
 import type { CounterName } from '../core/counters.ts';
+import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
+import type { FragmentStatus } from '../core/fragments/settings.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { stateText } from '../core/state.ts';
 import { Datapath } from '../workers/datapath.ts';
@@ -15,6 +18,8 @@ export interface ReplayOptions {
   /** 'capture': the time of each packet is its own, never running backwards; 'frozen': time stands still. */
   clock: 'capture' | 'frozen';
   format: 'states' | 'json' | 'summary';
+  /** File for the verdicts of fragments that were held when they were handed over. */
+  late?: string;
 }
 
 /** Lines written to standard output at once. */
@@ -69,6 +74,51 @@ function grown(bytes: Uint8Array<ArrayBuffer>, index: number): Uint8Array<ArrayB
   return larger;
 }
 
+/** Verdicts of held fragments, for a `.late` file. */
+class LateLog {
+  readonly #entries: { number: number; releasedBy: number; state: number }[] = [];
+
+  add(number: number, releasedBy: number, state: number): void {
+    this.#entries.push({ number, releasedBy, state });
+  }
+
+  /** Lines in the order in which the fragments came back: the same with any number of threads. */
+  text(): string {
+    return this.#entries
+      .toSorted((a, b) => a.releasedBy - b.releasedBy || a.number - b.number)
+      .map(({ number, releasedBy, state }) => `${number}\t${releasedBy}\t${stateText(state)}\n`)
+      .join('');
+  }
+}
+
+/**
+ * How packets are to be spread over the PMDs. A capture with fragments is steered by addresses, so that the fragments
+ * stay in order with the other packets of their flow and the verdicts do not depend on the number of threads. Standard
+ * input can not be read twice: there may be fragments in it.
+ */
+async function steeringFor(file: string, threads: number): Promise<Steering> {
+  if (threads === 1) {
+    return 'flow';
+  }
+  if (file === '-') {
+    return 'addresses';
+  }
+  const steering = new FlowSteering();
+  try {
+    for await (const packet of readCapture(fileChunks(file))) {
+      if (packet.frame.length <= MAX_FRAME_BYTES && steering.isFragment(packet.frame)) {
+        return 'addresses';
+      }
+    }
+  } catch (error) {
+    /* It will be said when the packets before it have been tracked. */
+    if (!(error instanceof CaptureError)) {
+      throw error;
+    }
+  }
+  return 'flow';
+}
+
 interface Summary {
   file: string;
   packets: number;
@@ -76,6 +126,7 @@ interface Summary {
   verdicts: Record<string, number>;
   connections: number;
   counters: Record<CounterName, number>;
+  fragments: FragmentStatus;
   pmds: { packets: number; batches: number }[];
   error?: string;
 }
@@ -89,6 +140,12 @@ function printSummary(summary: Summary): void {
   summary.pmds.forEach(({ packets, batches }, index) => {
     console.log(`  PMD ${index}: ${packets} packets in ${batches} batches`);
   });
+  const { v4, v6 } = summary.fragments;
+  if (v4.accepted + v6.accepted > 0) {
+    console.log(
+      `  fragments: ${v4.accepted + v6.accepted} held, ${v4.completedSent + v6.completedSent} sent on complete`,
+    );
+  }
   const counters = Object.entries(summary.counters).filter(([, count]) => count > 0);
   console.log(`  counters: ${counters.map(([name, count]) => `${name} ${count}`).join(', ')}`);
 }
@@ -106,9 +163,17 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     throw first;
   }
 
-  const datapath = await Datapath.start({ threads, batchSize: batch, action: { zone, commit } });
+  const steering = await steeringFor(file, threads);
+  const datapath = await Datapath.start({ threads, steering, batchSize: batch, action: { zone, commit } });
   const log = new VerdictLog(format === 'states');
   datapath.onVerdict = (words, slot) => log.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
+  const lateLog = new LateLog();
+  datapath.onLateVerdict = (words, slot) =>
+    lateLog.add(
+      words[slot + PacketWord.NUMBER]!,
+      words[slot + PacketWord.RELEASED_BY]!,
+      words[slot + PacketWord.STATE]!,
+    );
   let count = 0;
   let nowMs = Number.NEGATIVE_INFINITY;
   let failure: CaptureError | undefined = first instanceof Error ? first : undefined;
@@ -137,6 +202,9 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
   }
   await datapath.stop();
   log.flush();
+  if (options.late !== undefined) {
+    writeFileSync(options.late, lateLog.text());
+  }
 
   const { conntrack } = datapath;
   const summary: Summary = {
@@ -146,6 +214,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     verdicts: Object.fromEntries(log.counts),
     connections: conntrack.connCount,
     counters: conntrack.counters(),
+    fragments: conntrack.fragments.status(),
     pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
     ...(failure === undefined ? {} : { error: failure.message }),
   };

@@ -6,8 +6,9 @@
  *   line 1   TAIL          atomic: consumer writes, producer reads. Everything before it is given back.
  *   line 2   consumer asleep (atomic), its wake-up count (atomic)
  *   line 3   producer asleep (atomic), its wake-up count (atomic)
- *   line 4   closed (atomic)
+ *   line 4   closed (atomic), size of the data in words (immutable)
  *   then     the data, a power of two of words
+ *   then     spare words, which the ring does not touch: the consumer's
  *
  * Positions count words and wrap at 2^32. A slot starts with its own size in words and is a multiple of the cache
  * line; a slot never wraps: when it does not fit at the end of the data, a filler of negative size takes the rest.
@@ -23,6 +24,7 @@ const CONSUMER_WAKE = 2 * LINE_WORDS + 1;
 const PRODUCER_ASLEEP = 3 * LINE_WORDS;
 const PRODUCER_WAKE = 3 * LINE_WORDS + 1;
 const CLOSED = 4 * LINE_WORDS;
+const DATA_WORDS = 4 * LINE_WORDS + 1;
 const DATA = 5 * LINE_WORDS;
 
 /** Offset inside a slot of its size in words. */
@@ -31,16 +33,24 @@ export const SLOT_SIZE = 0;
 /**
  * Memory for a ring.
  * @param dataWords a power of two; a slot may be at most half of it
+ * @param spareWords behind the data, for the consumer's own use
  */
-export function allocateRing(dataWords: number): Words {
+export function allocateRing(dataWords: number, spareWords = 0): Words {
   if (dataWords < LINE_WORDS || (dataWords & (dataWords - 1)) !== 0) {
     throw new RangeError(`a ring's size must be a power of two of at least ${LINE_WORDS} words, not ${dataWords}`);
   }
-  return new Int32Array(new SharedArrayBuffer((DATA + dataWords) * 4));
+  const words = new Int32Array(new SharedArrayBuffer((DATA + dataWords + spareWords) * 4));
+  words[DATA_WORDS] = dataWords;
+  return words;
 }
 
 function dataMask(words: Words): number {
-  return words.length - DATA - 1;
+  return words[DATA_WORDS]! - 1;
+}
+
+/** Where the spare words of a ring lie. */
+export function spareOf(words: Words): { start: number; end: number } {
+  return { start: DATA + words[DATA_WORDS]!, end: words.length };
 }
 
 /** The producer's end. One thread only. */
@@ -144,6 +154,16 @@ export class RingProducer {
     store(this.words, PRODUCER_ASLEEP, 0);
   }
 
+  /** Blocks until the consumer has given something back since the last harvest, or for `timeoutMs`. Not in a main thread. */
+  blockForReturns(timeoutMs: number): void {
+    const seen = load(this.words, PRODUCER_WAKE);
+    store(this.words, PRODUCER_ASLEEP, 1);
+    if (load(this.words, TAIL) === this.#harvested) {
+      wait(this.words, PRODUCER_WAKE, seen, timeoutMs);
+    }
+    store(this.words, PRODUCER_ASLEEP, 0);
+  }
+
   /** Tells the consumer that nothing more will come. */
   close(): void {
     closeRing(this.words);
@@ -206,6 +226,11 @@ export class RingConsumer {
       add(this.words, PRODUCER_WAKE, 1);
       notify(this.words, PRODUCER_WAKE, 1);
     }
+  }
+
+  /** Nothing more will come than is published. */
+  isClosed(): boolean {
+    return load(this.words, CLOSED) !== 0;
   }
 
   /** No slot is published and none will come. */

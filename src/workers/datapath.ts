@@ -11,14 +11,15 @@ import { Conntrack } from '../core/conntrack.ts';
 import { COUNTER_NAMES, Counter, type CounterName } from '../core/counters.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
 import { UsageError } from '../core/errors.ts';
-import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
+import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { packetWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
 import { countersOf } from '../shared/counters.ts';
-import { allocateRing, RingProducer } from '../shared/ring.ts';
+import { allocateRing, RingConsumer, RingProducer } from '../shared/ring.ts';
 import { workerEntry } from './entry.ts';
+import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
 import type { PmdTask } from './pmd-worker.ts';
 import { type DatapathClock, statusWords, StatusWord } from './status.ts';
 import type { SweeperTask } from './sweeper-worker.ts';
@@ -30,6 +31,8 @@ export interface DatapathOptions extends ConntrackOptions {
   batchSize?: number;
   /** Memory of each PMD's ring in bytes, a power of two from 1 MiB on; default 4 MiB. */
   ringBytes?: number;
+  /** How packets find their PMD; default 'flow'. */
+  steering?: Steering;
   /** What is done with every packet; default { commit: true }. */
   action?: CtActionOptions;
   /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
@@ -65,7 +68,9 @@ export class Datapath {
   readonly #rings: RingProducer[];
   readonly #times: Float64Array[];
   readonly #bytes: Uint8Array<SharedArrayBuffer>[];
-  readonly #steering = new FlowSteering();
+  readonly #steering: FlowSteering;
+  readonly #lateRings: RingConsumer[];
+  readonly #lateSlots = new Int32Array(MAX_BATCH);
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
   readonly #pool: Piscina;
@@ -73,6 +78,7 @@ export class Datapath {
   readonly #sweeper: Worker | undefined;
   #latestMs = Number.NaN;
   #visitor: VerdictVisitor = () => {};
+  #lateVisitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
   #isStopped = false;
 
@@ -101,6 +107,7 @@ export class Datapath {
     const action = options.action ?? { commit: true };
     /* A wrong action is to be told here, not to kill a worker. */
     void new CtAction(action);
+    this.#steering = new FlowSteering(options.steering);
     const clock = options.clock ?? 'packets';
     if (clock !== 'packets' && clock !== 'system') {
       throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
@@ -113,7 +120,12 @@ export class Datapath {
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
     const memory = this.conntrack.memory;
-    this.#rings = Array.from({ length: this.threads }, () => new RingProducer(allocateRing(ringBytes / 4)));
+    this.#rings = Array.from(
+      { length: this.threads },
+      () => new RingProducer(allocateRing(ringBytes / 4, SPARE_WORDS)),
+    );
+    const lateRings = this.#rings.map(() => allocateRing(LATE_RING_WORDS));
+    this.#lateRings = lateRings.map((words) => new RingConsumer(words));
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
 
@@ -126,7 +138,8 @@ export class Datapath {
       idleTimeout: Number.POSITIVE_INFINITY,
     });
     this.#pmds = this.#rings.map((ring, index) => {
-      const task: PmdTask = { memory, ring: ring.words, status: this.#status, index, action, batchSize };
+      const late = lateRings[index]!;
+      const task: PmdTask = { memory, ring: ring.words, late, status: this.#status, index, action, batchSize };
       return this.#pool.run(task).catch((error: Error) => this.#fail(error));
     });
     if (options.sweeper ?? true) {
@@ -170,6 +183,14 @@ export class Datapath {
   /** Who is shown each packet when it comes back with its verdict. */
   set onVerdict(visitor: VerdictVisitor) {
     this.#visitor = visitor;
+  }
+
+  /**
+   * Who is shown each fragment that was held when it came back (with no state), and whose datagram got complete later:
+   * with the verdict on the whole, its own number, and that of the packet that completed it (PacketWord.RELEASED_BY).
+   */
+  set onLateVerdict(visitor: VerdictVisitor) {
+    this.#lateVisitor = visitor;
   }
 
   /**
@@ -249,6 +270,15 @@ export class Datapath {
         reachedMs = Math.min(reachedMs, this.#times[worker]![(oldest + PacketWord.NOW) >> 1]!);
       }
     });
+    /* What a PMD sends late it sends before it gives back the packet that released it: now it is here. */
+    for (const ring of this.#lateRings) {
+      for (let late = ring.poll(this.#lateSlots, MAX_BATCH); late > 0; late = ring.poll(this.#lateSlots, MAX_BATCH)) {
+        for (let i = 0; i < late; i++) {
+          this.#lateVisitor(ring.words, this.#lateSlots[i]!);
+        }
+        ring.release(late);
+      }
+    }
     this.#reachedMs[0] = reachedMs;
     return count;
   }

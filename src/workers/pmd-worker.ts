@@ -2,18 +2,22 @@
 
 import { CtAction, type CtActionOptions } from '../core/action.ts';
 import { conntrackExecute } from '../core/execute.ts';
+import { hasFinishedFragments } from '../core/fragments/fragments.ts';
 import type { TrackerMemory } from '../core/memory.ts';
 import { PacketBatch } from '../core/packet/batch.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { Tracker } from '../core/tracker.ts';
 import { pause, store, notify, type Words } from '../shared/access.ts';
-import { RingConsumer } from '../shared/ring.ts';
+import { RingConsumer, spareOf } from '../shared/ring.ts';
+import { LateSender } from './late.ts';
 import { StatusWord } from './status.ts';
 
 /** What a PMD is given when it starts; structured-cloneable. */
 export interface PmdTask {
   memory: TrackerMemory;
   ring: Words;
+  /** Ring for fragments that come back late (late.ts). */
+  late: Words;
   status: Words;
   /** Number of this PMD. */
   index: number;
@@ -29,7 +33,8 @@ const IDLE_LOOKS = 2000;
 export default function runPmd(task: PmdTask): void {
   const tracker = new Tracker(task.memory);
   const ring = new RingConsumer(task.ring);
-  const batch = new PacketBatch(task.ring);
+  const batch = new PacketBatch(task.ring, spareOf(task.ring));
+  const late = new LateSender(task.late, ring);
   const action = new CtAction(task.action);
   const times = new Float64Array(task.ring.buffer);
   store(task.status, StatusWord.PARTICIPANT + task.index, tracker.participant.id + 1);
@@ -42,9 +47,14 @@ export default function runPmd(task: PmdTask): void {
     if (received > 0) {
       idleLooks = 0;
       const nowMs = times[(batch.slots[0]! + PacketWord.NOW) >> 1]!;
-      batch.count = sameTime(batch.slots, received, times, nowMs);
+      const taken = sameTime(batch.slots, received, times, nowMs);
+      batch.count = taken;
       conntrackExecute(tracker, batch, action, nowMs);
-      ring.release(batch.count);
+      /* Held fragments are missing now, or more came back: the slots go back all the same, in order. */
+      if (batch.hasSpare || hasFinishedFragments(tracker)) {
+        late.sendFrom(tracker, batch, action.zone, nowMs | 0);
+      }
+      ring.release(taken);
     } else if (ring.isFinished()) {
       break;
     } else if (idleLooks < IDLE_LOOKS) {

@@ -78,6 +78,11 @@ export class PacketBatch {
     this.#spare = this.#spareStart;
   }
 
+  /** Did any packet of the batch come back from an earlier one? */
+  get hasSpare(): boolean {
+    return this.#spare !== this.#spareStart;
+  }
+
   /** Is this slot in the spare memory: did the packet come with an earlier batch? */
   isSpare(slot: number): boolean {
     return slot >= this.#spareStart && slot < this.#spareEnd;
