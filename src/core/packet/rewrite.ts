@@ -63,6 +63,8 @@ export function rewriteIpv4Address(words: Int32Array, l3: number, addressAt: num
 /**
  * Replaces an address, and the ports (as in a key: source in the low half) of TCP, UDP and SCTP or the identifier (the
  * upper half of `ports`) of an ICMP message that has one.
+ *
+ * The header checksum of a packet that is nothing but header stays as it was: the reference leaves it alone.
  */
 export function rewriteIpv4(
   words: Int32Array,
@@ -77,7 +79,9 @@ export function rewriteIpv4(
   words[addressAt] = address;
   let change = difference(before, address);
   const third = words[l3 + 2]!;
-  words[l3 + 2] = (third & 0xffff) | (updated(third >>> 16, change) << 16);
+  if (l4Bytes !== 0) {
+    words[l3 + 2] = (third & 0xffff) | (updated(third >>> 16, change) << 16);
+  }
   switch ((third >>> 8) & 0xff) {
     case Protocol.UDP:
       change += difference(words[l4]!, ports);
