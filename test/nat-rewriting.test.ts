@@ -205,6 +205,7 @@ function answerOf(shape: Shape, { src, dst, sport, dport }: Ends): Buffer {
 const UDP: Shape = { protocol: 'udp', isIpv6: false, data: Buffer.from('data'), optionWords: 0, tags: 0, padding: 0 };
 const ENDS: Ends = { src: Buffer.from([10, 0, 0, 1]), dst: Buffer.from([10, 0, 0, 2]), sport: 1000, dport: 2000 };
 const CHECKSUM_AT = 14 + 20 + 6;
+const TCP_CHECKSUM_AT = 14 + 20 + 16;
 
 describe('a checksum', () => {
   it('of UDP that is absent stays absent', () => {
@@ -226,6 +227,18 @@ describe('a checksum', () => {
     const { frame: after } = through(table(), before, { action: ['src'], minAddr: '192.0.2.1' });
     expect(after.readUInt16BE(CHECKSUM_AT)).toBe(0xffff);
     expect(after.toString('hex')).toBe(frameOf({ ...UDP, data }, target).toString('hex'));
+  });
+
+  it('of TCP that stands as ffff becomes 0, which says the same', () => {
+    const zeroed = frameOf({ ...UDP, protocol: 'tcp', data: Buffer.alloc(2) }, ENDS);
+    const data = Buffer.alloc(2);
+    data.writeUInt16BE(zeroed.readUInt16BE(TCP_CHECKSUM_AT));
+    const right = frameOf({ ...UDP, protocol: 'tcp', data }, ENDS);
+    expect(right.readUInt16BE(TCP_CHECKSUM_AT)).toBe(0);
+    const sent = Buffer.from(right);
+    sent.writeUInt16BE(0xffff, TCP_CHECKSUM_AT);
+    const { frame } = through(table(), sent, { action: ['src'] });
+    expect(frame.toString('hex')).toBe(right.toString('hex'));
   });
 
   it('that was known good stays known good, and is not looked at again', () => {

@@ -159,12 +159,12 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a range that is used up (
     const flow = (i: number) => udp({ ...CLIENT, src: `10.0.${i >> 8}.${i & 255}` });
     const ports = new Set(Array.from({ length: 20 }, (_, i) => pass(ct, flow(i), nat).ends.sport));
     expect(ports.size).toBe(20);
-    for (let i = 20; i < 1000; i++) {
+    for (let i = 20; i < 12_000; i++) {
       const { state, frame } = pass(ct, flow(i), nat);
       expect(state).toBe('new|trk');
       expect(frame.equals(flow(i))).toBe(true);
     }
-    expect(ct.counters()).toMatchObject({ created: 20, natExhausted: 980, insertFailed: 0 });
+    expect(ct.counters()).toMatchObject({ created: 20, natExhausted: 11_980, insertFailed: 0 });
     expect(ct.connCount).toBe(20);
     expect(ct.zoneLimit(3).count).toBe(20);
     expectBalancedBooks(ct, 0);
@@ -173,7 +173,7 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a range that is used up (
     expect(pass(ct, udp({ ...CLIENT, dst: '192.0.2.77' }), nat).state).toBe('new|trk|snat');
     ct.flush();
     expect(ct.zoneLimit(3).count).toBe(0);
-    expect(pass(ct, flow(999), nat).state).toBe('new|trk|snat');
+    expect(pass(ct, flow(11_999), nat).state).toBe('new|trk|snat');
     expectBalancedBooks(ct, 0);
     /* Records were given back: there is room for all of the table. */
     ct.deleteZoneLimit(3);
