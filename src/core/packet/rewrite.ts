@@ -2,8 +2,8 @@
  * Addresses and ports of a packet replaced in place, checksums updated by the difference (RFC 1624, equation 3).
  *
  * Everything is read and written as words in memory order; a one's complement sum does not care. The result of an update
- * is what a sum over the whole packet would give: 0xffff never stands where 0 is meant, but in UDP, where 0 means that
- * there is no checksum (RFC 768).
+ * is what a sum over the whole packet would give, also if 0xffff stood where 0 was meant (only all ones replaced by all
+ * zeros would keep that). In UDP 0 means that there is no checksum, and 0xffff is sent for it (RFC 768).
  *
  * The packet was parsed: its headers are whole and in bounds. A difference is the sum of the new halves and of the
  * complements of the old ones, not folded.
@@ -28,8 +28,7 @@ function difference(from: number, to: number): number {
 
 /** A checksum after its data changed by a difference. */
 function updated(checksum: number, change: number): number {
-  /* 0xffff is a zero that keeps the sum from being one: the result is never 0xffff. */
-  return ~foldSum((~checksum & 0xffff) + change + 0xffff) & 0xffff;
+  return ~foldSum((~checksum & 0xffff) + change) & 0xffff;
 }
 
 /** Replaces the checksum in a word's upper half. */
