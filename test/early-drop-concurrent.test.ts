@@ -37,11 +37,11 @@ describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
       nowMs: NOW_MS,
     };
     await crew.run('establish', plan);
-    let isDone = false;
+    const flood = { isDone: false };
     const flooding = crew.run('flood', plan).finally(() => {
-      isDone = true;
+      flood.isDone = true;
     });
-    while (!isDone) {
+    while (!flood.isDone) {
       expect(ct.connCount).toBeLessThanOrEqual(LIMIT);
       await setImmediate();
     }
