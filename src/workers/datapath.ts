@@ -20,7 +20,7 @@ import { countersOf } from '../shared/counters.ts';
 import { allocateRing, RingProducer } from '../shared/ring.ts';
 import { workerEntry } from './entry.ts';
 import type { PmdTask } from './pmd-worker.ts';
-import { type DatapathClock, statusWords, StatusWord } from './status.ts';
+import { type DatapathClock, type DatapathShare, statusWords, StatusWord } from './status.ts';
 import type { SweeperTask } from './sweeper-worker.ts';
 
 export interface DatapathOptions extends ConntrackOptions {
@@ -62,6 +62,8 @@ export class Datapath {
   /** The table, for dumps, flushes, limits, counters from this thread. */
   readonly conntrack: Conntrack;
   readonly threads: number;
+  /** For threads that watch and steer this datapath. */
+  readonly share: DatapathShare;
   readonly #rings: RingProducer[];
   readonly #times: Float64Array[];
   readonly #bytes: Uint8Array<SharedArrayBuffer>[];
@@ -113,6 +115,7 @@ export class Datapath {
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
     const memory = this.conntrack.memory;
+    this.share = { memory, status: this.#status, clock, threads: this.threads };
     this.#rings = Array.from({ length: this.threads }, () => new RingProducer(allocateRing(ringBytes / 4)));
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));

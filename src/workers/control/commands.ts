@@ -1,0 +1,43 @@
+/** All commands of the control socket, named as Open vSwitch's dpctl names them. */
+
+import { UsageError } from '../../core/errors.ts';
+import { command, requireNoMore, type Command, type CommandContext } from './command.ts';
+import { SETTING_COMMANDS } from './setting-commands.ts';
+
+const NAME_COLUMNS = 26;
+
+/** One line per command: name, arguments, what it does. */
+export function commandList(): string[] {
+  return Object.entries(COMMANDS).map(([name, { usage, help }]) => {
+    const left = `${name} ${usage}`.trimEnd();
+    return `${left.padEnd(NAME_COLUMNS)}  ${help}`;
+  });
+}
+
+export const COMMANDS: Record<string, Command> = {
+  ...SETTING_COMMANDS,
+  'list-commands': command('', 'this list', (_context, args) => {
+    requireNoMore(args);
+    const list = Object.entries(COMMANDS).map(([name, { usage, help }]) => ({ name, usage, help }));
+    return {
+      text: ['The available commands are:', ...commandList().map((line) => `  ${line}`)].join('\n'),
+      json: list,
+    };
+  }),
+};
+
+/** Lets a command answer; its complaints name it. @throws UsageError */
+export async function* answerCommand(
+  name: string,
+  context: CommandContext,
+  args: string[],
+): AsyncGenerator<string, void, void> {
+  if (!Object.hasOwn(COMMANDS, name)) {
+    throw new UsageError(`unknown command '${name}'; list-commands lists those there are`);
+  }
+  try {
+    yield* COMMANDS[name]!.run(context, args);
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`${name}: ${error.message}`) : error;
+  }
+}
