@@ -4,13 +4,15 @@ import { UsageError } from '../../core/errors.ts';
 import { command, requireNoMore, type Command, type CommandContext } from './command.ts';
 import { SETTING_COMMANDS } from './setting-commands.ts';
 
-const NAME_COLUMNS = 26;
+const NAME_COLUMNS = 34;
 
-/** One line per command: name, arguments, what it does. */
+/** Lines for people: name and arguments, what it does. */
 export function commandList(): string[] {
-  return Object.entries(COMMANDS).map(([name, { usage, help }]) => {
+  return Object.entries(COMMANDS).flatMap(([name, { usage, help }]) => {
     const left = `${name} ${usage}`.trimEnd();
-    return `${left.padEnd(NAME_COLUMNS)}  ${help}`;
+    return left.length > NAME_COLUMNS
+      ? [left, `${''.padEnd(NAME_COLUMNS)}  ${help}`]
+      : [`${left.padEnd(NAME_COLUMNS)}  ${help}`];
   });
 }
 
