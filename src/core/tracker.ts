@@ -15,6 +15,7 @@ import {
 } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
+import { Eviction } from './evict.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -63,6 +64,8 @@ export class Tracker {
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
+  /** The search for connections to evict from a full table. */
+  readonly eviction: Eviction;
   /** Room for connections taken ahead for the current batch. */
   roomInHand = 0;
   /** Keeps reads alive that only pull lines into the cache. */
@@ -115,6 +118,7 @@ export class Tracker {
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
+    this.eviction = new Eviction(maxParticipants, this.participant.id, this.table.bucketCount);
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }
 
