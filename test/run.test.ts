@@ -186,6 +186,16 @@ describe('standard input', () => {
     expect(totals(result)).toMatchObject({ packets: 1, connections: 1 });
   });
 
+  it('has its checksums trusted, as they are not written yet when a host sends; --checksums verify looks', async () => {
+    const frame = flow(1);
+    frame.writeUInt16BE(0x1234, 14 + 20 + 6);
+    const input = Buffer.concat([pcapHeader(), pcapRecord(frame, 1000)]);
+    const args = ['run', '-', '--json', '--socket'];
+    expect(totals(await ctBucket([...args, freshSocket()], input)).verdicts).toEqual({ 'new|trk': 1 });
+    const verified = await ctBucket([...args, freshSocket(), '--checksums', 'verify'], input);
+    expect(totals(verified).verdicts).toEqual({ 'inv|trk': 1 });
+  });
+
   it('that breaks says where and ends with code 2; what came before was tracked', async () => {
     const running = await Running.start(['-', '--json', '--socket', freshSocket()]);
     const good = Buffer.concat([pcapHeader(), pcapRecord(flow(1), 1000)]);

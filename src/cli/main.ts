@@ -101,11 +101,23 @@ program
   .option('--max-connections <n>', 'make the table for so many (default: 3000000)', wholeNumber(1, 7_000_000))
   .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
   .addOption(
+    new Option('--table-full <what>', 'refuse new connections, or early-drop: evict one that never saw a reply')
+      .choices(['refuse', 'early-drop'])
+      .default('refuse'),
+  )
+  .addOption(
     new Option(
       '--clock <clock>',
       'capture: time is that of the packets, never runs backwards, and stands still after the last one; wall: packets ' +
         'have the time at which they are read. The sweeper goes by the same (default: capture for a file, wall for -)',
     ).choices(['capture', 'wall']),
+  )
+  .addOption(
+    new Option(
+      '--checksums <what>',
+      'verify, or trust: what a host sends is captured before its interface writes the checksums ' +
+        '(default: verify for a file, trust for -)',
+    ).choices(['verify', 'trust']),
   )
   .option(
     '--loop [rounds]',

@@ -1,6 +1,7 @@
 /** `ct-bucket run`: tracks a capture or a live one until it is stopped, and answers `ct-bucket ctl` meanwhile. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TableFull } from '../core/memory.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { stateText } from '../core/state.ts';
 import { Control } from '../workers/control.ts';
@@ -19,8 +20,10 @@ export interface RunOptions {
   commit: boolean;
   buckets: number;
   maxConnections?: number;
+  tableFull?: TableFull;
   /** 'capture': the packets' time, never backwards, the sweeper's too; 'wall': when they are read. */
   clock?: 'capture' | 'wall';
+  checksums?: 'verify' | 'trust';
   /** Rounds of a file; true: without end. */
   loop?: number | true;
   /** Packets per second at most. */
@@ -217,14 +220,16 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   const clock = options.clock ?? (isLive ? 'wall' : 'capture');
   const atEnd = options.atEnd ?? (isLive ? 'exit' : 'stay');
   const path = await prepareSocketPath(options.socket);
-  const { threads, batch, zone, commit, buckets, maxConnections } = options;
+  const { threads, batch, zone, commit, buckets, maxConnections, tableFull } = options;
   const { stop, release } = stopOnSignals();
   const datapath = await Datapath.start({
     threads,
     batchSize: batch,
     buckets,
     ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(tableFull === undefined ? {} : { tableFull }),
     action: { zone, commit },
+    checksums: options.checksums ?? (isLive ? 'trust' : 'verify'),
     clock: clock === 'wall' ? 'system' : 'packets',
   });
   const verdicts = new VerdictCounts(datapath);

@@ -14,7 +14,7 @@ import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
-import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { ChecksumBit, packetWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
 import { countersOf } from '../shared/counters.ts';
 import { allocateRing, RingProducer } from '../shared/ring.ts';
@@ -32,6 +32,11 @@ export interface DatapathOptions extends ConntrackOptions {
   ringBytes?: number;
   /** What is done with every packet; default { commit: true }. */
   action?: CtActionOptions;
+  /**
+   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
+   * checked them, or is yet to write them (what a host sends is captured before that).
+   */
+  checksums?: 'verify' | 'trust';
   /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
   clock?: DatapathClock;
   /** Default true. */
@@ -67,6 +72,8 @@ export class Datapath {
   readonly #rings: RingProducer[];
   readonly #times: Float64Array[];
   readonly #bytes: Uint8Array<SharedArrayBuffer>[];
+  /** ChecksumBit flags of every packet. */
+  readonly #checksums: number;
   readonly #steering = new FlowSteering();
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
@@ -107,6 +114,11 @@ export class Datapath {
     if (clock !== 'packets' && clock !== 'system') {
       throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
     }
+    const checksums = options.checksums ?? 'verify';
+    if (checksums !== 'verify' && checksums !== 'trust') {
+      throw new UsageError(`checksums must be 'verify' or 'trust', not ${JSON.stringify(checksums)}`);
+    }
+    this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 
     /* Beside PMDs and sweeper: this thread, and some for tools. */
     const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
@@ -231,7 +243,7 @@ export class Datapath {
     if (slot < 0) {
       return false;
     }
-    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number });
+    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number, checksums: this.#checksums });
     this.#times[worker]![(slot + PacketWord.NOW) >> 1] = nowMs;
     this.#latestMs = nowMs;
     ring.publish();
