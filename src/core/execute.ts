@@ -21,15 +21,16 @@ import type { CtAction } from './action.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
+import { announceUpdate } from './events.ts';
 import { confirmHint, findConn } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import { hashIpv4, hashIpv6 } from './packet/hash.ts';
 import { META_IPV6, metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
-import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
+import { ChecksumBit, CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
 import { parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
-import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
+import { CHANGED, isTcpOpening, KEEP_EXPIRY, TIMEOUT_MASK, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
@@ -61,7 +62,7 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     if (kind === ParsedKind.KEYED) {
       processPacket(tracker, words, slot, at, action, now);
     } else if (kind === ParsedKind.INVALID) {
-      rejectPacket(tracker, words, slot, action);
+      rejectPacket(tracker, words, slot, at, action);
     } else {
       processRemembered(tracker, words, slot, at, action, now);
     }
@@ -137,9 +138,19 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): number
 }
 
 /** The packet has no key. */
-function rejectPacket(tracker: Tracker, words: Words, slot: number, action: CtAction): void {
+function rejectPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): void {
   writeInvalid(words, slot, action.zone);
-  tracker.counters[Counter.invalid]!++;
+  const counters = tracker.counters;
+  counters[Counter.invalid]!++;
+  counters[Counter.unconnected]!++;
+  const { parsed } = tracker;
+  if (
+    (words[slot + PacketWord.CHECKSUMS]! & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0 ||
+    parsed[at + ParsedWord.BAD_ICMP_SUM] !== 0
+  ) {
+    counters[Counter.checksumErrors]!++;
+    parsed[at + ParsedWord.BAD_ICMP_SUM] = 0;
+  }
 }
 
 /** Was the connection that the packet remembers removed? Its record may be another connection's by now. */
@@ -195,7 +206,7 @@ function processRemembered(
       tracker.parsed[at + ParsedWord.HINT] = 0;
       processPacket(tracker, words, slot, at, action, now);
     } else {
-      rejectPacket(tracker, words, slot, action);
+      rejectPacket(tracker, words, slot, at, action);
     }
     return;
   }
@@ -308,6 +319,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
 
   if (record === 0) {
     writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+    tracker.counters[Counter.unconnected]!++;
   } else {
     const r = record << UNIT_SHIFT;
     writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
@@ -354,7 +366,10 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
       checkSequence,
     );
     /* Before the lock is gone: a state and the expiry of another one must not come together. */
-    refresh(tracker, r, result >>> 2, now);
+    refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+    if ((result & CHANGED) !== 0) {
+      announceUpdate(tracker, r);
+    }
     unlock(records, r + ConnWord.LOCK);
     return result & 3;
   }
@@ -363,7 +378,10 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   } else {
     result = updateOther(records, r, reply);
   }
-  refresh(tracker, r, result >>> 2, now);
+  refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+  if ((result & CHANGED) !== 0) {
+    announceUpdate(tracker, r);
+  }
   return result & 3;
 }
 

@@ -8,7 +8,8 @@ import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { type CtActionOptions, CtAction } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
-import { COUNTER_NAMES, Counter, type CounterName } from '../core/counters.ts';
+import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
+import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
 import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
@@ -16,7 +17,6 @@ import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { ChecksumBit, packetWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
-import { countersOf } from '../shared/counters.ts';
 import { allocateRing, RingProducer } from '../shared/ring.ts';
 import { workerEntry } from './entry.ts';
 import type { PmdTask } from './pmd-worker.ts';
@@ -283,13 +283,20 @@ export class Datapath {
   }
 
   /** Counters of each PMD, in order. */
-  pmdCounters(): Record<CounterName, number>[] {
+  pmdCounters(): Counters[] {
     const participants = this.conntrack.tracker.participants;
-    return this.#rings.map((_, index) => {
-      const counters = countersOf(participants, load(this.#status, StatusWord.PARTICIPANT + index) - 1);
-      const entries = COUNTER_NAMES.map((name, counter) => [name, counters[counter]!]);
-      return Object.fromEntries(entries) as Record<CounterName, number>;
-    });
+    return this.#rings.map((_, index) =>
+      countersOfParticipant(participants, load(this.#status, StatusWord.PARTICIPANT + index) - 1),
+    );
+  }
+
+  /**
+   * Reads what happens to connections from now on, in all threads: `drain()` the reader often enough, or iterate over
+   * `follow()`. Close it to switch events off.
+   * @throws UsageError if somebody reads them already
+   */
+  events(): EventReader {
+    return this.conntrack.events();
   }
 
   /**
