@@ -28,6 +28,7 @@ import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { UsageError } from './errors.ts';
 import { eventsWords } from './event-layout.ts';
+import { allocateFragments } from './fragments/region.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
@@ -77,6 +78,8 @@ export interface TrackerMemory {
   /** Rings of events (event-layout.ts), apart since nothing of them is on the path of a packet without events. */
   readonly events: Words;
   readonly eventCapacity: number;
+  /** Held fragments (fragments/region.ts). */
+  readonly fragments: Words;
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -227,5 +230,6 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     words: allocateWords(memoryLayout(sizes).end),
     events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
     eventCapacity,
+    fragments: allocateFragments(),
   };
 }
