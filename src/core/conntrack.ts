@@ -281,6 +281,16 @@ export class Conntrack {
     this.tracker.timeouts.set(this.#policyId(id), policy, this.tracker.participant);
   }
 
+  /** Seconds by attribute name; undefined: there is no such policy. */
+  timeoutPolicy(id: number): TimeoutPolicy | undefined {
+    return this.tracker.timeouts.get(this.#policyId(id));
+  }
+
+  /** All policies that are set. */
+  timeoutPolicies(): { id: number; timeouts: TimeoutPolicy }[] {
+    return this.tracker.timeouts.all();
+  }
+
   /** @returns false if there was none */
   deleteTimeoutPolicy(id: number): boolean {
     return this.tracker.timeouts.delete(this.#policyId(id), this.tracker.participant);

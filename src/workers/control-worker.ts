@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { Conntrack } from '../core/conntrack.ts';
 import { UsageError } from '../core/errors.ts';
 import { answerCommand } from './control/commands.ts';
+import { EventHub } from './control/event-hub.ts';
 import { ControlServer, type Answerer } from './control/server.ts';
 import { datapathTimeMs, type DatapathShare } from './status.ts';
 
@@ -24,9 +25,16 @@ const GRACE_MS = 200;
 const { share, path } = workerData as ControlTask;
 const conntrack = Conntrack.attach(share.memory);
 
+const events = new EventHub(conntrack);
+
+/** Before the first packet has told a time, any will do: there is nothing in the table. */
+function nowMs(): number {
+  const timeMs = datapathTimeMs(share);
+  return Number.isNaN(timeMs) ? 0 : timeMs;
+}
+
 const answer: Answerer = ({ command, args, json, more, statistics }, signal) => {
-  const nowMs = () => datapathTimeMs(share);
-  return answerCommand(command, { conntrack, share, nowMs, json, more, statistics, signal }, args);
+  return answerCommand(command, { conntrack, share, events, nowMs, json, more, statistics, signal }, args);
 };
 
 const port = parentPort!;

@@ -3,12 +3,13 @@
 import type { Conntrack } from '../../core/conntrack.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { DatapathShare } from '../status.ts';
+import type { EventHub } from './event-hub.ts';
 import type { Answer } from './server.ts';
 
 export interface CommandContext {
   conntrack: Conntrack;
   share: DatapathShare;
-  /** The datapath's time; NaN on the packets' clock before the first packet. */
+  /** The datapath's time. */
   nowMs: () => number;
   /** Answer in JSON. */
   json: boolean;
@@ -16,6 +17,7 @@ export interface CommandContext {
   more: boolean;
   /** dpctl's -s: with timeouts. */
   statistics: boolean;
+  events: EventHub;
   /** The client has gone, or the tracker is being stopped. */
   signal: AbortSignal;
 }
@@ -71,4 +73,17 @@ export function zoneNumber(text: string): number {
     throw new UsageError(`invalid zone '${text}'; it must be a whole number from 0 to ${MAX_ZONE}`);
   }
   return zone;
+}
+
+/** The only argument, `zone=ZONE`, if there is one. */
+export function onlyZone(args: readonly string[]): number | undefined {
+  requireNoMore(args.slice(1));
+  const [arg] = args;
+  if (arg === undefined) {
+    return undefined;
+  }
+  if (!arg.startsWith('zone=')) {
+    throw new UsageError(`unexpected argument '${arg}'; it takes zone=ZONE`);
+  }
+  return zoneNumber(arg.slice('zone='.length));
 }

@@ -2,6 +2,10 @@
 
 import { UsageError } from '../../core/errors.ts';
 import { command, requireNoMore, type Command, type CommandContext } from './command.ts';
+import { DUMP_COMMANDS } from './dump-commands.ts';
+import { EVENT_COMMANDS } from './event-commands.ts';
+import { FRAGMENT_COMMANDS } from './fragment-commands.ts';
+import { POLICY_COMMANDS } from './policy-commands.ts';
 import { SETTING_COMMANDS } from './setting-commands.ts';
 
 const NAME_COLUMNS = 34;
@@ -17,7 +21,11 @@ export function commandList(): string[] {
 }
 
 export const COMMANDS: Record<string, Command> = {
+  ...DUMP_COMMANDS,
   ...SETTING_COMMANDS,
+  ...FRAGMENT_COMMANDS,
+  ...POLICY_COMMANDS,
+  ...EVENT_COMMANDS,
   'list-commands': command('', 'this list', (_context, args) => {
     requireNoMore(args);
     const list = Object.entries(COMMANDS).map(([name, { usage, help }]) => ({ name, usage, help }));

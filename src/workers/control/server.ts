@@ -6,7 +6,7 @@ import { UsageError } from '../../core/errors.ts';
 import { inUse } from './socket-path.ts';
 import { MAX_REQUEST_BYTES, parseRequest, replyLine, type ControlReply, type ControlRequest } from './protocol.ts';
 
-/** What is to be printed, in pieces. Ended by `return` when the client goes; `signal` says so to a piece that waits. */
+/** What is to be printed, in pieces; an empty one gives others their turn. Ended by `return` when the client goes; `signal` says so to a piece that waits. */
 export type Answer = Iterable<string> | AsyncIterable<string>;
 export type Answerer = (request: ControlRequest, signal: AbortSignal) => Answer;
 
@@ -82,7 +82,9 @@ async function serve(socket: Socket, answer: Answerer, stop: AbortSignal): Promi
   try {
     const request = parseRequest(await requestLine(socket));
     for await (const text of answer(request, AbortSignal.any([gone.signal, stop]))) {
-      await send(socket, { text });
+      if (text !== '') {
+        await send(socket, { text });
+      }
       /* Other clients have their turn between two pieces. */
       await turn();
       if (gone.signal.aborted || stop.aborted) {

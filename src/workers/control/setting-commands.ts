@@ -1,8 +1,9 @@
 /** Commands that read and change the tracker's numbers and switches. */
 
-import { COUNTER_NAMES } from '../../core/counters.ts';
+import { type Counters, countersOfParticipant } from '../../core/counters.ts';
 import { UsageError } from '../../core/errors.ts';
-import { countersOf } from '../../shared/counters.ts';
+import { formatZoneLimits } from '../../core/format.ts';
+import type { ZoneLimit } from '../../core/zone-limits.ts';
 import { load } from '../../shared/access.ts';
 import { StatusWord } from '../status.ts';
 import { command, onlyNumber, requireNoMore, zoneNumber, type Command, type CommandContext } from './command.ts';
@@ -64,34 +65,25 @@ function zoneLimitOf(arg: string): { zone: number; limit: number } {
   return { zone, limit };
 }
 
-interface LimitsAnswer {
-  default: number;
-  zones: { zone: number; limit: number; count: number }[];
-}
-
-function limitsOf({ conntrack }: CommandContext, zones: number[] | undefined): LimitsAnswer {
-  const answer: LimitsAnswer = { default: conntrack.zoneLimit('default').limit, zones: [] };
-  const asked = zones ?? Array.from({ length: 65536 }, (_, zone) => zone);
-  for (const zone of asked) {
-    const { zone: whose, limit, count } = conntrack.zoneLimit(zone);
-    /* Asked for all, only zones with a limit of their own. */
-    if (zones !== undefined || whose === zone) {
-      answer.zones.push({ zone, limit, count });
-    }
+/** The default limit, and what zones have: all with a limit of their own, or those asked for. */
+function limitsOf({ conntrack }: CommandContext, zones: number[] | undefined): ZoneLimit[] {
+  if (zones === undefined) {
+    return conntrack.zoneLimits();
   }
-  return answer;
+  return [conntrack.zoneLimit('default'), ...zones.map((zone) => ({ ...conntrack.zoneLimit(zone), zone }))];
 }
 
+/** Totals, and a column for each PMD. */
 function counters({ conntrack, share }: CommandContext, args: string[]): { text: string; json: unknown } {
   requireNoMore(args);
   const all = conntrack.counters();
-  const pmds = Array.from({ length: share.threads }, (_, pmd) => {
-    const values = countersOf(conntrack.tracker.participants, load(share.status, StatusWord.PARTICIPANT + pmd) - 1);
-    return Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, values[index]!]));
-  });
-  const columns = ['total', ...pmds.map((_, pmd) => `pmd ${pmd}`)];
-  const rows = COUNTER_NAMES.map((name) => [name, all[name], ...pmds.map((pmd) => pmd[name]!)]);
-  const lines = [['', ...columns], ...rows].map(([name, ...values]) =>
+  const { participants } = conntrack.tracker;
+  const pmds = Array.from({ length: share.threads }, (_, pmd) =>
+    countersOfParticipant(participants, load(share.status, StatusWord.PARTICIPANT + pmd) - 1),
+  );
+  const names = Object.keys(all) as (keyof Counters)[];
+  const rows = names.map((name) => [name, all[name], ...pmds.map((pmd) => pmd[name])]);
+  const lines = [['', 'total', ...pmds.map((_, pmd) => `pmd ${pmd}`)], ...rows].map(([name, ...values]) =>
     [String(name).padEnd(18), ...values.map((value) => String(value).padStart(12))].join(' '),
   );
   return { text: lines.join('\n'), json: { ...all, pmds } };
@@ -167,9 +159,8 @@ export const SETTING_COMMANDS: Record<string, Command> = {
   }),
   'ct-get-limits': command('[zone=ZONE[,ZONE]...]', 'limits and how far they are used', (context, args) => {
     requireNoMore(args.slice(1));
-    const answer = limitsOf(context, args[0] === undefined ? undefined : zonesOf(args[0]));
-    const zones = answer.zones.map(({ zone, limit, count }) => `zone=${zone},limit=${limit},count=${count}`);
-    return { text: [`default limit=${answer.default}`, ...zones].join('\n'), json: answer };
+    const limits = limitsOf(context, args[0] === undefined ? undefined : zonesOf(args[0]));
+    return { text: formatZoneLimits(limits), json: limits };
   }),
   counters: command('', 'what has been counted, in all and per PMD (not in dpctl)', counters),
 };
