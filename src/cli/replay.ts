@@ -119,7 +119,7 @@ async function steeringFor(file: string, threads: number): Promise<Steering> {
   return 'flow';
 }
 
-interface Summary {
+export interface Summary {
   file: string;
   packets: number;
   threads: number;
@@ -131,7 +131,7 @@ interface Summary {
   error?: string;
 }
 
-function printSummary(summary: Summary): void {
+export function printSummary(summary: Summary): void {
   console.log(`${summary.file}: ${summary.packets} packets, ${summary.connections} connections at the end`);
   const verdicts = Object.entries(summary.verdicts).toSorted(([, a], [, b]) => b - a);
   for (const [verdict, count] of verdicts) {

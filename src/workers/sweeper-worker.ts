@@ -2,6 +2,7 @@
 
 import { workerData } from 'node:worker_threads';
 import { hasJumpedPast, sweptAt, tellTime } from '../core/clock.ts';
+import { purgeFragments } from '../core/fragments/fragments.ts';
 import { SettingWord, type TrackerMemory } from '../core/memory.ts';
 import { SweepCursor, sweepStep } from '../core/sweep.ts';
 import { Tracker } from '../core/tracker.ts';
@@ -51,6 +52,7 @@ function runSweeper(task: SweeperTask): void {
   function sweepTable(nowMs: number): void {
     /* Whoever is refused room from here on asks anew. */
     store(words, pressure, 0);
+    purgeFragments(tracker, nowMs | 0);
     for (;;) {
       tracker.enter();
       const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);

@@ -25,7 +25,7 @@ import {
 } from './lists.ts';
 import { buildWhole, spreadVerdict } from './reassemble.ts';
 import { fragmentAt, FragmentCounter, FragmentsWord, FragmentWord, listAt, ListWord } from './region.ts';
-import { copyPacketOut, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
+import { copyPacketOut, copyWords, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
 
 /** In ParsedWord.LIST: a fragment that reassembly did not take. */
 const UNHELD = -1;
@@ -73,7 +73,8 @@ export function takeFragments(
     }
     const to = kept * PARSED_WORDS;
     if (to !== at) {
-      parsed.copyWithin(to, at, at + PARSED_WORDS);
+      copyWords(parsed, at, parsed, to, PARSED_WORDS);
+      parsed[at + ParsedWord.BAD_ICMP_SUM] = 0;
     }
     parsed[to + ParsedWord.KIND] = kind;
     parsed[to + ParsedWord.LIST] = list;

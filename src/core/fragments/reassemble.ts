@@ -5,6 +5,7 @@
 
 import type { Words } from '../../shared/access.ts';
 import { foldSum, sumWords } from '../packet/checksum.ts';
+import { findTransport } from '../packet/extension-headers.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ChecksumBit, FRAME_SHIFT_BYTES, PACKET_HEADER_WORDS, PacketWord, swapHalf } from '../packet/layout.ts';
 import { fragmentAt, FragmentWord, listAt, ListWord } from './region.ts';
@@ -12,10 +13,12 @@ import { copyFrame, copyWords, type FragmentStore, frameWordAt } from './store.t
 
 /** "More fragments" in the second word of an IPv4 header. */
 const IPV4_MORE_FRAGMENTS = 0x00200000;
+const IPV6_HEADER_WORDS = 10;
 
 /**
  * Builds the packet in `store.whole`: the first fragment with its metadata, link and network headers, and the payload
- * of all. An IPv6 fragment header stays, but says "whole packet".
+ * of all. IPv6 extension headers are left out, as the reference does not look at them in a whole: whether the transport
+ * checksum is right, and how a translation changes it, must not depend on them.
  */
 export function buildWhole(store: FragmentStore, list: number): void {
   const { words, whole } = store;
@@ -23,10 +26,13 @@ export function buildWhole(store: FragmentStore, list: number): void {
   const first = words[listAt(list) + ListWord.FIRST]!;
   const f = fragmentAt(first);
   copyWords(words, f + FragmentWord.HEADER, whole, 0, PACKET_HEADER_WORDS);
+  const l3 = words[f + FragmentWord.L3]!;
+  copyFrame(words, first, 0, words[f + FragmentWord.L4]! - PacketWord.FRAME, whole, PacketWord.FRAME);
+  const protocol = isIpv6 ? upperProtocol(whole, l3, words, f) : 0;
 
   /* Offsets are multiples of 8: every part but the last fills its words. */
-  let end = words[f + FragmentWord.L4]!;
-  copyFrame(words, first, 0, end - PacketWord.FRAME, whole, PacketWord.FRAME);
+  const l4 = wholeTransport(words, f, isIpv6);
+  let end = l4;
   let payloadBytes = 0;
   for (let fragment = first; fragment !== 0; ) {
     const each = fragmentAt(fragment);
@@ -38,14 +44,10 @@ export function buildWhole(store: FragmentStore, list: number): void {
     fragment = words[each + FragmentWord.NEXT]!;
   }
 
-  const l3 = words[f + FragmentWord.L3]!;
-  const l4 = words[f + FragmentWord.L4]!;
   const headerBytes = (l4 - l3) * 4;
   whole[PacketWord.LENGTH] = (l4 - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES + payloadBytes;
   if (isIpv6) {
-    const length = swapHalf(headerBytes - 40 + payloadBytes);
-    whole[l3 + 1] = (whole[l3 + 1]! & 0xffff0000) | length;
-    whole[words[f + FragmentWord.FRAGMENT_HEADER]!]! &= 0xffff;
+    whole[l3 + 1] = (whole[l3 + 1]! & 0xff000000) | (protocol << 16) | swapHalf(payloadBytes);
   } else {
     const length = swapHalf(headerBytes + payloadBytes);
     whole[l3] = (whole[l3]! & 0xffff) | (length << 16);
@@ -53,6 +55,20 @@ export function buildWhole(store: FragmentStore, list: number): void {
     whole[l3 + 2] = (whole[l3 + 2]! & 0xffff) | (headerChecksum(whole, l3, headerBytes) << 16);
     whole[PacketWord.CHECKSUMS]! |= ChecksumBit.IP_GOOD;
   }
+}
+
+/** Where the transport header of the whole is. */
+function wholeTransport(words: Words, f: number, isIpv6: boolean): number {
+  return isIpv6 ? words[f + FragmentWord.L3]! + IPV6_HEADER_WORDS : words[f + FragmentWord.L4]!;
+}
+
+/** The protocol behind the extension headers of the first fragment, whose headers stand in `whole`. */
+function upperProtocol(whole: Words, l3: number, words: Words, f: number): number {
+  const header = words[f + FragmentWord.FRAGMENT_HEADER]!;
+  const bytes = (words[f + FragmentWord.L4]! - l3 - IPV6_HEADER_WORDS) * 4;
+  whole[header]! &= 0xffff;
+  const found = findTransport(whole, l3 + IPV6_HEADER_WORDS, bytes, (whole[l3 + 1]! >>> 16) & 0xff);
+  return found < 0 ? whole[header]! & 0xff : found & 0xff;
 }
 
 /** Checksum of an IPv4 header, as it stands in memory, whatever its checksum field holds. */
@@ -70,8 +86,8 @@ export function spreadVerdict(store: FragmentStore, list: number): void {
   const first = words[l + ListWord.FIRST]!;
   const f0 = fragmentAt(first);
   const l3 = words[f0 + FragmentWord.L3]!;
-  const l4 = words[f0 + FragmentWord.L4]!;
-  putBytes(words, first, l4 - PacketWord.FRAME, words[f0 + FragmentWord.L4_BYTES]!, whole, l4);
+  const l4 = words[f0 + FragmentWord.L4]! - PacketWord.FRAME;
+  putBytes(words, first, l4, words[f0 + FragmentWord.L4_BYTES]!, whole, wholeTransport(words, f0, isIpv6));
   for (let fragment = first; fragment !== 0; ) {
     const f = fragmentAt(fragment);
     const header = f + FragmentWord.HEADER;
