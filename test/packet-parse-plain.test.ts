@@ -45,8 +45,13 @@ function parseBy(parse: typeof parsePacket, frame: Uint8Array, checksums: number
   return outcome;
 }
 
-const parseSlowly: typeof parsePacket = (words, slot, results, at, zone) =>
-  parseAny(words, slot, results, at, zone) ? ParsedKind.KEYED : ParsedKind.INVALID;
+const parseSlowly: typeof parsePacket = (words, slot, results, at, zone) => {
+  results[at + ParsedWord.FRAGMENT_BITS] = 0;
+  if (parseAny(words, slot, results, at, zone, true)) {
+    return ParsedKind.KEYED;
+  }
+  return results[at + ParsedWord.FRAGMENT_BITS] === 0 ? ParsedKind.INVALID : ParsedKind.FRAGMENT;
+};
 
 const tally = { plainKeyed: 0, plainInvalid: 0, other: 0 };
 

@@ -222,6 +222,11 @@ export class RingConsumer {
     }
     this.#tail = position;
     store(this.words, TAIL, position);
+    this.wakeProducer();
+  }
+
+  /** Wakes a producer that waits for returns, also if there are none. */
+  wakeProducer(): void {
     if (load(this.words, PRODUCER_ASLEEP) !== 0) {
       add(this.words, PRODUCER_WAKE, 1);
       notify(this.words, PRODUCER_WAKE, 1);

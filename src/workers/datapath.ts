@@ -79,8 +79,9 @@ export class Datapath {
   /** ChecksumBit flags of every packet. */
   readonly #checksums: number;
   readonly #steering: FlowSteering;
-  readonly #lateRings: RingConsumer[];
-  readonly #lateSlots = new Int32Array(MAX_BATCH);
+  /** Where each PMD's late packets come in (late.ts), with room for the slots of a look. */
+  readonly #late: { ring: RingConsumer; slots: Int32Array; index: number }[];
+  readonly #lateCounts: Int32Array;
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
   readonly #pool: Piscina;
@@ -142,7 +143,12 @@ export class Datapath {
       () => new RingProducer(allocateRing(ringBytes / 4, SPARE_WORDS)),
     );
     const lateRings = this.#rings.map(() => allocateRing(LATE_RING_WORDS));
-    this.#lateRings = lateRings.map((words) => new RingConsumer(words));
+    this.#late = lateRings.map((words, index) => ({
+      ring: new RingConsumer(words),
+      slots: new Int32Array(MAX_BATCH),
+      index,
+    }));
+    this.#lateCounts = new Int32Array(this.threads);
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
 
@@ -273,8 +279,41 @@ export class Datapath {
     return true;
   }
 
-  /** Shows the visitor every packet that has come back; returns how many. */
+  /** Shows the visitors every packet that has come back; returns how many, late ones apart. */
   harvest(): number {
+    let count = 0;
+    let late = 0;
+    do {
+      /* Looked for first and shown last: a late packet comes after its own return as a held one. */
+      late = this.#pollLate();
+      count += this.#harvestRings();
+      this.#harvestLate();
+    } while (late > 0);
+    return count;
+  }
+
+  #pollLate(): number {
+    let late = 0;
+    for (const { ring, slots, index } of this.#late) {
+      this.#lateCounts[index] = ring.poll(slots, MAX_BATCH);
+      late += this.#lateCounts[index]!;
+    }
+    return late;
+  }
+
+  #harvestLate(): void {
+    for (const { ring, slots, index } of this.#late) {
+      const count = this.#lateCounts[index]!;
+      for (let i = 0; i < count; i++) {
+        this.#lateVisitor(ring.words, slots[i]!);
+      }
+      if (count > 0) {
+        ring.release(count);
+      }
+    }
+  }
+
+  #harvestRings(): number {
     let count = 0;
     let reachedMs = this.#latestMs;
     this.#rings.forEach((ring, worker) => {
@@ -287,15 +326,6 @@ export class Datapath {
         reachedMs = Math.min(reachedMs, this.#times[worker]![(oldest + PacketWord.NOW) >> 1]!);
       }
     });
-    /* What a PMD sends late it sends before it gives back the packet that released it: now it is here. */
-    for (const ring of this.#lateRings) {
-      for (let late = ring.poll(this.#lateSlots, MAX_BATCH); late > 0; late = ring.poll(this.#lateSlots, MAX_BATCH)) {
-        for (let i = 0; i < late; i++) {
-          this.#lateVisitor(ring.words, this.#lateSlots[i]!);
-        }
-        ring.release(late);
-      }
-    }
     this.#reachedMs[0] = reachedMs;
     return count;
   }
@@ -312,6 +342,8 @@ export class Datapath {
         await ring.waitForReturns(LOOK_ROUND_MS);
       }
     }
+    /* What came late has come before the packet that released it was given back. */
+    this.harvest();
   }
 
   /** Counters of each PMD, in order. */

@@ -59,6 +59,8 @@ export class LateSender {
     this.#collect();
     let slot = ring.reserve(words);
     while (slot < 0) {
+      /* The datapath may be waiting for the slots that this PMD has not given back yet. */
+      this.#input.wakeProducer();
       /* Whoever waits holds nobody up. */
       tracker.quiesce();
       tracker.leave();

@@ -46,7 +46,6 @@ export function takeFragments(
 ): number {
   const { parsed, fragments: store } = tracker;
   const { slots, words } = batch;
-  store.batch = (store.batch + 1) | 0;
   const isEnabled =
     peek(store.words, FragmentsWord.V4_ENABLED) !== 0 || peek(store.words, FragmentsWord.V6_ENABLED) !== 0;
   let kept = 0;
@@ -232,10 +231,12 @@ export function hasFinishedFragments(tracker: Tracker): boolean {
   return peek(tracker.fragments.words, FragmentsWord.DONE_HEAD) !== 0;
 }
 
-/** Appends to a batch, which must be empty or executed, what finished fragments of the zone it has room for. */
+/**
+ * Appends to the batch that was executed last, and may have been cleared since, what finished fragments of the zone it
+ * has room for.
+ */
 export function releaseFragments(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
   const { words } = tracker.fragments;
-  tracker.fragments.batch = (tracker.fragments.batch + 1) | 0;
   lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
   releaseLocked(tracker, batch, zone, now);
   unlock(words, FragmentsWord.MUTEX);
