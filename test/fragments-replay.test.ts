@@ -4,11 +4,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fileChunks, readCapture } from '../src/cli/capture.ts';
+import { FlowSteering } from '../src/core/flow.ts';
 import { PacketWord } from '../src/core/packet/layout.ts';
 import { stateText } from '../src/core/state.ts';
 import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
 import { fragmentsOf } from './support/fragments.ts';
-import { udp } from './support/frames.ts';
+import { icmpError, reverse, udp } from './support/frames.ts';
 
 const FOLDER = join(import.meta.dirname, 'fixtures', 'fragment-captures');
 const names = readdirSync(FOLDER)
@@ -68,6 +69,40 @@ describe.each(names)('%s', (name) => {
     const released = new Set(late.map((line) => line.split('\t')[0]));
     expect(waiting.filter((number) => !released.has(number))).toHaveLength(held);
     expect(late.filter((line) => !waiting.includes(line.split('\t')[0]!))).toEqual([]);
+  });
+});
+
+describe('steering', () => {
+  const ends = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
+  const flows = Array.from({ length: 40 }, (_, i) => ({ ...ends, sport: 1000 + i }));
+  const workersOf = (steering: FlowSteering, frames: Buffer[]) =>
+    new Set(frames.map((frame) => steering.workerOf(frame, 8)));
+
+  it('by addresses keeps fragments with the packets of their flow, and with errors about them', () => {
+    const steering = new FlowSteering('addresses');
+    const frames = flows.flatMap((flow) => [
+      udp(flow),
+      udp(reverse(flow)),
+      icmpError('10.9.9.9', udp(flow)),
+      ...fragmentsOf(udp(flow, Buffer.alloc(3000)), 1, 1200),
+    ]);
+    expect(workersOf(steering, frames).size).toBe(1);
+  });
+
+  it('by flow spreads flows, and brings the fragments of a datagram to one worker', () => {
+    const steering = new FlowSteering();
+    expect(
+      workersOf(
+        steering,
+        flows.map((flow) => udp(flow)),
+      ).size,
+    ).toBeGreaterThan(4);
+    expect(
+      workersOf(
+        steering,
+        flows.flatMap((flow) => fragmentsOf(udp(flow, Buffer.alloc(3000)), 1, 1200)),
+      ).size,
+    ).toBe(1);
   });
 });
 

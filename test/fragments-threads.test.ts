@@ -40,6 +40,8 @@ describe.each([
     ]);
     /* What was taken was given back and taken again: not more than was held at a time. */
     expect(words[FragmentsWord.NEXT_FRAGMENT]).toBeLessThanOrEqual(datagrams * pieces + 1);
+    expect(words[FragmentsWord.NEXT_CHUNK]).toBeLessThanOrEqual(datagrams * pieces + 1);
+    expect(words[FragmentsWord.NEXT_LIST]).toBeLessThanOrEqual(datagrams + 1);
     ct.close();
   });
 });

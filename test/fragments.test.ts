@@ -203,6 +203,14 @@ describe('a list that is not complete in time', () => {
     expect(exec(three.slice(1), 4, 15_002)).toEqual([]);
   });
 
+  it('does not expire at 15 seconds sharp in a call with fragments', () => {
+    exec([three[0]!], 1, 0);
+    exec([pieceOf(whole, ID + 1, { offset: 1200, bytes: 1200, more: true })], 2, 15_000);
+    expect(ct.fragments.status()).toMatchObject({ nfrag: 2, v4: { expiredSent: 0 } });
+    exec([pieceOf(whole, ID + 1, { offset: 0, bytes: 1200, more: true })], 3, 15_001);
+    expect(ct.fragments.status()).toMatchObject({ nfrag: 2, v4: { expiredSent: 1 } });
+  });
+
   it('is compared by signed difference when the low 32 bits of the time wrap', () => {
     const wrap = 2 ** 31 - 1000;
     exec([three[0]!], 1, wrap);
