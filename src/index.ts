@@ -10,7 +10,7 @@ export { Conntrack, type BucketFigures } from './core/conntrack.ts';
 export { COUNTER_NAMES, type CounterName } from './core/counters.ts';
 export { type ConnEntry, type TcpInfo } from './core/dump.ts';
 export { UsageError } from './core/errors.ts';
-export { type ConntrackOptions, type Reclaim, type TrackerMemory } from './core/memory.ts';
+export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
 export { stateNames } from './core/state.ts';
@@ -19,3 +19,4 @@ export { originalTuple, type IcmpTuple, type OriginalTuple, type PortTuple, type
 export { type ZoneLimit } from './core/zone-limits.ts';
 export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
 export { systemTimeMs, type DatapathClock } from './workers/status.ts';
+export { tuneCompiler } from './workers/compiler.ts';

@@ -8,6 +8,7 @@ import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participan
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
+import { evictForRoom } from './evict.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { NatAction } from './nat/action.ts';
@@ -48,7 +49,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   }
   if (tracker.roomInHand > 0) {
     tracker.roomInHand--;
-  } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM) {
+  } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM && !evictForRoom(tracker, at, now)) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
   }

@@ -35,6 +35,9 @@ import { ZoneLimits } from './zone-limits.ts';
 /** What a packet does with a stale entry that it meets; see ConntrackOptions.reclaim. */
 export type Reclaim = 'lookup-and-sweep' | 'sweep';
 
+/** What becomes of a new connection for which there is no room; see ConntrackOptions.tableFull. */
+export type TableFull = 'refuse' | 'early-drop';
+
 export interface ConntrackOptions {
   /** A power of two from 1 to 65536; default 1024. */
   buckets?: number;
@@ -47,6 +50,11 @@ export interface ConntrackOptions {
    * and they occupy their place until the sweeper comes by, as in Open vSwitch.
    */
   reclaim?: Reclaim;
+  /**
+   * 'refuse' (default): a full table refuses new connections, as in Open vSwitch. 'early-drop': each takes the place
+   * of one that is stale or was never answered (TCP: is not established); refused if none is found (evict.ts).
+   */
+  tableFull?: TableFull;
   /** Two 32-bit numbers as the key of the hash; default random. Give it for repeatable runs only. */
   hashSeed?: readonly [number, number];
   /** Threads that may work on the table at the same time (PMDs, sweeper, dumps); default 32. */
@@ -69,6 +77,8 @@ export const SettingWord = {
   TCP_SEQ_CHK: 0,
   /** As TCP_SEQ_CHK, read by the sweeper. */
   SWEEP_INTERVAL_MS: 1,
+  /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
+  EARLY_DROP: 8,
 
   /** Mutex of the clock (clock.ts). */
   CLOCK_MUTEX: LINE_WORDS,
@@ -161,6 +171,14 @@ function isSeed(seed: unknown): seed is [number, number] {
   return Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
 }
 
+/** @throws UsageError if it is no TableFull. */
+export function checkTableFull(tableFull: TableFull): TableFull {
+  if (tableFull !== 'refuse' && tableFull !== 'early-drop') {
+    throw new UsageError(`tableFull must be 'refuse' or 'early-drop', not ${JSON.stringify(tableFull)}`);
+  }
+  return tableFull;
+}
+
 /** Reserves the region. @throws UsageError on an option out of range. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   const buckets = wholeNumber('buckets', options.buckets ?? 1024, 1, MAX_BUCKETS);
@@ -174,6 +192,7 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
     throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
   }
+  checkTableFull(options.tableFull ?? 'refuse');
   const random = randomBytes(8);
   const seed: unknown = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
   if (!isSeed(seed)) {

@@ -36,6 +36,15 @@ export function killConn(tracker: Tracker, record: number): void {
  * @returns whether the caller was the one to remove it
  */
 export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
+  if (!takeOut(tracker, record, reason)) {
+    return false;
+  }
+  tracker.rooms.giveBack(tracker.room, 0, tracker.participant);
+  return true;
+}
+
+/** As removeConn, but the connection's unit of the table's room is the caller's now, to use or to give back. */
+export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
   const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
@@ -61,7 +70,7 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
     (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
     (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
   tracker.counters[isKilled ? Counter.killed : reason]!++;
-  giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
+  giveZoneBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
   const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
   return true;

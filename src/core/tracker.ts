@@ -15,6 +15,7 @@ import {
 } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
+import { Eviction } from './evict.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -66,6 +67,8 @@ export class Tracker {
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
+  /** The search for connections to evict from a full table. */
+  readonly eviction: Eviction;
   /** Room for connections taken ahead for the current batch. */
   roomInHand = 0;
   /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
@@ -121,6 +124,7 @@ export class Tracker {
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
     this.randomState = Math.imul(this.hashKey0 ^ this.hashKey1 ^ (this.participant.id + 1), 0x9e3779b1) | 1;
+    this.eviction = new Eviction(maxParticipants, this.participant.id, this.table.bucketCount);
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }
 
