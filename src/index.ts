@@ -10,6 +10,7 @@ export { Conntrack, type BucketFigures } from './core/conntrack.ts';
 export { COUNTER_NAMES, type CounterName } from './core/counters.ts';
 export { type ConnEntry, type TcpInfo } from './core/dump.ts';
 export { UsageError } from './core/errors.ts';
+export { type FragmentFamilyStatus, type FragmentStatus, type IpFamily } from './core/fragments/settings.ts';
 export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';

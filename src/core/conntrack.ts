@@ -9,6 +9,7 @@ import { dumpBucket, type ConnEntry } from './dump.ts';
 import { UsageError } from './errors.ts';
 import { conntrackExecute } from './execute.ts';
 import { flushBucket, flushTuple } from './flush.ts';
+import { FragmentSettings } from './fragments/settings.ts';
 import {
   allocateMemory,
   checkTableFull,
@@ -60,6 +61,8 @@ export class Conntrack {
   readonly memory: TrackerMemory;
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
+  /** Settings and statistics of the reassembly of fragments. */
+  readonly fragments: FragmentSettings;
 
   /**
    * Makes a table; or maps one, given its memory.
@@ -75,6 +78,7 @@ export class Conntrack {
       this.tracker.initialise(options.prefaultConnections ?? 0);
       this.tableFull = options.tableFull ?? 'refuse';
     }
+    this.fragments = new FragmentSettings(this.tracker.fragments);
   }
 
   /** Maps a table that was made elsewhere, for the calling thread. */

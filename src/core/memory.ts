@@ -26,6 +26,7 @@ import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { UsageError } from './errors.ts';
+import { allocateFragments } from './fragments/region.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
@@ -69,6 +70,8 @@ export interface TrackerMemory {
   readonly reclaim: Reclaim;
   readonly hashKey: readonly [number, number];
   readonly words: Words;
+  /** Held fragments (fragments/region.ts). */
+  readonly fragments: Words;
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -205,5 +208,6 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
     words: allocateWords(memoryLayout(sizes).end),
+    fragments: allocateFragments(),
   };
 }

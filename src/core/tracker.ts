@@ -16,6 +16,7 @@ import {
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
 import { Eviction } from './evict.ts';
+import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -51,6 +52,7 @@ export class Tracker {
   readonly room: number;
   readonly zoneLimits: ZoneLimits;
   readonly timeouts: TimeoutPolicies;
+  readonly fragments: FragmentStore;
   /** The shared memory (memory.ts). */
   readonly words: Words;
   /** Word index of the settings (SettingWord). */
@@ -118,6 +120,7 @@ export class Tracker {
     this.room = layout.room;
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
+    this.fragments = new FragmentStore(memory.fragments);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
