@@ -12,6 +12,7 @@ export { type ConnEntry, type TcpInfo } from './core/dump.ts';
 export { UsageError } from './core/errors.ts';
 export { type FragmentFamilyStatus, type FragmentStatus, type IpFamily } from './core/fragments/settings.ts';
 export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
+export { type NatOptions } from './core/nat/action.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
 export { stateNames } from './core/state.ts';
