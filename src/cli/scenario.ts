@@ -111,7 +111,7 @@ class ScenarioRun {
   /** By packet number less 1. */
   readonly #ids: string[] = [];
   /** Bytes of each packet when it was last handed over. */
-  readonly #hexBefore = new Map<string, string>();
+  readonly #before = new Map<string, Buffer>();
   #used = 0;
   packets = 0;
 
@@ -187,7 +187,7 @@ class ScenarioRun {
       this.#batch.slots[index] = this.#slotOf(ids[index]!);
     });
     this.#batch.count = packets.length;
-    ids.forEach((id, index) => this.#hexBefore.set(id, this.#hexOf(index)));
+    ids.forEach((id, index) => this.#before.set(id, Buffer.from(this.#batch.frame(index))));
     this.#ct.execute(this.#batch, new CtAction(operation.ct), nowOf(operation));
     this.packets += packets.length;
 
@@ -198,11 +198,7 @@ class ScenarioRun {
       expected.map((packet) => packet.id),
       returned,
     );
-    expected.forEach((packet, index) => this.#comparePacket(packet, index, this.#hexBefore.get(packet.id)!));
-  }
-
-  #hexOf(index: number): string {
-    return Buffer.from(this.#batch.frame(index)).toString('hex');
+    expected.forEach((packet, index) => this.#comparePacket(packet, index, this.#before.get(packet.id)!));
   }
 
   /** Ids of what came back; fragments from earlier operations go to the memory that their packets have here. */
@@ -243,8 +239,7 @@ class ScenarioRun {
     this.#used += slotWords(frame.length);
   }
 
-  #comparePacket(expected: PacketExpectation, index: number, hexBefore: string): void {
-    const before = Buffer.from(hexBefore, 'hex');
+  #comparePacket(expected: PacketExpectation, index: number, before: Buffer): void {
     const words = this.#batch.words;
     const slot = this.#batch.slots[index]!;
     const at = `packets[${index}]`;

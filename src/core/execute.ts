@@ -21,6 +21,7 @@ import type { CtAction } from './action.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
+import { announceUpdate } from './events.ts';
 import { closeWhole, finishFragments, hasFragmentWork, openWhole, takeFragments } from './fragments/fragments.ts';
 import { FragmentsWord } from './fragments/region.ts';
 import { copyWords } from './fragments/store.ts';
@@ -31,10 +32,10 @@ import { findTranslated, UNCONNECTED } from './nat/recirculate.ts';
 import { NAT_STATES, translatePacket } from './nat/translate.ts';
 import { MAX_BATCH, type PacketBatch } from './packet/batch.ts';
 import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
-import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
+import { ChecksumBit, CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
 import { parseAny, parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
-import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
+import { CHANGED, isTcpOpening, KEEP_EXPIRY, TIMEOUT_MASK, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
 import { CONN_NAT, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
@@ -76,7 +77,7 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     if (kind === ParsedKind.KEYED) {
       processPacket(tracker, words, slot, at, action, now);
     } else if (kind === ParsedKind.INVALID) {
-      rejectPacket(tracker, words, slot, action);
+      rejectPacket(tracker, words, slot, at, action);
     } else if (kind === ParsedKind.REMEMBERED) {
       processRemembered(tracker, words, slot, at, action, now);
     } else {
@@ -189,9 +190,19 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): number
 }
 
 /** The packet has no key. */
-function rejectPacket(tracker: Tracker, words: Words, slot: number, action: CtAction): void {
+function rejectPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): void {
   writeInvalid(words, slot, action.zone);
-  tracker.counters[Counter.invalid]!++;
+  const counters = tracker.counters;
+  counters[Counter.invalid]!++;
+  counters[Counter.unconnected]!++;
+  const { parsed } = tracker;
+  if (
+    (words[slot + PacketWord.CHECKSUMS]! & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0 ||
+    parsed[at + ParsedWord.BAD_ICMP_SUM] !== 0
+  ) {
+    counters[Counter.checksumErrors]!++;
+    parsed[at + ParsedWord.BAD_ICMP_SUM] = 0;
+  }
 }
 
 /** Was the connection that the packet remembers removed? Its record may be another connection's by now. */
@@ -243,7 +254,7 @@ function processAfresh(tracker: Tracker, words: Words, slot: number, at: number,
     tracker.parsed[at + ParsedWord.HINT] = 0;
     processPacket(tracker, words, slot, at, action, now);
   } else {
-    rejectPacket(tracker, words, slot, action);
+    rejectPacket(tracker, words, slot, at, action);
   }
 }
 
@@ -406,6 +417,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
 
   if (record === 0) {
     writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+    tracker.counters[Counter.unconnected]!++;
   } else {
     const r = record << UNIT_SHIFT;
     if (action.nat !== null) {
@@ -455,7 +467,10 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
       checkSequence,
     );
     /* Before the lock is gone: a state and the expiry of another one must not come together. */
-    refresh(tracker, r, result >>> 2, now);
+    refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+    if ((result & CHANGED) !== 0) {
+      announceUpdate(tracker, r);
+    }
     unlock(records, r + ConnWord.LOCK);
     return result & 3;
   }
@@ -464,7 +479,10 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   } else {
     result = updateOther(records, r, reply);
   }
-  refresh(tracker, r, result >>> 2, now);
+  refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+  if ((result & CHANGED) !== 0) {
+    announceUpdate(tracker, r);
+  }
   return result & 3;
 }
 

@@ -16,6 +16,7 @@ import {
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
 import { Eviction } from './evict.ts';
+import { EventRing } from './events.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
@@ -25,6 +26,7 @@ import { ConnWord, UNIT_WORDS } from './table/conn.ts';
 import { LineArena } from './table/line-arena.ts';
 import { TimeoutPolicies } from './timeouts.ts';
 import { ZoneLimits } from './zone-limits.ts';
+import { ZonePolicies } from './zone-policies.ts';
 
 /** Index lines per connection that prefaulting commits: an index grows to between 3/8 and 3/4 full. */
 const LINES_PER_CONNECTION = 1 / (7 * 0.375);
@@ -52,6 +54,9 @@ export class Tracker {
   readonly room: number;
   readonly zoneLimits: ZoneLimits;
   readonly timeouts: TimeoutPolicies;
+  readonly zonePolicies: ZonePolicies;
+  /** The calling thread's own. */
+  readonly eventRing: EventRing;
   readonly fragments: FragmentStore;
   /** The shared memory (memory.ts). */
   readonly words: Words;
@@ -59,6 +64,8 @@ export class Tracker {
   readonly settings: number;
   readonly counters: Float64Array;
   readonly clock: Float64Array;
+  /** What this thread was told last, in ms (clock.ts); NaN before. For events. */
+  readonly time: Float64Array = new Float64Array([Number.NaN]);
   readonly hashKey0: number;
   readonly hashKey1: number;
   /** Packets remove stale entries that they meet. */
@@ -120,6 +127,8 @@ export class Tracker {
     this.room = layout.room;
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
+    this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
+    this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
     this.fragments = new FragmentStore(memory.fragments);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);

@@ -17,6 +17,8 @@
 export const ParsedWord = {
   /** A ParsedKind. */
   KIND: 0,
+  /** 1: INVALID for its ICMP checksum (other wrong checksums are remembered in the packet). Whoever counts it clears it. */
+  BAD_ICMP_SUM: 1,
   /** Word index of the network header; not set for plain packets (parse.ts). */
   L3: 2,
   /** Word index of the transport header. */
