@@ -311,6 +311,23 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
   });
 });
 
+describe('an index that cannot grow', () => {
+  it.each([1, 2])('at placement %i of a connection leaves nothing of it behind', (failing) => {
+    const ct = table({ buckets: 64 });
+    ct.setZoneLimit(0, 100);
+    const { table: index } = ct.tracker;
+    const place = index.placeLocked.bind(index);
+    let calls = 0;
+    index.placeLocked = (...args) => ++calls !== failing && place(...args);
+    expect(pass(ct, udp(CLIENT), opening(SNAT))).toMatchObject({ state: 'new|trk', ends: CLIENT });
+    expect(ct.counters()).toMatchObject({ created: 0, insertFailed: 1, natExhausted: 0 });
+    expect(ct.zoneLimit(0).count).toBe(0);
+    expectBalancedBooks(ct, 0);
+    expect(pass(ct, udp(CLIENT), opening(SNAT)).state).toBe('new|trk|snat');
+    expectBalancedBooks(ct, 0);
+  });
+});
+
 describe('translation in two zones', () => {
   it('turns a packet to the address that its sender shares round to a neighbour (hairpin)', () => {
     const ct = table();

@@ -17,7 +17,6 @@ const TCP_HEADER_BYTES = 20;
 const TCP_CHECKSUM_END = 18;
 const UDP_HEADER_BYTES = 8;
 const ICMP_HEADER_BYTES = 8;
-const IPV6_HEADER_WORDS = 10;
 /** Bytes of the ICMPv6 header of every type. */
 const ICMP6_COMMON_BYTES = 4;
 
@@ -151,7 +150,9 @@ export function rewriteIpv6Error(
  * As rewriteIpv4; the address stands in four words at `from[at...]`.
  *
  * Behind extension headers the reference computes the checksum of TCP and UDP anew, with the number of the first of
- * these headers in the pseudo header in place of the protocol's (RFC 8200, 8.1 wants the latter): so here.
+ * these headers in the pseudo header in place of the protocol's (RFC 8200, 8.1 wants the latter): so here. Not so in
+ * packets put together from fragments.
+ * @param isPlain there are no extension headers, or they do not matter
  */
 export function rewriteIpv6(
   words: Int32Array,
@@ -163,9 +164,9 @@ export function rewriteIpv6(
   from: Int32Array,
   at: number,
   ports: number,
+  isPlain: boolean,
 ): void {
   const change = replaceIpv6Address(words, addressAt, from, at);
-  const isPlain = l4 === l3 + IPV6_HEADER_WORDS;
   switch (protocol) {
     case Protocol.UDP: {
       const before = words[l4]!;
