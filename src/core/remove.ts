@@ -5,6 +5,7 @@
 import { or } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { Counter } from './counters.ts';
+import { announceDestroy, wantsEvents } from './events.ts';
 import { META_IPV6 } from './packet/key.ts';
 import {
   ConnFlag,
@@ -51,6 +52,13 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   if ((life & LIFE_CLEANED) !== 0) {
     return false;
   }
+  const isKilled =
+    (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
+    (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
+  const counter = isKilled ? Counter.killed : reason;
+  if (wantsEvents(tracker)) {
+    announceDestroy(tracker, record, counter);
+  }
   const hash = records[r + ConnWord.HASH]!;
   const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
   const reverseHash = hasTwoEntries ? records[r + ConnWord.REV_HASH]! : hash;
@@ -66,14 +74,20 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   table.unlockBuckets(bucket, reverseBucket);
 
   /* Counted before the room is free: whoever sees the one sees the other. */
-  const isKilled =
-    (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
-    (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
-  tracker.counters[isKilled ? Counter.killed : reason]!++;
+  tracker.counters[counter]!++;
   giveZoneBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
   const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
   return true;
+}
+
+/** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
+export function removeStale(tracker: Tracker): void {
+  const count = tracker.staleCount;
+  tracker.staleCount = 0;
+  for (let i = 0; i < count; i++) {
+    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+  }
 }
 
 /** Gives back what a connection was admitted with: a unit of its zone's room, if that is limited. */

@@ -16,6 +16,8 @@ import {
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
 import { Eviction } from './evict.ts';
+import { EventRing } from './events.ts';
+import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -24,6 +26,7 @@ import { ConnWord, UNIT_WORDS } from './table/conn.ts';
 import { LineArena } from './table/line-arena.ts';
 import { TimeoutPolicies } from './timeouts.ts';
 import { ZoneLimits } from './zone-limits.ts';
+import { ZonePolicies } from './zone-policies.ts';
 
 /** Index lines per connection that prefaulting commits: an index grows to between 3/8 and 3/4 full. */
 const LINES_PER_CONNECTION = 1 / (7 * 0.375);
@@ -33,6 +36,9 @@ const MAX_STALE = 8;
 
 /** Default time between the starts of two sweeps: an expired connection goes about a second later at the latest. */
 const DEFAULT_SWEEP_INTERVAL_MS = 1000;
+
+/** Where in `Tracker.parsed` a key stands that was not read from a packet: behind those of the batch. */
+export const SCRATCH_AT: number = MAX_BATCH * PARSED_WORDS;
 
 export class Tracker {
   readonly memory: TrackerMemory;
@@ -48,19 +54,25 @@ export class Tracker {
   readonly room: number;
   readonly zoneLimits: ZoneLimits;
   readonly timeouts: TimeoutPolicies;
+  readonly zonePolicies: ZonePolicies;
+  /** The calling thread's own. */
+  readonly eventRing: EventRing;
+  readonly fragments: FragmentStore;
   /** The shared memory (memory.ts). */
   readonly words: Words;
   /** Word index of the settings (SettingWord). */
   readonly settings: number;
   readonly counters: Float64Array;
   readonly clock: Float64Array;
+  /** What this thread was told last, in ms (clock.ts); NaN before. For events. */
+  readonly time: Float64Array = new Float64Array([Number.NaN]);
   readonly hashKey0: number;
   readonly hashKey1: number;
   /** Packets remove stale entries that they meet. */
   readonly reclaimsAtLookup: boolean;
 
-  /** Parse results of the current batch (packet/key.ts). */
-  readonly parsed: Int32Array = new Int32Array(MAX_BATCH * PARSED_WORDS);
+  /** Parse results of the current batch (packet/key.ts), and one more at SCRATCH_AT. */
+  readonly parsed: Int32Array = new Int32Array((MAX_BATCH + 1) * PARSED_WORDS);
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
@@ -68,6 +80,8 @@ export class Tracker {
   readonly eviction: Eviction;
   /** Room for connections taken ahead for the current batch. */
   roomInHand = 0;
+  /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
+  randomState: number;
   /** Keeps reads alive that only pull lines into the cache. */
   sink = 0;
 
@@ -113,11 +127,15 @@ export class Tracker {
     this.room = layout.room;
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
+    this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
+    this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
+    this.fragments = new FragmentStore(memory.fragments);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
+    this.randomState = Math.imul(this.hashKey0 ^ this.hashKey1 ^ (this.participant.id + 1), 0x9e3779b1) | 1;
     this.eviction = new Eviction(maxParticipants, this.participant.id, this.table.bucketCount);
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }
