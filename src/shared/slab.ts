@@ -35,7 +35,7 @@ const FRESH_UNITS = 256;
 /** A cache above this many free records gives a batch away. */
 const CACHE_LIMIT = 2 * CHUNK;
 /** Units kept beyond that for records that are retired and not free yet. */
-const RETIRED_UNITS = 1 << 16;
+const RETIRED_UNITS = 1 << 18;
 
 const MUTEX = 0;
 const NEXT_FRESH = 1;

@@ -243,10 +243,11 @@ const jobs = {
     }
   },
 
-  /** In a checked thread: takes one unit, but stops before its compare-exchange of that word until told to go on. */
-  takeStoppingBefore(plan: { words: Words; index: number; stopped: number; goOn: number }): boolean {
+  /** In a checked thread: takes one unit, but stops before its n-th write to that word until told to go on. */
+  takeStoppingBefore(plan: { words: Words; index: number; nth: number; stopped: number; goOn: number }): boolean {
+    let writes = 0;
     setSchedulingHook((kind, _words, index) => {
-      if (kind === 'compareExchange' && index === plan.index) {
+      if (index === plan.index && kind !== 'load' && ++writes === plan.nth) {
         setSchedulingHook(undefined);
         signal(plan.words, plan.stopped, 1);
         waitForSignal(plan.words, plan.goOn, 1);
