@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { UsageError } from '../src/core/errors.ts';
 import { MAX_REQUEST_BYTES } from '../src/workers/control/protocol.ts';
@@ -168,6 +169,8 @@ describe('the end', () => {
         }
         await once(signal, 'abort');
       } finally {
+        /* The end of a command may take its time. */
+        await setTimeout(20);
         isOver++;
       }
     });
