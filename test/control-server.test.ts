@@ -179,7 +179,7 @@ describe('the end', () => {
     await once(slow, 'data');
     slow.pause();
     const closed = once(slow, 'close');
-    await server.close(0);
+    await server.close(300);
     expect(isOver).toBe(2);
     expect(existsSync(path)).toBe(false);
     slow.resume();
