@@ -41,3 +41,4 @@ export { originalTuple, type IcmpTuple, type OriginalTuple, type PortTuple, type
 export { type ZoneLimit } from './core/zone-limits.ts';
 export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
 export { systemTimeMs, type DatapathClock } from './workers/status.ts';
+export { tuneCompiler } from './workers/compiler.ts';

@@ -7,11 +7,13 @@ import { UsageError } from '../core/errors.ts';
 import type { IpFamily } from '../core/fragments/settings.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { clearPacket, MAX_BATCH, PacketBatch, writePacket } from '../core/packet/batch.ts';
-import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { frameByteOffset, packetWords, PacketWord } from '../core/packet/layout.ts';
 import { stateNames } from '../core/state.ts';
 import type { TimeoutPolicy } from '../core/timeouts.ts';
 import { originalTuple, type Tuple } from '../core/tuple.ts';
 import { allocateWords } from '../shared/access.ts';
+import { endsText, endText, outOfRange, withoutWildcards, type NatInRange } from './scenario-choices.ts';
+import { endOf, withEnd, type EndName } from './scenario-ends.ts';
 
 /** Where a scenario and the tracker first disagree. */
 export interface Difference {
@@ -36,17 +38,29 @@ interface PacketExpectation {
   mark?: number;
   label?: string;
   hex?: string;
+  natInRange?: NatInRange;
+  natSameAs?: string;
   origTuple: unknown;
+}
+
+/** A packet of an `exec` operation. */
+interface PacketInput {
+  id?: string;
+  hex?: string;
+  reuse?: string;
+  /** Ends to replace by the other end of an earlier packet. */
+  rewrite?: Partial<Record<EndName, string>>;
 }
 
 interface Operation {
   op: string;
   now?: number;
-  packets?: ({ id?: string; hex?: string; reuse?: string } | string)[];
+  packets?: (PacketInput | string)[];
   ct?: CtActionOptions & Record<string, unknown>;
   zone?: number | 'default' | null;
   tuple?: Tuple;
   what?: string;
+  field?: EndName;
   value?: number | boolean;
   action?: string;
   limit?: number;
@@ -97,7 +111,7 @@ class ScenarioRun {
   /** By packet number less 1. */
   readonly #ids: string[] = [];
   /** Bytes of each packet when it was last handed over. */
-  readonly #hexBefore = new Map<string, string>();
+  readonly #before = new Map<string, Buffer>();
   #used = 0;
   packets = 0;
 
@@ -133,6 +147,8 @@ class ScenarioRun {
         return this.#zoneLimit(operation);
       case 'timeoutPolicy':
         return this.#timeoutPolicy(operation);
+      case 'assertDistinct':
+        return this.#assertDistinct(operation);
       case 'ipfStatus':
         return expectEqual('ipfStatus', operation.expect, this.#ct.fragments.status());
       case 'clear':
@@ -158,22 +174,20 @@ class ScenarioRun {
     if (packets.length < 1 || packets.length > MAX_BATCH) {
       throw new UsageError(`a batch has 1 to ${MAX_BATCH} packets, not ${packets.length}`);
     }
-    for (const unsupported of ['nat', 'helper']) {
-      if (operation.ct?.[unsupported] !== undefined) {
-        throw new Mismatch(`ct.${unsupported}`, operation.ct[unsupported], 'not supported yet');
-      }
+    if (operation.ct?.['helper'] !== undefined) {
+      throw new Mismatch('ct.helper', operation.ct['helper'], 'not supported yet');
     }
     const ids: string[] = [];
     packets.forEach((packet, index) => {
-      const { id, hex, reuse } = packet as { id?: string; hex?: string; reuse?: string };
+      const { id, hex, reuse, rewrite } = packet as PacketInput;
       if (reuse === undefined) {
-        this.#add(id ?? '', hex ?? '');
+        this.#add(id ?? '', hex ?? '', rewrite ?? {});
       }
       ids.push(reuse ?? id ?? '');
       this.#batch.slots[index] = this.#slotOf(ids[index]!);
     });
     this.#batch.count = packets.length;
-    ids.forEach((id, index) => this.#hexBefore.set(id, this.#hexOf(index)));
+    ids.forEach((id, index) => this.#before.set(id, Buffer.from(this.#batch.frame(index))));
     this.#ct.execute(this.#batch, new CtAction(operation.ct), nowOf(operation));
     this.packets += packets.length;
 
@@ -184,11 +198,7 @@ class ScenarioRun {
       expected.map((packet) => packet.id),
       returned,
     );
-    expected.forEach((packet, index) => this.#comparePacket(packet, index, this.#hexBefore.get(packet.id)!));
-  }
-
-  #hexOf(index: number): string {
-    return Buffer.from(this.#batch.frame(index)).toString('hex');
+    expected.forEach((packet, index) => this.#comparePacket(packet, index, this.#before.get(packet.id)!));
   }
 
   /** Ids of what came back; fragments from earlier operations go to the memory that their packets have here. */
@@ -207,18 +217,29 @@ class ScenarioRun {
     return ids;
   }
 
-  #add(id: string, hex: string): void {
+  /** A copy of a packet's frame as it is now. */
+  #frameOf(id: string): Buffer {
+    const slot = this.#slotOf(id);
+    const start = frameByteOffset(slot);
+    return Buffer.from(this.#bytes.subarray(start, start + this.#batch.words[slot + PacketWord.LENGTH]!));
+  }
+
+  #add(id: string, hex: string, rewrite: Partial<Record<EndName, string>>): void {
     if (!/^([0-9a-f]{2})*$/.test(hex)) {
       throw new UsageError(`packet ${JSON.stringify(id)}: hex must be pairs of lower-case hexadecimal digits`);
     }
-    const frame = Buffer.from(hex, 'hex');
+    let frame: Buffer = Buffer.from(hex, 'hex');
+    for (const end of ['src', 'dst'] as const) {
+      const other = rewrite[end] === undefined ? undefined : endOf(this.#frameOf(rewrite[end]), turned(end));
+      frame = other === undefined ? frame : withEnd(frame, end, other);
+    }
     this.#ids.push(id);
     writePacket(this.#batch.words, this.#bytes, this.#used, frame, { number: this.#ids.length });
     this.#slots.set(id, this.#used);
     this.#used += slotWords(frame.length);
   }
 
-  #comparePacket(expected: PacketExpectation, index: number, hexBefore: string): void {
+  #comparePacket(expected: PacketExpectation, index: number, before: Buffer): void {
     const words = this.#batch.words;
     const slot = this.#batch.slots[index]!;
     const at = `packets[${index}]`;
@@ -227,7 +248,17 @@ class ScenarioRun {
     expectEqual(`${at}.mark`, expected.mark ?? 0, words[slot + PacketWord.MARK]! >>> 0);
     expectEqual(`${at}.label`, expected.label ?? ZERO_LABEL, formatLabel(words, slot + PacketWord.LABEL));
     expectEqual(`${at}.origTuple`, expected.origTuple, originalTuple(words, slot));
-    expectEqual(`${at}.hex`, expected.hex ?? hexBefore, Buffer.from(this.#batch.frame(index)).toString('hex'));
+    const after = Buffer.from(this.#batch.frame(index));
+    if (expected.natInRange !== undefined) {
+      const wrong = outOfRange(before, after, expected.natInRange);
+      if (wrong !== undefined) {
+        throw new Mismatch(`${at}.natInRange`, expected.natInRange, wrong);
+      }
+    } else if (expected.natSameAs !== undefined) {
+      expectEqual(`${at}.natSameAs`, endsText(this.#frameOf(expected.natSameAs)), endsText(after));
+    } else {
+      expectEqual(`${at}.hex`, expected.hex ?? before.toString('hex'), after.toString('hex'));
+    }
   }
 
   #dump(operation: Operation): void {
@@ -243,7 +274,22 @@ class ScenarioRun {
     expectEqual('entries.length', expected.length, got.size);
     for (const entry of expected) {
       const key = entryKey(entry.zone, entry.orig);
-      expectEqual(`entries[${key}]`, entry, got.get(key) ?? null);
+      const found = got.get(key);
+      const reply = withoutWildcards(entry['reply'] as Tuple, found?.['reply'] as Tuple | undefined);
+      expectEqual(`entries[${key}]`, { ...entry, reply }, found ?? null);
+    }
+  }
+
+  #assertDistinct(operation: Operation): void {
+    const ids = (operation.packets ?? []).map(String);
+    const ends = new Map<string, string>();
+    for (const id of ids) {
+      const end = endText(endOf(this.#frameOf(id), operation.field ?? 'src'));
+      const other = ends.get(end);
+      if (other !== undefined) {
+        throw new Mismatch(`packets.${operation.field}`, `other than that of ${other}`, `${id}: ${end}`);
+      }
+      ends.set(end, id);
     }
   }
 
@@ -330,6 +376,10 @@ function nowOf(operation: Operation): number {
 
 function zoneFilter(operation: Operation): { zone?: number } {
   return typeof operation.zone === 'number' ? { zone: operation.zone } : {};
+}
+
+function turned(end: EndName): EndName {
+  return end === 'src' ? 'dst' : 'src';
 }
 
 function slotWords(frameBytes: number): number {

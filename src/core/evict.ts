@@ -30,8 +30,12 @@ import { BucketTable, LINE_ENTRIES } from './table/bucket-table.ts';
 import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
-/** Records looked at around the newcomer's place: enough to prefer an old one, few enough to cost little. */
-const HANDFUL = 4;
+/**
+ * Records looked at around the newcomer's place, by whole index lines, each likely to miss the cache: in a flood one line
+ * (3 records on average) shows several of the first kinds, and the oldest of these will do. While it shows none, more.
+ */
+const FEW = 2;
+const MANY = 8;
 /** Lines looked at there. */
 const OWN_LINES = 4;
 
@@ -53,6 +57,8 @@ const STALE = 0;
 /** Not to be evicted. */
 const KEPT = 0x3fffffff;
 const STAGE_SHIFT = 28;
+/** Stale, and one packet: worth less than this. */
+const FIRST_KINDS: number = (Stage.ONE_PACKET + 1) << STAGE_SHIFT;
 /** Remaining time in units of 16 ms: 27 bits. */
 const TIME_SHIFT = 4;
 
@@ -121,7 +127,10 @@ function findVictim(tracker: Tracker, hash: number, now: number): number {
   eviction.looks = 0;
   const block = table.blockOf(hash);
   const lines = BucketTable.linesOf(block);
-  for (let i = 0; i < OWN_LINES && i < lines && eviction.looks < HANDFUL; i++) {
+  for (let i = 0; i < OWN_LINES && i < lines; i++) {
+    if (eviction.looks >= (eviction.worth < FIRST_KINDS ? FEW : MANY)) {
+      break;
+    }
     lookAtLine(tracker, BucketTable.firstSlotOf(block, (hash + i) & (lines - 1)), now);
   }
   while (eviction.slot === 0 && eviction.budget > 0) {
