@@ -169,8 +169,6 @@ describe('the end', () => {
         }
         await once(signal, 'abort');
       } finally {
-        /* The end of a command may take its time. */
-        await setTimeout(20);
         isOver++;
       }
     });
@@ -190,5 +188,19 @@ describe('the end', () => {
       exitCode: 1,
       error: expect.stringMatching(/stopped/),
     });
+  });
+
+  it('waits for commands that take their time to end', async () => {
+    let isOver = false;
+    const { path, server } = await listening(async function* (_request, signal) {
+      yield 'begin';
+      await once(signal, 'abort');
+      await setTimeout(50);
+      isOver = true;
+    });
+    const socket = await request(path, { command: 'any' });
+    await once(socket, 'data');
+    await server.close(0);
+    expect(isOver).toBe(true);
   });
 });
