@@ -30,7 +30,7 @@ export {
   type ExpectationEntry,
   type FormatConnOptions,
 } from './core/format.ts';
-export { type ConntrackOptions, type Reclaim, type TrackerMemory } from './core/memory.ts';
+export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
 export { stateNames } from './core/state.ts';
@@ -40,3 +40,4 @@ export { originalTuple, type IcmpTuple, type OriginalTuple, type PortTuple, type
 export { type ZoneLimit } from './core/zone-limits.ts';
 export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
 export { systemTimeMs, type DatapathClock } from './workers/status.ts';
+export { tuneCompiler } from './workers/compiler.ts';

@@ -148,6 +148,20 @@ describe('one thread', () => {
     expect(formatEvent(event!, { id: true })).toMatch(new RegExp(` id=${event!.id}$`));
   });
 
+  it('gives both tuples of a translated connection, and its mark', () => {
+    const nat = { action: ['src'], minAddr: '10.1.1.240' } as const;
+    send(ct, udp(ENDS), 0, { commit: true, nat, mark: { value: 7, mask: 0xff } });
+    send(ct, udp({ ...reverse(ENDS), dst: '10.1.1.240' }), 1, { nat: { action: [] } });
+    ct.flush({ nowMs: 2 });
+    const events = reader.drain();
+    expect(lines(events)).toEqual(['0 new', '1 update', '2 destroy flushed']);
+    for (const event of events) {
+      expect(event.orig).toEqual({ ...ENDS, proto: 17 });
+      expect(event.reply).toEqual({ ...reverse(ENDS), dst: '10.1.1.240', proto: 17 });
+      expect(event.mark).toBe(7);
+    }
+  });
+
   it('says nothing while nobody reads, nor of what came before the reader', () => {
     send(ct, udp(ENDS), 0);
     reader.close();

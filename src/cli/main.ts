@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../core/errors.ts';
-import { runBench } from './bench.ts';
+import { BENCHMARKS, runBench } from './bench.ts';
 import { ExitCode } from './exit-code.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { verify, type VerifyOptions } from './verify.ts';
@@ -105,16 +105,27 @@ program
 
 program
   .command('bench')
-  .description('measure; without a name: insert')
-  .addArgument(program.createArgument('[name]', 'what to measure').choices(['insert']).default('insert'))
-  .option('--threads <list>', 'numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
-  .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), 1_000_000)
+  .description(
+    'measure\n\n' +
+      'insert  how long it takes to insert connections and to look them up again\n' +
+      'flood   what established traffic of one PMD suffers from a flood on the other, into a full table',
+  )
+  .addArgument(
+    program
+      .createArgument('[name]', 'what to measure')
+      .choices([...BENCHMARKS])
+      .default('insert'),
+  )
+  .option('--threads <list>', 'insert: numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
+  .option('--connections <n>', 'connections in all; flood: of the flood', wholeNumber(1000, 7_000_000), 1_000_000)
   .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
   .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
   .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+  .option('--table <n>', 'flood: connections of the full table', wholeNumber(100, 3_000_000), 100_000)
+  .option('--established <n>', 'flood: how many of these are established', wholeNumber(1, 3_000_000), 10_000)
   .option('--json <file>', 'write results and raw samples to a file')
-  .action(async (_name: string, options: Parameters<typeof runBench>[0]) => {
-    process.exitCode = await runBench(options);
+  .action(async (name: (typeof BENCHMARKS)[number], options: Parameters<typeof runBench>[1]) => {
+    process.exitCode = await runBench(name, options);
   });
 
 /* Whoever reads our output may have seen enough (`| head`). */

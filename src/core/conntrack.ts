@@ -11,7 +11,14 @@ import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
 import { ConnFilter, type ConnFilterOptions } from './filter.ts';
 import { flushBucket, flushTuple } from './flush.ts';
-import { allocateMemory, SettingWord, type ConntrackOptions, type TrackerMemory } from './memory.ts';
+import {
+  allocateMemory,
+  checkTableFull,
+  SettingWord,
+  type ConntrackOptions,
+  type TableFull,
+  type TrackerMemory,
+} from './memory.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
@@ -104,6 +111,7 @@ export class Conntrack {
       this.memory = allocateMemory(options);
       this.tracker = new Tracker(this.memory);
       this.tracker.initialise(options.prefaultConnections ?? 0);
+      this.tableFull = options.tableFull ?? 'refuse';
     }
   }
 
@@ -204,6 +212,18 @@ export class Conntrack {
       );
     }
     this.tracker.rooms.setLimit(this.tracker.room, limit);
+  }
+
+  /** What becomes of a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
+  get tableFull(): TableFull {
+    const isEarlyDrop = load(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP) !== 0;
+    return isEarlyDrop ? 'early-drop' : 'refuse';
+  }
+
+  /** Takes effect with the next connection, in every thread. @throws UsageError if it is neither. */
+  set tableFull(tableFull: TableFull) {
+    const isEarlyDrop = checkTableFull(tableFull) === 'early-drop';
+    store(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP, isEarlyDrop ? 1 : 0);
   }
 
   /** Are TCP sequence numbers checked? */

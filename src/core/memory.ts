@@ -38,6 +38,9 @@ import { ZONE_POLICIES_WORDS } from './zone-policies.ts';
 /** What a packet does with a stale entry that it meets; see ConntrackOptions.reclaim. */
 export type Reclaim = 'lookup-and-sweep' | 'sweep';
 
+/** What becomes of a new connection for which there is no room; see ConntrackOptions.tableFull. */
+export type TableFull = 'refuse' | 'early-drop';
+
 export interface ConntrackOptions {
   /** A power of two from 1 to 65536; default 1024. */
   buckets?: number;
@@ -50,6 +53,11 @@ export interface ConntrackOptions {
    * and they occupy their place until the sweeper comes by, as in Open vSwitch.
    */
   reclaim?: Reclaim;
+  /**
+   * 'refuse' (default): a full table refuses new connections, as in Open vSwitch. 'early-drop': each takes the place
+   * of one that is stale or was never answered (TCP: is not established); refused if none is found (evict.ts).
+   */
+  tableFull?: TableFull;
   /** Two 32-bit numbers as the key of the hash; default random. Give it for repeatable runs only. */
   hashSeed?: readonly [number, number];
   /** Threads that may work on the table at the same time (PMDs, sweeper, dumps); default 32. */
@@ -79,6 +87,8 @@ export const SettingWord = {
   SWEEP_INTERVAL_MS: 1,
   /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
   EVENTS: 2,
+  /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
+  EARLY_DROP: 8,
 
   /** Mutex of the clock (clock.ts). */
   CLOCK_MUTEX: LINE_WORDS,
@@ -183,6 +193,14 @@ function isSeed(seed: unknown): seed is [number, number] {
   return Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
 }
 
+/** @throws UsageError if it is no TableFull. */
+export function checkTableFull(tableFull: TableFull): TableFull {
+  if (tableFull !== 'refuse' && tableFull !== 'early-drop') {
+    throw new UsageError(`tableFull must be 'refuse' or 'early-drop', not ${JSON.stringify(tableFull)}`);
+  }
+  return tableFull;
+}
+
 /** Reserves the region. @throws UsageError on an option out of range. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   const buckets = powerOfTwo('buckets', options.buckets ?? 1024, MAX_BUCKETS);
@@ -194,6 +212,7 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
     throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
   }
+  checkTableFull(options.tableFull ?? 'refuse');
   const random = randomBytes(8);
   const seed: unknown = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
   if (!isSeed(seed)) {

@@ -37,6 +37,15 @@ export function killConn(tracker: Tracker, record: number): void {
  * @returns whether the caller was the one to remove it
  */
 export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
+  if (!takeOut(tracker, record, reason)) {
+    return false;
+  }
+  tracker.rooms.giveBack(tracker.room, 0, tracker.participant);
+  return true;
+}
+
+/** As removeConn, but the connection's unit of the table's room is the caller's now, to use or to give back. */
+export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
   const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
@@ -66,10 +75,19 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
 
   /* Counted before the room is free: whoever sees the one sees the other. */
   tracker.counters[counter]!++;
-  giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
+  giveZoneBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
   const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
   return true;
+}
+
+/** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
+export function removeStale(tracker: Tracker): void {
+  const count = tracker.staleCount;
+  tracker.staleCount = 0;
+  for (let i = 0; i < count; i++) {
+    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+  }
 }
 
 /** Gives back what a connection was admitted with: a unit of its zone's room, if that is limited. */

@@ -18,6 +18,7 @@ import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { packetWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
 import { allocateRing, RingProducer } from '../shared/ring.ts';
+import { tuneCompiler } from './compiler.ts';
 import { workerEntry } from './entry.ts';
 import type { PmdTask } from './pmd-worker.ts';
 import { type DatapathClock, statusWords, StatusWord } from './status.ts';
@@ -106,6 +107,7 @@ export class Datapath {
       throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
     }
 
+    tuneCompiler();
     /* Beside PMDs and sweeper: this thread, and some for tools. */
     const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
     this.conntrack = new Conntrack({ ...options, maxParticipants });

@@ -63,7 +63,7 @@ const jobs = {
 
   /** Stands between an event's number and its publication until `settle`. */
   announce({ record }: { record: number }): void {
-    announceNew(ct.tracker, record, new CtAction());
+    announceNew(ct.tracker, record);
   },
 
   settle({ isLinked }: { isLinked: boolean }): void {

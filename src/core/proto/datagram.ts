@@ -9,11 +9,11 @@ import { Timeout } from '../timeouts.ts';
 import { CHANGED, Update } from './tcp.ts';
 
 /** UDP and others: one packet, several from one end, packets from both ends. Only ever moves up. */
-const OtherState = { FIRST: 0, MULTIPLE: 1, BIDIR: 2 } as const;
+export const OtherState = { FIRST: 0, MULTIPLE: 1, BIDIR: 2 } as const;
 const OTHER_TIMEOUTS = Timeout.OTHER_FIRST;
 
 /** ICMP: only requests, or answered. */
-const IcmpState = { FIRST: 0, REPLY: 1 } as const;
+export const IcmpState = { FIRST: 0, REPLY: 1 } as const;
 const ICMP_TIMEOUTS = Timeout.ICMP_FIRST;
 
 /** From this state on, packets have come from both ends. */

@@ -306,6 +306,7 @@ export class BucketTable {
       return 0;
     }
     const base = participant.base;
+    const interruptedBucket = words[base + ParticipantWord.INTENT_BUCKET_A]!;
     words[base + ParticipantWord.INTENT_BUCKET_A] = bucket;
     words[base + ParticipantWord.INTENT_OLD_DIRECTORY] = directory;
     words[base + ParticipantWord.INTENT_NEW_DIRECTORY] = grown;
@@ -323,6 +324,7 @@ export class BucketTable {
     }
     store(words, this.#directories + bucket, grown);
     poke(words, header + BucketWord.GROWTHS, words[header + BucketWord.GROWTHS]! + 1);
+    words[base + ParticipantWord.INTENT_BUCKET_A] = interruptedBucket;
     words[base + ParticipantWord.INTENT_KIND] = interrupted;
     this.#arena.retire(participant, directory, this.#epochs.current());
     return grown;
@@ -399,6 +401,16 @@ export class BucketTable {
   /** Slots of a block: the range of `slotInBlock`. */
   static slotsOf(block: number): number {
     return LINE_ENTRIES << blockBits(block);
+  }
+
+  /** Lines of a block: a power of two. */
+  static linesOf(block: number): number {
+    return 1 << blockBits(block);
+  }
+
+  /** Word index of the first of the LINE_ENTRIES slots, side by side, of a line of a block. */
+  static firstSlotOf(block: number, line: number): number {
+    return blockWord(block) + line * LINE_WORDS + FIRST_RECORD;
   }
 
   /** Word index of the n-th slot of a block, for `recordAt`. */
