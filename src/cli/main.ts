@@ -5,8 +5,12 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../core/errors.ts';
 import { BENCHMARKS, runBench } from './bench.ts';
+import { commandList } from '../workers/control/commands.ts';
+import { defaultSocketPath } from '../workers/control/socket-path.ts';
+import { ctl } from './ctl.ts';
 import { ExitCode } from './exit-code.ts';
 import { replay, type ReplayOptions } from './replay.ts';
+import { run, type RunOptions } from './run.ts';
 import { verify, type VerifyOptions } from './verify.ts';
 
 /** A parser of whole numbers within a range, for commander. */
@@ -86,6 +90,88 @@ program
       const isStates = given.format === 'states';
       const defaults = { threads: 1, zone: 0, commit: true, batch: isStates ? 1 : 32 };
       process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
+    },
+  );
+
+const SOCKET_HELP = `path of the control socket (default: ${defaultSocketPath()})`;
+
+program
+  .command('run')
+  .description(
+    'track a capture file, or a live capture from standard input, until stopped (SIGINT, SIGTERM), and answer ' +
+      '`ct-bucket ctl` meanwhile\n\n' +
+      'A file waits where a PMD is behind; a live capture loses what does not fit into its ring. Both are counted.',
+  )
+  .usage('[options] <file>\n       tcpdump -i eth0 -U -w - | ct-bucket run [options] -')
+  .argument('<file>', 'capture file (pcap or pcapng), or - for standard input')
+  .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .option('--batch <n>', 'largest batch of a PMD', wholeNumber(1, 32), 32)
+  .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
+  .option('--no-commit', 'do not create connections')
+  .option('--max-connections <n>', 'make the table for so many (default: 3000000)', wholeNumber(1, 7_000_000))
+  .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+  .addOption(
+    new Option('--table-full <what>', 'refuse new connections, or early-drop: evict one that never saw a reply')
+      .choices(['refuse', 'early-drop'])
+      .default('refuse'),
+  )
+  .addOption(
+    new Option(
+      '--clock <clock>',
+      'capture: time is that of the packets, never runs backwards, and stands still after the last one; wall: packets ' +
+        'have the time at which they are read. The sweeper goes by the same (default: capture for a file, wall for -)',
+    ).choices(['capture', 'wall']),
+  )
+  .addOption(
+    new Option(
+      '--checksums <what>',
+      'verify, or trust: what a host sends is captured before its interface writes the checksums ' +
+        '(default: verify for a file, trust for -)',
+    ).choices(['verify', 'trust']),
+  )
+  .option(
+    '--loop [rounds]',
+    'begin the file again when it ends, each round later in time (default: without end)',
+    wholeNumber(1, 0x7fffffff),
+  )
+  .option('--rate <pps>', 'packets of the file per second at most', wholeNumber(1, 1_000_000_000))
+  .addOption(
+    new Option(
+      '--at-end <what>',
+      'after the last packet: stay and answer, or exit (default: stay for a file, exit for -)',
+    ).choices(['stay', 'exit']),
+  )
+  .option('--socket <path>', SOCKET_HELP)
+  .option('--stats-interval <seconds>', 'print a line of progress so often', wholeNumber(1, 86_400))
+  .option('--json', 'progress and totals as JSON, one object a line', false)
+  .action(async (file: string, options: RunOptions) => {
+    process.exitCode = await run(file, options);
+  });
+
+program
+  .command('ctl')
+  .description("ask or steer a running `ct-bucket run`; the commands are named as Open vSwitch's dpctl names them")
+  .argument('<command>', 'one of those below')
+  .argument('[args...]', 'its arguments')
+  .option('-m, --more', 'tell everything there is to tell', false)
+  .option('-s, --statistics', 'with timeouts', false)
+  .option('--json', 'answer in JSON', false)
+  .option('--socket <path>', SOCKET_HELP)
+  .addHelpText(
+    'after',
+    () =>
+      `\nCommands:\n${commandList()
+        .map((line) => `  ${line}`)
+        .join('\n')}`,
+  )
+  .action(
+    async (
+      command: string,
+      args: string[],
+      options: { more: boolean; statistics: boolean; json: boolean; socket?: string },
+    ) => {
+      const { more, statistics, json } = options;
+      process.exitCode = await ctl({ command, args, more, statistics, json }, options);
     },
   );
 

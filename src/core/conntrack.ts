@@ -19,6 +19,7 @@ import {
   type TableFull,
   type TrackerMemory,
 } from './memory.ts';
+import { FragmentSettings } from './fragments/settings.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
@@ -98,6 +99,8 @@ export class Conntrack {
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
   #events: EventReader | undefined;
+  /** Settings and statistics of the reassembly of fragments. */
+  readonly fragments: FragmentSettings;
 
   /**
    * Makes a table; or maps one, given its memory.
@@ -113,6 +116,7 @@ export class Conntrack {
       this.tracker.initialise(options.prefaultConnections ?? 0);
       this.tableFull = options.tableFull ?? 'refuse';
     }
+    this.fragments = new FragmentSettings(this.tracker.fragments);
   }
 
   /** Maps a table that was made elsewhere, for the calling thread. */
@@ -275,6 +279,16 @@ export class Conntrack {
 
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
     this.tracker.timeouts.set(this.#policyId(id), policy, this.tracker.participant);
+  }
+
+  /** Seconds by attribute name; undefined: there is no such policy. */
+  timeoutPolicy(id: number): TimeoutPolicy | undefined {
+    return this.tracker.timeouts.get(this.#policyId(id));
+  }
+
+  /** All policies that are set. */
+  timeoutPolicies(): { id: number; timeouts: TimeoutPolicy }[] {
+    return this.tracker.timeouts.all();
   }
 
   /** @returns false if there was none */

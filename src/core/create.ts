@@ -8,8 +8,8 @@ import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participan
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
-import { announceNew, settleNew, wantsEvents } from './events.ts';
 import { evictForRoom } from './evict.ts';
+import { announceNew, settleNew, wantsEvents } from './events.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { NatAction } from './nat/action.ts';

@@ -28,6 +28,7 @@ import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { UsageError } from './errors.ts';
 import { eventsWords } from './event-layout.ts';
+import { allocateFragments } from './fragments/region.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
@@ -77,6 +78,8 @@ export interface TrackerMemory {
   /** Rings of events (event-layout.ts), apart since nothing of them is on the path of a packet without events. */
   readonly events: Words;
   readonly eventCapacity: number;
+  /** Held fragments (fragments/region.ts). */
+  readonly fragments: Words;
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -85,10 +88,10 @@ export const SettingWord = {
   TCP_SEQ_CHK: 0,
   /** As TCP_SEQ_CHK, read by the sweeper. */
   SWEEP_INTERVAL_MS: 1,
-  /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
-  EVENTS: 2,
   /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
   EARLY_DROP: 8,
+  /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
+  EVENTS: 2,
 
   /** Mutex of the clock (clock.ts). */
   CLOCK_MUTEX: LINE_WORDS,
@@ -227,5 +230,6 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     words: allocateWords(memoryLayout(sizes).end),
     events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
     eventCapacity,
+    fragments: allocateFragments(),
   };
 }

@@ -17,6 +17,7 @@ import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
 import { Eviction } from './evict.ts';
 import { EventRing } from './events.ts';
+import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -56,6 +57,7 @@ export class Tracker {
   readonly zonePolicies: ZonePolicies;
   /** The calling thread's own. */
   readonly eventRing: EventRing;
+  readonly fragments: FragmentStore;
   /** The shared memory (memory.ts). */
   readonly words: Words;
   /** Word index of the settings (SettingWord). */
@@ -127,6 +129,7 @@ export class Tracker {
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
     this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
     this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
+    this.fragments = new FragmentStore(memory.fragments);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);

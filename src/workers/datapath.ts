@@ -15,13 +15,13 @@ import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
-import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { ChecksumBit, packetWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
 import { allocateRing, RingProducer } from '../shared/ring.ts';
 import { tuneCompiler } from './compiler.ts';
 import { workerEntry } from './entry.ts';
 import type { PmdTask } from './pmd-worker.ts';
-import { type DatapathClock, statusWords, StatusWord } from './status.ts';
+import { type DatapathClock, type DatapathShare, statusWords, StatusWord } from './status.ts';
 import type { SweeperTask } from './sweeper-worker.ts';
 
 export interface DatapathOptions extends ConntrackOptions {
@@ -33,6 +33,11 @@ export interface DatapathOptions extends ConntrackOptions {
   ringBytes?: number;
   /** What is done with every packet; default { commit: true }. */
   action?: CtActionOptions;
+  /**
+   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
+   * checked them, or is yet to write them (what a host sends is captured before that).
+   */
+  checksums?: 'verify' | 'trust';
   /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
   clock?: DatapathClock;
   /** Default true. */
@@ -63,9 +68,13 @@ export class Datapath {
   /** The table, for dumps, flushes, limits, counters from this thread. */
   readonly conntrack: Conntrack;
   readonly threads: number;
+  /** For threads that watch and steer this datapath. */
+  readonly share: DatapathShare;
   readonly #rings: RingProducer[];
   readonly #times: Float64Array[];
   readonly #bytes: Uint8Array<SharedArrayBuffer>[];
+  /** ChecksumBit flags of every packet. */
+  readonly #checksums: number;
   readonly #steering = new FlowSteering();
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
@@ -106,6 +115,11 @@ export class Datapath {
     if (clock !== 'packets' && clock !== 'system') {
       throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
     }
+    const checksums = options.checksums ?? 'verify';
+    if (checksums !== 'verify' && checksums !== 'trust') {
+      throw new UsageError(`checksums must be 'verify' or 'trust', not ${JSON.stringify(checksums)}`);
+    }
+    this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 
     tuneCompiler();
     /* Beside PMDs and sweeper: this thread, and some for tools. */
@@ -115,6 +129,7 @@ export class Datapath {
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
     const memory = this.conntrack.memory;
+    this.share = { memory, status: this.#status, clock, threads: this.threads };
     this.#rings = Array.from({ length: this.threads }, () => new RingProducer(allocateRing(ringBytes / 4)));
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
@@ -230,7 +245,7 @@ export class Datapath {
     if (slot < 0) {
       return false;
     }
-    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number });
+    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number, checksums: this.#checksums });
     this.#times[worker]![(slot + PacketWord.NOW) >> 1] = nowMs;
     this.#latestMs = nowMs;
     ring.publish();
