@@ -1,11 +1,13 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
-import type { CounterName } from '../core/counters.ts';
+import type { Counters } from '../core/counters.ts';
+import { UsageError } from '../core/errors.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { stateText } from '../core/state.ts';
 import { Datapath } from '../workers/datapath.ts';
 import { CaptureError, fileChunks, readCapture } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
+import { EventLog } from './replay-events.ts';
 
 export interface ReplayOptions {
   threads: number;
@@ -15,6 +17,10 @@ export interface ReplayOptions {
   /** 'capture': the time of each packet is its own, never running backwards; 'frozen': time stands still. */
   clock: 'capture' | 'frozen';
   format: 'states' | 'json' | 'summary';
+  /** Print events instead: as text, or with format 'json' an object a line. */
+  events: boolean;
+  /** Time before each event. */
+  timestamps: boolean;
 }
 
 /** Lines written to standard output at once. */
@@ -75,7 +81,7 @@ export interface Summary {
   threads: number;
   verdicts: Record<string, number>;
   connections: number;
-  counters: Record<CounterName, number>;
+  counters: Counters;
   pmds: { packets: number; batches: number }[];
   error?: string;
 }
@@ -99,6 +105,12 @@ export function printSummary(summary: Summary): void {
  */
 export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
   const { threads, batch, zone, commit, clock, format } = options;
+  if (options.events && format === 'states') {
+    throw new UsageError('--events prints events, --format states verdicts: give one of them');
+  }
+  if (options.timestamps && !options.events) {
+    throw new UsageError('--timestamps is for --events');
+  }
   /* Before any thread is started: a file that is not there is said at once. */
   const packets = readCapture(fileChunks(file));
   const first = await packets.next().catch((error: unknown) => error as Error);
@@ -106,7 +118,15 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     throw first;
   }
 
-  const datapath = await Datapath.start({ threads, batchSize: batch, action: { zone, commit } });
+  const sweeper = !options.events;
+  const datapath = await Datapath.start({ threads, batchSize: batch, action: { zone, commit }, sweeper });
+  const eventLog = options.events
+    ? new EventLog(datapath, {
+        format: format === 'json' ? 'json' : 'text',
+        timestamps: options.timestamps,
+        sweeps: clock === 'capture',
+      })
+    : undefined;
   const log = new VerdictLog(format === 'states');
   datapath.onVerdict = (words, slot) => log.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
   let count = 0;
@@ -117,6 +137,10 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
       for (let packet = first.value; ; ) {
         count++;
         nowMs = clock === 'frozen' ? 0 : Math.max(nowMs, Math.floor(packet.timestampMs));
+        const comesFirst = eventLog?.before(nowMs);
+        if (comesFirst !== undefined) {
+          await comesFirst;
+        }
         const waits = datapath.push(packet.frame, nowMs, count);
         if (waits !== undefined) {
           await waits;
@@ -135,6 +159,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     }
     failure = error;
   }
+  await eventLog?.print();
   await datapath.stop();
   log.flush();
 
@@ -149,7 +174,10 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
     ...(failure === undefined ? {} : { error: failure.message }),
   };
-  if (format === 'json') {
+  if (eventLog !== undefined) {
+    console.error(`ct-bucket: ${eventLog.shown} flow events have been shown, ${eventLog.lost} were lost.`);
+    eventLog.close();
+  } else if (format === 'json') {
     console.log(JSON.stringify(summary, undefined, 2));
   } else if (format === 'summary') {
     printSummary(summary);
