@@ -43,3 +43,5 @@ export { type ZoneLimit } from './core/zone-limits.ts';
 export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
 export { systemTimeMs, type DatapathClock } from './workers/status.ts';
 export { tuneCompiler } from './workers/compiler.ts';
+export { Control } from './workers/control.ts';
+export { defaultSocketPath, prepareSocketPath } from './workers/control/socket-path.ts';

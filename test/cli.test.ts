@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type ChildResult, REPOSITORY, run } from './support/child.ts';
 import { capturePath, scenarioPath } from './support/fixtures.ts';
+import { udp } from './support/frames.ts';
 
 const TSX = join(REPOSITORY, 'node_modules', '.bin', 'tsx');
 const CAPTURE = capturePath('zeek_dnp3');
@@ -281,3 +282,90 @@ describe('bench', () => {
     expect(complaintIn(result)).toMatch(/power of two/);
   });
 });
+
+describe.concurrent('replay --events', () => {
+  it('prints what happens to connections, the same with every run and, within a millisecond, every number of threads', async () => {
+    const [once, again, threads] = await Promise.all([
+      ctBucket(['replay', CAPTURE, '--events', '--timestamps']),
+      ctBucket(['replay', CAPTURE, '--events', '--timestamps']),
+      ctBucket(['replay', CAPTURE, '--events', '--timestamps', '--threads', '3']),
+    ]);
+    expect(once.code).toBe(0);
+    const lines = once.stdout.trimEnd().split('\n');
+    for (const line of lines) {
+      expect(line).toMatch(
+        /^\[\d+\.\d{6}\]\t( {4}\[NEW\]| \[UPDATE\]|\[DESTROY\]) \w+ +\d+ (\d+ )?([A-Z_]+ )?src=\S+ dst=\S+ sport=\d+ dport=\d+ (\[UNREPLIED\] )?src=\S+ dst=\S+ sport=\d+ dport=\d+$/,
+      );
+    }
+    const times = lines.map((line) => Number(line.slice(1, line.indexOf(']'))));
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(again.stdout).toBe(once.stdout);
+    expect(threads.stdout.split('\n').toSorted()).toEqual(once.stdout.split('\n').toSorted());
+    expect(once.stderr).toBe(`ct-bucket: ${lines.length} flow events have been shown, 0 were lost.\n`);
+  });
+
+  it('prints objects with --format json', async () => {
+    const { code, stdout } = await ctBucket(['replay', CAPTURE, '--events', '--format', 'json']);
+    expect(code).toBe(0);
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { kind: string; id: number; reason?: string });
+    expect(events[0]).toMatchObject({ kind: 'new' });
+    expect(events.every(({ kind, reason }) => (kind === 'destroy') === (reason !== undefined))).toBe(true);
+  });
+
+  it('sweeps by the time of the capture: a gap lets connections go, at the second in which they expire', async () => {
+    const frame = udp({ src: '10.1.1.1', dst: '10.1.1.2', sport: 1, dport: 2 });
+    const other = udp({ src: '10.1.1.3', dst: '10.1.1.4', sport: 3, dport: 4 });
+    const file = temporary(
+      'gap.pcap',
+      pcapOf([
+        [10.25, frame],
+        [10.5, other],
+        [90, other],
+      ]),
+    );
+    const { stdout } = await ctBucket(['replay', file, '--events', '--timestamps']);
+    const told = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/udp.*?src=(\S+).*/, '$1'));
+    expect(told).toEqual([
+      '[10.250000]\t    [NEW] 10.1.1.1',
+      '[10.500000]\t    [NEW] 10.1.1.3',
+      '[71.000000]\t[DESTROY] 10.1.1.1',
+      '[71.000000]\t[DESTROY] 10.1.1.3',
+      '[90.000000]\t    [NEW] 10.1.1.3',
+    ]);
+  });
+
+  it('is refused beside verdicts, and --timestamps without it', async () => {
+    const [states, timestamps] = await Promise.all([
+      ctBucket(['replay', CAPTURE, '--events', '--format', 'states']),
+      ctBucket(['replay', CAPTURE, '--timestamps']),
+    ]);
+    expect([states.code, timestamps.code]).toEqual([2, 2]);
+    expect(complaintIn(states)).toMatch(/^--events prints events/);
+    expect(complaintIn(timestamps)).toBe('--timestamps is for --events');
+  });
+});
+
+/** A capture of frames with their times in seconds. */
+function pcapOf(packets: [seconds: number, frame: Uint8Array][]): Buffer {
+  const header = Buffer.alloc(24);
+  header.writeUInt32LE(0xa1b2c3d4, 0);
+  header.writeUInt16LE(2, 4);
+  header.writeUInt16LE(4, 6);
+  header.writeUInt32LE(65_535, 16);
+  header.writeUInt32LE(1, 20);
+  const records = packets.map(([seconds, frame]) => {
+    const record = Buffer.alloc(16);
+    record.writeUInt32LE(Math.floor(seconds), 0);
+    record.writeUInt32LE((seconds % 1) * 1e6, 4);
+    record.writeUInt32LE(frame.length, 8);
+    record.writeUInt32LE(frame.length, 12);
+    return Buffer.concat([record, frame]);
+  });
+  return Buffer.concat([header, ...records]);
+}

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { UsageError } from '../src/core/errors.ts';
 import { MAX_REQUEST_BYTES } from '../src/workers/control/protocol.ts';
@@ -176,7 +177,7 @@ describe('the end', () => {
     await once(slow, 'data');
     slow.pause();
     const closed = once(slow, 'close');
-    await server.close(0);
+    await server.close(300);
     expect(isOver).toBe(2);
     expect(existsSync(path)).toBe(false);
     slow.resume();
@@ -187,5 +188,19 @@ describe('the end', () => {
       exitCode: 1,
       error: expect.stringMatching(/stopped/),
     });
+  });
+
+  it('waits for commands that take their time to end', async () => {
+    let isOver = false;
+    const { path, server } = await listening(async function* (_request, signal) {
+      yield 'begin';
+      await once(signal, 'abort');
+      await setTimeout(50);
+      isOver = true;
+    });
+    const socket = await request(path, { command: 'any' });
+    await once(socket, 'data');
+    await server.close(0);
+    expect(isOver).toBe(true);
   });
 });

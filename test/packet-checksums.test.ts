@@ -239,10 +239,10 @@ describe('the CRC32c of SCTP', () => {
   });
 });
 
-/** UDP over IPv4 whose sender left the checksum out. */
-function hasNoChecksum(frame: Buffer): boolean {
-  const l4 = IP_AT + (frame[IP_AT]! & 0xf) * 4;
-  return frame[IP_AT + 9] === 17 && frame.readUInt16BE(l4 + 6) === 0;
+/** RFC 768: a UDP checksum of zero over IPv4 means that there is none. */
+function isUdpWithoutChecksum(frame: Buffer): boolean {
+  const udpAt = IP_AT + (frame[IP_AT]! & 0xf) * 4;
+  return frame[IP_AT + 9] === 17 && frame.readUInt16BE(udpAt + 6) === 0;
 }
 
 describe('recorded frames', () => {
@@ -253,7 +253,7 @@ describe('recorded frames', () => {
         stateOf(frame) !== 'inv|trk' &&
         frame.readUInt16BE(12) === 0x0800 &&
         frame.readUInt16BE(16) === frame.length - 14 &&
-        !hasNoChecksum(frame),
+        !isUdpWithoutChecksum(frame),
     );
     const protocols = new Set(plain.map((frame) => frame[IP_AT + 9]));
     expect([1, 6, 17, 132].filter((protocol) => !protocols.has(protocol))).toEqual([]);

@@ -196,6 +196,17 @@ describe('standard input', () => {
     expect(totals(verified).verdicts).toEqual({ 'inv|trk': 1 });
   });
 
+  it('on the time of its packets lets the sweeper go by the latest, with no packet following', async () => {
+    const running = await Running.start(['-', '--clock', 'capture', '--json', '--socket', freshSocket()]);
+    const records = [pcapRecord(flow(1), 1000), pcapRecord(flow(2), 101_000)];
+    running.child.stdin.write(Buffer.concat([pcapHeader(), ...records]));
+    await running.untilCounter('expiredAtSweep', (swept) => swept === 1);
+    expect((await running.ask('dump-conntrack', [], { statistics: true })).text).toMatch(
+      /^udp,.*sport=2,.*timeout=60\n$/,
+    );
+    expect((await running.stop()).code).toBe(0);
+  });
+
   it('that breaks says where and ends with code 2; what came before was tracked', async () => {
     const running = await Running.start(['-', '--json', '--socket', freshSocket()]);
     const good = Buffer.concat([pcapHeader(), pcapRecord(flow(1), 1000)]);

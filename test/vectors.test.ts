@@ -12,9 +12,7 @@ function sharedFiles(): string[] {
     return [];
   }
   const rows = readFileSync(join(SHARED, 'INDEX.tsv'), 'utf8').trim().split('\n').slice(1);
-  return rows
-    .map((row) => `${row.split('\t')[0]}.jsonl`)
-    .filter((file) => !file.startsWith('quirks/'));
+  return rows.map((row) => `${row.split('\t')[0]}.jsonl`).filter((file) => !file.startsWith('quirks/'));
 }
 
 /* Without ../shared only the fixtures are there. */

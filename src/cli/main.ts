@@ -78,11 +78,21 @@ program
       .choices(['states', 'json', 'summary'])
       .default('summary'),
   )
-  .action(async (file: string, given: Partial<ReplayOptions> & { format: ReplayOptions['format'] }) => {
-    const isStates = given.format === 'states';
-    const defaults = { threads: 1, zone: 0, commit: true, batch: isStates ? 1 : 32 };
-    process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
-  });
+  .option(
+    '--events',
+    'print what happens to connections, as conntrack -E does (with --format json: as JSON, with ids and reasons), in ' +
+      'order of capture time; with one thread the same in every run, with more those of one millisecond in the order ' +
+      'in which the threads came to them',
+    false,
+  )
+  .option('--timestamps', 'with --events: the time of each', false)
+  .action(
+    async (file: string, given: Pick<ReplayOptions, 'format' | 'events' | 'timestamps'> & Partial<ReplayOptions>) => {
+      const isStates = given.format === 'states';
+      const defaults = { threads: 1, zone: 0, commit: true, batch: isStates ? 1 : 32 };
+      process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
+    },
+  );
 
 const SOCKET_HELP = `path of the control socket (default: ${defaultSocketPath()})`;
 

@@ -1,7 +1,8 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
 import { writeFileSync } from 'node:fs';
-import type { CounterName } from '../core/counters.ts';
+import type { Counters } from '../core/counters.ts';
+import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
 import type { FragmentStatus } from '../core/fragments/settings.ts';
 import { PacketWord } from '../core/packet/layout.ts';
@@ -9,6 +10,7 @@ import { stateText } from '../core/state.ts';
 import { Datapath } from '../workers/datapath.ts';
 import { CaptureError, fileChunks, readCapture } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
+import { EventLog } from './replay-events.ts';
 
 export interface ReplayOptions {
   threads: number;
@@ -20,6 +22,10 @@ export interface ReplayOptions {
   format: 'states' | 'json' | 'summary';
   /** File for the verdicts of fragments that were held when they were handed over. */
   late?: string;
+  /** Print events instead: as text, or with format 'json' an object a line. */
+  events: boolean;
+  /** Time before each event. */
+  timestamps: boolean;
 }
 
 /** Lines written to standard output at once. */
@@ -125,7 +131,7 @@ export interface Summary {
   threads: number;
   verdicts: Record<string, number>;
   connections: number;
-  counters: Record<CounterName, number>;
+  counters: Counters;
   fragments: FragmentStatus;
   pmds: { packets: number; batches: number }[];
   error?: string;
@@ -156,6 +162,12 @@ export function printSummary(summary: Summary): void {
  */
 export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
   const { threads, batch, zone, commit, clock, format } = options;
+  if (options.events && format === 'states') {
+    throw new UsageError('--events prints events, --format states verdicts: give one of them');
+  }
+  if (options.timestamps && !options.events) {
+    throw new UsageError('--timestamps is for --events');
+  }
   /* Before any thread is started: a file that is not there is said at once. */
   const packets = readCapture(fileChunks(file));
   const first = await packets.next().catch((error: unknown) => error as Error);
@@ -164,7 +176,15 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
   }
 
   const steering = await steeringFor(file, threads);
-  const datapath = await Datapath.start({ threads, steering, batchSize: batch, action: { zone, commit } });
+  const sweeper = !options.events;
+  const datapath = await Datapath.start({ threads, steering, batchSize: batch, action: { zone, commit }, sweeper });
+  const eventLog = options.events
+    ? new EventLog(datapath, {
+        format: format === 'json' ? 'json' : 'text',
+        timestamps: options.timestamps,
+        sweeps: clock === 'capture',
+      })
+    : undefined;
   const log = new VerdictLog(format === 'states');
   datapath.onVerdict = (words, slot) => log.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
   const lateLog = new LateLog();
@@ -182,6 +202,10 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
       for (let packet = first.value; ; ) {
         count++;
         nowMs = clock === 'frozen' ? 0 : Math.max(nowMs, Math.floor(packet.timestampMs));
+        const comesFirst = eventLog?.before(nowMs);
+        if (comesFirst !== undefined) {
+          await comesFirst;
+        }
         const waits = datapath.push(packet.frame, nowMs, count);
         if (waits !== undefined) {
           await waits;
@@ -200,6 +224,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     }
     failure = error;
   }
+  await eventLog?.print();
   await datapath.stop();
   log.flush();
   if (options.late !== undefined) {
@@ -218,7 +243,10 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
     ...(failure === undefined ? {} : { error: failure.message }),
   };
-  if (format === 'json') {
+  if (eventLog !== undefined) {
+    console.error(`ct-bucket: ${eventLog.shown} flow events have been shown, ${eventLog.lost} were lost.`);
+    eventLog.close();
+  } else if (format === 'json') {
     console.log(JSON.stringify(summary, undefined, 2));
   } else if (format === 'summary') {
     printSummary(summary);

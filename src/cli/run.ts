@@ -43,6 +43,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const ROUND_GAP_MS = 1;
 /** Ahead of its rate by more than this, a source rests. */
 const RATE_SLACK_MS = 2;
+/** Between two looks at what the PMDs gave back. */
+const HARVEST_MS = 20;
 const MAX_STATES = 256;
 
 /** Feeds the packets of a source to a datapath. */
@@ -162,6 +164,12 @@ function checkOptions(file: string, options: RunOptions): void {
   requireReadable(file);
 }
 
+/** Takes verdicts back also where no packet follows: by them the sweeper and dumps know the time. @returns what ends it */
+function startHarvest(datapath: Datapath): () => void {
+  const timer = setInterval(() => datapath.harvest(), HARVEST_MS);
+  return () => clearInterval(timer);
+}
+
 /** Prints a line of progress in every interval. @returns what ends it */
 function startProgress(datapath: Datapath, feeder: Feeder, options: RunOptions): () => void {
   if (options.statsInterval === undefined) {
@@ -241,6 +249,7 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   let failure: Error | undefined;
   let control: Control | undefined;
   let endProgress = () => {};
+  const endHarvest = startHarvest(datapath);
   try {
     const onError = (error: Error) => {
       failure ??= new Error(`the control thread has died: ${error.message}`, { cause: error });
@@ -263,6 +272,7 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
     }
   } finally {
     endProgress();
+    endHarvest();
     await control?.stop();
     release();
     await datapath.stop();

@@ -63,12 +63,14 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
   const nat = action.nat;
   if (nat !== null && nat.translates((meta & META_IPV6) !== 0)) {
+    tracker.eventRing.action = action;
     return placeTranslated(tracker, record, at, nat, now);
   }
 
   const isAnnounced = wantsEvents(tracker);
   if (isAnnounced) {
-    announceNew(tracker, record, action);
+    tracker.eventRing.action = action;
+    announceNew(tracker, record);
   }
   /* Not in a finally block: nothing between lock and unlock throws in a production process, and the checked one
    * stops at the first error anyway. */

@@ -8,7 +8,7 @@
  */
 
 import { add, load, peek, store, type Words } from '../shared/access.ts';
-import type { CtAction } from './action.ts';
+import { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
 import {
   EVENT_REASON_SHIFT,
@@ -26,6 +26,8 @@ import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } f
 import type { Tracker } from './tracker.ts';
 import { readLabel } from './verdict.ts';
 
+const NO_ACTION = new CtAction();
+
 /** The calling thread's ring. */
 export class EventRing {
   readonly words: Words;
@@ -35,6 +37,8 @@ export class EventRing {
   readonly capacity: number;
   /** The event between `announceNew` and `settleNew`: word index, or LOST. */
   open = 0;
+  /** The pass whose connection is being created, whose mark and label it gets. */
+  action: CtAction = NO_ACTION;
 
   constructor(words: Words, capacity: number, participant: number) {
     this.words = words;
@@ -53,10 +57,10 @@ export function wantsEvents(tracker: Tracker): boolean {
 }
 
 /**
- * Writes the event of a connection's creation. The record is complete, reverse tuple included, but not linked yet;
- * `settleNew` follows once it is known whether it was.
+ * Writes the event of a connection's creation by the pass `eventRing.action`. The record is complete, reverse tuple
+ * included, but not linked yet; `settleNew` follows once it is known whether it was, before any other event.
  */
-export function announceNew(tracker: Tracker, record: number, action: CtAction): void {
+export function announceNew(tracker: Tracker, record: number): void {
   const ring = tracker.eventRing;
   const event = begin(tracker, record, EventKind.new);
   ring.open = event;
@@ -64,7 +68,7 @@ export function announceNew(tracker: Tracker, record: number, action: CtAction):
     return;
   }
   /* The pass sets them after the connection is linked; others may have changed them by then. */
-  const { words } = ring;
+  const { words, action } = ring;
   if (action.hasMark) {
     words[event + EventWord.MARK] = (words[event + EventWord.MARK]! & ~action.markMask) | action.markValue;
   }

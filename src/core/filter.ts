@@ -169,7 +169,7 @@ export class ConnFilter {
     this.#zone = number('zone', options.zone, 0xffff);
     this.#proto = number('proto', options.proto, 0xff);
     this.#markMask = number('mark mask', options.mark?.mask ?? 0, 0xffffffff) | 0;
-    this.#markValue = number('mark value', options.mark?.value ?? 0, 0xffffffff) & this.#markMask;
+    this.#markValue = number('mark value', options.mark?.value ?? 0, 0xffffffff) | 0;
     this.#labelMask = parseLabel('label mask', options.label?.mask ?? '');
     this.#labelValue = parseLabel('label value', options.label?.value ?? '').map(
       (word, i) => word & this.#labelMask[i]!,

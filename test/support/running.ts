@@ -4,7 +4,12 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { ControlReply } from '../../src/workers/control/protocol.ts';
+import { afterAll } from 'vitest';
 import { type ChildResult, REPOSITORY } from './child.ts';
+
+const started: ChildProcessWithoutNullStreams[] = [];
+/* A test that failed before it stopped its own leaves nothing behind. */
+afterAll(() => started.forEach((child) => child.kill('SIGKILL')));
 
 export interface Reply {
   text: string;
@@ -66,6 +71,7 @@ export class Running {
       cwd: REPOSITORY,
       env: { ...process.env, ...env },
     });
+    started.push(this.child);
     this.child.stdin.on('error', () => {});
     this.child.stdout.on('data', (chunk: Buffer) => {
       this.stdout += chunk.toString();

@@ -7,6 +7,7 @@
 
 import { or } from '../../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../../shared/participant.ts';
+import { announceNew, settleNew, wantsEvents } from '../events.ts';
 import { findConnLocked } from '../lookup.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
@@ -93,6 +94,10 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   if (outcome === 0 && findConnLocked(tracker, SCRATCH_AT, now) !== 0) {
     outcome = Linked.taken;
   }
+  const isAnnounced = outcome === 0 && wantsEvents(tracker);
+  if (isAnnounced) {
+    announceNew(tracker, record);
+  }
   if (outcome === 0) {
     declareLinkIntent(participant, IntentKind.link, bucket, reverseBucket, record);
     /* The reverse first: whoever finds the key sends translated packets, and their answers must be known. */
@@ -109,6 +114,9 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
     clearIntent(participant);
   }
   table.unlockBuckets(bucket, reverseBucket);
+  if (isAnnounced) {
+    settleNew(tracker, outcome === Linked.done);
+  }
   if (tracker.staleCount > 0) {
     removeStale(tracker);
   }

@@ -76,11 +76,12 @@ function limitsOf({ conntrack }: CommandContext, zones: number[] | undefined): Z
 /** Totals, and a column for each PMD. */
 function counters({ conntrack, share }: CommandContext, args: string[]): { text: string; json: unknown } {
   requireNoMore(args);
-  const all = conntrack.counters();
   const { participants } = conntrack.tracker;
   const pmds = Array.from({ length: share.threads }, (_, pmd) =>
     countersOfParticipant(participants, load(share.status, StatusWord.PARTICIPANT + pmd) - 1),
   );
+  /* Last, so that no part is more than the whole. */
+  const all = conntrack.counters();
   const names = Object.keys(all) as (keyof Counters)[];
   const rows = names.map((name) => [name, all[name], ...pmds.map((pmd) => pmd[name])]);
   const lines = [['', 'total', ...pmds.map((_, pmd) => `pmd ${pmd}`)], ...rows].map(([name, ...values]) =>

@@ -1,0 +1,104 @@
+/**
+ * `replay --events`: what happens to connections, printed as it would be seen live.
+ *
+ * So that the lines depend on the capture alone, time passes here as the capture has it: no sweeper thread runs; before
+ * the first packet of each new second everybody finishes, and this thread sweeps. With one PMD the events are then
+ * the same in every run, in order of capture time. With more they still are in order of capture time; those of one
+ * millisecond stand in the order in which the PMDs came to them.
+ */
+
+import { formatEvent } from '../core/event-format.ts';
+import type { ConnEvent, EventReader } from '../core/event-reader.ts';
+import type { Datapath } from '../workers/datapath.ts';
+
+/**
+ * Packets between two looks at the rings of events: a packet causes at most ten events (its search under the lock
+ * notes eight stale connections, it may kill one and create one), and a ring holds 16384.
+ */
+const PACKETS_PER_LOOK = 1024;
+
+/** A gap in the capture is swept through in at most this many steps. */
+const MAX_SWEEPS_PER_GAP = 128;
+
+export interface EventLogOptions {
+  format: 'text' | 'json';
+  timestamps: boolean;
+  /** Time passes. */
+  sweeps: boolean;
+}
+
+interface Line {
+  event: ConnEvent;
+  text: string;
+}
+
+const bySequence = (a: Line, b: Line) => a.event.sequence - b.event.sequence;
+const byText = (a: Line, b: Line) => (a.text < b.text ? -1 : 1);
+
+export class EventLog {
+  readonly #datapath: Datapath;
+  readonly #reader: EventReader;
+  readonly #options: EventLogOptions;
+  readonly #intervalMs: number;
+  #nextSweepMs = Number.NaN;
+  #packets = 0;
+  shown = 0;
+
+  constructor(datapath: Datapath, options: EventLogOptions) {
+    this.#datapath = datapath;
+    this.#reader = datapath.events();
+    this.#options = options;
+    this.#intervalMs = datapath.conntrack.sweepIntervalMs;
+  }
+
+  get lost(): number {
+    return this.#reader.lost;
+  }
+
+  /** Call before each packet is handed in. @returns a promise if the packet has to wait */
+  before(nowMs: number): Promise<void> | undefined {
+    this.#packets++;
+    if (this.#options.sweeps && !(nowMs < this.#nextSweepMs)) {
+      return this.#sweepUpTo(nowMs);
+    }
+    return this.#packets % PACKETS_PER_LOOK === 0 ? this.print() : undefined;
+  }
+
+  async #sweepUpTo(nowMs: number): Promise<void> {
+    const interval = this.#intervalMs;
+    const last = Math.floor(nowMs / interval) * interval;
+    if (!Number.isNaN(this.#nextSweepMs)) {
+      await this.print();
+      const ticks = (last - this.#nextSweepMs) / interval + 1;
+      const step = Math.ceil(ticks / MAX_SWEEPS_PER_GAP) * interval;
+      for (let sweepMs = this.#nextSweepMs; sweepMs <= last; sweepMs += step) {
+        this.#datapath.conntrack.sweep(sweepMs);
+      }
+      /* In the order of the table they would depend on its hash. */
+      this.#write(byText);
+    }
+    this.#nextSweepMs = last + interval;
+  }
+
+  /** Prints what the packets handed in so far have caused. */
+  async print(): Promise<void> {
+    await this.#datapath.drain();
+    this.#write(bySequence);
+  }
+
+  /** Prints what was not printed yet; what comes later is not older. */
+  #write(compare: (a: Line, b: Line) => number): void {
+    const { format, timestamps } = this.#options;
+    const lineOf = ({ event, text }: Line) => (format === 'json' ? JSON.stringify(event) : text);
+    const lines = this.#reader.drain().map((event) => ({ event, text: formatEvent(event, { timestamp: timestamps }) }));
+    const sorted = lines.toSorted((a, b) => a.event.timeMs - b.event.timeMs || compare(a, b));
+    this.shown += sorted.length;
+    if (sorted.length > 0) {
+      process.stdout.write(`${sorted.map(lineOf).join('\n')}\n`);
+    }
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+}
