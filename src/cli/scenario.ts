@@ -6,11 +6,13 @@ import type { ConnEntry } from '../core/dump.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { clearPacket, MAX_BATCH, PacketBatch, writePacket } from '../core/packet/batch.ts';
-import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { frameByteOffset, packetWords, PacketWord } from '../core/packet/layout.ts';
 import { stateNames } from '../core/state.ts';
 import type { TimeoutPolicy } from '../core/timeouts.ts';
 import { originalTuple, type Tuple } from '../core/tuple.ts';
 import { allocateWords } from '../shared/access.ts';
+import { endsText, endText, outOfRange, withoutWildcards, type NatInRange } from './scenario-choices.ts';
+import { endOf, withEnd, type EndName } from './scenario-ends.ts';
 
 /** Where a scenario and the tracker first disagree. */
 export interface Difference {
@@ -35,17 +37,29 @@ interface PacketExpectation {
   mark?: number;
   label?: string;
   hex?: string;
+  natInRange?: NatInRange;
+  natSameAs?: string;
   origTuple: unknown;
+}
+
+/** A packet of an `exec` operation. */
+interface PacketInput {
+  id?: string;
+  hex?: string;
+  reuse?: string;
+  /** Ends to replace by the other end of an earlier packet. */
+  rewrite?: Partial<Record<EndName, string>>;
 }
 
 interface Operation {
   op: string;
   now?: number;
-  packets?: ({ id?: string; hex?: string; reuse?: string } | string)[];
+  packets?: (PacketInput | string)[];
   ct?: CtActionOptions & Record<string, unknown>;
   zone?: number | 'default' | null;
   tuple?: Tuple;
   what?: string;
+  field?: EndName;
   value?: number | boolean;
   action?: string;
   limit?: number;
@@ -125,6 +139,8 @@ class ScenarioRun {
         return this.#zoneLimit(operation);
       case 'timeoutPolicy':
         return this.#timeoutPolicy(operation);
+      case 'assertDistinct':
+        return this.#assertDistinct(operation);
       case 'clear':
         for (const id of operation.packets ?? []) {
           clearPacket(this.#batch.words, this.#slotOf(String(id)));
@@ -148,22 +164,20 @@ class ScenarioRun {
     if (packets.length < 1 || packets.length > MAX_BATCH) {
       throw new UsageError(`a batch has 1 to ${MAX_BATCH} packets, not ${packets.length}`);
     }
-    for (const unsupported of ['nat', 'helper']) {
-      if (operation.ct?.[unsupported] !== undefined) {
-        throw new Mismatch(`ct.${unsupported}`, operation.ct[unsupported], 'not supported yet');
-      }
+    if (operation.ct?.['helper'] !== undefined) {
+      throw new Mismatch('ct.helper', operation.ct['helper'], 'not supported yet');
     }
     const ids: string[] = [];
     packets.forEach((packet, index) => {
-      const { id, hex, reuse } = packet as { id?: string; hex?: string; reuse?: string };
+      const { id, hex, reuse, rewrite } = packet as PacketInput;
       if (reuse === undefined) {
-        this.#add(id ?? '', hex ?? '');
+        this.#add(id ?? '', hex ?? '', rewrite ?? {});
       }
       ids.push(reuse ?? id ?? '');
       this.#batch.slots[index] = this.#slotOf(ids[index]!);
     });
     this.#batch.count = packets.length;
-    const before = ids.map((_, index) => Buffer.from(this.#batch.frame(index)).toString('hex'));
+    const before = ids.map((_, index) => Buffer.from(this.#batch.frame(index)));
     this.#ct.execute(this.#batch, new CtAction(operation.ct), nowOf(operation));
     this.packets += packets.length;
 
@@ -176,17 +190,28 @@ class ScenarioRun {
     expected.forEach((packet, index) => this.#comparePacket(packet, index, before[index]!));
   }
 
-  #add(id: string, hex: string): void {
+  /** A copy of a packet's frame as it is now. */
+  #frameOf(id: string): Buffer {
+    const slot = this.#slotOf(id);
+    const start = frameByteOffset(slot);
+    return Buffer.from(this.#bytes.subarray(start, start + this.#batch.words[slot + PacketWord.LENGTH]!));
+  }
+
+  #add(id: string, hex: string, rewrite: Partial<Record<EndName, string>>): void {
     if (!/^([0-9a-f]{2})*$/.test(hex)) {
       throw new UsageError(`packet ${JSON.stringify(id)}: hex must be pairs of lower-case hexadecimal digits`);
     }
-    const frame = Buffer.from(hex, 'hex');
+    let frame: Buffer = Buffer.from(hex, 'hex');
+    for (const end of ['src', 'dst'] as const) {
+      const other = rewrite[end] === undefined ? undefined : endOf(this.#frameOf(rewrite[end]), turned(end));
+      frame = other === undefined ? frame : withEnd(frame, end, other);
+    }
     writePacket(this.#batch.words, this.#bytes, this.#used, frame, {});
     this.#slots.set(id, this.#used);
     this.#used += slotWords(frame.length);
   }
 
-  #comparePacket(expected: PacketExpectation, index: number, hexBefore: string): void {
+  #comparePacket(expected: PacketExpectation, index: number, before: Buffer): void {
     const words = this.#batch.words;
     const slot = this.#batch.slots[index]!;
     const at = `packets[${index}]`;
@@ -195,7 +220,17 @@ class ScenarioRun {
     expectEqual(`${at}.mark`, expected.mark ?? 0, words[slot + PacketWord.MARK]! >>> 0);
     expectEqual(`${at}.label`, expected.label ?? ZERO_LABEL, formatLabel(words, slot + PacketWord.LABEL));
     expectEqual(`${at}.origTuple`, expected.origTuple, originalTuple(words, slot));
-    expectEqual(`${at}.hex`, expected.hex ?? hexBefore, Buffer.from(this.#batch.frame(index)).toString('hex'));
+    const after = Buffer.from(this.#batch.frame(index));
+    if (expected.natInRange !== undefined) {
+      const wrong = outOfRange(before, after, expected.natInRange);
+      if (wrong !== undefined) {
+        throw new Mismatch(`${at}.natInRange`, expected.natInRange, wrong);
+      }
+    } else if (expected.natSameAs !== undefined) {
+      expectEqual(`${at}.natSameAs`, endsText(this.#frameOf(expected.natSameAs)), endsText(after));
+    } else {
+      expectEqual(`${at}.hex`, expected.hex ?? before.toString('hex'), after.toString('hex'));
+    }
   }
 
   #dump(operation: Operation): void {
@@ -211,7 +246,22 @@ class ScenarioRun {
     expectEqual('entries.length', expected.length, got.size);
     for (const entry of expected) {
       const key = entryKey(entry.zone, entry.orig);
-      expectEqual(`entries[${key}]`, entry, got.get(key) ?? null);
+      const found = got.get(key);
+      const reply = withoutWildcards(entry['reply'] as Tuple, found?.['reply'] as Tuple | undefined);
+      expectEqual(`entries[${key}]`, { ...entry, reply }, found ?? null);
+    }
+  }
+
+  #assertDistinct(operation: Operation): void {
+    const ids = (operation.packets ?? []).map(String);
+    const ends = new Map<string, string>();
+    for (const id of ids) {
+      const end = endText(endOf(this.#frameOf(id), operation.field ?? 'src'));
+      const other = ends.get(end);
+      if (other !== undefined) {
+        throw new Mismatch(`packets.${operation.field}`, `other than that of ${other}`, `${id}: ${end}`);
+      }
+      ends.set(end, id);
     }
   }
 
@@ -282,6 +332,10 @@ function nowOf(operation: Operation): number {
 
 function zoneFilter(operation: Operation): { zone?: number } {
   return typeof operation.zone === 'number' ? { zone: operation.zone } : {};
+}
+
+function turned(end: EndName): EndName {
+  return end === 'src' ? 'dst' : 'src';
 }
 
 function slotWords(frameBytes: number): number {

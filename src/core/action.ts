@@ -1,6 +1,7 @@
 /** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
 
 import { UsageError } from './errors.ts';
+import { NatAction, type NatOptions } from './nat/action.ts';
 
 /** A value and the bits of it that count. */
 export interface MaskedMark {
@@ -26,6 +27,8 @@ export interface CtActionOptions {
   label?: MaskedLabel;
   /** Timeout policy of a connection created in this pass; default 0. */
   timeoutPolicy?: number;
+  /** Translate the packet if its connection is translated, and perhaps a connection that it opens. */
+  nat?: NatOptions;
 }
 
 const MAX_ZONE = 65535;
@@ -42,6 +45,7 @@ export class CtAction {
   /** Four words, the least significant first. */
   readonly labelValue: Int32Array;
   readonly labelMask: Int32Array;
+  readonly nat: NatAction | null;
 
   /** @throws UsageError on a value out of range. */
   constructor(options: CtActionOptions = {}) {
@@ -55,6 +59,7 @@ export class CtAction {
     this.hasLabel = options.label !== undefined;
     this.labelValue = parseLabel('label value', options.label?.value ?? '');
     this.labelMask = parseLabel('label mask', options.label?.mask ?? '');
+    this.nat = options.nat === undefined ? null : new NatAction(options.nat);
   }
 }
 

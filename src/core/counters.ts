@@ -13,6 +13,8 @@ export const COUNTER_NAMES = [
   'zoneFull',
   /** No record or no index line left: the table was made too small. */
   'insertFailed',
+  /** No free tuple left to translate a new connection to. */
+  'natExhausted',
   /** Stale entries that a search met and left alone (reclaim: 'sweep'). */
   'staleSkipped',
   /* Removals, by reason. created = live + the sum of these. */

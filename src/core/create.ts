@@ -10,10 +10,13 @@ import type { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
+import type { NatAction } from './nat/action.ts';
+import { Linked } from './nat/link.ts';
+import { linkUnique } from './nat/tuple.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { openTcp } from './proto/tcp.ts';
-import { giveRoomBack, giveZoneBack, removeConn } from './remove.ts';
+import { giveRoomBack, giveZoneBack, removeStale } from './remove.ts';
 import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import { Timeout } from './timeouts.ts';
 import type { Tracker } from './tracker.ts';
@@ -56,6 +59,10 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     return refuse(tracker, at, now, Counter.insertFailed);
   }
   fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+  const nat = action.nat;
+  if (nat !== null && nat.translates((meta & META_IPV6) !== 0)) {
+    return placeTranslated(tracker, record, at, nat, now);
+  }
 
   /* Not in a finally block: nothing between lock and unlock throws in a production process, and the checked one
    * stops at the first error anyway. */
@@ -89,13 +96,34 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   return match << 1;
 }
 
-/** Removes what the search under the lock has met. */
-function removeStale(tracker: Tracker): void {
-  const count = tracker.staleCount;
-  tracker.staleCount = 0;
-  for (let i = 0; i < count; i++) {
-    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+/** The rest of createConn for a connection that is to be translated. */
+function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
+  const { words: records, counters } = tracker;
+  const r = record << UNIT_SHIFT;
+  let outcome = linkUnique(tracker, record, at, nat, now) | 0;
+  if (outcome === Linked.done) {
+    counters[Counter.created]!++;
+    return (record << 2) | CREATED;
   }
+  const isExhausted = outcome === Linked.taken;
+  const zonePool = records[r + ConnWord.ADMIT_POOL]!;
+  const zoneGeneration = records[r + ConnWord.ADMIT_GENERATION]!;
+  const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
+  if (outcome === Linked.noMemory) {
+    tracker.slab.retire(tracker.participant, recordClass, record, tracker.epochs.current());
+  } else {
+    tracker.slab.free(tracker.participant, recordClass, record);
+  }
+  giveRoomBack(tracker, zonePool, zoneGeneration);
+  if (outcome < 0) {
+    outcome = findConn(tracker, at, now) | 0;
+  }
+  if (outcome === 0) {
+    counters[isExhausted ? Counter.natExhausted : Counter.insertFailed]!++;
+    return 0;
+  }
+  counters[Counter.clash]!++;
+  return outcome << 1;
 }
 
 /**

@@ -21,19 +21,23 @@ import type { CtAction } from './action.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
+import { hashParsed } from './key-hash.ts';
 import { confirmHint, findConn } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { PacketBatch } from './packet/batch.ts';
-import { hashIpv4, hashIpv6 } from './packet/hash.ts';
-import { META_IPV6, metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
+import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
 import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
+import { findTranslated, UNCONNECTED } from './nat/recirculate.ts';
+import { NAT_STATES, translatePacket } from './nat/translate.ts';
 import { parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
 import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
-import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import { CONN_NAT, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
+
+export { hashParsed } from './key-hash.ts';
 
 /** Ports of the protocols with application helpers, in network order: their packets are looked up in every pass. */
 const FTP_PORT = 0x1500;
@@ -200,23 +204,25 @@ function processRemembered(
     return;
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
+  if (action.nat !== null) {
+    translateRemembered(tracker, words, slot, at, action.zone);
+  }
   words[slot + PacketWord.ZONE] = action.zone;
   readMarks(tracker.words, r, words, slot);
   applyMarks(tracker, words, slot, r, action);
 }
 
-/** Hashes the key at `parsed[at...]`. */
-export function hashParsed(tracker: Tracker, at: number): number {
-  const { parsed, hashKey0, hashKey1 } = tracker;
-  const meta = parsed[at + ParsedWord.META]!;
-  const ports = parsed[at + ParsedWord.PORTS]!;
-  /* "| 0" tells V8 that the result of a call is an int32: without it the value goes through a double. */
-  const hash =
-    (meta & META_IPV6) === 0
-      ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, ports, meta, hashKey0, hashKey1) | 0
-      : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, ports, meta, hashKey0, hashKey1) | 0;
-  parsed[at + ParsedWord.HASH] = hash;
-  return hash;
+/** A later pass that translates: the packet then forgets its connection, as after any pass that does. */
+function translateRemembered(tracker: Tracker, words: Words, slot: number, at: number, zone: number): void {
+  const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
+  if ((tracker.words[r + ConnWord.FLAGS]! & CONN_NAT) !== 0) {
+    const state = words[slot + PacketWord.STATE]!;
+    const reply = words[slot + PacketWord.CONN_FLAGS]! & RememberedBit.REPLY;
+    if (parsePacket(words, slot, tracker.parsed, at, zone) === ParsedKind.KEYED) {
+      words[slot + PacketWord.STATE] = translatePacket(tracker, words, slot, at, r, reply, state);
+    }
+  }
+  words[slot + PacketWord.CONN] = 0;
 }
 
 /** Stage 4 for a packet with a key. */
@@ -229,9 +235,16 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
   let state = words[slot + PacketWord.ZONE] === action.zone ? words[slot + PacketWord.STATE]! : 0;
 
   /* Where a miss leads to creation, that looks once more under the lock: no need to search here. */
-  const searchesAgain = action.commit && !isRelated;
+  const searchesAgain = action.commit && !isRelated && action.nat === null;
   let match = 0;
-  if (tracker.parsed[at + ParsedWord.HINT] !== 0) {
+  if ((state & NAT_STATES) !== 0) {
+    match = findTranslated(tracker, words, slot, at, action, now);
+    if (match === UNCONNECTED) {
+      writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+      count(tracker, state);
+      return;
+    }
+  } else if (tracker.parsed[at + ParsedWord.HINT] !== 0) {
     match = confirmHint(tracker, at, now);
     if (match === 0) {
       match = findConn(tracker, at, now);
@@ -295,6 +308,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     const made = createConn(tracker, words, at, action, now);
     if (made === 0 || (made & CREATED) !== 0) {
       record = made >>> 2;
+      reply = 0;
       state = CtState.NEW;
       break;
     }
@@ -310,11 +324,14 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
   } else {
     const r = record << UNIT_SHIFT;
+    if (action.nat !== null) {
+      state = translatePacket(tracker, words, slot, at, r, reply, state) | 0;
+    }
     writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
     if (action.hasMark || action.hasLabel) {
       applyMarks(tracker, words, slot, r, action);
     }
-    words[slot + PacketWord.CONN] = record;
+    words[slot + PacketWord.CONN] = action.nat === null ? record : 0;
     words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
     words[slot + PacketWord.CONN_FLAGS] =
       (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);

@@ -142,13 +142,12 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
  *
  * An expired connection with this key is declared dead here, since its tuple is about to be taken: a thread whose clock
  * is a little behind could otherwise still find and refresh it, and there would be two. Stale entries cannot be removed
- * here (they may stand in a second bucket); they are noted in `tracker.stale`.
+ * here (they may stand in a second bucket); they are noted in `tracker.stale`, for removeStale afterwards.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
   const { table, words: records, parsed } = tracker;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
-  tracker.staleCount = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
     const r = record << UNIT_SHIFT;

@@ -67,6 +67,15 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   return true;
 }
 
+/** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
+export function removeStale(tracker: Tracker): void {
+  const count = tracker.staleCount;
+  tracker.staleCount = 0;
+  for (let i = 0; i < count; i++) {
+    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+  }
+}
+
 /** Gives back what a connection was admitted with: a unit of its zone's room, if that is limited. */
 export function giveZoneBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   if (zonePool !== 0) {

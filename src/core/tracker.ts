@@ -33,6 +33,9 @@ const MAX_STALE = 8;
 /** Default time between the starts of two sweeps: an expired connection goes about a second later at the latest. */
 const DEFAULT_SWEEP_INTERVAL_MS = 1000;
 
+/** Where in `Tracker.parsed` a key stands that was not read from a packet: behind those of the batch. */
+export const SCRATCH_AT: number = MAX_BATCH * PARSED_WORDS;
+
 export class Tracker {
   readonly memory: TrackerMemory;
   readonly participants: ParticipantRegion;
@@ -58,13 +61,15 @@ export class Tracker {
   /** Packets remove stale entries that they meet. */
   readonly reclaimsAtLookup: boolean;
 
-  /** Parse results of the current batch (packet/key.ts). */
-  readonly parsed: Int32Array = new Int32Array(MAX_BATCH * PARSED_WORDS);
+  /** Parse results of the current batch (packet/key.ts), and one more at SCRATCH_AT. */
+  readonly parsed: Int32Array = new Int32Array((MAX_BATCH + 1) * PARSED_WORDS);
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
   /** Room for connections taken ahead for the current batch. */
   roomInHand = 0;
+  /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
+  randomState: number;
   /** Keeps reads alive that only pull lines into the cache. */
   sink = 0;
 
@@ -115,6 +120,7 @@ export class Tracker {
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
+    this.randomState = Math.imul(this.hashKey0 ^ this.hashKey1 ^ (this.participant.id + 1), 0x9e3779b1) | 1;
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }
 

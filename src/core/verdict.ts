@@ -16,6 +16,9 @@ export function writeInvalid(words: Words, slot: number, zone: number): void {
   words[slot + PacketWord.CONN] = 0;
   clearMarks(words, slot);
   words[slot + PacketWord.ORIG_PROTOCOL] = 0;
+  words[slot + PacketWord.ORIG_PORTS] = 0;
+  words[slot + PacketWord.ORIG_SRC] = 0;
+  words[slot + PacketWord.ORIG_DST] = 0;
 }
 
 function clearMarks(words: Words, slot: number): void {

@@ -127,6 +127,12 @@ function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: num
   return (ports & 0xffff) !== 0 && ports >>> 16 !== 0 ? ParsedKind.KEYED : ParsedKind.INVALID;
 }
 
+/** Word index of the network header of the packet at `slot`, whose parse result at `parsed[at...]` is a key. */
+export function networkHeaderOf(words: Int32Array, slot: number, parsed: Int32Array, at: number): number {
+  const plain = slot + PLAIN_L3;
+  return words[plain - 1]! >>> 16 === ETHERTYPE_IPV4 ? plain : parsed[at + ParsedWord.L3]!;
+}
+
 /** Any frame. @returns whether it has a key */
 export function parseAny(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): boolean {
   const frame = slot + PacketWord.FRAME;

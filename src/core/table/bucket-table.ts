@@ -306,6 +306,7 @@ export class BucketTable {
       return 0;
     }
     const base = participant.base;
+    const interruptedBucket = words[base + ParticipantWord.INTENT_BUCKET_A]!;
     words[base + ParticipantWord.INTENT_BUCKET_A] = bucket;
     words[base + ParticipantWord.INTENT_OLD_DIRECTORY] = directory;
     words[base + ParticipantWord.INTENT_NEW_DIRECTORY] = grown;
@@ -323,6 +324,7 @@ export class BucketTable {
     }
     store(words, this.#directories + bucket, grown);
     poke(words, header + BucketWord.GROWTHS, words[header + BucketWord.GROWTHS]! + 1);
+    words[base + ParticipantWord.INTENT_BUCKET_A] = interruptedBucket;
     words[base + ParticipantWord.INTENT_KIND] = interrupted;
     this.#arena.retire(participant, directory, this.#epochs.current());
     return grown;

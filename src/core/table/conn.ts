@@ -54,7 +54,7 @@ export const ConnWord = {
   TCP_SEQ_HIGH: 18,
   /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
   LABEL: 20,
-  /** immutable, only with ConnFlag.TRANSLATED: the reverse key, that the answers carry, and its hash. */
+  /** immutable, only with CONN_NAT: the reverse key, that the answers carry, and its hash. */
   REV_SRC: 24,
   REV_DST: 25,
   REV_PORTS: 26,
@@ -63,7 +63,7 @@ export const ConnWord = {
   LINK: 30,
   TAG: 31,
 
-  /** immutable. IPv6 only: addresses of the key, and with ConnFlag.TRANSLATED of the reverse key. */
+  /** immutable. IPv6 only: addresses of the key, and with CONN_NAT of the reverse key. */
   SRC6: 32,
   DST6: 36,
   REV_SRC6: 40,
@@ -98,7 +98,13 @@ export const ConnFlag = {
   TWO_ENTRIES: 1,
   /** The reverse key is not simply the key turned round. */
   TRANSLATED: 2,
+  /** The source (SNAT) or destination (DNAT) of original packets is translated, be it to what it was. */
+  SNAT: 4,
+  DNAT: 8,
 } as const;
+
+/** Packets of a connection with one of these are translated. */
+export const CONN_NAT: number = ConnFlag.SNAT | ConnFlag.DNAT;
 
 /** Has the clock reached the expiry? Both are low 32 bits of milliseconds, less than 2^31 apart. */
 export function isExpired(expires: number, now: number): boolean {

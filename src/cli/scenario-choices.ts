@@ -1,0 +1,82 @@
+/** What a scenario file says about translations that are the tracker's choice (`natInRange`, `natSameAs`, `*`). */
+
+import { parseIpv4, parseIpv6 } from '../core/address.ts';
+import { UsageError } from '../core/errors.ts';
+import { swapWord } from '../core/packet/layout.ts';
+import type { Tuple } from '../core/tuple.ts';
+import { endOf, withEnd, type End, type EndName } from './scenario-ends.ts';
+
+/** A range of addresses and ports, both inclusive. */
+export interface EndRange {
+  minAddr: string;
+  maxAddr?: string;
+  minPort?: number;
+  maxPort?: number;
+}
+
+export type NatInRange = Partial<Record<EndName, EndRange>>;
+
+const END_NAMES: readonly EndName[] = ['src', 'dst'];
+
+/** An address as it reads in a frame. @throws UsageError when it is none */
+function addressHex(text: string): string {
+  const ipv4 = parseIpv4(text);
+  const words = ipv4 === undefined ? parseIpv6(text) : Int32Array.of(ipv4);
+  if (words === undefined) {
+    throw new UsageError(`not an address: ${text}`);
+  }
+  return Array.from(words, (word) => (swapWord(word) >>> 0).toString(16).padStart(8, '0')).join('');
+}
+
+/**
+ * Is `after` the frame `before` with an end moved into the range, and nothing else changed?
+ * @returns undefined, or what is wrong
+ */
+export function outOfRange(before: Buffer, after: Buffer, ranges: NatInRange): string | undefined {
+  let restored = after;
+  for (const name of END_NAMES) {
+    const range = ranges[name];
+    if (range === undefined) {
+      continue;
+    }
+    const was = endOf(before, name);
+    const is = endOf(after, name);
+    if (was === undefined || is === undefined) {
+      return 'no IP packet';
+    }
+    const min = addressHex(range.minAddr);
+    const max = addressHex(range.maxAddr ?? range.minAddr);
+    /* Fixed-width hexadecimal digits sort as numbers. */
+    if (is.address.length !== min.length || is.address < min || is.address > max) {
+      return `${name} address ${is.address}`;
+    }
+    if (range.minPort === undefined) {
+      if (is.port !== was.port) {
+        return `${name} port ${is.port}`;
+      }
+    } else if (is.port < range.minPort || is.port > (range.maxPort ?? range.minPort)) {
+      return `${name} port ${is.port}`;
+    }
+    restored = withEnd(restored, name, was);
+  }
+  return restored.equals(before) ? undefined : `${after.toString('hex')} differs elsewhere too`;
+}
+
+/** The two ends of a frame as one text. */
+export function endsText(frame: Buffer): string {
+  return END_NAMES.map((name) => endText(endOf(frame, name))).join(' > ');
+}
+
+export function endText(end: End | undefined): string {
+  return end === undefined ? 'none' : `${end.address}/${end.port}`;
+}
+
+/** An expected tuple with what the tracker chose in place of every `*`. */
+export function withoutWildcards(expected: Tuple, got: Tuple | undefined): Tuple {
+  return Object.fromEntries(
+    Object.entries(expected).map(([name, value]) => [
+      name,
+      value === '*' ? (got?.[name as keyof Tuple] ?? value) : value,
+    ]),
+  ) as unknown as Tuple;
+}

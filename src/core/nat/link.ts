@@ -1,0 +1,116 @@
+/**
+ * Linking of a connection whose reverse key is not its key turned round: two keys, in one or two buckets, that both
+ * must be free at the same moment.
+ *
+ * The reverse key stands at `parsed[SCRATCH_AT...]`, in the same form as a packet's.
+ */
+
+import { or } from '../../shared/access.ts';
+import { clearIntent, declareLinkIntent, IntentKind } from '../../shared/participant.ts';
+import { findConnLocked } from '../lookup.ts';
+import { META_IPV6, ParsedWord, reverseMeta } from '../packet/key.ts';
+import { swapPorts } from '../packet/layout.ts';
+import { removeStale } from '../remove.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, UNIT_SHIFT } from '../table/conn.ts';
+import { SCRATCH_AT, type Tracker } from '../tracker.ts';
+
+/** What became of an attempt to link; above 0: a match (lookup.ts) for the key, which somebody else has created. */
+export const Linked = {
+  done: 0,
+  /** Another connection has the reverse key. */
+  taken: -1,
+  /** No memory for the index. */
+  noMemory: -2,
+} as const;
+
+/** Writes the key at `parsed[at...]`, turned round, to SCRATCH_AT; its hash is the same. */
+export function turnKey(tracker: Tracker, at: number): void {
+  const { parsed } = tracker;
+  const meta = parsed[at + ParsedWord.META]!;
+  parsed[SCRATCH_AT + ParsedWord.META] = reverseMeta(meta);
+  parsed[SCRATCH_AT + ParsedWord.PORTS] = swapPorts(parsed[at + ParsedWord.PORTS]!);
+  parsed[SCRATCH_AT + ParsedWord.HASH] = parsed[at + ParsedWord.HASH]!;
+  if ((meta & META_IPV6) === 0) {
+    parsed[SCRATCH_AT + ParsedWord.SRC] = parsed[at + ParsedWord.DST]!;
+    parsed[SCRATCH_AT + ParsedWord.DST] = parsed[at + ParsedWord.SRC]!;
+    return;
+  }
+  for (let i = 0; i < 4; i++) {
+    parsed[SCRATCH_AT + ParsedWord.SRC6 + i] = parsed[at + ParsedWord.DST6 + i]!;
+    parsed[SCRATCH_AT + ParsedWord.DST6 + i] = parsed[at + ParsedWord.SRC6 + i]!;
+  }
+}
+
+/**
+ * Writes the hashed reverse key at SCRATCH_AT into a record that is not linked yet.
+ * @param kind ConnFlag.SNAT or ConnFlag.DNAT
+ */
+function writeReverse(tracker: Tracker, r: number, at: number, kind: number): void {
+  const { words: records, parsed } = tracker;
+  const hash = parsed[SCRATCH_AT + ParsedWord.HASH]!;
+  const ports = parsed[SCRATCH_AT + ParsedWord.PORTS]!;
+  let isTurned = ports === swapPorts(parsed[at + ParsedWord.PORTS]!);
+  if ((parsed[at + ParsedWord.META]! & META_IPV6) === 0) {
+    const src = parsed[SCRATCH_AT + ParsedWord.SRC]!;
+    const dst = parsed[SCRATCH_AT + ParsedWord.DST]!;
+    isTurned = isTurned && src === parsed[at + ParsedWord.DST] && dst === parsed[at + ParsedWord.SRC];
+    records[r + ConnWord.REV_SRC] = src;
+    records[r + ConnWord.REV_DST] = dst;
+  } else {
+    for (let i = 0; i < 4; i++) {
+      const src = parsed[SCRATCH_AT + ParsedWord.SRC6 + i]!;
+      const dst = parsed[SCRATCH_AT + ParsedWord.DST6 + i]!;
+      isTurned = isTurned && src === parsed[at + ParsedWord.DST6 + i] && dst === parsed[at + ParsedWord.SRC6 + i];
+      records[r + ConnWord.REV_SRC6 + i] = src;
+      records[r + ConnWord.REV_DST6 + i] = dst;
+    }
+  }
+  records[r + ConnWord.REV_PORTS] = ports;
+  records[r + ConnWord.REV_HASH] = hash;
+  const entries = hash === records[r + ConnWord.HASH] ? 0 : ConnFlag.TWO_ENTRIES;
+  const others = records[r + ConnWord.FLAGS]! & ~(ConnFlag.TWO_ENTRIES | ConnFlag.TRANSLATED);
+  records[r + ConnWord.FLAGS] = others | kind | entries | (isTurned ? 0 : ConnFlag.TRANSLATED);
+}
+
+/**
+ * Links a complete record under the key at `parsed[at...]` and the hashed reverse key at SCRATCH_AT, unless one of
+ * them is taken: decided under the locks of both buckets, so that nobody else can get either of them.
+ *
+ * With Linked.noMemory the record may have been seen by others: it must be retired, not freed.
+ * @param kind ConnFlag.SNAT or ConnFlag.DNAT
+ * @returns a Linked, or a match
+ */
+export function linkTranslated(tracker: Tracker, record: number, at: number, kind: number, now: number): number {
+  const { words: records, parsed, participant, table } = tracker;
+  const r = record << UNIT_SHIFT;
+  writeReverse(tracker, r, at, kind);
+  const hash = parsed[at + ParsedWord.HASH]!;
+  const reverseHash = parsed[SCRATCH_AT + ParsedWord.HASH]!;
+  const bucket = table.bucketOf(hash);
+  const reverseBucket = table.bucketOf(reverseHash);
+  table.lockBuckets(bucket, reverseBucket, participant);
+  let outcome = findConnLocked(tracker, at, now) | 0;
+  if (outcome === 0 && findConnLocked(tracker, SCRATCH_AT, now) !== 0) {
+    outcome = Linked.taken;
+  }
+  if (outcome === 0) {
+    declareLinkIntent(participant, IntentKind.link, bucket, reverseBucket, record);
+    /* The reverse first: whoever finds the key sends translated packets, and their answers must be known. */
+    const hasTwoEntries = hash !== reverseHash;
+    if (hasTwoEntries && !table.placeLocked(reverseBucket, reverseHash, record, participant)) {
+      outcome = Linked.noMemory;
+    } else if (!table.placeLocked(bucket, hash, record, participant)) {
+      outcome = Linked.noMemory;
+      if (hasTwoEntries) {
+        or(records, r + ConnWord.LIFE, LIFE_CLEANED);
+        table.unlinkLocked(reverseBucket, reverseHash, record);
+      }
+    }
+    clearIntent(participant);
+  }
+  table.unlockBuckets(bucket, reverseBucket);
+  if (tracker.staleCount > 0) {
+    removeStale(tracker);
+  }
+  return outcome;
+}

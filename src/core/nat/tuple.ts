@@ -1,0 +1,187 @@
+/**
+ * The reverse tuple of a new translated connection: an address of the range, chosen by a hash, then the first free of
+ * the ports that are tried in turn. The order is Open vSwitch's.
+ *
+ * A candidate is first looked up without locks, which costs no more than a packet's lookup; only one that looks free is
+ * tried under the locks of its two buckets (link.ts). So no lock is ever held for longer than one candidate, and of
+ * two threads that want the same tuple one goes on to the next.
+ *
+ * At most 128 ports in turn are tried, and if the range has more, 64, 32, 16 and 8 from random places on: a range of up
+ * to 128 ports is always used up to the last, a larger one may refuse when it is nearly full.
+ */
+
+import { hashParsed } from '../key-hash.ts';
+import { findConn } from '../lookup.ts';
+import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
+import { Protocol, swapHalf, swapWord } from '../packet/layout.ts';
+import { SCRATCH_AT, type Tracker } from '../tracker.ts';
+import { type NatAction, NatKind } from './action.ts';
+import { Linked, linkTranslated, turnKey } from './link.ts';
+
+const MAX_ATTEMPTS = 128;
+/** Rounds with fewer attempts than this are the last. */
+const LAST_ROUND_ATTEMPTS = 16;
+
+/* Without a range of its own a port stays among its like. */
+const LOW_PORT_END = 512;
+const PRIVILEGED_MIN = 600;
+const EPHEMERAL_MIN = 1024;
+const EPHEMERAL_MAX = 65535;
+
+/** Whose ports are tried: the halves of the reverse key's PORTS word that change. */
+const Side = { destination: 1, source: 2, both: 3 } as const;
+
+/** The thread's next random number, 32 bits (Marsaglia's xorshift). */
+export function nextRandom(tracker: Tracker): number {
+  let state = tracker.randomState;
+  state ^= state << 13;
+  state ^= state >>> 17;
+  state ^= state << 5;
+  tracker.randomState = state;
+  return state >>> 0;
+}
+
+/** 32 bits in which every bit depends on all of `value`. */
+function mix(value: number): number {
+  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+  return (value ^ (value >>> 16)) >>> 0;
+}
+
+/**
+ * Chooses a free reverse tuple for the connection in `record`, complete but for it, whose hashed key stands at
+ * `parsed[at...]`, and links it.
+ * @returns a Linked (taken: no free tuple was found), or a match
+ */
+export function linkUnique(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
+  const { parsed } = tracker;
+  const meta = parsed[at + ParsedWord.META]!;
+  const isIpv6 = (meta & META_IPV6) !== 0;
+  turnKey(tracker, at);
+
+  const tupleHash = mix(parsed[at + ParsedWord.HASH]! ^ nat.seed);
+  if (nat.hasAddress) {
+    chooseAddress(tracker, nat, isIpv6, nat.isPersistent ? persistentHash(tracker, at, nat, isIpv6) : tupleHash);
+  }
+  const protocol = metaProtocol(meta);
+  const isIcmp = protocol === Protocol.ICMP && !isIpv6;
+  if (protocol !== Protocol.TCP && protocol !== Protocol.UDP && protocol !== Protocol.SCTP && !isIcmp) {
+    return tryCandidate(tracker, record, at, nat.kind, now);
+  }
+
+  const ports = parsed[at + ParsedWord.PORTS]!;
+  const offset = nat.isRandom ? nextRandom(tracker) : tupleHash;
+  const rangeStart = nat.minPort + (offset % (nat.maxPort - nat.minPort + 1));
+  let start = swapHalf(ports & 0xffff);
+  let min = EPHEMERAL_MIN;
+  let max = EPHEMERAL_MAX;
+  if (nat.kind === NatKind.src && nat.hasPorts) {
+    start = rangeStart;
+    min = nat.minPort;
+    max = nat.maxPort;
+  } else if (start < LOW_PORT_END) {
+    min = 1;
+    max = LOW_PORT_END - 1;
+  } else if (start < EPHEMERAL_MIN) {
+    min = PRIVILEGED_MIN;
+    max = EPHEMERAL_MIN - 1;
+  }
+  if (nat.kind === NatKind.dst && nat.hasPorts) {
+    const outcome = tryPorts(tracker, record, at, nat, now, Side.source, rangeStart, nat.minPort, nat.maxPort) | 0;
+    if (outcome !== Linked.taken) {
+      return outcome;
+    }
+    setPort(parsed, Side.source, rangeStart);
+  }
+  return tryPorts(tracker, record, at, nat, now, isIcmp ? Side.both : Side.destination, start, min, max);
+}
+
+/** A hash of the source address alone, that is the same in every process. */
+function persistentHash(tracker: Tracker, at: number, nat: NatAction, isIpv6: boolean): number {
+  const { parsed } = tracker;
+  const count = isIpv6 ? 4 : 1;
+  const src = at + (isIpv6 ? ParsedWord.SRC6 : ParsedWord.SRC);
+  let hash = nat.seed;
+  for (let i = 0; i < count; i++) {
+    hash = mix(hash ^ parsed[src + i]!);
+  }
+  return hash;
+}
+
+/** Puts the address of the range that the hash says into the reverse key. */
+function chooseAddress(tracker: Tracker, nat: NatAction, isIpv6: boolean, hash: number): void {
+  const { parsed } = tracker;
+  const isSource = nat.kind === NatKind.src;
+  const addresses = nat.addressSpan + 1;
+  const offset = hash % addresses;
+  if (!isIpv6) {
+    const word = isSource ? ParsedWord.DST : ParsedWord.SRC;
+    parsed[SCRATCH_AT + word] = swapWord((nat.minAddress[0]! + offset) | 0);
+    return;
+  }
+  const word = SCRATCH_AT + (isSource ? ParsedWord.DST6 : ParsedWord.SRC6);
+  let carry = offset;
+  for (let i = 3; i >= 0; i--) {
+    const sum = (nat.minAddress[i]! >>> 0) + carry;
+    parsed[word + i] = swapWord(sum | 0);
+    carry = sum > 0xffffffff ? 1 : 0;
+  }
+}
+
+/** Writes a port (host order) into the reverse key. */
+function setPort(parsed: Int32Array, side: number, port: number): void {
+  const half = swapHalf(port);
+  let ports = parsed[SCRATCH_AT + ParsedWord.PORTS]!;
+  if ((side & Side.source) !== 0) {
+    ports = (ports & 0xffff0000) | half;
+  }
+  if ((side & Side.destination) !== 0) {
+    ports = (ports & 0xffff) | (half << 16);
+  }
+  parsed[SCRATCH_AT + ParsedWord.PORTS] = ports;
+}
+
+/**
+ * Tries the ports from `start` on, which need not lie in the range, then round the range.
+ * @returns as linkUnique
+ */
+function tryPorts(
+  tracker: Tracker,
+  record: number,
+  at: number,
+  nat: NatAction,
+  now: number,
+  side: number,
+  start: number,
+  min: number,
+  max: number,
+): number {
+  const { parsed } = tracker;
+  const size = max - min + 1;
+  let attempts = size < MAX_ATTEMPTS ? size : MAX_ATTEMPTS;
+  for (;;) {
+    let port = start;
+    for (let i = 0; i < attempts; i++) {
+      setPort(parsed, side, port);
+      const outcome = tryCandidate(tracker, record, at, nat.kind, now) | 0;
+      if (outcome !== Linked.taken) {
+        return outcome;
+      }
+      port = port < min || port >= max ? min : port + 1;
+    }
+    if (attempts >= size || attempts < LAST_ROUND_ATTEMPTS) {
+      return Linked.taken;
+    }
+    attempts >>>= 1;
+    start = min + (nextRandom(tracker) % size);
+  }
+}
+
+/** @returns a Linked, or a match */
+function tryCandidate(tracker: Tracker, record: number, at: number, kind: number, now: number): number {
+  hashParsed(tracker, SCRATCH_AT);
+  if (findConn(tracker, SCRATCH_AT, now) !== 0) {
+    return Linked.taken;
+  }
+  return linkTranslated(tracker, record, at, kind, now);
+}

@@ -1,0 +1,303 @@
+/**
+ * Addresses and ports of a packet replaced in place, checksums updated by the difference (RFC 1624, equation 3).
+ *
+ * Everything is read and written as words in memory order; a one's complement sum does not care. The result of an update
+ * is what a sum over the whole packet would give: 0xffff never stands where 0 is meant, but in UDP, where 0 means that
+ * there is no checksum (RFC 768).
+ *
+ * The packet was parsed: its headers are whole and in bounds. A difference is the sum of the new halves and of the
+ * complements of the old ones, not folded.
+ */
+
+import { foldSum, pseudoHeaderSum, sctpChecksum, sumWords } from './checksum.ts';
+import { Protocol } from './layout.ts';
+
+const TCP_HEADER_BYTES = 20;
+/** Bytes up to the end of a TCP checksum. */
+const TCP_CHECKSUM_END = 18;
+const UDP_HEADER_BYTES = 8;
+const ICMP_HEADER_BYTES = 8;
+const IPV6_HEADER_WORDS = 10;
+/** Bytes of the ICMPv6 header of every type. */
+const ICMP6_COMMON_BYTES = 4;
+
+/** What replacing a word adds to a sum over it. */
+function difference(from: number, to: number): number {
+  return (to & 0xffff) + (to >>> 16) + (~from & 0xffff) + (~from >>> 16);
+}
+
+/** A checksum after its data changed by a difference. */
+function updated(checksum: number, change: number): number {
+  /* 0xffff is a zero that keeps the sum from being one: the result is never 0xffff. */
+  return ~foldSum((~checksum & 0xffff) + change + 0xffff) & 0xffff;
+}
+
+/** Replaces the checksum in a word's upper half. */
+function updateUpper(words: Int32Array, at: number, change: number): void {
+  const word = words[at]!;
+  words[at] = (word & 0xffff) | (updated(word >>> 16, change) << 16);
+}
+
+/** The same for the one in a UDP header. */
+function updateUdp(words: Int32Array, l4: number, change: number): void {
+  const word = words[l4 + 1]!;
+  const checksum = word >>> 16;
+  if (checksum !== 0) {
+    words[l4 + 1] = (word & 0xffff) | ((updated(checksum, change) || 0xffff) << 16);
+  }
+}
+
+/** The same for the one in a TCP header. */
+function updateTcp(words: Int32Array, l4: number, change: number): void {
+  const word = words[l4 + 4]!;
+  words[l4 + 4] = (word & 0xffff0000) | updated(word & 0xffff, change);
+}
+
+/** Replaces the address at word `addressAt` of the IPv4 header at word `l3`. */
+export function rewriteIpv4Address(words: Int32Array, l3: number, addressAt: number, address: number): void {
+  const change = difference(words[addressAt]!, address);
+  words[addressAt] = address;
+  updateUpper(words, l3 + 2, change);
+}
+
+/**
+ * Replaces an address, and the ports (as in a key: source in the low half) of TCP, UDP and SCTP or the identifier (the
+ * upper half of `ports`) of an ICMP message that has one.
+ */
+export function rewriteIpv4(
+  words: Int32Array,
+  l3: number,
+  l4: number,
+  l4Bytes: number,
+  addressAt: number,
+  address: number,
+  ports: number,
+): void {
+  const before = words[addressAt]!;
+  words[addressAt] = address;
+  let change = difference(before, address);
+  const third = words[l3 + 2]!;
+  words[l3 + 2] = (third & 0xffff) | (updated(third >>> 16, change) << 16);
+  switch ((third >>> 8) & 0xff) {
+    case Protocol.UDP:
+      change += difference(words[l4]!, ports);
+      words[l4] = ports;
+      updateUdp(words, l4, change);
+      break;
+    case Protocol.TCP:
+      change += difference(words[l4]!, ports);
+      words[l4] = ports;
+      updateTcp(words, l4, change);
+      break;
+    case Protocol.SCTP:
+      words[l4] = ports;
+      words[l4 + 2] = sctpChecksum(words, l4, l4Bytes);
+      break;
+    case Protocol.ICMP:
+      setIdentifier(words, l4, ports >>> 16);
+      break;
+    default:
+      break;
+  }
+}
+
+/** Sets the identifier of an ICMP message that has one. */
+function setIdentifier(words: Int32Array, l4: number, identifier: number): void {
+  const second = words[l4 + 1]!;
+  if ((second & 0xffff) !== identifier) {
+    words[l4 + 1] = (second & 0xffff0000) | identifier;
+    updateUpper(words, l4, difference(second, words[l4 + 1]!));
+  }
+}
+
+/** Replaces the IPv6 address at `addressAt` by the one at `from[at...]`. @returns the difference */
+function replaceIpv6Address(words: Int32Array, addressAt: number, from: Int32Array, at: number): number {
+  let change = 0;
+  for (let i = 0; i < 4; i++) {
+    change += difference(words[addressAt + i]!, from[at + i]!);
+    words[addressAt + i] = from[at + i]!;
+  }
+  return change;
+}
+
+/**
+ * Replaces the address of an ICMPv6 error about a connection of this protocol; rewriteQuotedIpv6 sees to its checksum.
+ *
+ * The reference updates a checksum where the connection's protocol has it, though this is no packet of that protocol:
+ * in an error about TCP that is the quoted packet's source address, in one about UDP the parameter of the error (RFC
+ * 4443: MTU, pointer) unless it is 0. Done here as well, since its answers are the measure.
+ */
+export function rewriteIpv6Error(
+  words: Int32Array,
+  icmp: number,
+  icmpBytes: number,
+  protocol: number,
+  addressAt: number,
+  from: Int32Array,
+  at: number,
+): void {
+  const change = replaceIpv6Address(words, addressAt, from, at);
+  if (protocol === Protocol.TCP && icmpBytes >= TCP_HEADER_BYTES) {
+    updateTcp(words, icmp, change);
+  } else if (protocol === Protocol.UDP) {
+    updateUdp(words, icmp, change);
+  }
+}
+
+/**
+ * As rewriteIpv4; the address stands in four words at `from[at...]`.
+ *
+ * Behind extension headers the reference computes the checksum of TCP and UDP anew, with the number of the first of
+ * these headers in the pseudo header in place of the protocol's (RFC 8200, 8.1 wants the latter): so here.
+ */
+export function rewriteIpv6(
+  words: Int32Array,
+  l3: number,
+  l4: number,
+  l4Bytes: number,
+  protocol: number,
+  addressAt: number,
+  from: Int32Array,
+  at: number,
+  ports: number,
+): void {
+  const change = replaceIpv6Address(words, addressAt, from, at);
+  const isPlain = l4 === l3 + IPV6_HEADER_WORDS;
+  switch (protocol) {
+    case Protocol.UDP: {
+      const before = words[l4]!;
+      words[l4] = ports;
+      if (isPlain) {
+        updateUdp(words, l4, change + difference(before, ports));
+      } else if (words[l4 + 1]! >>> 16 !== 0) {
+        const rest = words[l4 + 1]! & 0xffff;
+        words[l4 + 1] = rest;
+        words[l4 + 1] = rest | ((checksumBehindExtensions(words, l3, l4, l4Bytes) || 0xffff) << 16);
+      }
+      break;
+    }
+    case Protocol.TCP: {
+      const before = words[l4]!;
+      words[l4] = ports;
+      if (isPlain) {
+        updateTcp(words, l4, change + difference(before, ports));
+      } else {
+        const rest = words[l4 + 4]! & 0xffff0000;
+        words[l4 + 4] = rest;
+        words[l4 + 4] = rest | checksumBehindExtensions(words, l3, l4, l4Bytes);
+      }
+      break;
+    }
+    case Protocol.SCTP:
+      words[l4] = ports;
+      words[l4 + 2] = sctpChecksum(words, l4, l4Bytes);
+      break;
+    case Protocol.ICMPV6:
+      updateUpper(words, l4, change);
+      break;
+    default:
+      break;
+  }
+}
+
+function checksumBehindExtensions(words: Int32Array, l3: number, l4: number, l4Bytes: number): number {
+  const nextHeader = (words[l3 + 1]! >>> 16) & 0xff;
+  const pseudo = sumWords(words, l3 + 2, 32, pseudoHeaderSum(nextHeader, l4Bytes));
+  return ~sumWords(words, l4, l4Bytes, pseudo) & 0xffff;
+}
+
+/**
+ * The same in the packet that an ICMP error quotes, which may be cut off behind its first 8 bytes of transport header
+ * and whose checksums may be wrong: they stay as wrong as they were. The checksum of the error is computed anew.
+ */
+export function rewriteQuotedIpv4(
+  words: Int32Array,
+  icmp: number,
+  icmpBytes: number,
+  isSource: boolean,
+  address: number,
+  ports: number,
+): void {
+  const l3 = icmp + 2;
+  const headerBytes = (words[l3]! & 0xf) << 2;
+  const l4 = l3 + (headerBytes >>> 2);
+  const l4Bytes = icmpBytes - ICMP_HEADER_BYTES - headerBytes;
+  const addressAt = l3 + (isSource ? 3 : 4);
+  const change = difference(words[addressAt]!, address);
+  words[addressAt] = address;
+  updateUpper(words, l3 + 2, change);
+  const protocol = (words[l3 + 2]! >>> 8) & 0xff;
+  if (protocol === Protocol.ICMP) {
+    setIdentifier(words, l4, ports >>> 16);
+  } else {
+    rewriteQuotedPorts(words, l4, l4Bytes, protocol, change, ports);
+  }
+  const first = words[icmp]! & 0xffff;
+  words[icmp] = first;
+  words[icmp] = first | ((~sumWords(words, icmp, icmpBytes, 0) & 0xffff) << 16);
+}
+
+function rewriteQuotedPorts(
+  words: Int32Array,
+  l4: number,
+  l4Bytes: number,
+  protocol: number,
+  addressChange: number,
+  ports: number,
+): void {
+  if (protocol === Protocol.TCP) {
+    const portsChange = difference(words[l4]!, ports);
+    words[l4] = ports;
+    if (l4Bytes >= TCP_HEADER_BYTES) {
+      updateTcp(words, l4, addressChange + portsChange);
+    } else if (l4Bytes >= TCP_CHECKSUM_END) {
+      updateTcp(words, l4, portsChange);
+    }
+  } else if (protocol === Protocol.UDP && l4Bytes >= UDP_HEADER_BYTES) {
+    const change = addressChange + difference(words[l4]!, ports);
+    words[l4] = ports;
+    updateUdp(words, l4, change);
+  } else if (protocol === Protocol.SCTP) {
+    rewriteQuotedSctp(words, l4, l4Bytes, ports);
+  }
+}
+
+/** Changes as much of the checksum as is there by what the CRC over the quoted bytes changes by. */
+function rewriteQuotedSctp(words: Int32Array, l4: number, l4Bytes: number, ports: number): void {
+  const before = sctpChecksum(words, l4, l4Bytes);
+  words[l4] = ports;
+  const change = before ^ sctpChecksum(words, l4, l4Bytes);
+  const present = l4Bytes - 8;
+  if (present > 0) {
+    words[l4 + 2] = words[l4 + 2]! ^ (present >= 4 ? change : change & ((1 << (present * 8)) - 1));
+  }
+}
+
+/** The quoted packet's transport header starts at word `quotedL4`; its address stands at `from[at...]`. */
+export function rewriteQuotedIpv6(
+  words: Int32Array,
+  l3: number,
+  icmp: number,
+  icmpBytes: number,
+  quotedL4: number,
+  protocol: number,
+  isSource: boolean,
+  from: Int32Array,
+  at: number,
+  ports: number,
+): void {
+  const quotedL3 = icmp + 2;
+  const change = replaceIpv6Address(words, quotedL3 + (isSource ? 2 : 6), from, at);
+  const l4Bytes = icmpBytes - (quotedL4 - icmp) * 4;
+  if (protocol === Protocol.ICMPV6) {
+    if (l4Bytes >= ICMP6_COMMON_BYTES) {
+      updateUpper(words, quotedL4, change);
+    }
+  } else {
+    rewriteQuotedPorts(words, quotedL4, l4Bytes, protocol, change, ports);
+  }
+  const first = words[icmp]! & 0xffff;
+  words[icmp] = first;
+  const pseudo = sumWords(words, l3 + 2, 32, pseudoHeaderSum(Protocol.ICMPV6, icmpBytes));
+  words[icmp] = first | ((~sumWords(words, icmp, icmpBytes, pseudo) & 0xffff) << 16);
+}
