@@ -11,6 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { allocateWords } from '../src/shared/access.ts';
 import { BARRIER_WORDS } from '../src/shared/barrier.ts';
+import { tuneCompiler } from '../src/workers/compiler.ts';
 import { workerEntry } from '../src/workers/entry.ts';
 import type { InsertThreadTask } from './insert-thread.ts';
 import { INSERT_PHASES, PhaseTimes } from './phase-times.ts';
@@ -34,6 +35,7 @@ export interface InsertSample {
 }
 
 const options = JSON.parse(process.argv[2]!) as InsertSampleOptions;
+tuneCompiler();
 console.log(JSON.stringify(await sample()));
 
 async function sample(): Promise<InsertSample> {

@@ -1,12 +1,9 @@
 /** The insertion benchmark: how long a million connections take to insert and to look up again, by threads. */
 
-import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
-import { UsageError } from '../src/core/errors.ts';
-import { compiledBench } from './compiled.ts';
 import type { InsertSample, InsertSampleOptions } from './insert-sample.ts';
 import { machineFingerprint } from './machine.ts';
+import { range, requireWritable, showProgress, takeSample, writeJson } from './samples.ts';
 import { median } from './statistics.ts';
 
 export interface InsertBenchOptions {
@@ -31,29 +28,6 @@ interface InsertResult {
   bytesPerConnection: number;
 }
 
-/** A sample takes seconds; one that takes this long hangs. */
-const TIMEOUT_MS = 300_000;
-
-function takeSample(options: InsertSampleOptions): InsertSample {
-  const module = compiledBench('insert-sample.js');
-  const output = execFileSync(process.execPath, [module, JSON.stringify(options)], {
-    encoding: 'utf8',
-    timeout: TIMEOUT_MS,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return JSON.parse(output) as InsertSample;
-}
-
-function showProgress(text: string): void {
-  if (process.stderr.isTTY) {
-    process.stderr.write(`\r\u001b[K${text}`);
-  }
-}
-
-function range(samples: readonly number[]): string {
-  return `${Math.min(...samples).toFixed(0)}-${Math.max(...samples).toFixed(0)}`;
-}
-
 /** Runs the benchmark, prints a table, writes the JSON file. @returns false if the books of a run did not balance */
 export async function runInsertBench(options: InsertBenchOptions): Promise<boolean> {
   if (options.json !== undefined) {
@@ -69,13 +43,13 @@ export async function runInsertBench(options: InsertBenchOptions): Promise<boole
   for (let run = 0; run < runs; run++) {
     for (const set of sets) {
       showProgress(`run ${run + 1} of ${runs}: ${set.threads} threads${set.prefaulted ? ', prefaulted' : ''}`);
-      const sample = takeSample({
+      const sample = takeSample<InsertSample>('insert-sample.js', {
         threads: set.threads,
         prefaulted: set.prefaulted,
         connections,
         batchSize: batch,
         buckets,
-      });
+      } satisfies InsertSampleOptions);
       if (sample.error !== undefined) {
         showProgress('');
         console.error(`ct-bucket: run ${run + 1} with ${set.threads} threads is void: ${sample.error}`);
@@ -159,16 +133,4 @@ function printTable(results: readonly InsertResult[], options: InsertBenchOption
   );
   console.log(`Median of ${runs} runs, each in a fresh process; memory for all connections prefaulted unless said.`);
   console.log(table.toString());
-}
-
-function writeJson(file: string, content: unknown): void {
-  writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);
-}
-
-function requireWritable(file: string): void {
-  try {
-    closeSync(openSync(file, 'a'));
-  } catch (error) {
-    throw new UsageError(`cannot write ${file}: ${(error as Error).message}`);
-  }
 }

@@ -6,16 +6,40 @@
  */
 
 export { CtAction, type CtActionOptions, type MaskedLabel, type MaskedMark } from './core/action.ts';
-export { Conntrack, type BucketFigures } from './core/conntrack.ts';
-export { COUNTER_NAMES, type CounterName } from './core/counters.ts';
+export {
+  Conntrack,
+  type BucketFigures,
+  type DumpOptions,
+  type FlushOptions,
+  type ParticipantCounters,
+} from './core/conntrack.ts';
+export { COUNTER_NAMES, type CounterName, type Counters } from './core/counters.ts';
 export { type ConnEntry, type TcpInfo } from './core/dump.ts';
 export { UsageError } from './core/errors.ts';
-export { type ConntrackOptions, type Reclaim, type TrackerMemory } from './core/memory.ts';
+export { formatEvent, type FormatEventOptions } from './core/event-format.ts';
+export { EventReader, type ConnEvent, type DestroyReason } from './core/event-reader.ts';
+export { ConnFilter, type ConnFilterOptions, type TcpStateName, type TupleFilter } from './core/filter.ts';
+export { parseConnFilter } from './core/filter-text.ts';
+export {
+  formatBuckets,
+  formatConn,
+  formatConnStats,
+  formatExpectation,
+  formatTupleText,
+  formatZoneLimits,
+  type ExpectationEntry,
+  type FormatConnOptions,
+} from './core/format.ts';
+export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
+export { type FragmentFamilyStatus, type FragmentStatus, type IpFamily } from './core/fragments/settings.ts';
+export { type NatOptions } from './core/nat/action.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
 export { stateNames } from './core/state.ts';
+export { type ConnStats } from './core/stats.ts';
 export { timeoutAttributeNames, type TimeoutPolicy } from './core/timeouts.ts';
 export { originalTuple, type IcmpTuple, type OriginalTuple, type PortTuple, type Tuple } from './core/tuple.ts';
 export { type ZoneLimit } from './core/zone-limits.ts';
 export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
 export { systemTimeMs, type DatapathClock } from './workers/status.ts';
+export { tuneCompiler } from './workers/compiler.ts';

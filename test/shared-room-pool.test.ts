@@ -22,6 +22,7 @@ const WORDS = POOL + RoomPools.wordsFor(THREADS);
 
 /** From the diagram of room-pool.ts. */
 const POOL_MUTEX = POOL + 2;
+const POOL_FULL_BELOW = POOL + 5;
 
 /* Far above what blocks and their margin amount to, near it, and far below. */
 const LARGE = 100_000;
@@ -63,6 +64,28 @@ describe('the limit of a pool', () => {
     const { region, own } = makePool(0);
     expect(own.take(POOL, new Participant(region, 0))).toBe(NO_ROOM);
     expect(own.used(POOL)).toBe(0);
+  });
+
+  it('that is raised from outside, or lowered and raised, lets in again who was refused', () => {
+    const { region, words, own } = makePool(USE_FALLBACK);
+    const participant = new Participant(region, 0);
+    const taken = (tries: number) =>
+      Array.from({ length: tries }, () => own.take(POOL, participant)).filter((each) => each !== NO_ROOM).length;
+    words[FALLBACK] = 3;
+    expect([taken(5), taken(5)]).toEqual([3, 0]);
+    words[FALLBACK] = 5;
+    expect([taken(5), taken(5)]).toEqual([2, 0]);
+    own.setLimit(POOL, 4);
+    expect(taken(5)).toBe(0);
+    own.setLimit(POOL, 7);
+    expect([taken(5), taken(5)]).toEqual([2, 0]);
+    own.setLimit(POOL, 5);
+    expect(taken(5)).toBe(0);
+    own.giveBack(POOL, 0, participant);
+    own.giveBack(POOL, 0, participant);
+    expect(taken(5)).toBe(0);
+    own.giveBack(POOL, 0, participant);
+    expect([taken(5), taken(5)]).toEqual([1, 0]);
   });
 
   it('that does not exist is never reached', () => {
@@ -309,6 +332,35 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
       await crew.runOn(0, 'endAhead', { left: 32 });
       signal(words, GO_ON, 1);
       expect(await taking).toBe(true);
+    });
+
+    it('refuses without writing anything while nobody has given back since the last refusal', async () => {
+      await setUp(2);
+      await take(0, 1);
+      await take(1, 1);
+      expect(await take(2, 1)).toBe(0);
+      for (const thread of [0, 1, 2, 3]) {
+        expect(await crew.runOn(thread, 'takeCountingWrites', null)).toEqual({ taken: false, writes: 0 });
+      }
+      await giveBack(1, 1);
+      expect(await take(3, 2)).toBe(1);
+      expect(await crew.runOn(2, 'takeCountingWrites', null)).toEqual({ taken: false, writes: 0 });
+    });
+
+    /* Thread 2 has emptied all words in vain, thread 0 gives back, and only then thread 2 wants to say so. */
+    it('does not take itself for full when a unit is given back while one is refused', async () => {
+      await setUp(1);
+      await take(0, 1);
+      const plan = { words, index: POOL_FULL_BELOW, stopped: STOPPED, goOn: GO_ON };
+      let done = false;
+      const refused = crew.runOn(2, 'takeStoppingBefore', plan).finally(() => {
+        done = true;
+      });
+      await until('thread 2 has found no unit', () => done || Atomics.load(words, STOPPED) === 1);
+      await giveBack(0, 1);
+      signal(words, GO_ON, 1);
+      expect(await refused).toBe(false);
+      expect(await take(3, 1)).toBe(1);
     });
 
     it('never says that less than nothing is in use', async () => {

@@ -6,7 +6,7 @@ import { runScenario } from '../src/cli/scenario.ts';
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'vectors');
 const SHARED = join(import.meta.dirname, '..', '..', 'shared', 'vectors');
 
-/** Scenario files that need neither NAT, helpers nor fragments. */
+/** Scenario files that need no helper. */
 function sharedFiles(): string[] {
   if (!existsSync(join(SHARED, 'INDEX.tsv'))) {
     return [];
@@ -14,7 +14,7 @@ function sharedFiles(): string[] {
   const rows = readFileSync(join(SHARED, 'INDEX.tsv'), 'utf8').trim().split('\n').slice(1);
   return rows
     .map((row) => row.split('\t'))
-    .filter(([, , needs]) => needs === 'core')
+    .filter(([, , needs]) => !needs!.includes('helper'))
     .map(([name]) => `${name}.jsonl`);
 }
 

@@ -8,13 +8,13 @@ import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { FRAME_SHIFT_BYTES, PacketWord, swapHalf } from '../../src/core/packet/layout.ts';
 
 /** Destination ports of the grid. */
-const COLUMN_BITS = 14;
+export const COLUMN_BITS = 14;
 const ETHERNET_BYTES = 14;
 /** Words from a packet to its UDP header: a plain IPv4 header is five words. */
-const UDP_WORD: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_BYTES) / 4 + 5;
+export const UDP_WORD: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_BYTES) / 4 + 5;
 
 /** Ethernet, IPv4, UDP; the ports are filled in. */
-const FRAME = Uint8Array.from(
+export const GRID_FRAME: Uint8Array = Uint8Array.from(
   Buffer.from(
     '0200000000020200000000010800 4500001c00000000401164cd 0a010101 0a010102 0000000000080000'.replaceAll(' ', ''),
     'hex',
@@ -25,7 +25,7 @@ const FRAME = Uint8Array.from(
 export function allocateGridBatch(batchSize: number): PacketBatch {
   const batch = PacketBatch.allocate();
   for (let i = 0; i < batchSize; i++) {
-    batch.add(FRAME);
+    batch.add(GRID_FRAME);
   }
   return batch;
 }

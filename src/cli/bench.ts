@@ -1,8 +1,15 @@
 /** `ct-bucket bench`: see bench/. */
 
+import { runFloodBench, type FloodBenchOptions } from '../../bench/flood.ts';
 import { runInsertBench, type InsertBenchOptions } from '../../bench/insert.ts';
 import { ExitCode } from './exit-code.ts';
 
-export async function runBench(options: InsertBenchOptions): Promise<ExitCode> {
-  return (await runInsertBench(options)) ? ExitCode.ok : ExitCode.notSo;
+export const BENCHMARKS = ['insert', 'flood'] as const;
+
+export async function runBench(
+  name: (typeof BENCHMARKS)[number],
+  options: InsertBenchOptions & FloodBenchOptions,
+): Promise<ExitCode> {
+  const isRight = name === 'flood' ? runFloodBench(options) : await runInsertBench(options);
+  return isRight ? ExitCode.ok : ExitCode.notSo;
 }

@@ -6,7 +6,8 @@
  * for, so that a broken file costs no more memory than its largest legal block.
  */
 
-import { createReadStream } from 'node:fs';
+import { accessSync, constants, createReadStream, statSync } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
 import { UsageError } from '../core/errors.ts';
 import { another, arrival, ByteWindow, CaptureError } from './capture/bytes.ts';
 import type { CapturePacket, Parser } from './capture/bytes.ts';
@@ -63,19 +64,47 @@ const FILE_PROBLEMS: Record<string, string> = {
   EACCES: 'may not be read by this user',
 };
 
+function unreadable(path: string, code: string): UsageError {
+  const name = path === '-' ? 'standard input' : path;
+  return new UsageError(`${name}: ${FILE_PROBLEMS[code] ?? `cannot be read (${code})`}`);
+}
+
+/** Complains about a file that cannot be read, without reading of it. @throws UsageError */
+export function requireReadable(path: string): void {
+  if (path === '-') {
+    if (process.stdin.isTTY) {
+      throw new UsageError('standard input is a terminal: pipe a capture into it (tcpdump -w - | ct-bucket run -)');
+    }
+    return;
+  }
+  let isFolder: boolean;
+  try {
+    accessSync(path, constants.R_OK);
+    isFolder = statSync(path).isDirectory();
+  } catch (error) {
+    throw unreadable(path, (error as NodeJS.ErrnoException).code ?? 'unknown');
+  }
+  if (isFolder) {
+    throw unreadable(path, 'EISDIR');
+  }
+}
+
 /**
- * The bytes of a file; '-' is standard input.
+ * The bytes of a file; '-' is standard input. When `stop` is aborted they end, wherever they are.
  * @throws UsageError when it cannot be read
  */
-export async function* fileChunks(path: string): AsyncGenerator<Uint8Array, void, void> {
+export async function* fileChunks(path: string, stop?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
   try {
-    yield* path === '-' ? process.stdin : createReadStream(path, { highWaterMark: FILE_CHUNK_BYTES });
+    const stream = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: FILE_CHUNK_BYTES });
+    yield* stop === undefined ? stream : addAbortSignal(stop, stream);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (stop?.aborted) {
+      return;
+    }
     if (code === undefined) {
       throw error;
     }
-    const name = path === '-' ? 'standard input' : path;
-    throw new UsageError(`${name}: ${FILE_PROBLEMS[code] ?? `cannot be read (${code})`}`);
+    throw unreadable(path, code);
   }
 }

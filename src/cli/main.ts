@@ -4,9 +4,13 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../core/errors.ts';
-import { runBench } from './bench.ts';
+import { BENCHMARKS, runBench } from './bench.ts';
+import { commandList } from '../workers/control/commands.ts';
+import { defaultSocketPath } from '../workers/control/socket-path.ts';
+import { ctl } from './ctl.ts';
 import { ExitCode } from './exit-code.ts';
 import { replay, type ReplayOptions } from './replay.ts';
+import { run, type RunOptions } from './run.ts';
 import { verify, type VerifyOptions } from './verify.ts';
 
 /** A parser of whole numbers within a range, for commander. */
@@ -79,6 +83,88 @@ program
     process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
   });
 
+const SOCKET_HELP = `path of the control socket (default: ${defaultSocketPath()})`;
+
+program
+  .command('run')
+  .description(
+    'track a capture file, or a live capture from standard input, until stopped (SIGINT, SIGTERM), and answer ' +
+      '`ct-bucket ctl` meanwhile\n\n' +
+      'A file waits where a PMD is behind; a live capture loses what does not fit into its ring. Both are counted.',
+  )
+  .usage('[options] <file>\n       tcpdump -i eth0 -U -w - | ct-bucket run [options] -')
+  .argument('<file>', 'capture file (pcap or pcapng), or - for standard input')
+  .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .option('--batch <n>', 'largest batch of a PMD', wholeNumber(1, 32), 32)
+  .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
+  .option('--no-commit', 'do not create connections')
+  .option('--max-connections <n>', 'make the table for so many (default: 3000000)', wholeNumber(1, 7_000_000))
+  .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+  .addOption(
+    new Option('--table-full <what>', 'refuse new connections, or early-drop: evict one that never saw a reply')
+      .choices(['refuse', 'early-drop'])
+      .default('refuse'),
+  )
+  .addOption(
+    new Option(
+      '--clock <clock>',
+      'capture: time is that of the packets, never runs backwards, and stands still after the last one; wall: packets ' +
+        'have the time at which they are read. The sweeper goes by the same (default: capture for a file, wall for -)',
+    ).choices(['capture', 'wall']),
+  )
+  .addOption(
+    new Option(
+      '--checksums <what>',
+      'verify, or trust: what a host sends is captured before its interface writes the checksums ' +
+        '(default: verify for a file, trust for -)',
+    ).choices(['verify', 'trust']),
+  )
+  .option(
+    '--loop [rounds]',
+    'begin the file again when it ends, each round later in time (default: without end)',
+    wholeNumber(1, 0x7fffffff),
+  )
+  .option('--rate <pps>', 'packets of the file per second at most', wholeNumber(1, 1_000_000_000))
+  .addOption(
+    new Option(
+      '--at-end <what>',
+      'after the last packet: stay and answer, or exit (default: stay for a file, exit for -)',
+    ).choices(['stay', 'exit']),
+  )
+  .option('--socket <path>', SOCKET_HELP)
+  .option('--stats-interval <seconds>', 'print a line of progress so often', wholeNumber(1, 86_400))
+  .option('--json', 'progress and totals as JSON, one object a line', false)
+  .action(async (file: string, options: RunOptions) => {
+    process.exitCode = await run(file, options);
+  });
+
+program
+  .command('ctl')
+  .description("ask or steer a running `ct-bucket run`; the commands are named as Open vSwitch's dpctl names them")
+  .argument('<command>', 'one of those below')
+  .argument('[args...]', 'its arguments')
+  .option('-m, --more', 'tell everything there is to tell', false)
+  .option('-s, --statistics', 'with timeouts', false)
+  .option('--json', 'answer in JSON', false)
+  .option('--socket <path>', SOCKET_HELP)
+  .addHelpText(
+    'after',
+    () =>
+      `\nCommands:\n${commandList()
+        .map((line) => `  ${line}`)
+        .join('\n')}`,
+  )
+  .action(
+    async (
+      command: string,
+      args: string[],
+      options: { more: boolean; statistics: boolean; json: boolean; socket?: string },
+    ) => {
+      const { more, statistics, json } = options;
+      process.exitCode = await ctl({ command, args, more, statistics, json }, options);
+    },
+  );
+
 program
   .command('verify')
   .description('run scenario files (JSON Lines) and compare every answer with the recorded one')
@@ -95,16 +181,27 @@ program
 
 program
   .command('bench')
-  .description('measure; without a name: insert')
-  .addArgument(program.createArgument('[name]', 'what to measure').choices(['insert']).default('insert'))
-  .option('--threads <list>', 'numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
-  .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), 1_000_000)
+  .description(
+    'measure\n\n' +
+      'insert  how long it takes to insert connections and to look them up again\n' +
+      'flood   what established traffic of one PMD suffers from a flood on the other, into a full table',
+  )
+  .addArgument(
+    program
+      .createArgument('[name]', 'what to measure')
+      .choices([...BENCHMARKS])
+      .default('insert'),
+  )
+  .option('--threads <list>', 'insert: numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
+  .option('--connections <n>', 'connections in all; flood: of the flood', wholeNumber(1000, 7_000_000), 1_000_000)
   .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
   .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
   .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+  .option('--table <n>', 'flood: connections of the full table', wholeNumber(100, 3_000_000), 100_000)
+  .option('--established <n>', 'flood: how many of these are established', wholeNumber(1, 3_000_000), 10_000)
   .option('--json <file>', 'write results and raw samples to a file')
-  .action(async (_name: string, options: Parameters<typeof runBench>[0]) => {
-    process.exitCode = await runBench(options);
+  .action(async (name: (typeof BENCHMARKS)[number], options: Parameters<typeof runBench>[1]) => {
+    process.exitCode = await runBench(name, options);
   });
 
 /* Whoever reads our output may have seen enough (`| head`). */

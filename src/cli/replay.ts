@@ -69,7 +69,7 @@ function grown(bytes: Uint8Array<ArrayBuffer>, index: number): Uint8Array<ArrayB
   return larger;
 }
 
-interface Summary {
+export interface Summary {
   file: string;
   packets: number;
   threads: number;
@@ -80,7 +80,7 @@ interface Summary {
   error?: string;
 }
 
-function printSummary(summary: Summary): void {
+export function printSummary(summary: Summary): void {
   console.log(`${summary.file}: ${summary.packets} packets, ${summary.connections} connections at the end`);
   const verdicts = Object.entries(summary.verdicts).toSorted(([, a], [, b]) => b - a);
   for (const [verdict, count] of verdicts) {

@@ -4,6 +4,7 @@ import { CtAction, formatLabel, type CtActionOptions } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
 import type { ConnEntry } from '../core/dump.ts';
 import { UsageError } from '../core/errors.ts';
+import type { IpFamily } from '../core/fragments/settings.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { clearPacket, MAX_BATCH, PacketBatch, writePacket } from '../core/packet/batch.ts';
 import { frameByteOffset, packetWords, PacketWord } from '../core/packet/layout.ts';
@@ -68,6 +69,8 @@ interface Operation {
   expect?: unknown;
 }
 
+/** Packet memory for fragments that come back from earlier operations. */
+const SPARE_WORDS = 1 << 17;
 const ZERO_LABEL = '0'.repeat(32);
 
 /** Thrown inside, caught by runScenario: this operation's answer differs. */
@@ -105,12 +108,17 @@ class ScenarioRun {
   readonly #batch: PacketBatch;
   readonly #bytes: Uint8Array;
   readonly #slots = new Map<string, number>();
+  /** By packet number less 1. */
+  readonly #ids: string[] = [];
+  /** Bytes of each packet when it was last handed over. */
+  readonly #before = new Map<string, Buffer>();
   #used = 0;
   packets = 0;
 
   constructor(reclaim: Reclaim, packetMemoryWords: number) {
     this.#ct = new Conntrack({ reclaim, hashSeed: [1, 2], maxParticipants: 1 });
-    this.#batch = new PacketBatch(allocateWords(packetMemoryWords));
+    const spare = (packetMemoryWords + 1) & ~1;
+    this.#batch = new PacketBatch(allocateWords(spare + SPARE_WORDS), { start: spare, end: spare + SPARE_WORDS });
     this.#bytes = new Uint8Array(this.#batch.words.buffer);
   }
 
@@ -141,6 +149,8 @@ class ScenarioRun {
         return this.#timeoutPolicy(operation);
       case 'assertDistinct':
         return this.#assertDistinct(operation);
+      case 'ipfStatus':
+        return expectEqual('ipfStatus', operation.expect, this.#ct.fragments.status());
       case 'clear':
         for (const id of operation.packets ?? []) {
           clearPacket(this.#batch.words, this.#slotOf(String(id)));
@@ -177,17 +187,34 @@ class ScenarioRun {
       this.#batch.slots[index] = this.#slotOf(ids[index]!);
     });
     this.#batch.count = packets.length;
-    const before = ids.map((_, index) => Buffer.from(this.#batch.frame(index)));
+    ids.forEach((id, index) => this.#before.set(id, Buffer.from(this.#batch.frame(index))));
     this.#ct.execute(this.#batch, new CtAction(operation.ct), nowOf(operation));
     this.packets += packets.length;
 
+    const returned = this.#takeReturned();
     const expected = (operation.expect as { packets: PacketExpectation[] }).packets;
     expectEqual(
       'packets[].id',
       expected.map((packet) => packet.id),
-      ids,
+      returned,
     );
-    expected.forEach((packet, index) => this.#comparePacket(packet, index, before[index]!));
+    expected.forEach((packet, index) => this.#comparePacket(packet, index, this.#before.get(packet.id)!));
+  }
+
+  /** Ids of what came back; fragments from earlier operations go to the memory that their packets have here. */
+  #takeReturned(): string[] {
+    const { words, slots, count } = this.#batch;
+    const ids = Array.from(slots.subarray(0, count), (slot, index) => {
+      const id = this.#ids[words[slot + PacketWord.NUMBER]! - 1]!;
+      const own = this.#slotOf(id);
+      if (own !== slot) {
+        words.copyWithin(own, slot, slot + packetWords(words[slot + PacketWord.LENGTH]!));
+        slots[index] = own;
+      }
+      return id;
+    });
+    this.#batch.resetSpare();
+    return ids;
   }
 
   /** A copy of a packet's frame as it is now. */
@@ -206,7 +233,8 @@ class ScenarioRun {
       const other = rewrite[end] === undefined ? undefined : endOf(this.#frameOf(rewrite[end]), turned(end));
       frame = other === undefined ? frame : withEnd(frame, end, other);
     }
-    writePacket(this.#batch.words, this.#bytes, this.#used, frame, {});
+    this.#ids.push(id);
+    writePacket(this.#batch.words, this.#bytes, this.#used, frame, { number: this.#ids.length });
     this.#slots.set(id, this.#used);
     this.#used += slotWords(frame.length);
   }
@@ -277,6 +305,18 @@ class ScenarioRun {
         return this.#expectOk(operation, () => (this.#ct.maxConnections = Number(operation.value)));
       case 'tcpSeqChk':
         return this.#expectOk(operation, () => (this.#ct.tcpSeqChk = operation.value === true));
+      case 'ipfV4Enabled':
+      case 'ipfV6Enabled':
+        return this.#expectOk(operation, () =>
+          this.#ct.fragments.setEnabled(familyOf(operation.what), operation.value === true),
+        );
+      case 'ipfMinFragV4':
+      case 'ipfMinFragV6':
+        return this.#expectOk(operation, () =>
+          this.#ct.fragments.setMinFragSize(familyOf(operation.what), Number(operation.value)),
+        );
+      case 'ipfMaxFrags':
+        return this.#expectOk(operation, () => this.#ct.fragments.setMaxFrags(Number(operation.value)));
       default:
         throw new Mismatch('what', operation.what, 'a setting that this tracker does not have');
     }
@@ -321,6 +361,10 @@ class ScenarioRun {
     }
     expectEqual('error', (operation.expect as { error: string | null }).error, error);
   }
+}
+
+function familyOf(what: string | undefined): IpFamily {
+  return what?.includes('V4') ? 'v4' : 'v6';
 }
 
 function nowOf(operation: Operation): number {

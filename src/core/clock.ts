@@ -26,6 +26,7 @@ const SKEW_MS = 2 ** 20;
  * @returns the low 32 bits that records are compared with
  */
 export function tellTime(tracker: Tracker, nowMs: number): number {
+  tracker.time[0] = nowMs;
   /* Also true when the mark is NaN. */
   if (!(nowMs - tracker.clock[0]! <= WALK_AFTER_MS)) {
     moveMark(tracker, nowMs);

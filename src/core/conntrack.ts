@@ -1,16 +1,27 @@
 /** The tracker as a library object: one per thread and table, around a Tracker. */
 
 import { load, notify, store } from '../shared/access.ts';
-import { sumCounter } from '../shared/counters.ts';
+import { isClaimed } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { sweptAt, tellTime } from './clock.ts';
-import { COUNTER_NAMES, type CounterName } from './counters.ts';
+import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
 import { UsageError } from './errors.ts';
+import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
+import { ConnFilter, type ConnFilterOptions } from './filter.ts';
 import { flushBucket, flushTuple } from './flush.ts';
-import { allocateMemory, SettingWord, type ConntrackOptions, type TrackerMemory } from './memory.ts';
+import {
+  allocateMemory,
+  checkTableFull,
+  SettingWord,
+  type ConntrackOptions,
+  type TableFull,
+  type TrackerMemory,
+} from './memory.ts';
+import { FragmentSettings } from './fragments/settings.ts';
 import type { PacketBatch } from './packet/batch.ts';
+import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
 import { Tracker } from './tracker.ts';
@@ -31,6 +42,40 @@ export interface BucketFigures {
 }
 
 const MAX_ZONE = 65535;
+
+/** A sweep of this thread's own comes up for air after this time, to take the events that it caused. */
+const SWEEP_STEP_MS = 1;
+
+/** Which connections. */
+export interface FlushOptions {
+  /** Short for a filter with nothing but a zone. */
+  zone?: number;
+  filter?: ConnFilter | ConnFilterOptions;
+  nowMs?: number;
+}
+
+export interface DumpOptions extends FlushOptions {
+  nowMs: number;
+}
+
+/** A thread's place at the table, with its counters. */
+export interface ParticipantCounters {
+  participant: number;
+  /** A thread has it now. */
+  isTaken: boolean;
+  counters: Counters;
+}
+
+function filterOf({ zone, filter }: FlushOptions): ConnFilter {
+  if (zone === undefined) {
+    return ConnFilter.of(filter);
+  }
+  const { options } = ConnFilter.of(filter);
+  if (options.zone !== undefined && options.zone !== zone) {
+    throw new UsageError(`the zone is given twice: ${zone}, and ${options.zone} in the filter`);
+  }
+  return new ConnFilter({ ...options, zone: checkZone(zone) });
+}
 
 function checkZone(zone: number): number {
   if (!Number.isInteger(zone) || zone < 0 || zone > MAX_ZONE) {
@@ -53,6 +98,9 @@ export class Conntrack {
   readonly memory: TrackerMemory;
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
+  #events: EventReader | undefined;
+  /** Settings and statistics of the reassembly of fragments. */
+  readonly fragments: FragmentSettings;
 
   /**
    * Makes a table; or maps one, given its memory.
@@ -66,7 +114,9 @@ export class Conntrack {
       this.memory = allocateMemory(options);
       this.tracker = new Tracker(this.memory);
       this.tracker.initialise(options.prefaultConnections ?? 0);
+      this.tableFull = options.tableFull ?? 'refuse';
     }
+    this.fragments = new FragmentSettings(this.tracker.fragments);
   }
 
   /** Maps a table that was made elsewhere, for the calling thread. */
@@ -76,6 +126,7 @@ export class Conntrack {
 
   /** Gives the thread's place up. The table lives as long as some thread has its memory. */
   close(): void {
+    this.#events?.close();
     this.tracker.close();
   }
 
@@ -97,22 +148,29 @@ export class Conntrack {
   }
 
   /**
-   * All unexpired connections, or those of a zone, in no particular order. Reads bucket by bucket without stopping
-   * anybody; what is created or removed meanwhile may or may not be there. Yields one array per bucket.
+   * All unexpired connections, or those of a zone, or those that satisfy a filter, in no particular order. Reads bucket
+   * by bucket without stopping anybody; what is created or removed meanwhile may or may not be there. Yields one array
+   * per bucket.
    */
-  *dump(options: { nowMs: number; zone?: number }): Generator<ConnEntry[], void, void> {
-    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+  *dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
+    const filter = filterOf(options);
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, options.nowMs), zone));
+      yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, options.nowMs), filter));
     }
   }
 
-  /** Removes all connections, or those of a zone. @returns how many */
-  flush(options: { zone?: number } = {}): number {
-    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+  /**
+   * Removes all connections, or those of a zone, or those that satisfy a filter, expired ones included.
+   * @param options.nowMs the time that events of it bear; default: what this object was told last
+   * @returns how many
+   */
+  flush(options: FlushOptions = {}): number {
+    const filter = filterOf(options);
+    this.tracker.time[0] = options.nowMs ?? this.tracker.time[0]!;
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      removed += this.#inEpoch(() => flushBucket(this.tracker, bucket, zone));
+      removed += this.#inEpoch(() => flushBucket(this.tracker, bucket, filter));
+      this.#events?.collect();
     }
     return removed;
   }
@@ -129,7 +187,8 @@ export class Conntrack {
     const cursor = new SweepCursor();
     let isDone = false;
     while (!isDone) {
-      isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), 10));
+      isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
+      this.#events?.collect();
     }
     sweptAt(this.tracker, nowMs);
     return COUNTER_NAMES.reduce((removed, name, index) => {
@@ -157,6 +216,18 @@ export class Conntrack {
       );
     }
     this.tracker.rooms.setLimit(this.tracker.room, limit);
+  }
+
+  /** What becomes of a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
+  get tableFull(): TableFull {
+    const isEarlyDrop = load(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP) !== 0;
+    return isEarlyDrop ? 'early-drop' : 'refuse';
+  }
+
+  /** Takes effect with the next connection, in every thread. @throws UsageError if it is neither. */
+  set tableFull(tableFull: TableFull) {
+    const isEarlyDrop = checkTableFull(tableFull) === 'early-drop';
+    store(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP, isEarlyDrop ? 1 : 0);
   }
 
   /** Are TCP sequence numbers checked? */
@@ -192,6 +263,16 @@ export class Conntrack {
     this.tracker.zoneLimits.set(zone === 'default' ? zone : checkZone(zone), limit, this.tracker.participant);
   }
 
+  /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
+  zoneLimits(): ZoneLimit[] {
+    const { zoneLimits } = this.tracker;
+    const zones = Array.from({ length: MAX_ZONE + 1 }, (_, zone) => zone);
+    return [
+      zoneLimits.get('default'),
+      ...zones.map((zone) => zoneLimits.get(zone)).filter(({ zone }) => zone !== 'default'),
+    ];
+  }
+
   deleteZoneLimit(zone: number | 'default'): void {
     this.tracker.zoneLimits.delete(zone === 'default' ? zone : checkZone(zone), this.tracker.participant);
   }
@@ -200,9 +281,46 @@ export class Conntrack {
     this.tracker.timeouts.set(this.#policyId(id), policy, this.tracker.participant);
   }
 
+  /** Seconds by attribute name; undefined: there is no such policy. */
+  timeoutPolicy(id: number): TimeoutPolicy | undefined {
+    return this.tracker.timeouts.get(this.#policyId(id));
+  }
+
+  /** All policies that are set. */
+  timeoutPolicies(): { id: number; timeouts: TimeoutPolicy }[] {
+    return this.tracker.timeouts.all();
+  }
+
   /** @returns false if there was none */
   deleteTimeoutPolicy(id: number): boolean {
     return this.tracker.timeouts.delete(this.#policyId(id), this.tracker.participant);
+  }
+
+  /**
+   * Lets connections that are created in a zone from now on, by a pass that names no timeout policy, use this one. The
+   * policy of a pass goes before that of the zone, and that before the default policy (id 0). A connection keeps the
+   * policy that it was created with. Id 0 is the same as to delete.
+   */
+  setZoneTimeoutPolicy(zone: number, id: number): void {
+    this.tracker.zonePolicies.set(checkZone(zone), this.#policyId(id));
+  }
+
+  /** The id of a zone's policy, undefined if it has none. */
+  zoneTimeoutPolicy(zone: number): number | undefined {
+    const id = this.tracker.zonePolicies.get(checkZone(zone));
+    return id === 0 ? undefined : id >>> 0;
+  }
+
+  /** @returns false if the zone had none */
+  deleteZoneTimeoutPolicy(zone: number): boolean {
+    const had = this.zoneTimeoutPolicy(zone) !== undefined;
+    this.tracker.zonePolicies.set(zone, 0);
+    return had;
+  }
+
+  /** All zones that have one. */
+  zoneTimeoutPolicies(): { zone: number; id: number }[] {
+    return Array.from(this.tracker.zonePolicies.all(), ([zone, id]) => ({ zone, id: id >>> 0 }));
   }
 
   #policyId(id: number): number {
@@ -212,10 +330,39 @@ export class Conntrack {
     return id | 0;
   }
 
-  /** Counters of all threads together, or of one participant. At most some stores old. */
-  counters(): Record<CounterName, number> {
-    const entries = COUNTER_NAMES.map((name, index) => [name, sumCounter(this.tracker.participants, index)]);
-    return Object.fromEntries(entries) as Record<CounterName, number>;
+  /** Counters of all threads together (counters.ts says what each counts). At most some stores old. */
+  counters(): Counters {
+    return sumOfCounters(this.tracker.participants);
+  }
+
+  /** Counters by participant, for all places that a thread has or had and counted something. */
+  participantCounters(): ParticipantCounters[] {
+    const { participants } = this.tracker;
+    return Array.from({ length: participants.maxParticipants }, (_, participant) => ({
+      participant,
+      isTaken: isClaimed(participants, participant),
+      counters: countersOfParticipant(participants, participant),
+    })).filter(({ isTaken, counters }) => isTaken || Object.values(counters).some((count) => count > 0));
+  }
+
+  /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
+  stats(options: { nowMs: number; zone?: number }): ConnStats {
+    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    const stats = emptyStats();
+    for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
+      const now = tellTime(this.tracker, options.nowMs);
+      this.#inEpoch(() => countBucket(this.tracker, stats, { bucket, now, zone }));
+    }
+    return stats;
+  }
+
+  /**
+   * Switches events on, for all threads, and reads them until the reader is closed.
+   * @throws UsageError if somebody reads them already
+   */
+  events(): EventReader {
+    this.#events = new EventReader(this.tracker);
+    return this.#events;
   }
 
   /** Figures of every bucket. */

@@ -1,11 +1,26 @@
-/** What the tracker counts, per participant (shared/counters.ts). The order is the order in shared memory. */
+/**
+ * What the tracker counts, per participant (shared/counters.ts). The order is the order in shared memory.
+ *
+ * Nothing is counted twice on the path of an established packet: how many packets found their connection is worked out
+ * from the rest (`found`, see Counters).
+ */
+
+import type { ParticipantRegion } from '../shared/participant.ts';
+import { countersOf, sumCounter } from '../shared/counters.ts';
+
 export const COUNTER_NAMES = [
   'packets',
   'batches',
+  /* Packets by verdict; a packet whose connection is remembered from an earlier pass is in none of them. */
   'new',
   'established',
   'related',
   'invalid',
+  /** Packets that came out without a connection: not committed, refused, or invalid. */
+  'unconnected',
+  /** Invalid packets whose IP or transport checksum is wrong, or was said to be by who handed them in. */
+  'checksumErrors',
+  /** Connections created. */
   'created',
   /** Found under the lock: another thread, or an earlier packet of the batch, had just created the connection. */
   'clash',
@@ -29,9 +44,38 @@ export const COUNTER_NAMES = [
   /* Input: packets that a live source lost, and times that a file had to wait, because a ring was full. */
   'ringDropped',
   'ringWaited',
+  /* Events written for a reader, and those that found the ring full. */
+  'events',
+  'eventsLost',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];
+
+/** All counters, by name. */
+export interface Counters extends Record<CounterName, number> {
+  /** Packets that found their connection, whatever came of it: new + established + related + invalid, less those that
+   * came out without one and those that created it. */
+  found: number;
+}
+
+function named(value: (index: number) => number): Counters {
+  const entries = COUNTER_NAMES.map((name, index) => [name, value(index)]);
+  const counters = Object.fromEntries(entries) as Record<CounterName, number>;
+  const { established, related, invalid, unconnected, created } = counters;
+  /* The counters of a thread at work are not of one moment. */
+  return { ...counters, found: Math.max(0, counters.new + established + related + invalid - unconnected - created) };
+}
+
+/** Counters of all participants together. At most some stores old. */
+export function sumOfCounters(region: ParticipantRegion): Counters {
+  return named((index) => sumCounter(region, index));
+}
+
+/** Counters of one participant: of the thread that has the place now and of those that had it before. */
+export function countersOfParticipant(region: ParticipantRegion, id: number): Counters {
+  const counters = countersOf(region, id);
+  return named((index) => counters[index]!);
+}
 
 /** Index of each counter. */
 export const Counter = Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, index])) as Record<

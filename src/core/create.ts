@@ -8,6 +8,8 @@ import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participan
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
+import { evictForRoom } from './evict.ts';
+import { announceNew, settleNew, wantsEvents } from './events.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { NatAction } from './nat/action.ts';
@@ -48,7 +50,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   }
   if (tracker.roomInHand > 0) {
     tracker.roomInHand--;
-  } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM) {
+  } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM && !evictForRoom(tracker, at, now)) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
   }
@@ -64,6 +66,10 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     return placeTranslated(tracker, record, at, nat, now);
   }
 
+  const isAnnounced = wantsEvents(tracker);
+  if (isAnnounced) {
+    announceNew(tracker, record, action);
+  }
   /* Not in a finally block: nothing between lock and unlock throws in a production process, and the checked one
    * stops at the first error anyway. */
   const hash = parsed[at + ParsedWord.HASH]!;
@@ -79,6 +85,9 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   clearIntent(participant);
   table.unlockBucket(bucket);
 
+  if (isAnnounced) {
+    settleNew(tracker, isPlaced);
+  }
   if (tracker.staleCount > 0) {
     removeStale(tracker);
   }
@@ -173,7 +182,8 @@ function fillRecord(
   records[r + ConnWord.FLAGS] = 0;
   records[r + ConnWord.MARK] = 0;
   records[r + ConnWord.LABEL_SEQUENCE] = 0;
-  records[r + ConnWord.TIMEOUT_POLICY] = action.timeoutPolicy;
+  const timeoutPolicy = action.timeoutPolicy !== 0 ? action.timeoutPolicy : tracker.zonePolicies.policyOf(action.zone);
+  records[r + ConnWord.TIMEOUT_POLICY] = timeoutPolicy;
   records[r + ConnWord.HASH] = hash;
   records[r + ConnWord.ADMIT_POOL] = zonePool;
   records[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
@@ -189,7 +199,7 @@ function fillRecord(
     }
     records[r + ConnWord.STATE] = 0;
   }
-  poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(action.timeoutPolicy, timeout)) | 0);
+  poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, timeout)) | 0);
   /* A record is handed out once nobody can see it, so a plain write does; placing it publishes it. */
   poke(records, r + ConnWord.LIFE, (peek(records, r + ConnWord.LIFE) & ~LIFE_FLAGS) + LIFE_GENERATION);
 }

@@ -4,6 +4,7 @@ import { load, peek } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { formatLabel } from './action.ts';
+import type { ConnFilter } from './filter.ts';
 import { isStale } from './lookup.ts';
 import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
@@ -40,6 +41,10 @@ export interface ConnEntry {
   /** Milliseconds until it expires. */
   timeoutMs: number;
   tcp?: TcpInfo;
+  /** Name of the application helper. */
+  helper?: string;
+  /** Original tuple of the connection that announced this one to a helper. */
+  parent?: Tuple;
 }
 
 const labelScratch = new Int32Array(PacketWord.LABEL + 4);
@@ -51,7 +56,8 @@ function tcpFlags(scale: number): number {
   );
 }
 
-function tcpInfo(state: number): TcpInfo {
+/** From a TCP connection's state word. */
+export function tcpInfo(state: number): TcpInfo {
   const scaleOrig = (state >>> 8) & 0xff;
   const scaleReply = (state >>> 16) & 0xff;
   return {
@@ -126,16 +132,13 @@ export function visitBucket(tracker: Tracker, bucket: number, visit: (record: nu
 }
 
 /**
- * The unexpired connections of a bucket, of all zones or one. Inside an epoch.
+ * The unexpired connections of a bucket that satisfy a filter. Inside an epoch.
  * @param now low 32 bits of the clock (tellTime)
  */
-export function dumpBucket(tracker: Tracker, bucket: number, now: number, zone: number | undefined): ConnEntry[] {
+export function dumpBucket(tracker: Tracker, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {
   const entries: ConnEntry[] = [];
   visitBucket(tracker, bucket, (_record, r) => {
-    if (isStale(tracker.words, r, now)) {
-      return;
-    }
-    if (zone === undefined || metaZone(tracker.words[r + ConnWord.META]!) === zone) {
+    if (!isStale(tracker.words, r, now) && filter.matches(tracker.words, r)) {
       entries.push(entryOf(tracker, r, now));
     }
   });

@@ -21,17 +21,21 @@ import type { CtAction } from './action.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
+import { announceUpdate } from './events.ts';
+import { closeWhole, finishFragments, hasFragmentWork, openWhole, takeFragments } from './fragments/fragments.ts';
+import { FragmentsWord } from './fragments/region.ts';
+import { copyWords } from './fragments/store.ts';
 import { hashParsed } from './key-hash.ts';
 import { confirmHint, findConn } from './lookup.ts';
 import { SettingWord } from './memory.ts';
-import type { PacketBatch } from './packet/batch.ts';
-import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
-import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
 import { findTranslated, UNCONNECTED } from './nat/recirculate.ts';
 import { NAT_STATES, translatePacket } from './nat/translate.ts';
-import { parsePacket } from './packet/parse.ts';
+import { MAX_BATCH, type PacketBatch } from './packet/batch.ts';
+import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
+import { ChecksumBit, CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
+import { parseAny, parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
-import { isTcpOpening, KEEP_EXPIRY, Update, updateTcpLocked } from './proto/tcp.ts';
+import { CHANGED, isTcpOpening, KEEP_EXPIRY, TIMEOUT_MASK, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
 import { CONN_NAT, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
@@ -50,10 +54,18 @@ const TFTP_PORT = 0x4500;
  * @param nowMs the time, in ms of any origin; never runs backwards by more than a few minutes
  */
 export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
-  const count = batch.count;
+  let count = batch.count;
+  if (count > MAX_BATCH) {
+    executeInParts(tracker, batch, action, nowMs);
+    return;
+  }
+  tracker.counters[Counter.packets]! += count;
   const words = batch.words;
   const now = tellTime(tracker, nowMs);
-  parseAndHash(tracker, batch, action, count);
+  const fragments = parseAndHash(tracker, batch, action, count) | 0;
+  if (fragments > 0) {
+    count = takeFragments(tracker, batch, count, action, now, judgeFragment) | 0;
+  }
   touchLines(tracker, count);
   const missing = touchRecords(tracker, action, count) | 0;
   const ahead = missing > 1 ? tracker.rooms.takeAhead(tracker.room, missing, tracker.participant) | 0 : 0;
@@ -65,38 +77,75 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     if (kind === ParsedKind.KEYED) {
       processPacket(tracker, words, slot, at, action, now);
     } else if (kind === ParsedKind.INVALID) {
-      rejectPacket(tracker, words, slot, action);
-    } else {
+      rejectPacket(tracker, words, slot, at, action);
+    } else if (kind === ParsedKind.REMEMBERED) {
       processRemembered(tracker, words, slot, at, action, now);
+    } else {
+      processWhole(tracker, at, action, now);
     }
   }
   if (ahead > 0) {
     tracker.rooms.endAhead(tracker.room, tracker.roomInHand, tracker.participant);
     tracker.roomInHand = 0;
   }
-  tracker.counters[Counter.packets]! += count;
+  if (
+    fragments > 0 ||
+    (peek(tracker.fragments.words, FragmentsWord.LISTS) !== 0 && hasFragmentWork(tracker.fragments, now))
+  ) {
+    finishFragments(tracker, batch, count, fragments > 0, action.zone, now);
+  }
   tracker.counters[Counter.batches]!++;
   tracker.quiesce();
 }
 
-function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): void {
+/** Fragments that came back may be more than a batch takes: then it is as if they came in several. */
+function executeInParts(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
+  const { slots } = batch;
+  const { inputs, returned } = tracker.fragments;
+  const count = Math.min(batch.count, slots.length);
+  copyWords(slots, 0, inputs, 0, count);
+  let done = 0;
+  for (let from = 0; from < count; from += MAX_BATCH) {
+    const part = Math.min(MAX_BATCH, count - from);
+    copyWords(inputs, from, slots, 0, part);
+    batch.count = part;
+    /* The other parts are to find room for what comes back of them. */
+    tracker.fragments.room = slots.length - done - (count - from - part);
+    conntrackExecute(tracker, batch, action, nowMs);
+    copyWords(slots, 0, returned, done, batch.count);
+    done += batch.count;
+  }
+  tracker.fragments.room = slots.length;
+  copyWords(returned, 0, slots, 0, done);
+  batch.count = done;
+}
+
+/** @returns how many fragments there are */
+function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): number {
   const words = batch.words;
   const slots = batch.slots;
   const { parsed, table } = tracker;
+  let fragments = 0;
   for (let i = 0; i < count; i++) {
     const slot = slots[i]!;
     const at = i * PARSED_WORDS;
     let kind: number;
-    if (words[slot + PacketWord.CONN] !== 0 && !action.force && remembers(tracker, words, slot, action)) {
+    if (
+      isRemembered(tracker, words, slot, action) &&
+      (words[slot + PacketWord.CONN_FLAGS]! & RememberedBit.FRAGMENT) === 0
+    ) {
       kind = ParsedKind.REMEMBERED;
     } else {
       kind = parsePacket(words, slot, parsed, at, action.zone) | 0;
       if (kind === ParsedKind.KEYED) {
         parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at) | 0);
+      } else if (kind === ParsedKind.FRAGMENT) {
+        fragments++;
       }
     }
     parsed[at + ParsedWord.KIND] = kind;
   }
+  return fragments;
 }
 
 function touchLines(tracker: Tracker, count: number): void {
@@ -141,9 +190,19 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): number
 }
 
 /** The packet has no key. */
-function rejectPacket(tracker: Tracker, words: Words, slot: number, action: CtAction): void {
+function rejectPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): void {
   writeInvalid(words, slot, action.zone);
-  tracker.counters[Counter.invalid]!++;
+  const counters = tracker.counters;
+  counters[Counter.invalid]!++;
+  counters[Counter.unconnected]!++;
+  const { parsed } = tracker;
+  if (
+    (words[slot + PacketWord.CHECKSUMS]! & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0 ||
+    parsed[at + ParsedWord.BAD_ICMP_SUM] !== 0
+  ) {
+    counters[Counter.checksumErrors]!++;
+    parsed[at + ParsedWord.BAD_ICMP_SUM] = 0;
+  }
 }
 
 /** Was the connection that the packet remembers removed? Its record may be another connection's by now. */
@@ -156,6 +215,11 @@ function isGone(tracker: Tracker, words: Words, slot: number): boolean {
 function forget(words: Words, slot: number): void {
   words[slot + PacketWord.CONN] = 0;
   words[slot + PacketWord.STATE] = words[slot + PacketWord.STATE]! & (CtState.SNAT | CtState.DNAT);
+}
+
+/** Is nothing to be parsed, since the packet remembers its connection? */
+function isRemembered(tracker: Tracker, words: Words, slot: number, action: CtAction): boolean {
+  return words[slot + PacketWord.CONN] !== 0 && !action.force && remembers(tracker, words, slot, action);
 }
 
 /** Is the connection that the packet remembers still there, in this zone, and not one that a helper looks into? */
@@ -183,6 +247,43 @@ function isForHelper(records: Words, r: number, meta: number, reply: number): bo
   return protocol === Protocol.UDP && (reply !== 0 ? ports & 0xffff : ports >>> 16) === TFTP_PORT;
 }
 
+/** Parses and judges a packet in one go, fragments by their headers. */
+function processAfresh(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction, now: number): void {
+  if (parseAny(words, slot, tracker.parsed, at, action.zone, false)) {
+    hashParsed(tracker, at);
+    tracker.parsed[at + ParsedWord.HINT] = 0;
+    processPacket(tracker, words, slot, at, action, now);
+  } else {
+    rejectPacket(tracker, words, slot, at, action);
+  }
+}
+
+/** What a fragment is that reassembly does not take: a packet of its own, judged by its headers. @returns a ParsedKind */
+function judgeFragment(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): number {
+  const { parsed, table } = tracker;
+  if (isRemembered(tracker, words, slot, action)) {
+    return ParsedKind.REMEMBERED;
+  }
+  if (!parseAny(words, slot, parsed, at, action.zone, false)) {
+    return ParsedKind.INVALID;
+  }
+  parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at) | 0);
+  return ParsedKind.KEYED;
+}
+
+/** The datagram that a fragment has completed, in place of the fragment. */
+function processWhole(tracker: Tracker, at: number, action: CtAction, now: number): void {
+  const { whole } = tracker.fragments;
+  const list = tracker.parsed[at + ParsedWord.LIST]!;
+  openWhole(tracker, list);
+  if (isRemembered(tracker, whole, 0, action)) {
+    processRemembered(tracker, whole, 0, at, action, now);
+  } else {
+    processAfresh(tracker, whole, 0, at, action, now);
+  }
+  closeWhole(tracker, list);
+}
+
 /** A later pass of a packet whose connection is known: its state stays, the connection is not moved on. */
 function processRemembered(
   tracker: Tracker,
@@ -194,13 +295,7 @@ function processRemembered(
 ): void {
   /* An earlier packet of the batch may have removed it. */
   if (isGone(tracker, words, slot)) {
-    if (parsePacket(words, slot, tracker.parsed, at, action.zone) === ParsedKind.KEYED) {
-      hashParsed(tracker, at);
-      tracker.parsed[at + ParsedWord.HINT] = 0;
-      processPacket(tracker, words, slot, at, action, now);
-    } else {
-      rejectPacket(tracker, words, slot, action);
-    }
+    processAfresh(tracker, words, slot, at, action, now);
     return;
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
@@ -218,7 +313,7 @@ function translateRemembered(tracker: Tracker, words: Words, slot: number, at: n
   if ((tracker.words[r + ConnWord.FLAGS]! & CONN_NAT) !== 0) {
     const state = words[slot + PacketWord.STATE]!;
     const reply = words[slot + PacketWord.CONN_FLAGS]! & RememberedBit.REPLY;
-    if (parsePacket(words, slot, tracker.parsed, at, zone) === ParsedKind.KEYED) {
+    if (parseAny(words, slot, tracker.parsed, at, zone, false)) {
       words[slot + PacketWord.STATE] = translatePacket(tracker, words, slot, at, r, reply, state);
     }
   }
@@ -322,6 +417,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
 
   if (record === 0) {
     writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+    tracker.counters[Counter.unconnected]!++;
   } else {
     const r = record << UNIT_SHIFT;
     if (action.nat !== null) {
@@ -371,7 +467,10 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
       checkSequence,
     );
     /* Before the lock is gone: a state and the expiry of another one must not come together. */
-    refresh(tracker, r, result >>> 2, now);
+    refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+    if ((result & CHANGED) !== 0) {
+      announceUpdate(tracker, r);
+    }
     unlock(records, r + ConnWord.LOCK);
     return result & 3;
   }
@@ -380,7 +479,10 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   } else {
     result = updateOther(records, r, reply);
   }
-  refresh(tracker, r, result >>> 2, now);
+  refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+  if ((result & CHANGED) !== 0) {
+    announceUpdate(tracker, r);
+  }
   return result & 3;
 }
 

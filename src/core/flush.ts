@@ -3,18 +3,17 @@
 import { Counter } from './counters.ts';
 import { visitBucket } from './dump.ts';
 import { hashParsed } from './execute.ts';
+import type { ConnFilter } from './filter.ts';
 import { findConn } from './lookup.ts';
-import { metaZone } from './packet/key.ts';
 import { removeConn } from './remove.ts';
-import { ConnWord } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { parseTuple, type Tuple } from './tuple.ts';
 
-/** Removes the connections of a bucket, of all zones or one. Inside an epoch. @returns how many */
-export function flushBucket(tracker: Tracker, bucket: number, zone: number | undefined): number {
+/** Removes the connections of a bucket that satisfy a filter. Inside an epoch. @returns how many */
+export function flushBucket(tracker: Tracker, bucket: number, filter: ConnFilter): number {
   let removed = 0;
   visitBucket(tracker, bucket, (record, r) => {
-    if (zone === undefined || metaZone(tracker.words[r + ConnWord.META]!) === zone) {
+    if (filter.matches(tracker.words, r)) {
       removed += removeConn(tracker, record, Counter.flushed) ? 1 : 0;
     }
   });

@@ -6,6 +6,7 @@
  *   directories     one word per bucket                            (table/bucket-table.ts)
  *   buckets         one cache line per bucket                      (table/bucket-table.ts)
  *   zones           zone limits                                    (zone-limits.ts)
+ *   zone policies   one word per zone                              (zone-policies.ts)
  *   arena links     one word per index line                        (table/line-arena.ts)
  *   lines           the buckets' indexes                           (table/line-arena.ts)
  *   records         the connections                                (table/conn.ts)
@@ -26,14 +27,20 @@ import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { UsageError } from './errors.ts';
+import { eventsWords } from './event-layout.ts';
+import { allocateFragments } from './fragments/region.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
 import { TIMEOUT_POLICIES_WORDS } from './timeouts.ts';
 import { ZoneLimits } from './zone-limits.ts';
+import { ZONE_POLICIES_WORDS } from './zone-policies.ts';
 
 /** What a packet does with a stale entry that it meets; see ConntrackOptions.reclaim. */
 export type Reclaim = 'lookup-and-sweep' | 'sweep';
+
+/** What becomes of a new connection for which there is no room; see ConntrackOptions.tableFull. */
+export type TableFull = 'refuse' | 'early-drop';
 
 export interface ConntrackOptions {
   /** A power of two from 1 to 65536; default 1024. */
@@ -47,10 +54,17 @@ export interface ConntrackOptions {
    * and they occupy their place until the sweeper comes by, as in Open vSwitch.
    */
   reclaim?: Reclaim;
+  /**
+   * 'refuse' (default): a full table refuses new connections, as in Open vSwitch. 'early-drop': each takes the place
+   * of one that is stale or was never answered (TCP: is not established); refused if none is found (evict.ts).
+   */
+  tableFull?: TableFull;
   /** Two 32-bit numbers as the key of the hash; default random. Give it for repeatable runs only. */
   hashSeed?: readonly [number, number];
   /** Threads that may work on the table at the same time (PMDs, sweeper, dumps); default 32. */
   maxParticipants?: number;
+  /** Events that each thread can write before somebody has to read them; a power of two, default 16384. */
+  eventCapacity?: number;
 }
 
 /** The memory of a tracker and what must be known to map it. Structured-cloneable. */
@@ -61,6 +75,11 @@ export interface TrackerMemory {
   readonly reclaim: Reclaim;
   readonly hashKey: readonly [number, number];
   readonly words: Words;
+  /** Rings of events (event-layout.ts), apart since nothing of them is on the path of a packet without events. */
+  readonly events: Words;
+  readonly eventCapacity: number;
+  /** Held fragments (fragments/region.ts). */
+  readonly fragments: Words;
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -69,6 +88,10 @@ export const SettingWord = {
   TCP_SEQ_CHK: 0,
   /** As TCP_SEQ_CHK, read by the sweeper. */
   SWEEP_INTERVAL_MS: 1,
+  /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
+  EARLY_DROP: 8,
+  /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
+  EVENTS: 2,
 
   /** Mutex of the clock (clock.ts). */
   CLOCK_MUTEX: LINE_WORDS,
@@ -91,6 +114,7 @@ export interface MemoryLayout {
   directories: number;
   buckets: number;
   zones: number;
+  zonePolicies: number;
   arenaLinks: number;
   lines: number;
   lineCount: number;
@@ -121,7 +145,8 @@ export function memoryLayout(memory: {
   const directories = evenLines(participants + maxParticipants * PARTICIPANT_WORDS);
   const buckets = evenLines(directories + (1 << bucketBits));
   const zones = buckets + (BUCKET_WORDS << bucketBits);
-  const arenaLinks = zones + ZoneLimits.wordsFor(maxParticipants);
+  const zonePolicies = zones + ZoneLimits.wordsFor(maxParticipants);
+  const arenaLinks = zonePolicies + ZONE_POLICIES_WORDS;
   const lines = arenaLinks + wholeLines(lineCount);
   const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
   const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
@@ -136,6 +161,7 @@ export function memoryLayout(memory: {
     directories,
     buckets,
     zones,
+    zonePolicies,
     arenaLinks,
     lines,
     lineCount,
@@ -148,10 +174,19 @@ const MAX_BUCKETS = 65536;
 /** More would not fit the 4 GiB of one region. */
 const MAX_CONNECTIONS = 7_000_000;
 const MAX_PARTICIPANTS = 256;
+const MAX_EVENT_CAPACITY = 1 << 16;
 
 function wholeNumber(what: string, value: number, min: number, max: number): number {
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+function powerOfTwo(what: string, value: number, max: number): number {
+  wholeNumber(what, value, 1, max);
+  if ((value & (value - 1)) !== 0) {
+    throw new UsageError(`${what} must be a power of two, not ${value}`);
   }
   return value;
 }
@@ -161,19 +196,26 @@ function isSeed(seed: unknown): seed is [number, number] {
   return Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
 }
 
+/** @throws UsageError if it is no TableFull. */
+export function checkTableFull(tableFull: TableFull): TableFull {
+  if (tableFull !== 'refuse' && tableFull !== 'early-drop') {
+    throw new UsageError(`tableFull must be 'refuse' or 'early-drop', not ${JSON.stringify(tableFull)}`);
+  }
+  return tableFull;
+}
+
 /** Reserves the region. @throws UsageError on an option out of range. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
-  const buckets = wholeNumber('buckets', options.buckets ?? 1024, 1, MAX_BUCKETS);
-  if ((buckets & (buckets - 1)) !== 0) {
-    throw new UsageError(`buckets must be a power of two, not ${buckets}`);
-  }
+  const buckets = powerOfTwo('buckets', options.buckets ?? 1024, MAX_BUCKETS);
   const maxConnections = wholeNumber('maxConnections', options.maxConnections ?? 3_000_000, 1, MAX_CONNECTIONS);
   const maxParticipants = wholeNumber('maxParticipants', options.maxParticipants ?? 32, 1, MAX_PARTICIPANTS);
+  const eventCapacity = powerOfTwo('eventCapacity', options.eventCapacity ?? 16_384, MAX_EVENT_CAPACITY);
   wholeNumber('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
   const reclaim = options.reclaim ?? 'lookup-and-sweep';
   if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
     throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
   }
+  checkTableFull(options.tableFull ?? 'refuse');
   const random = randomBytes(8);
   const seed: unknown = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
   if (!isSeed(seed)) {
@@ -186,5 +228,8 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
     words: allocateWords(memoryLayout(sizes).end),
+    events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
+    eventCapacity,
+    fragments: allocateFragments(),
   };
 }

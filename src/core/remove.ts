@@ -5,6 +5,7 @@
 import { or } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { Counter } from './counters.ts';
+import { announceDestroy, wantsEvents } from './events.ts';
 import { META_IPV6 } from './packet/key.ts';
 import {
   ConnFlag,
@@ -36,11 +37,27 @@ export function killConn(tracker: Tracker, record: number): void {
  * @returns whether the caller was the one to remove it
  */
 export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
+  if (!takeOut(tracker, record, reason)) {
+    return false;
+  }
+  tracker.rooms.giveBack(tracker.room, 0, tracker.participant);
+  return true;
+}
+
+/** As removeConn, but the connection's unit of the table's room is the caller's now, to use or to give back. */
+export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
   const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
   if ((life & LIFE_CLEANED) !== 0) {
     return false;
+  }
+  const isKilled =
+    (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
+    (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
+  const counter = isKilled ? Counter.killed : reason;
+  if (wantsEvents(tracker)) {
+    announceDestroy(tracker, record, counter);
   }
   const hash = records[r + ConnWord.HASH]!;
   const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
@@ -57,11 +74,8 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   table.unlockBuckets(bucket, reverseBucket);
 
   /* Counted before the room is free: whoever sees the one sees the other. */
-  const isKilled =
-    (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
-    (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
-  tracker.counters[isKilled ? Counter.killed : reason]!++;
-  giveRoomBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
+  tracker.counters[counter]!++;
+  giveZoneBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
   const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
   return true;

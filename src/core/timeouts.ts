@@ -173,6 +173,27 @@ export class TimeoutPolicies {
     }
   }
 
+  /** Seconds by attribute name of a policy that was set (or of the default policy, 0, while it is not deleted). */
+  get(policyId: number): TimeoutPolicy | undefined {
+    const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
+    const isSet = entry !== this.#entry(BUILT_IN) && load(this.#words, entry + ENTRY_STATE) === IN_USE;
+    return isSet ? this.#policyAt(entry) : undefined;
+  }
+
+  #policyAt(entry: number): TimeoutPolicy {
+    const secondsOf = (timeout: number) => peek(this.#words, entry + ENTRY_TIMEOUTS + timeout) / 1000;
+    return Object.fromEntries(ATTRIBUTES.map(([name], timeout) => [name, secondsOf(timeout)]));
+  }
+
+  /** All policies that are set, by id. */
+  all(): { id: number; timeouts: TimeoutPolicy }[] {
+    const entries = Array.from({ length: MAX_POLICIES + 1 }, (_, index) => this.#entry(DEFAULT_POLICY + index));
+    return entries
+      .filter((entry) => load(this.#words, entry + ENTRY_STATE) === IN_USE)
+      .map((entry) => ({ id: peek(this.#words, entry + ENTRY_ID) >>> 0, timeouts: this.#policyAt(entry) }))
+      .toSorted((a, b) => a.id - b.id);
+  }
+
   /** Deleted entries that no search needs to go past, since the one behind them is free, become free again. */
   #freeDeleted(index: number): void {
     const words = this.#words;

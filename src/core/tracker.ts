@@ -15,6 +15,9 @@ import {
 } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
+import { Eviction } from './evict.ts';
+import { EventRing } from './events.ts';
+import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -23,6 +26,7 @@ import { ConnWord, UNIT_WORDS } from './table/conn.ts';
 import { LineArena } from './table/line-arena.ts';
 import { TimeoutPolicies } from './timeouts.ts';
 import { ZoneLimits } from './zone-limits.ts';
+import { ZonePolicies } from './zone-policies.ts';
 
 /** Index lines per connection that prefaulting commits: an index grows to between 3/8 and 3/4 full. */
 const LINES_PER_CONNECTION = 1 / (7 * 0.375);
@@ -50,12 +54,18 @@ export class Tracker {
   readonly room: number;
   readonly zoneLimits: ZoneLimits;
   readonly timeouts: TimeoutPolicies;
+  readonly zonePolicies: ZonePolicies;
+  /** The calling thread's own. */
+  readonly eventRing: EventRing;
+  readonly fragments: FragmentStore;
   /** The shared memory (memory.ts). */
   readonly words: Words;
   /** Word index of the settings (SettingWord). */
   readonly settings: number;
   readonly counters: Float64Array;
   readonly clock: Float64Array;
+  /** What this thread was told last, in ms (clock.ts); NaN before. For events. */
+  readonly time: Float64Array = new Float64Array([Number.NaN]);
   readonly hashKey0: number;
   readonly hashKey1: number;
   /** Packets remove stale entries that they meet. */
@@ -66,6 +76,8 @@ export class Tracker {
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
+  /** The search for connections to evict from a full table. */
+  readonly eviction: Eviction;
   /** Room for connections taken ahead for the current batch. */
   roomInHand = 0;
   /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
@@ -115,12 +127,16 @@ export class Tracker {
     this.room = layout.room;
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
+    this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
+    this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
+    this.fragments = new FragmentStore(memory.fragments);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
     this.randomState = Math.imul(this.hashKey0 ^ this.hashKey1 ^ (this.participant.id + 1), 0x9e3779b1) | 1;
+    this.eviction = new Eviction(maxParticipants, this.participant.id, this.table.bucketCount);
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }
 

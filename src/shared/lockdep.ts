@@ -6,13 +6,14 @@
  *   1. a bucket, then a bucket of higher index (never the same twice)
  *   2. a connection
  *   3. the table of zone limits
- *   4. the leaves, never two at once: line arena, slab, room pool, timeout policies, clock
+ *   4. the held fragments
+ *   5. the leaves, never two at once: line arena, slab, room pool, timeout policies, clock
  */
 
 import type { Words } from './access.ts';
 
 /** What a lock protects; the value is its rank in the lock order. */
-export const LockClass = { bucket: 1, connection: 2, zoneLimits: 3, leaf: 4 } as const;
+export const LockClass = { bucket: 1, connection: 2, zoneLimits: 3, fragments: 4, leaf: 5 } as const;
 export type LockClass = (typeof LockClass)[keyof typeof LockClass];
 
 interface HeldLock {
@@ -21,7 +22,7 @@ interface HeldLock {
   lockClass: LockClass;
 }
 
-const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zone limits', 4: 'leaf' };
+const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zone limits', 4: 'fragments', 5: 'leaf' };
 
 /* One thread is one module instance: the list is this thread's own. */
 const held: HeldLock[] = [];

@@ -11,7 +11,7 @@
  * the lock of a dead participant reads there what has to be finished or undone.
  */
 
-import { compareExchange, store, type Words } from './access.ts';
+import { compareExchange, load, store, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { lockTagOf, type LockOwner } from './mutex.ts';
 
@@ -78,6 +78,11 @@ export function claimParticipant(region: ParticipantRegion): Participant {
     }
   }
   throw new RangeError(`all ${region.maxParticipants} participants of this table are taken; raise maxParticipants`);
+}
+
+/** Does a thread have this block now? */
+export function isClaimed(region: ParticipantRegion, id: number): boolean {
+  return load(region.words, region.base + id * PARTICIPANT_WORDS + ParticipantWord.CLAIMED) !== 0;
 }
 
 /** Gives the block back. The caller is offline and holds nothing. */

@@ -10,12 +10,18 @@
  *                 2 mutex
  *                 3 generation   under the mutex
  *                 4 sequence     odd while units move between reserved and unused; written under the mutex, for `used`
- *   then two lines per participant, word 0: generation << 16 | units lying unused. Atomic: the owner takes one or
+ *                 5 full below   limits below this number are known to be reached; 0: nothing known. atomic: set under
+ *                                the mutex by whoever was refused, cleared by whoever gives back first after that
+ *   then two lines per participant, word 0: generation << 16 | TELL | units lying unused. Atomic: the owner takes one or
  *                 gives one back, a refused participant takes all.
  *                 word 1: units taken ahead for a batch, not used up yet. The owner writes it; who would be refused waits
  *                 until it is 0
  *
  * A unit that was reserved may be used while reserved <= limit: then even using every reserved unit stays within.
+ * Refusing is cheap, since a flood is refused millions of times: who has emptied all unused words in vain leaves the
+ * limit in `full below` and TELL in each of the words, so that whoever gives a unit back, in the same atomic step,
+ * learns that it has to clear `full below`. As long as that stands nobody has given back, and no word need be looked at.
+ *
  * A pool can start anew (a zone's limit is deleted and made again); units of an earlier generation then no longer
  * count, which the generation in the unused word decides in the same atomic step.
  */
@@ -31,6 +37,7 @@ const RESERVED = 1;
 const MUTEX = 2;
 const GENERATION = 3;
 const SEQUENCE = 4;
+const FULL_BELOW = 5;
 
 /** Offset from a participant's unused word. */
 const AHEAD = 1;
@@ -45,8 +52,16 @@ const AHEAD_LOOKS = 1000;
 const COLLECTING = -1;
 
 const GENERATION_SHIFT = 16;
-const COUNT_MASK = (1 << GENERATION_SHIFT) - 1;
+/** In an unused word: who gives a unit back clears FULL_BELOW. */
+const TELL = 1 << (GENERATION_SHIFT - 1);
+const COUNT_MASK = TELL - 1;
 const GENERATION_MASK = 0x7fff;
+
+/**
+ * FULL_BELOW while the one who will set it empties the unused words: whoever gives back meanwhile clears it. What it
+ * says is that a limit of 0 is reached, which is always so.
+ */
+const NOT_SURE = 1;
 
 /** Units taken at once far from the limit: makes the shared words 1/256 as busy as the table. */
 const BLOCK = 256;
@@ -118,6 +133,7 @@ export class RoomPools {
     }
     poke(words, pool + RESERVED, 0);
     store(words, pool + LIMIT, limit);
+    store(words, pool + FULL_BELOW, 0);
     this.#leave(pool);
   }
 
@@ -199,21 +215,24 @@ export class RoomPools {
   /** The batch is over: gives back what is left of the units taken ahead. */
   endAhead(pool: number, left: number, participant: Participant): void {
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
-    if (left > 0) {
-      add(this.#words, own, left);
+    if (left > 0 && (add(this.#words, own, left) & TELL) !== 0) {
+      store(this.#words, pool + FULL_BELOW, 0);
     }
     store(this.#words, own + AHEAD, 0);
   }
 
   #takeShared(pool: number, own: number, participant: Participant): number {
     const words = this.#words;
+    if (this.limit(pool) < load(words, pool + FULL_BELOW) >>> 0) {
+      return NO_ROOM;
+    }
     /* Whoever comes here has used up what it took ahead. */
     store(words, own + AHEAD, 0);
     /* Between an attempt and the look at who is ahead, somebody may have given back: only an attempt that begins with
      * nobody ahead counts. After a failed one nobody can take ahead, so there is such an attempt. */
     let isNobodyAhead = false;
     for (;;) {
-      const taken = this.#tryTakeShared(pool, own, participant);
+      const taken = this.#tryTakeShared(pool, own, participant, isNobodyAhead);
       if (taken !== NO_ROOM || isNobodyAhead) {
         return taken;
       }
@@ -247,13 +266,14 @@ export class RoomPools {
     wait(this.#words, ahead, load(this.#words, ahead), 1);
   }
 
-  #tryTakeShared(pool: number, own: number, participant: Participant): number {
+  #tryTakeShared(pool: number, own: number, participant: Participant, isNobodyAhead: boolean): number {
     const words = this.#words;
     this.#enter(pool, participant);
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
     let reserved = words[pool + RESERVED]!;
     if (reserved >= limit) {
+      store(words, pool + FULL_BELOW, NOT_SURE);
       /* From here on nobody starts to take from its own word. Twice, since a unit given back behind the first round and
        * one taken before it, by a participant that had looked before, could make it look as if there was none. */
       poke(words, pool + RESERVED, COLLECTING);
@@ -263,11 +283,15 @@ export class RoomPools {
     let taken = generation;
     if (reserved + BLOCK + this.#margin <= limit) {
       poke(words, pool + RESERVED, reserved + BLOCK);
-      add(words, own, BLOCK - 1);
+      store(words, pool + FULL_BELOW, 0);
+      add(words, own, BLOCK - 1 - (peek(words, own) & TELL));
     } else if (reserved < limit) {
       poke(words, pool + RESERVED, reserved + 1);
     } else {
       taken = NO_ROOM;
+      if (isNobodyAhead) {
+        compareExchange(words, pool + FULL_BELOW, NOT_SURE, (limit + 1) | 0);
+      }
     }
     this.#leave(pool);
     return taken;
@@ -278,7 +302,7 @@ export class RoomPools {
     let units = 0;
     for (let id = 0; id < this.#maxParticipants; id++) {
       const unused = pool + (1 + id) * STRIDE_WORDS;
-      units += exchange(this.#words, unused, generation << GENERATION_SHIFT) & COUNT_MASK;
+      units += exchange(this.#words, unused, (generation << GENERATION_SHIFT) | TELL) & COUNT_MASK;
     }
     return units;
   }
@@ -292,7 +316,10 @@ export class RoomPools {
       if (unused >>> GENERATION_SHIFT !== generation) {
         return;
       }
-      if (compareExchange(words, own, unused, unused + 1) === unused) {
+      if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {
+        if ((unused & TELL) !== 0) {
+          store(words, pool + FULL_BELOW, 0);
+        }
         if ((unused & COUNT_MASK) >= 2 * BLOCK) {
           this.returnAll(pool, participant);
         }
@@ -308,6 +335,7 @@ export class RoomPools {
     this.#enter(pool, participant);
     const returned = exchange(words, own, words[pool + GENERATION]! << GENERATION_SHIFT) & COUNT_MASK;
     poke(words, pool + RESERVED, words[pool + RESERVED]! - returned);
+    store(words, pool + FULL_BELOW, 0);
     this.#leave(pool);
   }
 }

@@ -34,6 +34,8 @@ const CHUNK = 64;
 const FRESH_UNITS = 256;
 /** A cache above this many free records gives a batch away. */
 const CACHE_LIMIT = 2 * CHUNK;
+/** Units kept beyond that for records that are retired and not free yet. */
+const RETIRED_UNITS = 1 << 16;
 
 const MUTEX = 0;
 const NEXT_FRESH = 1;
@@ -87,7 +89,12 @@ export class Slab {
   /** Units to reserve so that `maxRecords` of any mix of classes fit, beside what caches and epochs hold back. */
   static unitsFor(maxRecords: number, maxParticipants: number): number {
     /* A chunk belongs to its class for good: the worst case is all of class 0 first, then all of class 1. */
-    return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + FRESH_UNITS) + (1 << 16);
+    return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + FRESH_UNITS) + RETIRED_UNITS;
+  }
+
+  /** Records of any class that each participant may keep retired without the slab being used up before its time. */
+  static retiredAllowance(maxParticipants: number): number {
+    return Math.floor(RETIRED_UNITS / (2 * maxParticipants));
   }
 
   /** Once, by whoever creates the region. */

@@ -8,19 +8,20 @@ import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { type CtActionOptions, CtAction } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
-import { COUNTER_NAMES, Counter, type CounterName } from '../core/counters.ts';
+import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
+import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
 import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
-import { packetWords, PacketWord } from '../core/packet/layout.ts';
+import { ChecksumBit, packetWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
-import { countersOf } from '../shared/counters.ts';
 import { allocateRing, RingProducer } from '../shared/ring.ts';
+import { tuneCompiler } from './compiler.ts';
 import { workerEntry } from './entry.ts';
 import type { PmdTask } from './pmd-worker.ts';
-import { type DatapathClock, statusWords, StatusWord } from './status.ts';
+import { type DatapathClock, type DatapathShare, statusWords, StatusWord } from './status.ts';
 import type { SweeperTask } from './sweeper-worker.ts';
 
 export interface DatapathOptions extends ConntrackOptions {
@@ -32,6 +33,11 @@ export interface DatapathOptions extends ConntrackOptions {
   ringBytes?: number;
   /** What is done with every packet; default { commit: true }. */
   action?: CtActionOptions;
+  /**
+   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
+   * checked them, or is yet to write them (what a host sends is captured before that).
+   */
+  checksums?: 'verify' | 'trust';
   /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
   clock?: DatapathClock;
   /** Default true. */
@@ -62,9 +68,13 @@ export class Datapath {
   /** The table, for dumps, flushes, limits, counters from this thread. */
   readonly conntrack: Conntrack;
   readonly threads: number;
+  /** For threads that watch and steer this datapath. */
+  readonly share: DatapathShare;
   readonly #rings: RingProducer[];
   readonly #times: Float64Array[];
   readonly #bytes: Uint8Array<SharedArrayBuffer>[];
+  /** ChecksumBit flags of every packet. */
+  readonly #checksums: number;
   readonly #steering = new FlowSteering();
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
@@ -105,7 +115,13 @@ export class Datapath {
     if (clock !== 'packets' && clock !== 'system') {
       throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
     }
+    const checksums = options.checksums ?? 'verify';
+    if (checksums !== 'verify' && checksums !== 'trust') {
+      throw new UsageError(`checksums must be 'verify' or 'trust', not ${JSON.stringify(checksums)}`);
+    }
+    this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 
+    tuneCompiler();
     /* Beside PMDs and sweeper: this thread, and some for tools. */
     const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
     this.conntrack = new Conntrack({ ...options, maxParticipants });
@@ -113,6 +129,7 @@ export class Datapath {
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
     const memory = this.conntrack.memory;
+    this.share = { memory, status: this.#status, clock, threads: this.threads };
     this.#rings = Array.from({ length: this.threads }, () => new RingProducer(allocateRing(ringBytes / 4)));
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
@@ -228,7 +245,7 @@ export class Datapath {
     if (slot < 0) {
       return false;
     }
-    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number });
+    writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number, checksums: this.#checksums });
     this.#times[worker]![(slot + PacketWord.NOW) >> 1] = nowMs;
     this.#latestMs = nowMs;
     ring.publish();
@@ -268,13 +285,20 @@ export class Datapath {
   }
 
   /** Counters of each PMD, in order. */
-  pmdCounters(): Record<CounterName, number>[] {
+  pmdCounters(): Counters[] {
     const participants = this.conntrack.tracker.participants;
-    return this.#rings.map((_, index) => {
-      const counters = countersOf(participants, load(this.#status, StatusWord.PARTICIPANT + index) - 1);
-      const entries = COUNTER_NAMES.map((name, counter) => [name, counters[counter]!]);
-      return Object.fromEntries(entries) as Record<CounterName, number>;
-    });
+    return this.#rings.map((_, index) =>
+      countersOfParticipant(participants, load(this.#status, StatusWord.PARTICIPANT + index) - 1),
+    );
+  }
+
+  /**
+   * Reads what happens to connections from now on, in all threads: `drain()` the reader often enough, or iterate over
+   * `follow()`. Close it to switch events off.
+   * @throws UsageError if somebody reads them already
+   */
+  events(): EventReader {
+    return this.conntrack.events();
   }
 
   /**

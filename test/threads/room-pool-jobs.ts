@@ -230,6 +230,35 @@ const jobs = {
     }
   },
 
+  /** In a checked thread: takes one unit; returns whether it got it, and how many words it tried to change for it. */
+  takeCountingWrites(_: null): { taken: boolean; writes: number } {
+    let writes = 0;
+    setSchedulingHook((kind) => {
+      writes += kind === 'load' || kind === 'peek' ? 0 : 1;
+    });
+    try {
+      return { taken: pools.take(pool, me) !== NO_ROOM, writes };
+    } finally {
+      setSchedulingHook(undefined);
+    }
+  },
+
+  /** In a checked thread: takes one unit, but stops before its compare-exchange of that word until told to go on. */
+  takeStoppingBefore(plan: { words: Words; index: number; stopped: number; goOn: number }): boolean {
+    setSchedulingHook((kind, _words, index) => {
+      if (kind === 'compareExchange' && index === plan.index) {
+        setSchedulingHook(undefined);
+        signal(plan.words, plan.stopped, 1);
+        waitForSignal(plan.words, plan.goOn, 1);
+      }
+    });
+    try {
+      return pools.take(pool, me) !== NO_ROOM;
+    } finally {
+      setSchedulingHook(undefined);
+    }
+  },
+
   /** In a checked thread: what used() says if it stops before its second access until told to go on. */
   usedStoppingInBetween(plan: { words: Words; stopped: number; goOn: number }): number {
     let accesses = 0;

@@ -2,7 +2,7 @@
 
 import type { Words } from '../../shared/access.ts';
 import { findTransport } from '../packet/extension-headers.ts';
-import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
+import { META_IPV6, metaProtocol, ParsedKind, ParsedWord } from '../packet/key.ts';
 import { CtState, swapPorts } from '../packet/layout.ts';
 import { networkHeaderOf } from '../packet/parse.ts';
 import {
@@ -70,7 +70,8 @@ export function translatePacket(
   } else {
     const addressAt = l3 + (isSource ? IPV6_SRC : IPV6_DST);
     const from = r + ipv6Word(reply, isSource);
-    rewriteIpv6(words, l3, l4, l4Bytes, metaProtocol(meta), addressAt, records, from, swapPorts(ports));
+    const isPlain = l4 === l3 + IPV6_HEADER_BYTES / 4 || parsed[at + ParsedWord.KIND] === ParsedKind.WHOLE;
+    rewriteIpv6(words, l3, l4, l4Bytes, metaProtocol(meta), addressAt, records, from, swapPorts(ports), isPlain);
   }
   return translated;
 }

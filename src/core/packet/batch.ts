@@ -7,6 +7,15 @@ import { frameByteOffset, packetWords, PacketWord } from './layout.ts';
 /** Packets of a batch, as in the reference datapath (NETDEV_MAX_BURST). */
 export const MAX_BATCH = 32;
 
+/**
+ * Packets that a batch has after a call at most: fragments that come back may be more than went in. All of a 64 KiB
+ * IPv4 datagram in fragments of the smallest minimum size (400 bytes) fit beside other packets.
+ */
+export const MAX_RETURNED = 256;
+
+/** Memory of `PacketBatch.allocate` for fragments that come back from earlier batches. */
+const SPARE_WORDS = 1 << 17;
+
 /** What a sender knows of a packet. */
 export interface PacketMetadata {
   /** ChecksumBit flags; default 0: to be verified. */
@@ -23,15 +32,29 @@ export class PacketBatch {
   /** The region; every index in `slots` is a word of it. */
   readonly words: Words;
   /** Word index of each packet (packet/layout.ts). */
-  readonly slots: Int32Array = new Int32Array(MAX_BATCH);
-  /** Packets in the batch. */
+  readonly slots: Int32Array = new Int32Array(MAX_RETURNED);
+  /**
+   * Packets in the batch. After a call these are the ones that come back: held fragments are missing, those of
+   * datagrams that got complete stand at the end.
+   */
   count = 0;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
+  /** Words for packets that are added: up to here. */
+  readonly #end: number;
   #used = 0;
+  /** Where the next fragment from an earlier batch is put, up to #spareEnd. */
+  #spare = 0;
+  #spareStart = 0;
+  #spareEnd = 0;
 
-  constructor(words: Words) {
+  /** @param spare part of the region where fragments that come back from earlier batches are put; none by default */
+  constructor(words: Words, spare: { start: number; end: number } = { start: words.length, end: words.length }) {
     this.words = words;
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.length * 4);
+    this.#end = spare.start;
+    this.#spareStart = (spare.start + 1) & ~1;
+    this.#spareEnd = spare.end;
+    this.#spare = this.#spareStart;
   }
 
   /**
@@ -39,13 +62,36 @@ export class PacketBatch {
    * @param frameBytes for all frames of a batch together
    */
   static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
-    return new PacketBatch(allocateWords(Math.ceil(frameBytes / 4) + MAX_BATCH * packetWords(16)));
+    const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * packetWords(16) + 1) & ~1;
+    return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
   }
 
   /** Forgets all packets. */
   clear(): void {
     this.count = 0;
     this.#used = 0;
+    this.resetSpare();
+  }
+
+  /** The packets in spare memory are not needed any more. */
+  resetSpare(): void {
+    this.#spare = this.#spareStart;
+  }
+
+  /** Is this slot in the spare memory: did the packet come with an earlier batch? */
+  isSpare(slot: number): boolean {
+    return slot >= this.#spareStart && slot < this.#spareEnd;
+  }
+
+  /** Takes spare memory for a packet of this many words. @returns its slot, or -1: no room */
+  takeSpare(words: number): number {
+    const slot = this.#spare;
+    const next = slot + ((words + 1) & ~1);
+    if (next > this.#spareEnd) {
+      return -1;
+    }
+    this.#spare = next;
+    return slot;
   }
 
   /**
@@ -55,10 +101,8 @@ export class PacketBatch {
    */
   add(frame: Uint8Array, metadata: PacketMetadata = {}): number {
     const words = packetWords(frame.length);
-    if (this.count === MAX_BATCH || this.#used + words > this.words.length) {
-      throw new UsageError(
-        `a batch holds ${MAX_BATCH} packets and ${this.words.length * 4} bytes; execute and clear it`,
-      );
+    if (this.count >= MAX_BATCH || this.#used + words > this.#end) {
+      throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.#end * 4} bytes; execute and clear it`);
     }
     const slot = this.#used;
     writePacket(this.words, this.#bytes, slot, frame, metadata);

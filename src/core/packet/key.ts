@@ -17,6 +17,8 @@
 export const ParsedWord = {
   /** A ParsedKind. */
   KIND: 0,
+  /** 1: INVALID for its ICMP checksum (other wrong checksums are remembered in the packet). Whoever counts it clears it. */
+  BAD_ICMP_SUM: 1,
   /** Word index of the network header; not set for plain packets (parse.ts). */
   L3: 2,
   /** Word index of the transport header. */
@@ -34,6 +36,14 @@ export const ParsedWord = {
   DST: 11,
   SRC6: 12,
   DST6: 16,
+  /** Of a fragment: the offset in bytes, plus 1 if more follow. 0: not a fragment. Not set for plain packets. */
+  FRAGMENT_BITS: 26,
+  /** Of a fragment: its identification, network order. */
+  FRAGMENT_ID: 27,
+  /** Of an IPv6 fragment: word index of the fragment header. */
+  FRAGMENT_HEADER: 28,
+  /** Of a WHOLE: the list of its fragments. */
+  LIST: 29,
 } as const;
 
 /** Words from one packet's parse result to the next. */
@@ -46,6 +56,10 @@ export const ParsedKind = {
   KEYED: 1,
   /** Remembers its connection, nothing was parsed. */
   REMEMBERED: 2,
+  /** A fragment that may be held: no more was parsed than its list needs to know. */
+  FRAGMENT: 3,
+  /** Stands for the datagram that this packet, a fragment, has completed. */
+  WHOLE: 4,
 } as const;
 
 export const META_IPV6 = 1;

@@ -9,6 +9,7 @@
  *         13..23   original-direction tuple
  *         24, 25   time of arrival in ms, one 64-bit float
  *         26       number given by the sender
+ *         27       of a fragment that was held: number of the packet that completed its datagram
  *         32..     two unused bytes, then the frame
  *
  * The two bytes put everything behind the Ethernet header on word boundaries, whatever tags, options and extension
@@ -39,6 +40,7 @@ export const PacketWord = {
   ORIG_DST: 20,
   NOW: 24,
   NUMBER: 26,
+  RELEASED_BY: 27,
   FRAME: 32,
 } as const;
 
@@ -61,8 +63,8 @@ export function frameByteOffset(slot: number): number {
 /** What is known of a packet's checksums. Neither good nor bad: unknown, will be verified. */
 export const ChecksumBit = { IP_GOOD: 1, IP_BAD: 2, L4_GOOD: 4, L4_BAD: 8 } as const;
 
-/** How a packet relates to the connection that it remembers. */
-export const RememberedBit = { REPLY: 1, RELATED: 2 } as const;
+/** How a packet relates to the connection that it remembers; FRAGMENT: it may be held in a later pass all the same. */
+export const RememberedBit = { REPLY: 1, RELATED: 2, FRAGMENT: 4 } as const;
 
 /** In ORIG_PROTOCOL: the tuple is an IPv6 one. */
 export const ORIG_IPV6 = 0x100;

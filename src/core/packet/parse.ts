@@ -4,9 +4,9 @@
  */
 
 import { foldSum, halves, sumWords } from './checksum.ts';
-import { findTransport } from './extension-headers.ts';
-import { ParsedKind, ParsedWord } from './key.ts';
-import { ChecksumBit, FRAME_SHIFT_BYTES, PacketWord, Protocol } from './layout.ts';
+import { findFragment, findTransport } from './extension-headers.ts';
+import { META_IPV6, ParsedKind, ParsedWord } from './key.ts';
+import { ChecksumBit, FRAME_SHIFT_BYTES, PacketWord, Protocol, swapHalf } from './layout.ts';
 import { parseTransport } from './transport.ts';
 
 /* EtherTypes as they read in memory order. */
@@ -31,6 +31,8 @@ const UDP_HEADER_BYTES = 8;
 const TCP_HEADER_BYTES = 20;
 /** Fragment offset bits of the word that holds them. */
 const IPV4_FRAGMENT_OFFSET = 0xff1f0000 | 0;
+/** The same with "more fragments": not 0 in every fragment. */
+const IPV4_FRAGMENT = 0xff3f0000 | 0;
 const IPV6_HEADER_BYTES = 40;
 /** More padding than this cannot be expressed by the reference datapath. */
 const MAX_PADDING_BYTES = 0xffff;
@@ -47,14 +49,18 @@ const NOT_PLAIN = -1;
  * Reads nothing behind the frame's length but the rest of its last word. Writes the checksum verdicts that can be
  * remembered into the packet.
  *
- * @returns a ParsedKind: KEYED, or INVALID if the packet is `inv`
+ * @returns a ParsedKind: KEYED; INVALID if the packet is `inv`; FRAGMENT if it is one, with right headers
  */
 export function parsePacket(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): number {
   const kind = parsePlain(words, slot, parsed, at, zone);
   if (kind !== NOT_PLAIN) {
     return kind;
   }
-  return parseAny(words, slot, parsed, at, zone) ? ParsedKind.KEYED : ParsedKind.INVALID;
+  parsed[at + ParsedWord.FRAGMENT_BITS] = 0;
+  if (parseAny(words, slot, parsed, at, zone, true)) {
+    return ParsedKind.KEYED;
+  }
+  return parsed[at + ParsedWord.FRAGMENT_BITS] === 0 ? ParsedKind.INVALID : ParsedKind.FRAGMENT;
 }
 
 /**
@@ -80,7 +86,7 @@ function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: num
   const l4Bytes = (((first >>> 8) & 0xff00) | (first >>> 24)) - IPV4_MIN_HEADER_BYTES;
   const checksums = words[slot + PacketWord.CHECKSUMS]!;
   if (
-    (second & IPV4_FRAGMENT_OFFSET) !== 0 ||
+    (second & IPV4_FRAGMENT) !== 0 ||
     l4Bytes > left - IPV4_MIN_HEADER_BYTES ||
     (checksums & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0
   ) {
@@ -133,8 +139,20 @@ export function networkHeaderOf(words: Int32Array, slot: number, parsed: Int32Ar
   return words[plain - 1]! >>> 16 === ETHERTYPE_IPV4 ? plain : parsed[at + ParsedWord.L3]!;
 }
 
-/** Any frame. @returns whether it has a key */
-export function parseAny(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): boolean {
+/**
+ * Any frame.
+ * @param stopsAtFragments leave fragments without a key, and write what reassembly needs; otherwise they are judged by
+ * their headers: a first fragment may have a key
+ * @returns whether it has a key
+ */
+export function parseAny(
+  words: Int32Array,
+  slot: number,
+  parsed: Int32Array,
+  at: number,
+  zone: number,
+  stopsAtFragments = false,
+): boolean {
   const frame = slot + PacketWord.FRAME;
   const length = words[slot + PacketWord.LENGTH]!;
   if (length < ETHERNET_HEADER_BYTES) {
@@ -174,10 +192,10 @@ export function parseAny(words: Int32Array, slot: number, parsed: Int32Array, at
   parsed[at + ParsedWord.L3] = l3;
   parsed[at + ParsedWord.RELATED] = 0;
   if (etherType === ETHERTYPE_IPV4) {
-    return parseIpv4(words, slot, parsed, at, zone, l3, left);
+    return parseIpv4(words, slot, parsed, at, zone, l3, left, stopsAtFragments);
   }
   if (etherType === ETHERTYPE_IPV6) {
-    return parseIpv6(words, slot, parsed, at, zone, l3, left);
+    return parseIpv6(words, slot, parsed, at, zone, l3, left, stopsAtFragments);
   }
   return false;
 }
@@ -190,6 +208,7 @@ function parseIpv4(
   zone: number,
   l3: number,
   left: number,
+  stopsAtFragments: boolean,
 ): boolean {
   if (left < IPV4_MIN_HEADER_BYTES) {
     return false;
@@ -206,7 +225,7 @@ function parseIpv4(
     return false;
   }
   const checksums = words[slot + PacketWord.CHECKSUMS]!;
-  if ((checksums & ChecksumBit.IP_BAD) !== 0 || (words[l3 + 1]! & IPV4_FRAGMENT_OFFSET) !== 0) {
+  if ((checksums & ChecksumBit.IP_BAD) !== 0 || ((words[l3 + 1]! & IPV4_FRAGMENT_OFFSET) !== 0 && !stopsAtFragments)) {
     return false;
   }
   const src = words[l3 + 3]!;
@@ -227,6 +246,12 @@ function parseIpv4(
   parsed[at + ParsedWord.DST] = dst;
   parsed[at + ParsedWord.L4] = l3 + (headerBytes >>> 2);
   parsed[at + ParsedWord.L4_BYTES] = totalBytes - headerBytes;
+  if ((words[l3 + 1]! & IPV4_FRAGMENT) !== 0 && stopsAtFragments) {
+    const flagsAndOffset = swapHalf(words[l3 + 1]! >>> 16);
+    parsed[at + ParsedWord.FRAGMENT_BITS] = ((flagsAndOffset & 0x1fff) << 3) | ((flagsAndOffset >>> 13) & 1);
+    parsed[at + ParsedWord.FRAGMENT_ID] = words[l3 + 1]! & 0xffff;
+    return false;
+  }
   return parseTransport(words, slot, parsed, at);
 }
 
@@ -238,6 +263,7 @@ function parseIpv6(
   zone: number,
   l3: number,
   left: number,
+  stopsAtFragments: boolean,
 ): boolean {
   if (left < IPV6_HEADER_BYTES) {
     return false;
@@ -249,6 +275,9 @@ function parseIpv6(
   }
   const found = findTransport(words, l3 + 10, payloadBytes, (second >>> 16) & 0xff);
   if (found < 0) {
+    if (stopsAtFragments) {
+      parseIpv6Fragment(words, parsed, at, zone, l3, payloadBytes);
+    }
     return false;
   }
   const skippedBytes = found >>> 8;
@@ -259,4 +288,33 @@ function parseIpv6(
   parsed[at + ParsedWord.L4] = l3 + 10 + (skippedBytes >>> 2);
   parsed[at + ParsedWord.L4_BYTES] = payloadBytes - skippedBytes;
   return parseTransport(words, slot, parsed, at);
+}
+
+/** What reassembly needs to know of an IPv6 fragment, if this is one. */
+function parseIpv6Fragment(
+  words: Int32Array,
+  parsed: Int32Array,
+  at: number,
+  zone: number,
+  l3: number,
+  payloadBytes: number,
+): void {
+  const found = findFragment(words, l3 + 10, payloadBytes, (words[l3 + 1]! >>> 16) & 0xff);
+  if (found < 0) {
+    return;
+  }
+  const skippedBytes = found >>> 16;
+  const header = l3 + 10 + ((found & 0xffff) >>> 2);
+  const offsetAndFlags = swapHalf(words[header]! >>> 16);
+  /* Reserved bits alone make no fragment. */
+  parsed[at + ParsedWord.FRAGMENT_BITS] = offsetAndFlags & 0xfff9;
+  parsed[at + ParsedWord.FRAGMENT_ID] = words[header + 1]!;
+  parsed[at + ParsedWord.FRAGMENT_HEADER] = header;
+  /* The protocol does not tell datagrams apart: it may differ between fragments (RFC 8200, 4.5). */
+  parsed[at + ParsedWord.META] = (zone << 16) | META_IPV6;
+  for (let i = 0; i < 8; i++) {
+    parsed[at + ParsedWord.SRC6 + i] = words[l3 + 2 + i]!;
+  }
+  parsed[at + ParsedWord.L4] = l3 + 10 + (skippedBytes >>> 2);
+  parsed[at + ParsedWord.L4_BYTES] = payloadBytes - skippedBytes;
 }

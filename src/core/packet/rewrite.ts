@@ -2,8 +2,8 @@
  * Addresses and ports of a packet replaced in place, checksums updated by the difference (RFC 1624, equation 3).
  *
  * Everything is read and written as words in memory order; a one's complement sum does not care. The result of an update
- * is what a sum over the whole packet would give: 0xffff never stands where 0 is meant, but in UDP, where 0 means that
- * there is no checksum (RFC 768).
+ * is what a sum over the whole packet would give, also if 0xffff stood where 0 was meant (only all ones replaced by all
+ * zeros would keep that). In UDP 0 means that there is no checksum, and 0xffff is sent for it (RFC 768).
  *
  * The packet was parsed: its headers are whole and in bounds. A difference is the sum of the new halves and of the
  * complements of the old ones, not folded.
@@ -17,7 +17,6 @@ const TCP_HEADER_BYTES = 20;
 const TCP_CHECKSUM_END = 18;
 const UDP_HEADER_BYTES = 8;
 const ICMP_HEADER_BYTES = 8;
-const IPV6_HEADER_WORDS = 10;
 /** Bytes of the ICMPv6 header of every type. */
 const ICMP6_COMMON_BYTES = 4;
 
@@ -28,8 +27,7 @@ function difference(from: number, to: number): number {
 
 /** A checksum after its data changed by a difference. */
 function updated(checksum: number, change: number): number {
-  /* 0xffff is a zero that keeps the sum from being one: the result is never 0xffff. */
-  return ~foldSum((~checksum & 0xffff) + change + 0xffff) & 0xffff;
+  return ~foldSum((~checksum & 0xffff) + change) & 0xffff;
 }
 
 /** Replaces the checksum in a word's upper half. */
@@ -63,6 +61,8 @@ export function rewriteIpv4Address(words: Int32Array, l3: number, addressAt: num
 /**
  * Replaces an address, and the ports (as in a key: source in the low half) of TCP, UDP and SCTP or the identifier (the
  * upper half of `ports`) of an ICMP message that has one.
+ *
+ * The header checksum of a packet that is nothing but header stays as it was: the reference leaves it alone.
  */
 export function rewriteIpv4(
   words: Int32Array,
@@ -77,7 +77,9 @@ export function rewriteIpv4(
   words[addressAt] = address;
   let change = difference(before, address);
   const third = words[l3 + 2]!;
-  words[l3 + 2] = (third & 0xffff) | (updated(third >>> 16, change) << 16);
+  if (l4Bytes !== 0) {
+    words[l3 + 2] = (third & 0xffff) | (updated(third >>> 16, change) << 16);
+  }
   switch ((third >>> 8) & 0xff) {
     case Protocol.UDP:
       change += difference(words[l4]!, ports);
@@ -148,7 +150,9 @@ export function rewriteIpv6Error(
  * As rewriteIpv4; the address stands in four words at `from[at...]`.
  *
  * Behind extension headers the reference computes the checksum of TCP and UDP anew, with the number of the first of
- * these headers in the pseudo header in place of the protocol's (RFC 8200, 8.1 wants the latter): so here.
+ * these headers in the pseudo header in place of the protocol's (RFC 8200, 8.1 wants the latter): so here. Not so in
+ * packets put together from fragments.
+ * @param isPlain there are no extension headers, or they do not matter
  */
 export function rewriteIpv6(
   words: Int32Array,
@@ -160,9 +164,9 @@ export function rewriteIpv6(
   from: Int32Array,
   at: number,
   ports: number,
+  isPlain: boolean,
 ): void {
   const change = replaceIpv6Address(words, addressAt, from, at);
-  const isPlain = l4 === l3 + IPV6_HEADER_WORDS;
   switch (protocol) {
     case Protocol.UDP: {
       const before = words[l4]!;

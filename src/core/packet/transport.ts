@@ -88,14 +88,18 @@ export function parseTransport(words: Int32Array, slot: number, parsed: Int32Arr
     }
     case Protocol.ICMP:
       if ((meta & META_IPV6) === 0) {
-        return bytes >= ICMP_HEADER_BYTES && isSumRight(words, l4, bytes) && parseIcmp(words, parsed, at, l4, bytes);
+        return (
+          bytes >= ICMP_HEADER_BYTES &&
+          noteIcmpSum(parsed, at, isSumRight(words, l4, bytes)) &&
+          parseIcmp(words, parsed, at, l4, bytes)
+        );
       }
       break;
     case Protocol.ICMPV6:
       if ((meta & META_IPV6) !== 0) {
         return (
           bytes >= ICMP_HEADER_BYTES &&
-          isUpperLayerSumRight(words, parsed, at) &&
+          noteIcmpSum(parsed, at, isUpperLayerSumRight(words, parsed, at)) &&
           parseIcmp6(words, parsed, at, l4, bytes)
         );
       }
@@ -105,6 +109,12 @@ export function parseTransport(words: Int32Array, slot: number, parsed: Int32Arr
   }
   parsed[at + ParsedWord.PORTS] = 0;
   return true;
+}
+
+/** Notes a wrong sum for who counts them. */
+function noteIcmpSum(parsed: Int32Array, at: number, isRight: boolean): boolean {
+  parsed[at + ParsedWord.BAD_ICMP_SUM] = isRight ? 0 : 1;
+  return isRight;
 }
 
 /** Verifies a TCP or UDP checksum and remembers the verdict. */

@@ -182,11 +182,17 @@ function timeoutOf(source: number, destination: number): number {
 
 /** No timeout to set. */
 export const KEEP_EXPIRY = 15;
+/** The timeout in the answer of an update, shifted down by two bits. */
+export const TIMEOUT_MASK = 15;
+/** In the answer of an update: the connection's state is another one now, worth an event. */
+export const CHANGED = 64;
+/** Both peers' states in STATE. */
+const PEER_STATES = 0xff;
 
 /**
  * Moves a connection on with a packet. The connection's lock is held.
  * @param reply 1 if the packet travels in reply direction, else 0
- * @returns an Update | (the Timeout to set, or KEEP_EXPIRY) << 2
+ * @returns an Update | (the Timeout to set, or KEEP_EXPIRY) << 2 | CHANGED if the state of a peer did
  */
 export function updateTcpLocked(
   records: Int32Array,
@@ -217,7 +223,8 @@ export function updateTcpLocked(
     }
     if (source <= TcpState.SYN_SENT) {
       records[r + ConnWord.STATE] = (both & ~(STATE_MASK << sourceShift)) | (TcpState.SYN_SENT << sourceShift);
-      return Update.VALID_NEW | (Timeout.TCP_FIRST_PACKET << 2);
+      const changed = source === TcpState.SYN_SENT ? 0 : CHANGED;
+      return Update.VALID_NEW | (Timeout.TCP_FIRST_PACKET << 2) | changed;
     }
   }
 
@@ -362,12 +369,14 @@ export function updateTcpLocked(
     (destination << destinationShift) |
     (sourceScale << (8 + (reply << 3))) |
     (destinationScale << (16 - (reply << 3)));
+  let changed = 0;
   if (states !== both) {
     records[r + ConnWord.STATE] = states;
+    changed = ((states ^ both) & PEER_STATES) !== 0 ? CHANGED : 0;
   }
   const newWindows = (maxWindowSource << windowShift) | (maxWindowDestination << (16 - windowShift));
   if (newWindows !== windows) {
     records[r + ConnWord.TCP_MAX_WINDOW] = newWindows;
   }
-  return result | (timeout << 2);
+  return result | (timeout << 2) | changed;
 }

@@ -403,6 +403,16 @@ export class BucketTable {
     return LINE_ENTRIES << blockBits(block);
   }
 
+  /** Lines of a block: a power of two. */
+  static linesOf(block: number): number {
+    return 1 << blockBits(block);
+  }
+
+  /** Word index of the first of the LINE_ENTRIES slots, side by side, of a line of a block. */
+  static firstSlotOf(block: number, line: number): number {
+    return blockWord(block) + line * LINE_WORDS + FIRST_RECORD;
+  }
+
   /** Word index of the n-th slot of a block, for `recordAt`. */
   static slotInBlock(block: number, n: number): number {
     const line = Math.trunc(n / LINE_ENTRIES);

@@ -1,0 +1,77 @@
+/** `ct-bucket ctl`: asks a running tracker over its control socket. */
+
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { resolve } from 'node:path';
+import { UsageError } from '../core/errors.ts';
+import { type ControlReply, type ControlRequest, MAX_REQUEST_BYTES } from '../workers/control/protocol.ts';
+import { defaultSocketPath } from '../workers/control/socket-path.ts';
+import { ExitCode } from './exit-code.ts';
+
+const CONNECT_PROBLEMS: Record<string, string> = {
+  ENOENT: 'nobody answers there: start `ct-bucket run`, or say with --socket where it answers',
+  ECONNREFUSED: 'nobody answers there any more: start `ct-bucket run`, or say with --socket where it answers',
+  EACCES: 'may not be used by this user: only the owner of the tracker may steer it',
+  ENOTSOCK: 'is not a socket',
+  EINVAL: 'is too long for the path of a socket',
+};
+
+async function connected(path: string): Promise<Socket> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UsageError(`${path}: ${CONNECT_PROBLEMS[code ?? ''] ?? `cannot connect (${code ?? message})`}`);
+  }
+  return socket;
+}
+
+/** The replies of an answer, as they come; none after the connection broke. */
+async function* replies(socket: Socket): AsyncGenerator<ControlReply, void, void> {
+  const parts: string[] = [];
+  socket.setEncoding('utf8');
+  try {
+    for await (const chunk of socket as AsyncIterable<string>) {
+      const lines = chunk.split('\n');
+      for (const line of lines.slice(0, -1)) {
+        parts.push(line);
+        yield JSON.parse(parts.join('')) as ControlReply;
+        parts.length = 0;
+      }
+      parts.push(lines.at(-1)!);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') {
+      throw error;
+    }
+  }
+}
+
+/**
+ * Sends a request and prints its answer as it comes, no faster than standard output takes it.
+ * @returns the exit code
+ */
+export async function ctl(request: ControlRequest, options: { socket?: string }): Promise<number> {
+  const path = resolve(options.socket ?? defaultSocketPath());
+  const line = `${JSON.stringify(request)}\n`;
+  if (Buffer.byteLength(line) > MAX_REQUEST_BYTES) {
+    throw new UsageError(`the arguments are too long: a request may have ${MAX_REQUEST_BYTES} bytes`);
+  }
+  const socket = await connected(path);
+  socket.write(line);
+  for await (const reply of replies(socket)) {
+    if ('text' in reply) {
+      if (!process.stdout.write(reply.text)) {
+        await once(process.stdout, 'drain');
+      }
+    } else {
+      if (reply.error !== undefined) {
+        console.error(`ct-bucket: ${reply.error}`);
+      }
+      return reply.exitCode;
+    }
+  }
+  console.error(`ct-bucket: ${path}: the tracker ended before its answer was complete`);
+  return ExitCode.notSo;
+}

@@ -1,0 +1,290 @@
+/** `ct-bucket run`: tracks a capture or a live one until it is stopped, and answers `ct-bucket ctl` meanwhile. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TableFull } from '../core/memory.ts';
+import { PacketWord } from '../core/packet/layout.ts';
+import { stateText } from '../core/state.ts';
+import { Control } from '../workers/control.ts';
+import { prepareSocketPath } from '../workers/control/socket-path.ts';
+import { Datapath } from '../workers/datapath.ts';
+import { systemTimeMs } from '../workers/status.ts';
+import { CaptureError, fileChunks, readCapture, requireReadable } from './capture.ts';
+import { ExitCode } from './exit-code.ts';
+import { printSummary, type Summary } from './replay.ts';
+import { UsageError } from '../core/errors.ts';
+
+export interface RunOptions {
+  threads: number;
+  batch: number;
+  zone: number;
+  commit: boolean;
+  buckets: number;
+  maxConnections?: number;
+  tableFull?: TableFull;
+  /** 'capture': the packets' time, never backwards, the sweeper's too; 'wall': when they are read. */
+  clock?: 'capture' | 'wall';
+  checksums?: 'verify' | 'trust';
+  /** Rounds of a file; true: without end. */
+  loop?: number | true;
+  /** Packets per second at most. */
+  rate?: number;
+  /** After the last packet: 'stay' and answer until stopped, or 'exit'. */
+  atEnd?: 'stay' | 'exit';
+  socket?: string;
+  /** Seconds between lines of progress. */
+  statsInterval?: number;
+  json: boolean;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** The packet after the end of a round comes so much later than the last one. */
+const ROUND_GAP_MS = 1;
+/** Ahead of its rate by more than this, a source rests. */
+const RATE_SLACK_MS = 2;
+const MAX_STATES = 256;
+
+/** Feeds the packets of a source to a datapath. */
+class Feeder {
+  /** Packets read. */
+  packets = 0;
+  rounds = 0;
+  readonly #datapath: Datapath;
+  readonly #file: string;
+  readonly #options: RunOptions;
+  readonly #stop: AbortSignal;
+  readonly #isLive: boolean;
+  readonly #isWall: boolean;
+  #nowMs = Number.NEGATIVE_INFINITY;
+  #startedMs = 0;
+
+  constructor(datapath: Datapath, file: string, options: RunOptions, stop: AbortSignal) {
+    this.#datapath = datapath;
+    this.#file = file;
+    this.#options = options;
+    this.#stop = stop;
+    this.#isLive = file === '-';
+    this.#isWall = datapath.share.clock === 'system';
+  }
+
+  /** Reads the source, as often as it is to be, until it ends or is stopped. @throws CaptureError */
+  async run(): Promise<void> {
+    const { loop = 1 } = this.#options;
+    const rounds = loop === true ? Number.POSITIVE_INFINITY : loop;
+    this.#startedMs = performance.now();
+    try {
+      while (this.rounds < rounds && !this.#stop.aborted) {
+        const before = this.packets;
+        await this.#round();
+        if (this.packets === before) {
+          /* Nothing to go on with, however often. */
+          break;
+        }
+        this.rounds++;
+      }
+    } catch (error) {
+      /* What is stopped may break off in the middle of a packet. */
+      if (!this.#stop.aborted) {
+        throw error;
+      }
+    }
+  }
+
+  async #round(): Promise<void> {
+    let shiftMs = Number.NaN;
+    for await (const packet of readCapture(fileChunks(this.#file, this.#stop))) {
+      if (this.#stop.aborted) {
+        return;
+      }
+      this.packets++;
+      if (this.#isWall) {
+        this.#nowMs = Math.floor(systemTimeMs());
+      } else {
+        if (Number.isNaN(shiftMs)) {
+          shiftMs = this.rounds === 0 ? 0 : this.#nowMs + ROUND_GAP_MS - packet.timestampMs;
+        }
+        this.#nowMs = Math.max(this.#nowMs, Math.floor(packet.timestampMs + shiftMs));
+      }
+      if (this.#isLive) {
+        this.#datapath.offer(packet.frame, this.#nowMs, this.packets);
+      } else {
+        const waits = this.#datapath.push(packet.frame, this.#nowMs, this.packets);
+        if (waits !== undefined) {
+          await waits;
+        }
+      }
+      if (this.#options.rate !== undefined) {
+        await this.#keepRate(this.#options.rate);
+      }
+    }
+    await this.#datapath.drain();
+  }
+
+  async #keepRate(packetsPerSecond: number): Promise<void> {
+    const aheadMs = (this.packets * 1000) / packetsPerSecond - (performance.now() - this.#startedMs);
+    if (aheadMs > RATE_SLACK_MS) {
+      await delay(aheadMs, undefined, { signal: this.#stop }).catch(() => {});
+    }
+  }
+}
+
+/** Verdicts by state. */
+class VerdictCounts {
+  readonly #counts = new Float64Array(MAX_STATES);
+
+  constructor(datapath: Datapath) {
+    datapath.onVerdict = (words, slot) => {
+      this.#counts[words[slot + PacketWord.STATE]! & (MAX_STATES - 1)]!++;
+    };
+  }
+
+  byText(): Record<string, number> {
+    const texts: Record<string, number> = {};
+    this.#counts.forEach((count, state) => {
+      if (count > 0) {
+        const text = stateText(state);
+        texts[text] = (texts[text] ?? 0) + count;
+      }
+    });
+    return texts;
+  }
+}
+
+function checkOptions(file: string, options: RunOptions): void {
+  if (file === '-') {
+    for (const name of ['loop', 'rate'] as const) {
+      if (options[name] !== undefined) {
+        throw new UsageError(`--${name} is for files; standard input is tracked as it comes`);
+      }
+    }
+  }
+  requireReadable(file);
+}
+
+/** Prints a line of progress in every interval. @returns what ends it */
+function startProgress(datapath: Datapath, feeder: Feeder, options: RunOptions): () => void {
+  if (options.statsInterval === undefined) {
+    return () => {};
+  }
+  let packetsBefore = 0;
+  let before = performance.now();
+  const timer = setInterval(() => {
+    datapath.harvest();
+    const seconds = (performance.now() - before) / 1000;
+    before = performance.now();
+    const { packets, ringDropped, ringWaited } = datapath.conntrack.counters();
+    const packetsPerSecond = Math.round((packets - packetsBefore) / seconds);
+    packetsBefore = packets;
+    const connections = datapath.conntrack.connCount;
+    if (options.json) {
+      const { rounds } = feeder;
+      console.log(JSON.stringify({ packets, packetsPerSecond, connections, ringDropped, ringWaited, rounds }));
+    } else {
+      console.log(
+        `${packets} packets (${packetsPerSecond}/s), ${connections} connections, ` +
+          `${ringDropped} dropped, ${ringWaited} waits`,
+      );
+    }
+  }, options.statsInterval * 1000);
+  return () => clearInterval(timer);
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) {
+      done();
+    }
+    signal.addEventListener('abort', () => done(), { once: true });
+  });
+}
+
+/** Aborts at the first signal to end; a second one ends the process as if nobody listened. */
+function stopOnSignals(): { stop: AbortController; release: () => void } {
+  const stop = new AbortController();
+  const release = () => SIGNALS.forEach((name) => process.off(name, onSignal));
+  const onSignal = () => {
+    release();
+    stop.abort();
+  };
+  SIGNALS.forEach((name) => process.on(name, onSignal));
+  return { stop, release };
+}
+
+/**
+ * Tracks a capture file, or standard input ('-'), and answers on a control socket, until stopped by a signal.
+ * @returns the exit code
+ * @throws UsageError on wrong options, a file that cannot be read, a socket that is in use
+ */
+export async function run(file: string, options: RunOptions): Promise<ExitCode> {
+  checkOptions(file, options);
+  const isLive = file === '-';
+  const clock = options.clock ?? (isLive ? 'wall' : 'capture');
+  const atEnd = options.atEnd ?? (isLive ? 'exit' : 'stay');
+  const path = await prepareSocketPath(options.socket);
+  const { threads, batch, zone, commit, buckets, maxConnections, tableFull } = options;
+  const { stop, release } = stopOnSignals();
+  const datapath = await Datapath.start({
+    threads,
+    batchSize: batch,
+    buckets,
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(tableFull === undefined ? {} : { tableFull }),
+    action: { zone, commit },
+    checksums: options.checksums ?? (isLive ? 'trust' : 'verify'),
+    clock: clock === 'wall' ? 'system' : 'packets',
+  });
+  const verdicts = new VerdictCounts(datapath);
+  const feeder = new Feeder(datapath, file, options, stop.signal);
+  const name = isLive ? 'standard input' : file;
+  let failure: Error | undefined;
+  let control: Control | undefined;
+  let endProgress = () => {};
+  try {
+    const onError = (error: Error) => {
+      failure ??= new Error(`the control thread has died: ${error.message}`, { cause: error });
+      stop.abort();
+    };
+    control = await Control.start({ datapath, path, onError });
+    console.error(`ct-bucket: tracking ${name}; answering on ${path}`);
+    endProgress = startProgress(datapath, feeder, options);
+    try {
+      await feeder.run();
+    } catch (error) {
+      if (!(error instanceof UsageError)) {
+        throw error;
+      }
+      failure ??= error;
+    }
+    if (failure === undefined && atEnd === 'stay' && !stop.signal.aborted) {
+      console.error(`ct-bucket: ${name} ended after ${feeder.packets} packets; answering until stopped`);
+      await untilAborted(stop.signal);
+    }
+  } finally {
+    endProgress();
+    await control?.stop();
+    release();
+    await datapath.stop();
+  }
+
+  const { conntrack } = datapath;
+  const summary: Summary = {
+    file,
+    packets: feeder.packets,
+    threads,
+    verdicts: verdicts.byText(),
+    connections: conntrack.connCount,
+    counters: conntrack.counters(),
+    pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
+    ...(failure === undefined ? {} : { error: failure.message }),
+  };
+  conntrack.close();
+  if (options.json) {
+    console.log(JSON.stringify(summary));
+  } else {
+    printSummary(summary);
+  }
+  if (failure !== undefined) {
+    console.error(`ct-bucket: ${failure instanceof CaptureError ? `${name}: ` : ''}${failure.message}`);
+    return failure instanceof UsageError ? ExitCode.usage : ExitCode.notSo;
+  }
+  return ExitCode.ok;
+}

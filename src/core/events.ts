@@ -1,0 +1,165 @@
+/**
+ * Events, the producers' side: what happened to a connection is written by the thread that did it, into a ring of its
+ * own (event-layout.ts). A full ring stops nobody: the event is lost and counted (`eventsLost`).
+ *
+ * An event gets its number before others can see what it tells of: a creation before the connection is linked, a
+ * change of state under the connection's lock, a removal before the connection is unlinked. So whoever is next to do
+ * something to the connection gets a higher number. A number may stay unused (the connection turned out to exist).
+ */
+
+import { add, load, peek, store, type Words } from '../shared/access.ts';
+import type { CtAction } from './action.ts';
+import { Counter } from './counters.ts';
+import {
+  EVENT_REASON_SHIFT,
+  EVENT_TRANSLATED,
+  EventKind,
+  eventRing,
+  EventRingWord,
+  EventsWord,
+  EventWord,
+} from './event-layout.ts';
+import { SettingWord } from './memory.ts';
+import { META_IPV6 } from './packet/key.ts';
+import { PacketWord } from './packet/layout.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from './table/conn.ts';
+import type { Tracker } from './tracker.ts';
+import { readLabel } from './verdict.ts';
+
+/** The calling thread's ring. */
+export class EventRing {
+  readonly words: Words;
+  readonly times: Float64Array;
+  /** Word index of the ring. */
+  readonly base: number;
+  readonly capacity: number;
+  /** The event between `announceNew` and `settleNew`: word index, or LOST. */
+  open = 0;
+
+  constructor(words: Words, capacity: number, participant: number) {
+    this.words = words;
+    this.times = new Float64Array(words.buffer);
+    this.base = eventRing(participant, capacity);
+    this.capacity = capacity;
+  }
+}
+
+/** In place of an event: the ring is full. */
+const LOST = -1;
+
+/** Are events wanted? */
+export function wantsEvents(tracker: Tracker): boolean {
+  return peek(tracker.words, tracker.settings + SettingWord.EVENTS) !== 0;
+}
+
+/**
+ * Writes the event of a connection's creation. The record is complete, reverse tuple included, but not linked yet;
+ * `settleNew` follows once it is known whether it was.
+ */
+export function announceNew(tracker: Tracker, record: number, action: CtAction): void {
+  const ring = tracker.eventRing;
+  const event = begin(tracker, record, EventKind.new);
+  ring.open = event;
+  if (event === LOST) {
+    return;
+  }
+  /* The pass sets them after the connection is linked; others may have changed them by then. */
+  const { words } = ring;
+  if (action.hasMark) {
+    words[event + EventWord.MARK] = (words[event + EventWord.MARK]! & ~action.markMask) | action.markValue;
+  }
+  if (action.hasLabel) {
+    for (let i = 0; i < 4; i++) {
+      const at = event + EventWord.LABEL + i;
+      words[at] = (words[at]! & ~action.labelMask[i]!) | action.labelValue[i]!;
+    }
+  }
+}
+
+/** After announceNew: publishes the event, or forgets it if the connection was not linked. */
+export function settleNew(tracker: Tracker, isLinked: boolean): void {
+  const ring = tracker.eventRing;
+  if (isLinked) {
+    publish(tracker, ring.open);
+  } else {
+    store(ring.words, ring.base + EventRingWord.PENDING, 0);
+  }
+}
+
+/** The connection's state has changed. With the connection's lock held where its protocol has one. */
+export function announceUpdate(tracker: Tracker, r: number): void {
+  if (wantsEvents(tracker) && (peek(tracker.words, r + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+    publish(tracker, begin(tracker, r >>> UNIT_SHIFT, EventKind.update));
+  }
+}
+
+/** The calling thread has taken it upon itself to remove the connection. @param reason a Counter of removals */
+export function announceDestroy(tracker: Tracker, record: number, reason: number): void {
+  publish(tracker, begin(tracker, record, EventKind.destroy | (reason << EVENT_REASON_SHIFT)));
+}
+
+/** Writes an event, numbered but not published. @returns its word index, or LOST */
+function begin(tracker: Tracker, record: number, kind: number): number {
+  const { words, base, capacity } = tracker.eventRing;
+  const head = words[base + EventRingWord.HEAD]!;
+  if (((head - load(words, base + EventRingWord.TAIL)) | 0) >= capacity) {
+    return LOST;
+  }
+  /* Before the number is taken: the reader that sees the higher SEQUENCE sees that something is pending. */
+  store(words, base + EventRingWord.PENDING_SEQUENCE, load(words, EventsWord.SEQUENCE));
+  store(words, base + EventRingWord.PENDING, 1);
+  const event = base + EventRingWord.EVENTS + (head & (capacity - 1)) * EventWord.WORDS;
+  words[event + EventWord.SEQUENCE] = add(words, EventsWord.SEQUENCE, 1);
+  fill(tracker, event, record << UNIT_SHIFT, kind);
+  return event;
+}
+
+function publish(tracker: Tracker, event: number): void {
+  const { words, base } = tracker.eventRing;
+  if (event === LOST) {
+    tracker.counters[Counter.eventsLost]!++;
+    return;
+  }
+  store(words, base + EventRingWord.HEAD, (words[base + EventRingWord.HEAD]! + 1) | 0);
+  store(words, base + EventRingWord.PENDING, 0);
+  tracker.counters[Counter.events]!++;
+}
+
+function fill(tracker: Tracker, event: number, r: number, kind: number): void {
+  const { words, times } = tracker.eventRing;
+  const records = tracker.words;
+  const nowMs = tracker.time[0]!;
+  const meta = records[r + ConnWord.META]!;
+  const isTranslated = (records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) !== 0;
+  words[event + EventWord.KIND] = kind | (isTranslated ? EVENT_TRANSLATED : 0);
+  times[(event + EventWord.TIME) >> 1] = nowMs;
+  words[event + EventWord.META] = meta;
+  words[event + EventWord.PORTS] = records[r + ConnWord.PORTS]!;
+  words[event + EventWord.MARK] = peek(records, r + ConnWord.MARK);
+  words[event + EventWord.STATE] = peek(records, r + ConnWord.STATE);
+  words[event + EventWord.TIMEOUT_MS] = (peek(records, r + ConnWord.EXPIRES) - nowMs) | 0;
+  words[event + EventWord.RECORD] = r >>> UNIT_SHIFT;
+  words[event + EventWord.GENERATION] = peek(records, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
+  readLabel(records, r, words, event + EventWord.LABEL - PacketWord.LABEL);
+  if ((meta & META_IPV6) !== 0) {
+    copy(words, event + EventWord.SRC, records, r + ConnWord.SRC6, 8);
+  } else {
+    words[event + EventWord.SRC] = records[r + ConnWord.SRC]!;
+    words[event + EventWord.DST] = records[r + ConnWord.DST]!;
+  }
+  if (isTranslated) {
+    words[event + EventWord.REV_PORTS] = records[r + ConnWord.REV_PORTS]!;
+    if ((meta & META_IPV6) !== 0) {
+      copy(words, event + EventWord.REV_SRC, records, r + ConnWord.REV_SRC6, 8);
+    } else {
+      words[event + EventWord.REV_SRC] = records[r + ConnWord.REV_SRC]!;
+      words[event + EventWord.REV_DST] = records[r + ConnWord.REV_DST]!;
+    }
+  }
+}
+
+function copy(to: Int32Array, toAt: number, from: Int32Array, fromAt: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    to[toAt + i] = from[fromAt + i]!;
+  }
+}

@@ -1,0 +1,276 @@
+/**
+ * Which connections a dump or a flush is about. A filter is compiled once and then asked about each record as it lies
+ * in the table, before anything is made of it: going through a million to show a few costs no more than the walk.
+ */
+
+import { peek } from '../shared/access.ts';
+import { type MaskedLabel, type MaskedMark, parseLabel } from './action.ts';
+import { parseIpv4, parseIpv6 } from './address.ts';
+import { UsageError } from './errors.ts';
+import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
+import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
+import { hasReply, joinedTcpState } from './progress.ts';
+import { TcpState } from './proto/tcp.ts';
+import { ConnFlag, ConnWord } from './table/conn.ts';
+import type { Tuple } from './tuple.ts';
+import { readLabel } from './verdict.ts';
+
+/** Members of a tuple; what is not given may be anything. */
+export interface TupleFilter {
+  /** IPv4 or IPv6 address. */
+  src?: string;
+  dst?: string;
+  /** Of connections other than ICMP. */
+  sport?: number;
+  dport?: number;
+  /** Of ICMP and ICMPv6 connections, with type and code as the tuple's source sends them. */
+  id?: number;
+  type?: number;
+  code?: number;
+}
+
+export type TcpStateName = keyof typeof TcpState;
+
+/** A connection must satisfy everything that is given. */
+export interface ConnFilterOptions {
+  zone?: number;
+  /** The bits of the mask must be those of the value. */
+  mark?: MaskedMark;
+  label?: MaskedLabel;
+  /** IP protocol number. */
+  proto?: number;
+  orig?: TupleFilter;
+  reply?: TupleFilter;
+  /** The one state that a dump shows, or the state of the peer that is further on. */
+  tcpState?: TcpStateName;
+  /** 'replied': packets came from both ends; 'unreplied': from one; 'established': replied, and TCP is ESTABLISHED. */
+  seen?: 'replied' | 'unreplied' | 'established';
+}
+
+const SEEN = ['replied', 'unreplied', 'established'];
+
+function number(what: string, value: number | undefined, max: number): number {
+  if (value === undefined) {
+    return ANY;
+  }
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+/** In place of a number of a tuple. */
+const ANY = -1;
+
+interface AddressMatch {
+  isIpv6: boolean;
+  words: Int32Array;
+}
+
+function addressMatch(text: string | undefined): AddressMatch | undefined {
+  if (text === undefined) {
+    return undefined;
+  }
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== undefined) {
+    return { isIpv6: false, words: Int32Array.of(ipv4) };
+  }
+  const ipv6 = parseIpv6(text);
+  if (ipv6 === undefined) {
+    throw new UsageError(`not an IPv4 or IPv6 address: ${JSON.stringify(text)}`);
+  }
+  return { isIpv6: true, words: ipv6 };
+}
+
+/** A tuple's members, compiled. */
+class TupleMatch {
+  readonly #src: AddressMatch | undefined;
+  readonly #dst: AddressMatch | undefined;
+  readonly #sport: number;
+  readonly #dport: number;
+  readonly #id: number;
+  readonly #type: number;
+  readonly #code: number;
+  readonly #hasPorts: boolean;
+  readonly #hasIcmp: boolean;
+
+  constructor(filter: TupleFilter) {
+    this.#src = addressMatch(filter.src);
+    this.#dst = addressMatch(filter.dst);
+    this.#sport = number('sport', filter.sport, 0xffff);
+    this.#dport = number('dport', filter.dport, 0xffff);
+    this.#id = number('id', filter.id, 0xffff);
+    this.#type = number('type', filter.type, 0xff);
+    this.#code = number('code', filter.code, 0xff);
+    this.#hasPorts = this.#sport !== ANY || this.#dport !== ANY;
+    this.#hasIcmp = this.#id !== ANY || this.#type !== ANY || this.#code !== ANY;
+    if (this.#src !== undefined && this.#dst !== undefined && this.#src.isIpv6 !== this.#dst.isIpv6) {
+      throw new UsageError(`the addresses of a tuple must be of one family: ${filter.src}, ${filter.dst}`);
+    }
+  }
+
+  /** Undefined: no address is given. */
+  get isIpv6(): boolean | undefined {
+    return (this.#src ?? this.#dst)?.isIpv6;
+  }
+
+  /**
+   * @param ports source port in the low half
+   * @param src word index of the IPv4 address or of the first of four words
+   */
+  matches(records: Int32Array, meta: number, ports: number, src: number, dst: number): boolean {
+    if (!isAddress(records, src, meta, this.#src) || !isAddress(records, dst, meta, this.#dst)) {
+      return false;
+    }
+    const protocol = metaProtocol(meta);
+    const isIcmp = protocol === Protocol.ICMP || protocol === Protocol.ICMPV6;
+    if (isIcmp ? this.#hasPorts : this.#hasIcmp) {
+      return false;
+    }
+    const first = swapHalf(ports & 0xffff);
+    if (isIcmp) {
+      /* Connections have ICMP code 0. */
+      return is(this.#id, first) && is(this.#type, icmpTypeOf(meta)) && is(this.#code, 0);
+    }
+    return is(this.#sport, first) && is(this.#dport, swapHalf(ports >>> 16));
+  }
+}
+
+function is(wanted: number, value: number): boolean {
+  return wanted === ANY || wanted === value;
+}
+
+function isAddress(records: Int32Array, at: number, meta: number, wanted: AddressMatch | undefined): boolean {
+  if (wanted === undefined) {
+    return true;
+  }
+  if (wanted.isIpv6 !== ((meta & META_IPV6) !== 0)) {
+    return false;
+  }
+  return wanted.words.every((word, i) => records[at + i] === word);
+}
+
+export class ConnFilter {
+  readonly options: ConnFilterOptions;
+  readonly #zone: number;
+  readonly #proto: number;
+  readonly #markValue: number;
+  readonly #markMask: number;
+  readonly #labelValue: Int32Array;
+  readonly #labelMask: Int32Array;
+  readonly #hasLabel: boolean;
+  readonly #orig: TupleMatch | undefined;
+  readonly #reply: TupleMatch | undefined;
+  readonly #label = new Int32Array(PacketWord.LABEL + 4);
+
+  /** @throws UsageError on a value out of range. */
+  constructor(options: ConnFilterOptions = {}) {
+    this.options = options;
+    this.#zone = number('zone', options.zone, 0xffff);
+    this.#proto = number('proto', options.proto, 0xff);
+    this.#markMask = number('mark mask', options.mark?.mask ?? 0, 0xffffffff) | 0;
+    this.#markValue = number('mark value', options.mark?.value ?? 0, 0xffffffff) & this.#markMask;
+    this.#labelMask = parseLabel('label mask', options.label?.mask ?? '');
+    this.#labelValue = parseLabel('label value', options.label?.value ?? '').map(
+      (word, i) => word & this.#labelMask[i]!,
+    );
+    this.#hasLabel = this.#labelMask.some((word) => word !== 0);
+    this.#orig = options.orig === undefined ? undefined : new TupleMatch(options.orig);
+    this.#reply = options.reply === undefined ? undefined : new TupleMatch(options.reply);
+    if (options.tcpState !== undefined && !Object.hasOwn(TcpState, options.tcpState)) {
+      const known = Object.keys(TcpState).join(', ');
+      throw new UsageError(`tcpState must be one of ${known}, not ${JSON.stringify(options.tcpState)}`);
+    }
+    if (options.seen !== undefined && !SEEN.includes(options.seen)) {
+      throw new UsageError(`seen must be one of ${SEEN.join(', ')}, not ${JSON.stringify(options.seen)}`);
+    }
+    const [origFamily, replyFamily] = [this.#orig?.isIpv6, this.#reply?.isIpv6];
+    if (origFamily !== undefined && replyFamily !== undefined && origFamily !== replyFamily) {
+      throw new UsageError('the original and the reply tuple must be of one address family');
+    }
+  }
+
+  /** Whatever is given for a filter: one that is compiled, its options, or nothing. @throws UsageError */
+  static of(filter: ConnFilter | ConnFilterOptions | undefined): ConnFilter {
+    return filter instanceof ConnFilter ? filter : new ConnFilter(filter);
+  }
+
+  /** Does the connection at word `r` satisfy the filter? Takes no lock. */
+  matches(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
+    const meta = records[r + ConnWord.META]!;
+    if (!is(this.#zone, metaZone(meta)) || !is(this.#proto, metaProtocol(meta))) {
+      return false;
+    }
+    if (((peek(records, r + ConnWord.MARK) ^ this.#markValue) & this.#markMask) !== 0) {
+      return false;
+    }
+    return (
+      this.#matchesTuples(records, r, meta) &&
+      (!this.#hasLabel || this.#matchesLabel(records, r)) &&
+      this.#matchesState(meta, peek(records, r + ConnWord.STATE))
+    );
+  }
+
+  #matchesTuples(records: Int32Array, r: number, meta: number): boolean {
+    const isIpv6 = (meta & META_IPV6) !== 0;
+    const ports = records[r + ConnWord.PORTS]!;
+    const src = r + (isIpv6 ? ConnWord.SRC6 : ConnWord.SRC);
+    const dst = r + (isIpv6 ? ConnWord.DST6 : ConnWord.DST);
+    if (this.#orig !== undefined && !this.#orig.matches(records, meta, ports, src, dst)) {
+      return false;
+    }
+    if (this.#reply === undefined) {
+      return true;
+    }
+    if ((records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) === 0) {
+      return this.#reply.matches(records, reverseMeta(meta), swapPorts(ports), dst, src);
+    }
+    const reverseSrc = r + (isIpv6 ? ConnWord.REV_SRC6 : ConnWord.REV_SRC);
+    const reverseDst = r + (isIpv6 ? ConnWord.REV_DST6 : ConnWord.REV_DST);
+    return this.#reply.matches(records, reverseMeta(meta), records[r + ConnWord.REV_PORTS]!, reverseSrc, reverseDst);
+  }
+
+  #matchesLabel(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
+    readLabel(records, r, this.#label, 0);
+    return this.#labelMask.every((mask, i) => (this.#label[PacketWord.LABEL + i]! & mask) === this.#labelValue[i]);
+  }
+
+  #matchesState(meta: number, state: number): boolean {
+    const { tcpState, seen } = this.options;
+    const isTcp = metaProtocol(meta) === Protocol.TCP;
+    if (tcpState !== undefined) {
+      const wanted = TcpState[tcpState];
+      const furthest = Math.max(state & 0xf, (state >>> 4) & 0xf);
+      if (!isTcp || (joinedTcpState(state) !== wanted && furthest !== wanted)) {
+        return false;
+      }
+    }
+    switch (seen) {
+      case 'replied':
+        return hasReply(meta, state);
+      case 'unreplied':
+        return !hasReply(meta, state);
+      case 'established':
+        return hasReply(meta, state) && (!isTcp || joinedTcpState(state) === TcpState.ESTABLISHED);
+      default:
+        return true;
+    }
+  }
+
+  /**
+   * The tuple, if the filter names one connection and nothing else but a zone: Open vSwitch then removes by tuple, in
+   * either direction, in zone 0 if none is given, and it is an error if there is none (Conntrack.flushTuple).
+   */
+  get fiveTuple(): Tuple | undefined {
+    const { orig, reply, mark, label, proto, tcpState, seen } = this.options;
+    const isBare = reply === undefined && mark === undefined && label === undefined && tcpState === undefined;
+    if (orig?.src === undefined || orig.dst === undefined || proto === undefined || !isBare || seen !== undefined) {
+      return undefined;
+    }
+    const { src, dst, sport, dport } = orig;
+    if (proto === Protocol.ICMP || proto === Protocol.ICMPV6) {
+      return { src, dst, proto, id: orig.id ?? 0, type: orig.type ?? 0, code: orig.code ?? 0 };
+    }
+    return sport === undefined || dport === undefined ? undefined : { src, dst, proto, sport, dport };
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * Fragments in a batch: they are held until their datagram is complete, the whole is judged in the place of the last
+ * one, and all come back at the end of the batch, in order of offset, with its verdict.
+ *
+ * The contexts are shared: fragments of a datagram may come by different threads, and whoever brings the last one
+ * judges the whole and sends all. What finds no room in that batch comes back with the next one of the zone.
+ */
+
+import { peek, type Words } from '../../shared/access.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { lock, unlock } from '../../shared/mutex.ts';
+import type { CtAction } from '../action.ts';
+import type { PacketBatch } from '../packet/batch.ts';
+import { META_IPV6, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
+import { PacketWord, RememberedBit } from '../packet/layout.ts';
+import type { Tracker } from '../tracker.ts';
+import {
+  countFragments,
+  dropListLocked,
+  expireOneLocked,
+  Hold,
+  holdFragmentLocked,
+  isForPurge,
+  unlinkExpiryLocked,
+} from './lists.ts';
+import { buildWhole, spreadVerdict } from './reassemble.ts';
+import { fragmentAt, FragmentCounter, FragmentsWord, FragmentWord, listAt, ListWord } from './region.ts';
+import { copyPacketOut, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
+
+/** In ParsedWord.LIST: a fragment that reassembly did not take. */
+const UNHELD = -1;
+
+/**
+ * Takes the fragments out of a batch that was just parsed. Where one completes its datagram, an entry of kind WHOLE
+ * stands in its place; what is not held is left for `judge`.
+ * @param judge parses a fragment as if it were a whole packet; returns a ParsedKind
+ * @returns how many entries are left
+ */
+export function takeFragments(
+  tracker: Tracker,
+  batch: PacketBatch,
+  count: number,
+  action: CtAction,
+  now: number,
+  judge: (tracker: Tracker, words: Words, slot: number, at: number, action: CtAction) => number,
+): number {
+  const { parsed, fragments: store } = tracker;
+  const { slots, words } = batch;
+  store.batch = (store.batch + 1) | 0;
+  const isEnabled =
+    peek(store.words, FragmentsWord.V4_ENABLED) !== 0 || peek(store.words, FragmentsWord.V6_ENABLED) !== 0;
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const at = i * PARSED_WORDS;
+    let kind = parsed[at + ParsedWord.KIND]!;
+    const slot = slots[i]!;
+    let list = 0;
+    if (kind === ParsedKind.FRAGMENT) {
+      const hold = isEnabled ? holdFragment(tracker, words, slot, at, now) : Hold.NOT_TAKEN;
+      if (hold === Hold.HELD) {
+        words[slot + PacketWord.STATE] = 0;
+        continue;
+      }
+      if (hold === Hold.NOT_TAKEN) {
+        kind = judge(tracker, words, slot, at, action);
+        list = UNHELD;
+      } else if (hold === Hold.INVALID) {
+        kind = ParsedKind.INVALID;
+      } else {
+        kind = ParsedKind.WHOLE;
+        list = hold;
+      }
+    }
+    const to = kept * PARSED_WORDS;
+    if (to !== at) {
+      parsed.copyWithin(to, at, at + PARSED_WORDS);
+    }
+    parsed[to + ParsedWord.KIND] = kind;
+    parsed[to + ParsedWord.LIST] = list;
+    slots[kept++] = slot;
+  }
+  return kept;
+}
+
+function holdFragment(tracker: Tracker, packet: Words, slot: number, at: number, now: number): number {
+  const { parsed, fragments: store } = tracker;
+  const { words } = store;
+  const meta = parsed[at + ParsedWord.META]!;
+  const isIpv6 = (meta & META_IPV6) !== 0;
+  const bits = parsed[at + ParsedWord.FRAGMENT_BITS]!;
+  const bytes = (parsed[at + ParsedWord.L4]! - parsed[at + ParsedWord.L3]!) * 4 + parsed[at + ParsedWord.L4_BYTES]!;
+  const smallest = peek(words, isIpv6 ? FragmentsWord.V6_MIN_BYTES : FragmentsWord.V4_MIN_BYTES) >>> 0;
+  const isTooSmall = (bits & 1) !== 0 && bytes < smallest;
+  let hold: number = Hold.INVALID;
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  if (isTooSmall) {
+    countFragments(store, meta, FragmentCounter.tooSmall, 1);
+  } else if (peek(words, isIpv6 ? FragmentsWord.V6_ENABLED : FragmentsWord.V4_ENABLED) === 0) {
+    hold = Hold.NOT_TAKEN;
+  } else {
+    hold = holdFragmentLocked(tracker, packet, slot, at, now);
+  }
+  unlock(words, FragmentsWord.MUTEX);
+  return hold;
+}
+
+/** Builds the whole of a completed list in `tracker.fragments.whole`, a packet at word 0. */
+export function openWhole(tracker: Tracker, list: number): void {
+  buildWhole(tracker.fragments, list);
+}
+
+/** The whole was judged: its fragments are ready to go. */
+export function closeWhole(tracker: Tracker, list: number): void {
+  const { fragments: store } = tracker;
+  spreadVerdict(store, list);
+  store.words[listAt(list) + ListWord.NEXT_IN_QUEUE] = 0;
+  if (store.completedTail === 0) {
+    store.completedHead = list;
+  } else {
+    store.words[listAt(store.completedTail) + ListWord.NEXT_IN_QUEUE] = list;
+  }
+  store.completedTail = list;
+}
+
+/** Is there anything to be done at the end of a batch at `now`? A hint, for batches without fragments. */
+export function hasFragmentWork(store: FragmentStore, now: number): boolean {
+  const { words } = store;
+  return (
+    peek(words, FragmentsWord.DONE_HEAD) !== 0 ||
+    (peek(words, FragmentsWord.EXPIRY_HEAD) !== 0 && ((now - peek(words, FragmentsWord.NEXT_EXPIRY)) | 0) > 0)
+  );
+}
+
+/**
+ * The end of a batch: takes the wholes out of it, appends the fragments of finished lists of this zone as far as the
+ * batch has room, and removes the oldest list if it has expired.
+ * @param count entries that `takeFragments` left
+ * @param hasTaken whether it was called for this batch
+ */
+export function finishFragments(
+  tracker: Tracker,
+  batch: PacketBatch,
+  count: number,
+  hasTaken: boolean,
+  zone: number,
+  now: number,
+): void {
+  const { parsed, fragments: store } = tracker;
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const at = i * PARSED_WORDS;
+    const slot = batch.slots[i]!;
+    if (parsed[at + ParsedWord.KIND] !== ParsedKind.WHOLE) {
+      if (hasTaken && parsed[at + ParsedWord.LIST] === UNHELD) {
+        batch.words[slot + PacketWord.CONN_FLAGS]! |= RememberedBit.FRAGMENT;
+      }
+      batch.slots[kept++] = slot;
+    }
+  }
+  batch.count = kept;
+  const { words } = store;
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  if (store.completedHead !== 0) {
+    const tail = words[FragmentsWord.DONE_TAIL]!;
+    words[tail === 0 ? FragmentsWord.DONE_HEAD : listAt(tail) + ListWord.NEXT_IN_QUEUE] = store.completedHead;
+    words[FragmentsWord.DONE_TAIL] = store.completedTail;
+    store.completedHead = 0;
+    store.completedTail = 0;
+  }
+  releaseLocked(tracker, batch, zone, now);
+  expireOneLocked(store, now);
+  unlock(words, FragmentsWord.MUTEX);
+}
+
+/** Appends finished fragments of the zone to the batch until it is full. */
+function releaseLocked(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
+  const { fragments: store } = tracker;
+  const { words } = store;
+  let previous = 0;
+  for (let list = words[FragmentsWord.DONE_HEAD]!; list !== 0; ) {
+    const l = listAt(list);
+    const next = words[l + ListWord.NEXT_IN_QUEUE]!;
+    const meta = words[l + ListWord.META]!;
+    if (metaZone(meta) === zone) {
+      if (!isForPurge(words, list, now) && !sendLocked(tracker, batch, list)) {
+        return;
+      }
+      unlinkDoneLocked(words, list, previous);
+      countFragments(store, meta, FragmentCounter.purged, dropListLocked(words, list));
+    } else {
+      previous = list;
+    }
+    list = next;
+  }
+}
+
+/** Sends a list's fragments. @returns whether all found room */
+function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean {
+  const { fragments: store } = tracker;
+  const { words } = store;
+  const l = listAt(list);
+  for (let fragment = words[l + ListWord.FIRST]!; fragment !== 0; fragment = words[l + ListWord.FIRST]!) {
+    const f = fragmentAt(fragment);
+    if (batch.count >= store.room) {
+      return false;
+    }
+    let slot: number;
+    if (
+      words[f + FragmentWord.ORIGIN_BATCH] === store.batch &&
+      words[f + FragmentWord.ORIGIN_OWNER] === tracker.participant.id
+    ) {
+      /* It came with this very batch: its memory there is its own. */
+      slot = words[f + FragmentWord.ORIGIN_SLOT]!;
+    } else {
+      slot = batch.takeSpare(keptPacketWords(words, fragment));
+      if (slot < 0) {
+        return false;
+      }
+    }
+    copyPacketOut(words, fragment, batch.words, slot);
+    batch.slots[batch.count++] = slot;
+    words[l + ListWord.FIRST] = words[f + FragmentWord.NEXT]!;
+    dropFragmentLocked(words, fragment);
+    countFragments(store, words[l + ListWord.META]!, FragmentCounter.completedSent, 1);
+  }
+  return true;
+}
+
+/** Are finished fragments waiting for a batch with room? A hint. */
+export function hasFinishedFragments(tracker: Tracker): boolean {
+  return peek(tracker.fragments.words, FragmentsWord.DONE_HEAD) !== 0;
+}
+
+/** Appends to a batch, which must be empty or executed, what finished fragments of the zone it has room for. */
+export function releaseFragments(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
+  const { words } = tracker.fragments;
+  tracker.fragments.batch = (tracker.fragments.batch + 1) | 0;
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  releaseLocked(tracker, batch, zone, now);
+  unlock(words, FragmentsWord.MUTEX);
+}
+
+/**
+ * Removes every list that has been waiting for longer than any packet may still complete it, whatever its zone: for
+ * the sweeper, where no packets come.
+ */
+export function purgeFragments(tracker: Tracker, now: number): void {
+  const { fragments: store } = tracker;
+  const { words } = store;
+  if (peek(words, FragmentsWord.LISTS) === 0) {
+    return;
+  }
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  for (let list = words[FragmentsWord.EXPIRY_HEAD]!; list !== 0 && isForPurge(words, list, now); ) {
+    const next = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!;
+    const meta = words[listAt(list) + ListWord.META]!;
+    unlinkExpiryLocked(words, list);
+    countFragments(store, meta, FragmentCounter.purged, dropListLocked(words, list));
+    list = next;
+  }
+  let previous = 0;
+  for (let list = words[FragmentsWord.DONE_HEAD]!; list !== 0; ) {
+    const next = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!;
+    if (isForPurge(words, list, now)) {
+      unlinkDoneLocked(words, list, previous);
+      const meta = words[listAt(list) + ListWord.META]!;
+      countFragments(store, meta, FragmentCounter.purged, dropListLocked(words, list));
+    } else {
+      previous = list;
+    }
+    list = next;
+  }
+  unlock(words, FragmentsWord.MUTEX);
+}
+
+function unlinkDoneLocked(words: Words, list: number, previous: number): void {
+  const next = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!;
+  if (previous === 0) {
+    words[FragmentsWord.DONE_HEAD] = next;
+  } else {
+    words[listAt(previous) + ListWord.NEXT_IN_QUEUE] = next;
+  }
+  if (next === 0) {
+    words[FragmentsWord.DONE_TAIL] = previous;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The whole packet of a complete list, and the way back: what the tracker said of the whole, and what it changed in
+ * it, goes into the fragments. By the thread that completed the list, which owns it then; without the mutex.
+ */
+
+import type { Words } from '../../shared/access.ts';
+import { foldSum, sumWords } from '../packet/checksum.ts';
+import { META_IPV6 } from '../packet/key.ts';
+import { ChecksumBit, FRAME_SHIFT_BYTES, PACKET_HEADER_WORDS, PacketWord, swapHalf } from '../packet/layout.ts';
+import { fragmentAt, FragmentWord, listAt, ListWord } from './region.ts';
+import { copyFrame, copyWords, type FragmentStore, frameWordAt } from './store.ts';
+
+/** "More fragments" in the second word of an IPv4 header. */
+const IPV4_MORE_FRAGMENTS = 0x00200000;
+
+/**
+ * Builds the packet in `store.whole`: the first fragment with its metadata, link and network headers, and the payload
+ * of all. An IPv6 fragment header stays, but says "whole packet".
+ */
+export function buildWhole(store: FragmentStore, list: number): void {
+  const { words, whole } = store;
+  const isIpv6 = (words[listAt(list) + ListWord.META]! & META_IPV6) !== 0;
+  const first = words[listAt(list) + ListWord.FIRST]!;
+  const f = fragmentAt(first);
+  copyWords(words, f + FragmentWord.HEADER, whole, 0, PACKET_HEADER_WORDS);
+
+  /* Offsets are multiples of 8: every part but the last fills its words. */
+  let end = words[f + FragmentWord.L4]!;
+  copyFrame(words, first, 0, end - PacketWord.FRAME, whole, PacketWord.FRAME);
+  let payloadBytes = 0;
+  for (let fragment = first; fragment !== 0; ) {
+    const each = fragmentAt(fragment);
+    const bytes = words[each + FragmentWord.L4_BYTES]!;
+    const from = words[each + FragmentWord.L4]! - PacketWord.FRAME;
+    copyFrame(words, fragment, from, (bytes + 3) >> 2, whole, end);
+    payloadBytes += bytes;
+    end += bytes >> 2;
+    fragment = words[each + FragmentWord.NEXT]!;
+  }
+
+  const l3 = words[f + FragmentWord.L3]!;
+  const l4 = words[f + FragmentWord.L4]!;
+  const headerBytes = (l4 - l3) * 4;
+  whole[PacketWord.LENGTH] = (l4 - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES + payloadBytes;
+  if (isIpv6) {
+    const length = swapHalf(headerBytes - 40 + payloadBytes);
+    whole[l3 + 1] = (whole[l3 + 1]! & 0xffff0000) | length;
+    whole[words[f + FragmentWord.FRAGMENT_HEADER]!]! &= 0xffff;
+  } else {
+    const length = swapHalf(headerBytes + payloadBytes);
+    whole[l3] = (whole[l3]! & 0xffff) | (length << 16);
+    whole[l3 + 1]! &= ~IPV4_MORE_FRAGMENTS;
+    whole[l3 + 2] = (whole[l3 + 2]! & 0xffff) | (headerChecksum(whole, l3, headerBytes) << 16);
+    whole[PacketWord.CHECKSUMS]! |= ChecksumBit.IP_GOOD;
+  }
+}
+
+/** Checksum of an IPv4 header, as it stands in memory, whatever its checksum field holds. */
+function headerChecksum(words: Int32Array, l3: number, headerBytes: number): number {
+  const field = words[l3 + 2]! >>> 16;
+  /* Taking the field's own value out again: adding its complement. */
+  return ~foldSum(sumWords(words, l3, headerBytes, 0) + (~field & 0xffff)) & 0xffff;
+}
+
+/** Gives the fragments of a list the verdict on the whole, and its addresses; the first one also its payload. */
+export function spreadVerdict(store: FragmentStore, list: number): void {
+  const { words, whole } = store;
+  const l = listAt(list);
+  const isIpv6 = (words[l + ListWord.META]! & META_IPV6) !== 0;
+  const first = words[l + ListWord.FIRST]!;
+  const f0 = fragmentAt(first);
+  const l3 = words[f0 + FragmentWord.L3]!;
+  const l4 = words[f0 + FragmentWord.L4]!;
+  putBytes(words, first, l4 - PacketWord.FRAME, words[f0 + FragmentWord.L4_BYTES]!, whole, l4);
+  for (let fragment = first; fragment !== 0; ) {
+    const f = fragmentAt(fragment);
+    const header = f + FragmentWord.HEADER;
+    /* State, zone, mark and label, then the tuple; the remembered connection and the checksum verdicts are its own. */
+    copyWords(whole, PacketWord.STATE, words, header + PacketWord.STATE, PacketWord.CONN - PacketWord.STATE);
+    copyWords(
+      whole,
+      PacketWord.ORIG_PROTOCOL,
+      words,
+      header + PacketWord.ORIG_PROTOCOL,
+      PacketWord.NOW - PacketWord.ORIG_PROTOCOL,
+    );
+    words[header + PacketWord.RELEASED_BY] = words[l + ListWord.COMPLETED_BY]!;
+    const own = words[f + FragmentWord.L3]! - PacketWord.FRAME;
+    if (isIpv6) {
+      for (let i = 2; i < 10; i++) {
+        words[frameWordAt(words, fragment, own + i)] = whole[l3 + i]!;
+      }
+    } else {
+      putIpv4Addresses(
+        words,
+        fragment,
+        own,
+        (words[f + FragmentWord.L4]! - words[f + FragmentWord.L3]!) * 4,
+        whole,
+        l3,
+      );
+    }
+    fragment = words[f + FragmentWord.NEXT]!;
+  }
+}
+
+function putIpv4Addresses(
+  words: Words,
+  fragment: number,
+  own: number,
+  headerBytes: number,
+  whole: Words,
+  l3: number,
+): void {
+  const src = frameWordAt(words, fragment, own + 3);
+  const dst = frameWordAt(words, fragment, own + 4);
+  if (words[src] === whole[l3 + 3] && words[dst] === whole[l3 + 4]) {
+    return;
+  }
+  words[src] = whole[l3 + 3]!;
+  words[dst] = whole[l3 + 4]!;
+  /* Summed word by word: a header may lie in two chunks. */
+  const checksumAt = frameWordAt(words, fragment, own + 2);
+  let sum = 0;
+  for (let i = 0; i < headerBytes >> 2; i++) {
+    const value = i === 2 ? words[checksumAt]! & 0xffff : words[frameWordAt(words, fragment, own + i)]!;
+    sum += (value & 0xffff) + (value >>> 16);
+  }
+  words[checksumAt] = (words[checksumAt]! & 0xffff) | ((~foldSum(sum) & 0xffff) << 16);
+}
+
+/** Overwrites `bytes` bytes of a held frame from its word `to` on. */
+function putBytes(words: Words, fragment: number, to: number, bytes: number, from: Words, at: number): void {
+  for (let i = 0; i < bytes >> 2; i++) {
+    words[frameWordAt(words, fragment, to + i)] = from[at + i]!;
+  }
+  const rest = bytes & 3;
+  if (rest !== 0) {
+    const mask = (1 << (rest * 8)) - 1;
+    const last = frameWordAt(words, fragment, to + (bytes >> 2));
+    words[last] = (words[last]! & ~mask) | (from[at + (bytes >> 2)]! & mask);
+  }
+}

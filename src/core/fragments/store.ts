@@ -1,0 +1,186 @@
+/**
+ * One thread's view of the held fragments, and how their memory is handed out: lists, fragment records, and chunks
+ * that keep the frames. All under the region's mutex unless said otherwise.
+ */
+
+import { allocateWords, type Words } from '../../shared/access.ts';
+import { assertHeld } from '../../shared/mutex.ts';
+import { MAX_RETURNED } from '../packet/batch.ts';
+import { PACKET_HEADER_WORDS, PacketWord, packetWords } from '../packet/layout.ts';
+import {
+  CHUNK_WORDS,
+  chunkAt,
+  FAMILY_COUNTERS,
+  fragmentAt,
+  FragmentsWord,
+  FragmentWord,
+  LAST_CHUNK,
+  linkAt,
+  listAt,
+  ListWord,
+} from './region.ts';
+
+/** A whole is as long as the largest IP packet behind its link header, at most (reassemble.ts). */
+const WHOLE_BYTES = 65_535;
+
+/** What a thread has of the fragments: the shared region, and scratch memory of its own. */
+export class FragmentStore {
+  readonly words: Words;
+  /** FAMILY_COUNTERS for IPv4, then for IPv6. */
+  readonly counters: Float64Array;
+  /** The whole packet that is being judged; a packet at word 0. */
+  readonly whole: Words = allocateWords(packetWords(WHOLE_BYTES) + 1);
+  /** Lists that this thread's current batch has completed, in order, linked by NEXT_IN_QUEUE. */
+  completedHead = 0;
+  completedTail = 0;
+  /** Packets that a batch may have after the call. */
+  room: number = MAX_RETURNED;
+  /** Slots of a batch of more than MAX_BATCH packets, and of what came back of its parts. */
+  readonly inputs: Int32Array = new Int32Array(MAX_RETURNED);
+  readonly returned: Int32Array = new Int32Array(MAX_RETURNED);
+  /** Serial number of this thread's current batch. */
+  batch = 0;
+
+  constructor(words: Words) {
+    this.words = words;
+    this.counters = new Float64Array(words.buffer, FragmentsWord.COUNTERS * 4, 2 * FAMILY_COUNTERS);
+  }
+}
+
+/** Words of a packet's frame in memory. */
+function frameWords(length: number): number {
+  return packetWords(length) - PACKET_HEADER_WORDS;
+}
+
+/** @returns the number of a cleared list; there are as many as fragments, so there is one for a fragment that fits */
+export function takeListLocked(words: Words): number {
+  assertHeld(words, FragmentsWord.MUTEX);
+  let list = words[FragmentsWord.FREE_LIST]!;
+  if (list !== 0) {
+    words[FragmentsWord.FREE_LIST] = words[listAt(list) + ListWord.NEXT]!;
+  } else {
+    list = words[FragmentsWord.NEXT_LIST]!;
+    words[FragmentsWord.NEXT_LIST] = list + 1;
+  }
+  words[FragmentsWord.LISTS]!++;
+  return list;
+}
+
+export function freeListLocked(words: Words, list: number): void {
+  assertHeld(words, FragmentsWord.MUTEX);
+  words[listAt(list) + ListWord.NEXT] = words[FragmentsWord.FREE_LIST]!;
+  words[FragmentsWord.FREE_LIST] = list;
+  words[FragmentsWord.LISTS]!--;
+}
+
+/**
+ * Copies a packet into the region.
+ * @returns the number of its fragment record; 0: no memory for it
+ */
+export function keepPacketLocked(words: Words, packet: Words, slot: number): number {
+  assertHeld(words, FragmentsWord.MUTEX);
+  const total = frameWords(packet[slot + PacketWord.LENGTH]!);
+  const chunks = Math.ceil(total / CHUNK_WORDS);
+  if (words[FragmentsWord.CHUNKS_IN_USE]! + chunks > LAST_CHUNK) {
+    return 0;
+  }
+  let fragment = words[FragmentsWord.FREE_FRAGMENT]!;
+  if (fragment !== 0) {
+    words[FragmentsWord.FREE_FRAGMENT] = words[fragmentAt(fragment) + FragmentWord.NEXT]!;
+  } else {
+    fragment = words[FragmentsWord.NEXT_FRAGMENT]!;
+    words[FragmentsWord.NEXT_FRAGMENT] = fragment + 1;
+  }
+  const f = fragmentAt(fragment);
+  copyWords(packet, slot, words, f + FragmentWord.HEADER, PACKET_HEADER_WORDS);
+  let link = f + FragmentWord.FIRST_CHUNK;
+  for (let from = 0; from < total; from += CHUNK_WORDS) {
+    const chunk = takeChunkLocked(words);
+    words[link] = chunk;
+    link = linkAt(chunk);
+    copyWords(packet, slot + PacketWord.FRAME + from, words, chunkAt(chunk), Math.min(CHUNK_WORDS, total - from));
+  }
+  words[link] = 0;
+  words[FragmentsWord.CHUNKS_IN_USE]! += chunks;
+  words[FragmentsWord.HELD]!++;
+  return fragment;
+}
+
+function takeChunkLocked(words: Words): number {
+  const chunk = words[FragmentsWord.FREE_CHUNK]!;
+  if (chunk !== 0) {
+    words[FragmentsWord.FREE_CHUNK] = words[linkAt(chunk)]!;
+    return chunk;
+  }
+  const fresh = words[FragmentsWord.NEXT_CHUNK]!;
+  words[FragmentsWord.NEXT_CHUNK] = fresh + 1;
+  return fresh;
+}
+
+/** Gives a fragment's record and memory back. */
+export function dropFragmentLocked(words: Words, fragment: number): void {
+  assertHeld(words, FragmentsWord.MUTEX);
+  const f = fragmentAt(fragment);
+  for (let chunk = words[f + FragmentWord.FIRST_CHUNK]!; chunk !== 0; ) {
+    const next = words[linkAt(chunk)]!;
+    words[linkAt(chunk)] = words[FragmentsWord.FREE_CHUNK]!;
+    words[FragmentsWord.FREE_CHUNK] = chunk;
+    words[FragmentsWord.CHUNKS_IN_USE]!--;
+    chunk = next;
+  }
+  words[f + FragmentWord.NEXT] = words[FragmentsWord.FREE_FRAGMENT]!;
+  words[FragmentsWord.FREE_FRAGMENT] = fragment;
+  words[FragmentsWord.HELD]!--;
+}
+
+/** Words that the packet of a fragment takes in a batch. */
+export function keptPacketWords(words: Words, fragment: number): number {
+  return packetWords(words[fragmentAt(fragment) + FragmentWord.HEADER + PacketWord.LENGTH]!);
+}
+
+/** Copies a held packet to `slot`, metadata and frame; the slot's own size stays. Without the mutex by the list's owner. */
+export function copyPacketOut(words: Words, fragment: number, packet: Words, slot: number): void {
+  const f = fragmentAt(fragment);
+  const header = f + FragmentWord.HEADER;
+  copyWords(
+    words,
+    header + PacketWord.LENGTH,
+    packet,
+    slot + PacketWord.LENGTH,
+    PACKET_HEADER_WORDS - PacketWord.LENGTH,
+  );
+  copyFrame(words, fragment, 0, frameWords(words[header + PacketWord.LENGTH]!), packet, slot + PacketWord.FRAME);
+}
+
+/** Copies `count` words of a held frame, from its word `from` on. */
+export function copyFrame(words: Words, fragment: number, from: number, count: number, to: Words, at: number): void {
+  let chunk = words[fragmentAt(fragment) + FragmentWord.FIRST_CHUNK]!;
+  for (let skipped = from; skipped >= CHUNK_WORDS; skipped -= CHUNK_WORDS) {
+    chunk = words[linkAt(chunk)]!;
+  }
+  let word = from % CHUNK_WORDS;
+  while (count > 0) {
+    const part = Math.min(count, CHUNK_WORDS - word);
+    copyWords(words, chunkAt(chunk) + word, to, at, part);
+    at += part;
+    count -= part;
+    word = 0;
+    chunk = words[linkAt(chunk)]!;
+  }
+}
+
+/** Word index of word `word` of a held frame. */
+export function frameWordAt(words: Words, fragment: number, word: number): number {
+  let chunk = words[fragmentAt(fragment) + FragmentWord.FIRST_CHUNK]!;
+  for (let skipped = word; skipped >= CHUNK_WORDS; skipped -= CHUNK_WORDS) {
+    chunk = words[linkAt(chunk)]!;
+  }
+  return chunkAt(chunk) + (word % CHUNK_WORDS);
+}
+
+/** A loop: a view of the words, as `set` would need one, is an allocation. */
+export function copyWords(from: Int32Array, at: number, to: Int32Array, toAt: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    to[toAt + i] = from[at + i]!;
+  }
+}

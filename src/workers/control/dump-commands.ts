@@ -1,0 +1,191 @@
+/**
+ * Commands about connections. Each goes through the table bucket by bucket and is outside the epoch between two, where
+ * it may wait for its reader as long as that takes: nobody is held up, and what is created or removed meanwhile may or
+ * may not be in the answer.
+ */
+
+import { tellTime } from '../../core/clock.ts';
+import type { Conntrack } from '../../core/conntrack.ts';
+import { UsageError } from '../../core/errors.ts';
+import type { ConnFilter } from '../../core/filter.ts';
+import { parseConnFilter } from '../../core/filter-text.ts';
+import { flushBucket } from '../../core/flush.ts';
+import {
+  formatBuckets,
+  formatConn,
+  formatConnStats,
+  formatExpectation,
+  type ExpectationEntry,
+} from '../../core/format.ts';
+import { type ConnStats, countBucket, emptyStats } from '../../core/stats.ts';
+import { onlyZone, requireNoMore, type Command, type CommandContext } from './command.ts';
+
+const FILTER_USAGE = '[zone=ZONE] [mark=VALUE[/MASK]] [labels=VALUE[/MASK]] [ORIG-TUPLE [REPLY-TUPLE]]';
+
+/** Connections printed at once. */
+const PIECE_ENTRIES = 1000;
+
+/** Nothing to print yet: lets others have their turn. */
+const TURN = '';
+
+/** Entries as lines, or as a JSON array with an entry a line. */
+class Listing<Entry> {
+  readonly #isJson: boolean;
+  readonly #format: (entry: Entry) => string;
+  #isFirst = true;
+
+  constructor(isJson: boolean, format: (entry: Entry) => string) {
+    this.#isJson = isJson;
+    this.#format = format;
+  }
+
+  text(entries: readonly Entry[]): string {
+    let text = '';
+    for (const entry of entries) {
+      if (this.#isJson) {
+        text += `${this.#isFirst ? '[' : ','}\n${JSON.stringify(entry)}`;
+      } else {
+        text += `${this.#format(entry)}\n`;
+      }
+      this.#isFirst = false;
+    }
+    return text;
+  }
+
+  end(): string {
+    if (!this.#isJson) {
+      return '';
+    }
+    return this.#isFirst ? '[]\n' : '\n]\n';
+  }
+}
+
+function* dumpConntrack(context: CommandContext, args: string[]): Generator<string, void, void> {
+  const { conntrack, json, more, statistics } = context;
+  const filter = parseConnFilter(args);
+  const listing = new Listing(json, (entry: Parameters<typeof formatConn>[0]) =>
+    formatConn(entry, { more, statistics }),
+  );
+  for (const entries of conntrack.dump({ nowMs: context.nowMs(), filter })) {
+    /* A bucket may hold any number. */
+    for (let at = 0; at === 0 || at < entries.length; at += PIECE_ENTRIES) {
+      yield listing.text(entries.slice(at, at + PIECE_ENTRIES));
+    }
+  }
+  yield listing.end();
+}
+
+/** Work on each bucket, in an epoch of its own. */
+function* eachBucket(conntrack: Conntrack, work: (bucket: number) => void): Generator<string, void, void> {
+  const { tracker } = conntrack;
+  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+    tracker.enter();
+    try {
+      work(bucket);
+    } finally {
+      tracker.quiesce();
+      tracker.leave();
+    }
+    yield TURN;
+  }
+}
+
+function* flushConntrack(context: CommandContext, args: string[]): Generator<string, void, void> {
+  const { conntrack, json } = context;
+  const filter: ConnFilter = parseConnFilter(args);
+  const { fiveTuple } = filter;
+  let flushed = 0;
+  if (fiveTuple !== undefined) {
+    /* As in Open vSwitch: one connection, by either direction, in zone 0 if none is given. */
+    if (!conntrack.flushTuple(fiveTuple, { nowMs: context.nowMs(), zone: filter.options.zone ?? 0 })) {
+      throw new UsageError('there is no such connection');
+    }
+    flushed = 1;
+  } else {
+    const { tracker } = conntrack;
+    yield* eachBucket(conntrack, (bucket) => {
+      /* Removals bear this time in events. */
+      tellTime(tracker, context.nowMs());
+      flushed += flushBucket(tracker, bucket, filter);
+      context.events.collect();
+    });
+  }
+  if (json) {
+    yield `${JSON.stringify({ flushed })}\n`;
+  }
+}
+
+/** The connections that helpers expect: without helpers, none. */
+function expectations(_context: CommandContext, _zone: number | undefined): ExpectationEntry[] {
+  return [];
+}
+
+function* dumpExpectations(context: CommandContext, args: string[]): Generator<string, void, void> {
+  const listing = new Listing(context.json, formatExpectation);
+  yield listing.text(expectations(context, onlyZone(args)));
+  yield listing.end();
+}
+
+function* countAll(context: CommandContext, zone: number | undefined, stats: ConnStats): Generator<string, void, void> {
+  const { tracker } = context.conntrack;
+  yield* eachBucket(context.conntrack, (bucket) => {
+    countBucket(tracker, stats, { bucket, now: tellTime(tracker, context.nowMs()), zone });
+  });
+}
+
+function* showStats(context: CommandContext, args: string[]): Generator<string, void, void> {
+  /* dpctl takes the word for its own old clients. */
+  const verbose = context.more || args.includes('verbose');
+  const zone = onlyZone(args.filter((arg) => arg !== 'verbose'));
+  const stats = emptyStats();
+  yield* countAll(context, zone, stats);
+  const { total, byProtocol, tcpByState } = stats;
+  yield `${context.json ? JSON.stringify({ total, byProtocol, tcpByState }) : formatConnStats(stats, { verbose })}\n`;
+}
+
+function threshold(args: readonly string[]): number {
+  requireNoMore(args.slice(1));
+  const [arg] = args;
+  if (arg === undefined) {
+    return 0;
+  }
+  if (!/^gt=\d+$/.test(arg)) {
+    throw new UsageError(`unexpected argument '${arg}'; it takes gt=THRESHOLD`);
+  }
+  return Number(arg.slice('gt='.length));
+}
+
+function* showBuckets(context: CommandContext, args: string[]): Generator<string, void, void> {
+  const greaterThan = threshold(args);
+  const stats = emptyStats();
+  yield* countAll(context, undefined, stats);
+  if (!context.json) {
+    yield formatBuckets(stats, { greaterThan });
+    return;
+  }
+  const buckets = context.conntrack
+    .buckets()
+    .map((figures, bucket) => ({ ...figures, connections: stats.byBucket[bucket]! }))
+    .filter(({ connections }) => args.length === 0 || connections > greaterThan);
+  yield `${JSON.stringify({ total: stats.total, bucketCount: stats.byBucket.length, buckets })}\n`;
+}
+
+export const DUMP_COMMANDS: Record<string, Command> = {
+  'dump-conntrack': {
+    usage: FILTER_USAGE,
+    help: 'connections; -m with all details, -s with timeouts; also state=TCP-STATE, seen=replied|unreplied|established',
+    run: dumpConntrack,
+  },
+  'flush-conntrack': { usage: FILTER_USAGE, help: 'remove connections', run: flushConntrack },
+  'dump-conntrack-exp': { usage: '[zone=ZONE]', help: 'connections that helpers expect', run: dumpExpectations },
+  'ct-stats-show': {
+    usage: '[zone=ZONE]',
+    help: 'connections by protocol; -m by TCP state',
+    run: showStats,
+  },
+  'ct-bkts': {
+    usage: '[gt=THRESHOLD]',
+    help: 'connections in each bucket, where more than the threshold',
+    run: showBuckets,
+  },
+};

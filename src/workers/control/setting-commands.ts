@@ -1,0 +1,166 @@
+/** Commands that read and change the tracker's numbers and switches. */
+
+import { type Counters, countersOfParticipant } from '../../core/counters.ts';
+import { UsageError } from '../../core/errors.ts';
+import { formatZoneLimits } from '../../core/format.ts';
+import type { ZoneLimit } from '../../core/zone-limits.ts';
+import { load } from '../../shared/access.ts';
+import { StatusWord } from '../status.ts';
+import { command, onlyNumber, requireNoMore, zoneNumber, type Command, type CommandContext } from './command.ts';
+
+const MAX_INTERVAL_MS = 0x7fffffff;
+/** As in core/zone-limits.ts. */
+const MAX_LIMIT = 0xfffffffe;
+
+function setTcpSeqChk(isOn: boolean): Command {
+  const doing = isOn ? 'enabling' : 'disabling';
+  return command('', `${isOn ? 'check' : 'do not check'} TCP sequence numbers`, ({ conntrack }, args) => {
+    requireNoMore(args);
+    conntrack.tcpSeqChk = isOn;
+    return { text: `${doing} TCP sequence checking successful`, json: { tcpSeqChk: isOn } };
+  });
+}
+
+/** Zones of `zone=1,2,...`; empty ones count for nothing, as in Open vSwitch. */
+function zonesOf(arg: string): number[] {
+  if (!arg.startsWith('zone=')) {
+    throw new UsageError(`invalid argument '${arg}'; it must be zone=ZONE[,ZONE]...`);
+  }
+  return arg
+    .slice('zone='.length)
+    .split(',')
+    .filter((text) => text !== '')
+    .map(zoneNumber);
+}
+
+function limitNumber(text: string, what: string): number {
+  const limit = Number(text);
+  if (!/^\d+$/.test(text) || limit > MAX_LIMIT) {
+    throw new UsageError(`invalid ${what} '${text}'; it must be a whole number from 0 to ${MAX_LIMIT}`);
+  }
+  return limit;
+}
+
+/** `zone=Z,limit=L`, in either order. */
+function zoneLimitOf(arg: string): { zone: number; limit: number } {
+  let zone: number | undefined;
+  let limit: number | undefined;
+  for (const part of arg.split(',')) {
+    const [key, value, ...more] = part.split('=');
+    if (key !== 'zone' && key !== 'limit') {
+      throw new UsageError(`invalid zone limit field '${key}'; it must be zone=ZONE,limit=LIMIT`);
+    }
+    if (value === undefined || value === '' || more.length > 0) {
+      throw new UsageError(`field ${key} missing value; it must be zone=ZONE,limit=LIMIT`);
+    }
+    if (key === 'zone') {
+      zone = zoneNumber(value);
+    } else {
+      limit = limitNumber(value, 'limit');
+    }
+  }
+  if (zone === undefined || limit === undefined) {
+    throw new UsageError(`failed to parse zone limit '${arg}'; it must be zone=ZONE,limit=LIMIT`);
+  }
+  return { zone, limit };
+}
+
+/** The default limit, and what zones have: all with a limit of their own, or those asked for. */
+function limitsOf({ conntrack }: CommandContext, zones: number[] | undefined): ZoneLimit[] {
+  if (zones === undefined) {
+    return conntrack.zoneLimits();
+  }
+  return [conntrack.zoneLimit('default'), ...zones.map((zone) => ({ ...conntrack.zoneLimit(zone), zone }))];
+}
+
+/** Totals, and a column for each PMD. */
+function counters({ conntrack, share }: CommandContext, args: string[]): { text: string; json: unknown } {
+  requireNoMore(args);
+  const all = conntrack.counters();
+  const { participants } = conntrack.tracker;
+  const pmds = Array.from({ length: share.threads }, (_, pmd) =>
+    countersOfParticipant(participants, load(share.status, StatusWord.PARTICIPANT + pmd) - 1),
+  );
+  const names = Object.keys(all) as (keyof Counters)[];
+  const rows = names.map((name) => [name, all[name], ...pmds.map((pmd) => pmd[name])]);
+  const lines = [['', 'total', ...pmds.map((_, pmd) => `pmd ${pmd}`)], ...rows].map(([name, ...values]) =>
+    [String(name).padEnd(18), ...values.map((value) => String(value).padStart(12))].join(' '),
+  );
+  return { text: lines.join('\n'), json: { ...all, pmds } };
+}
+
+export const SETTING_COMMANDS: Record<string, Command> = {
+  'ct-set-maxconns': command('MAXCONNS', 'refuse new connections beyond so many', ({ conntrack }, args) => {
+    conntrack.maxConnections = onlyNumber(args, 'maxconns', 0, conntrack.memory.maxConnections);
+    return { text: 'setting maxconns successful', json: { maxconns: conntrack.maxConnections } };
+  }),
+  'ct-get-maxconns': command('', 'how many connections are allowed', ({ conntrack }, args) => {
+    requireNoMore(args);
+    return { text: `${conntrack.maxConnections}`, json: { maxconns: conntrack.maxConnections } };
+  }),
+  'ct-get-nconns': command('', 'how many connections there are', ({ conntrack }, args) => {
+    requireNoMore(args);
+    const nconns = conntrack.connCount;
+    return { text: `${nconns}`, json: { nconns } };
+  }),
+  'ct-enable-tcp-seq-chk': setTcpSeqChk(true),
+  'ct-disable-tcp-seq-chk': setTcpSeqChk(false),
+  'ct-get-tcp-seq-chk': command('', 'are TCP sequence numbers checked?', ({ conntrack }, args) => {
+    requireNoMore(args);
+    const { tcpSeqChk } = conntrack;
+    return { text: `TCP sequence checking: ${tcpSeqChk ? 'enabled' : 'disabled'}`, json: { tcpSeqChk } };
+  }),
+  'ct-set-sweep-interval': command('MS', 'time between the starts of two sweeps', ({ conntrack }, args) => {
+    conntrack.sweepIntervalMs = onlyNumber(args, 'sweep interval', 1, MAX_INTERVAL_MS);
+    return { text: 'setting sweep interval successful', json: { sweepIntervalMs: conntrack.sweepIntervalMs } };
+  }),
+  'ct-get-sweep-interval': command('', 'the sweep interval in ms', ({ conntrack }, args) => {
+    requireNoMore(args);
+    return { text: `${conntrack.sweepIntervalMs}`, json: { sweepIntervalMs: conntrack.sweepIntervalMs } };
+  }),
+  'ct-set-limits': command(
+    '[default=LIMIT] [zone=ZONE,limit=LIMIT]...',
+    'limit connections per zone; default=0: no default',
+    (context, args) => {
+      if (args.length === 0) {
+        throw new UsageError('too few arguments; it takes [default=LIMIT] [zone=ZONE,limit=LIMIT]...');
+      }
+      /* All are read before the first is set. */
+      const first = args[0]!.startsWith('default=')
+        ? limitNumber(args[0]!.slice('default='.length), 'default limit')
+        : undefined;
+      const zones = args.slice(first === undefined ? 0 : 1).map(zoneLimitOf);
+      if (first !== undefined) {
+        context.conntrack.setZoneLimit('default', first);
+      }
+      zones.forEach(({ zone, limit }) => context.conntrack.setZoneLimit(zone, limit));
+      return {
+        text: '',
+        json: limitsOf(
+          context,
+          zones.map(({ zone }) => zone),
+        ),
+      };
+    },
+  ),
+  'ct-del-limits': command('[default] [zone=ZONE[,ZONE]...]', 'delete limits', (context, args) => {
+    if (args.length === 0) {
+      throw new UsageError('too few arguments; it takes [default] [zone=ZONE[,ZONE]...]');
+    }
+    const isDefault = args[0] === 'default';
+    const [list, ...more] = args.slice(isDefault ? 1 : 0);
+    requireNoMore(more);
+    const zones = list === undefined ? [] : zonesOf(list);
+    if (isDefault) {
+      context.conntrack.deleteZoneLimit('default');
+    }
+    zones.forEach((zone) => context.conntrack.deleteZoneLimit(zone));
+    return { text: '', json: limitsOf(context, zones) };
+  }),
+  'ct-get-limits': command('[zone=ZONE[,ZONE]...]', 'limits and how far they are used', (context, args) => {
+    requireNoMore(args.slice(1));
+    const limits = limitsOf(context, args[0] === undefined ? undefined : zonesOf(args[0]));
+    return { text: formatZoneLimits(limits), json: limits };
+  }),
+  counters: command('', 'what has been counted, in all and per PMD (not in dpctl)', counters),
+};

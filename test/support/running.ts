@@ -1,0 +1,125 @@
+/** A running `ct-bucket run` and its control socket. */
+
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import type { ControlReply } from '../../src/workers/control/protocol.ts';
+import { type ChildResult, REPOSITORY } from './child.ts';
+
+export interface Reply {
+  text: string;
+  exitCode: number;
+  error?: string;
+}
+
+export interface Asked {
+  json?: boolean;
+  more?: boolean;
+  statistics?: boolean;
+}
+
+/** Connects and sends a request; what comes is for the caller to read. */
+export async function request(socketPath: string, line: string | Record<string, unknown>): Promise<Socket> {
+  const socket = connect(socketPath);
+  await once(socket, 'connect');
+  socket.write(typeof line === 'string' ? line : `${JSON.stringify(line)}\n`);
+  return socket;
+}
+
+/** The whole answer on a connection. */
+export async function answerOn(socket: Socket): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) {
+    chunks.push(chunk as Buffer);
+  }
+  const replies = Buffer.concat(chunks)
+    .toString()
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as ControlReply);
+  const last = replies.pop();
+  if (last === undefined || !('exitCode' in last)) {
+    throw new Error('the answer is cut off');
+  }
+  return { ...last, text: replies.map((reply) => ('text' in reply ? reply.text : '')).join('') };
+}
+
+export async function ask(socketPath: string, command: string, args: string[] = [], asked: Asked = {}): Promise<Reply> {
+  return answerOn(await request(socketPath, { command, args, ...asked }));
+}
+
+export class Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<ChildResult>;
+  stdout = '';
+  stderr = '';
+
+  /** Starts `ct-bucket run` and waits until it answers. @throws Error if it ends before */
+  static async start(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
+    const running = new Running(args, env);
+    await running.until(() => /answering on /.test(running.stderr));
+    return running;
+  }
+
+  constructor(args: readonly string[], env: Record<string, string> = {}) {
+    this.child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'run', ...args], {
+      cwd: REPOSITORY,
+      env: { ...process.env, ...env },
+    });
+    this.child.stdin.on('error', () => {});
+    this.child.stdout.on('data', (chunk: Buffer) => {
+      this.stdout += chunk.toString();
+    });
+    this.child.stderr.on('data', (chunk: Buffer) => {
+      this.stderr += chunk.toString();
+    });
+    this.ended = once(this.child, 'close').then(([code]) => ({
+      code: code as number | null,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
+  }
+
+  get socketPath(): string {
+    return /answering on (.*)/.exec(this.stderr)![1]!;
+  }
+
+  /** Waits for something that its output says. */
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      if (this.child.exitCode !== null) {
+        throw new Error(`ct-bucket run ended with ${this.child.exitCode}: ${this.stderr}`);
+      }
+      const change = new AbortController();
+      const { signal } = change;
+      const events = [once(this.child.stdout, 'data', { signal }), once(this.child.stderr, 'data', { signal })];
+      await Promise.race([...events, once(this.child, 'exit', { signal })]).catch(() => {});
+      change.abort();
+      await Promise.allSettled(events);
+    }
+  }
+
+  ask(command: string, args: string[] = [], asked: Asked = {}): Promise<Reply> {
+    return ask(this.socketPath, command, args, asked);
+  }
+
+  async askJson<T = Record<string, number>>(command: string, args: string[] = []): Promise<T> {
+    const { text, error } = await this.ask(command, args, { json: true });
+    if (error !== undefined) {
+      throw new Error(error);
+    }
+    return JSON.parse(text) as T;
+  }
+
+  /** Asks for the counters until one is as wanted. */
+  async untilCounter(name: string, isSo: (value: number) => boolean): Promise<void> {
+    while (!isSo((await this.askJson('counters'))[name]!)) {
+      /* Each question is a round trip to the other process; nothing spins. */
+    }
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<ChildResult> {
+    this.child.kill(signal);
+    return this.ended;
+  }
+}
