@@ -41,6 +41,7 @@ export function buildWhole(store: FragmentStore, list: number): void {
   const l3 = words[f + FragmentWord.L3]!;
   const l4 = words[f + FragmentWord.L4]!;
   const headerBytes = (l4 - l3) * 4;
+  whole[PacketWord.ROOM] = 0;
   whole[PacketWord.LENGTH] = (l4 - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES + payloadBytes;
   if (isIpv6) {
     const length = swapHalf(headerBytes - 40 + payloadBytes);
