@@ -116,9 +116,7 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   const { words: records, counters } = tracker;
   const r = record << UNIT_SHIFT;
   const isExpected = (tracker.alg.opening & Opening.EXPECTED) !== 0;
-  let outcome = isExpected
-    ? linkExpected(tracker, record, at, now) | 0
-    : linkUnique(tracker, record, at, nat, now) | 0;
+  let outcome = isExpected ? linkExpected(tracker, record, at, now) | 0 : linkUnique(tracker, record, at, nat, now) | 0;
   if (outcome === Linked.done) {
     counters[Counter.created]!++;
     return (record << 2) | CREATED;

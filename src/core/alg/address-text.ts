@@ -181,8 +181,7 @@ export function writeIpv6Text(text: Uint8Array, at: number, address: Int32Array,
     }
   }
   /* ::a.b.c.d and ::ffff:a.b.c.d keep their dots. */
-  const isEmbedded =
-    gapStart === 0 && (gapLength === 6 || (gapLength === 5 && groupOf(address, from, 5) === 0xffff));
+  const isEmbedded = gapStart === 0 && (gapLength === 6 || (gapLength === 5 && groupOf(address, from, 5) === 0xffff));
   for (let group = 0; group < 8; group++) {
     if (group >= gapStart && group < gapStart + gapLength && gapStart >= 0) {
       if (group === gapStart) {

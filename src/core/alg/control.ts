@@ -14,25 +14,22 @@ import type { CtAction } from '../action.ts';
 import { Counter } from '../counters.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { CtState, PacketWord, RememberedBit, swapHalf, swapPorts } from '../packet/layout.ts';
-import {
-  CONN_NAT,
-  ConnFlag,
-  ConnWord,
-  HELPER_KIND_SHIFT,
-  HELPER_SKEWS_REPLY,
-  UNIT_SHIFT,
-} from '../table/conn.ts';
+import { CONN_NAT, ConnFlag, ConnWord, HELPER_KIND_SHIFT, HELPER_SKEWS_REPLY, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { writeIpv4Text, writeIpv6Text } from './address-text.ts';
 import { writeAddress, writeParent } from './clean.ts';
 import { hashEntry, helperOf, packetKindOf } from './data-connection.ts';
 import { Added, EntryWord } from './expectations.ts';
-import { FtpKind, type FtpMessage } from './ftp.ts';
+import type { FtpMessage } from './ftp.ts';
 import { HelperKind } from './helper-names.ts';
-import { finishTcp, NO_SPACE, replaceInPayload, shiftAcknowledgement, shiftSequence, tcpHeaderBytes } from './payload.ts';
-
-const COMMA = 0x2c;
-const DOT = 0x2e;
+import {
+  finishTcp,
+  NO_SPACE,
+  replaceInPayload,
+  shiftAcknowledgement,
+  shiftSequence,
+  tcpHeaderBytes,
+} from './payload.ts';
 
 /** Is this packet, of a connection with a helper, one to look into? Notes what it is in `Alg.packetKind`. */
 function classify(tracker: Tracker, words: Words, at: number, r: number, action: CtAction): number {
@@ -246,11 +243,10 @@ function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: nu
     return 0;
   }
   const isIpv6 = (records[r + ConnWord.META]! & META_IPV6) !== 0;
-  const known = message.isActive
-    ? reverseAddressAt(records, r, isIpv6, false)
-    : addressAt(r, isIpv6, false);
-  const separator = message.kind === FtpKind.eprt ? DOT : COMMA;
-  const bytes = isIpv6 ? writeIpv6Text(text, 0, records, known) : writeIpv4Text(text, 0, records[known]!, separator);
+  const known = message.isActive ? reverseAddressAt(records, r, isIpv6, false) : addressAt(r, isIpv6, false);
+  const bytes = isIpv6
+    ? writeIpv6Text(text, 0, records, known)
+    : writeIpv4Text(text, 0, records[known]!, message.separator);
   return replaceInPayload(words, slot, parsed, at, message.addressAt, message.addressBytes, text, bytes);
 }
 

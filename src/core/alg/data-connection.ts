@@ -6,13 +6,7 @@ import { hashParsed } from '../key-hash.ts';
 import { linkTranslated, turnKey } from '../nat/link.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { PacketWord, Protocol } from '../packet/layout.ts';
-import {
-  ConnFlag,
-  ConnWord,
-  HELPER_KIND_MASK,
-  HELPER_KIND_SHIFT,
-  HELPER_NAME_MASK,
-} from '../table/conn.ts';
+import { ConnFlag, ConnWord, HELPER_KIND_MASK, HELPER_KIND_SHIFT, HELPER_NAME_MASK } from '../table/conn.ts';
 import { SCRATCH_AT, type Tracker } from '../tracker.ts';
 import { writeTuple } from '../verdict.ts';
 import { writeAddress } from './clean.ts';
@@ -79,7 +73,8 @@ export function prepareOpening(
 
 function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAction, inherited: number): number {
   const { alg, parsed, participant } = tracker;
-  let opening = peek(tracker.words, alg.expectations.count) !== 0 && findExpectation(tracker, at) ? Opening.EXPECTED : 0;
+  let opening =
+    peek(tracker.words, alg.expectations.count) !== 0 && findExpectation(tracker, at) ? Opening.EXPECTED : 0;
 
   const helperKind = action.hasHelper ? action.helperKind : inherited >>> HELPER_KIND_SHIFT;
   const protocol = metaProtocol(parsed[at + ParsedWord.META]!);

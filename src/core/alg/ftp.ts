@@ -20,6 +20,7 @@ const COMMA = 0x2c;
 const DOT = 0x2e;
 const COLON = 0x3a;
 const PARENTHESIS = 0x28;
+const BAR = 0x7c;
 const FAMILY_IPV4 = 0x31;
 const FAMILY_IPV6 = 0x32;
 
@@ -63,6 +64,14 @@ export class FtpMessage {
   /** Does the client say where it waits (PORT, EPRT), and not the server? */
   get isActive(): boolean {
     return this.kind === FtpKind.port || this.kind === FtpKind.eprt;
+  }
+
+  /**
+   * What joins the numbers of an IPv4 address that takes the place of this one. RFC 2428 has dots in EPRT; behind
+   * another delimiter than its "|" there are commas, as in the reference, whose recorded answers are the measure.
+   */
+  get separator(): number {
+    return this.kind === FtpKind.eprt && this.#text[this.addressAt - 1] === BAR ? DOT : COMMA;
   }
 
   /**

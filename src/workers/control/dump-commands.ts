@@ -10,12 +10,7 @@ import { UsageError } from '../../core/errors.ts';
 import type { ConnFilter } from '../../core/filter.ts';
 import { parseConnFilter } from '../../core/filter-text.ts';
 import { flushBucket } from '../../core/flush.ts';
-import {
-  formatBuckets,
-  formatConn,
-  formatConnStats,
-  formatExpectation,
-} from '../../core/format.ts';
+import { formatBuckets, formatConn, formatConnStats, formatExpectation } from '../../core/format.ts';
 import { type ConnStats, countBucket, emptyStats } from '../../core/stats.ts';
 import { onlyZone, requireNoMore, type Command, type CommandContext } from './command.ts';
 
