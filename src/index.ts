@@ -13,6 +13,7 @@ export {
   type FlushOptions,
   type ParticipantCounters,
 } from './core/conntrack.ts';
+export type { ExpectationEntry } from './core/alg/dump.ts';
 export { COUNTER_NAMES, type CounterName, type Counters } from './core/counters.ts';
 export { type ConnEntry, type TcpInfo } from './core/dump.ts';
 export { UsageError } from './core/errors.ts';
@@ -27,7 +28,6 @@ export {
   formatExpectation,
   formatTupleText,
   formatZoneLimits,
-  type ExpectationEntry,
   type FormatConnOptions,
 } from './core/format.ts';
 export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';

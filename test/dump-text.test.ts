@@ -1,16 +1,10 @@
 /** The text forms of Open vSwitch's dpctl. Strings are written as that prints them. */
 
 import { describe, expect, it } from 'vitest';
+import type { ExpectationEntry } from '../src/core/alg/dump.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import type { ConnEntry } from '../src/core/dump.ts';
-import {
-  type ExpectationEntry,
-  formatBuckets,
-  formatConn,
-  formatConnStats,
-  formatExpectation,
-  formatZoneLimits,
-} from '../src/core/format.ts';
+import { formatBuckets, formatConn, formatConnStats, formatExpectation, formatZoneLimits } from '../src/core/format.ts';
 import type { ConnStats } from '../src/core/stats.ts';
 import { icmp, reverse, tcp, udp } from './support/frames.ts';
 import { dumpAll, send } from './support/tracking.ts';

@@ -7,7 +7,7 @@ import { UsageError } from '../core/errors.ts';
 import type { IpFamily } from '../core/fragments/settings.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { clearPacket, MAX_BATCH, PacketBatch, writePacket } from '../core/packet/batch.ts';
-import { frameByteOffset, packetWords, PacketWord } from '../core/packet/layout.ts';
+import { frameByteOffset, packetWords, PacketWord, roomyPacketWords } from '../core/packet/layout.ts';
 import { stateNames } from '../core/state.ts';
 import type { TimeoutPolicy } from '../core/timeouts.ts';
 import { originalTuple, type Tuple } from '../core/tuple.ts';
@@ -128,6 +128,8 @@ class ScenarioRun {
         return this.#exec(operation);
       case 'dump':
         return this.#dump(operation);
+      case 'expDump':
+        return this.#dumpExpectations(operation);
       case 'flush':
         this.#ct.flush(zoneFilter(operation));
         return;
@@ -173,9 +175,6 @@ class ScenarioRun {
     const packets = operation.packets ?? [];
     if (packets.length < 1 || packets.length > MAX_BATCH) {
       throw new UsageError(`a batch has 1 to ${MAX_BATCH} packets, not ${packets.length}`);
-    }
-    if (operation.ct?.['helper'] !== undefined) {
-      throw new Mismatch('ct.helper', operation.ct['helper'], 'not supported yet');
     }
     const ids: string[] = [];
     packets.forEach((packet, index) => {
@@ -278,6 +277,12 @@ class ScenarioRun {
       const reply = withoutWildcards(entry['reply'] as Tuple, found?.['reply'] as Tuple | undefined);
       expectEqual(`entries[${key}]`, { ...entry, reply }, found ?? null);
     }
+  }
+
+  #dumpExpectations(operation: Operation): void {
+    const entries = this.#ct.dumpExpectations(zoneFilter(operation)).map((entry) => canonical(withoutZeros(entry)));
+    const expected = (operation.expect as { entries: unknown[] }).entries.map(canonical);
+    expectEqual('entries', expected.toSorted(), entries.toSorted());
   }
 
   #assertDistinct(operation: Operation): void {
@@ -383,7 +388,7 @@ function turned(end: EndName): EndName {
 }
 
 function slotWords(frameBytes: number): number {
-  return (packetWords(frameBytes) + 1) & ~1;
+  return (roomyPacketWords(frameBytes) + 1) & ~1;
 }
 
 function entryKey(zone: number, orig: Tuple): string {
@@ -392,13 +397,13 @@ function entryKey(zone: number, orig: Tuple): string {
 
 /** An entry with the members and omissions of a recorded one. */
 function recordedForm(entry: ConnEntry): Record<string, unknown> {
+  return { ...withoutZeros(entry), timeout: Math.floor(entry.timeoutMs / 1000) };
+}
+
+/** An entry without a mark or label that is zero. */
+function withoutZeros(entry: { mark: number; label: string }): Record<string, unknown> {
   const { mark, label, ...rest } = entry;
-  return {
-    ...rest,
-    ...(mark === 0 ? {} : { mark }),
-    ...(label === ZERO_LABEL ? {} : { label }),
-    timeout: Math.floor(entry.timeoutMs / 1000),
-  };
+  return { ...rest, ...(mark === 0 ? {} : { mark }), ...(label === ZERO_LABEL ? {} : { label }) };
 }
 
 /**

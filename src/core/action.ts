@@ -1,6 +1,7 @@
 /** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
 
 import { UsageError } from './errors.ts';
+import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions } from './nat/action.ts';
 
 /** A value and the bits of it that count. */
@@ -27,6 +28,11 @@ export interface CtActionOptions {
   label?: MaskedLabel;
   /** Timeout policy of a connection created in this pass; default 0. */
   timeoutPolicy?: number;
+  /**
+   * Name of the application helper of a connection created in this pass, and for packets of this one. "ftp" and "tftp"
+   * act; other names are only kept. Without it the connection's own is asked.
+   */
+  helper?: string;
   /** Translate the packet if its connection is translated, and perhaps a connection that it opens. */
   nat?: NatOptions;
 }
@@ -46,6 +52,11 @@ export class CtAction {
   readonly labelValue: Int32Array;
   readonly labelMask: Int32Array;
   readonly nat: NatAction | null;
+  readonly hasHelper: boolean;
+  /** A HelperKind. */
+  readonly helperKind: number;
+  /** As in helper-names.ts; without a helper empty. */
+  readonly helperName: Int32Array;
 
   /** @throws UsageError on a value out of range. */
   constructor(options: CtActionOptions = {}) {
@@ -60,6 +71,9 @@ export class CtAction {
     this.labelValue = parseLabel('label value', options.label?.value ?? '');
     this.labelMask = parseLabel('label mask', options.label?.mask ?? '');
     this.nat = options.nat === undefined ? null : new NatAction(options.nat);
+    this.hasHelper = options.helper !== undefined;
+    this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
+    this.helperName = options.helper === undefined ? new Int32Array(0) : helperNameWords(options.helper);
   }
 }
 

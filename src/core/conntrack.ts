@@ -3,6 +3,7 @@
 import { load, notify, store } from '../shared/access.ts';
 import { isClaimed } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
+import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
@@ -157,6 +158,12 @@ export class Conntrack {
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
       yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, options.nowMs), filter));
     }
+  }
+
+  /** The connections that helpers expect, of all zones or one, in no particular order. At most 65,536. */
+  dumpExpectations(options: { zone?: number } = {}): ExpectationEntry[] {
+    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    return this.#inEpoch(() => dumpExpectations(this.tracker, zone));
   }
 
   /**

@@ -30,6 +30,11 @@ export const COUNTER_NAMES = [
   'insertFailed',
   /** No free tuple left to translate a new connection to. */
   'natExhausted',
+  /** Expectations of helpers: put into the table, and refused because it was full. */
+  'expectationsAdded',
+  'expectationsRefused',
+  /** FTP commands whose rewritten address found no room in the packet. */
+  'ftpNoRoom',
   /** Stale entries that a search met and left alone (reclaim: 'sweep'). */
   'staleSkipped',
   /* Removals, by reason. created = live + the sum of these. */

@@ -7,6 +7,7 @@ import { notify, peek, poke, store, type Words } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
+import { fillOpening, linkExpected, Opening } from './alg/data-connection.ts';
 import { Counter } from './counters.ts';
 import { evictForRoom } from './evict.ts';
 import { announceNew, settleNew, wantsEvents } from './events.ts';
@@ -19,7 +20,7 @@ import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { openTcp } from './proto/tcp.ts';
 import { giveRoomBack, giveZoneBack, removeStale } from './remove.ts';
-import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Timeout } from './timeouts.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -54,15 +55,20 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
   }
-  const recordClass = (meta & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
+  const opening = tracker.alg.opening;
+  const isIpv6 = (meta & META_IPV6) !== 0;
+  const recordClass = isIpv6 || (opening & Opening.EXPECTED) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   const record = tracker.slab.allocate(participant, recordClass);
   if (record === 0) {
     giveRoomBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.insertFailed);
   }
   fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+  if (opening !== 0) {
+    fillOpening(tracker, record << UNIT_SHIFT);
+  }
   const nat = action.nat;
-  if (nat !== null && nat.translates((meta & META_IPV6) !== 0)) {
+  if (nat !== null && (nat.translates(isIpv6) || (opening & Opening.EXPECTED) !== 0)) {
     tracker.eventRing.action = action;
     return placeTranslated(tracker, record, at, nat, now);
   }
@@ -111,7 +117,8 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
 function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
   const { words: records, counters } = tracker;
   const r = record << UNIT_SHIFT;
-  let outcome = linkUnique(tracker, record, at, nat, now) | 0;
+  const isExpected = (tracker.alg.opening & Opening.EXPECTED) !== 0;
+  let outcome = isExpected ? linkExpected(tracker, record, at, now) | 0 : linkUnique(tracker, record, at, nat, now) | 0;
   if (outcome === Linked.done) {
     counters[Counter.created]!++;
     return (record << 2) | CREATED;
@@ -119,7 +126,7 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   const isExhausted = outcome === Linked.taken;
   const zonePool = records[r + ConnWord.ADMIT_POOL]!;
   const zoneGeneration = records[r + ConnWord.ADMIT_GENERATION]!;
-  const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
+  const recordClass = recordClassOf(records, r);
   if (outcome === Linked.noMemory) {
     tracker.slab.retire(tracker.participant, recordClass, record, tracker.epochs.current());
   } else {

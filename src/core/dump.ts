@@ -10,7 +10,7 @@ import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
 import { SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN, tcpStateName } from './proto/tcp.ts';
 import { BucketTable } from './table/bucket-table.ts';
-import { ConnFlag, ConnWord, UNIT_SHIFT } from './table/conn.ts';
+import { ConnFlag, ConnWord, HELPER_NAME_MASK, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 import { readLabel } from './verdict.ts';
@@ -106,6 +106,20 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
     const state = load(records, r + ConnWord.STATE);
     unlock(records, r + ConnWord.LOCK);
     entry.tcp = tcpInfo(state);
+  }
+  const flags = records[r + ConnWord.FLAGS]!;
+  if ((flags & ConnFlag.HELPER) !== 0) {
+    entry.helper = tracker.alg.names.nameOf(records[r + ConnWord.HELPER]! & HELPER_NAME_MASK);
+  }
+  if ((flags & ConnFlag.RELATED_TO_PARENT) !== 0) {
+    entry.parent = formatTuple(records[r + ConnWord.PARENT_META]!, {
+      words: records,
+      ports: r + ConnWord.PARENT_PORTS,
+      src: r + ConnWord.PARENT_SRC,
+      dst: r + ConnWord.PARENT_DST,
+      src6: r + ConnWord.PARENT_SRC6,
+      dst6: r + ConnWord.PARENT_DST6,
+    });
   }
   return entry;
 }

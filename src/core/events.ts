@@ -67,6 +67,10 @@ export function announceNew(tracker: Tracker, record: number): void {
   if (event === LOST) {
     return;
   }
+  /* A data connection keeps what it inherited. */
+  if ((tracker.words[(record << UNIT_SHIFT) + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
+    return;
+  }
   /* The pass sets them after the connection is linked; others may have changed them by then. */
   const { words, action } = ring;
   if (action.hasMark) {

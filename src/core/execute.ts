@@ -18,6 +18,8 @@ import { load, peek, poke, type Words } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
+import { afterUpdate, beforeUpdate, handleControl, isForHelper } from './alg/control.ts';
+import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
@@ -37,15 +39,20 @@ import { parseAny, parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
 import { CHANGED, isTcpOpening, KEEP_EXPIRY, TIMEOUT_MASK, Update, updateTcpLocked } from './proto/tcp.ts';
 import { killConn } from './remove.ts';
-import { CONN_NAT, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, RecordClass, UNIT_SHIFT } from './table/conn.ts';
+import {
+  CONN_ALG,
+  CONN_NAT,
+  ConnFlag,
+  ConnWord,
+  LIFE_CLEANED,
+  LIFE_GENERATION_SHIFT,
+  RecordClass,
+  UNIT_SHIFT,
+} from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
 export { hashParsed } from './key-hash.ts';
-
-/** Ports of the protocols with application helpers, in network order: their packets are looked up in every pass. */
-const FTP_PORT = 0x1500;
-const TFTP_PORT = 0x4500;
 
 /**
  * Sends a batch through the tracker. Verdicts (state, zone, mark, label, original tuple) are written beside the
@@ -235,17 +242,7 @@ function remembers(tracker: Tracker, words: Words, slot: number, action: CtActio
     return false;
   }
   const flags = words[slot + PacketWord.CONN_FLAGS]!;
-  return (flags & RememberedBit.RELATED) !== 0 || !isForHelper(records, r, meta, flags & RememberedBit.REPLY);
-}
-
-/** Does an application helper look into packets of this connection and direction (FTP: both; TFTP: requests)? */
-function isForHelper(records: Words, r: number, meta: number, reply: number): boolean {
-  const ports = records[r + ConnWord.PORTS]!;
-  const protocol = metaProtocol(meta);
-  if (protocol === Protocol.TCP) {
-    return (ports & 0xffff) === FTP_PORT || ports >>> 16 === FTP_PORT;
-  }
-  return protocol === Protocol.UDP && (reply !== 0 ? ports & 0xffff : ports >>> 16) === TFTP_PORT;
+  return (flags & RememberedBit.RELATED) !== 0 || !isForHelper(records, words, slot, action);
 }
 
 /** Parses and judges a packet in one go, fragments by their headers. */
@@ -355,13 +352,24 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     record = 0;
   }
 
+  /* What helpers have to do with the connection that the packet opens. */
+  let opening = 0;
+  let inheritedHelper = 0;
   for (;;) {
     if (record !== 0) {
       if (isRelated) {
         state |= reply !== 0 ? CtState.REL | CtState.RPL : CtState.REL;
         break;
       }
+      const r = record << UNIT_SHIFT;
+      const isAlg = (tracker.words[r + ConnWord.FLAGS]! & CONN_ALG) !== 0;
+      if (isAlg) {
+        state |= beforeUpdate(tracker, words, slot, at, r, reply, action) | 0;
+      }
       const update = updateConn(tracker, words, at, record, reply, now);
+      if (isAlg && update !== Update.NEW) {
+        afterUpdate(tracker, words, slot, at, r, reply, action);
+      }
       if (update === Update.VALID) {
         state = (state & ~CtState.NEW) | (reply !== 0 ? CtState.EST | CtState.RPL : CtState.EST);
         break;
@@ -374,6 +382,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
         state = CtState.INV;
         break;
       }
+      inheritedHelper = helperOf(tracker.words, r) | 0;
       killConn(tracker, record);
       record = 0;
     } else if (isRelated) {
@@ -386,6 +395,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       /* Only now does it matter whether the hint was right that there is no such connection. */
       match = searchesAgain ? findConn(tracker, at, now) : 0;
       if (match === 0) {
+        opening = prepareOpening(tracker, words, at, action, inheritedHelper) | 0;
         state = CtState.INV;
         break;
       }
@@ -397,15 +407,17 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       }
       continue;
     }
+    opening = prepareOpening(tracker, words, at, action, inheritedHelper) | 0;
+    const openingState = (opening & Opening.EXPECTED) !== 0 ? CtState.NEW | CtState.REL : CtState.NEW;
     if (!action.commit) {
-      state = CtState.NEW;
+      state = openingState;
       break;
     }
     const made = createConn(tracker, words, at, action, now);
     if (made === 0 || (made & CREATED) !== 0) {
       record = made >>> 2;
       reply = 0;
-      state = CtState.NEW;
+      state = openingState;
       break;
     }
     record = made >>> 2;
@@ -419,6 +431,9 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
   if (record === 0) {
     writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
     tracker.counters[Counter.unconnected]!++;
+    if ((opening & Opening.EXPECTED) !== 0) {
+      writeExpected(tracker, words, slot);
+    }
   } else {
     const r = record << UNIT_SHIFT;
     if (action.nat !== null) {
@@ -432,6 +447,9 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
     words[slot + PacketWord.CONN_FLAGS] =
       (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
+    if ((tracker.words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
+      state = handleControl(tracker, words, slot, at, r, reply, action, state) | 0;
+    }
   }
   count(tracker, state);
 }

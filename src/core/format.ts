@@ -1,25 +1,11 @@
 /** Connections, expectations and figures as text, in the forms of Open vSwitch's `dpctl` (ovs-appctl dpctl/...). */
 
+import type { ExpectationEntry } from './alg/dump.ts';
 import type { ConnEntry, TcpInfo } from './dump.ts';
 import { TcpState } from './proto/tcp.ts';
 import type { ConnStats } from './stats.ts';
 import type { Tuple } from './tuple.ts';
 import type { ZoneLimit } from './zone-limits.ts';
-
-/** A connection that a helper expects. */
-export interface ExpectationEntry {
-  /** The tuple expected; source port 0: any. */
-  orig: Tuple;
-  /** Original tuple of the connection that announced it. */
-  parent: Tuple;
-  zone: number;
-  /** What the connection will inherit. */
-  mark: number;
-  /** 32 hexadecimal digits. */
-  label: string;
-  /** IP protocol number. */
-  proto: number;
-}
 
 export interface FormatConnOptions {
   /** -m: both TCP peers with scales and flags, the parent of a related connection. */

@@ -6,6 +6,7 @@
  *   directories     one word per bucket                            (table/bucket-table.ts)
  *   buckets         one cache line per bucket                      (table/bucket-table.ts)
  *   zones           zone limits                                    (zone-limits.ts)
+ *   helperNames, expectations                                      (alg/)
  *   zone policies   one word per zone                              (zone-policies.ts)
  *   arena links     one word per index line                        (table/line-arena.ts)
  *   lines           the buckets' indexes                           (table/line-arena.ts)
@@ -27,6 +28,8 @@ import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { UsageError } from './errors.ts';
+import { Expectations } from './alg/expectations.ts';
+import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
 import { allocateFragments } from './fragments/region.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
@@ -115,6 +118,8 @@ export interface MemoryLayout {
   buckets: number;
   zones: number;
   zonePolicies: number;
+  helperNames: number;
+  expectations: number;
   arenaLinks: number;
   lines: number;
   lineCount: number;
@@ -146,7 +151,9 @@ export function memoryLayout(memory: {
   const buckets = evenLines(directories + (1 << bucketBits));
   const zones = buckets + (BUCKET_WORDS << bucketBits);
   const zonePolicies = zones + ZoneLimits.wordsFor(maxParticipants);
-  const arenaLinks = zonePolicies + ZONE_POLICIES_WORDS;
+  const helperNames = zonePolicies + ZONE_POLICIES_WORDS;
+  const expectations = evenLines(helperNames + HelperNames.WORDS);
+  const arenaLinks = evenLines(expectations + Expectations.WORDS);
   const lines = arenaLinks + wholeLines(lineCount);
   const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
   const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
@@ -162,6 +169,8 @@ export function memoryLayout(memory: {
     buckets,
     zones,
     zonePolicies,
+    helperNames,
+    expectations,
     arenaLinks,
     lines,
     lineCount,

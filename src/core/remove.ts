@@ -4,9 +4,9 @@
 
 import { or } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
+import { cleanExpectations } from './alg/clean.ts';
 import { Counter } from './counters.ts';
 import { announceDestroy, wantsEvents } from './events.ts';
-import { META_IPV6 } from './packet/key.ts';
 import {
   ConnFlag,
   ConnWord,
@@ -14,7 +14,7 @@ import {
   LIFE_DEAD,
   LIFE_FLAGS,
   LIFE_SUPERSEDED,
-  RecordClass,
+  recordClassOf,
   UNIT_SHIFT,
 } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
@@ -76,8 +76,10 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   /* Counted before the room is free: whoever sees the one sees the other. */
   tracker.counters[counter]!++;
   giveZoneBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
-  const recordClass = (records[r + ConnWord.META]! & META_IPV6) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
-  tracker.slab.retire(participant, recordClass, record, tracker.epochs.current());
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
+    cleanExpectations(tracker, record);
+  }
+  tracker.slab.retire(participant, recordClassOf(records, r), record, tracker.epochs.current());
   return true;
 }
 

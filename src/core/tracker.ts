@@ -17,6 +17,7 @@ import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
 import { Eviction } from './evict.ts';
 import { EventRing } from './events.ts';
+import { Alg } from './alg/state.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
@@ -58,6 +59,8 @@ export class Tracker {
   /** The calling thread's own. */
   readonly eventRing: EventRing;
   readonly fragments: FragmentStore;
+  /** Helpers: names, expectations, and the calling thread's own scratch memory. */
+  readonly alg: Alg;
   /** The shared memory (memory.ts). */
   readonly words: Words;
   /** Word index of the settings (SettingWord). */
@@ -130,6 +133,7 @@ export class Tracker {
     this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
     this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
     this.fragments = new FragmentStore(memory.fragments);
+    this.alg = new Alg(words, layout.helperNames, layout.expectations);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);

@@ -6,7 +6,7 @@ import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
-import { ConnWord } from './table/conn.ts';
+import { ConnFlag, ConnWord } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
 /** The packet has no key: no connection, no tuple. */
@@ -65,11 +65,21 @@ export function writeConnected(
   words[slot + PacketWord.STATE] = state;
   words[slot + PacketWord.ZONE] = zone;
   readMarks(records, r, words, slot);
-  writeTuple(words, slot, records, r + ConnWord.META, r + ConnWord.PORTS, r + ConnWord.SRC, r + ConnWord.SRC6);
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
+    writeParentTuple(words, slot, records, r);
+  } else {
+    writeTuple(words, slot, records, r + ConnWord.META, r + ConnWord.PORTS, r + ConnWord.SRC, r + ConnWord.SRC6);
+  }
+}
+
+/** A data connection's packets carry the tuple of its control connection. */
+function writeParentTuple(words: Words, slot: number, records: Words, r: number): void {
+  const src = r + ConnWord.PARENT_SRC;
+  writeTuple(words, slot, records, r + ConnWord.PARENT_META, r + ConnWord.PARENT_PORTS, src, r + ConnWord.PARENT_SRC6);
 }
 
 /** From a key whose parts stand at these word indexes of `from`; destination addresses follow the sources. */
-function writeTuple(
+export function writeTuple(
   words: Words,
   slot: number,
   from: Int32Array,
@@ -111,6 +121,10 @@ export function readMarks(records: Words, r: number, words: Words, slot: number)
 
 /** Sets the connection's mark and label as the action says, and the packet's to the same. */
 export function applyMarks(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+  /* A data connection keeps what it inherited. */
+  if ((tracker.words[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
+    return;
+  }
   if (action.hasMark) {
     applyMark(tracker, words, slot, r, action);
   }

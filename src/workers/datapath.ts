@@ -15,7 +15,7 @@ import { UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
-import { ChecksumBit, packetWords, PacketWord } from '../core/packet/layout.ts';
+import { ChecksumBit, roomyPacketWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../shared/ring.ts';
 import { tuneCompiler } from './compiler.ts';
@@ -268,7 +268,7 @@ export class Datapath {
 
   #write(worker: number, frame: Uint8Array, nowMs: number, number: number): boolean {
     const ring = this.#rings[worker]!;
-    const slot = ring.reserve(packetWords(frame.length));
+    const slot = ring.reserve(roomyPacketWords(frame.length));
     if (slot < 0) {
       return false;
     }

@@ -205,10 +205,10 @@ function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean
       return false;
     }
     let slot: number;
-    if (
+    const isOwn =
       words[f + FragmentWord.ORIGIN_BATCH] === store.batch &&
-      words[f + FragmentWord.ORIGIN_OWNER] === tracker.participant.id
-    ) {
+      words[f + FragmentWord.ORIGIN_OWNER] === tracker.participant.id;
+    if (isOwn) {
       /* It came with this very batch: its memory there is its own. */
       slot = words[f + FragmentWord.ORIGIN_SLOT]!;
     } else {
@@ -217,7 +217,9 @@ function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean
         return false;
       }
     }
+    const room = batch.words[slot + PacketWord.ROOM]!;
     copyPacketOut(words, fragment, batch.words, slot);
+    batch.words[slot + PacketWord.ROOM] = isOwn ? room : batch.words[slot + PacketWord.LENGTH]!;
     batch.slots[batch.count++] = slot;
     words[l + ListWord.FIRST] = words[f + FragmentWord.NEXT]!;
     dropFragmentLocked(words, fragment);

@@ -2,7 +2,7 @@
 
 import { allocateWords, type Words } from '../../shared/access.ts';
 import { UsageError } from '../errors.ts';
-import { frameByteOffset, packetWords, PacketWord } from './layout.ts';
+import { frameByteOffset, GROWTH_BYTES, PacketWord, roomyPacketWords } from './layout.ts';
 
 /** Packets of a batch, as in the reference datapath (NETDEV_MAX_BURST). */
 export const MAX_BATCH = 32;
@@ -62,7 +62,7 @@ export class PacketBatch {
    * @param frameBytes for all frames of a batch together
    */
   static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
-    const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * packetWords(16) + 1) & ~1;
+    const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * roomyPacketWords(16) + 1) & ~1;
     return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
   }
 
@@ -105,7 +105,7 @@ export class PacketBatch {
    * @throws UsageError when the batch or its memory is full
    */
   add(frame: Uint8Array, metadata: PacketMetadata = {}): number {
-    const words = packetWords(frame.length);
+    const words = roomyPacketWords(frame.length);
     if (this.count >= MAX_BATCH || this.#used + words > this.#end) {
       throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.#end * 4} bytes; execute and clear it`);
     }
@@ -129,7 +129,7 @@ export class PacketBatch {
   }
 }
 
-/** Writes a packet at `slot`: fresh metadata, and the frame. */
+/** Writes a packet at `slot`, where there are roomyPacketWords: fresh metadata, and the frame. */
 export function writePacket(
   words: Words,
   bytes: Uint8Array,
@@ -141,6 +141,7 @@ export function writePacket(
   words[slot + PacketWord.LENGTH] = frame.length;
   words[slot + PacketWord.CHECKSUMS] = metadata.checksums ?? 0;
   words[slot + PacketWord.NUMBER] = metadata.number ?? 0;
+  words[slot + PacketWord.ROOM] = frame.length + GROWTH_BYTES;
   bytes.set(frame, frameByteOffset(slot));
 }
 

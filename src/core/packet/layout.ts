@@ -10,6 +10,7 @@
  *         24, 25   time of arrival in ms, one 64-bit float
  *         26       number given by the sender
  *         27       of a fragment that was held: number of the packet that completed its datagram
+ *         28       bytes that the frame may grow to; 0: its length cannot change
  *         32..     two unused bytes, then the frame
  *
  * The two bytes put everything behind the Ethernet header on word boundaries, whatever tags, options and extension
@@ -41,6 +42,7 @@ export const PacketWord = {
   NOW: 24,
   NUMBER: 26,
   RELEASED_BY: 27,
+  ROOM: 28,
   FRAME: 32,
 } as const;
 
@@ -53,6 +55,17 @@ export const FRAME_SHIFT_BYTES = 2;
 /** Words that a packet with a frame of this many bytes takes. */
 export function packetWords(frameBytes: number): number {
   return PACKET_HEADER_WORDS + ((FRAME_SHIFT_BYTES + frameBytes + 3) >> 2);
+}
+
+/**
+ * What a frame may grow by where the tracker rewrites its payload: an FTP command with a short IPv6 address that becomes a
+ * long one (up to 43 bytes).
+ */
+export const GROWTH_BYTES = 64;
+
+/** Words that `writePacket` needs for a frame of this many bytes. */
+export function roomyPacketWords(frameBytes: number): number {
+  return packetWords(frameBytes + GROWTH_BYTES);
 }
 
 /** Byte offset of the frame in a region, for a packet at word `slot`. */

@@ -1,10 +1,10 @@
 /**
- * A connection record: one unit of 128 bytes for IPv4, two for IPv6.
+ * A connection record: one unit of 128 bytes for IPv4, two for IPv6 and for data connections of helpers.
  *
  *   line 0   all that inserting, finding, refreshing and removing a plain connection reads or writes: for UDP and ICMP
  *            over IPv4 the other line is never touched
  *   line 1   TCP windows, labels, the reverse key of a translated connection, the slab's words
- *   unit 2   IPv6 addresses of both keys
+ *   unit 2   IPv6 addresses of both keys; the parent of a data connection
  *
  * Who may write what, and when:
  *   immutable      written before the record is linked, never changed while it is
@@ -14,6 +14,7 @@
  */
 
 import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { META_IPV6 } from '../packet/key.ts';
 
 export const ConnWord = {
   /** immutable. As in packet/key.ts; IPv6: zero, see SRC6. */
@@ -59,6 +60,10 @@ export const ConnWord = {
   REV_DST: 25,
   REV_PORTS: 26,
   REV_HASH: 27,
+  /** conn lock, only with ConnFlag.HELPER: what the control connection's payload has grown by (alg/sequence.ts). */
+  SEQ_SKEW: 28,
+  /** With ConnFlag.HELPER: the helper (HELPER_ bits, immutable) and the skew's direction (conn lock). */
+  HELPER: 29,
   /** slab */
   LINK: 30,
   TAG: 31,
@@ -68,6 +73,13 @@ export const ConnWord = {
   DST6: 36,
   REV_SRC6: 40,
   REV_DST6: 44,
+  /** immutable, only with ConnFlag.RELATED_TO_PARENT: the control connection's key. */
+  PARENT_META: 48,
+  PARENT_PORTS: 49,
+  PARENT_SRC: 50,
+  PARENT_DST: 51,
+  PARENT_SRC6: 52,
+  PARENT_DST6: 56,
 } as const;
 
 /** Words of a unit. */
@@ -101,7 +113,29 @@ export const ConnFlag = {
   /** The source (SNAT) or destination (DNAT) of original packets is translated, be it to what it was. */
   SNAT: 4,
   DNAT: 8,
+  /** A data connection that a helper expected. */
+  RELATED_TO_PARENT: 16,
+  /** The record is of two units although the connection is an IPv4 one: it has a parent. */
+  TWO_UNITS: 32,
+  /** Has a helper. */
+  HELPER: 64,
 } as const;
+
+/** Bits of HELPER: the name's number, what the helper does (HelperKind), and whether answers are what has grown. */
+export const HELPER_NAME_MASK = 0xff;
+export const HELPER_KIND_SHIFT = 8;
+export const HELPER_KIND_MASK: number = 3 << HELPER_KIND_SHIFT;
+export const HELPER_SKEWS_REPLY: number = 1 << 10;
+
+/** Connections that helpers have to do with. */
+export const CONN_ALG: number = ConnFlag.RELATED_TO_PARENT | ConnFlag.HELPER;
+
+/** The RecordClass of the connection at word `r`. */
+export function recordClassOf(records: Int32Array, r: number): number {
+  const isTwoUnits =
+    (records[r + ConnWord.META]! & META_IPV6) !== 0 || (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_UNITS) !== 0;
+  return isTwoUnits ? RecordClass.ipv6 : RecordClass.ipv4;
+}
 
 /** Packets of a connection with one of these are translated. */
 export const CONN_NAT: number = ConnFlag.SNAT | ConnFlag.DNAT;

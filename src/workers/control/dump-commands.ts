@@ -10,13 +10,7 @@ import { UsageError } from '../../core/errors.ts';
 import type { ConnFilter } from '../../core/filter.ts';
 import { parseConnFilter } from '../../core/filter-text.ts';
 import { flushBucket } from '../../core/flush.ts';
-import {
-  formatBuckets,
-  formatConn,
-  formatConnStats,
-  formatExpectation,
-  type ExpectationEntry,
-} from '../../core/format.ts';
+import { formatBuckets, formatConn, formatConnStats, formatExpectation } from '../../core/format.ts';
 import { type ConnStats, countBucket, emptyStats } from '../../core/stats.ts';
 import { onlyZone, requireNoMore, type Command, type CommandContext } from './command.ts';
 
@@ -115,14 +109,10 @@ function* flushConntrack(context: CommandContext, args: string[]): Generator<str
   }
 }
 
-/** The connections that helpers expect: without helpers, none. */
-function expectations(_context: CommandContext, _zone: number | undefined): ExpectationEntry[] {
-  return [];
-}
-
 function* dumpExpectations(context: CommandContext, args: string[]): Generator<string, void, void> {
+  const zone = onlyZone(args);
   const listing = new Listing(context.json, formatExpectation);
-  yield listing.text(expectations(context, onlyZone(args)));
+  yield listing.text(context.conntrack.dumpExpectations(zone === undefined ? {} : { zone }));
   yield listing.end();
 }
 

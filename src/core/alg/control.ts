@@ -1,0 +1,320 @@
+/**
+ * Packets of connections with a helper: what they announce becomes an expectation, the addresses in them are
+ * translated like those in their headers, and where that changed the length of the stream before, sequence numbers follow.
+ *
+ * A connection has one skew: by how much the payload of one direction has grown in all. Packets of that direction get
+ * it added to their sequence number, those of the other one subtracted from what they acknowledge. The state of TCP goes
+ * by the numbers of the end whose payload grows.
+ */
+
+import { peek, type Words } from '../../shared/access.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { lock, unlock } from '../../shared/mutex.ts';
+import type { CtAction } from '../action.ts';
+import { Counter } from '../counters.ts';
+import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
+import { CtState, PacketWord, RememberedBit, swapHalf, swapPorts } from '../packet/layout.ts';
+import { CONN_NAT, ConnFlag, ConnWord, HELPER_KIND_SHIFT, HELPER_SKEWS_REPLY, UNIT_SHIFT } from '../table/conn.ts';
+import type { Tracker } from '../tracker.ts';
+import { writeIpv4Text, writeIpv6Text } from './address-text.ts';
+import { writeAddress, writeParent } from './clean.ts';
+import { hashEntry, helperOf, packetKindOf } from './data-connection.ts';
+import { Added, EntryWord } from './expectations.ts';
+import type { FtpMessage } from './ftp.ts';
+import { HelperKind } from './helper-names.ts';
+import {
+  finishTcp,
+  NO_SPACE,
+  replaceInPayload,
+  shiftAcknowledgement,
+  shiftSequence,
+  tcpHeaderBytes,
+} from './payload.ts';
+
+/** Is this packet, of a connection with a helper, one to look into? Notes what it is in `Alg.packetKind`. */
+function classify(tracker: Tracker, words: Words, at: number, r: number, action: CtAction): number {
+  const { parsed, alg } = tracker;
+  const helper = helperOf(tracker.words, r);
+  const helperKind = action.hasHelper ? action.helperKind : helper >>> HELPER_KIND_SHIFT;
+  const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
+  alg.packetKind = packetKindOf(helperKind, protocol, words[parsed[at + ParsedWord.L4]!]!);
+  return alg.packetKind;
+}
+
+/**
+ * Does a helper look into this packet, which remembers its connection and is not parsed yet? Its ports are
+ * those of the connection's key of its direction, or where it was translated those of the turned key of the other one.
+ */
+export function isForHelper(records: Words, words: Words, slot: number, action: CtAction): boolean {
+  const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
+  const flags = records[r + ConnWord.FLAGS]!;
+  const isReply = (words[slot + PacketWord.CONN_FLAGS]! & RememberedBit.REPLY) !== 0;
+  let ports = isReply ? swapPorts(records[r + ConnWord.PORTS]!) : records[r + ConnWord.PORTS]!;
+  if ((flags & CONN_NAT) !== 0) {
+    const isTranslated = (words[slot + PacketWord.STATE]! & (CtState.SNAT | CtState.DNAT)) !== 0;
+    if (isTranslated !== isReply) {
+      ports = isReply ? records[r + ConnWord.REV_PORTS]! : swapPorts(records[r + ConnWord.REV_PORTS]!);
+    }
+  }
+  const helperKind = action.hasHelper ? action.helperKind : helperOf(records, r) >>> HELPER_KIND_SHIFT;
+  return packetKindOf(helperKind, metaProtocol(records[r + ConnWord.META]!), ports) !== HelperKind.none;
+}
+
+/** Reads the payload of the packet into `Alg.message`. @returns whether it is one that announces an endpoint */
+function takeMessage(tracker: Tracker, words: Words, at: number): boolean {
+  const { parsed, alg } = tracker;
+  const l4 = parsed[at + ParsedWord.L4]!;
+  const headerBytes = tcpHeaderBytes(words, l4);
+  const isIpv6 = (parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
+  return alg.message.take(words, l4 * 4 + headerBytes, parsed[at + ParsedWord.L4_BYTES]! - headerBytes, isIpv6);
+}
+
+/**
+ * Before a packet moves a connection with CONN_ALG on: what the other end's payload has grown by is taken out of its
+ * acknowledgement.
+ * @returns state flags to add
+ */
+export function beforeUpdate(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  r: number,
+  reply: number,
+  action: CtAction,
+): number {
+  const records = tracker.words;
+  const flags = records[r + ConnWord.FLAGS]!;
+  if ((flags & ConnFlag.HELPER) !== 0 && classify(tracker, words, at, r, action) === HelperKind.ftp) {
+    if (action.nat !== null && peek(records, r + ConnWord.SEQ_SKEW) !== 0 && !takeMessage(tracker, words, at)) {
+      shiftNumbers(tracker, words, slot, at, r, reply, false);
+    }
+  }
+  return (flags & ConnFlag.RELATED_TO_PARENT) !== 0 ? CtState.REL : 0;
+}
+
+/** After it: what its own end's payload has grown by is added to its sequence number. */
+export function afterUpdate(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  r: number,
+  reply: number,
+  action: CtAction,
+): void {
+  const records = tracker.words;
+  if (
+    action.nat !== null &&
+    (records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0 &&
+    tracker.alg.packetKind === HelperKind.ftp &&
+    peek(records, r + ConnWord.SEQ_SKEW) !== 0 &&
+    !takeMessage(tracker, words, at)
+  ) {
+    shiftNumbers(tracker, words, slot, at, r, reply, true);
+  }
+}
+
+/** @param isOwn shift only if the packet's direction is the one that has grown; else only if it is not */
+function shiftNumbers(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  r: number,
+  reply: number,
+  isOwn: boolean,
+): void {
+  const { words: records, parsed } = tracker;
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  const skew = records[r + ConnWord.SEQ_SKEW]!;
+  const skewsReply = (records[r + ConnWord.HELPER]! & HELPER_SKEWS_REPLY) !== 0;
+  unlock(records, r + ConnWord.LOCK);
+  if (isOwn !== (skewsReply === (reply !== 0))) {
+    return;
+  }
+  const l4 = parsed[at + ParsedWord.L4]!;
+  if (isOwn) {
+    shiftSequence(words, l4, skew);
+  } else {
+    shiftAcknowledgement(words, l4, -skew);
+  }
+  finishTcp(words, slot, parsed, at);
+}
+
+/**
+ * The last stage of a packet of a connection with a helper: the verdict stands beside it, the packet is translated.
+ * @returns its state, invalid if it announces what makes no sense
+ */
+export function handleControl(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  r: number,
+  reply: number,
+  action: CtAction,
+  state: number,
+): number {
+  const { alg } = tracker;
+  if (alg.packetKind === HelperKind.none || tracker.parsed[at + ParsedWord.RELATED] !== 0) {
+    return state;
+  }
+  if (alg.packetKind === HelperKind.tftp) {
+    expect(tracker, r, state, tracker.words[r + ConnWord.PORTS]! & 0xffff);
+    return state;
+  }
+  if (!takeMessage(tracker, words, at)) {
+    return state;
+  }
+  const { message } = alg;
+  if (!message.parse() || !isOwnAddress(tracker, r, message)) {
+    return refuse(words, slot, state);
+  }
+  if (action.nat !== null) {
+    const growth = rewrite(tracker, words, slot, at, r) | 0;
+    if (growth === NO_SPACE) {
+      tracker.counters[Counter.ftpNoRoom]!++;
+      return refuse(words, slot, state);
+    }
+    skewBy(tracker, words, at, r, reply, growth);
+    finishTcp(words, slot, tracker.parsed, at);
+  }
+  expect(tracker, r, state, swapHalf(message.port));
+  return state;
+}
+
+function refuse(words: Words, slot: number, state: number): number {
+  words[slot + PacketWord.STATE]! |= CtState.INV;
+  return state | CtState.INV;
+}
+
+/** Word of the record where an address starts: of the key, or with NAT of the reverse key. */
+function addressAt(r: number, isIpv6: boolean, isSource: boolean): number {
+  if (isIpv6) {
+    return r + (isSource ? ConnWord.SRC6 : ConnWord.DST6);
+  }
+  return r + (isSource ? ConnWord.SRC : ConnWord.DST);
+}
+
+function reverseAddressAt(records: Words, r: number, isIpv6: boolean, isSource: boolean): number {
+  if ((records[r + ConnWord.FLAGS]! & CONN_NAT) === 0) {
+    return addressAt(r, isIpv6, !isSource);
+  }
+  if (isIpv6) {
+    return r + (isSource ? ConnWord.REV_SRC6 : ConnWord.REV_DST6);
+  }
+  return r + (isSource ? ConnWord.REV_SRC : ConnWord.REV_DST);
+}
+
+function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: number): boolean {
+  for (let i = 0; i < count; i++) {
+    if (a[atA + i] !== b[atB + i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/**
+ * Does the message speak of the end of the connection that it is about, by either of its addresses? Others would
+ * let anybody open holes to a third party ("FTP bounce").
+ */
+function isOwnAddress(tracker: Tracker, r: number, message: FtpMessage): boolean {
+  if (message.addressBytes === 0) {
+    return true;
+  }
+  const records = tracker.words;
+  const isIpv6 = (records[r + ConnWord.META]! & META_IPV6) !== 0;
+  const count = isIpv6 ? 4 : 1;
+  const isClient = message.isActive;
+  const { address } = message;
+  return (
+    areSame(records, addressAt(r, isIpv6, isClient), address, 0, count) ||
+    areSame(records, reverseAddressAt(records, r, isIpv6, !isClient), address, 0, count)
+  );
+}
+
+/** Replaces the address in the message by what the other end knows it as. @returns as replaceInPayload */
+function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: number): number {
+  const { words: records, parsed, alg } = tracker;
+  const { message, text } = alg;
+  if (message.addressBytes === 0) {
+    return 0;
+  }
+  const isIpv6 = (records[r + ConnWord.META]! & META_IPV6) !== 0;
+  const known = message.isActive ? reverseAddressAt(records, r, isIpv6, false) : addressAt(r, isIpv6, false);
+  const bytes = isIpv6
+    ? writeIpv6Text(text, 0, records, known)
+    : writeIpv4Text(text, 0, records[known]!, message.separator);
+  return replaceInPayload(words, slot, parsed, at, message.addressAt, message.addressBytes, text, bytes);
+}
+
+/** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
+function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: number, growth: number): void {
+  const { words: records, parsed } = tracker;
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  const skew = records[r + ConnWord.SEQ_SKEW]!;
+  const helper = records[r + ConnWord.HELPER]!;
+  const total = (skew + growth) | 0;
+  if (growth !== 0 && total !== 0) {
+    records[r + ConnWord.SEQ_SKEW] = total;
+    records[r + ConnWord.HELPER] = reply !== 0 ? helper | HELPER_SKEWS_REPLY : helper & ~HELPER_SKEWS_REPLY;
+  }
+  unlock(records, r + ConnWord.LOCK);
+  if (skew === 0) {
+    return;
+  }
+  const l4 = parsed[at + ParsedWord.L4]!;
+  if (((helper & HELPER_SKEWS_REPLY) !== 0) === (reply !== 0)) {
+    shiftSequence(words, l4, skew);
+  } else {
+    shiftAcknowledgement(words, l4, -skew);
+  }
+}
+
+/**
+ * Expects a data connection to `port` (network order) of the end that has spoken, from the other end. A packet counts
+ * as an answer only if its verdict says so.
+ */
+function expect(tracker: Tracker, r: number, state: number, port: number): void {
+  const { words: records, alg, participant, counters } = tracker;
+  const { entry } = alg;
+  const flags = records[r + ConnWord.FLAGS]!;
+  const meta = records[r + ConnWord.META]!;
+  const isIpv6 = (meta & META_IPV6) !== 0;
+  const isReply = (state & CtState.RPL) !== 0;
+  const isDnat = (flags & ConnFlag.DNAT) !== 0;
+
+  writeParent(records, r, entry);
+  entry[EntryWord.PORTS] = port << 16;
+  const src = isReply ? addressAt(r, isIpv6, true) : reverseAddressAt(records, r, isIpv6, true);
+  const dst = isReply ? addressAt(r, isIpv6, false) : reverseAddressAt(records, r, isIpv6, false);
+  writeAddress(records, src, entry, EntryWord.SRC, isIpv6);
+  writeAddress(records, dst, entry, EntryWord.DST, isIpv6);
+
+  /* The data connection is translated at the same end as the control connection, seen from who opens it. */
+  let translated: number;
+  if (isReply) {
+    translated = reverseAddressAt(records, r, isIpv6, isDnat);
+  } else {
+    translated = addressAt(r, isIpv6, !isDnat);
+  }
+  entry[EntryWord.NAT_KIND] = isReply === isDnat ? ConnFlag.DNAT : ConnFlag.SNAT;
+  writeAddress(records, translated, entry, EntryWord.NAT_ADDRESS, isIpv6);
+
+  lock(records, r + ConnWord.LOCK, participant, LockClass.connection);
+  entry[EntryWord.MARK] = records[r + ConnWord.MARK]!;
+  const isLabelled = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
+  for (let i = 0; i < 4; i++) {
+    entry[EntryWord.LABEL + i] = isLabelled ? records[r + ConnWord.LABEL + i]! : 0;
+  }
+  unlock(records, r + ConnWord.LOCK);
+  hashEntry(tracker);
+  const outcome = alg.expectations.add(entry, participant) | 0;
+  if (outcome === Added.done) {
+    counters[Counter.expectationsAdded]!++;
+  } else if (outcome === Added.full) {
+    counters[Counter.expectationsRefused]!++;
+  }
+}

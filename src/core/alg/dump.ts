@@ -1,0 +1,46 @@
+/** Expectations as users see them. Allocates; for threads other than PMDs. */
+
+import { formatLabel } from '../action.ts';
+import { metaProtocol, metaZone } from '../packet/key.ts';
+import type { Tracker } from '../tracker.ts';
+import { formatTuple, type Tuple } from '../tuple.ts';
+import { EntryWord } from './expectations.ts';
+
+/** A connection that a helper expects. */
+export interface ExpectationEntry {
+  /** The tuple expected; source port 0: any. */
+  orig: Tuple;
+  /** Original tuple of the connection that announced it. */
+  parent: Tuple;
+  zone: number;
+  /** What the connection will inherit. */
+  mark: number;
+  /** 32 hexadecimal digits. */
+  label: string;
+  /** IP protocol number. */
+  proto: number;
+}
+
+function entryOf(entry: Int32Array): ExpectationEntry {
+  const meta = entry[EntryWord.META]!;
+  const place = (ports: number, src: number, dst: number) => ({ words: entry, ports, src, dst, src6: src, dst6: dst });
+  return {
+    orig: formatTuple(meta, place(EntryWord.PORTS, EntryWord.SRC, EntryWord.DST)),
+    parent: formatTuple(meta, place(EntryWord.PARENT_PORTS, EntryWord.PARENT_SRC, EntryWord.PARENT_DST)),
+    zone: metaZone(meta),
+    mark: entry[EntryWord.MARK]! >>> 0,
+    label: formatLabel(entry, EntryWord.LABEL),
+    proto: metaProtocol(meta),
+  };
+}
+
+/** All expectations, or those of a zone, in no particular order. What comes and goes meanwhile may or may not be there. */
+export function dumpExpectations(tracker: Tracker, zone: number | undefined): ExpectationEntry[] {
+  const entries: ExpectationEntry[] = [];
+  tracker.alg.expectations.visit(tracker.participant, (entry) => {
+    if (zone === undefined || metaZone(entry[EntryWord.META]!) === zone) {
+      entries.push(entryOf(entry));
+    }
+  });
+  return entries;
+}

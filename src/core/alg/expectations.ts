@@ -1,0 +1,306 @@
+/**
+ * Expectations: data connections that a helper has read about in a control connection, waiting to be opened. One table
+ * for all zones in the tracker's memory, under one mutex (a leaf in the lock order, shared/lockdep.ts).
+ *
+ *   header line      see HeaderWord
+ *   key heads        first entry of each chain of entries by key
+ *   parent heads     the same by the control connection's key
+ *   entries          see EntryWord; numbered from 1, committed by the system as they are first used
+ *
+ * Everything is written under the mutex. COUNT and the heads are also read without it: who opens a connection looks
+ * nothing up while there is no expectation, and takes the mutex only if a chain under its hash has an entry.
+ *
+ * An expectation is not used up by a data connection. It goes when its control connection is removed.
+ *
+ * `add` makes its entry visible and then asks whether the control connection is removed; whoever removes one sets
+ * LIFE_CLEANED and then looks for entries. One of the two sees the other, so no entry outlives its control connection.
+ */
+
+import { load, peek, store, type Words } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
+import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
+
+/** Expectations in all. */
+export const MAX_EXPECTATIONS = 65536;
+/** Expectations of one control connection; the oldest makes room for a new one. */
+export const MAX_EXPECTATIONS_PER_PARENT = 256;
+
+const HeaderWord = {
+  MUTEX: 0,
+  /** atomic: entries in use. */
+  COUNT: 1,
+  /** First entry of the chain of free ones (EntryWord.NEXT). */
+  FREE: 2,
+  /** Entries 1 to this have been in use. */
+  HIGHEST: 3,
+} as const;
+
+const HEADS = 16384;
+const KEY_HEADS = LINE_WORDS;
+const PARENT_HEADS: number = KEY_HEADS + HEADS;
+const ENTRIES: number = PARENT_HEADS + HEADS;
+
+/** Words of an entry; keys as in packet/key.ts, IPv4 addresses in the first of four words. */
+export const EntryWord = {
+  /** META of both keys; 0: the entry is free. */
+  META: 0,
+  /** Ports of the expected key: its source port is 0, any will do. */
+  PORTS: 1,
+  HASH: 2,
+  SRC: 4,
+  DST: 8,
+  /** The control connection's key. */
+  PARENT_PORTS: 12,
+  PARENT_HASH: 13,
+  PARENT_SRC: 16,
+  PARENT_DST: 20,
+  /** Its record, and which of the connections that had it. */
+  PARENT_RECORD: 14,
+  PARENT_GENERATION: 15,
+  /** What a data connection inherits. */
+  LABEL: 24,
+  MARK: 28,
+  /** ConnFlag.SNAT or ConnFlag.DNAT: which end of a data connection's reverse key becomes NAT_ADDRESS. */
+  NAT_KIND: 29,
+  NEXT: 30,
+  PARENT_NEXT: 31,
+  NAT_ADDRESS: 32,
+} as const;
+export const ENTRY_WORDS = 48;
+
+/** What became of a new expectation. */
+export const Added = {
+  done: 0,
+  /** One with this key exists. */
+  duplicate: 1,
+  /** The table is full. */
+  full: 2,
+  /** The control connection is removed by now. */
+  orphaned: 3,
+} as const;
+
+/** Entries that a dump copies before it lets others have the mutex. */
+const DUMP_STEP = 64;
+
+export class Expectations {
+  readonly #words: Words;
+  readonly #base: number;
+  /** Word index of COUNT, for those who only ask whether there is any. */
+  readonly count: number;
+
+  constructor(words: Words, base: number) {
+    this.#words = words;
+    this.#base = base;
+    this.count = base + HeaderWord.COUNT;
+  }
+
+  static readonly WORDS: number = ENTRIES + (MAX_EXPECTATIONS + 1) * ENTRY_WORDS;
+
+  /** Expectations in the table. */
+  get used(): number {
+    return load(this.#words, this.count);
+  }
+
+  #keyHead(hash: number): number {
+    return this.#base + KEY_HEADS + (hash & (HEADS - 1));
+  }
+
+  #parentHead(hash: number): number {
+    return this.#base + PARENT_HEADS + (hash & (HEADS - 1));
+  }
+
+  #entry(number: number): number {
+    return this.#base + ENTRIES + number * ENTRY_WORDS;
+  }
+
+  /** The number of the entry with the key of the entry at `from[at...]`, or 0. */
+  #findLocked(from: Int32Array, at: number): number {
+    const words = this.#words;
+    const hash = from[at + EntryWord.HASH]!;
+    for (let n = words[this.#keyHead(hash)]!; n !== 0; n = words[this.#entry(n) + EntryWord.NEXT]!) {
+      const entry = this.#entry(n);
+      if (
+        words[entry + EntryWord.HASH] === hash &&
+        words[entry + EntryWord.META] === from[at + EntryWord.META] &&
+        words[entry + EntryWord.PORTS] === from[at + EntryWord.PORTS] &&
+        areSame(words, entry + EntryWord.SRC, from, at + EntryWord.SRC)
+      ) {
+        return n;
+      }
+    }
+    return 0;
+  }
+
+  /**
+   * Copies the expectation with this META, PORTS, HASH, SRC and DST, written to `entry`, into the rest of it.
+   * @returns whether there is one
+   */
+  find(entry: Int32Array, owner: LockOwner): boolean {
+    const words = this.#words;
+    if (peek(words, this.#keyHead(entry[EntryWord.HASH]!)) === 0) {
+      return false;
+    }
+    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    const n = this.#findLocked(entry, 0);
+    if (n !== 0) {
+      copy(words, this.#entry(n), entry);
+    }
+    unlock(words, this.#base + HeaderWord.MUTEX);
+    return n !== 0;
+  }
+
+  /**
+   * Puts the expectation in `entry`, complete but for the chains, into the table.
+   * The caller has found its control connection in this epoch.
+   * @returns an Added
+   */
+  add(entry: Int32Array, owner: LockOwner): number {
+    const words = this.#words;
+    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    const outcome = this.#findLocked(entry, 0) !== 0 ? Added.duplicate : this.#addLocked(entry);
+    unlock(words, this.#base + HeaderWord.MUTEX);
+    return outcome;
+  }
+
+  #addLocked(entry: Int32Array): number {
+    const words = this.#words;
+    const oldest = this.#oldestOfLocked(entry);
+    let n: number;
+    if (oldest !== 0) {
+      this.#removeLocked(oldest);
+    }
+    const header = this.#base;
+    if (words[header + HeaderWord.FREE] !== 0) {
+      n = words[header + HeaderWord.FREE]!;
+      words[header + HeaderWord.FREE] = words[this.#entry(n) + EntryWord.NEXT]!;
+    } else if (words[header + HeaderWord.HIGHEST]! < MAX_EXPECTATIONS) {
+      n = words[header + HeaderWord.HIGHEST]! + 1;
+      words[header + HeaderWord.HIGHEST] = n;
+    } else {
+      return Added.full;
+    }
+    const to = this.#entry(n);
+    const keyHead = this.#keyHead(entry[EntryWord.HASH]!);
+    const parentHead = this.#parentHead(entry[EntryWord.PARENT_HASH]!);
+    entry[EntryWord.NEXT] = words[keyHead]!;
+    entry[EntryWord.PARENT_NEXT] = words[parentHead]!;
+    for (let i = 0; i < ENTRY_WORDS; i++) {
+      words[to + i] = entry[i]!;
+    }
+    store(words, keyHead, n);
+    store(words, parentHead, n);
+    store(words, header + HeaderWord.COUNT, words[header + HeaderWord.COUNT]! + 1);
+    const life = load(words, (entry[EntryWord.PARENT_RECORD]! << UNIT_SHIFT) + ConnWord.LIFE);
+    if ((life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== entry[EntryWord.PARENT_GENERATION]) {
+      this.#removeLocked(n);
+      return Added.orphaned;
+    }
+    return Added.done;
+  }
+
+  /** The oldest expectation of the same control connection, if it has as many as it may; else 0. */
+  #oldestOfLocked(entry: Int32Array): number {
+    const words = this.#words;
+    let seen = 0;
+    let last = 0;
+    const head = this.#parentHead(entry[EntryWord.PARENT_HASH]!);
+    for (let n = words[head]!; n !== 0; n = words[this.#entry(n) + EntryWord.PARENT_NEXT]!) {
+      if (this.#isOfParent(n, entry)) {
+        seen++;
+        last = n;
+      }
+    }
+    return seen >= MAX_EXPECTATIONS_PER_PARENT ? last : 0;
+  }
+
+  #isOfParent(n: number, parent: Int32Array): boolean {
+    const words = this.#words;
+    const entry = this.#entry(n);
+    return (
+      words[entry + EntryWord.META] === parent[EntryWord.META] &&
+      words[entry + EntryWord.PARENT_PORTS] === parent[EntryWord.PARENT_PORTS] &&
+      areSame(words, entry + EntryWord.PARENT_SRC, parent, EntryWord.PARENT_SRC)
+    );
+  }
+
+  #removeLocked(n: number): void {
+    const words = this.#words;
+    const entry = this.#entry(n);
+    this.#unchainLocked(this.#keyHead(words[entry + EntryWord.HASH]!), EntryWord.NEXT, n);
+    this.#unchainLocked(this.#parentHead(words[entry + EntryWord.PARENT_HASH]!), EntryWord.PARENT_NEXT, n);
+    words[entry + EntryWord.META] = 0;
+    words[entry + EntryWord.NEXT] = words[this.#base + HeaderWord.FREE]!;
+    words[this.#base + HeaderWord.FREE] = n;
+    store(words, this.count, words[this.count]! - 1);
+  }
+
+  #unchainLocked(head: number, link: number, n: number): void {
+    const words = this.#words;
+    let at = head;
+    while (words[at] !== n) {
+      at = this.#entry(words[at]!) + link;
+    }
+    store(words, at, words[this.#entry(n) + link]!);
+  }
+
+  /**
+   * Removes the expectations of the control connection whose META and PARENT_ words stand in `parent`, and which has
+   * LIFE_CLEANED set: those that it made itself, or with `byKey` all of connections with its key.
+   */
+  clean(parent: Int32Array, byKey: boolean, owner: LockOwner): void {
+    const words = this.#words;
+    const head = this.#parentHead(parent[EntryWord.PARENT_HASH]!);
+    if (load(words, head) === 0) {
+      return;
+    }
+    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    for (let n = words[head]!; n !== 0; ) {
+      const entry = this.#entry(n);
+      const next = words[entry + EntryWord.PARENT_NEXT]!;
+      const isOwn =
+        words[entry + EntryWord.PARENT_RECORD] === parent[EntryWord.PARENT_RECORD] &&
+        words[entry + EntryWord.PARENT_GENERATION] === parent[EntryWord.PARENT_GENERATION];
+      if (isOwn || (byKey && this.#isOfParent(n, parent))) {
+        this.#removeLocked(n);
+      }
+      n = next;
+    }
+    unlock(words, this.#base + HeaderWord.MUTEX);
+  }
+
+  /** Calls `visit` with a copy of each expectation there is; not one moment's picture. */
+  visit(owner: LockOwner, visit: (entry: Int32Array) => void): void {
+    const words = this.#words;
+    const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
+    for (let first = 1; first <= peek(words, this.#base + HeaderWord.HIGHEST); first += DUMP_STEP) {
+      lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+      const end = Math.min(first + DUMP_STEP, words[this.#base + HeaderWord.HIGHEST]! + 1);
+      copies.set(words.subarray(this.#entry(first), this.#entry(end)));
+      unlock(words, this.#base + HeaderWord.MUTEX);
+      for (let n = 0; n < end - first; n++) {
+        const entry = copies.subarray(n * ENTRY_WORDS, (n + 1) * ENTRY_WORDS);
+        if (entry[EntryWord.META] !== 0) {
+          visit(entry);
+        }
+      }
+    }
+  }
+}
+
+/** Are the two addresses, eight words, the same? */
+function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number): boolean {
+  for (let i = 0; i < 8; i++) {
+    if (a[atA + i] !== b[atB + i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+function copy(words: Words, from: number, entry: Int32Array): void {
+  for (let i = 0; i < ENTRY_WORDS; i++) {
+    entry[i] = words[from + i]!;
+  }
+}

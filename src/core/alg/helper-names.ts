@@ -1,0 +1,105 @@
+/**
+ * Names of application helpers. A connection keeps its helper as a small number: which names there are is the
+ * tracker's, shared by all threads, and only grows.
+ *
+ *   word 0   mutex       1   how many names (atomic: raised when the name is complete)
+ *   line 1.. names, NAME_WORDS each, UTF-8 filled up with zeros
+ */
+
+import { load, store, type Words } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
+import { UsageError } from '../errors.ts';
+
+const MUTEX = 0;
+const COUNT = 1;
+const NAME_WORDS = 8;
+const MAX_NAME_BYTES: number = NAME_WORDS * 4;
+const MAX_NAMES = 255;
+
+/**
+ * What a helper does, by the beginning of its name, as in the reference: every name that starts with "ftp" is FTP's.
+ * Other names are kept and do nothing.
+ */
+export const HelperKind = { none: 0, ftp: 1, tftp: 2 } as const;
+
+export function helperKindOf(name: string): number {
+  if (name.startsWith('ftp')) {
+    return HelperKind.ftp;
+  }
+  return name.startsWith('tftp') ? HelperKind.tftp : HelperKind.none;
+}
+
+/** A name as the table holds it. @throws UsageError when it is empty, too long or has a zero byte */
+export function helperNameWords(name: string): Int32Array {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length === 0 || bytes.length > MAX_NAME_BYTES || bytes.includes(0)) {
+    throw new UsageError(
+      `a helper's name must be 1 to ${MAX_NAME_BYTES} bytes without a zero byte, not ${JSON.stringify(name)}`,
+    );
+  }
+  const padded = new Uint8Array(MAX_NAME_BYTES);
+  padded.set(bytes);
+  return new Int32Array(padded.buffer);
+}
+
+export class HelperNames {
+  readonly #words: Words;
+  readonly #base: number;
+
+  constructor(words: Words, base: number) {
+    this.#words = words;
+    this.#base = base;
+  }
+
+  static readonly WORDS: number = LINE_WORDS + (MAX_NAMES + 1) * NAME_WORDS;
+
+  /** The number of a name, from 1; a new one gets the next. 0: there are too many names. */
+  numberOf(name: Int32Array, owner: LockOwner): number {
+    const known = this.#find(name, load(this.#words, this.#base + COUNT));
+    return known !== 0 ? known : this.#append(name, owner);
+  }
+
+  #nameAt(number: number): number {
+    return this.#base + LINE_WORDS + number * NAME_WORDS;
+  }
+
+  #find(name: Int32Array, count: number): number {
+    for (let number = 1; number <= count; number++) {
+      const at = this.#nameAt(number);
+      let i = 0;
+      while (i < NAME_WORDS && this.#words[at + i] === name[i]) {
+        i++;
+      }
+      if (i === NAME_WORDS) {
+        return number;
+      }
+    }
+    return 0;
+  }
+
+  #append(name: Int32Array, owner: LockOwner): number {
+    const words = this.#words;
+    lock(words, this.#base + MUTEX, owner, LockClass.leaf);
+    const count = words[this.#base + COUNT]!;
+    let number = this.#find(name, count);
+    if (number === 0 && count < MAX_NAMES) {
+      number = count + 1;
+      for (let i = 0; i < NAME_WORDS; i++) {
+        words[this.#nameAt(number) + i] = name[i]!;
+      }
+      store(words, this.#base + COUNT, number);
+    }
+    unlock(words, this.#base + MUTEX);
+    return number;
+  }
+
+  /** The name with this number. Allocates. */
+  nameOf(number: number): string {
+    const at = this.#nameAt(number);
+    const bytes = new Uint8Array(this.#words.slice(at, at + NAME_WORDS).buffer);
+    const end = bytes.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  }
+}
