@@ -33,7 +33,7 @@ function recordsOf(table: Conntrack): Int32Array {
 
 describe('one thread', () => {
   beforeEach(() => {
-    ct = new Conntrack({ buckets: 4, maxParticipants: 2, eventCapacity: 8 });
+    ct = new Conntrack({ maxConnections: 10_000, buckets: 4, maxParticipants: 2, eventCapacity: 8 });
     reader = ct.events();
   });
 
@@ -196,7 +196,7 @@ describe('one thread', () => {
 
   it('loses nothing of its own flush, however much that is', () => {
     reader.close();
-    ct = new Conntrack({ buckets: 64, maxParticipants: 1, eventCapacity: 32 });
+    ct = new Conntrack({ maxConnections: 10_000, buckets: 64, maxParticipants: 1, eventCapacity: 32 });
     reader = ct.events();
     for (let sport = 1; sport <= 400; sport++) {
       send(ct, udp({ ...ENDS, sport }), 0);
@@ -238,7 +238,7 @@ describe('several threads', () => {
   afterAll(() => crew.end());
 
   async function setUp(eventCapacity: number): Promise<number[]> {
-    ct = new Conntrack({ buckets: 16, maxParticipants: THREADS + 1, eventCapacity });
+    ct = new Conntrack({ maxConnections: 10_000, buckets: 16, maxParticipants: THREADS + 1, eventCapacity });
     reader = ct.events();
     return crew.run('setUp', { memory: ct.memory });
   }

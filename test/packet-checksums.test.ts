@@ -242,7 +242,7 @@ describe('the CRC32c of SCTP', () => {
 /** RFC 768: a UDP checksum of zero over IPv4 means that there is none. */
 function isUdpWithoutChecksum(frame: Buffer): boolean {
   const udpAt = IP_AT + (frame[IP_AT]! & 0xf) * 4;
-  return frame[IP_AT + 9] === 17 && frame.readUInt16BE(udpAt + 6) === 0;
+  return frame[IP_AT + 9] === 17 && frame.length >= udpAt + 8 && frame.readUInt16BE(udpAt + 6) === 0;
 }
 
 describe('recorded frames', () => {
@@ -253,6 +253,7 @@ describe('recorded frames', () => {
         stateOf(frame) !== 'inv|trk' &&
         frame.readUInt16BE(12) === 0x0800 &&
         frame.readUInt16BE(16) === frame.length - 14 &&
+        (frame.readUInt16BE(20) & 0x3fff) === 0 &&
         !isUdpWithoutChecksum(frame),
     );
     const protocols = new Set(plain.map((frame) => frame[IP_AT + 9]));

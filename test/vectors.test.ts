@@ -6,6 +6,9 @@ import { runScenario } from '../src/cli/scenario.ts';
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'vectors');
 const SHARED = join(import.meta.dirname, '..', '..', 'shared', 'vectors');
 
+/** Scenarios whose expectations outlive an expired control connection that no packet removed. */
+const EXPECTS_OF_UNSWEPT = ['dump-everything.jsonl', 'ftp-more-corners.jsonl'];
+
 /** Every recorded scenario but for the quirks, which are not to be matched. */
 function sharedFiles(): string[] {
   if (!existsSync(join(SHARED, 'INDEX.tsv'))) {
@@ -30,15 +33,20 @@ describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
       expect(result.operations).toBeGreaterThan(0);
     });
 
-    it.each(files)('%s gives the recorded packets and dumps with removal at lookup', (file) => {
-      /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep removes. */
-      const lines = readFileSync(join(folder, file), 'utf8').trimEnd().split('\n');
-      const kept = lines.filter((line) => !/^\{"op":"(connCount|zoneLimit|sweep)"/.test(line));
-      const isAboutRoom = lines.some((line) => /^\{"op":"zoneLimit"|"what":"maxConns"/.test(line));
-      if (!isAboutRoom) {
-        expect(runScenario(kept.join('\n'), 'lookup-and-sweep').difference).toBeUndefined();
-      }
-    });
+    it.each(files.filter((file) => !EXPECTS_OF_UNSWEPT.includes(file)))(
+      '%s gives the recorded packets and dumps with removal at lookup',
+      (file) => {
+        /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep removes. */
+        const lines = readFileSync(join(folder, file), 'utf8').trimEnd().split('\n');
+        const kept = lines
+          .filter((line) => !/^\{"op":"(connCount|zoneLimit)"/.test(line))
+          .map((line) => line.replace(/^(\{"op":"sweep",.*)"removed":\d+\}/, '$1"removed":"any"}'));
+        const isAboutRoom = lines.some((line) => /^\{"op":"zoneLimit"|"what":"maxConns"/.test(line));
+        if (!isAboutRoom) {
+          expect(runScenario(kept.join('\n'), 'lookup-and-sweep').difference).toBeUndefined();
+        }
+      },
+    );
   },
 );
 
