@@ -2,7 +2,7 @@
  * One sample of the insertion benchmark, in a process of its own: `node insert-sample.js '<InsertSampleOptions>'`
  * prints an InsertSample as a line of JSON.
  *
- * The threads come up and warm up on a table of their own; only then is the table made, so that what the process
+ * The threads come up and warm up on other tables; only then is the table made, so that what the process
  * occupies before and after is the table alone. All start at a barrier; whole phases are timed, from the first thread's
  * start to the last one's end.
  */
@@ -34,6 +34,9 @@ export interface InsertSample {
   error?: string;
 }
 
+const REHEARSALS = 4;
+const REHEARSAL_CONNECTIONS = 300_000;
+
 const options = JSON.parse(process.argv[2]!) as InsertSampleOptions;
 tuneCompiler();
 console.log(JSON.stringify(await sample()));
@@ -42,9 +45,23 @@ async function sample(): Promise<InsertSample> {
   const { threads, connections, batchSize, buckets, prefaulted } = options;
   const barrier = allocateWords(BARRIER_WORDS);
   const phases = PhaseTimes.allocate(threads, INSERT_PHASES);
+  const rehearsals = Array.from(
+    { length: REHEARSALS },
+    () =>
+      new Conntrack({ buckets: 16, maxConnections: 2 * REHEARSAL_CONNECTIONS, maxParticipants: threads + 1 }).memory,
+  );
   const entry = workerEntry('insert-thread', import.meta.url);
   const workers = Array.from({ length: threads }, (_, index) => {
-    const task: InsertThreadTask = { index, threads, connections, batchSize, barrier, times: phases.times };
+    const task: InsertThreadTask = {
+      index,
+      threads,
+      connections,
+      batchSize,
+      barrier,
+      times: phases.times,
+      rehearsals,
+      rehearsalConnections: REHEARSAL_CONNECTIONS,
+    };
     return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
   });
   const ends = workers.map(

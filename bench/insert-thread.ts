@@ -20,17 +20,22 @@ export interface InsertThreadTask {
   connections: number;
   batchSize: number;
   barrier: Words;
+  /** The tables to warm up on, and the connections of each. */
+  rehearsals: TrackerMemory[];
+  rehearsalConnections: number;
   times: Float64Array<SharedArrayBuffer>;
 }
 
-const WARM_UP_CONNECTIONS = 50_000;
-const WARM_UP_ROUNDS = 12;
+/** Per table. */
+const REHEARSAL_ROUNDS = 3;
 
 const task = workerData as InsertThreadTask;
 const action = new CtAction({ commit: true });
 const batch = allocateGridBatch(task.batchSize);
 
-warmUp();
+for (const rehearsal of task.rehearsals) {
+  rehearse(Conntrack.attach(rehearsal));
+}
 const ready = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
 parentPort!.postMessage('warm');
 const [memory] = await ready;
@@ -49,17 +54,28 @@ function sendAll(tracker: Tracker, grid: PacketBatch, from: number, to: number, 
   }
 }
 
-/** On a table of its own, through the same functions, until the compiler has nothing left to do. */
-function warmUp(): void {
-  const conntrack = new Conntrack({ maxConnections: WARM_UP_CONNECTIONS, maxParticipants: 1 });
+/**
+ * On another table, with the other threads, until the compiler has nothing left to do. Code for what did not happen here is
+ * not compiled, and what it stands in is thrown away when that first happens: so the tables are several, since each has a
+ * first packet; have few buckets, for locks to be waited for; and are large enough for equal hashes.
+ */
+function rehearse(conntrack: Conntrack): void {
+  const { index, threads, barrier, rehearsalConnections } = task;
   const { tracker } = conntrack;
-  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
-    tracker.enter();
-    sendAll(tracker, batch, 0, WARM_UP_CONNECTIONS, round * 1000);
-    sendAll(tracker, batch, 0, WARM_UP_CONNECTIONS, round * 1000 + 1);
-    tracker.leave();
-    conntrack.flush();
+  const share = Math.ceil(rehearsalConnections / threads);
+  for (let round = 0; round < REHEARSAL_ROUNDS; round++) {
+    for (const isLookup of [false, true]) {
+      arriveAndWait(barrier, 0, threads);
+      tracker.enter();
+      sendAll(tracker, batch, share * index, share * (index + 1), round * 1000 + Number(isLookup));
+      tracker.leave();
+    }
+    arriveAndWait(barrier, 0, threads);
+    if (index === 0) {
+      conntrack.flush();
+    }
   }
+  conntrack.close();
 }
 
 function measure(tracker: Tracker): void {
