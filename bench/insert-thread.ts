@@ -33,8 +33,8 @@ const task = workerData as InsertThreadTask;
 const action = new CtAction({ commit: true });
 const batch = allocateGridBatch(task.batchSize);
 
-for (const rehearsal of task.rehearsals) {
-  rehearse(Conntrack.attach(rehearsal));
+for (const [number, rehearsal] of task.rehearsals.entries()) {
+  rehearse(Conntrack.attach(rehearsal), number % task.threads);
 }
 const ready = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
 parentPort!.postMessage('warm');
@@ -57,12 +57,17 @@ function sendAll(tracker: Tracker, grid: PacketBatch, from: number, to: number, 
 /**
  * On another table, with the other threads, until the compiler has nothing left to do. Code for what did not happen here is
  * not compiled, and what it stands in is thrown away when that first happens: so the tables are several, since each has a
- * first packet; have few buckets, for locks to be waited for; and are large enough for equal hashes.
+ * first packet, which another thread sends; have few buckets, for locks to be waited for; and are large enough for equal hashes.
  */
-function rehearse(conntrack: Conntrack): void {
+function rehearse(conntrack: Conntrack, first: number): void {
   const { index, threads, barrier, rehearsalConnections } = task;
   const { tracker } = conntrack;
   const share = Math.ceil(rehearsalConnections / threads);
+  if (index === first) {
+    tracker.enter();
+    sendAll(tracker, batch, share * index, share * index + 1, 0);
+    tracker.leave();
+  }
   for (let round = 0; round < REHEARSAL_ROUNDS; round++) {
     for (const isLookup of [false, true]) {
       arriveAndWait(barrier, 0, threads);
