@@ -203,7 +203,8 @@ program
   .description(
     'measure\n\n' +
       'insert  how long it takes to insert connections and to look them up again\n' +
-      'flood   what established traffic of one PMD suffers from a flood on the other, into a full table',
+      'flood   what established traffic of one PMD suffers from a flood on the other, into a full table\n' +
+      'nat     what source NAT costs established traffic, and a search for a port in a nearly full range',
   )
   .addArgument(
     program
@@ -217,7 +218,12 @@ program
   .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
   .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
   .option('--table <n>', 'flood: connections of the full table', wholeNumber(100, 3_000_000), 100_000)
-  .option('--established <n>', 'flood: how many of these are established', wholeNumber(1, 3_000_000), 10_000)
+  .option(
+    '--established <n>',
+    'flood: how many of these are established; nat: established connections',
+    wholeNumber(1, 3_000_000),
+    10_000,
+  )
   .option('--json <file>', 'write results and raw samples to a file')
   .action(async (name: (typeof BENCHMARKS)[number], options: Parameters<typeof runBench>[1]) => {
     process.exitCode = await runBench(name, options);
