@@ -257,7 +257,7 @@ function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: nu
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const helper = records[r + ConnWord.HELPER]!;
   const total = (skew + growth) | 0;
-  if (growth !== 0 && total !== 0) {
+  if (growth !== 0) {
     records[r + ConnWord.SEQ_SKEW] = total;
     records[r + ConnWord.HELPER] = reply !== 0 ? helper | HELPER_SKEWS_REPLY : helper & ~HELPER_SKEWS_REPLY;
   }
