@@ -2,11 +2,14 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../src/core/action.ts';
+import { cleanExpectations } from '../src/core/alg/clean.ts';
+import { EntryWord } from '../src/core/alg/expectations.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import type { ConntrackOptions } from '../src/core/memory.ts';
 import { PacketBatch } from '../src/core/packet/batch.ts';
 import { PacketWord } from '../src/core/packet/layout.ts';
 import { stateText } from '../src/core/state.ts';
+import { ConnWord, LIFE_CLEANED, UNIT_SHIFT } from '../src/core/table/conn.ts';
 import type { CommandContext } from '../src/workers/control/command.ts';
 import { DUMP_COMMANDS } from '../src/workers/control/dump-commands.ts';
 import { expectBalancedBooks } from './support/books.ts';
@@ -208,7 +211,7 @@ describe('the expectations of a control connection', () => {
     return control;
   }
 
-  /** Ways for it to end, and whether it is gone by then although nobody sweeps. */
+  /** Ways for it to end. */
   const ENDINGS: [name: string, options: ConntrackOptions, end: (control: ControlConnection) => void][] = [
     ['flush', {}, () => ct.flush()],
     ['flush of its zone', {}, () => ct.flush({ zone: 0 })],
@@ -245,26 +248,25 @@ describe('the expectations of a control connection', () => {
     ],
     [
       'eviction',
-      { tableFull: 'early-drop', maxConnections: 1 },
+      { tableFull: 'early-drop', maxConnections: 2 },
       () => {
-        /* Seen in both directions, it goes only if there is nothing better: nothing else is there. */
-        for (let sport = 1; sport < 200 && ct.counters().evicted === 0; sport++) {
+        /* Never answered: it has to make room for others. */
+        ct.flush();
+        new ControlConnection(ct, { ends: V4 }).deliver('client', { flags: 'S', data: active(V4, 1) });
+        expect(ct.dumpExpectations()).toHaveLength(1);
+        for (let sport = 1; sport < 200; sport++) {
           send(ct, udp({ ...V4, sport, dport: 7 }), 0);
         }
+        expect(dumpAll(ct, 0).every(({ orig }) => orig.proto === 17)).toBe(true);
       },
     ],
   ];
 
-  it.each(ENDINGS)('go with it: %s', (name, options, end) => {
+  it.each(ENDINGS)('go with it: %s', (_name, options, end) => {
     table(options);
     const control = announceSome();
     expect(ct.dumpExpectations()).toHaveLength(COUNT);
     end(control);
-    if (name === 'eviction' && ct.counters().evicted === 0) {
-      /* Established connections are not evicted at all. */
-      expect(ct.dumpExpectations()).toHaveLength(COUNT);
-      ct.flush();
-    }
     expect(ct.dumpExpectations()).toEqual([]);
     expect(ct.tracker.alg.expectations.used).toBe(0);
     expectBalancedBooks(ct, control.nowMs);
@@ -279,6 +281,26 @@ describe('the expectations of a control connection', () => {
     ct.flushTuple(tuple({ ...V4, sport: 30_001 }) as never, { nowMs: 0 });
     expect(ct.dumpExpectations()).toHaveLength(COUNT);
     expect(ct.dumpExpectations().every(({ parent }) => 'sport' in parent && parent.sport === V4.sport)).toBe(true);
+  });
+
+  it('do not keep another from the same once it is being removed', () => {
+    table();
+    announceSome();
+    const { tracker } = ct;
+    const at = tracker.alg.expectations;
+    const records = new Set<number>();
+    at.visit(tracker.participant, (entry) => records.add(entry[EntryWord.PARENT_RECORD]!));
+    const [record] = [...records];
+    const life = (record! << UNIT_SHIFT) + ConnWord.LIFE;
+    /* As whoever removes it does first, and then is slow. */
+    tracker.words[life]! |= LIFE_CLEANED;
+    const other = opened({ ...V4, sport: 30_001 });
+    other.send('client', active(V4, 1));
+    cleanExpectations(tracker, record!);
+    expect(ct.dumpExpectations()).toMatchObject([{ parent: tuple(other.ends) }]);
+    tracker.words[life]! &= ~LIFE_CLEANED;
+    ct.flush();
+    expect(at.used).toBe(0);
   });
 
   it('stay while it is dead or expired, but not swept, where only the sweeper removes', () => {

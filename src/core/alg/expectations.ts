@@ -14,6 +14,7 @@
  *
  * `add` makes its entry visible and then asks whether the control connection is removed; whoever removes one sets
  * LIFE_CLEANED and then looks for entries. One of the two sees the other, so no entry outlives its control connection.
+ * An entry of one that is being removed keeps nobody else from expecting the same.
  */
 
 import { load, peek, store, type Words } from '../../shared/access.ts';
@@ -103,6 +104,11 @@ export class Expectations {
     return load(this.#words, this.count);
   }
 
+  /** As many entries have been in use at once. */
+  get mostUsed(): number {
+    return peek(this.#words, this.#base + HeaderWord.HIGHEST);
+  }
+
   #keyHead(hash: number): number {
     return this.#base + KEY_HEADS + (hash & (HEADS - 1));
   }
@@ -159,7 +165,15 @@ export class Expectations {
   add(entry: Int32Array, owner: LockOwner): number {
     const words = this.#words;
     lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
-    const outcome = this.#findLocked(entry, 0) !== 0 ? Added.duplicate : this.#addLocked(entry);
+    const known = this.#findLocked(entry, 0);
+    let outcome: number = Added.duplicate;
+    if (known === 0) {
+      outcome = this.#addLocked(entry);
+    } else if (this.#isOrphanLocked(known)) {
+      /* Whoever removes its control connection is about to remove it, too. */
+      this.#removeLocked(known);
+      outcome = this.#addLocked(entry);
+    }
     unlock(words, this.#base + HeaderWord.MUTEX);
     return outcome;
   }
@@ -192,12 +206,19 @@ export class Expectations {
     store(words, keyHead, n);
     store(words, parentHead, n);
     store(words, header + HeaderWord.COUNT, words[header + HeaderWord.COUNT]! + 1);
-    const life = load(words, (entry[EntryWord.PARENT_RECORD]! << UNIT_SHIFT) + ConnWord.LIFE);
-    if ((life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== entry[EntryWord.PARENT_GENERATION]) {
+    if (this.#isOrphanLocked(n)) {
       this.#removeLocked(n);
       return Added.orphaned;
     }
     return Added.done;
+  }
+
+  /** Is the entry's control connection removed, or being removed? */
+  #isOrphanLocked(n: number): boolean {
+    const words = this.#words;
+    const entry = this.#entry(n);
+    const life = load(words, (words[entry + EntryWord.PARENT_RECORD]! << UNIT_SHIFT) + ConnWord.LIFE);
+    return (life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[entry + EntryWord.PARENT_GENERATION];
   }
 
   /** The oldest expectation of the same control connection, if it has as many as it may; else 0. */
@@ -274,7 +295,7 @@ export class Expectations {
   visit(owner: LockOwner, visit: (entry: Int32Array) => void): void {
     const words = this.#words;
     const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
-    for (let first = 1; first <= peek(words, this.#base + HeaderWord.HIGHEST); first += DUMP_STEP) {
+    for (let first = 1; first <= this.mostUsed; first += DUMP_STEP) {
       lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
       const end = Math.min(first + DUMP_STEP, words[this.#base + HeaderWord.HIGHEST]! + 1);
       copies.set(words.subarray(this.#entry(first), this.#entry(end)));
