@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../src/core/action.ts';
 import { cleanExpectations } from '../src/core/alg/clean.ts';
-import { EntryWord } from '../src/core/alg/expectations.ts';
+import { EntryWord } from '../src/core/alg/expectation-layout.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import type { ConntrackOptions } from '../src/core/memory.ts';
 import { PacketBatch } from '../src/core/packet/batch.ts';

@@ -1,7 +1,7 @@
 /** Helpers under threads: control connections share one small range of ports, and go while others announce. */
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { EntryWord } from '../src/core/alg/expectations.ts';
+import { EntryWord } from '../src/core/alg/expectation-layout.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import type { Reclaim } from '../src/core/memory.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../src/core/table/conn.ts';

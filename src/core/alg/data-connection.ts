@@ -17,7 +17,7 @@ import {
 import { SCRATCH_AT, type Tracker } from '../tracker.ts';
 import { writeTuple } from '../verdict.ts';
 import { writeAddress } from './clean.ts';
-import { EntryWord } from './expectations.ts';
+import { EntryWord } from './expectation-layout.ts';
 import { HelperKind } from './helper-names.ts';
 
 /** Bits of Alg.opening. */

@@ -5,7 +5,7 @@
  *   header line      see HeaderWord
  *   key heads        first entry of each chain of entries by key
  *   parent heads     the same by the control connection's key
- *   entries          see EntryWord; numbered from 1, committed by the system as they are first used
+ *   entries          see expectation-layout.ts; numbered from 1, committed by the system as they are first used
  *
  * Everything is written under the mutex. COUNT and the heads are also read without it: who opens a connection looks
  * nothing up while there is no expectation, and takes the mutex only if a chain under its hash has an entry.
@@ -22,11 +22,7 @@ import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
-
-/** Expectations in all. */
-export const MAX_EXPECTATIONS = 65536;
-/** Expectations of one control connection; the oldest makes room for a new one. */
-export const MAX_EXPECTATIONS_PER_PARENT = 256;
+import { ENTRY_WORDS, EntryWord, MAX_EXPECTATIONS, MAX_EXPECTATIONS_PER_PARENT } from './expectation-layout.ts';
 
 const HeaderWord = {
   MUTEX: 0,
@@ -42,34 +38,6 @@ const HEADS = 16384;
 const KEY_HEADS = LINE_WORDS;
 const PARENT_HEADS: number = KEY_HEADS + HEADS;
 const ENTRIES: number = PARENT_HEADS + HEADS;
-
-/** Words of an entry; keys as in packet/key.ts, IPv4 addresses in the first of four words. */
-export const EntryWord = {
-  /** META of both keys; 0: the entry is free. */
-  META: 0,
-  /** Ports of the expected key: its source port is 0, any will do. */
-  PORTS: 1,
-  HASH: 2,
-  SRC: 4,
-  DST: 8,
-  /** The control connection's key. */
-  PARENT_PORTS: 12,
-  PARENT_HASH: 13,
-  PARENT_SRC: 16,
-  PARENT_DST: 20,
-  /** Its record, and which of the connections that had it. */
-  PARENT_RECORD: 14,
-  PARENT_GENERATION: 15,
-  /** What a data connection inherits. */
-  LABEL: 24,
-  MARK: 28,
-  /** ConnFlag.SNAT or ConnFlag.DNAT: which end of a data connection's reverse key becomes NAT_ADDRESS. */
-  NAT_KIND: 29,
-  NEXT: 30,
-  PARENT_NEXT: 31,
-  NAT_ADDRESS: 32,
-} as const;
-export const ENTRY_WORDS = 48;
 
 /** What became of a new expectation. */
 export const Added = {
