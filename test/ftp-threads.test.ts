@@ -17,6 +17,11 @@ const THREADS = 4;
 const ROUND_MS = 100_000;
 /** As in the jobs: their module is a thread's. */
 const SHORT_LIVED = 1;
+/**
+ * Slab units for up to 1200 records at a time, stale ones included, and the caches. Records that are not given back, or
+ * to the wrong class, come to 25,000 and more.
+ */
+const MOST_UNITS = 8192;
 /** Clients, control connections of each, ports that each announces. */
 const MOST_CHURNED = THREADS * 4 * 2 * 3;
 
@@ -34,8 +39,7 @@ describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
   beforeEach(() => crew.end());
 
   async function setUp(ports: number): Promise<void> {
-    /* So little room that records which are not given back, or to the wrong class, run out soon. */
-    ct = new Conntrack({ buckets, reclaim, maxConnections: 2000, maxParticipants: THREADS + 1 });
+    ct = new Conntrack({ buckets, reclaim, maxConnections: 2000, maxParticipants: THREADS + 2 });
     ct.setTimeoutPolicy(SHORT_LIVED, { tcp_established: 60 });
     await crew.run('setUp', {
       memory: ct.memory,
@@ -66,6 +70,8 @@ describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
       insertFailed: 0,
       tableFull: 0,
     });
+    /* Two units a record, some caches of each thread, but not more with every round. */
+    expect(ct.tracker.slab.unitsTaken).toBeLessThan(MOST_UNITS);
     const nowMs = rounds * ROUND_MS;
     expectBalancedBooks(ct, nowMs);
     const controls = dumpAll(ct, nowMs).filter(({ parent }) => parent === undefined);
@@ -82,6 +88,13 @@ describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
     expect(ct.connCount).toBe(0);
     expect(ct.tracker.alg.expectations.used).toBe(0);
     expectBalancedBooks(ct, nowMs);
+  });
+
+  it.runIf(checked)('take an expectation back whose control connection is removed meanwhile', async () => {
+    await setUp(1);
+    expect(await crew.runOn(0, 'removeWhileAnnouncing', null)).toEqual({ used: 0, removed: true });
+    expect(dumpAll(ct, 0)).toEqual([]);
+    expectBalancedBooks(ct, 0);
   });
 
   it('leave no expectation of a control connection that was removed', async () => {

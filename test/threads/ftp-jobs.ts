@@ -5,7 +5,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { stateText } from '../../src/core/state.ts';
-import type { Words } from '../../src/shared/access.ts';
+import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { arriveAndWait } from '../../src/shared/barrier.ts';
 import { hostPort } from '../support/ftp.ts';
 import { reverse, type PortEnds } from '../support/frames.ts';
@@ -130,6 +130,31 @@ const jobs = {
       arriveAndWait(shared.barrier, 0, shared.parties);
     }
     return got;
+  },
+
+  /**
+   * Announces a data connection whose control connection is removed after it was found, before the expectation stands in the
+   * table. Returns how many expectations there are then, and whether it came to that. In a checked process.
+   */
+  removeWhileAnnouncing(_data: null): { used: number; removed: boolean } {
+    const other = Conntrack.attach(shared.memory);
+    const { expectations } = ct.tracker.alg;
+    let removed = false;
+    setSchedulingHook((kind, _words, index) => {
+      if (kind === 'compareExchange' && index === expectations.mutex) {
+        setSchedulingHook(undefined);
+        removed = other.flushTuple({ ...churnEnds(0, 0), proto: 6 }, { nowMs: 0 });
+      }
+    });
+    try {
+      batch.clear();
+      batch.add(announcing(0, 0, 0));
+      ct.execute(batch, new CtAction({ commit: true, helper: 'ftp' }), 0);
+    } finally {
+      setSchedulingHook(undefined);
+      other.close();
+    }
+    return { used: expectations.used, removed };
   },
 
   /**

@@ -56,12 +56,15 @@ const DUMP_STEP = 64;
 export class Expectations {
   readonly #words: Words;
   readonly #base: number;
+  /** Word index of the mutex. */
+  readonly mutex: number;
   /** Word index of COUNT, for those who only ask whether there is any. */
   readonly count: number;
 
   constructor(words: Words, base: number) {
     this.#words = words;
     this.#base = base;
+    this.mutex = base + HeaderWord.MUTEX;
     this.count = base + HeaderWord.COUNT;
   }
 
@@ -116,12 +119,12 @@ export class Expectations {
     if (peek(words, this.#keyHead(entry[EntryWord.HASH]!)) === 0) {
       return false;
     }
-    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf);
     const n = this.#findLocked(entry, 0);
     if (n !== 0) {
       copy(words, this.#entry(n), entry);
     }
-    unlock(words, this.#base + HeaderWord.MUTEX);
+    unlock(words, this.mutex);
     return n !== 0;
   }
 
@@ -132,7 +135,7 @@ export class Expectations {
    */
   add(entry: Int32Array, owner: LockOwner): number {
     const words = this.#words;
-    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf);
     const known = this.#findLocked(entry, 0);
     let outcome: number = Added.duplicate;
     if (known === 0) {
@@ -142,7 +145,7 @@ export class Expectations {
       this.#removeLocked(known);
       outcome = this.#addLocked(entry);
     }
-    unlock(words, this.#base + HeaderWord.MUTEX);
+    unlock(words, this.mutex);
     return outcome;
   }
 
@@ -244,7 +247,7 @@ export class Expectations {
     if (load(words, head) === 0) {
       return;
     }
-    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf);
     for (let n = words[head]!; n !== 0; ) {
       const entry = this.#entry(n);
       const next = words[entry + EntryWord.PARENT_NEXT]!;
@@ -256,7 +259,7 @@ export class Expectations {
       }
       n = next;
     }
-    unlock(words, this.#base + HeaderWord.MUTEX);
+    unlock(words, this.mutex);
   }
 
   /** Calls `visit` with a copy of each expectation there is; not one moment's picture. */
@@ -264,10 +267,10 @@ export class Expectations {
     const words = this.#words;
     const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
     for (let first = 1; first <= this.mostUsed; first += DUMP_STEP) {
-      lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+      lock(words, this.mutex, owner, LockClass.leaf);
       const end = Math.min(first + DUMP_STEP, words[this.#base + HeaderWord.HIGHEST]! + 1);
       copies.set(words.subarray(this.#entry(first), this.#entry(end)));
-      unlock(words, this.#base + HeaderWord.MUTEX);
+      unlock(words, this.mutex);
       for (let n = 0; n < end - first; n++) {
         const entry = copies.subarray(n * ENTRY_WORDS, (n + 1) * ENTRY_WORDS);
         if (entry[EntryWord.META] !== 0) {
