@@ -395,7 +395,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       /* Only now does it matter whether the hint was right that there is no such connection. */
       match = searchesAgain ? findConn(tracker, at, now) : 0;
       if (match === 0) {
-        opening = prepareOpening(tracker, words, at, action, inheritedHelper) | 0;
+        opening = prepareOpening(tracker, words, slot, at, action, inheritedHelper) | 0;
         state = CtState.INV;
         break;
       }
@@ -407,7 +407,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       }
       continue;
     }
-    opening = prepareOpening(tracker, words, at, action, inheritedHelper) | 0;
+    opening = prepareOpening(tracker, words, slot, at, action, inheritedHelper) | 0;
     const openingState = (opening & Opening.EXPECTED) !== 0 ? CtState.NEW | CtState.REL : CtState.NEW;
     if (!action.commit) {
       state = openingState;

@@ -17,7 +17,7 @@
  * they are until the record is handed out again.
  */
 
-import type { Words } from './access.ts';
+import { peek, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { Epochs } from './epoch.ts';
 import { LockClass } from './lockdep.ts';
@@ -101,6 +101,11 @@ export class Slab {
   initialise(): void {
     this.#words[this.#base + NEXT_FRESH] = this.#firstUnit;
     this.#words[this.#base + CAPACITY] = this.#endUnit;
+  }
+
+  /** Units that caches have been given; they come back to caches only. */
+  get unitsTaken(): number {
+    return peek(this.#words, this.#base + NEXT_FRESH) - this.#firstUnit;
   }
 
   #cache(participant: Participant, recordClass: number): number {

@@ -4,7 +4,7 @@ import { peek, type Words } from '../../shared/access.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
-import { EntryWord } from './expectations.ts';
+import { EntryWord } from './expectation-layout.ts';
 
 /** Writes key, record and generation of the connection at word `r` into an entry, as its parent. */
 export function writeParent(records: Words, r: number, entry: Int32Array): void {

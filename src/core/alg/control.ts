@@ -1,10 +1,7 @@
 /**
  * Packets of connections with a helper: what they announce becomes an expectation, the addresses in them are
  * translated like those in their headers, and where that changed the length of the stream before, sequence numbers follow.
- *
- * A connection has one skew: by how much the payload of one direction has grown in all. Packets of that direction get
- * it added to their sequence number, those of the other one subtracted from what they acknowledge. The state of TCP goes
- * by the numbers of the end whose payload grows.
+ * The state of TCP goes by the numbers of the end whose payload grows.
  */
 
 import { peek, type Words } from '../../shared/access.ts';
@@ -14,22 +11,17 @@ import type { CtAction } from '../action.ts';
 import { Counter } from '../counters.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { CtState, PacketWord, RememberedBit, swapHalf, swapPorts } from '../packet/layout.ts';
-import { CONN_NAT, ConnFlag, ConnWord, HELPER_KIND_SHIFT, HELPER_SKEWS_REPLY, UNIT_SHIFT } from '../table/conn.ts';
+import { CONN_NAT, ConnFlag, ConnWord, HELPER_KIND_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { writeIpv4Text, writeIpv6Text } from './address-text.ts';
 import { writeAddress, writeParent } from './clean.ts';
 import { hashEntry, helperOf, packetKindOf } from './data-connection.ts';
-import { Added, EntryWord } from './expectations.ts';
+import { EntryWord } from './expectation-layout.ts';
+import { Added } from './expectations.ts';
 import type { FtpMessage } from './ftp.ts';
 import { HelperKind } from './helper-names.ts';
-import {
-  finishTcp,
-  NO_SPACE,
-  replaceInPayload,
-  shiftAcknowledgement,
-  shiftSequence,
-  tcpHeaderBytes,
-} from './payload.ts';
+import { finishTcp, NO_SPACE, replaceInPayload, tcpHeaderBytes } from './payload.ts';
+import { shiftNumbers, skewBy } from './sequence.ts';
 
 /** Is this packet, of a connection with a helper, one to look into? Notes what it is in `Alg.packetKind`. */
 function classify(tracker: Tracker, words: Words, at: number, r: number, action: CtAction): number {
@@ -113,33 +105,6 @@ export function afterUpdate(
   ) {
     shiftNumbers(tracker, words, slot, at, r, reply, true);
   }
-}
-
-/** @param isOwn shift only if the packet's direction is the one that has grown; else only if it is not */
-function shiftNumbers(
-  tracker: Tracker,
-  words: Words,
-  slot: number,
-  at: number,
-  r: number,
-  reply: number,
-  isOwn: boolean,
-): void {
-  const { words: records, parsed } = tracker;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
-  const skew = records[r + ConnWord.SEQ_SKEW]!;
-  const skewsReply = (records[r + ConnWord.HELPER]! & HELPER_SKEWS_REPLY) !== 0;
-  unlock(records, r + ConnWord.LOCK);
-  if (isOwn !== (skewsReply === (reply !== 0))) {
-    return;
-  }
-  const l4 = parsed[at + ParsedWord.L4]!;
-  if (isOwn) {
-    shiftSequence(words, l4, skew);
-  } else {
-    shiftAcknowledgement(words, l4, -skew);
-  }
-  finishTcp(words, slot, parsed, at);
 }
 
 /**
@@ -248,29 +213,6 @@ function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: nu
     ? writeIpv6Text(text, 0, records, known)
     : writeIpv4Text(text, 0, records[known]!, message.separator);
   return replaceInPayload(words, slot, parsed, at, message.addressAt, message.addressBytes, text, bytes);
-}
-
-/** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
-function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: number, growth: number): void {
-  const { words: records, parsed } = tracker;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
-  const skew = records[r + ConnWord.SEQ_SKEW]!;
-  const helper = records[r + ConnWord.HELPER]!;
-  const total = (skew + growth) | 0;
-  if (growth !== 0 && total !== 0) {
-    records[r + ConnWord.SEQ_SKEW] = total;
-    records[r + ConnWord.HELPER] = reply !== 0 ? helper | HELPER_SKEWS_REPLY : helper & ~HELPER_SKEWS_REPLY;
-  }
-  unlock(records, r + ConnWord.LOCK);
-  if (skew === 0) {
-    return;
-  }
-  const l4 = parsed[at + ParsedWord.L4]!;
-  if (((helper & HELPER_SKEWS_REPLY) !== 0) === (reply !== 0)) {
-    shiftSequence(words, l4, skew);
-  } else {
-    shiftAcknowledgement(words, l4, -skew);
-  }
 }
 
 /**

@@ -6,11 +6,18 @@ import { hashParsed } from '../key-hash.ts';
 import { linkTranslated, turnKey } from '../nat/link.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { PacketWord, Protocol } from '../packet/layout.ts';
-import { ConnFlag, ConnWord, HELPER_KIND_MASK, HELPER_KIND_SHIFT, HELPER_NAME_MASK } from '../table/conn.ts';
+import {
+  ConnFlag,
+  ConnWord,
+  HELPER_KIND_MASK,
+  HELPER_KIND_SHIFT,
+  HELPER_NAME_MASK,
+  UNIT_SHIFT,
+} from '../table/conn.ts';
 import { SCRATCH_AT, type Tracker } from '../tracker.ts';
 import { writeTuple } from '../verdict.ts';
 import { writeAddress } from './clean.ts';
-import { EntryWord } from './expectations.ts';
+import { EntryWord } from './expectation-layout.ts';
 import { HelperKind } from './helper-names.ts';
 
 /** Bits of Alg.opening. */
@@ -53,22 +60,27 @@ export function helperOf(records: Words, r: number): number {
 /**
  * Finds out what helpers have to do with the connection that the packet at `parsed[at...]` is about to open, for
  * createConn and the verdict.
- * @param inherited the helper of the connection that this one replaces (helperOf), or 0
+ * @param inherited the helper of the connection that this one replaces (helperOf), or 0; the connection that the packet
+ * remembers, of another zone or cut by force, goes before it
  * @returns Opening bits, also in `Alg.opening`
  */
 export function prepareOpening(
   tracker: Tracker,
   words: Words,
+  slot: number,
   at: number,
   action: CtAction,
   inherited: number,
 ): number {
   const { alg } = tracker;
-  if (!action.hasHelper && inherited === 0 && peek(tracker.words, alg.expectations.count) === 0) {
+  const remembered = words[slot + PacketWord.CONN]!;
+  if (!action.hasHelper && (inherited | remembered) === 0 && peek(tracker.words, alg.expectations.count) === 0) {
     alg.opening = 0;
     return 0;
   }
-  return prepareSpecial(tracker, words, at, action, inherited);
+  /* A connection that the packet remembers was there when its turn came, so its record is nobody else's in this epoch. */
+  const known = remembered === 0 ? 0 : helperOf(tracker.words, remembered << UNIT_SHIFT);
+  return prepareSpecial(tracker, words, at, action, known !== 0 ? known : inherited);
 }
 
 function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAction, inherited: number): number {

@@ -4,7 +4,7 @@ import { formatLabel } from '../action.ts';
 import { metaProtocol, metaZone } from '../packet/key.ts';
 import type { Tracker } from '../tracker.ts';
 import { formatTuple, type Tuple } from '../tuple.ts';
-import { EntryWord } from './expectations.ts';
+import { EntryWord } from './expectation-layout.ts';
 
 /** A connection that a helper expects. */
 export interface ExpectationEntry {

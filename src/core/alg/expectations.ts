@@ -5,7 +5,7 @@
  *   header line      see HeaderWord
  *   key heads        first entry of each chain of entries by key
  *   parent heads     the same by the control connection's key
- *   entries          see EntryWord; numbered from 1, committed by the system as they are first used
+ *   entries          see expectation-layout.ts; numbered from 1, committed by the system as they are first used
  *
  * Everything is written under the mutex. COUNT and the heads are also read without it: who opens a connection looks
  * nothing up while there is no expectation, and takes the mutex only if a chain under its hash has an entry.
@@ -14,6 +14,7 @@
  *
  * `add` makes its entry visible and then asks whether the control connection is removed; whoever removes one sets
  * LIFE_CLEANED and then looks for entries. One of the two sees the other, so no entry outlives its control connection.
+ * An entry of one that is being removed keeps nobody else from expecting the same.
  */
 
 import { load, peek, store, type Words } from '../../shared/access.ts';
@@ -21,11 +22,7 @@ import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
-
-/** Expectations in all. */
-export const MAX_EXPECTATIONS = 65536;
-/** Expectations of one control connection; the oldest makes room for a new one. */
-export const MAX_EXPECTATIONS_PER_PARENT = 256;
+import { ENTRY_WORDS, EntryWord, MAX_EXPECTATIONS, MAX_EXPECTATIONS_PER_PARENT } from './expectation-layout.ts';
 
 const HeaderWord = {
   MUTEX: 0,
@@ -41,34 +38,6 @@ const HEADS = 16384;
 const KEY_HEADS = LINE_WORDS;
 const PARENT_HEADS: number = KEY_HEADS + HEADS;
 const ENTRIES: number = PARENT_HEADS + HEADS;
-
-/** Words of an entry; keys as in packet/key.ts, IPv4 addresses in the first of four words. */
-export const EntryWord = {
-  /** META of both keys; 0: the entry is free. */
-  META: 0,
-  /** Ports of the expected key: its source port is 0, any will do. */
-  PORTS: 1,
-  HASH: 2,
-  SRC: 4,
-  DST: 8,
-  /** The control connection's key. */
-  PARENT_PORTS: 12,
-  PARENT_HASH: 13,
-  PARENT_SRC: 16,
-  PARENT_DST: 20,
-  /** Its record, and which of the connections that had it. */
-  PARENT_RECORD: 14,
-  PARENT_GENERATION: 15,
-  /** What a data connection inherits. */
-  LABEL: 24,
-  MARK: 28,
-  /** ConnFlag.SNAT or ConnFlag.DNAT: which end of a data connection's reverse key becomes NAT_ADDRESS. */
-  NAT_KIND: 29,
-  NEXT: 30,
-  PARENT_NEXT: 31,
-  NAT_ADDRESS: 32,
-} as const;
-export const ENTRY_WORDS = 48;
 
 /** What became of a new expectation. */
 export const Added = {
@@ -87,12 +56,15 @@ const DUMP_STEP = 64;
 export class Expectations {
   readonly #words: Words;
   readonly #base: number;
+  /** Word index of the mutex. */
+  readonly mutex: number;
   /** Word index of COUNT, for those who only ask whether there is any. */
   readonly count: number;
 
   constructor(words: Words, base: number) {
     this.#words = words;
     this.#base = base;
+    this.mutex = base + HeaderWord.MUTEX;
     this.count = base + HeaderWord.COUNT;
   }
 
@@ -101,6 +73,11 @@ export class Expectations {
   /** Expectations in the table. */
   get used(): number {
     return load(this.#words, this.count);
+  }
+
+  /** As many entries have been in use at once. */
+  get mostUsed(): number {
+    return peek(this.#words, this.#base + HeaderWord.HIGHEST);
   }
 
   #keyHead(hash: number): number {
@@ -142,12 +119,12 @@ export class Expectations {
     if (peek(words, this.#keyHead(entry[EntryWord.HASH]!)) === 0) {
       return false;
     }
-    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf);
     const n = this.#findLocked(entry, 0);
     if (n !== 0) {
       copy(words, this.#entry(n), entry);
     }
-    unlock(words, this.#base + HeaderWord.MUTEX);
+    unlock(words, this.mutex);
     return n !== 0;
   }
 
@@ -158,9 +135,17 @@ export class Expectations {
    */
   add(entry: Int32Array, owner: LockOwner): number {
     const words = this.#words;
-    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
-    const outcome = this.#findLocked(entry, 0) !== 0 ? Added.duplicate : this.#addLocked(entry);
-    unlock(words, this.#base + HeaderWord.MUTEX);
+    lock(words, this.mutex, owner, LockClass.leaf);
+    const known = this.#findLocked(entry, 0);
+    let outcome: number = Added.duplicate;
+    if (known === 0) {
+      outcome = this.#addLocked(entry);
+    } else if (this.#isOrphanLocked(known)) {
+      /* Whoever removes its control connection is about to remove it, too. */
+      this.#removeLocked(known);
+      outcome = this.#addLocked(entry);
+    }
+    unlock(words, this.mutex);
     return outcome;
   }
 
@@ -192,12 +177,19 @@ export class Expectations {
     store(words, keyHead, n);
     store(words, parentHead, n);
     store(words, header + HeaderWord.COUNT, words[header + HeaderWord.COUNT]! + 1);
-    const life = load(words, (entry[EntryWord.PARENT_RECORD]! << UNIT_SHIFT) + ConnWord.LIFE);
-    if ((life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== entry[EntryWord.PARENT_GENERATION]) {
+    if (this.#isOrphanLocked(n)) {
       this.#removeLocked(n);
       return Added.orphaned;
     }
     return Added.done;
+  }
+
+  /** Is the entry's control connection removed, or being removed? */
+  #isOrphanLocked(n: number): boolean {
+    const words = this.#words;
+    const entry = this.#entry(n);
+    const life = load(words, (words[entry + EntryWord.PARENT_RECORD]! << UNIT_SHIFT) + ConnWord.LIFE);
+    return (life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[entry + EntryWord.PARENT_GENERATION];
   }
 
   /** The oldest expectation of the same control connection, if it has as many as it may; else 0. */
@@ -255,7 +247,7 @@ export class Expectations {
     if (load(words, head) === 0) {
       return;
     }
-    lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf);
     for (let n = words[head]!; n !== 0; ) {
       const entry = this.#entry(n);
       const next = words[entry + EntryWord.PARENT_NEXT]!;
@@ -267,18 +259,18 @@ export class Expectations {
       }
       n = next;
     }
-    unlock(words, this.#base + HeaderWord.MUTEX);
+    unlock(words, this.mutex);
   }
 
   /** Calls `visit` with a copy of each expectation there is; not one moment's picture. */
   visit(owner: LockOwner, visit: (entry: Int32Array) => void): void {
     const words = this.#words;
     const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
-    for (let first = 1; first <= peek(words, this.#base + HeaderWord.HIGHEST); first += DUMP_STEP) {
-      lock(words, this.#base + HeaderWord.MUTEX, owner, LockClass.leaf);
+    for (let first = 1; first <= this.mostUsed; first += DUMP_STEP) {
+      lock(words, this.mutex, owner, LockClass.leaf);
       const end = Math.min(first + DUMP_STEP, words[this.#base + HeaderWord.HIGHEST]! + 1);
       copies.set(words.subarray(this.#entry(first), this.#entry(end)));
-      unlock(words, this.#base + HeaderWord.MUTEX);
+      unlock(words, this.mutex);
       for (let n = 0; n < end - first; n++) {
         const entry = copies.subarray(n * ENTRY_WORDS, (n + 1) * ENTRY_WORDS);
         if (entry[EntryWord.META] !== 0) {

@@ -2,7 +2,8 @@
 
 import type { Words } from '../../shared/access.ts';
 import { MAX_ADDRESS_TEXT_BYTES } from './address-text.ts';
-import { ENTRY_WORDS, Expectations } from './expectations.ts';
+import { ENTRY_WORDS } from './expectation-layout.ts';
+import { Expectations } from './expectations.ts';
 import { FtpMessage } from './ftp.ts';
 import { HelperNames } from './helper-names.ts';
 
