@@ -81,6 +81,7 @@ const ANSWERED: [command: string, args: string[], text: RegExp, asked?: Asked][]
     [],
     /v4 enabled: 0\n {8}v6 enabled: 1\n {8}max num frags \(v4\/v6\): 500\n[^]*min v6 frag size: 500\n/,
   ],
+  ['ipf-get-status', [], /v6 frags purged: 0\n\n {8}Fragment Lists:\n\n$/, { more: true }],
   ['ipf-set-enabled', ['v4'], /^enabling fragmentation reassembly successful\n$/],
   ['ct-set-timeout-policy', ['5', 'udp_first=7'], /^$/],
   ['ct-get-timeout-policy', ['5'], /^id=5, tcp_syn_sent=30 .* udp_first=7 udp_single=60 /],
