@@ -31,6 +31,7 @@ export {
   type FormatConnOptions,
 } from './core/format.ts';
 export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
+export { type FragmentListEntry } from './core/fragments/dump.ts';
 export { type FragmentFamilyStatus, type FragmentStatus, type IpFamily } from './core/fragments/settings.ts';
 export { type NatOptions } from './core/nat/action.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';

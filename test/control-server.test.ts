@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -30,6 +31,39 @@ function* endlessly(piece: string): Generator<string> {
 }
 
 const ECHO: Answerer = (asked) => [JSON.stringify(asked)];
+
+describe('clients', () => {
+  it('beyond 64 are told so at once, and one finds room when another has gone', async () => {
+    const { path } = await listening(ECHO);
+    const silent = await Promise.all(Array.from({ length: 64 }, () => request(path, '')));
+    const reply = await ask(path, 'a');
+    expect(reply).toMatchObject({ exitCode: 1, text: '' });
+    expect(reply.error).toMatch(/^the tracker answers 64 clients already; try again$/);
+    silent[0]!.destroy();
+    await once(silent[0]!, 'close');
+    await expect.poll(async () => (await ask(path, 'a')).exitCode).toBe(0);
+    silent.forEach((socket) => socket.destroy());
+  });
+
+  it('that stay when they have their answer are cut off', async () => {
+    const { path } = await listening(ECHO);
+    const socket = connect({ path, allowHalfOpen: true });
+    socket.on('error', () => {});
+    socket.write('{"command":"a"}\n');
+    socket.resume();
+    await once(socket, 'end');
+    /* A half-open end of ours cannot see that the other has closed, but by writing. */
+    await expect
+      .poll(
+        () => {
+          socket.write('still here');
+          return socket.destroyed;
+        },
+        { timeout: 5000, interval: 100 },
+      )
+      .toBe(true);
+  });
+});
 
 describe('a request', () => {
   it('reaches the command whole, with what it does not say as false', async () => {

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { UsageError } from '../src/core/errors.ts';
+import { formatFragmentList } from '../src/core/format.ts';
 import { purgeFragments } from '../src/core/fragments/fragments.ts';
 import { MAX_RETURNED, PacketBatch } from '../src/core/packet/batch.ts';
 import { PacketWord } from '../src/core/packet/layout.ts';
@@ -344,5 +345,21 @@ describe('settings of the reassembly', () => {
     other.fragments.setEnabled('v4', false);
     expect(exec(three.slice(1), 1)).toHaveLength(2);
     other.close();
+  });
+});
+
+describe('the lists of held fragments', () => {
+  it('are shown with what came of them, as ipf-get-status -m prints them', () => {
+    const inZone = new CtAction({ zone: 5 });
+    exec([three[0]!], 1, 0, inZone);
+    exec([three[2]!], 2, 0, inZone);
+    exec([fragmentsOf(whole, 0x1234, 1200)[1]!], 3);
+    const lines = ct.fragmentLists().map(formatFragmentList);
+    expect(lines.toSorted()).toEqual([
+      '(src=10.0.0.1,dst=10.0.0.2,recirc_id=0,ip_id=4660,dl_type=0x800,zone=0,nw_proto=17,num_fragments=1,state=other frag)',
+      '(src=10.0.0.1,dst=10.0.0.2,recirc_id=0,ip_id=77,dl_type=0x800,zone=5,nw_proto=17,num_fragments=2,state=first/last frag)',
+    ]);
+    exec([three[1]!], 4, 0, inZone);
+    expect(ct.fragmentLists()).toHaveLength(1);
   });
 });

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -81,6 +82,7 @@ const ANSWERED: [command: string, args: string[], text: RegExp, asked?: Asked][]
     [],
     /v4 enabled: 0\n {8}v6 enabled: 1\n {8}max num frags \(v4\/v6\): 500\n[^]*min v6 frag size: 500\n/,
   ],
+  ['ipf-get-status', [], /v6 frags purged: 0\n\n {8}Fragment Lists:\n\n$/, { more: true }],
   ['ipf-set-enabled', ['v4'], /^enabling fragmentation reassembly successful\n$/],
   ['ct-set-timeout-policy', ['5', 'udp_first=7'], /^$/],
   ['ct-get-timeout-policy', ['5'], /^id=5, tcp_syn_sent=30 .* udp_first=7 udp_single=60 /],
@@ -291,5 +293,22 @@ describe('a table of 200,000 connections', () => {
     const { flushed } = await running.askJson('flush-conntrack');
     expect(flushed).toBeGreaterThan(CONNECTIONS / 2);
     await running.untilCounter('created', (created) => created > CONNECTIONS * 1.5);
+  });
+});
+
+describe('ctl', () => {
+  it('says in one line that its connection was closed before it could ask', async () => {
+    const path = join(mkdtempSync(join(folder, 'closes-')), 'control.sock');
+    const server = createServer((socket) => socket.destroy());
+    server.listen(path);
+    await once(server, 'listening');
+    try {
+      const main = ['--import', 'tsx', 'src/cli/main.ts', 'ctl', '--socket', path, 'ct-get-nconns'];
+      const { code, stdout, stderr } = await run(process.execPath, main);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toBe(`ct-bucket: ${path}: the tracker ended before its answer was complete\n`);
+    } finally {
+      server.close();
+    }
   });
 });

@@ -42,7 +42,8 @@ async function* replies(socket: Socket): AsyncGenerator<ControlReply, void, void
       parts.push(lines.at(-1)!);
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') {
+    /* EPIPE: it was closed before the request was written. */
+    if (!['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) {
       throw error;
     }
   }

@@ -20,6 +20,7 @@ import {
   type TableFull,
   type TrackerMemory,
 } from './memory.ts';
+import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
@@ -370,6 +371,11 @@ export class Conntrack {
   events(): EventReader {
     this.#events = new EventReader(this.tracker);
     return this.#events;
+  }
+
+  /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
+  fragmentLists(): FragmentListEntry[] {
+    return dumpFragmentLists(this.tracker);
   }
 
   /** Figures of every bucket. */

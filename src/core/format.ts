@@ -2,6 +2,7 @@
 
 import type { ExpectationEntry } from './alg/dump.ts';
 import type { ConnEntry, TcpInfo } from './dump.ts';
+import type { FragmentListEntry } from './fragments/dump.ts';
 import { TcpState } from './proto/tcp.ts';
 import type { ConnStats } from './stats.ts';
 import type { Tuple } from './tuple.ts';
@@ -170,5 +171,23 @@ export function formatZoneLimits(limits: readonly ZoneLimit[]): string {
   const zones = limits.filter(({ zone }) => zone !== 'default');
   return (
     byDefault.join('') + zones.map(({ zone, limit, count }) => `\nzone=${zone},limit=${limit},count=${count}`).join('')
+  );
+}
+
+const LIST_STATES: Record<FragmentListEntry['state'], string> = {
+  OTHER_SEEN: 'other frag',
+  FIRST_SEEN: 'first frag',
+  LAST_SEEN: 'last frag',
+  BOTH_SEEN: 'first/last frag',
+  COMPLETED: 'complete',
+  FAILED: 'reassemble fail',
+};
+
+/** A line of `ipf-get-status -m`. There are no recirculation ids here: it is 0. */
+export function formatFragmentList(list: FragmentListEntry): string {
+  return (
+    `(src=${list.src},dst=${list.dst},recirc_id=0,ip_id=${list.ipId},` +
+    `dl_type=${list.family === 'v4' ? '0x800' : '0x86dd'},zone=${list.zone},nw_proto=${list.proto},` +
+    `num_fragments=${list.numFragments},state=${LIST_STATES[list.state]})`
   );
 }

@@ -2,6 +2,7 @@
 
 import { UsageError } from '../../core/errors.ts';
 import type { FragmentFamilyStatus, IpFamily } from '../../core/fragments/settings.ts';
+import { formatFragmentList } from '../../core/format.ts';
 import { command, onlyNumber, requireNoMore, type Command } from './command.ts';
 
 const MAX_UINT32 = 0xffffffff;
@@ -60,21 +61,31 @@ export const FRAGMENT_COMMANDS: Record<string, Command> = {
     const { nfragMax } = conntrack.fragments.status();
     return { text: 'setting maximum fragments successful', json: { nfragMax } };
   }),
-  'ipf-get-status': command('', 'settings and figures of the reassembly', ({ conntrack }, args) => {
-    requireNoMore(args);
-    const status = conntrack.fragments.status();
-    const { v4, v6, nfrag, nfragMax } = status;
-    const heading = 'Fragmentation Module Status';
-    const lines = [
-      heading,
-      '-'.repeat(heading.length),
-      `v4 enabled: ${v4.enabled ? 1 : 0}`,
-      `v6 enabled: ${v6.enabled ? 1 : 0}`,
-      `max num frags (v4/v6): ${nfragMax}`,
-      `num frag: ${nfrag}`,
-      ...familyLines('v4', v4),
-      ...familyLines('v6', v6),
-    ];
-    return { text: lines.map((line) => INDENT + line).join('\n'), json: status };
-  }),
+  'ipf-get-status': command(
+    '',
+    'settings and figures of the reassembly; -m with held lists',
+    ({ conntrack, more }, args) => {
+      requireNoMore(args);
+      const status = conntrack.fragments.status();
+      const { v4, v6, nfrag, nfragMax } = status;
+      const heading = 'Fragmentation Module Status';
+      const lines = [
+        heading,
+        '-'.repeat(heading.length),
+        `v4 enabled: ${v4.enabled ? 1 : 0}`,
+        `v6 enabled: ${v6.enabled ? 1 : 0}`,
+        `max num frags (v4/v6): ${nfragMax}`,
+        `num frag: ${nfrag}`,
+        ...familyLines('v4', v4),
+        ...familyLines('v6', v6),
+      ];
+      const text = lines.map((line) => INDENT + line);
+      if (!more) {
+        return { text: text.join('\n'), json: status };
+      }
+      const lists = conntrack.fragmentLists();
+      text.push('', `${INDENT}Fragment Lists:`, '', ...lists.map(formatFragmentList));
+      return { text: text.join('\n'), json: { ...status, lists } };
+    },
+  ),
 };

@@ -11,6 +11,10 @@ export type Answer = Iterable<string> | AsyncIterable<string>;
 export type Answerer = (request: ControlRequest, signal: AbortSignal) => Answer;
 
 const MAX_CLIENTS = 64;
+/** Beyond them so many are told that there are too many; whoever comes then is cut off. */
+const MAX_REFUSED = 64;
+/** A client that has its whole answer has this long to go. */
+const LINGER_MS = 1000;
 /** A client that connects has this long to say what it wants. */
 const REQUEST_MS = 10_000;
 const LINE_FEED = 10;
@@ -73,6 +77,20 @@ async function send(socket: Socket, reply: ControlReply): Promise<void> {
   }
 }
 
+/** Writes the last line. Whoever does not go then is cut off, so that nobody keeps others out. */
+function endWith(socket: Socket, last: ControlReply): void {
+  socket.end(replyLine(last), () => {
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once('close', () => clearTimeout(timer));
+  });
+}
+
+/** Tells a client at once, whatever it wants, that there is no room for it. It may still be writing: what comes is read. */
+function refuse(socket: Socket): void {
+  socket.resume();
+  endWith(socket, { exitCode: 1, error: `the tracker answers ${MAX_CLIENTS} clients already; try again` });
+}
+
 async function serve(socket: Socket, answer: Answerer, stop: AbortSignal): Promise<void> {
   const gone = new AbortController();
   /* Not half open: a client that sends no more takes no more. */
@@ -101,13 +119,14 @@ async function serve(socket: Socket, answer: Answerer, stop: AbortSignal): Promi
         : { exitCode: 1, error: `internal error: ${(error as Error).message}` };
   }
   if (socket.writable) {
-    socket.end(replyLine(last));
+    endWith(socket, last);
   }
 }
 
 export class ControlServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #refused = new Set<Socket>();
   readonly #answers = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
@@ -133,14 +152,20 @@ export class ControlServer {
 
   private constructor(answer: Answerer) {
     this.#server = createServer((socket) => {
-      this.#sockets.add(socket);
       socket.on('error', () => {});
-      socket.once('close', () => this.#sockets.delete(socket));
+      const isRefused = this.#sockets.size >= MAX_CLIENTS;
+      const among = isRefused ? this.#refused : this.#sockets;
+      among.add(socket);
+      socket.once('close', () => among.delete(socket));
+      if (isRefused) {
+        refuse(socket);
+        return;
+      }
       const served = serve(socket, answer, this.#stop.signal);
       this.#answers.add(served);
       void served.finally(() => this.#answers.delete(served));
     });
-    this.#server.maxConnections = MAX_CLIENTS;
+    this.#server.maxConnections = MAX_CLIENTS + MAX_REFUSED;
   }
 
   /**
@@ -150,7 +175,9 @@ export class ControlServer {
   async close(graceMs: number): Promise<void> {
     this.#stop.abort();
     const closed = new Promise<void>((done) => this.#server.close(() => done()));
-    const timer = setTimeout(() => this.#sockets.forEach((socket) => socket.destroy()), graceMs);
+    const timer = setTimeout(() => {
+      [...this.#sockets, ...this.#refused].forEach((socket) => socket.destroy());
+    }, graceMs);
     await closed;
     await Promise.all(this.#answers);
     clearTimeout(timer);
