@@ -35,7 +35,9 @@ const RUNS_FOR_INTERVAL = 5;
 export function compareResults(a: ResultsFile, b: ResultsFile, force = false): ComparedFiles {
   const differences = machineDifferences(a.machine, b.machine);
   if (differences.length > 0 && !force) {
-    throw new UsageError(`the files are of different machines: ${differences.join(', ')} (--force compares all the same)`);
+    throw new UsageError(
+      `the files are of different machines: ${differences.join(', ')} (--force compares all the same)`,
+    );
   }
   const notes = [
     ...(differences.length > 0 ? [`different machines: ${differences.join(', ')}`] : []),

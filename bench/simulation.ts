@@ -99,7 +99,13 @@ class Simulation {
   run(packets: number): SimulatedRun {
     const start = Math.ceil(packets / 10);
     let now = this.#runUntil(start);
-    const from = { now, done: this.#done, waited: this.#waitedNs, acquired: this.#acquired, contended: this.#contended };
+    const from = {
+      now,
+      done: this.#done,
+      waited: this.#waitedNs,
+      acquired: this.#acquired,
+      contended: this.#contended,
+    };
     now = this.#runUntil(start + packets);
     const ns = now - from.now;
     const acquired = this.#acquired - from.acquired;

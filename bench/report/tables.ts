@@ -46,7 +46,10 @@ export function peerTable(file: ResultsFile, workload: WorkloadAnalysis): Report
   const { threads, engines } = workload;
   return {
     title: `${workload.workload}: ${groups(workload.connections)} connections, against ${peers.join(', ')}`,
-    head: ['', ...threads.map((count) => `${threadsLabel(count, file.machine.cores)} ${count === 1 ? 'thread' : 'threads'}`)],
+    head: [
+      '',
+      ...threads.map((count) => `${threadsLabel(count, file.machine.cores)} ${count === 1 ? 'thread' : 'threads'}`),
+    ],
     rows: [
       ...engines.map(({ engine, points }) => ({
         cells: [
@@ -228,5 +231,8 @@ export function markdownTable({ title, head, rows }: ReportTable): string {
 }
 
 function escapeCell(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll(/[|*<>`[\]]/g, String.raw`\$&`).replaceAll('\n', ' ');
+  return text
+    .replaceAll('\\', '\\\\')
+    .replaceAll(/[|*<>`[\]]/g, String.raw`\$&`)
+    .replaceAll('\n', ' ');
 }
