@@ -82,11 +82,10 @@ export function measurePeer(options: PeerOptions): ResultsFile {
     }
   }
   showProgress('');
-  const { takeOurs: _, ...said } = options;
   return {
     benchmark: 'peer',
     machine: machineFingerprint(),
-    options: { ...said, name },
+    options: { command, name, workload, threads, connections, runs, batch, buckets },
     results: [...samples.values()].map(({ engine, figures }) => resultOf(engine, figures)),
   };
 }

@@ -19,10 +19,10 @@ function predictedRates({ engines }: WorkloadAnalysis, styleOf: (engine: string)
       ? []
       : [
           {
-            name: `${engine}, predicted by scaling law`,
+            name: `${engine}, predicted by scaling law${law.fit.isSumOnly ? ' (range)' : ''}`,
             style: styleOf(engine),
             kind: 'predicted' as const,
-            isBand: true,
+            band: law.fit.isSumOnly ? ('only' as const) : ('around' as const),
             points: law.predicted.map(
               ({ threads, rate, low, high }): PlotPoint => ({
                 x: threads,
@@ -50,7 +50,7 @@ function predictedRates({ engines }: WorkloadAnalysis, styleOf: (engine: string)
 export function workloadFigures(
   workload: WorkloadAnalysis,
   styleOf: (engine: string) => number,
-  idPrefix: string,
+  { cores, idPrefix }: { cores: number; idPrefix: string },
 ): Figure[] {
   const { engines } = workload;
   const measured = engines.map(
@@ -76,7 +76,7 @@ export function workloadFigures(
     yLabel: 'million packets per second',
     series: measured,
   });
-  const speedUps = speedUpSeries(workload, styleOf);
+  const speedUps = speedUpSeries(workload, styleOf, cores);
   if (speedUps.length > 0) {
     add('Speed-up over one thread, measured', { yLabel: 'times the rate of one thread', series: speedUps });
   }
@@ -91,7 +91,11 @@ export function workloadFigures(
   return figures;
 }
 
-function speedUpSeries({ engines, threads }: WorkloadAnalysis, styleOf: (engine: string) => number): PlotSeries[] {
+function speedUpSeries(
+  { engines, threads }: WorkloadAnalysis,
+  styleOf: (engine: string) => number,
+  cores: number,
+): PlotSeries[] {
   const own = engines
     .map(
       ({ engine, points }): PlotSeries => ({
@@ -121,7 +125,11 @@ function speedUpSeries({ engines, threads }: WorkloadAnalysis, styleOf: (engine:
   });
   return own.length === 0
     ? []
-    : [...own, ...controls, { name: 'ideal', style: 0, kind: 'reference', points: threads.map((x) => ({ x, y: x })) }];
+    : [
+        ...own,
+        ...controls,
+        { name: 'ideal', style: 0, kind: 'reference', points: threads.map((x) => ({ x, y: Math.min(x, cores) })) },
+      ];
 }
 
 /** Bytes per connection, of the first figure of each engine. */

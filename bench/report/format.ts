@@ -41,7 +41,12 @@ export function ms(value: number): string {
 }
 
 export function rate(packetsPerSecond: number): string {
-  return `${(packetsPerSecond / 1e6).toPrecision(3)}\u00a0Mpps`;
+  return `${mega(packetsPerSecond)}\u00a0Mpps`;
+}
+
+/** Millions, three significant digits. */
+export function mega(packetsPerSecond: number): string {
+  return String(Number((packetsPerSecond / 1e6).toPrecision(3)));
 }
 
 export function percent(share: number): string {

@@ -28,7 +28,13 @@ export function htmlReport(results: ResultsFile): string {
     `<title>${escapeText(title)}</title><style>${STYLE}</style></head><body>`,
     `<h1>${escapeText(title)}</h1>`,
     machineList(results),
-    ...workloads.map((workload, i) => workloadSection(results, workload, workloadFigures(workload, styleOf, `w${i}`))),
+    ...workloads.map((workload, i) =>
+      workloadSection(
+        results,
+        workload,
+        workloadFigures(workload, styleOf, { cores: results.machine.cores, idPrefix: `w${i}` }),
+      ),
+    ),
     memory === undefined ? '' : `<section><h2>Memory</h2><div class="side">${htmlFigure(memory)}</div></section>`,
     agingSection(results, styleOf),
     rawSamples(results),
@@ -79,8 +85,8 @@ function workloadSection(results: ResultsFile, workload: WorkloadAnalysis, figur
   return [
     `<section><h2>${escapeText(workload.workload)}</h2>`,
     ...notes.map((note) => `<p class="soft">${escapeText(note)}</p>`),
-    `<div class="side">${figures.map(htmlFigure).join('\n')}`,
-    `<div class="tables">${tables.map(htmlTable).join('\n')}</div></div></section>`,
+    `<div class="side">${figures.map(htmlFigure).join('\n')}</div>`,
+    `<div class="tables">${tables.map(htmlTable).join('\n')}</div></section>`,
   ].join('\n');
 }
 

@@ -13,8 +13,8 @@ export interface PlotSeries {
   style: number;
   kind: 'measured' | 'predicted' | 'reference';
   points: readonly PlotPoint[];
-  /** The interval as a band rather than as bars. */
-  isBand?: boolean;
+  /** The interval as a band rather than as bars; `only` where no value within it stands for it. */
+  band?: 'around' | 'only';
 }
 
 export interface PlotOptions {
@@ -91,24 +91,28 @@ function vertical(at: number, label: string): string {
   );
 }
 
-function drawSeries({ name, style, kind, points, isBand = false }: PlotSeries, x: Scale, y: Scale): string {
+function drawSeries({ name, style, kind, points, band }: PlotSeries, x: Scale, y: Scale): string {
   const shown = points.filter((point) => Number.isFinite(point.y)).toSorted((a, b) => a.x - b.x);
   const place = (point: PlotPoint, value = point.y) => `${round(x.at(point.x))} ${round(y.at(value))}`;
   const parts: string[] = [];
   const bounded = shown.filter((point) => point.low !== undefined && point.high !== undefined);
-  if (isBand && bounded.length > 1) {
+  if (band !== undefined && bounded.length > 1) {
     const edge = [...bounded.map((p) => place(p, p.high)), ...bounded.toReversed().map((p) => place(p, p.low))];
     parts.push(`<path class="band" d="M${edge.join('L')}Z"/>`);
   } else {
     parts.push(...bounded.map((p) => errorBar(x.at(p.x), y.at(p.low!), y.at(p.high!))));
   }
-  if (shown.length > 1) {
+  if (shown.length > 1 && band !== 'only') {
     parts.push(`<path class="line" d="M${shown.map((point) => place(point)).join('L')}"/>`);
   }
-  if (kind !== 'reference') {
+  if (kind !== 'reference' && band !== 'only') {
     parts.push(...shown.map((point) => mark(style, x.at(point.x), y.at(point.y))));
   }
-  return `<g class="s${style % STYLES} ${kind}"><title>${escapeText(name)}</title>${parts.join('')}</g>`;
+  return `<g class="${classes(style, kind, band)}"><title>${escapeText(name)}</title>${parts.join('')}</g>`;
+}
+
+function classes(style: number, kind: PlotSeries['kind'], band: PlotSeries['band']): string {
+  return `s${style % STYLES} ${kind}${band === 'only' ? ' open' : ''}`;
 }
 
 function errorBar(x: number, low: number, high: number): string {
@@ -134,7 +138,7 @@ function mark(style: number, x: number, y: number): string {
 function legendOf(series: readonly PlotSeries[]): { lines: number; svg: string } {
   let x = LEFT;
   let line = 0;
-  const entries = series.map(({ name, style, kind }) => {
+  const entries = series.map(({ name, style, kind, band }) => {
     const width = 34 + name.length * LETTER + 16;
     if (x > LEFT && x + width > WIDTH) {
       x = LEFT;
@@ -142,9 +146,11 @@ function legendOf(series: readonly PlotSeries[]): { lines: number; svg: string }
     }
     const y = HEIGHT + 6 + line * LEGEND_LINE;
     const sample =
-      `<path class="line" d="M${round(x)} ${y}h26"/>` + (kind === 'reference' ? '' : mark(style, x + 13, y));
+      band === 'only'
+        ? `<path class="band" d="M${round(x)} ${y - 6}h26v12h-26Z"/>`
+        : `<path class="line" d="M${round(x)} ${y}h26"/>` + (kind === 'reference' ? '' : mark(style, x + 13, y));
     const entry =
-      `<g class="s${style % STYLES} ${kind}">${sample}</g>` +
+      `<g class="${classes(style, kind, band)}">${sample}</g>` +
       `<text class="tick" x="${round(x + 33)}" y="${y + 4}">${escapeText(name)}</text>`;
     x += width;
     return entry;

@@ -10,14 +10,14 @@ h3{font-size:1em;margin:0 0 .5em}p,dl{margin:.4em 0 1em}.soft{color:var(--soft)}
 dl{display:grid;gap:.15em 1em;grid-template-columns:max-content 1fr}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .side{display:grid;gap:24px;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr))}
 figure{margin:0;min-width:0}figcaption{font-weight:600;margin-bottom:.4em}svg{display:block;height:auto;width:100%}
-.tables{display:grid;gap:24px;margin-top:20px}.table{min-width:0;overflow-x:auto}
+.tables{display:flex;flex-wrap:wrap;gap:24px 40px;margin-top:20px}.table{max-width:100%;overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{font-weight:600;padding-bottom:.4em;text-align:left}
 th,td{border:1px solid var(--rule);padding:.3em .7em;text-align:right;white-space:nowrap}thead th{background:var(--head)}
 th:first-child{text-align:left}tbody th{font-weight:500}tr.predicted>*{border-style:dashed;color:var(--soft);font-style:italic}
 .axis,.grid,.line,.bar{fill:none}.axis{stroke:var(--soft)}.grid{stroke:var(--grid)}.tick,.label{fill:var(--text);font:12px system-ui,sans-serif}.label{fill:var(--soft)}
 ${Array.from({ length: 6 }, (_, i) => `.s${i}{--ink:var(--c${i})}`).join('')}
 .line,.bar,.mark{stroke:var(--ink);stroke-width:1.8}.bar{stroke-width:1.2}.mark{fill:var(--ink)}.fill{fill:var(--ink)}
-.band{fill:var(--ink);opacity:.13;stroke:none}.predicted .line{stroke-dasharray:6 4}.predicted .mark{fill:var(--back)}.predicted .bar{stroke-dasharray:2 2}
+.band{fill:var(--ink);opacity:.13;stroke:none}.predicted .line{stroke-dasharray:6 4}.predicted .mark{fill:var(--back)}.predicted .bar{stroke-dasharray:2 2}.open .band{opacity:.1;stroke:var(--ink);stroke-dasharray:3 4}
 .reference .line{stroke-dasharray:1 4;stroke-linecap:round;stroke:var(--soft)}details{margin-top:1em}summary{cursor:pointer}
 @media print{body{max-width:none}}
 `;

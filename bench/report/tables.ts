@@ -2,8 +2,8 @@
 
 import Table from 'cli-table3';
 import type { EngineAnalysis, WorkloadAnalysis } from './analysis.ts';
-import { peerRatios, peersIn } from './analysis.ts';
-import { groups, ms, percent, rate, short, threadsLabel } from './format.ts';
+import { peerRatios, peersIn, unique } from './analysis.ts';
+import { groups, mega, ms, percent, rate, short, threadsLabel } from './format.ts';
 import type { ResultsFile } from './results-file.ts';
 
 export interface ReportTable {
@@ -48,7 +48,10 @@ export function peerTable(file: ResultsFile, workload: WorkloadAnalysis): Report
     title: `${workload.workload}: ${groups(workload.connections)} connections, against ${peers.join(', ')}`,
     head: [
       '',
-      ...threads.map((count) => `${threadsLabel(count, file.machine.cores)} ${count === 1 ? 'thread' : 'threads'}`),
+      ...threads.map(
+        (count) =>
+          `${count} ${count === 1 ? 'thread' : 'threads'}${count > file.machine.cores ? ` (of ${file.machine.cores} cores)` : ''}`,
+      ),
     ],
     rows: [
       ...engines.map(({ engine, points }) => ({
@@ -100,42 +103,49 @@ export function lawTable(workload: WorkloadAnalysis): ReportTable | undefined {
   };
 }
 
-/** Rates predicted by the law and by the simulation. */
+/** Rates predicted by the law and by the simulation: threads by engine. */
 export function predictionTable(workload: WorkloadAnalysis): ReportTable | undefined {
-  const rows = workload.engines.flatMap((engine) => [...lawRows(engine), ...simulationRows(engine)]);
-  const threads = rows[0]?.threads;
-  return threads === undefined
+  const columns = workload.engines.flatMap((engine) => [...lawColumn(engine), ...simulationColumn(engine)]);
+  const threads = unique(columns.flatMap(({ cells }) => [...cells.keys()])).sort((a, b) => a - b);
+  return threads.length === 0
     ? undefined
     : {
         title: `${workload.workload}: predicted, not measured (a core for each thread)`,
-        head: ['engine, by', ...threads.map((count) => `${count} threads`)],
-        rows: rows.map(({ cells }) => ({ cells, isPredicted: true })),
+        head: ['threads', ...columns.map(({ name }) => name)],
+        rows: threads.map((count) => ({
+          cells: [`${count} predicted`, ...columns.map(({ cells }) => cells.get(count) ?? '')],
+          isPredicted: true,
+        })),
       };
 }
 
-interface PredictedRow {
-  cells: string[];
-  threads: number[];
+interface PredictedColumn {
+  name: string;
+  /** By threads. */
+  cells: Map<number, string>;
 }
 
-function lawRows({ engine, law }: EngineAnalysis): PredictedRow[] {
+function lawColumn({ engine, law }: EngineAnalysis): PredictedColumn[] {
   if (law === undefined) {
     return [];
   }
-  const cells = law.predicted.map(({ rate: value, low, high }) =>
+  const cells = law.predicted.map(({ threads, rate: value, low, high }): [number, string] => {
+    const interval = `${mega(low)} to ${rate(high)}`;
     /* Two points leave contention and coherence open: no single figure stands for the range. */
-    law.fit.isSumOnly ? `≈ ${rate(low)} to ${rate(high)}` : `≈ ${rate(value)} (${rate(low)} to ${rate(high)})`,
-  );
-  return [{ cells: [`${engine}, scaling law`, ...cells], threads: law.predicted.map((p) => p.threads) }];
+    return [threads, law.fit.isSumOnly ? `≈ ${interval}` : `≈ ${rate(value)} (${interval})`];
+  });
+  return [{ name: `${engine}, law`, cells: new Map(cells) }];
 }
 
-function simulationRows({ engine, simulation }: EngineAnalysis): PredictedRow[] {
+function simulationColumn({ engine, simulation }: EngineAnalysis): PredictedColumn[] {
   if (simulation === undefined) {
     return [];
   }
-  const { predicted } = simulation;
-  const cells = predicted.map((run) => `≈ ${rate(run.rate)}, ${percent(run.waitingShare)} waiting`);
-  return [{ cells: [`${engine}, simulation`, ...cells], threads: predicted.map((run) => run.threads) }];
+  const cells = simulation.predicted.map((run): [number, string] => [
+    run.threads,
+    `≈ ${rate(run.rate)} (waits ${percent(run.waitingShare)})`,
+  ]);
+  return [{ name: `${engine}, simulation`, cells: new Map(cells) }];
 }
 
 /** The simulation against every point that was measured. */
