@@ -17,7 +17,7 @@ th:first-child{text-align:left}tbody th{font-weight:500}tr.predicted>*{border-st
 .axis,.grid,.line,.bar{fill:none}.axis{stroke:var(--soft)}.grid{stroke:var(--grid)}.tick,.label{fill:var(--text);font:12px system-ui,sans-serif}.label{fill:var(--soft)}
 ${Array.from({ length: 6 }, (_, i) => `.s${i}{--ink:var(--c${i})}`).join('')}
 .line,.bar,.mark{stroke:var(--ink);stroke-width:1.8}.bar{stroke-width:1.2}.mark{fill:var(--ink)}.fill{fill:var(--ink)}
-.band{fill:var(--ink);opacity:.13;stroke:none}.predicted .line{stroke-dasharray:6 4}.predicted .mark{fill:var(--back)}.predicted .bar{stroke-dasharray:2 2}.open .band{opacity:.1;stroke:var(--ink);stroke-dasharray:3 4}
+.band{fill:var(--ink);fill-opacity:.13}.predicted .line{stroke-dasharray:6 4}.predicted .mark{fill:var(--back)}.predicted .bar{stroke-dasharray:2 2}.open .band{stroke:var(--ink);stroke-dasharray:3 4}
 .reference .line{stroke-dasharray:1 4;stroke-linecap:round;stroke:var(--soft)}details{margin-top:1em}summary{cursor:pointer}
 @media print{body{max-width:none}}
 `;
