@@ -1,5 +1,6 @@
 /** What a result was measured on. Results of different machines are not to be compared. */
 
+import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 
 export interface MachineFingerprint {
@@ -10,10 +11,15 @@ export interface MachineFingerprint {
   node: string;
   v8: string;
   nodeOptions: string;
+  /** Options of the process that measured. */
+  flags: string[];
   loadAverage1m: number;
+  /** Time that the hypervisor gave to others, % of all, since boot; absent where the system does not tell. */
+  stealPercent?: number;
 }
 
 export function machineFingerprint(): MachineFingerprint {
+  const steal = stealPercent();
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
@@ -22,6 +28,59 @@ export function machineFingerprint(): MachineFingerprint {
     node: process.version,
     v8: process.versions.v8,
     nodeOptions: process.env['NODE_OPTIONS'] ?? '',
+    flags: [...process.execArgv],
     loadAverage1m: loadavg()[0]!,
+    ...(steal === undefined ? {} : { stealPercent: steal }),
   };
+}
+
+/** @returns steal time, % of all time since an earlier reading (or boot); undefined where /proc/stat does not tell */
+export function stealPercent(since?: CpuTicks, now: CpuTicks | undefined = readCpuTicks()): number | undefined {
+  if (now === undefined) {
+    return undefined;
+  }
+  const total = now.total - (since?.total ?? 0);
+  return total > 0 ? ((now.steal - (since?.steal ?? 0)) / total) * 100 : 0;
+}
+
+export interface CpuTicks {
+  total: number;
+  steal: number;
+}
+
+export function readCpuTicks(): CpuTicks | undefined {
+  try {
+    return parseCpuTicks(readFileSync('/proc/stat', 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first line of /proc/stat (proc_stat(5)): user nice system idle iowait irq softirq steal; guest time is in user. */
+export function parseCpuTicks(text: string): CpuTicks | undefined {
+  const ticks = /^cpu +(.*)$/m.exec(text)?.[1]?.split(' ').map(Number).slice(0, 8);
+  if (ticks === undefined || ticks.length < 8) {
+    return undefined;
+  }
+  return { total: ticks.reduce((sum, tick) => sum + tick, 0), steal: ticks[7]! };
+}
+
+/** Names of what makes two fingerprints different machines; empty for the same machine. */
+export function machineDifferences(a: MachineFingerprint, b: MachineFingerprint): string[] {
+  const differences: string[] = [];
+  if (a.cpu !== b.cpu) {
+    differences.push(`CPU (${a.cpu}; ${b.cpu})`);
+  }
+  if (a.cores !== b.cores) {
+    differences.push(`cores (${a.cores}; ${b.cores})`);
+  }
+  /* A virtual machine's memory varies by some pages from boot to boot. */
+  if (Math.abs(a.memoryBytes - b.memoryBytes) > 0.02 * Math.max(a.memoryBytes, b.memoryBytes)) {
+    differences.push(`memory (${gib(a.memoryBytes)}; ${gib(b.memoryBytes)})`);
+  }
+  return differences;
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

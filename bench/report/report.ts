@@ -1,0 +1,53 @@
+/** A file of results as text, Markdown, JSON and one page of HTML. */
+
+import { writeFileSync } from 'node:fs';
+import { requireWritable, writeJson } from '../samples.ts';
+import { analyse } from './analysis.ts';
+import { htmlReport } from './html.ts';
+import type { ResultsFile } from './results-file.ts';
+import { markdownTable, reportTables, textTable } from './tables.ts';
+
+export interface ReportFiles {
+  json?: string;
+  markdown?: string;
+  html?: string;
+}
+
+/** Call before measuring. @throws UsageError */
+export function requireReportsWritable({ json, markdown, html }: ReportFiles): void {
+  for (const file of [json, markdown, html]) {
+    if (file !== undefined) {
+      requireWritable(file);
+    }
+  }
+}
+
+export function writeReports(results: ResultsFile, { json, markdown, html }: ReportFiles): void {
+  if (json !== undefined) {
+    writeJson(json, results);
+  }
+  if (markdown !== undefined) {
+    writeFileSync(markdown, markdownReport(results));
+  }
+  if (html !== undefined) {
+    writeFileSync(html, htmlReport(results));
+  }
+}
+
+export function textReport(results: ResultsFile): string {
+  return reportTables(results, analyse(results)).map(textTable).join('\n\n');
+}
+
+export function printReport(results: ResultsFile): void {
+  console.log(textReport(results));
+}
+
+export function markdownReport(results: ResultsFile): string {
+  const { cpu, cores, node, kernel } = results.machine;
+  return [
+    `## ct-bucket bench ${results.benchmark}`,
+    `${cpu}, ${cores} cores, Node ${node}, kernel ${kernel}`,
+    ...reportTables(results, analyse(results)).map(markdownTable),
+    '',
+  ].join('\n\n');
+}

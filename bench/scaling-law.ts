@@ -1,0 +1,174 @@
+/**
+ * The Universal Scalability Law (Gunther, 2007): with N threads a rate of
+ *
+ *     X(N) = lambda N / (1 + sigma (N - 1) + kappa N (N - 1))
+ *
+ * sigma is contention (the share that is done one at a time), kappa coherence (what each thread costs each other one).
+ *
+ * N / X(N) is linear in 1 / lambda, sigma / lambda and kappa / lambda: the fit is a least-squares one of relative errors,
+ * with none of the three below zero. Intervals are bootstrapped from the runs of each number of threads.
+ */
+
+import { intervalOf, median, resample, seededRandom, type Interval } from './statistics.ts';
+
+export interface ScalingPoint {
+  threads: number;
+  /** Packets of all threads in one run. */
+  packets: number;
+  runsMs: readonly number[];
+}
+
+export interface ScalingCoefficients {
+  /** Packets per second of one thread. */
+  lambda: number;
+  sigma: number;
+  kappa: number;
+}
+
+export interface ScalingFit extends ScalingCoefficients {
+  sigmaInterval: Interval;
+  kappaInterval: Interval;
+  /** Every bootstrapped fit: what intervals of predictions are made of. */
+  fits: readonly ScalingCoefficients[];
+  /**
+   * Two numbers of threads tell sigma + 2 kappa at two threads alone. The law then holds with sigma as much as with kappa,
+   * and the intervals reach from all of the one to all of the other.
+   */
+  isSumOnly: boolean;
+  threads: readonly number[];
+}
+
+const RESAMPLES = 1000;
+const SEED = 0xcafe;
+
+/**
+ * @param cores points with more threads than cores measure the scheduler, not the law, and are left out
+ * @returns undefined with fewer than two numbers of threads
+ */
+export function fitScalingLaw(points: readonly ScalingPoint[], cores: number): ScalingFit | undefined {
+  const usable = points.filter((point) => point.threads <= cores).sort((a, b) => a.threads - b.threads);
+  const threads = [...new Set(usable.map((point) => point.threads))];
+  if (threads.length < 2) {
+    return undefined;
+  }
+  const isSumOnly = threads.length === 2;
+  const middle = fitOnce(usable, (runs) => median(runs), isSumOnly ? 'sigma' : 'both');
+  const random = seededRandom(SEED);
+  const fits: ScalingCoefficients[] = [];
+  for (let i = 0; i < RESAMPLES; i++) {
+    const drawn = usable.map((point) => ({ ...point, runsMs: resample(point.runsMs, random) }));
+    if (isSumOnly) {
+      fits.push(fitOnce(drawn, median, 'sigma'), fitOnce(drawn, median, 'kappa'));
+    } else {
+      fits.push(fitOnce(drawn, median, 'both'));
+    }
+  }
+  return {
+    ...middle,
+    sigmaInterval: intervalOf(fits.map((fit) => fit.sigma)),
+    kappaInterval: intervalOf(fits.map((fit) => fit.kappa)),
+    fits,
+    isSumOnly,
+    threads,
+  };
+}
+
+/** Packets per second. */
+export function scalingRate({ lambda, sigma, kappa }: ScalingCoefficients, threads: number): number {
+  return (lambda * threads) / (1 + sigma * (threads - 1) + kappa * threads * (threads - 1));
+}
+
+export interface PredictedRate extends Interval {
+  threads: number;
+  /** Packets per second. */
+  rate: number;
+}
+
+export function predictRate(fit: ScalingFit, threads: number): PredictedRate {
+  return { threads, rate: scalingRate(fit, threads), ...intervalOf(fit.fits.map((f) => scalingRate(f, threads))) };
+}
+
+/** The number of threads beyond which more make it slower; Infinity without coherence cost. */
+export function bestThreads({ sigma, kappa }: ScalingCoefficients): number {
+  return kappa > 0 ? Math.sqrt(Math.max(0, 1 - sigma) / kappa) : Number.POSITIVE_INFINITY;
+}
+
+type Unknowns = 'both' | 'sigma' | 'kappa';
+
+/** Columns 1, N - 1, N (N - 1), scaled to relative errors; of the feasible subsets the one with the least residual. */
+function fitOnce(
+  points: readonly ScalingPoint[],
+  centre: (runsMs: readonly number[]) => number,
+  unknowns: Unknowns,
+): ScalingCoefficients {
+  const rows = points.map(({ threads, packets, runsMs }) => {
+    /* Seconds of one thread per packet. */
+    const cost = ((centre(runsMs) / 1000) * threads) / packets;
+    return [1 / cost, (threads - 1) / cost, (threads * (threads - 1)) / cost];
+  });
+  const subsets = { both: [[0, 1, 2], [0, 1], [0, 2], [0]], sigma: [[0, 1], [0]], kappa: [[0, 2], [0]] }[unknowns];
+  let best: number[] = [1, 0, 0];
+  let bestResidual = Number.POSITIVE_INFINITY;
+  for (const columns of subsets) {
+    const solution = leastSquares(rows, columns);
+    if (solution === undefined || solution.some((value) => value < 0) || solution[0]! <= 0) {
+      continue;
+    }
+    const residual = rows.reduce((sum, row) => sum + (1 - dot(row, solution)) ** 2, 0);
+    if (residual < bestResidual - 1e-15) {
+      best = solution;
+      bestResidual = residual;
+    }
+  }
+  const [perPacket, contention, coherence] = best as [number, number, number];
+  return { lambda: 1 / perPacket, sigma: contention / perPacket, kappa: coherence / perPacket };
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+}
+
+/** Solves rows x = 1 for some columns (the other x are 0) by the normal equations. @returns undefined if singular */
+function leastSquares(rows: readonly (readonly number[])[], columns: readonly number[]): number[] | undefined {
+  /* Columns differ by orders of magnitude: scaled to length one, the equations stay well conditioned. */
+  const lengths = columns.map((c) => Math.sqrt(rows.reduce((sum, row) => sum + row[c]! ** 2, 0)));
+  if (lengths.includes(0) || rows.length < columns.length) {
+    return undefined;
+  }
+  const matrix = columns.map((a, i) => [
+    ...columns.map((b, j) => rows.reduce((sum, row) => sum + (row[a]! / lengths[i]!) * (row[b]! / lengths[j]!), 0)),
+    rows.reduce((sum, row) => sum + row[a]! / lengths[i]!, 0),
+  ]);
+  const values = eliminate(matrix);
+  if (values === undefined) {
+    return undefined;
+  }
+  const solution = [0, 0, 0];
+  for (const [i, column] of columns.entries()) {
+    solution[column] = values[i]! / lengths[i]!;
+  }
+  return solution;
+}
+
+/** Gauss-Jordan elimination of an augmented matrix, with pivots. */
+function eliminate(matrix: number[][]): number[] | undefined {
+  const size = matrix.length;
+  for (let column = 0; column < size; column++) {
+    let pivot = column;
+    for (let row = column + 1; row < size; row++) {
+      pivot = Math.abs(matrix[row]![column]!) > Math.abs(matrix[pivot]![column]!) ? row : pivot;
+    }
+    [matrix[column], matrix[pivot]] = [matrix[pivot]!, matrix[column]!];
+    const lead = matrix[column]!;
+    if (Math.abs(lead[column]!) < 1e-12) {
+      return undefined;
+    }
+    for (const row of matrix) {
+      if (row !== lead) {
+        const factor = row[column]! / lead[column]!;
+        row.forEach((value, i) => (row[i] = value - factor * lead[i]!));
+      }
+    }
+  }
+  return matrix.map((row, i) => row[size]! / row[i]!);
+}
