@@ -7,6 +7,10 @@
 
 import { peek } from '../shared/access.ts';
 import { Counter } from './counters.ts';
+import { collectBaseline } from './engines/baseline.ts';
+import { collectScale, SCALE_STEPS } from './engines/ct-scale.ts';
+import { Engine } from './engines/engine.ts';
+import { LISTS } from './engines/lists.ts';
 import { isStale } from './lookup.ts';
 import { removeConn } from './remove.ts';
 import { BucketTable } from './table/bucket-table.ts';
@@ -22,6 +26,8 @@ export class SweepCursor {
   /** Block that the slot number belongs to; if the bucket has another by now, it is walked anew. */
   block = 0;
   slot = 0;
+  /** Of the engines with lists: the step in turn. */
+  step = 0;
 }
 
 /**
@@ -30,6 +36,9 @@ export class SweepCursor {
  * @returns true when it came to the end of the table; the cursor then stands at the beginning again
  */
 export function sweepStep(tracker: Tracker, cursor: SweepCursor, now: number, budgetMs: number): boolean {
+  if (tracker.engine !== Engine.BUCKET) {
+    return sweepLists(tracker, cursor, now, budgetMs);
+  }
   const { table } = tracker;
   const end = performance.now() + budgetMs;
   for (;;) {
@@ -78,4 +87,29 @@ function sweepSlots(tracker: Tracker, block: number, from: number, to: number, n
     }
   }
   tracker.counters[Counter.sweepVisited]! += visited;
+}
+
+/** The sweep of an engine with lists: it looks at the first of each, and goes on while these are stale. */
+function sweepLists(tracker: Tracker, cursor: SweepCursor, now: number, budgetMs: number): boolean {
+  const end = performance.now() + budgetMs;
+  const isScale = tracker.engine === Engine.SCALE;
+  const steps = isScale ? SCALE_STEPS : LISTS;
+  while (cursor.step < steps) {
+    const found = isScale ? collectScale(tracker, cursor.step, now) : collectBaseline(tracker, cursor.step, now);
+    let removed = 0;
+    for (let i = 0; i < found; i++) {
+      removed += removeConn(tracker, tracker.sweepFound[i]!, Counter.expiredAtSweep) ? 1 : 0;
+    }
+    tracker.counters[Counter.sweepVisited]! += Math.max(0, found);
+    /* Of baseline's lists others may be removing what was found: not to be waited for. */
+    if (found < 0 || (!isScale && removed === 0)) {
+      cursor.step++;
+    }
+    if (performance.now() >= end && cursor.step < steps) {
+      return false;
+    }
+  }
+  cursor.step = 0;
+  tracker.counters[Counter.sweepRounds]!++;
+  return true;
 }
