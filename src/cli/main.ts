@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { BENCHMARKS, runBench } from './bench.ts';
 import { commandList } from '../workers/control/commands.ts';
@@ -51,6 +52,17 @@ function packageVersion(): string {
   return 'unknown';
 }
 
+/** Fresh for each command that has it. */
+function engineOption(): Option {
+  return new Option(
+    '--engine <engine>',
+    "the table: ours, or one of those that it is measured against (one table under a global lock, with the baseline's " +
+      "expiration lists or ct-scale's queues)",
+  )
+    .choices([...ENGINES])
+    .default('ct-bucket');
+}
+
 const program = new Command('ct-bucket')
   .description("A userspace connection tracker on a bucket table in shared memory, with Open vSwitch's semantics.")
   .version(packageVersion())
@@ -63,6 +75,7 @@ program
   .description('track the packets of a capture file (pcap or pcapng) and report the verdicts')
   .argument('<file>', 'capture file, or - for standard input')
   .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .addOption(engineOption())
   .option('--batch <n>', 'largest batch of a PMD (default: 1 with --format states, else 32)', wholeNumber(1, 32))
   .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
   .option('--no-commit', 'do not create connections')
@@ -89,7 +102,7 @@ program
   .action(
     async (file: string, given: Pick<ReplayOptions, 'format' | 'events' | 'timestamps'> & Partial<ReplayOptions>) => {
       const isStates = given.format === 'states';
-      const defaults = { threads: 1, zone: 0, commit: true, batch: isStates ? 1 : 32 };
+      const defaults = { threads: 1, engine: 'ct-bucket' as const, zone: 0, commit: true, batch: isStates ? 1 : 32 };
       process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
     },
   );
@@ -106,6 +119,7 @@ program
   .usage('[options] <file>\n       tcpdump -i eth0 -U -w - | ct-bucket run [options] -')
   .argument('<file>', 'capture file (pcap or pcapng), or - for standard input')
   .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .addOption(engineOption())
   .option('--batch <n>', 'largest batch of a PMD', wholeNumber(1, 32), 32)
   .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
   .option('--no-commit', 'do not create connections')
@@ -193,6 +207,7 @@ program
       .choices(['sweep', 'lookup-and-sweep'])
       .default('sweep'),
   )
+  .addOption(engineOption())
   .option('--json', 'counts per file as JSON', false)
   .action((files: string[], options: VerifyOptions) => {
     process.exitCode = verify(files, options);

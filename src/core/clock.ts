@@ -8,7 +8,7 @@
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
-import { peek, poke } from '../shared/access.ts';
+import { peek, store } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { rescheduleAsIs } from './engines/ct-scale.ts';
@@ -77,14 +77,16 @@ function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
     const block = table.blockOfBucket(bucket);
     const slots = BucketTable.slotsOf(block);
     for (let n = 0; n < slots; n++) {
-      const record = table.recordAt(BucketTable.slotInBlock(block, n));
+      const slot = BucketTable.slotInBlock(block, n);
+      const record = table.recordAt(slot);
       if (record === 0) {
         continue;
       }
       const r = record << UNIT_SHIFT;
       const expiresMs = origin + ((peek(words, r + ConnWord.EXPIRES) - originLow) >>> 0);
       if (nowMs >= expiresMs) {
-        poke(words, r + ConnWord.EXPIRES, nowMs | 0);
+        store(words, r + ConnWord.EXPIRES, nowMs | 0);
+        table.lookAgainAt(slot);
         if (tracker.engine === Engine.SCALE) {
           rescheduleAsIs(tracker, record);
         }

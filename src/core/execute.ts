@@ -14,7 +14,7 @@
  * Nothing is allocated, and nothing throws, whatever the packets hold.
  */
 
-import { load, peek, poke, type Words } from '../shared/access.ts';
+import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
@@ -536,16 +536,21 @@ function refresh(tracker: Tracker, r: number, timeout: number, now: number): voi
     if (before !== expires) {
       poke(records, r + ConnWord.EXPIRES, expires);
       if (((expires - before) | 0) < 0) {
-        shortened(tracker, r, timeout);
+        shortened(tracker, r, timeout, expires);
       }
     }
   }
 }
 
 /** The connection's new state lasts less long than what was left of the old one: the sweeper has to know. */
-function shortened(tracker: Tracker, r: number, timeout: number): void {
+function shortened(tracker: Tracker, r: number, timeout: number, expires: number): void {
+  const records = tracker.words;
   if (tracker.engine === Engine.SCALE) {
     reschedule(tracker, r >>> UNIT_SHIFT, timeout);
+  } else {
+    /* Stored: seen by every sweeper that begins to look at the line from here on. */
+    store(records, r + ConnWord.EXPIRES, expires);
+    tracker.table.lookAgain(records[r + ConnWord.HASH]!, r >>> UNIT_SHIFT);
   }
 }
 

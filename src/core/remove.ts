@@ -37,6 +37,8 @@ export function killConn(tracker: Tracker, record: number): void {
     listFirst(tracker, record);
   } else if (tracker.engine === Engine.SCALE) {
     rescheduleAsIs(tracker, record);
+  } else {
+    tracker.table.lookAgain(tracker.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
   }
 }
 
