@@ -100,7 +100,12 @@ async function sample(): Promise<AgingSample> {
   expireAfter(1);
   await each((pmd) => ({ kind: 'send', first: pmd * REHEARSAL_CONNECTIONS, count: REHEARSAL_CONNECTIONS }));
   await talk(SHORT_REHEARSAL_MS, REHEARSAL_CONNECTIONS);
-  await each((pmd) => ({ kind: 'probe', firstProbe: takeProbes(pmd), durationMs: SHORT_REHEARSAL_MS, timeoutMs: 1000 }));
+  await each((pmd) => ({
+    kind: 'probe',
+    firstProbe: takeProbes(pmd),
+    durationMs: SHORT_REHEARSAL_MS,
+    timeoutMs: 1000,
+  }));
   await emptied();
 
   expireAfter(LONG_S);
