@@ -45,8 +45,8 @@ export const PATTERNS: Record<string, (id: number) => Tuple> = {
   random: (id) => ({
     src: scramble(id),
     dst: scramble(id ^ 0x5bd1e995),
-    sport: scramble(id + 0x1000) & 0xffff,
-    dport: scramble(id + 0x2000) & 0xffff,
+    sport: 1 + ((scramble(id + 0x1000) >>> 0) % 65535),
+    dport: 1 + ((scramble(id + 0x2000) >>> 0) % 65535),
   }),
   /** Clients one after the other. */
   'sequential-addresses': (id) => ({ src: BASE + id, dst: SERVER, sport: 1000, dport: 80 }),
@@ -62,8 +62,12 @@ export const PATTERNS: Record<string, (id: number) => Tuple> = {
   'constant-xor': (id) => ({ src: BASE + id, dst: (BASE + id) ^ 0x01020304, sport: 1000, dport: 80 }),
   /** Source plus destination is the same everywhere. */
   'constant-sum': (id) => ({ src: BASE + id, dst: (SERVER - id) | 0, sport: 1000, dport: 80 }),
-  /** Both ports are the same, and so are source and destination but for one bit. */
-  'equal-ends': (id) => ({ src: BASE + (id >>> 16), dst: (BASE + (id >>> 16)) ^ 0x800000, sport: id & 0xffff, dport: id & 0xffff }),
+  /** Both ports are the same, and both addresses but for one bit. */
+  'equal-ends': (id) => {
+    const src = BASE + Math.floor(id / 65535);
+    const port = 1 + (id % 65535);
+    return { src, dst: src ^ 0x800000, sport: port, dport: port };
+  },
 };
 
 /** @throws Error if there is no such pattern */
