@@ -29,6 +29,8 @@ export interface AgingSampleOptions {
   connections: number;
   /** PMDs. */
   threads: number;
+  /** Shorter phases. */
+  isQuick?: boolean;
 }
 
 export interface AgingSample {
@@ -52,20 +54,20 @@ interface Quantiles {
 }
 
 const REHEARSAL_CONNECTIONS = 20_000;
-const IDLE_MS = 3000;
-const WINDOW_MS = 400;
-const WINDOWS = 6;
+const options = JSON.parse(process.argv[2]!) as AgingSampleOptions;
+const IDLE_MS = options.isQuick ? 1000 : 3000;
+const WINDOW_MS = options.isQuick ? 200 : 400;
+const WINDOWS = options.isQuick ? 2 : 6;
 const PROBE_TIMEOUT_S = 1;
-const PROBE_MS = 3000;
+const PROBE_MS = options.isQuick ? 1000 : 3000;
 /** No connection that is not a probe expires within this time. */
 const LONG_S = 3600;
-const SOON_S = 2;
+const SOON_S = options.isQuick ? 1 : 2;
 const SHORT_REHEARSAL_MS = 300;
 /** The sweeper does not come within this time: it is held up. */
 const NEVER_MS = 0x7fffffff;
 const MASS_PATIENCE_MS = 60_000;
 
-const options = JSON.parse(process.argv[2]!) as AgingSampleOptions;
 tuneCompiler();
 console.log(JSON.stringify(await sample()));
 process.exit(0);

@@ -72,8 +72,7 @@ function stepsOnly(result: string, steps: number, description: string, establish
       return { run: (sender, _phase, from, to) => conversation.sendSteps(sender, steps, from, to) };
     },
     fault: eachOnce(
-      ({ counters, connections }) =>
-        counters.new === connections && counters.established === established * connections,
+      ({ counters, connections }) => counters.new === connections && counters.established === established * connections,
     ),
   };
 }
@@ -144,8 +143,7 @@ export const tcpData: Workload = {
   make: (options) => new DataRun(options),
   fault: eachOnce(
     ({ counters, connections }) =>
-      counters.new === connections &&
-      counters.established === (HANDSHAKE_STEPS - 1 + 2 * DATA_ROUNDS) * connections,
+      counters.new === connections && counters.established === (HANDSHAKE_STEPS - 1 + 2 * DATA_ROUNDS) * connections,
   ),
 };
 

@@ -185,5 +185,7 @@ export const natShare: Workload = {
     { result: `udp-nat${variant}-exchange`, packetsPerConnection: 2 },
   ],
   make: (options) => new NatShareRun(options),
-  fault: eachOnce(({ counters, connections }) => counters.new === 2 * connections && counters.established === connections),
+  fault: eachOnce(
+    ({ counters, connections }) => counters.new === 2 * connections && counters.established === connections,
+  ),
 };
