@@ -34,15 +34,15 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     {
       ...common,
       workload: 'tcp-life',
-      connections: Math.ceil(connections / 4),
-      runs: 1,
+      connections: Math.ceil(connections / 8),
+      runs,
       memory: false,
     },
     onSample,
   );
   const aging = benchAging(
     {
-      engines: ENGINES,
+      engines: ['ct-bucket'],
       buckets: [buckets],
       connections: [Math.ceil(connections / 2)],
       threads: 1,

@@ -159,7 +159,7 @@ async function exitWith(isRight: () => boolean | Promise<boolean>): Promise<void
 }
 
 /** Measures, prints the tables, writes the files. */
-function report(files: ReportFiles, measure: () => ResultsFile, namesFiles = false): void {
+function report(files: ReportFiles, measure: () => ResultsFile, isSuite = false): void {
   const { json, markdown, html } = files;
   const wanted: ReportFiles = { ...(json && { json }), ...(markdown && { markdown }), ...(html && { html }) };
   /* Not after minutes of measuring. */
@@ -175,9 +175,9 @@ function report(files: ReportFiles, measure: () => ResultsFile, namesFiles = fal
     }
     throw error;
   }
-  printReport(results);
+  printReport(results, { isBrief: isSuite });
   writeReports(results, wanted);
-  if (namesFiles) {
-    console.log(`Written: ${Object.values(wanted).join(', ')}`);
+  if (isSuite) {
+    console.log(`With scaling laws, predictions and plots in ${Object.values(wanted).join(', ')}`);
   }
 }
