@@ -6,7 +6,14 @@
  */
 
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { ChecksumBit, FRAME_SHIFT_BYTES, PacketWord, Protocol, swapHalf } from '../../src/core/packet/layout.ts';
+import {
+  ChecksumBit,
+  FRAME_SHIFT_BYTES,
+  PacketWord,
+  Protocol,
+  swapHalf,
+  swapWord,
+} from '../../src/core/packet/layout.ts';
 import type { TupleTable } from './tuples.ts';
 import { COLUMN_BITS } from './udp-grid.ts';
 
@@ -18,10 +25,6 @@ export interface StepOptions {
   isReply?: boolean;
   isIpv6?: boolean;
   payloadBytes?: number;
-  /** TCP. */
-  flags?: number;
-  seq?: number;
-  ack?: number;
 }
 
 const ETHERNET_BYTES = 14;
@@ -69,7 +72,7 @@ function ipv6Header(frame: Buffer, { isReply, protocol }: StepOptions): void {
 }
 
 function frameOf(options: StepOptions): Buffer {
-  const { protocol, isIpv6 = false, payloadBytes = 0, flags = 0, seq = 0, ack = 0 } = options;
+  const { protocol, isIpv6 = false, payloadBytes = 0 } = options;
   const l4Bytes = protocol === 'udp' ? 8 : 20;
   const l4 = ETHERNET_BYTES + (isIpv6 ? IPV6_BYTES : IPV4_BYTES);
   const frame = Buffer.alloc(l4 + l4Bytes + payloadBytes);
@@ -82,11 +85,8 @@ function frameOf(options: StepOptions): Buffer {
     frame.writeUInt16BE(l4Bytes + payloadBytes, l4 + 4);
     frame.writeUInt16BE(isIpv6 ? 0x1234 : 0, l4 + 6);
   } else {
-    frame.writeUInt32BE(seq, l4 + 4);
-    frame.writeUInt32BE(ack, l4 + 8);
+    /* The rest is filled in: fillTcp. */
     frame[l4 + 12] = 5 << 4;
-    frame[l4 + 13] = flags;
-    frame.writeUInt16BE(65535, l4 + 14);
     frame.writeUInt16BE(0x1234, l4 + 16);
   }
   return frame;
@@ -146,15 +146,28 @@ export class StepBatch {
     }
   }
 
-  /** TCP: other numbers for all packets of the step. */
-  setNumbers(seq: number, ack: number): void {
-    const bytes = Buffer.alloc(8);
-    bytes.writeUInt32BE(seq >>> 0, 0);
-    bytes.writeUInt32BE(ack >>> 0, 4);
-    for (let i = 0; i < this.batch.slots.length && i < 32; i++) {
-      const at = this.batch.slots[i]! + this.#l4Word;
-      this.batch.words[at + 1] = bytes.readInt32LE(0);
-      this.batch.words[at + 2] = bytes.readInt32LE(4);
+  /** As fillGrid, of TCP packets with these flags and numbers (host order). */
+  fillTcp(first: number, count: number, flags: number, seq: number, ack: number): void {
+    const { words, slots } = this.batch;
+    const isReply = this.#isReply;
+    const l4Word = this.#l4Word;
+    const checksums = this.#checksums;
+    const seqWord = swapWord(seq);
+    const ackWord = swapWord(ack);
+    const flagsWord = (5 << 4) | (flags << 8) | 0xffff0000;
+    this.batch.count = count;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      const id = first + i;
+      const client = swapHalf(1 + (id >> COLUMN_BITS));
+      const server = swapHalf(1 + (id & COLUMN_MASK));
+      words[slot + PacketWord.CHECKSUMS] = checksums;
+      words[slot + PacketWord.STATE] = 0;
+      words[slot + PacketWord.CONN] = 0;
+      words[slot + l4Word] = isReply ? server | (client << 16) : client | (server << 16);
+      words[slot + l4Word + 1] = seqWord;
+      words[slot + l4Word + 2] = ackWord;
+      words[slot + l4Word + 3] = flagsWord;
     }
   }
 }

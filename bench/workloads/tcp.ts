@@ -5,7 +5,7 @@ import { CtAction } from '../../src/core/action.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch, TcpFlag } from './step-batch.ts';
 import { tuplesOf } from './tuples.ts';
-import { eachOnce, inGroups, tell, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
+import { eachOnce, inGroups, tell, type Workload } from './workload.ts';
 
 const COMMIT = new CtAction({ commit: true });
 const { SYN, ACK, FIN, PSH } = TcpFlag;
@@ -16,35 +16,40 @@ const SERVER_SEQ = 500_000;
 /** Exchanges of one connection, data and its acknowledgement, in `tcp-data`. */
 const DATA_ROUNDS = 8;
 
-/** The steps of a life with one packet of data. */
+interface Step {
+  packets: StepBatch;
+  flags: number;
+  seq: number;
+  ack: number;
+}
+
+/** The steps of a life with one packet of data. Packets of all steps lie in the same three places, as in the receive buffers of an interface. */
 class Conversation {
-  readonly #steps: StepBatch[];
-  readonly data: StepBatch;
-  readonly dataAck: StepBatch;
+  readonly #server: StepBatch;
+  readonly #clientData: StepBatch;
+  readonly #steps: readonly Step[];
   readonly #batchSize: number;
 
   constructor(batchSize: number) {
-    const step = (isReply: boolean, flags: number, seq: number, ack: number, payloadBytes = 0) =>
-      new StepBatch({ protocol: 'tcp', batchSize, isReply, flags, seq, ack, payloadBytes });
+    const packets = (isReply: boolean, payloadBytes = 0) =>
+      new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes });
+    const client = packets(false);
+    const server = packets(true);
+    const clientData = packets(false, PAYLOAD_BYTES);
     const afterData = CLIENT_SEQ + 1 + PAYLOAD_BYTES;
-    this.data = step(false, PSH | ACK, CLIENT_SEQ + 1, SERVER_SEQ + 1, PAYLOAD_BYTES);
-    this.dataAck = step(true, ACK, SERVER_SEQ + 1, afterData);
+    this.#server = server;
+    this.#clientData = clientData;
     this.#steps = [
-      step(false, SYN, CLIENT_SEQ, 0),
-      step(true, SYN | ACK, SERVER_SEQ, CLIENT_SEQ + 1),
-      step(false, ACK, CLIENT_SEQ + 1, SERVER_SEQ + 1),
-      this.data,
-      this.dataAck,
-      step(false, FIN | ACK, afterData, SERVER_SEQ + 1),
-      step(true, FIN | ACK, SERVER_SEQ + 1, afterData + 1),
-      step(false, ACK, afterData + 1, SERVER_SEQ + 2),
+      { packets: client, flags: SYN, seq: CLIENT_SEQ, ack: 0 },
+      { packets: server, flags: SYN | ACK, seq: SERVER_SEQ, ack: CLIENT_SEQ + 1 },
+      { packets: client, flags: ACK, seq: CLIENT_SEQ + 1, ack: SERVER_SEQ + 1 },
+      { packets: clientData, flags: PSH | ACK, seq: CLIENT_SEQ + 1, ack: SERVER_SEQ + 1 },
+      { packets: server, flags: ACK, seq: SERVER_SEQ + 1, ack: afterData },
+      { packets: client, flags: FIN | ACK, seq: afterData, ack: SERVER_SEQ + 1 },
+      { packets: server, flags: FIN | ACK, seq: SERVER_SEQ + 1, ack: afterData + 1 },
+      { packets: client, flags: ACK, seq: afterData + 1, ack: SERVER_SEQ + 2 },
     ];
     this.#batchSize = batchSize;
-  }
-
-  send(sender: Sender, step: StepBatch, first: number, count: number): void {
-    step.fillGrid(first, count);
-    sender.send(step.batch, COMMIT);
   }
 
   /** The first so many steps of each connection. */
@@ -52,8 +57,26 @@ class Conversation {
     const size = this.#batchSize;
     for (let first = from; first < to; first += size) {
       const count = Math.min(size, to - first);
-      for (let step = 0; step < steps; step++) {
-        this.send(sender, this.#steps[step]!, first, count);
+      for (let number = 0; number < steps; number++) {
+        const { packets, flags, seq, ack } = this.#steps[number]!;
+        packets.fillTcp(first, count, flags, seq, ack);
+        sender.send(packets.batch, COMMIT);
+      }
+    }
+  }
+
+  /** Data and its acknowledgement on established connections, so many times. */
+  sendData(sender: Sender, rounds: number, from: number, to: number): void {
+    const size = this.#batchSize;
+    for (let first = from; first < to; first += size) {
+      const count = Math.min(size, to - first);
+      let seq = CLIENT_SEQ + 1;
+      for (let round = 0; round < rounds; round++) {
+        this.#clientData.fillTcp(first, count, PSH | ACK, seq, SERVER_SEQ + 1);
+        sender.send(this.#clientData.batch, COMMIT);
+        seq += PAYLOAD_BYTES;
+        this.#server.fillTcp(first, count, ACK, SERVER_SEQ + 1, seq);
+        sender.send(this.#server.batch, COMMIT);
       }
     }
   }
@@ -91,48 +114,6 @@ export const tcpHandshake: Workload = stepsOnly(
   HANDSHAKE_STEPS - 1,
 );
 
-class DataRun implements WorkloadRun {
-  readonly #conversation: Conversation;
-  readonly #batchSize: number;
-  /** One pair of batches for each round: the sequence numbers go on. */
-  readonly #rounds: { data: StepBatch; dataAck: StepBatch }[];
-
-  constructor({ batchSize }: WorkloadOptions) {
-    this.#batchSize = batchSize;
-    this.#conversation = new Conversation(batchSize);
-    this.#rounds = Array.from({ length: DATA_ROUNDS }, (_, round) => {
-      const seq = CLIENT_SEQ + 1 + round * PAYLOAD_BYTES;
-      const common = { protocol: 'tcp', batchSize } as const;
-      return {
-        data: new StepBatch({
-          ...common,
-          flags: PSH | ACK,
-          seq,
-          ack: SERVER_SEQ + 1,
-          payloadBytes: PAYLOAD_BYTES,
-        }),
-        dataAck: new StepBatch({ ...common, isReply: true, flags: ACK, seq: SERVER_SEQ + 1, ack: seq + PAYLOAD_BYTES }),
-      };
-    });
-  }
-
-  run(sender: Sender, phase: number, from: number, to: number): void {
-    if (phase === 0) {
-      this.#conversation.sendSteps(sender, HANDSHAKE_STEPS, from, to);
-      return;
-    }
-    const size = this.#batchSize;
-    for (let first = from; first < to; first += size) {
-      const count = Math.min(size, to - first);
-      for (let round = 0; round < DATA_ROUNDS; round++) {
-        const { data, dataAck } = this.#rounds[round]!;
-        this.#conversation.send(sender, data, first, count);
-        this.#conversation.send(sender, dataAck, first, count);
-      }
-    }
-  }
-}
-
 export const tcpData: Workload = {
   description: `established TCP: ${DATA_ROUNDS} times data and its acknowledgement on each connection`,
   variants: [''],
@@ -140,7 +121,18 @@ export const tcpData: Workload = {
     { packetsPerConnection: HANDSHAKE_STEPS },
     { result: 'tcp-data', packetsPerConnection: 2 * DATA_ROUNDS },
   ],
-  make: (options) => new DataRun(options),
+  make: ({ batchSize }) => {
+    const conversation = new Conversation(batchSize);
+    return {
+      run: (sender, phase, from, to) => {
+        if (phase === 0) {
+          conversation.sendSteps(sender, HANDSHAKE_STEPS, from, to);
+        } else {
+          conversation.sendData(sender, DATA_ROUNDS, from, to);
+        }
+      },
+    };
+  },
   fault: eachOnce(
     ({ counters, connections }) =>
       counters.new === connections && counters.established === (HANDSHAKE_STEPS - 1 + 2 * DATA_ROUNDS) * connections,
@@ -155,7 +147,9 @@ export const synFlood: Workload = {
   variants: [''],
   phasesOf: () => [{ result: 'syn-flood', packetsPerConnection: 1 }],
   make: ({ batchSize }) => {
-    const step = new StepBatch({ protocol: 'tcp', batchSize, flags: SYN, seq: CLIENT_SEQ });
+    const step = new StepBatch({ protocol: 'tcp', batchSize });
+    step.batch.count = batchSize;
+    step.fillTcp(0, batchSize, SYN, CLIENT_SEQ, 0);
     let tuples = tuplesOf('random', 0, 0);
     return {
       prepare: (from, to) => {
