@@ -8,7 +8,8 @@ import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
 import { measurePeer, type PeerOptions } from '../../bench/peer.ts';
 import { printReport, type ReportFiles, requireReportsWritable, writeReports } from '../../bench/report/report.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
-import { showProgress } from '../../bench/samples.ts';
+import { requireWritable, showProgress, writeJson } from '../../bench/samples.ts';
+import { runStudy, STUDY_NAMES, type StudyName, type StudyOptions } from '../../bench/study.ts';
 import { runSuite, type SuiteOptions } from '../../bench/suite.ts';
 import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../bench/workload-bench.ts';
 import { WORKLOAD_NAMES, workloadOf } from '../../bench/workloads/registry.ts';
@@ -107,6 +108,23 @@ export function addBench(program: Command): void {
       new Option('--workload <name>', 'what both do').choices(WORKLOAD_NAMES).default('insert' satisfies string),
     )
     .action((options: PeerOptions & ReportFiles) => report(options, () => measurePeer(options)));
+  add('study', `a choice of the design, and what others would cost: ${STUDY_NAMES.join(', ')}`)
+    .addArgument(bench.createArgument('<name>', 'the choice').choices(STUDY_NAMES))
+    .option('--connections <n>', 'connections in all', wholeNumber(1000, 3_000_000), 400_000)
+    .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
+    .option('--json <file>', 'write results and raw samples to a file')
+    .action((name: StudyName, { json, ...options }: StudyOptions & { json?: string }) => {
+      if (json !== undefined) {
+        requireWritable(json);
+      }
+      return exitWith(() => {
+        const results = runStudy(name, options);
+        if (json !== undefined) {
+          writeJson(json, results);
+        }
+        return true;
+      });
+    });
   add('compare', 'two files of results, written with --json: what changed, with intervals')
     .argument('<before>', 'a file of results')
     .argument('<after>', 'a file of results')
@@ -155,29 +173,36 @@ function withShape(command: Command, defaults: { connections: number; runs: numb
 }
 
 async function exitWith(isRight: () => boolean | Promise<boolean>): Promise<void> {
-  process.exitCode = (await isRight()) ? ExitCode.ok : ExitCode.notSo;
+  await unlessVoid(async () => {
+    process.exitCode = (await isRight()) ? ExitCode.ok : ExitCode.notSo;
+  });
+}
+
+/** A run whose books do not balance ends the command with exit code 1. */
+async function unlessVoid(action: () => void | Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (!(error instanceof VoidRunError)) {
+      throw error;
+    }
+    console.error(`ct-bucket: ${error.message}`);
+    process.exitCode = ExitCode.notSo;
+  }
 }
 
 /** Measures, prints the tables, writes the files. */
-function report(files: ReportFiles, measure: () => ResultsFile, isSuite = false): void {
+function report(files: ReportFiles, measure: () => ResultsFile, isSuite = false): Promise<void> {
   const { json, markdown, html } = files;
   const wanted: ReportFiles = { ...(json && { json }), ...(markdown && { markdown }), ...(html && { html }) };
   /* Not after minutes of measuring. */
   requireReportsWritable(wanted);
-  let results: ResultsFile;
-  try {
-    results = measure();
-  } catch (error) {
-    if (error instanceof VoidRunError) {
-      console.error(`ct-bucket: ${error.message}`);
-      process.exitCode = ExitCode.notSo;
-      return;
+  return unlessVoid(() => {
+    const results = measure();
+    printReport(results, { isBrief: isSuite });
+    writeReports(results, wanted);
+    if (isSuite) {
+      console.log(`With scaling laws, predictions and plots in ${Object.values(wanted).join(', ')}`);
     }
-    throw error;
-  }
-  printReport(results, { isBrief: isSuite });
-  writeReports(results, wanted);
-  if (isSuite) {
-    console.log(`With scaling laws, predictions and plots in ${Object.values(wanted).join(', ')}`);
-  }
+  });
 }
