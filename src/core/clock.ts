@@ -9,6 +9,7 @@
  */
 
 import { peek, poke } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { SettingWord } from './memory.ts';
@@ -36,7 +37,7 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
 
 function moveMark(tracker: Tracker, nowMs: number): void {
   const { words, settings } = tracker;
-  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockMove);
   const mark = tracker.clock[0]!;
   if (nowMs - mark > WALK_AFTER_MS) {
     killExpired(tracker, nowMs, mark);
@@ -55,7 +56,7 @@ export function hasJumpedPast(tracker: Tracker, nowMs: number): boolean {
 /** A full sweep that began at `startedMs` has removed all that had expired then. */
 export function sweptAt(tracker: Tracker, startedMs: number): void {
   const { words, settings } = tracker;
-  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockSwept);
   if (!(startedMs <= tracker.clock[0]!)) {
     tracker.clock[0] = startedMs;
   }
