@@ -15,6 +15,8 @@ import { tuneCompiler } from '../src/workers/compiler.ts';
 import { workerEntry } from '../src/workers/entry.ts';
 import type { InsertThreadTask } from './insert-thread.ts';
 import { INSERT_PHASES, PhaseTimes } from './phase-times.ts';
+import { profileOf } from './profile/in-sample.ts';
+import type { LockProfile } from './profile/model.ts';
 
 export interface InsertSampleOptions {
   threads: number;
@@ -30,6 +32,8 @@ export interface InsertSample {
   lookupMs: number;
   /** (resident with all connections - resident before the table was made) / connections. */
   bytesPerConnection: number;
+  /** In a profiled process. */
+  profile?: LockProfile;
   /** Set when the books do not balance: the sample is then void. */
   error?: string;
 }
@@ -103,6 +107,7 @@ async function sample(): Promise<InsertSample> {
     insertMs: phases.phaseMs(0),
     lookupMs: phases.phaseMs(1),
     bytesPerConnection: (residentAfter - residentBefore) / connections,
+    ...profileOf(conntrack),
     ...(right ? {} : { error: `the books do not balance: ${JSON.stringify(books)}` }),
   };
 }

@@ -11,7 +11,8 @@
  * its holds (HISTOGRAM_BINS words each, see binOf), and what it waited for: for each holding thread and for each holding
  * site HELD_FLOATS floats (HeldFloat). Reserved at once, committed page by page, so that it costs what is used.
  *
- * Times are nanoseconds. Each thread's are differences of its own clock, so no two clocks are ever compared.
+ * Times are nanoseconds. Each thread's are differences of its own clock, so no two clocks are ever compared; only the window
+ * of a site's activity (FIRST_MS, LAST_MS) is taken from the system's clock, for rates.
  */
 
 import { allocateWords, type Words } from './access.ts';
@@ -61,9 +62,6 @@ export type ThreadRole = (typeof ThreadRole)[keyof typeof ThreadRole];
 export const BlockWord = {
   /** A ThreadRole. */
   ROLE: 0,
-  /** Float64s: ms since the epoch of the system's clock, when the thread mapped the tracker and when it last timed a hold. */
-  FIRST_MS: 2,
-  LAST_MS: 4,
 } as const;
 const BLOCK_HEADER = LINE_WORDS;
 
@@ -91,11 +89,14 @@ export const SiteFloat = {
   HOLD_MIN: 15,
   HOLD_MAX: 16,
   LONG_HOLDS: 17,
+  /** When the first and the last timed hold ended: ms of the system's clock. */
+  FIRST_MS: 18,
+  LAST_MS: 19,
 } as const;
 export const SITE_FLOATS = 24;
 
 /** What a site waited while one thread, or one site, held the lock. */
-export const HeldFloat = { WAITS: 0, NS: 1, LONG: 2 } as const;
+export const HeldFloat = { WAITS: 0, NS: 1, LONG: 2, LONG_NS: 3 } as const;
 export const HELD_FLOATS = 4;
 
 /** A wait or a hold from this on is long: a holder of critical sections of microseconds was not running. */
@@ -189,6 +190,8 @@ export class LockRecorder {
   readonly holdBins: number;
   readonly participants: number;
   readonly sampleEvery: number;
+  /** What this thread's clock counts from, in ms of the system's clock. */
+  readonly originMs: number = performance.timeOrigin;
   /** Acquisitions until the next whose hold is timed. */
   countdown = 1;
   /** Of the intervals between them. Never 0. */
@@ -211,7 +214,6 @@ export class LockRecorder {
     this.randomState = Math.imul(thread + 1, 0x9e3779b1) | 1;
     if (words[this.block + BlockWord.ROLE] === ThreadRole.unused) {
       words[this.block + BlockWord.ROLE] = ThreadRole.thread;
-      this.floats[(this.block + BlockWord.FIRST_MS) / 2] = performance.timeOrigin + performance.now();
     }
     this.nextInterval();
   }

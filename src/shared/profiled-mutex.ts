@@ -9,7 +9,6 @@
 import { compareExchange, exchange, notify, pause, peek, poke, wait, type Words } from './access.ts';
 import {
   binOf,
-  BlockWord,
   HELD_FLOATS,
   HeldFloat,
   HISTOGRAM_BINS,
@@ -260,6 +259,7 @@ function addHeld(floats: Float64Array, at: number, ns: number): void {
   floats[at + HeldFloat.NS]! += ns;
   if (ns >= LONG_NS) {
     floats[at + HeldFloat.LONG]! += 1;
+    floats[at + HeldFloat.LONG_NS]! += ns;
   }
 }
 
@@ -300,7 +300,7 @@ export function unlockProfiled(words: Words, index: number): void {
   if (position >= 0) {
     const entry = held[position]!;
     if (entry.sinceNs !== 0) {
-      noteHold(entry.recorder!, entry.site, nowNs() - entry.sinceNs);
+      noteHold(entry.recorder!, entry.site, entry.sinceNs, nowNs());
     }
     if (hadWaiters) {
       const at = entry.recorder!.sites + entry.site * SITE_FLOATS;
@@ -322,7 +322,8 @@ export function unlockProfiled(words: Words, index: number): void {
   }
 }
 
-function noteHold(recorder: LockRecorder, site: number, ns: number): void {
+function noteHold(recorder: LockRecorder, site: number, sinceNs: number, endNs: number): void {
+  const ns = endNs - sinceNs;
   const floats = recorder.floats;
   const at = recorder.sites + site * SITE_FLOATS;
   if (floats[at + SiteFloat.HOLDS] === 0 || ns < floats[at + SiteFloat.HOLD_MIN]!) {
@@ -337,5 +338,9 @@ function noteHold(recorder: LockRecorder, site: number, ns: number): void {
     floats[at + SiteFloat.LONG_HOLDS]! += 1;
   }
   recorder.words[recorder.holdBins + site * HISTOGRAM_BINS + binOf(ns)]! += 1;
-  floats[(recorder.block + BlockWord.LAST_MS) / 2] = performance.timeOrigin + performance.now();
+  const endMs = recorder.originMs + endNs / 1e6;
+  if (floats[at + SiteFloat.FIRST_MS] === 0) {
+    floats[at + SiteFloat.FIRST_MS] = endMs;
+  }
+  floats[at + SiteFloat.LAST_MS] = endMs;
 }
