@@ -27,11 +27,11 @@ function samplingOf(text: string | undefined): number {
 
 export const MAX_SAMPLE_EVERY = 1_000_000;
 
-/** One hold of so many is timed, 0 in a process that is not profiled. */
-const SAMPLE_EVERY: number = samplingOf(process.env['CT_PROFILE']);
+/** One hold of so many is timed, 0 in a process that is not profiled. In small letters: the build writes capitals out as numbers. */
+const sampleEvery: number = samplingOf(process.env['CT_PROFILE']);
 
 /** True in a process started with CT_PROFILE=n: the locks of its trackers are profiled. */
-export const PROFILED: boolean = SAMPLE_EVERY > 0;
+export const PROFILED: boolean = sampleEvery > 0;
 
 /**
  * Behind a lock that has a cache line of its own: offsets from the lock's word. Written under the lock, in a profiled
@@ -158,7 +158,7 @@ export function allocateProfile(participants: number): Words | undefined {
     return undefined;
   }
   const words = allocateWords(blockStart(participants, participants));
-  words[ProfileWord.SAMPLE_EVERY] = SAMPLE_EVERY;
+  words[ProfileWord.SAMPLE_EVERY] = sampleEvery;
   words[ProfileWord.PARTICIPANTS] = participants;
   return words;
 }
