@@ -1,6 +1,7 @@
-/** The sweeper: a thread that walks the buckets and removes what has expired. */
+/** The sweeper's thread: see sweeper.ts. */
 
 import { workerData } from 'node:worker_threads';
+<<<<<<< HEAD
 import { hasJumpedPast, sweptAt, tellTime } from '../core/clock.ts';
 import { purgeFragments } from '../core/fragments/fragments.ts';
 import { SettingWord, type TrackerMemory } from '../core/memory.ts';
@@ -71,3 +72,8 @@ function runSweeper(task: SweeperTask): void {
     }
   }
 }
+=======
+import { runSweeper, type SweeperTask } from './sweeper.ts';
+
+runSweeper(workerData as SweeperTask);
+>>>>>>> main
