@@ -8,12 +8,8 @@
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
-<<<<<<< HEAD
-import { peek, poke } from '../shared/access.ts';
-import { LockSite } from '../shared/lock-sites.ts';
-=======
 import { peek, store } from '../shared/access.ts';
->>>>>>> main
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { rescheduleAsIs } from './engines/ct-scale.ts';

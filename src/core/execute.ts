@@ -14,12 +14,8 @@
  * Nothing is allocated, and nothing throws, whatever the packets hold.
  */
 
-<<<<<<< HEAD
-import { load, peek, poke, type Words } from '../shared/access.ts';
-import { LockSite } from '../shared/lock-sites.ts';
-=======
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
->>>>>>> main
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';

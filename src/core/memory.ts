@@ -89,13 +89,10 @@ export interface TrackerMemory {
   readonly eventCapacity: number;
   /** Held fragments (fragments/region.ts). */
   readonly fragments: Words;
-<<<<<<< HEAD
   /** In a profiled process: what its threads record about locks (shared/lock-profile.ts). */
   readonly profile?: Words | undefined;
-=======
   /** Expiration lists (engines/lists.ts); of ct-bucket, which has none, a few words. */
   readonly lists: Words;
->>>>>>> main
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -256,10 +253,7 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
     eventCapacity,
     fragments: allocateFragments(),
-<<<<<<< HEAD
     profile: allocateProfile(maxParticipants),
-=======
     lists: isBucketEngine ? allocateWords(1) : allocateLists(maxConnections, maxParticipants),
->>>>>>> main
   };
 }

@@ -94,8 +94,9 @@ const TABLE: Record<keyof typeof LockSite, [name: string, lock: string, side?: L
   fragmentRelease: ['release datagrams', 'fragments'],
   fragmentPurge: ['purge fragments', 'fragments'],
   fragmentDump: ['dump fragments', 'fragments'],
-  globalLock: ['global lock', 'global'],
-  globalLists: ['expiry lists', 'global'],
+  /* The only bucket lock of the baseline: its bucket sites take the same one. */
+  globalLock: ['move expiration', 'bucket', 'line'],
+  globalLists: ['take from lists', 'expiration lists'],
 };
 
 /** By site number. */
