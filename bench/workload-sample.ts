@@ -18,6 +18,8 @@ import { tuneCompiler } from '../src/workers/compiler.ts';
 import { workerEntry } from '../src/workers/entry.ts';
 import { LATENCY_BINS, latencyQuantile } from './latency-histogram.ts';
 import { PhaseTimes } from './phase-times.ts';
+import { profileOf } from './profile/in-sample.ts';
+import type { LockProfile } from './profile/model.ts';
 import type { WorkloadSweeperTask } from './workload-sweeper.ts';
 import type { WorkloadTable, WorkloadThreadTask } from './workload-thread.ts';
 import { CHURN_TIMEOUT_S } from './workloads/churn.ts';
@@ -68,6 +70,8 @@ export interface WorkloadSample {
   /** Of a batch in the timed phases, if asked for. */
   latencyUs?: { p50: number; p99: number; p999: number };
   counters: Partial<Counters>;
+  /** In a profiled process: of the last repetition's first table. */
+  profile?: LockProfile;
   /** Set when the books do not balance: the sample is then void. */
   error?: string;
 }
@@ -151,6 +155,7 @@ async function sample(): Promise<WorkloadSample> {
   let bytesPerConnection = 0;
   let error: string | undefined;
   let counters: Counters | undefined;
+  let measured: Conntrack | undefined;
   for (let repetition = 0; repetition < repetitions; repetition++) {
     const residentBefore = process.memoryUsage.rss();
     const count = separateTables ? threads : 1;
@@ -170,6 +175,7 @@ async function sample(): Promise<WorkloadSample> {
       /* Later tables may lie where earlier ones lay. */
       bytesPerConnection = (process.memoryUsage.rss() - residentBefore) / connections;
     }
+    measured = tables[0]!;
     counters = sumOf(tables.map((table) => table.counters()));
     const live = tables.reduce((sum, table) => sum + table.connCount, 0);
     error ??= workload.fault({ counters, live, connections, threads });
@@ -201,6 +207,7 @@ async function sample(): Promise<WorkloadSample> {
     bytesPerConnection,
     ...(bins === undefined ? {} : { latencyUs: quantiles(bins) }),
     counters: Object.fromEntries(Object.entries(counters!).filter(([, count]) => count !== 0)),
+    ...profileOf(measured!),
     ...(error === undefined ? {} : { error }),
   };
 

@@ -9,6 +9,7 @@
  */
 
 import { peek, store } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { rescheduleAsIs } from './engines/ct-scale.ts';
@@ -38,7 +39,7 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
 
 function moveMark(tracker: Tracker, nowMs: number): void {
   const { words, settings } = tracker;
-  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockMove);
   const mark = tracker.clock[0]!;
   if (nowMs - mark > WALK_AFTER_MS) {
     killExpired(tracker, nowMs, mark);
@@ -61,7 +62,7 @@ export function sweptAt(tracker: Tracker, startedMs: number): void {
     return;
   }
   const { words, settings } = tracker;
-  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
+  lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockSwept);
   if (!(startedMs <= tracker.clock[0]!)) {
     tracker.clock[0] = startedMs;
   }

@@ -4,6 +4,7 @@
  */
 
 import { notify, peek, poke, store, type Words } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
@@ -85,7 +86,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
    * stops at the first error anyway. */
   const hash = parsed[at + ParsedWord.HASH]!;
   const bucket = table.bucketOf(hash);
-  table.lockBucket(bucket, participant);
+  table.lockBucket(bucket, participant, LockSite.create);
   declareLinkIntent(participant, IntentKind.link, bucket, bucket, record);
   let match = 0;
   let isPlaced = table.placeAbsentLocked(bucket, hash, record);

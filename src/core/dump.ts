@@ -1,6 +1,7 @@
 /** Connections as users see them. Allocates; for threads other than PMDs. */
 
 import { load, peek } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { formatLabel } from './action.ts';
@@ -102,7 +103,7 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
     timeoutMs: (peek(records, r + ConnWord.EXPIRES) - now) | 0,
   };
   if (metaProtocol(meta) === Protocol.TCP) {
-    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.dumpConnection);
     const state = load(records, r + ConnWord.STATE);
     unlock(records, r + ConnWord.LOCK);
     entry.tcp = tcpInfo(state);

@@ -15,6 +15,7 @@
  */
 
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
@@ -478,7 +479,7 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   let result: number;
   if (protocol === Protocol.TCP) {
     const checkSequence = peek(tracker.words, tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
-    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.update);
     result = updateTcpLocked(
       records,
       r,

@@ -24,6 +24,7 @@ import { randomBytes } from 'node:crypto';
 import { allocateWords, type Words } from '../shared/access.ts';
 import { LINE_WORDS, wholeLines } from '../shared/cache-line.ts';
 import { EPOCH_WORDS } from '../shared/epoch.ts';
+import { allocateProfile } from '../shared/lock-profile.ts';
 import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
@@ -88,6 +89,8 @@ export interface TrackerMemory {
   readonly eventCapacity: number;
   /** Held fragments (fragments/region.ts). */
   readonly fragments: Words;
+  /** In a profiled process: what its threads record about locks (shared/lock-profile.ts). */
+  readonly profile?: Words | undefined;
   /** Expiration lists (engines/lists.ts); of ct-bucket, which has none, a few words. */
   readonly lists: Words;
 }
@@ -250,6 +253,7 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
     eventCapacity,
     fragments: allocateFragments(),
+    profile: allocateProfile(maxParticipants),
     lists: isBucketEngine ? allocateWords(1) : allocateLists(maxConnections, maxParticipants),
   };
 }

@@ -3,6 +3,7 @@
  */
 
 import { or } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { cleanExpectations } from './alg/clean.ts';
 import { Counter } from './counters.ts';
@@ -76,7 +77,7 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   const reverseHash = hasTwoEntries ? records[r + ConnWord.REV_HASH]! : hash;
   const bucket = table.bucketOf(hash);
   const reverseBucket = table.bucketOf(reverseHash);
-  table.lockBuckets(bucket, reverseBucket, participant);
+  table.lockBuckets(bucket, reverseBucket, participant, LockSite.remove);
   declareLinkIntent(participant, IntentKind.unlink, bucket, reverseBucket, record);
   table.unlinkLocked(bucket, hash, record);
   if (hasTwoEntries) {

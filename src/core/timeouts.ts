@@ -14,6 +14,7 @@
 
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
@@ -168,7 +169,7 @@ export class TimeoutPolicies {
   set(policyId: number, policy: TimeoutPolicy, participant: Participant): void {
     const ms = policyMs(policy);
     const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsSet);
     let entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
     if (entry === this.#entry(BUILT_IN)) {
       entry = this.#free(policyId);
@@ -230,7 +231,7 @@ export class TimeoutPolicies {
   /** Deletes a policy; connections that use it fall back to the defaults. @returns false if there was none */
   delete(policyId: number, participant: Participant): boolean {
     const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsDelete);
     const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
     let existed = false;
     if (policyId === 0) {

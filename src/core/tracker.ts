@@ -106,7 +106,12 @@ export class Tracker {
   constructor(memory: TrackerMemory) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
-    const participants: ParticipantRegion = { words, base: layout.participants, maxParticipants };
+    const participants: ParticipantRegion = {
+      words,
+      base: layout.participants,
+      maxParticipants,
+      profile: memory.profile,
+    };
     this.memory = memory;
     this.engine = engineNumber(memory.engine);
     this.words = words;

@@ -1,6 +1,7 @@
 /** The verdict on a packet, written beside it: state, zone, mark, label and the original-direction tuple. */
 
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
@@ -155,7 +156,7 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
 
 function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
   const records = tracker.words;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.mark);
   /* The value is not cut to the mask: the reference does not either. */
   const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
   poke(records, r + ConnWord.MARK, mark);
@@ -165,7 +166,7 @@ function applyMark(tracker: Tracker, words: Words, slot: number, r: number, acti
 
 function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
   const records = tracker.words;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.label);
   const isSet = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   const sequence = records[r + ConnWord.LABEL_SEQUENCE]!;
   store(records, r + ConnWord.LABEL_SEQUENCE, sequence + 1);

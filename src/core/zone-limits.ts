@@ -10,6 +10,7 @@
 
 import { load, peek, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
+import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
@@ -76,7 +77,7 @@ export class ZoneLimits {
   #create(zone: number, limit: number, participant: Participant): boolean {
     const words = this.#words;
     const pool = this.#poolOf(zone);
-    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
+    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitCreate);
     const isWanted = limit !== USE_FALLBACK || words[this.#base + DEFAULT_LIMIT] !== 0;
     if (words[this.#directory + zone] === 0 && isWanted) {
       this.pools.renew(pool, limit, participant);
@@ -122,7 +123,7 @@ export class ZoneLimits {
   /** Removes a zone's limit, or the default with all entries that live by it. */
   delete(zone: number | 'default', participant: Participant): void {
     const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
+    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitDelete);
     if (zone === 'default') {
       store(words, this.#base + DEFAULT_LIMIT, 0);
       for (let each = 0; each < ZONES; each++) {

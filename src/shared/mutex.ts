@@ -12,10 +12,16 @@
  */
 
 import { CHECKED, compareExchange, exchange, notify, pause, peek, wait, type Words } from './access.ts';
+import { type LockRecorder, PROFILED } from './lock-profile.ts';
+import { LockSite } from './lock-sites.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
+import { lockProfiled, tryLockProfiled, unlockProfiled } from './profiled-mutex.ts';
 
 const FREE = 0;
 const WAITERS = 1;
+
+/** A constant of this module, which V8 folds: what a checked or a profiled process does besides is not compiled in others. */
+const IS_WATCHED: boolean = CHECKED || PROFILED;
 
 /**
  * Upper bound of a spin, in looks at the word. One look is a few nanoseconds, so the bound is well below the cost of
@@ -29,6 +35,8 @@ export interface LockOwner {
   readonly lockTag: number;
   /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
   spinEstimate: number;
+  /** Where a profiled process writes down what this owner does. */
+  readonly recorder?: LockRecorder | undefined;
 }
 
 /** The lock tag of participant `id`. */
@@ -42,11 +50,29 @@ export function ownerOf(words: Words, index: number): number {
 }
 
 /** Takes the mutex at `words[index]`; returns when it is held. */
-export function lock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
+export function lock(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
+  if (IS_WATCHED) {
+    lockWatched(words, index, owner, lockClass, site);
+  } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+    lockContended(words, index, owner);
+  }
+}
+
+/** Takes the mutex if it is free; returns whether it did. */
+export function tryLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): boolean {
+  if (IS_WATCHED) {
+    return tryLockWatched(words, index, owner, lockClass, site);
+  }
+  return compareExchange(words, index, FREE, owner.lockTag) === FREE;
+}
+
+function lockWatched(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
   if (CHECKED) {
     beforeAcquire(words, index, lockClass);
   }
-  if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+  if (PROFILED && owner.recorder !== undefined) {
+    lockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed, MAX_SPINS);
+  } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
     lockContended(words, index, owner);
   }
   if (CHECKED) {
@@ -54,18 +80,18 @@ export function lock(words: Words, index: number, owner: LockOwner, lockClass: L
   }
 }
 
-/** Takes the mutex if it is free; returns whether it did. */
-export function tryLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
+function tryLockWatched(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): boolean {
   if (CHECKED) {
     beforeAcquire(words, index, lockClass);
   }
-  if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    return false;
-  }
-  if (CHECKED) {
+  const isTaken =
+    PROFILED && owner.recorder !== undefined
+      ? tryLockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed)
+      : compareExchange(words, index, FREE, owner.lockTag) === FREE;
+  if (CHECKED && isTaken) {
     acquired(words, index, lockClass);
   }
-  return true;
+  return isTaken;
 }
 
 function lockContended(words: Words, index: number, owner: LockOwner): void {
@@ -95,10 +121,20 @@ function lockContended(words: Words, index: number, owner: LockOwner): void {
 
 /** Releases the mutex, which the caller holds. */
 export function unlock(words: Words, index: number): void {
+  if (IS_WATCHED) {
+    unlockWatched(words, index);
+  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+    notify(words, index, 1);
+  }
+}
+
+function unlockWatched(words: Words, index: number): void {
   if (CHECKED) {
     beforeRelease(words, index);
   }
-  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+  if (PROFILED) {
+    unlockProfiled(words, index);
+  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
     notify(words, index, 1);
   }
 }
@@ -114,15 +150,22 @@ export function assertHeld(words: Words, index: number): void {
  * Takes two mutexes of one class, the lower index first; equal indexes once. Two threads that want the same pair can
  * therefore never wait for each other.
  */
-export function lockPair(words: Words, a: number, b: number, owner: LockOwner, lockClass: LockClass): void {
+export function lockPair(
+  words: Words,
+  a: number,
+  b: number,
+  owner: LockOwner,
+  lockClass: LockClass,
+  site?: LockSite,
+): void {
   if (a === b) {
-    lock(words, a, owner, lockClass);
+    lock(words, a, owner, lockClass, site);
   } else if (a < b) {
-    lock(words, a, owner, lockClass);
-    lock(words, b, owner, lockClass);
+    lock(words, a, owner, lockClass, site);
+    lock(words, b, owner, lockClass, site);
   } else {
-    lock(words, b, owner, lockClass);
-    lock(words, a, owner, lockClass);
+    lock(words, b, owner, lockClass, site);
+    lock(words, a, owner, lockClass, site);
   }
 }
 

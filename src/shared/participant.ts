@@ -13,6 +13,7 @@
 
 import { compareExchange, load, store, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
+import { LockRecorder, PROFILED } from './lock-profile.ts';
 import { lockTagOf, type LockOwner } from './mutex.ts';
 
 /** Word offsets inside a participant's block. */
@@ -47,6 +48,8 @@ export interface ParticipantRegion {
   /** Word offset of participant 0's block. */
   readonly base: number;
   readonly maxParticipants: number;
+  /** Of a profiled process (lock-profile.ts). */
+  readonly profile?: Words | undefined;
 }
 
 /** A thread's own handle on its block: make one per thread. */
@@ -57,12 +60,14 @@ export class Participant implements LockOwner {
   readonly base: number;
   readonly lockTag: number;
   spinEstimate = 20;
+  readonly recorder?: LockRecorder | undefined;
 
   constructor(region: ParticipantRegion, id: number) {
     this.id = id;
     this.words = region.words;
     this.base = region.base + id * PARTICIPANT_WORDS;
     this.lockTag = lockTagOf(id);
+    this.recorder = PROFILED && region.profile !== undefined ? new LockRecorder(region.profile, id) : undefined;
   }
 }
 

@@ -28,6 +28,7 @@
 
 import { add, compareExchange, exchange, load, pause, peek, poke, store, wait, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
+import { LockSite } from './lock-sites.ts';
 import { LockClass } from './lockdep.ts';
 import { lock, unlock } from './mutex.ts';
 import type { Participant } from './participant.ts';
@@ -161,7 +162,7 @@ export class RoomPools {
 
   /** Takes the mutex; until #leave the sum of reserved and unused units is not to be trusted. */
   #enter(pool: number, participant: Participant): void {
-    lock(this.#words, pool + MUTEX, participant, LockClass.leaf);
+    lock(this.#words, pool + MUTEX, participant, LockClass.leaf, LockSite.room);
     add(this.#words, pool + SEQUENCE, 1);
   }
 

@@ -20,6 +20,7 @@
 import { peek, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { Epochs } from './epoch.ts';
+import { LockSite } from './lock-sites.ts';
 import { LockClass } from './lockdep.ts';
 import { lock, unlock } from './mutex.ts';
 import { ParticipantWord, type Participant } from './participant.ts';
@@ -155,7 +156,7 @@ export class Slab {
   #refill(participant: Participant, recordClass: number): boolean {
     const words = this.#words;
     const cache = this.#cache(participant, recordClass);
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabRefill);
     const common = this.#base + COMMON_HEAD + recordClass;
     const batch = words[common]!;
     let found = true;
@@ -206,7 +207,7 @@ export class Slab {
 
     const words = this.#words;
     const common = this.#base + COMMON_HEAD + recordClass;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);
     records[batch * this.#unitWords + this.#tagWord] = words[common]!;
     words[common] = batch;
     unlock(words, this.#base + MUTEX);

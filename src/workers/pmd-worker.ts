@@ -8,6 +8,7 @@ import { PacketBatch } from '../core/packet/batch.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { Tracker } from '../core/tracker.ts';
 import { pause, store, notify, type Words } from '../shared/access.ts';
+import { nameThread, ThreadRole } from '../shared/lock-profile.ts';
 import { RingConsumer, spareOf } from '../shared/ring.ts';
 import { LateSender } from './late.ts';
 import { StatusWord } from './status.ts';
@@ -32,6 +33,7 @@ const IDLE_LOOKS = 2000;
 /** One endless task of the pool; ends when the ring is closed and empty. */
 export default function runPmd(task: PmdTask): void {
   const tracker = new Tracker(task.memory);
+  nameThread(tracker.participant.recorder, ThreadRole.pmd);
   const ring = new RingConsumer(task.ring);
   const batch = new PacketBatch(task.ring, spareOf(task.ring));
   const late = new LateSender(task.late, ring);

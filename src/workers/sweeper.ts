@@ -6,6 +6,7 @@ import { SettingWord, type TrackerMemory } from '../core/memory.ts';
 import { SweepCursor, sweepStep } from '../core/sweep.ts';
 import { Tracker } from '../core/tracker.ts';
 import { load, store, wait, type Words } from '../shared/access.ts';
+import { nameThread, ThreadRole } from '../shared/lock-profile.ts';
 import { StatusWord, systemTimeMs, type DatapathClock } from './status.ts';
 
 export interface SweeperTask {
@@ -23,6 +24,7 @@ const MIN_INTERVAL_MS = 20;
 /** Sweeps until it is told to stop. Blocks the thread. */
 export function runSweeper(task: SweeperTask): void {
   const tracker = new Tracker(task.memory);
+  nameThread(tracker.participant.recorder, ThreadRole.sweeper);
   const { words, settings } = tracker;
   const pressure = settings + SettingWord.PRESSURE;
   const reachedMs = new Float64Array(task.status.buffer, StatusWord.REACHED_MS * 4, 1);

@@ -5,6 +5,7 @@
  */
 
 import { peek, type Words } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import type { CtAction } from '../action.ts';
@@ -245,7 +246,7 @@ function expect(tracker: Tracker, r: number, state: number, port: number): void 
   entry[EntryWord.NAT_KIND] = isReply === isDnat ? ConnFlag.DNAT : ConnFlag.SNAT;
   writeAddress(records, translated, entry, EntryWord.NAT_ADDRESS, isIpv6);
 
-  lock(records, r + ConnWord.LOCK, participant, LockClass.connection);
+  lock(records, r + ConnWord.LOCK, participant, LockClass.connection, LockSite.helperExpect);
   entry[EntryWord.MARK] = records[r + ConnWord.MARK]!;
   const isLabelled = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   for (let i = 0; i < 4; i++) {

@@ -19,6 +19,7 @@
 
 import { load, peek, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
@@ -119,7 +120,7 @@ export class Expectations {
     if (peek(words, this.#keyHead(entry[EntryWord.HASH]!)) === 0) {
       return false;
     }
-    lock(words, this.mutex, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationFind);
     const n = this.#findLocked(entry, 0);
     if (n !== 0) {
       copy(words, this.#entry(n), entry);
@@ -135,7 +136,7 @@ export class Expectations {
    */
   add(entry: Int32Array, owner: LockOwner): number {
     const words = this.#words;
-    lock(words, this.mutex, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationAdd);
     const known = this.#findLocked(entry, 0);
     let outcome: number = Added.duplicate;
     if (known === 0) {
@@ -247,7 +248,7 @@ export class Expectations {
     if (load(words, head) === 0) {
       return;
     }
-    lock(words, this.mutex, owner, LockClass.leaf);
+    lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationClean);
     for (let n = words[head]!; n !== 0; ) {
       const entry = this.#entry(n);
       const next = words[entry + EntryWord.PARENT_NEXT]!;
@@ -267,7 +268,7 @@ export class Expectations {
     const words = this.#words;
     const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
     for (let first = 1; first <= this.mostUsed; first += DUMP_STEP) {
-      lock(words, this.mutex, owner, LockClass.leaf);
+      lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationVisit);
       const end = Math.min(first + DUMP_STEP, words[this.#base + HeaderWord.HIGHEST]! + 1);
       copies.set(words.subarray(this.#entry(first), this.#entry(end)));
       unlock(words, this.mutex);

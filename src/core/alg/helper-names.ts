@@ -8,6 +8,7 @@
 
 import { load, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
 import { UsageError } from '../errors.ts';
@@ -81,7 +82,7 @@ export class HelperNames {
 
   #append(name: Int32Array, owner: LockOwner): number {
     const words = this.#words;
-    lock(words, this.#base + MUTEX, owner, LockClass.leaf);
+    lock(words, this.#base + MUTEX, owner, LockClass.leaf, LockSite.helperName);
     const count = words[this.#base + COUNT]!;
     let number = this.#find(name, count);
     if (number === 0 && count < MAX_NAMES) {

@@ -6,6 +6,7 @@
  */
 
 import type { Words } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import { ParsedWord } from '../packet/key.ts';
@@ -27,7 +28,7 @@ export function shiftNumbers(
   isOwn: boolean,
 ): void {
   const { words: records, parsed } = tracker;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.sequenceShift);
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const skewsReply = (records[r + ConnWord.HELPER]! & HELPER_SKEWS_REPLY) !== 0;
   unlock(records, r + ConnWord.LOCK);
@@ -46,7 +47,7 @@ export function shiftNumbers(
 /** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
 export function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: number, growth: number): void {
   const { words: records, parsed } = tracker;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection);
+  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.sequenceSkew);
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const helper = records[r + ConnWord.HELPER]!;
   const total = (skew + growth) | 0;

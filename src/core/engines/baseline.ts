@@ -8,6 +8,7 @@
  */
 
 import { peek, poke } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import { isStale } from '../lookup.ts';
@@ -32,8 +33,8 @@ export function moveExpiration(tracker: Tracker, record: number, timeout: number
   const { lists, participant, table, words: records } = tracker;
   const r = record << UNIT_SHIFT;
   const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
-  table.lockBucket(GLOBAL, participant);
-  lock(records, r + ConnWord.LOCK, participant, LockClass.connection);
+  table.lockBucket(GLOBAL, participant, LockSite.globalLock);
+  lock(records, r + ConnWord.LOCK, participant, LockClass.connection, LockSite.update);
   /* Not listed: somebody is removing it. */
   if (lists.isListedLocked(record) && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
     if (peek(records, r + ConnWord.STATE) === state) {
@@ -49,7 +50,7 @@ export function moveExpiration(tracker: Tracker, record: number, timeout: number
 /** A connection was killed, and stays until the sweeper comes by: let it be the first that it sees. */
 export function listFirst(tracker: Tracker, record: number): void {
   const { lists, participant, table } = tracker;
-  table.lockBucket(GLOBAL, participant);
+  table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   if (lists.isListedLocked(record)) {
     lists.removeLocked(record);
     lists.prependLocked(0, record);
@@ -68,7 +69,7 @@ export function collectBaseline(tracker: Tracker, list: number, now: number): nu
     return 0;
   }
   let found = 0;
-  table.lockBucket(GLOBAL, participant);
+  table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   let record = lists.firstOf(list);
   while (record !== 0 && found < sweepFound.length && isStale(words, record << UNIT_SHIFT, now)) {
     sweepFound[found++] = record;

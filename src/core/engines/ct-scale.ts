@@ -9,6 +9,7 @@
  */
 
 import { load, peek, poke, store } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
@@ -81,7 +82,7 @@ export function collectScale(tracker: Tracker, step: number, now: number): numbe
   }
   let found = 0;
   let looks = 0;
-  lock(lists.words, LISTS_LOCK, participant, LockClass.leaf);
+  lock(lists.words, LISTS_LOCK, participant, LockClass.leaf, LockSite.globalLists);
   while (found < sweepFound.length && looks < MOST_LOOKS) {
     const record = list < 0 ? dequeueLocked(lists, step) : lists.firstOf(list);
     if (record === 0 || (list >= 0 && !isExpired(peek(lists.words, lists.nodeOf(record) + NodeWord.DUE), now))) {

@@ -1,6 +1,7 @@
 /** The lists of held fragments as users see them. Allocates; for threads other than PMDs. */
 
 import { peek } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import { formatIpv4, formatIpv6 } from '../address.ts';
@@ -55,7 +56,7 @@ export function dumpFragmentLists(tracker: Tracker): FragmentListEntry[] {
       continue;
     }
     const copies: Int32Array[] = [];
-    lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+    lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentDump);
     for (let list = words[at]!; list !== 0; list = words[listAt(list) + ListWord.NEXT]!) {
       copies.push(words.slice(listAt(list), listAt(list) + LIST_WORDS));
     }

@@ -7,6 +7,7 @@
  */
 
 import { peek, type Words } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import type { CtAction } from '../action.ts';
@@ -92,7 +93,7 @@ function holdFragment(tracker: Tracker, packet: Words, slot: number, at: number,
   const smallest = peek(words, isIpv6 ? FragmentsWord.V6_MIN_BYTES : FragmentsWord.V4_MIN_BYTES) >>> 0;
   const isTooSmall = (bits & 1) !== 0 && bytes < smallest;
   let hold: number = Hold.INVALID;
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentHold);
   if (isTooSmall) {
     countFragments(store, meta, FragmentCounter.tooSmall, 1);
   } else if (peek(words, isIpv6 ? FragmentsWord.V6_ENABLED : FragmentsWord.V4_ENABLED) === 0) {
@@ -159,7 +160,7 @@ export function finishFragments(
   }
   batch.count = kept;
   const { words } = store;
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentFinish);
   if (store.completedHead !== 0) {
     const tail = words[FragmentsWord.DONE_TAIL]!;
     words[tail === 0 ? FragmentsWord.DONE_HEAD : listAt(tail) + ListWord.NEXT_IN_QUEUE] = store.completedHead;
@@ -239,7 +240,7 @@ export function hasFinishedFragments(tracker: Tracker): boolean {
  */
 export function releaseFragments(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
   const { words } = tracker.fragments;
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentRelease);
   releaseLocked(tracker, batch, zone, now);
   unlock(words, FragmentsWord.MUTEX);
 }
@@ -254,7 +255,7 @@ export function purgeFragments(tracker: Tracker, now: number): void {
   if (peek(words, FragmentsWord.LISTS) === 0) {
     return;
   }
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentPurge);
   for (let list = words[FragmentsWord.EXPIRY_HEAD]!; list !== 0 && isForPurge(words, list, now); ) {
     const next = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!;
     const meta = words[listAt(list) + ListWord.META]!;

@@ -6,6 +6,7 @@
  */
 
 import { or } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../../shared/participant.ts';
 import { listLocked } from '../engines/baseline.ts';
 import { Engine } from '../engines/engine.ts';
@@ -92,7 +93,7 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   const reverseHash = parsed[SCRATCH_AT + ParsedWord.HASH]!;
   const bucket = table.bucketOf(hash);
   const reverseBucket = table.bucketOf(reverseHash);
-  table.lockBuckets(bucket, reverseBucket, participant);
+  table.lockBuckets(bucket, reverseBucket, participant, LockSite.createTranslated);
   let outcome = findConnLocked(tracker, at, now) | 0;
   if (outcome === 0 && findConnLocked(tracker, SCRATCH_AT, now) !== 0) {
     outcome = Linked.taken;

@@ -11,6 +11,7 @@
  *   ENTRIES      entries in the index. Under the lock; read as a hint
  *   GROWTHS      how often the index has doubled. Under the lock; read as a hint
  *   PULL         written by anyone at any time, read by nobody: see `pullForWriting`
+ *   the rest, in a profiled process: LockLineWord (shared/lock-profile.ts). Under the lock
  *
  * The index is an array of 2^k lines of one cache line each:
  *
@@ -35,6 +36,8 @@
 import { CHECKED, compareExchange, load, peek, poke, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import type { Epochs } from '../../shared/epoch.ts';
+import { LockLineWord, WAIT_HIGH_SHIFT } from '../../shared/lock-profile.ts';
+import type { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { assertHeld, lock, lockPair, unlock, unlockPair } from '../../shared/mutex.ts';
 import { IntentKind, ParticipantWord, type Participant } from '../../shared/participant.ts';
@@ -124,8 +127,8 @@ export class BucketTable {
     return this.#shift === 32 ? 0 : hash >>> this.#shift;
   }
 
-  lockBucket(bucket: number, participant: Participant): void {
-    lock(this.words, this.#header(bucket), participant, LockClass.bucket);
+  lockBucket(bucket: number, participant: Participant, site?: LockSite): void {
+    lock(this.words, this.#header(bucket), participant, LockClass.bucket, site);
   }
 
   unlockBucket(bucket: number): void {
@@ -133,8 +136,8 @@ export class BucketTable {
   }
 
   /** Takes the locks of one or two buckets, in order. */
-  lockBuckets(a: number, b: number, participant: Participant): void {
-    lockPair(this.words, this.#header(a), this.#header(b), participant, LockClass.bucket);
+  lockBuckets(a: number, b: number, participant: Participant, site: LockSite): void {
+    lockPair(this.words, this.#header(a), this.#header(b), participant, LockClass.bucket, site);
   }
 
   unlockBuckets(a: number, b: number): void {
@@ -442,6 +445,19 @@ export class BucketTable {
       }
     }
     return { lines: mask + 1, displaced, growths: peek(this.words, header + BucketWord.GROWTHS) };
+  }
+
+  /** In a profiled process: how often a bucket's lock was taken and waited for, and how long. Hints. */
+  contentionOf(bucket: number): { acquisitions: number; contended: number; waitNs: number } {
+    const header = this.#header(bucket);
+    const words = this.words;
+    return {
+      acquisitions: peek(words, header + LockLineWord.ACQUISITIONS) >>> 0,
+      contended: peek(words, header + LockLineWord.CONTENDED) >>> 0,
+      waitNs:
+        peek(words, header + LockLineWord.WAIT_HIGH) * 2 ** WAIT_HIGH_SHIFT +
+        peek(words, header + LockLineWord.WAIT_LOW),
+    };
   }
 
   /** A bucket's block at this moment, for a walk over all of its entries with `slotInBlock`. */

@@ -19,6 +19,7 @@
 import type { Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { Epochs } from '../../shared/epoch.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import { ParticipantWord, type Participant } from '../../shared/participant.ts';
@@ -91,7 +92,7 @@ export class LineArena {
   /** A cleared block of 2^bits lines; 0 when there is none. */
   allocate(participant: Participant, bits: number): number {
     const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesAllocate);
     let directory = words[this.#base + LIST_HEAD + bits]!;
     if (directory !== 0) {
       words[this.#base + LIST_HEAD + bits] = words[this.#linkOf(directory)]!;
@@ -155,7 +156,7 @@ export class LineArena {
     const first = blockWord(directory);
     const bits = blockBits(directory);
     words.fill(0, first, first + (LINE_WORDS << bits));
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf);
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesRetire);
     words[this.#linkOf(directory)] = words[this.#base + LIST_HEAD + bits]!;
     words[this.#base + LIST_HEAD + bits] = directory;
     unlock(words, this.#base + MUTEX);

@@ -1,0 +1,166 @@
+/** A profile of the locks as data: what a profiled process hands out, and its sums. Times in ns unless named otherwise. */
+
+import { binStart } from '../../src/shared/lock-profile.ts';
+
+export const PROFILE_VERSION = 1;
+
+/** Times of one kind. Bins: pairs of bin and count (lock-profile.ts). */
+export interface Times {
+  count: number;
+  total: number;
+  min: number;
+  max: number;
+  bins: [bin: number, count: number][];
+}
+
+/** Waiting that somebody caused. Long: parts of 1 ms and more. */
+export interface Caused {
+  waits: number;
+  ns: number;
+  long: number;
+  longNs: number;
+}
+
+/** What can be added up: of one site and thread, of a site, of a lock, of a thread. */
+export interface LockFigures {
+  acquisitions: number;
+  contended: number;
+  triesFailed: number;
+  spins: number;
+  parks: number;
+  notifies: number;
+  /** Acquisitions whose predecessor is known, and those of them where it was another thread. */
+  predecessors: number;
+  bounces: number;
+  longWaits: number;
+  longHolds: number;
+  wait: Times;
+  /** Of the holds that were timed, one of `sampleEvery`. */
+  hold: Times;
+}
+
+export interface SiteRecord extends LockFigures {
+  site: number;
+  lockClass: number;
+  /** Window of the timed holds, ms of the system's clock; 0 without any. */
+  firstMs: number;
+  lastMs: number;
+  byThread: (Caused & { thread: number })[];
+  bySite: (Caused & { site: number })[];
+}
+
+export interface ThreadRecord {
+  thread: number;
+  role: 'thread' | 'pmd' | 'sweeper';
+  sites: SiteRecord[];
+}
+
+/** By bucket number. */
+export interface BucketRecords {
+  entries: number[];
+  lines: number[];
+  /** Entries that do not stand in their home line. */
+  displaced: number[];
+  acquisitions: number[];
+  contended: number[];
+  waitNs: number[];
+}
+
+export interface LockProfile {
+  version: number;
+  sampleEvery: number;
+  /** By site number. */
+  sites: { name: string; lock: string }[];
+  threads: ThreadRecord[];
+  buckets?: BucketRecords;
+}
+
+export function noTimes(): Times {
+  return { count: 0, total: 0, min: 0, max: 0, bins: [] };
+}
+
+export function noFigures(): LockFigures {
+  return {
+    acquisitions: 0,
+    contended: 0,
+    triesFailed: 0,
+    spins: 0,
+    parks: 0,
+    notifies: 0,
+    predecessors: 0,
+    bounces: 0,
+    longWaits: 0,
+    longHolds: 0,
+    wait: noTimes(),
+    hold: noTimes(),
+  };
+}
+
+export function sumOfTimes(a: Times, b: Times): Times {
+  if (a.count === 0 || b.count === 0) {
+    return a.count === 0 ? b : a;
+  }
+  const bins = new Map(a.bins);
+  for (const [bin, count] of b.bins) {
+    bins.set(bin, (bins.get(bin) ?? 0) + count);
+  }
+  return {
+    count: a.count + b.count,
+    total: a.total + b.total,
+    min: Math.min(a.min, b.min),
+    max: Math.max(a.max, b.max),
+    bins: [...bins].sort(([x], [y]) => x - y),
+  };
+}
+
+export function sumOfFigures(all: readonly LockFigures[]): LockFigures {
+  const sum = noFigures();
+  for (const figures of all) {
+    sum.acquisitions += figures.acquisitions;
+    sum.contended += figures.contended;
+    sum.triesFailed += figures.triesFailed;
+    sum.spins += figures.spins;
+    sum.parks += figures.parks;
+    sum.notifies += figures.notifies;
+    sum.predecessors += figures.predecessors;
+    sum.bounces += figures.bounces;
+    sum.longWaits += figures.longWaits;
+    sum.longHolds += figures.longHolds;
+    sum.wait = sumOfTimes(sum.wait, figures.wait);
+    sum.hold = sumOfTimes(sum.hold, figures.hold);
+  }
+  return sum;
+}
+
+export function sumOfCaused(all: readonly Caused[]): Caused {
+  const sum: Caused = { waits: 0, ns: 0, long: 0, longNs: 0 };
+  for (const caused of all) {
+    sum.waits += caused.waits;
+    sum.ns += caused.ns;
+    sum.long += caused.long;
+    sum.longNs += caused.longNs;
+  }
+  return sum;
+}
+
+export function meanOf(times: Times): number {
+  return times.count === 0 ? 0 : times.total / times.count;
+}
+
+/** The time below which a share of all lies, to the middle of its bin (at most 1/16 off). */
+export function quantileOf(times: Times, share: number): number {
+  let rest = Math.ceil(times.count * share);
+  for (const [bin, count] of times.bins) {
+    rest -= count;
+    if (rest <= 0) {
+      const middle = (binStart(bin) + binStart(bin + 1)) / 2;
+      return Math.min(times.max, Math.max(times.min, middle));
+    }
+  }
+  return times.max;
+}
+
+/** All holds together, estimated from the timed ones. */
+export function holdNsOf(figures: LockFigures): number {
+  return meanOf(figures.hold) * figures.acquisitions;
+}

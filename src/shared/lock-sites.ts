@@ -1,0 +1,107 @@
+/**
+ * The places in the code that take a lock, by number: what a profile (lock-profile.ts) tells apart.
+ *
+ * Numbers are constants of the calls. New sites go to the end; a profile carries the names along with the numbers.
+ */
+
+export const LockSite = {
+  unnamed: 0,
+  create: 1,
+  createTranslated: 2,
+  remove: 3,
+  update: 4,
+  mark: 5,
+  label: 6,
+  helperExpect: 7,
+  sequenceShift: 8,
+  sequenceSkew: 9,
+  dumpConnection: 10,
+  slabRefill: 11,
+  slabGiveAway: 12,
+  linesAllocate: 13,
+  linesRetire: 14,
+  room: 15,
+  clockMove: 16,
+  clockSwept: 17,
+  timeoutsSet: 18,
+  timeoutsDelete: 19,
+  expectationFind: 20,
+  expectationAdd: 21,
+  expectationClean: 22,
+  expectationVisit: 23,
+  helperName: 24,
+  zoneLimitCreate: 25,
+  zoneLimitDelete: 26,
+  fragmentHold: 27,
+  fragmentFinish: 28,
+  fragmentRelease: 29,
+  fragmentPurge: 30,
+  fragmentDump: 31,
+  globalLock: 32,
+  globalLists: 33,
+} as const;
+export type LockSite = (typeof LockSite)[keyof typeof LockSite];
+
+/** Room for sites in a profile's region. */
+export const MAX_LOCK_SITES = 48;
+
+/** Where a site's locks keep what the profiler must know about them between two acquisitions. */
+export type LockSide =
+  /** In the words behind the lock, which has a cache line of its own (LockLineWord). */
+  | 'line'
+  /** In the region's table of sides: one or a few locks. */
+  | 'table'
+  /** The same, but for one of LOCKS_PER_SIDE locks only: there are millions. */
+  | 'sampled';
+
+export interface LockSiteInfo {
+  name: string;
+  /** What is locked. Finer than the lock class, whose leaves are different locks. */
+  lock: string;
+  side: LockSide;
+}
+
+const TABLE: Record<keyof typeof LockSite, [name: string, lock: string, side?: LockSide]> = {
+  unnamed: ['unnamed', 'other'],
+  create: ['create connection', 'bucket', 'line'],
+  createTranslated: ['create with NAT', 'bucket', 'line'],
+  remove: ['remove connection', 'bucket', 'line'],
+  update: ['update state', 'connection', 'sampled'],
+  mark: ['set mark', 'connection', 'sampled'],
+  label: ['set label', 'connection', 'sampled'],
+  helperExpect: ['helper expects', 'connection', 'sampled'],
+  sequenceShift: ['shift sequence numbers', 'connection', 'sampled'],
+  sequenceSkew: ['note skew', 'connection', 'sampled'],
+  dumpConnection: ['dump connection', 'connection', 'sampled'],
+  slabRefill: ['refill records', 'slab'],
+  slabGiveAway: ['give records away', 'slab'],
+  linesAllocate: ['allocate lines', 'line arena'],
+  linesRetire: ['free lines', 'line arena'],
+  room: ['take or give room', 'room pool'],
+  clockMove: ['move clock', 'clock'],
+  clockSwept: ['note sweep', 'clock'],
+  timeoutsSet: ['set timeout policy', 'timeout policies'],
+  timeoutsDelete: ['delete timeout policy', 'timeout policies'],
+  expectationFind: ['find expectation', 'expectations'],
+  expectationAdd: ['add expectation', 'expectations'],
+  expectationClean: ['clean expectations', 'expectations'],
+  expectationVisit: ['visit expectations', 'expectations'],
+  helperName: ['add helper name', 'helper names'],
+  zoneLimitCreate: ['create zone limit', 'zone limits'],
+  zoneLimitDelete: ['delete zone limit', 'zone limits'],
+  fragmentHold: ['hold fragment', 'fragments'],
+  fragmentFinish: ['finish datagram', 'fragments'],
+  fragmentRelease: ['release datagrams', 'fragments'],
+  fragmentPurge: ['purge fragments', 'fragments'],
+  fragmentDump: ['dump fragments', 'fragments'],
+  /* The only bucket lock of the baseline: its bucket sites take the same one. */
+  globalLock: ['move expiration', 'bucket', 'line'],
+  globalLists: ['take from lists', 'expiration lists'],
+};
+
+/** By site number. */
+export const LOCK_SITES: readonly LockSiteInfo[] = Object.values(TABLE).map(([name, lock, side]) => ({
+  name,
+  lock,
+  side: side ?? 'table',
+}));
