@@ -9,10 +9,11 @@ import { compiledBench } from './compiled.ts';
 const TIMEOUT_MS = 300_000;
 
 /** Runs a compiled module of bench/ in a process of its own, which prints one line of JSON. */
-export function takeSample<Sample>(module: string, options: unknown): Sample {
+export function takeSample<Sample>(module: string, options: unknown, environment: Record<string, string> = {}): Sample {
   const output = execFileSync(process.execPath, [compiledBench(module), JSON.stringify(options)], {
     encoding: 'utf8',
     timeout: TIMEOUT_MS,
+    env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return JSON.parse(output) as Sample;

@@ -34,6 +34,7 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     {
       ...common,
       workload: 'tcp-life',
+      predict: false,
       connections: Math.ceil(connections / 8),
       runs,
       memory: false,
@@ -56,6 +57,7 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     machine: machineFingerprint(),
     options: { ...options },
     results: [...insert.results, ...life.results],
+    ...(insert.simulation === undefined ? {} : { simulation: insert.simulation }),
     aging: aging.aging!,
   };
 }

@@ -3,8 +3,9 @@
 import type { EngineName } from '../src/core/engines/engine.ts';
 import { UsageError } from '../src/core/errors.ts';
 import { machineFingerprint } from './machine.ts';
-import type { BenchResult, ResultsFile } from './report/results-file.ts';
+import type { BenchResult, ResultsFile, SimulationInput } from './report/results-file.ts';
 import { showProgress, takeSample } from './samples.ts';
+import { measureInputs, measureLineTransferNs } from './simulation-inputs.ts';
 import { median } from './statistics.ts';
 import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
 import { type WorkloadName, workloadOf } from './workloads/registry.ts';
@@ -24,6 +25,8 @@ export interface WorkloadBenchOptions {
   latency?: boolean;
   /** One more run of ct-bucket each, whose memory is committed as it is used: memory per connection. Default: yes. */
   memory?: boolean;
+  /** One more profiled run of each on one thread, for the simulation of more threads. Default: yes. */
+  predict?: boolean;
 }
 
 /** Books that do not balance: the run is no measurement. */
@@ -115,13 +118,38 @@ export function benchWorkload(
   const resultsOfKind = (kind: Kind) =>
     sets.filter((set) => set.kind === kind).flatMap((set) => resultsOf(options, sets, set));
   const notPrefaulted = resultsOfKind('cold');
+  const results = resultsOfKind('shared');
+  const simulation = simulationOf(options, results);
   return {
     benchmark: workload,
     machine: machineFingerprint(),
     options: { ...options },
-    results: resultsOfKind('shared'),
+    results,
+    ...(simulation.length === 0 ? {} : { simulation }),
     ...(notPrefaulted.length === 0 ? {} : { resultsNotPrefaulted: notPrefaulted }),
   };
+}
+
+/** What the simulation of the first result goes by, for each engine; nothing where it cannot be measured. */
+function simulationOf(options: WorkloadBenchOptions, results: readonly BenchResult[]): SimulationInput[] {
+  const { workload, engines, connections, batch, buckets, perThread = false, predict = true } = options;
+  if (!predict || perThread || workloadOf(workload).variants.length > 1) {
+    return [];
+  }
+  showProgress('measuring what the simulation goes by');
+  const lineTransferNs = measureLineTransferNs();
+  const inputs =
+    lineTransferNs === undefined
+      ? []
+      : engines.flatMap((engine) => {
+          const alone = results.filter((result) => result.engine === engine && result.threads === 1);
+          const packetNs = Object.fromEntries(
+            alone.map((result) => [result.workload, (result.medianMs * 1e6) / result.packets]),
+          );
+          return measureInputs({ workload, engine, connections, batch, buckets, lineTransferNs, packetNs });
+        });
+  showProgress('');
+  return inputs;
 }
 
 function resultsOf(options: WorkloadBenchOptions, sets: readonly SampleSet[], set: SampleSet): BenchResult[] {

@@ -45,6 +45,7 @@ export function addBench(program: Command): void {
       .option('--per-thread', 'that many connections for each thread, not for all together', false)
       .option('--no-control', 'not beside it: the same threads with a table each')
       .option('--no-memory', 'not beside it: a run whose memory is committed as it is used')
+      .option('--no-predict', 'not beside it: a profiled run, for the simulation of more threads')
       .option('--latency', 'one more run, in which every batch is timed', false);
     command.action((options: Omit<WorkloadBenchOptions, 'workload'> & ReportFiles & { engine: EngineName[] }) =>
       report(options, () => benchWorkload({ ...options, engines: options.engine, workload: name })),
