@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { benchAging } from '../../bench/aging.ts';
+import { type AnatomyOptions, runAnatomy } from '../../bench/anatomy.ts';
 import { type CompareOptions, compareFiles } from '../../bench/compare.ts';
 import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
 import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
@@ -114,18 +115,17 @@ export function addBench(program: Command): void {
     .option('--connections <n>', 'connections in all', wholeNumber(1000, 3_000_000), 400_000)
     .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
     .option('--json <file>', 'write results and raw samples to a file')
-    .action((name: StudyName, { json, ...options }: StudyOptions & { json?: string }) => {
-      if (json !== undefined) {
-        requireWritable(json);
-      }
-      return exitWith(() => {
-        const results = runStudy(name, options);
-        if (json !== undefined) {
-          writeJson(json, results);
-        }
-        return true;
-      });
-    });
+    .action((name: StudyName, options: StudyOptions & { json?: string }) =>
+      withJson(options, (shape) => runStudy(name, shape)),
+    );
+  add(
+    'anatomy',
+    'where the time of an insertion and of a lookup goes, stage by stage, beside the cache lines they must touch',
+  )
+    .option('--connections <n>', 'connections in all', wholeNumber(1000, 3_000_000), 1_000_000)
+    .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
+    .option('--json <file>', 'write results and raw samples to a file')
+    .action((options: AnatomyOptions & { json?: string }) => withJson(options, runAnatomy));
   add('compare', 'two files of results, written with --json: what changed, with intervals')
     .argument('<before>', 'a file of results')
     .argument('<after>', 'a file of results')
@@ -176,6 +176,23 @@ function withShape(command: Command, defaults: { connections: number; runs: numb
 async function exitWith(isRight: () => boolean | Promise<boolean>): Promise<void> {
   await unlessVoid(async () => {
     process.exitCode = (await isRight()) ? ExitCode.ok : ExitCode.notSo;
+  });
+}
+
+/** What prints its results itself, and returns them for the file. */
+function withJson<Options>(
+  options: Options & { json?: string },
+  measure: (options: Options) => unknown,
+): Promise<void> {
+  const { json } = options;
+  if (json !== undefined) {
+    requireWritable(json);
+  }
+  return unlessVoid(() => {
+    const results = measure(options);
+    if (json !== undefined) {
+      writeJson(json, results);
+    }
   });
 }
 
