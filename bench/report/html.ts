@@ -23,11 +23,7 @@ export function htmlReport(results: ResultsFile): string {
   const styleOf = (engine: string) => engines.indexOf(engine);
   const memory = memoryFigure(results.results, styleOf, 'memory');
   const title = `ct-bucket bench ${results.benchmark}`;
-  return [
-    '<!doctype html>',
-    '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>${escapeText(title)}</title><style>${STYLE}</style></head><body>`,
-    `<h1>${escapeText(title)}</h1>`,
+  return page(title, [
     machineList(results),
     ...workloads.map((workload, i) =>
       workloadSection(
@@ -39,12 +35,23 @@ export function htmlReport(results: ResultsFile): string {
     memory === undefined ? '' : `<section><h2>Memory</h2><div class="side">${htmlFigure(memory)}</div></section>`,
     agingSection(results, styleOf),
     rawSamples(results),
+  ]);
+}
+
+/** A whole page of these parts. */
+export function page(title: string, parts: readonly string[]): string {
+  return [
+    '<!doctype html>',
+    '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
+    `<title>${escapeText(title)}</title><style>${STYLE}</style></head><body>`,
+    `<h1>${escapeText(title)}</h1>`,
+    ...parts,
     '</body></html>',
     '',
   ].join('\n');
 }
 
-function machineList({ machine, options = {} }: ResultsFile): string {
+export function machineList({ machine, options = {} }: Pick<ResultsFile, 'machine' | 'options'>): string {
   const entries: [string, string][] = [
     ['machine', `${machine.cpu}, ${machine.cores} cores, ${short(machine.memoryBytes / 2 ** 30)} GiB`],
     ['system', `kernel ${machine.kernel}, Node ${machine.node}, V8 ${machine.v8}`],
@@ -118,7 +125,7 @@ function htmlFigure({ caption, svg }: Figure): string {
   return `<figure><figcaption>${escapeText(caption)}</figcaption>${svg}</figure>`;
 }
 
-function htmlTable({ title, head, rows }: ReportTable): string {
+export function htmlTable({ title, head, rows }: ReportTable): string {
   const headCells = head.map((cell) => `<th scope="col">${escapeText(cell)}</th>`).join('');
   const bodyRows = rows.map(({ cells: [name, ...cells], isPredicted }) => {
     const values = cells.map((cell) => `<td>${escapeText(cell)}</td>`).join('');

@@ -11,6 +11,7 @@ import { defaultSocketPath } from '../workers/control/socket-path.ts';
 import { ctl } from './ctl.ts';
 import { ExitCode } from './exit-code.ts';
 import { powerOfTwo, wholeNumber } from './option-parsers.ts';
+import { addProfile } from './profile.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
 import { verify, type VerifyOptions } from './verify.ts';
@@ -74,6 +75,7 @@ program
     false,
   )
   .option('--timestamps', 'with --events: the time of each', false)
+  .addOption(new Option('--lock-profile <file>', 'for the command profile').hideHelp())
   .action(
     async (file: string, given: Pick<ReplayOptions, 'format' | 'events' | 'timestamps'> & Partial<ReplayOptions>) => {
       const isStates = given.format === 'states';
@@ -189,6 +191,7 @@ program
   });
 
 addBench(program);
+addProfile(program);
 
 /* Whoever reads our output may have seen enough (`| head`). */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,5 +1,7 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
+import { profileOf } from '../../bench/profile/in-sample.ts';
+import { writeJson } from '../../bench/samples.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { writeFileSync } from 'node:fs';
 import type { Counters } from '../core/counters.ts';
@@ -16,6 +18,8 @@ import { EventLog } from './replay-events.ts';
 export interface ReplayOptions {
   threads: number;
   engine: EngineName;
+  /** In a profiled process: a file for what its threads recorded about locks. */
+  lockProfile?: string;
   batch: number;
   zone: number;
   commit: boolean;
@@ -203,6 +207,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
       words[slot + PacketWord.RELEASED_BY]!,
       words[slot + PacketWord.STATE]!,
     );
+  const startedMs = performance.now();
   let count = 0;
   let nowMs = Number.NEGATIVE_INFINITY;
   let failure: CaptureError | undefined = first instanceof Error ? first : undefined;
@@ -235,12 +240,16 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
   }
   await eventLog?.print();
   await datapath.stop();
+  const durationMs = performance.now() - startedMs;
   log.flush();
   if (options.late !== undefined) {
     writeFileSync(options.late, lateLog.text());
   }
 
   const { conntrack } = datapath;
+  if (options.lockProfile !== undefined) {
+    writeJson(options.lockProfile, { durationMs, ...profileOf(conntrack) });
+  }
   const summary: Summary = {
     file,
     packets: count,

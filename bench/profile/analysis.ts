@@ -1,0 +1,225 @@
+/** What a profile says: by lock, by site, by thread, who waited for whom, and which buckets. Times in ns. */
+
+import {
+  holdNsOf,
+  meanOf,
+  quantileOf,
+  sumOfCaused,
+  sumOfFigures,
+  type Caused,
+  type LockFigures,
+  type LockProfile,
+} from './model.ts';
+
+export interface NamedFigures {
+  name: string;
+  /** Of a site: what it locks. */
+  lock?: string;
+  figures: LockFigures;
+  /** Time that others spent waiting while this (site, thread) held the lock. */
+  caused: Caused;
+}
+
+export interface BucketLine {
+  bucket: number;
+  entries: number;
+  lines: number;
+  displaced: number;
+  acquisitions: number;
+  contended: number;
+  waitNs: number;
+}
+
+export interface Skew {
+  buckets: number;
+  /** Share of acquisitions that found the lock held, all sites of buckets together. */
+  observed: number;
+  /** The same for a hash that spreads evenly, at this rate of acquisitions and this hold time. */
+  expected: number;
+  /** Largest / mean. */
+  entriesSkew: number;
+  acquisitionsSkew: number;
+  displacedShare: number;
+}
+
+export interface ProfileAnalysis {
+  locks: NamedFigures[];
+  sites: NamedFigures[];
+  threads: NamedFigures[];
+  /** waits[i][j]: ns that thread i waited for thread j. */
+  matrix: { threads: string[]; waitNs: number[][] };
+  waitNs: number;
+  /** Of all waiting, what was spent while the sweeper held the lock. */
+  sweeperShare: number;
+  /** Waits of 1 ms and more: their holder had probably lost its core. */
+  suspected: { threads: string; waits: number; ns: number }[];
+  buckets: BucketLine[];
+  skew: Skew | undefined;
+}
+
+function threadName(profile: LockProfile, thread: number): string {
+  const record = profile.threads.find((each) => each.thread === thread);
+  return record === undefined || record.role === 'thread' ? `thread ${thread}` : `${record.role} ${thread}`;
+}
+
+/** @param durationMs of the phases together; for the skew */
+export function analyseProfile(profile: LockProfile, durationMs: number): ProfileAnalysis {
+  const records = profile.threads.flatMap(({ thread, sites }) => sites.map((record) => ({ thread, ...record })));
+  const lockOf = (site: number) => profile.sites[site]!.lock;
+  const causedBySite = (site: number) =>
+    sumOfCaused(records.flatMap(({ bySite }) => bySite.filter((caused) => caused.site === site)));
+  const causedByThread = (thread: number) =>
+    sumOfCaused(records.flatMap(({ byThread }) => byThread.filter((caused) => caused.thread === thread)));
+
+  const sites = profile.sites
+    .map(
+      ({ name, lock }, site): NamedFigures => ({
+        name,
+        lock,
+        figures: sumOfFigures(records.filter((record) => record.site === site)),
+        caused: causedBySite(site),
+      }),
+    )
+    .filter(({ figures }) => figures.acquisitions + figures.triesFailed > 0)
+    .toSorted(byWaitThenHold);
+  const locks = [...new Set(sites.map(({ lock }) => lock!))]
+    .map((name): NamedFigures => {
+      const ofLock = sites.filter(({ lock }) => lock === name);
+      return {
+        name,
+        figures: sumOfFigures(ofLock.map(({ figures }) => figures)),
+        caused: sumOfCaused(ofLock.map(({ caused }) => caused)),
+      };
+    })
+    .toSorted(byWaitThenHold);
+  const threads = profile.threads.map(
+    ({ thread, sites: own }): NamedFigures => ({
+      name: threadName(profile, thread),
+      figures: sumOfFigures(own),
+      caused: causedByThread(thread),
+    }),
+  );
+
+  const ids = profile.threads.map(({ thread }) => thread);
+  const waitNs = ids.map((waiter) =>
+    ids.map((holder) =>
+      records
+        .filter(({ thread }) => thread === waiter)
+        .flatMap(({ byThread }) => byThread)
+        .filter(({ thread }) => thread === holder)
+        .reduce((sum, { ns }) => sum + ns, 0),
+    ),
+  );
+  const total = records.reduce((sum, { wait }) => sum + wait.total, 0);
+  const sweepers = profile.threads.filter(({ role }) => role === 'sweeper');
+  const bySweepers = sweepers.reduce((sum, { thread }) => sum + causedByThread(thread).ns, 0);
+  return {
+    locks,
+    sites,
+    threads,
+    matrix: { threads: ids.map((thread) => threadName(profile, thread)), waitNs },
+    waitNs: total,
+    sweeperShare: total === 0 ? 0 : bySweepers / total,
+    suspected: ids
+      .map((thread) => ({ threads: threadName(profile, thread), caused: causedByThread(thread) }))
+      .filter(({ caused }) => caused.long > 0)
+      .map(({ threads: name, caused }) => ({ threads: name, waits: caused.long, ns: caused.longNs }))
+      .toSorted((a, b) => b.ns - a.ns),
+    buckets: bucketLines(profile),
+    skew: skewOf(
+      profile,
+      records.filter(({ site }) => lockOf(site) === 'bucket'),
+      durationMs,
+    ),
+  };
+}
+
+function byWaitThenHold(a: NamedFigures, b: NamedFigures): number {
+  return b.figures.wait.total - a.figures.wait.total || holdNsOf(b.figures) - holdNsOf(a.figures);
+}
+
+/** The most waited for first. */
+function bucketLines({ buckets }: LockProfile): BucketLine[] {
+  return (buckets?.entries ?? [])
+    .map((entries, bucket) => ({
+      bucket,
+      entries,
+      lines: buckets!.lines[bucket]!,
+      displaced: buckets!.displaced[bucket]!,
+      acquisitions: buckets!.acquisitions[bucket]!,
+      contended: buckets!.contended[bucket]!,
+      waitNs: buckets!.waitNs[bucket]!,
+    }))
+    .toSorted((a, b) => b.waitNs - a.waitNs || b.acquisitions - a.acquisitions || a.bucket - b.bucket);
+}
+
+/**
+ * Of T threads that each take one of B locks at rate r for h, one finds its lock held by one of the others with
+ * probability (T - 1) r h / B, as long as that is small (utilisation of the lock by others).
+ */
+function skewOf(
+  { buckets, threads }: LockProfile,
+  records: readonly LockFigures[],
+  durationMs: number,
+): Skew | undefined {
+  const count = buckets?.entries.length ?? 0;
+  const figures = sumOfFigures(records);
+  if (buckets === undefined || count === 0 || figures.acquisitions === 0 || !(durationMs > 0)) {
+    return undefined;
+  }
+  const takers = threads.filter(({ sites }) => sites.some(({ acquisitions }) => acquisitions > 0)).length;
+  /* The median: a holder that lost its core is not the hash's doing. */
+  const heldByOthers = ((takers - 1) / takers) * figures.acquisitions * quantileOf(figures.hold, 0.5);
+  const skew = (values: readonly number[]) => {
+    const sum = values.reduce((all, value) => all + value, 0);
+    return sum === 0 ? 1 : (Math.max(...values) * values.length) / sum;
+  };
+  const entries = buckets.entries.reduce((all, value) => all + value, 0);
+  return {
+    buckets: count,
+    observed: figures.contended / figures.acquisitions,
+    expected: Math.min(1, heldByOthers / (durationMs * 1e6) / count),
+    entriesSkew: skew(buckets.entries),
+    acquisitionsSkew: skew(buckets.acquisitions),
+    displacedShare: entries === 0 ? 0 : buckets.displaced.reduce((all, value) => all + value, 0) / entries,
+  };
+}
+
+/** What a column shows of a row. */
+export const COLUMNS: Record<string, (row: NamedFigures) => number | string> = {
+  acquisitions: ({ figures }) => figures.acquisitions,
+  contended: ({ figures }) => figures.contended,
+  'contended %': ({ figures }) => (figures.acquisitions === 0 ? 0 : (100 * figures.contended) / figures.acquisitions),
+  spins: ({ figures }) => figures.spins,
+  parks: ({ figures }) => figures.parks,
+  notifies: ({ figures }) => figures.notifies,
+  'wait min': ({ figures }) => figures.wait.min,
+  'wait mean': ({ figures }) => meanOf(figures.wait),
+  'wait p50': ({ figures }) => quantileOf(figures.wait, 0.5),
+  'wait p99': ({ figures }) => quantileOf(figures.wait, 0.99),
+  'wait max': ({ figures }) => figures.wait.max,
+  'wait total': ({ figures }) => figures.wait.total,
+  'caused total': ({ caused }) => caused.ns,
+  'hold min': ({ figures }) => figures.hold.min,
+  'hold mean': ({ figures }) => meanOf(figures.hold),
+  'hold p50': ({ figures }) => quantileOf(figures.hold, 0.5),
+  'hold p99': ({ figures }) => quantileOf(figures.hold, 0.99),
+  'hold max': ({ figures }) => figures.hold.max,
+  'hold total': ({ figures }) => holdNsOf(figures),
+  'bounces %': ({ figures }) => (figures.predecessors === 0 ? 0 : (100 * figures.bounces) / figures.predecessors),
+};
+
+export const DEFAULT_COLUMNS = [
+  'acquisitions',
+  'contended',
+  'contended %',
+  'parks',
+  'wait mean',
+  'wait p99',
+  'wait max',
+  'wait total',
+  'caused total',
+  'hold mean',
+  'hold p99',
+  'bounces %',
+] as const;

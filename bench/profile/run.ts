@@ -1,0 +1,100 @@
+/** Runs a workload with the lock profiler on, and without it in turn, which tells what it costs. */
+
+import type { EngineName } from '../../src/core/engines/engine.ts';
+import { machineFingerprint, type MachineFingerprint } from '../machine.ts';
+import { showProgress, takeSample } from '../samples.ts';
+import { median, medianRatio, type Ratio } from '../statistics.ts';
+import { VoidRunError } from '../workload-bench.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../workload-sample.ts';
+import type { WorkloadName } from '../workloads/registry.ts';
+import type { LockProfile } from './model.ts';
+
+export interface ProfileOptions {
+  workload: WorkloadName;
+  variant?: string;
+  engine: EngineName;
+  threads: number;
+  connections: number;
+  batch: number;
+  buckets: number;
+  /** One hold of so many is timed. */
+  sample: number;
+  /** Pairs of runs, with the profiler and without it. */
+  runs: number;
+}
+
+/** What `profile --json` writes. */
+export interface ProfileFile {
+  format: 'ct-bucket profile';
+  what: string;
+  machine: MachineFingerprint;
+  options: Record<string, unknown>;
+  /** Of the profiled phases together, in the run whose profile it is. */
+  durationMs: number;
+  profile: LockProfile;
+  /** Time with the profiler on / off, and the runs; absent with a single run. */
+  cost?: Ratio & { onMs: number[]; offMs: number[] };
+}
+
+export const DEFAULT_SAMPLE_EVERY = 64;
+
+/** @throws VoidRunError */
+export function profileWorkload(options: ProfileOptions): ProfileFile {
+  const { workload, variant, engine, threads, connections, batch, buckets, sample, runs } = options;
+  const shape: WorkloadSampleOptions = {
+    workload,
+    ...(variant === undefined ? {} : { variant }),
+    engine,
+    threads,
+    connections,
+    batchSize: batch,
+    buckets,
+    prefaulted: true,
+  };
+  const take = (isOn: boolean): WorkloadSample => {
+    const taken = takeSample<WorkloadSample>('workload-sample.js', shape, isOn ? { CT_PROFILE: String(sample) } : {});
+    if (taken.error !== undefined) {
+      throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
+    }
+    return taken;
+  };
+  const timeOf = ({ results }: WorkloadSample) => results.reduce((sum, { ms }) => sum + ms, 0);
+  const on: WorkloadSample[] = [];
+  const offMs: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    showProgress(`run ${run + 1} of ${runs}: ${workload}, profiled and not`);
+    /* Who goes first alternates. */
+    if (run % 2 === 0) {
+      on.push(take(true));
+      offMs.push(timeOf(take(false)));
+    } else {
+      offMs.push(timeOf(take(false)));
+      on.push(take(true));
+    }
+  }
+  showProgress('');
+  const onMs = on.map(timeOf);
+  /* The run in the middle speaks for all. */
+  const middle = on.toSorted((a, b) => timeOf(a) - timeOf(b))[Math.floor((runs - 1) / 2)]!;
+  return {
+    format: 'ct-bucket profile',
+    what: `${workload}${variant === undefined ? '' : ` ${variant}`}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    machine: machineFingerprint(),
+    options: { ...options },
+    durationMs: timeOf(middle),
+    profile: middle.profile!,
+    ...(runs < 2 ? {} : { cost: { ...medianRatio(onMs, offMs), onMs, offMs } }),
+  };
+}
+
+/** What the profiler costs, in a line. */
+export function costLine({ cost, profile }: ProfileFile): string {
+  if (cost === undefined) {
+    return `holds sampled 1/${profile.sampleEvery}; the cost of profiling was not measured (--runs 2 and more)`;
+  }
+  const change = (ratio: number) => `${ratio >= 1 ? '+' : ''}${((ratio - 1) * 100).toFixed(1)} %`;
+  return (
+    `holds sampled 1/${profile.sampleEvery}; profiling cost ${change(cost.ratio)} (${change(cost.low)} to ${change(cost.high)}): ` +
+    `${median(cost.onMs).toFixed(1)} ms against ${median(cost.offMs).toFixed(1)} ms, medians of ${cost.onMs.length} runs in turn`
+  );
+}

@@ -1,0 +1,177 @@
+/** `ct-bucket profile`: see bench/profile/. */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { compiledBench } from '../../bench/compiled.ts';
+import { machineFingerprint } from '../../bench/machine.ts';
+import { analyseProfile, COLUMNS, DEFAULT_COLUMNS } from '../../bench/profile/analysis.ts';
+import { profileDiff } from '../../bench/profile/diff.ts';
+import { pprofOf, readProfile, speedscopeOf } from '../../bench/profile/files.ts';
+import { profileHtml } from '../../bench/profile/html.ts';
+import type { LockProfile } from '../../bench/profile/model.ts';
+import { costLine, DEFAULT_SAMPLE_EVERY, type ProfileFile, profileWorkload } from '../../bench/profile/run.ts';
+import { profileTables, time } from '../../bench/profile/tables.ts';
+import { markdownTable, textTable } from '../../bench/report/tables.ts';
+import { requireWritable, writeJson } from '../../bench/samples.ts';
+import { VoidRunError } from '../../bench/workload-bench.ts';
+import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
+import { type EngineName, ENGINES } from '../core/engines/engine.ts';
+import { UsageError } from '../core/errors.ts';
+import { ExitCode } from './exit-code.ts';
+import { oneOfEach, powerOfTwo, wholeNumber } from './option-parsers.ts';
+
+interface ProfileCommandOptions {
+  threads: number;
+  engine: EngineName;
+  connections: number;
+  variant?: string;
+  batch: number;
+  buckets: number;
+  sample: number;
+  runs: number;
+  top: number;
+  columns: string[];
+  json?: string;
+  markdown?: string;
+  html?: string;
+  speedscope?: string;
+  pprof?: string;
+}
+
+/** Adds the command to the program. */
+export function addProfile(program: Command): void {
+  const profile = program
+    .command('profile')
+    .description('where threads wait for locks: by lock, site, thread and bucket');
+  profile
+    .command('run', { isDefault: true })
+    .description(
+      `run a workload of bench (${WORKLOAD_NAMES.join(', ')}) or a capture file with the lock profiler on\n\n` +
+        'Waits are always timed, holds one of --sample. Times are those of the clock; a hold has about 50 ns of it in it.',
+    )
+    .argument('<what>', 'a workload, or a capture file')
+    .option('--threads <n>', 'threads', wholeNumber(1, 64), 2)
+    .addOption(new Option('--engine <engine>', 'the table').choices([...ENGINES]).default('ct-bucket'))
+    .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), 300_000)
+    .option('--variant <name>', 'of a workload that has several')
+    .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
+    .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+    .option('--sample <n>', 'time one hold of so many', wholeNumber(1, 1_000_000), DEFAULT_SAMPLE_EVERY)
+    .option('--runs <n>', 'pairs of runs, profiled and not, in turn', wholeNumber(1, 100), 3)
+    .option('--top <n>', 'rows of a table at most', wholeNumber(1, 1000), 10)
+    .addOption(
+      new Option('--columns <list>', `columns, separated by commas: ${Object.keys(COLUMNS).join(', ')}`)
+        .argParser(oneOfEach(Object.keys(COLUMNS)))
+        .default([...DEFAULT_COLUMNS], DEFAULT_COLUMNS.join(', ')),
+    )
+    .option('--json <file>', 'write everything, for profile diff')
+    .option('--markdown <file>', 'write the tables as Markdown')
+    .option('--html <file>', 'write one page: heat map of the buckets, histograms, who waited for whom')
+    .option('--speedscope <file>', 'write the waiting for speedscope.app')
+    .option('--pprof <file>', 'write the waiting for `go tool pprof` (gzipped)')
+    .action(runProfile);
+  profile
+    .command('diff')
+    .description('two profiles, written with --json: what changed at each site')
+    .argument('<a>', 'a profile')
+    .argument('<b>', 'a profile')
+    .action((a: string, b: string) => console.log(textTable(profileDiff(readProfile(a), readProfile(b)))));
+}
+
+function runProfile(what: string, options: ProfileCommandOptions): void {
+  const { json, markdown, html, speedscope, pprof } = options;
+  for (const file of [json, markdown, html, speedscope, pprof]) {
+    if (file !== undefined) {
+      requireWritable(file);
+    }
+  }
+  let file: ProfileFile;
+  try {
+    file = measure(what, options);
+  } catch (error) {
+    if (!(error instanceof VoidRunError)) {
+      throw error;
+    }
+    console.error(`ct-bucket: ${error.message}`);
+    process.exitCode = ExitCode.notSo;
+    return;
+  }
+  const analysis = analyseProfile(file.profile, file.durationMs);
+  const tables = profileTables(analysis, options);
+  console.log(`${file.what}: ${file.durationMs.toFixed(1)} ms; ${costLine(file)}`);
+  console.log(
+    `waiting for locks: ${time(analysis.waitNs)} of all threads together; while the sweeper held them: ${(analysis.sweeperShare * 100).toFixed(1)} %\n`,
+  );
+  console.log(tables.map(textTable).join('\n\n'));
+  if (json !== undefined) {
+    writeJson(json, file);
+  }
+  if (markdown !== undefined) {
+    writeFileSync(
+      markdown,
+      [`## ct-bucket profile: ${file.what}`, costLine(file), ...tables.map(markdownTable), ''].join('\n\n'),
+    );
+  }
+  if (html !== undefined) {
+    writeFileSync(html, profileHtml(file, analysis, options));
+  }
+  if (speedscope !== undefined) {
+    writeJson(speedscope, speedscopeOf(file));
+  }
+  if (pprof !== undefined) {
+    writeFileSync(pprof, pprofOf(file));
+  }
+}
+
+function measure(what: string, options: ProfileCommandOptions): ProfileFile {
+  if (!WORKLOAD_NAMES.includes(what as WorkloadName)) {
+    if (!existsSync(what)) {
+      throw new UsageError(`${what} is neither a workload (${WORKLOAD_NAMES.join(', ')}) nor a file`);
+    }
+    return profileCapture(what, options);
+  }
+  const workload = what as WorkloadName;
+  const { variants } = workloadOf(workload);
+  if (options.variant !== undefined && !variants.includes(options.variant)) {
+    throw new UsageError(
+      variants.length === 1
+        ? `${workload} has no variants`
+        : `${workload} has the variants ${variants.join(', ')}, not ${options.variant}`,
+    );
+  }
+  return profileWorkload({ ...options, workload });
+}
+
+/** A capture goes through `replay` in a profiled process of its own. */
+function profileCapture(what: string, { threads, engine, batch, sample }: ProfileCommandOptions): ProfileFile {
+  const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-profile-'));
+  const out = join(folder, 'profile.json');
+  const main = join(dirname(dirname(compiledBench('workload-sample.js'))), 'src', 'cli', 'main.js');
+  const args = ['replay', what, '--threads', String(threads), '--engine', engine, '--batch', String(batch)];
+  try {
+    execFileSync(process.execPath, [main, ...args, '--lock-profile', out], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, CT_PROFILE: String(sample) },
+    });
+    const { durationMs, profile } = JSON.parse(readFileSync(out, 'utf8')) as {
+      durationMs: number;
+      profile: LockProfile;
+    };
+    return {
+      format: 'ct-bucket profile',
+      what: `${what}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}`,
+      machine: machineFingerprint(),
+      options: { what, threads, engine, batch, sample },
+      durationMs,
+      profile,
+    };
+  } catch (error) {
+    const said = String((error as { stderr?: Buffer }).stderr ?? (error as Error).message).trim();
+    throw new UsageError(said.replace(/^ct-bucket: /, '').split('\n')[0]!);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
