@@ -23,11 +23,27 @@ export interface InsertSampleOptions {
   buckets: number;
   /** Memory for all connections is committed before the start. */
   prefaulted: boolean;
+  /** Tables to warm up on, and connections of each, where the defaults take too long. */
+  rehearsals?: number;
+  rehearsalConnections?: number;
+  /** How often both phases are measured, the table emptied in between; once unless said. */
+  repetitions?: number;
+}
+
+export interface InsertRepetition {
+  insertMs: number;
+  lookupMs: number;
+  /** Processor time, with one thread. */
+  insertCpuMs?: number;
+  lookupCpuMs?: number;
 }
 
 export interface InsertSample {
+  /** Of the first repetition. */
   insertMs: number;
   lookupMs: number;
+  /** Of all repetitions, if more than one was asked for. */
+  repetitions?: InsertRepetition[];
   /** (resident with all connections - resident before the table was made) / connections. */
   bytesPerConnection: number;
   /** Set when the books do not balance: the sample is then void. */
@@ -42,13 +58,13 @@ tuneCompiler();
 console.log(JSON.stringify(await sample()));
 
 async function sample(): Promise<InsertSample> {
-  const { threads, connections, batchSize, buckets, prefaulted } = options;
+  const { threads, connections, batchSize, buckets, prefaulted, repetitions = 1 } = options;
+  const { rehearsals: tables = REHEARSALS, rehearsalConnections = REHEARSAL_CONNECTIONS } = options;
   const barrier = allocateWords(BARRIER_WORDS);
-  const phases = PhaseTimes.allocate(threads, INSERT_PHASES);
+  const phases = PhaseTimes.allocate(threads, INSERT_PHASES * repetitions);
   const rehearsals = Array.from(
-    { length: REHEARSALS },
-    () =>
-      new Conntrack({ buckets: 16, maxConnections: 2 * REHEARSAL_CONNECTIONS, maxParticipants: threads + 1 }).memory,
+    { length: tables },
+    () => new Conntrack({ buckets: 16, maxConnections: 2 * rehearsalConnections, maxParticipants: threads + 1 }).memory,
   );
   const entry = workerEntry('insert-thread', import.meta.url);
   const workers = Array.from({ length: threads }, (_, index) => {
@@ -60,7 +76,8 @@ async function sample(): Promise<InsertSample> {
       barrier,
       times: phases.times,
       rehearsals,
-      rehearsalConnections: REHEARSAL_CONNECTIONS,
+      rehearsalConnections,
+      repetitions,
     };
     return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
   });
@@ -95,13 +112,22 @@ async function sample(): Promise<InsertSample> {
   /* UDP in one direction stays `new`: both phases count each connection's packet as such. */
   const books = { created, invalid, insertFailed, tableFull, new: fresh, live: conntrack.connCount };
   const right =
-    created === connections &&
+    created === connections * repetitions &&
     books.live === connections &&
-    fresh === 2 * connections &&
+    fresh === 2 * connections * repetitions &&
     invalid + insertFailed + tableFull === 0;
+  const runs = Array.from({ length: repetitions }, (_, i): InsertRepetition => {
+    const [insert, lookup] = [i * INSERT_PHASES, i * INSERT_PHASES + 1];
+    return {
+      insertMs: phases.phaseMs(insert),
+      lookupMs: phases.phaseMs(lookup),
+      ...(threads === 1 ? { insertCpuMs: phases.cpuMs(insert), lookupCpuMs: phases.cpuMs(lookup) } : {}),
+    };
+  });
   return {
-    insertMs: phases.phaseMs(0),
-    lookupMs: phases.phaseMs(1),
+    insertMs: runs[0]!.insertMs,
+    lookupMs: runs[0]!.lookupMs,
+    ...(repetitions > 1 ? { repetitions: runs } : {}),
     bytesPerConnection: (residentAfter - residentBefore) / connections,
     ...(right ? {} : { error: `the books do not balance: ${JSON.stringify(books)}` }),
   };

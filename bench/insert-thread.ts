@@ -23,6 +23,7 @@ export interface InsertThreadTask {
   /** The tables to warm up on, and the connections of each. */
   rehearsals: TrackerMemory[];
   rehearsalConnections: number;
+  repetitions: number;
   times: Float64Array<SharedArrayBuffer>;
 }
 
@@ -39,7 +40,7 @@ for (const [number, rehearsal] of task.rehearsals.entries()) {
 const ready = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
 parentPort!.postMessage('warm');
 const [memory] = await ready;
-measure(new Tracker(memory));
+measure(Conntrack.attach(memory));
 /* The thread stays until the resident size was read: it is not to be part of the difference. */
 const mayEnd = once(parentPort!, 'message');
 parentPort!.postMessage('done');
@@ -83,16 +84,24 @@ function rehearse(conntrack: Conntrack, first: number): void {
   conntrack.close();
 }
 
-function measure(tracker: Tracker): void {
-  const { index, threads, connections, barrier, times } = task;
+function measure(conntrack: Conntrack): void {
+  const { tracker } = conntrack;
+  const { index, threads, connections, barrier, times, repetitions } = task;
   const from = Math.floor((connections * index) / threads);
   const to = Math.floor((connections * (index + 1)) / threads);
-  tracker.enter();
-  const phases = new PhaseTimes(INSERT_PHASES, times);
-  for (let phase = 0; phase < INSERT_PHASES; phase++) {
+  const phases = new PhaseTimes(INSERT_PHASES * repetitions, times);
+  for (let phase = 0; phase < INSERT_PHASES * repetitions; phase++) {
+    if (phase > 0 && phase % INSERT_PHASES === 0) {
+      arriveAndWait(barrier, 0, threads);
+      if (index === 0) {
+        conntrack.flush();
+      }
+    }
     arriveAndWait(barrier, 0, threads);
+    tracker.enter();
     /* A millisecond apart, so that the second phase refreshes every expiry. */
     phases.run(index, phase, () => sendAll(tracker, batch, from, to, 1_000_000 + phase));
+    tracker.leave();
   }
-  tracker.close();
+  conntrack.close();
 }

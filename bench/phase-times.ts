@@ -1,6 +1,9 @@
+/** Start, end, processor time. */
+const WORDS = 3;
+
 /**
- * When each thread of a sample began and ended each phase: shared 64-bit floats, ns of the system's monotonic clock.
- * Each thread writes its own pair once, and is gone before anybody reads it.
+ * When each thread of a sample began and ended each phase: shared 64-bit floats, ns of the system's monotonic clock;
+ * and the processor time that the whole process took meanwhile, in µs. Each thread writes its own once, and is gone before anybody reads them.
  */
 export class PhaseTimes {
   readonly times: Float64Array<SharedArrayBuffer>;
@@ -12,26 +15,37 @@ export class PhaseTimes {
   }
 
   static allocate(threads: number, phases: number): PhaseTimes {
-    return new PhaseTimes(phases, new Float64Array(new SharedArrayBuffer(threads * phases * 2 * 8)));
+    return new PhaseTimes(phases, new Float64Array(new SharedArrayBuffer(threads * phases * WORDS * 8)));
   }
 
   /** Runs a phase of a thread and notes its times. */
   run(thread: number, phase: number, work: () => void): void {
-    const at = (thread * this.#phases + phase) * 2;
+    const at = (thread * this.#phases + phase) * WORDS;
+    const before = process.cpuUsage();
     this.times[at] = Number(process.hrtime.bigint());
     work();
     this.times[at + 1] = Number(process.hrtime.bigint());
+    const { user, system } = process.cpuUsage(before);
+    this.times[at + 2] = user + system;
   }
 
   /** From the start of the first thread to the end of the last, in ms. */
   phaseMs(phase: number): number {
     let start = Number.POSITIVE_INFINITY;
     let end = Number.NEGATIVE_INFINITY;
-    for (let at = phase * 2; at < this.times.length; at += this.#phases * 2) {
+    for (let at = phase * WORDS; at < this.times.length; at += this.#phases * WORDS) {
       start = Math.min(start, this.times[at]!);
       end = Math.max(end, this.times[at + 1]!);
     }
     return (end - start) / 1e6;
+  }
+
+  /**
+   * Processor time of a phase of the only thread, in ms: what others on the same cores take is not in it. With more
+   * threads there is no such figure, since those that wait take none.
+   */
+  cpuMs(phase: number): number {
+    return this.times[phase * WORDS + 2]! / 1000;
   }
 }
 
