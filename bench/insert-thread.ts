@@ -37,14 +37,16 @@ const batch = allocateGridBatch(task.batchSize);
 for (const [number, rehearsal] of task.rehearsals.entries()) {
   rehearse(Conntrack.attach(rehearsal), number % task.threads);
 }
-const ready = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
+const next = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
 parentPort!.postMessage('warm');
-const [memory] = await ready;
-measure(Conntrack.attach(memory));
-/* The thread stays until the resident size was read: it is not to be part of the difference. */
-const mayEnd = once(parentPort!, 'message');
-parentPort!.postMessage('done');
-await mayEnd;
+let [memory] = await next;
+for (let repetition = 0; repetition < task.repetitions; repetition++) {
+  measure(Conntrack.attach(memory), repetition * INSERT_PHASES);
+  /* The last message ends: the thread stays until the resident size was read, and is not to be part of the difference. */
+  const answer = once(parentPort!, 'message') as Promise<[TrackerMemory]>;
+  parentPort!.postMessage('done');
+  [memory] = await answer;
+}
 parentPort!.close();
 
 /** Sends the packets of the ids from `from` to `to`. */
@@ -84,24 +86,18 @@ function rehearse(conntrack: Conntrack, first: number): void {
   conntrack.close();
 }
 
-function measure(conntrack: Conntrack): void {
+/** @param firstPhase where in the times the repetition's phases begin */
+function measure(conntrack: Conntrack, firstPhase: number): void {
   const { tracker } = conntrack;
   const { index, threads, connections, barrier, times, repetitions } = task;
   const from = Math.floor((connections * index) / threads);
   const to = Math.floor((connections * (index + 1)) / threads);
   const phases = new PhaseTimes(INSERT_PHASES * repetitions, times);
-  for (let phase = 0; phase < INSERT_PHASES * repetitions; phase++) {
-    if (phase > 0 && phase % INSERT_PHASES === 0) {
-      arriveAndWait(barrier, 0, threads);
-      if (index === 0) {
-        conntrack.flush();
-      }
-    }
+  tracker.enter();
+  for (let phase = 0; phase < INSERT_PHASES; phase++) {
     arriveAndWait(barrier, 0, threads);
-    tracker.enter();
     /* A millisecond apart, so that the second phase refreshes every expiry. */
-    phases.run(index, phase, () => sendAll(tracker, batch, from, to, 1_000_000 + phase));
-    tracker.leave();
+    phases.run(index, firstPhase + phase, () => sendAll(tracker, batch, from, to, 1_000_000 + phase));
   }
   conntrack.close();
 }
