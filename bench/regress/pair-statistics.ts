@@ -11,6 +11,8 @@ const SEED = 0x9e37;
 /** Two-sided 95 %, and 80 % of a one-sided power, of the normal distribution. */
 const Z95 = 1.959964;
 const Z80 = 0.841621;
+/** Standard error of a Hodges-Lehmann estimate in that of a mean, for normal values: 1/sqrt(0.955). */
+const EFFICIENCY = 1.023;
 
 /** All in ln(B/A). */
 export interface PairEstimate extends Interval {
@@ -82,8 +84,7 @@ export function studentQuantile(degrees: number, z = Z95): number {
 /** Distribution function of the standard normal (Abramowitz and Stegun, 26.2.17), to 1e-7. */
 export function normalBelow(z: number): number {
   const t = 1 / (1 + 0.2316419 * Math.abs(z));
-  const series =
-    t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  const series = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
   const tail = (Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)) * series;
   return z > 0 ? 1 - tail : tail;
 }
@@ -108,7 +109,10 @@ export function signFlipP(logRatios: readonly number[], limit: number): number {
     }
     shares = next;
   }
-  return Math.min(1, shares.subarray(observed).reduce((sum, share) => sum + share, 0));
+  return Math.min(
+    1,
+    shares.subarray(observed).reduce((sum, share) => sum + share, 0),
+  );
 }
 
 /** Twice the ranks, from 2; equal values share the mean of theirs, which doubled is whole. */
@@ -129,16 +133,9 @@ export function holmAdjust(pValues: readonly number[]): number[] {
   return adjusted;
 }
 
-/** Standard deviation that a few wild values do not move: from the median distance to the middle, exact for a normal. */
-export function robustDeviation(values: readonly number[]): number {
-  const middle = hodgesLehmann(values);
-  return (
-    1.4826 *
-    quantile(
-      values.map((value) => Math.abs(value - middle)),
-      0.5,
-    )
-  );
+/** Deviation of ln(B/A) of one pair, as the interval of several tells it: few wild pairs move it little. */
+export function deviationOf({ pairs, low, high }: PairEstimate): number {
+  return ((high - low) / 2 / studentQuantile(pairs - 1)) * (Math.sqrt(pairs) / EFFICIENCY);
 }
 
 /**
@@ -150,9 +147,9 @@ export function smallestEffect(deviation: number, pairs: number, limit: number):
   return limit + (studentQuantile(pairs - 1) + Z80) * standardError(deviation, pairs);
 }
 
-/** Of the Hodges-Lehmann estimate: 1/sqrt(0.955) of that of a mean. */
+/** Of the Hodges-Lehmann estimate. */
 function standardError(deviation: number, pairs: number): number {
-  return (1.023 * deviation) / Math.sqrt(pairs);
+  return (EFFICIENCY * deviation) / Math.sqrt(pairs);
 }
 
 /** The fewest pairs, within [FEWEST_PAIRS, most], that show `effect`; `most` where none do. */
