@@ -50,12 +50,12 @@ describe('the statistics of pairs', () => {
   it('cover the truth 19 times of 20, with few pairs too', () => {
     for (const pairs of [8, 14]) {
       let covered = 0;
-      for (let trial = 0; trial < 200; trial++) {
-        const { low, high } = estimatePairs(pairsAround(0, 0.02, pairs, 1000 * pairs + trial), 300);
+      for (let trial = 0; trial < 600; trial++) {
+        const { low, high } = estimatePairs(pairsAround(0, 0.02, pairs, 1000 * pairs + trial), 600);
         covered += Number(low <= 0 && high >= 0);
       }
-      expect(covered / 200).toBeGreaterThan(0.93);
-      expect(covered / 200).toBeLessThan(0.985);
+      expect(covered / 600).toBeGreaterThan(0.93);
+      expect(covered / 600).toBeLessThan(0.985);
     }
   });
 

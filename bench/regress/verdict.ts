@@ -7,14 +7,7 @@
  */
 
 import type { Interval } from '../statistics.ts';
-import {
-  estimatePairs,
-  FEWEST_PAIRS,
-  holmAdjust,
-  robustDeviation,
-  signFlipP,
-  smallestEffect,
-} from './pair-statistics.ts';
+import { deviationOf, estimatePairs, FEWEST_PAIRS, holmAdjust, signFlipP, smallestEffect } from './pair-statistics.ts';
 
 export type Verdict = 'fine' | 'regressed' | 'inconclusive';
 
