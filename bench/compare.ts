@@ -137,6 +137,7 @@ export function comparisonText({ comparisons, notes }: ComparedFiles): string {
 }
 
 export interface CompareOptions {
+  /** Also where the machines differ. */
   force?: boolean;
   json?: boolean;
 }

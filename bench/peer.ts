@@ -9,11 +9,12 @@
 import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { UsageError } from '../src/core/errors.ts';
-import type { InsertSample, InsertSampleOptions } from './insert-sample.ts';
 import { machineFingerprint } from './machine.ts';
 import { isPositive, type BenchResult, type ResultsFile } from './report/results-file.ts';
 import { showProgress, takeSample } from './samples.ts';
 import { median } from './statistics.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
+import { WORKLOAD_NAMES, type WorkloadName } from './workloads/registry.ts';
 
 /** A figure of one run. */
 export interface PeerFigure {
@@ -55,7 +56,7 @@ const ENGINE = 'ct-bucket';
 
 /** @throws UsageError where the peer fails, prints no figures, or does other work than ours */
 export function measurePeer(options: PeerOptions): ResultsFile {
-  const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeInsertSample } = options;
+  const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeOurSample } = options;
   const name = options.name ?? programName(command);
   if (name === ENGINE) {
     throw new UsageError(`the peer needs a name other than ${ENGINE} (--name)`);
@@ -172,24 +173,21 @@ function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string)
   return figure;
 }
 
-function takeInsertSample(work: PeerWork): PeerFigure[] {
+function takeOurSample(work: PeerWork): PeerFigure[] {
   const { workload, threads, connections, batch, buckets } = work;
-  if (workload !== 'insert') {
-    throw new UsageError(`bench peer does not know the workload ${workload}`);
+  if (!WORKLOAD_NAMES.includes(workload as WorkloadName)) {
+    throw new UsageError(`there is no workload ${workload}; there are ${WORKLOAD_NAMES.join(', ')}`);
   }
-  const sample = takeSample<InsertSample>('insert-sample.js', {
+  const sample = takeSample<WorkloadSample>('workload-sample.js', {
+    workload: workload as WorkloadName,
     threads,
     connections,
     batchSize: batch,
     buckets,
     prefaulted: true,
-  } satisfies InsertSampleOptions);
+  } satisfies WorkloadSampleOptions);
   if (sample.error !== undefined) {
     throw new Error(sample.error);
   }
-  const same = { threads, connections, packets: connections };
-  return [
-    { workload: 'udp-insert', ...same, ms: sample.insertMs },
-    { workload: 'udp-lookup', ...same, ms: sample.lookupMs },
-  ];
+  return sample.results.map(({ name, ms, packets }) => ({ workload: name, threads, connections, packets, ms }));
 }

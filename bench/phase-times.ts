@@ -47,7 +47,13 @@ export class PhaseTimes {
   cpuMs(phase: number): number {
     return this.times[phase * WORDS + 2]! / 1000;
   }
-}
 
-/** Phases of the insertion benchmark: insert, look up again. */
-export const INSERT_PHASES = 2;
+  /** How long each thread took for a phase, in ms. */
+  threadMs(phase: number): number[] {
+    const took: number[] = [];
+    for (let at = phase * WORDS; at < this.times.length; at += this.#phases * WORDS) {
+      took.push((this.times[at + 1]! - this.times[at]!) / 1e6);
+    }
+    return took;
+  }
+}

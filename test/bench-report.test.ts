@@ -4,11 +4,36 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PeerFigure, PeerOptions, PeerWork } from '../bench/peer.ts';
+import { compareFiles, type CompareOptions } from '../bench/compare.ts';
+import { measurePeer, type PeerFigure, type PeerOptions, type PeerWork } from '../bench/peer.ts';
 import { htmlReport } from '../bench/report/html.ts';
-import { markdownReport, textReport } from '../bench/report/report.ts';
+import { markdownReport, printReport, textReport, writeReports } from '../bench/report/report.ts';
 import type { BenchResult, ResultsFile } from '../bench/report/results-file.ts';
-import { runCompare, runPeer } from '../src/cli/bench-tools.ts';
+import { UsageError } from '../src/core/errors.ts';
+
+/** The exit code and the line that the command would make of it. */
+function exitCodeOf(action: () => void): number {
+  try {
+    action();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) {
+      throw error;
+    }
+    console.error(`ct-bucket: ${error.message}`);
+    return 2;
+  }
+}
+
+const runCompare = (files: readonly string[], options: CompareOptions = {}): number =>
+  exitCodeOf(() => compareFiles(files, options));
+
+const runPeer = ({ json, ...options }: PeerOptions & { json?: string }): number =>
+  exitCodeOf(() => {
+    const measured = measurePeer(options);
+    printReport(measured);
+    writeReports(measured, json === undefined ? {} : { json });
+  });
 
 let folder: string;
 let out: string[];

@@ -69,7 +69,7 @@ describe.concurrent('a wrong command line', () => {
     ['an unknown command', /unknown command 'nothing'/, ['nothing']],
     ['an unknown mode', /'--reclaim <mode>' argument 'never' is invalid/, ['verify', '--reclaim', 'never', SCENARIO]],
     ['a broken list', /'--threads <list>' argument '1,x' is invalid/, ['bench', 'insert', '--threads', '1,x']],
-    ['an unknown benchmark', /value 'nothing' is invalid .* Allowed choices are /, ['bench', 'nothing']],
+    ['an unknown benchmark', /'nothing' is invalid.* There is no such benchmark/, ['bench', 'nothing']],
   ])('with %s is answered with one line and exit code 2', async (_what, says, args) => {
     const result = await ctBucket(args);
     expect(result).toMatchObject({ code: 2, stdout: '' });
@@ -248,7 +248,7 @@ describe('bench', () => {
     const args = ['bench', 'insert', '--connections', '20000', '--runs', '1', '--threads', '1', '--json', file];
     const { code, stdout } = await ctBucket(args);
     expect(code).toBe(0);
-    expect(stdout).toContain('insert ms');
+    expect(stdout).toMatch(/udp-insert/);
     const { results } = JSON.parse(readFileSync(file, 'utf8'));
     expect(results.map(({ workload }: { workload: string }) => workload)).toEqual(['udp-insert', 'udp-lookup']);
     for (const result of results) {
@@ -260,10 +260,6 @@ describe('bench', () => {
     }
   });
 
-  /*
-   * bench/insert-sample.ts looks at the resident memory with its threads alive, and again when they have ended and given
-   * theirs back (some 20 MB each): the figure is too small by that, here below 0.
-   */
   it('insert tells how many bytes a connection takes', () => {
     expect(bytesPerConnection).toBeGreaterThan(128);
   });
@@ -274,7 +270,6 @@ describe('bench', () => {
     expect(complaintIn(result)).toMatch(/^cannot write .*insert\.json: /);
   });
 
-  /* The sample's process refuses it, and the command ends with two stacks of calls and exit code 1. */
   it('answers buckets that are not a power of two with one line and exit code 2', async () => {
     const args = ['bench', 'insert', '--connections', '1000', '--runs', '1', '--threads', '1', '--buckets', '3'];
     const result = await ctBucket(args);

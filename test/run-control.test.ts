@@ -55,7 +55,7 @@ const ANSWERED: [command: string, args: string[], text: RegExp, asked?: Asked][]
   ['ct-disable-tcp-seq-chk', [], /^disabling TCP sequence checking successful\n$/],
   ['ct-get-tcp-seq-chk', [], /^TCP sequence checking: disabled\n$/],
   ['ct-enable-tcp-seq-chk', [], /^enabling TCP sequence checking successful\n$/],
-  ['ct-get-sweep-interval', [], /^1000\n$/],
+  ['ct-get-sweep-interval', [], /^500\n$/],
   ['ct-set-sweep-interval', ['250'], /^setting sweep interval successful\n$/],
   ['ct-get-sweep-interval', [], /^250\n$/],
   ['ct-get-limits', [], /^default limit=0\n$/],

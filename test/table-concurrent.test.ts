@@ -1,9 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../src/core/conntrack.ts';
+import type { EngineName } from '../src/core/engines/engine.ts';
 import type { Reclaim } from '../src/core/memory.ts';
 import { allocateWords } from '../src/shared/access.ts';
 import { workerEntry } from '../src/workers/entry.ts';
+import { expectAllListed } from './support/expiration-lists.ts';
 import { expectBalancedBooks } from './support/books.ts';
 import type { TableWorkerTask } from './threads/table-worker.ts';
 
@@ -38,33 +40,43 @@ async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds:
   );
 }
 
-describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])(
-  'one table under threads that insert, look up, sweep and flush (%s)',
-  (reclaim) => {
-    it.each([1, 64])('keeps its books with %i buckets', async (buckets) => {
-      const ct = new Conntrack({ buckets, reclaim, maxConnections: 20_000 });
-      const rounds = reclaim === 'sweep' ? 1500 : 3000;
-      await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
-      const { created, killed, flushed, packets } = ct.counters();
-      expect(packets).toBe(rounds * 32 * 2);
-      expect(created).toBeGreaterThan(1000);
-      expect(killed).toBeGreaterThan(0);
-      expect(flushed).toBeGreaterThan(0);
-      expectBalancedBooks(ct, 1000 + rounds * 200);
-    });
+describe.each<{ engine: EngineName; reclaim: Reclaim }>([
+  { engine: 'ct-bucket', reclaim: 'lookup-and-sweep' },
+  { engine: 'ct-bucket', reclaim: 'sweep' },
+  { engine: 'baseline', reclaim: 'lookup-and-sweep' },
+  { engine: 'baseline', reclaim: 'sweep' },
+  { engine: 'ct-scale', reclaim: 'lookup-and-sweep' },
+  { engine: 'ct-scale', reclaim: 'sweep' },
+])('one table of $engine under threads that insert, look up, sweep and flush ($reclaim)', ({ engine, reclaim }) => {
+  it.each(engine === 'ct-bucket' ? [1, 64] : [1])('keeps its books with %i buckets', async (buckets) => {
+    const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 20_000 });
+    const rounds = reclaim === 'sweep' ? 1500 : 3000;
+    await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
+    const { created, killed, flushed, packets } = ct.counters();
+    expect(packets).toBe(rounds * 32 * 2);
+    expect(created).toBeGreaterThan(1000);
+    expect(killed).toBeGreaterThan(0);
+    expect(flushed).toBeGreaterThan(0);
+    const endMs = 1000 + rounds * 200;
+    expectBalancedBooks(ct, endMs);
+    expectAllListed(ct);
+    /* Nothing lives longer than the longest timeout that these packets ask for. */
+    ct.sweep(endMs + 60_000);
+    expect(ct.connCount).toBe(0);
+    expectBalancedBooks(ct, endMs + 60_000);
+  });
 
-    it('never exceeds a limit that all threads run into, and fills it to the last', async () => {
-      const ct = new Conntrack({ buckets: 16, reclaim, maxConnections: 5000 });
-      ct.maxConnections = 100;
-      ct.setZoneLimit(0, 90);
-      await runRoles(ct, ['pmd', 'pmd', 'pmd'], 800);
-      const { zoneFull } = ct.counters();
-      expect(zoneFull).toBeGreaterThan(0);
-      expect(ct.connCount).toBeLessThanOrEqual(90);
-      expect(ct.zoneLimit(0).count).toBe(ct.connCount);
-      ct.flush();
-      expect(ct.connCount).toBe(0);
-      expect(ct.zoneLimit(0).count).toBe(0);
-    });
-  },
-);
+  it('never exceeds a limit that all threads run into, and fills it to the last', async () => {
+    const ct = new Conntrack({ engine, buckets: 16, reclaim, maxConnections: 5000 });
+    ct.maxConnections = 100;
+    ct.setZoneLimit(0, 90);
+    await runRoles(ct, ['pmd', 'pmd', 'pmd'], 800);
+    const { zoneFull } = ct.counters();
+    expect(zoneFull).toBeGreaterThan(0);
+    expect(ct.connCount).toBeLessThanOrEqual(90);
+    expect(ct.zoneLimit(0).count).toBe(ct.connCount);
+    ct.flush();
+    expect(ct.connCount).toBe(0);
+    expect(ct.zoneLimit(0).count).toBe(0);
+  });
+});

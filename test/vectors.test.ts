@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ENGINES } from '../src/core/engines/engine.ts';
 import { runScenario } from '../src/cli/scenario.ts';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'vectors');
@@ -27,10 +28,12 @@ const COLLECTIONS: [name: string, folder: string, files: string[]][] = [
 describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
   'recorded scenarios: %s',
   (_name, folder, files) => {
-    it.each(files)('%s gives the recorded answers', (file) => {
-      const result = runScenario(readFileSync(join(folder, file), 'utf8'), 'sweep');
-      expect(result.difference).toBeUndefined();
-      expect(result.operations).toBeGreaterThan(0);
+    describe.each(ENGINES)('engine %s', (engine) => {
+      it.each(files)('%s gives the recorded answers', (file) => {
+        const result = runScenario(readFileSync(join(folder, file), 'utf8'), { reclaim: 'sweep', engine });
+        expect(result.difference).toBeUndefined();
+        expect(result.operations).toBeGreaterThan(0);
+      });
     });
 
     it.each(files.filter((file) => !EXPECTS_OF_UNSWEPT.includes(file)))(
@@ -43,7 +46,7 @@ describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
           .map((line) => line.replace(/^(\{"op":"sweep",.*)"removed":\d+\}/, '$1"removed":"any"}'));
         const isAboutRoom = lines.some((line) => /^\{"op":"zoneLimit"|"what":"maxConns"/.test(line));
         if (!isAboutRoom) {
-          expect(runScenario(kept.join('\n'), 'lookup-and-sweep').difference).toBeUndefined();
+          expect(runScenario(kept.join('\n'), { reclaim: 'lookup-and-sweep' }).difference).toBeUndefined();
         }
       },
     );
@@ -57,7 +60,7 @@ describe('a scenario', () => {
     const wrong = operations.map((line, index) =>
       index === 1 ? line.replace('"state":["new"', '"state":["est"') : line,
     );
-    const { difference } = runScenario([header, ...wrong].join('\n'), 'sweep');
+    const { difference } = runScenario([header, ...wrong].join('\n'), { reclaim: 'sweep' });
     expect(difference).toMatchObject({ operation: 2, field: 'packets[0].state' });
   });
 
@@ -76,6 +79,6 @@ describe('a scenario', () => {
     ],
     ['no time', `${header}\n{"op":"exec","packets":[{"id":"p","hex":"00"}],"ct":{"zone":0}}`, /^line 2: .*time/],
   ])('with %s is refused with its line', (_what, text, message) => {
-    expect(() => runScenario(text, 'sweep')).toThrow(message);
+    expect(() => runScenario(text, { reclaim: 'sweep' })).toThrow(message);
   });
 });

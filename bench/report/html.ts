@@ -8,6 +8,7 @@ import type { ResultsFile } from './results-file.ts';
 import { STYLE } from './style.ts';
 import {
   agingTable,
+  detailsTable,
   checkTable,
   lawTable,
   peerTable,
@@ -77,6 +78,7 @@ function workloadSection(results: ResultsFile, workload: WorkloadAnalysis, figur
   ].filter(Boolean);
   const tables = [
     threadsTable(workload, cores),
+    detailsTable(results, workload, cores),
     peerTable(results, workload),
     lawTable(workload),
     predictionTable(workload),

@@ -34,12 +34,13 @@ export function writeReports(results: ResultsFile, { json, markdown, html }: Rep
   }
 }
 
-export function textReport(results: ResultsFile): string {
-  return reportTables(results, analyse(results)).map(textTable).join('\n\n');
+/** @param options.isBrief only what was measured: no laws, no predictions */
+export function textReport(results: ResultsFile, { isBrief = false } = {}): string {
+  return reportTables(results, analyse(results), isBrief).map(textTable).join('\n\n');
 }
 
-export function printReport(results: ResultsFile): void {
-  console.log(textReport(results));
+export function printReport(results: ResultsFile, options: { isBrief?: boolean } = {}): void {
+  console.log(textReport(results, options));
 }
 
 export function markdownReport(results: ResultsFile): string {

@@ -17,6 +17,8 @@ export interface BenchResult {
   medianMs: number;
   runsMs: number[];
   bytesPerConnection?: number;
+  /** Memory for all connections was committed before the start. */
+  prefaulted?: boolean;
   /** Of one batch. */
   latencyUs?: { p50: number; p99: number; p999: number };
   /** Packets per second of the slowest thread / those of the fastest. */
@@ -36,6 +38,10 @@ export interface AgingResult {
   nsPerRemoved: number;
   bytesPerConnection: number;
   batchP999RatioToNoSweeper: number;
+  /** When the last of all connections, expired at once, was gone. */
+  allAtOnceMs?: number;
+  /** As they were taken. */
+  samples?: unknown[];
 }
 
 /** What the simulation of one workload on one engine goes by, all of it measured. */
@@ -50,6 +56,8 @@ export interface ResultsFile {
   machine: MachineFingerprint;
   options: Record<string, unknown>;
   results: BenchResult[];
+  /** The same with memory that is committed as it is used. */
+  resultsNotPrefaulted?: BenchResult[];
   aging?: AgingResult[];
   simulation?: SimulationInput[];
 }

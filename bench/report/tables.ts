@@ -4,7 +4,7 @@ import Table from 'cli-table3';
 import type { EngineAnalysis, WorkloadAnalysis } from './analysis.ts';
 import { peerRatios, peersIn, unique } from './analysis.ts';
 import { groups, mega, ms, percent, rate, short, threadsLabel } from './format.ts';
-import type { ResultsFile } from './results-file.ts';
+import type { BenchResult, ResultsFile } from './results-file.ts';
 
 export interface ReportTable {
   title: string;
@@ -33,6 +33,66 @@ export function threadsTable(workload: WorkloadAnalysis, cores: number): ReportT
     title: `${workload.workload}: ${groups(workload.connections)} connections, median time (speed-up)`,
     head: ['threads', ...engines.map((engine) => engine.engine)],
     rows,
+  };
+}
+
+/** What else was measured of each engine and number of threads. */
+export function detailsTable(file: ResultsFile, workload: WorkloadAnalysis, cores: number): ReportTable {
+  const columns: { head: string; cell: (result: BenchResult, speedUp: number | undefined) => string }[] = [
+    { head: 'median', cell: ({ medianMs }) => ms(medianMs) },
+    { head: 'range', cell: ({ runsMs }) => `${ms(Math.min(...runsMs))} to ${ms(Math.max(...runsMs))}` },
+    { head: 'a packet', cell: ({ medianMs, packets }) => `${((medianMs * 1e6) / packets).toFixed(0)}\u00a0ns` },
+    { head: 'speed-up', cell: (_, speedUp) => (speedUp === undefined ? '' : `×${speedUp.toFixed(2)}`) },
+    {
+      head: 'efficiency',
+      cell: ({ threads }, speedUp) => (speedUp === undefined ? '' : percent(speedUp / threads)),
+    },
+    {
+      head: 'speed-up, a table each',
+      cell: (result) => {
+        const one = file.results.find(
+          (other) => other.workload === result.workload && other.engine === result.engine && other.threads === 1,
+        );
+        return result.control === undefined || one === undefined
+          ? ''
+          : `×${(one.medianMs / result.control.medianMs).toFixed(2)}`;
+      },
+    },
+    { head: 'slowest/fastest thread', cell: ({ fairness }) => (fairness === undefined ? '' : fairness.toFixed(2)) },
+    {
+      head: 'batch p50 / p99 / p99.9',
+      cell: ({ latencyUs }) =>
+        latencyUs === undefined
+          ? ''
+          : `${[latencyUs.p50, latencyUs.p99, latencyUs.p999].map((us) => us.toFixed(1)).join(' / ')}\u00a0us`,
+    },
+    {
+      head: 'not prefaulted',
+      cell: (result) => {
+        const cold = file.resultsNotPrefaulted?.find(
+          (other) =>
+            other.workload === result.workload && other.engine === result.engine && other.threads === result.threads,
+        );
+        return cold === undefined ? '' : ms(cold.medianMs);
+      },
+    },
+    {
+      head: 'bytes/conn',
+      cell: ({ bytesPerConnection }) => (bytesPerConnection === undefined ? '' : short(bytesPerConnection)),
+    },
+  ];
+  const measured = workload.engines.flatMap(({ engine, points }) =>
+    points.map(({ threads, result, speedUp }) => ({
+      name: `${engine}, ${threadsLabel(threads, cores)}`,
+      cells: columns.map(({ cell }) => cell(result, threads === 1 ? undefined : speedUp?.ratio)),
+    })),
+  );
+  /* A column without a figure says nothing. */
+  const shown = columns.map((_, column) => measured.some(({ cells }) => cells[column] !== ''));
+  return {
+    title: `${workload.workload}: in detail`,
+    head: ['engine, threads', ...columns.filter((_, column) => shown[column]).map(({ head }) => head)],
+    rows: measured.map(({ name, cells }) => ({ cells: [name, ...cells.filter((_, column) => shown[column])] })),
   };
 }
 
@@ -205,14 +265,17 @@ export function agingTable(file: ResultsFile): ReportTable | undefined {
 }
 
 /** All tables in the order of a report. */
-export function reportTables(file: ResultsFile, workloads: readonly WorkloadAnalysis[]): ReportTable[] {
+export function reportTables(
+  file: ResultsFile,
+  workloads: readonly WorkloadAnalysis[],
+  isBrief = false,
+): ReportTable[] {
   return [
     ...workloads.flatMap((workload) => [
       threadsTable(workload, file.machine.cores),
+      detailsTable(file, workload, file.machine.cores),
       peerTable(file, workload),
-      lawTable(workload),
-      predictionTable(workload),
-      checkTable(workload),
+      ...(isBrief ? [] : [lawTable(workload), predictionTable(workload), checkTable(workload)]),
     ]),
     agingTable(file),
   ].filter((table) => table !== undefined);

@@ -1,29 +1,183 @@
 /** `ct-bucket bench`: see bench/. */
 
-import { runFloodBench, type FloodBenchOptions } from '../../bench/flood.ts';
-import { runInsertBench, type InsertBenchOptions } from '../../bench/insert.ts';
-import { runNatBench, type NatBenchOptions } from '../../bench/nat.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { benchAging } from '../../bench/aging.ts';
+import { type CompareOptions, compareFiles } from '../../bench/compare.ts';
+import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
+import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
+import { measurePeer, type PeerOptions } from '../../bench/peer.ts';
+import { printReport, type ReportFiles, requireReportsWritable, writeReports } from '../../bench/report/report.ts';
+import type { ResultsFile } from '../../bench/report/results-file.ts';
+import { showProgress } from '../../bench/samples.ts';
+import { runSuite, type SuiteOptions } from '../../bench/suite.ts';
+import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../bench/workload-bench.ts';
+import { WORKLOAD_NAMES, workloadOf } from '../../bench/workloads/registry.ts';
+import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { ExitCode } from './exit-code.ts';
+import { oneOfEach, powerOfTwo, powersOfTwo, wholeNumber, wholeNumbers } from './option-parsers.ts';
 
-export const BENCHMARKS = ['insert', 'flood', 'nat'] as const;
+const SUITE_FILE = 'ct-bucket-bench';
 
-export async function runBench(
-  name: (typeof BENCHMARKS)[number],
-  options: InsertBenchOptions & FloodBenchOptions & NatBenchOptions,
-): Promise<ExitCode> {
-  return (await isRight(name, options)) ? ExitCode.ok : ExitCode.notSo;
+/** Adds the command to the program. */
+export function addBench(program: Command): void {
+  const bench = program
+    .command('bench')
+    .description('measure; without a name, the suite: insertion and TCP lives on all three tables, and aging');
+  const add = (name: string, description: string, isDefault = false) =>
+    bench.command(name, { isDefault }).description(description);
+
+  withShape(add('suite', 'a first look at everything, in a minute and a half (what `npm run bench` does)', true), {
+    connections: 400_000,
+    runs: 3,
+  })
+    .addArgument(bench.createArgument('[name]').argParser(noSuchBenchmark))
+    .action((_name: string | undefined, options: SuiteOptions & ReportFiles) =>
+      report(
+        { json: `${SUITE_FILE}.json`, html: `${SUITE_FILE}.html`, ...options },
+        () => runSuite(options, say),
+        true,
+      ),
+    );
+  for (const name of WORKLOAD_NAMES) {
+    const command = withShape(add(name, workloadOf(name).description), { connections: 1_000_000, runs: 5 })
+      .addOption(engineList())
+      .option('--per-thread', 'that many connections for each thread, not for all together', false)
+      .option('--no-control', 'not beside it: the same threads with a table each')
+      .option('--no-memory', 'not beside it: a run whose memory is committed as it is used')
+      .option('--latency', 'one more run, in which every batch is timed', false);
+    command.action((options: Omit<WorkloadBenchOptions, 'workload'> & ReportFiles & { engine: EngineName[] }) =>
+      report(options, () => benchWorkload({ ...options, engines: options.engine, workload: name })),
+    );
+  }
+  withReports(add('aging', 'when expired connections go, what the sweeper costs, and what PMDs notice of it'))
+    .addOption(engineList())
+    .option(
+      '--connections <list>',
+      'connections, separated by commas',
+      wholeNumbers(1000, 3_000_000),
+      [10_000, 100_000, 1_000_000],
+    )
+    .option(
+      '--buckets <list>',
+      'of ct-bucket: powers of two, separated by commas',
+      powersOfTwo(65536),
+      [256, 1024, 4096],
+    )
+    .option('--threads <n>', 'PMDs', wholeNumber(1, 64), 1)
+    .option('--runs <n>', 'runs of each, in turn', wholeNumber(1, 1000), 1)
+    .action(
+      (
+        options: ReportFiles & {
+          engine: EngineName[];
+          connections: number[];
+          buckets: number[];
+          threads: number;
+          runs: number;
+        },
+      ) => report(options, () => benchAging({ ...options, engines: options.engine }, say)),
+    );
+  add('flood', 'what established traffic of one PMD suffers from a flood on the other, into a full table')
+    .option('--connections <n>', 'of the flood', wholeNumber(1000, 7_000_000), 1_000_000)
+    .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
+    .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
+    .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+    .option('--table <n>', 'connections of the full table', wholeNumber(100, 3_000_000), 100_000)
+    .option('--established <n>', 'how many of these are established', wholeNumber(1, 3_000_000), 10_000)
+    .option('--json <file>', 'write results and raw samples to a file')
+    .action((options: FloodBenchOptions) => exitWith(() => runFloodBench(options)));
+  add('nat', 'what source NAT costs established traffic, and a search for a port in a nearly full range')
+    .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
+    .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
+    .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+    .option('--established <n>', 'established connections', wholeNumber(1, 3_000_000), 10_000)
+    .option('--json <file>', 'write results and raw samples to a file')
+    .action((options: NatBenchOptions) => exitWith(() => runNatBench(options)));
+  withShape(
+    add(
+      'peer',
+      'run an outside program that does the same work in turn with ours, into the same table\n\n' +
+        'It prints, for each result, a line like {"workload":"udp-insert","threads":1,"connections":1000000,' +
+        '"packets":1000000,"ms":598.3}; {workload}, {threads}, {connections} and {runs} in its command are replaced.',
+    ),
+    { connections: 1_000_000, runs: 5 },
+  )
+    .requiredOption('--command <command>', 'the program, with its options')
+    .option('--name <name>', "what tables call it (default: the program's file name)")
+    .addOption(
+      new Option('--workload <name>', 'what both do').choices(WORKLOAD_NAMES).default('insert' satisfies string),
+    )
+    .action((options: PeerOptions & ReportFiles) => report(options, () => measurePeer(options)));
+  add('compare', 'two files of results, written with --json: what changed, with intervals')
+    .argument('<before>', 'a file of results')
+    .argument('<after>', 'a file of results')
+    .option('--force', 'also results of different machines', false)
+    .option('--json', 'as JSON', false)
+    .action((before: string, after: string, options: CompareOptions) =>
+      exitWith(() => {
+        compareFiles([before, after], options);
+        return true;
+      }),
+    );
 }
 
-function isRight(
-  name: (typeof BENCHMARKS)[number],
-  options: InsertBenchOptions & FloodBenchOptions & NatBenchOptions,
-): boolean | Promise<boolean> {
-  switch (name) {
-    case 'flood':
-      return runFloodBench(options);
-    case 'nat':
-      return runNatBench(options);
-    default:
-      return runInsertBench(options);
+/** Whatever is no command comes here, since the suite is the default. */
+function noSuchBenchmark(): never {
+  throw new InvalidArgumentError('There is no such benchmark: see `ct-bucket bench --help`.');
+}
+
+function say(line: string): void {
+  showProgress('');
+  console.log(line);
+}
+
+function engineList(): Option {
+  return new Option('--engine <list>', `tables, separated by commas: ${ENGINES.join(', ')}`)
+    .argParser(oneOfEach(ENGINES))
+    .default(['ct-bucket']);
+}
+
+function withReports(command: Command): Command {
+  return command
+    .option('--json <file>', 'write results and raw samples to a file')
+    .option('--markdown <file>', 'write the tables as Markdown')
+    .option('--html <file>', 'write one page with tables and plots');
+}
+
+function withShape(command: Command, defaults: { connections: number; runs: number }): Command {
+  return withReports(
+    command
+      .option('--threads <list>', 'numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
+      .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), defaults.connections)
+      .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), defaults.runs)
+      .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
+      .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024),
+  );
+}
+
+async function exitWith(isRight: () => boolean | Promise<boolean>): Promise<void> {
+  process.exitCode = (await isRight()) ? ExitCode.ok : ExitCode.notSo;
+}
+
+/** Measures, prints the tables, writes the files. */
+function report(files: ReportFiles, measure: () => ResultsFile, isSuite = false): void {
+  const { json, markdown, html } = files;
+  const wanted: ReportFiles = { ...(json && { json }), ...(markdown && { markdown }), ...(html && { html }) };
+  /* Not after minutes of measuring. */
+  requireReportsWritable(wanted);
+  let results: ResultsFile;
+  try {
+    results = measure();
+  } catch (error) {
+    if (error instanceof VoidRunError) {
+      console.error(`ct-bucket: ${error.message}`);
+      process.exitCode = ExitCode.notSo;
+      return;
+    }
+    throw error;
+  }
+  printReport(results, { isBrief: isSuite });
+  writeReports(results, wanted);
+  if (isSuite) {
+    console.log(`With scaling laws, predictions and plots in ${Object.values(wanted).join(', ')}`);
   }
 }

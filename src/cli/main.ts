@@ -2,42 +2,18 @@
 /** The command `ct-bucket`. */
 
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
-import { BENCHMARKS, runBench } from './bench.ts';
+import { addBench } from './bench.ts';
 import { commandList } from '../workers/control/commands.ts';
 import { defaultSocketPath } from '../workers/control/socket-path.ts';
 import { ctl } from './ctl.ts';
 import { ExitCode } from './exit-code.ts';
+import { powerOfTwo, wholeNumber } from './option-parsers.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
 import { verify, type VerifyOptions } from './verify.ts';
-
-/** A parser of whole numbers within a range, for commander. */
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max) {
-      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
-    }
-    return value;
-  };
-}
-
-function powerOfTwo(max: number): (text: string) => number {
-  return (text) => {
-    const value = wholeNumber(1, max)(text);
-    if ((value & (value - 1)) !== 0) {
-      throw new InvalidArgumentError('It must be a power of two.');
-    }
-    return value;
-  };
-}
-
-/** A parser of comma-separated whole numbers. */
-function wholeNumbers(min: number, max: number): (text: string) => number[] {
-  return (text) => text.split(',').map(wholeNumber(min, max));
-}
 
 function packageVersion(): string {
   for (const up of ['../..', '../../..']) {
@@ -49,6 +25,17 @@ function packageVersion(): string {
     }
   }
   return 'unknown';
+}
+
+/** Fresh for each command that has it. */
+function engineOption(): Option {
+  return new Option(
+    '--engine <engine>',
+    "the table: ours, or one of those that it is measured against (one table under a global lock, with the baseline's " +
+      "expiration lists or ct-scale's queues)",
+  )
+    .choices([...ENGINES])
+    .default('ct-bucket');
 }
 
 const program = new Command('ct-bucket')
@@ -63,6 +50,7 @@ program
   .description('track the packets of a capture file (pcap or pcapng) and report the verdicts')
   .argument('<file>', 'capture file, or - for standard input')
   .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .addOption(engineOption())
   .option('--batch <n>', 'largest batch of a PMD (default: 1 with --format states, else 32)', wholeNumber(1, 32))
   .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
   .option('--no-commit', 'do not create connections')
@@ -89,7 +77,7 @@ program
   .action(
     async (file: string, given: Pick<ReplayOptions, 'format' | 'events' | 'timestamps'> & Partial<ReplayOptions>) => {
       const isStates = given.format === 'states';
-      const defaults = { threads: 1, zone: 0, commit: true, batch: isStates ? 1 : 32 };
+      const defaults = { threads: 1, engine: 'ct-bucket' as const, zone: 0, commit: true, batch: isStates ? 1 : 32 };
       process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
     },
   );
@@ -106,6 +94,7 @@ program
   .usage('[options] <file>\n       tcpdump -i eth0 -U -w - | ct-bucket run [options] -')
   .argument('<file>', 'capture file (pcap or pcapng), or - for standard input')
   .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
+  .addOption(engineOption())
   .option('--batch <n>', 'largest batch of a PMD', wholeNumber(1, 32), 32)
   .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
   .option('--no-commit', 'do not create connections')
@@ -193,41 +182,13 @@ program
       .choices(['sweep', 'lookup-and-sweep'])
       .default('sweep'),
   )
+  .addOption(engineOption())
   .option('--json', 'counts per file as JSON', false)
   .action((files: string[], options: VerifyOptions) => {
     process.exitCode = verify(files, options);
   });
 
-program
-  .command('bench')
-  .description(
-    'measure\n\n' +
-      'insert  how long it takes to insert connections and to look them up again\n' +
-      'flood   what established traffic of one PMD suffers from a flood on the other, into a full table\n' +
-      'nat     what source NAT costs established traffic, and a search for a port in a nearly full range',
-  )
-  .addArgument(
-    program
-      .createArgument('[name]', 'what to measure')
-      .choices([...BENCHMARKS])
-      .default('insert'),
-  )
-  .option('--threads <list>', 'insert: numbers of threads, separated by commas', wholeNumbers(1, 64), [1, 2])
-  .option('--connections <n>', 'connections in all; flood: of the flood', wholeNumber(1000, 7_000_000), 1_000_000)
-  .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
-  .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
-  .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
-  .option('--table <n>', 'flood: connections of the full table', wholeNumber(100, 3_000_000), 100_000)
-  .option(
-    '--established <n>',
-    'flood: how many of these are established; nat: established connections',
-    wholeNumber(1, 3_000_000),
-    10_000,
-  )
-  .option('--json <file>', 'write results and raw samples to a file')
-  .action(async (name: (typeof BENCHMARKS)[number], options: Parameters<typeof runBench>[1]) => {
-    process.exitCode = await runBench(name, options);
-  });
+addBench(program);
 
 /* Whoever reads our output may have seen enough (`| head`). */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

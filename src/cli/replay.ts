@@ -1,5 +1,6 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
+import type { EngineName } from '../core/engines/engine.ts';
 import { writeFileSync } from 'node:fs';
 import type { Counters } from '../core/counters.ts';
 import { UsageError } from '../core/errors.ts';
@@ -14,6 +15,7 @@ import { EventLog } from './replay-events.ts';
 
 export interface ReplayOptions {
   threads: number;
+  engine: EngineName;
   batch: number;
   zone: number;
   commit: boolean;
@@ -161,7 +163,7 @@ export function printSummary(summary: Summary): void {
  * @returns the exit code
  */
 export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
-  const { threads, batch, zone, commit, clock, format } = options;
+  const { threads, engine, batch, zone, commit, clock, format } = options;
   if (options.events && format === 'states') {
     throw new UsageError('--events prints events, --format states verdicts: give one of them');
   }
@@ -177,7 +179,14 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
 
   const steering = await steeringFor(file, threads);
   const sweeper = !options.events;
-  const datapath = await Datapath.start({ threads, steering, batchSize: batch, action: { zone, commit }, sweeper });
+  const datapath = await Datapath.start({
+    threads,
+    engine,
+    steering,
+    batchSize: batch,
+    action: { zone, commit },
+    sweeper,
+  });
   const eventLog = options.events
     ? new EventLog(datapath, {
         format: format === 'json' ? 'json' : 'text',

@@ -1,6 +1,7 @@
 /** `ct-bucket run`: tracks a capture or a live one until it is stopped, and answers `ct-bucket ctl` meanwhile. */
 
 import { setTimeout as delay } from 'node:timers/promises';
+import type { EngineName } from '../core/engines/engine.ts';
 import type { Steering } from '../core/flow.ts';
 import type { TableFull } from '../core/memory.ts';
 import { PacketWord } from '../core/packet/layout.ts';
@@ -16,6 +17,7 @@ import { UsageError } from '../core/errors.ts';
 
 export interface RunOptions {
   threads: number;
+  engine: EngineName;
   batch: number;
   zone: number;
   commit: boolean;
@@ -230,10 +232,11 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   const clock = options.clock ?? (isLive ? 'wall' : 'capture');
   const atEnd = options.atEnd ?? (isLive ? 'exit' : 'stay');
   const path = await prepareSocketPath(options.socket);
-  const { threads, batch, zone, commit, buckets, maxConnections, tableFull } = options;
+  const { threads, engine, batch, zone, commit, buckets, maxConnections, tableFull } = options;
   const { stop, release } = stopOnSignals();
   const datapath = await Datapath.start({
     threads,
+    engine,
     batchSize: batch,
     buckets,
     ...(maxConnections === undefined ? {} : { maxConnections }),

@@ -5,6 +5,7 @@ import { Conntrack } from '../core/conntrack.ts';
 import type { ConnEntry } from '../core/dump.ts';
 import { UsageError } from '../core/errors.ts';
 import type { IpFamily } from '../core/fragments/settings.ts';
+import type { EngineName } from '../core/engines/engine.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { clearPacket, MAX_BATCH, PacketBatch, writePacket } from '../core/packet/batch.ts';
 import { frameByteOffset, packetWords, PacketWord, roomyPacketWords } from '../core/packet/layout.ts';
@@ -115,8 +116,8 @@ class ScenarioRun {
   #used = 0;
   packets = 0;
 
-  constructor(reclaim: Reclaim, packetMemoryWords: number) {
-    this.#ct = new Conntrack({ reclaim, hashSeed: [1, 2], maxParticipants: 1 });
+  constructor(options: ScenarioOptions, packetMemoryWords: number) {
+    this.#ct = new Conntrack({ ...options, hashSeed: [1, 2], maxParticipants: 1 });
     const spare = (packetMemoryWords + 1) & ~1;
     this.#batch = new PacketBatch(allocateWords(spare + SPARE_WORDS), { start: spare, end: spare + SPARE_WORDS });
     this.#bytes = new Uint8Array(this.#batch.words.buffer);
@@ -411,12 +412,18 @@ function withoutZeros(entry: { mark: number; label: string }): Record<string, un
   return { ...rest, ...(mark === 0 ? {} : { mark }), ...(label === ZERO_LABEL ? {} : { label }) };
 }
 
+/** The table to run it on. */
+export interface ScenarioOptions {
+  reclaim: Reclaim;
+  engine?: EngineName;
+}
+
 /**
  * Runs a scenario file until the first difference.
  * @param text JSON Lines: a scenario object, then one operation per line
  * @throws UsageError when it is not a scenario file; the message names the line
  */
-export function runScenario(text: string, reclaim: Reclaim): ScenarioResult {
+export function runScenario(text: string, options: ScenarioOptions): ScenarioResult {
   const lines = text.split('\n');
   if (lines.at(-1) === '') {
     lines.pop();
@@ -425,7 +432,7 @@ export function runScenario(text: string, reclaim: Reclaim): ScenarioResult {
   if (header === undefined || !('scenario' in header)) {
     throw new UsageError('line 1: a scenario file starts with {"scenario": ...}');
   }
-  const run = new ScenarioRun(reclaim, packetMemory(operations as unknown as Operation[]));
+  const run = new ScenarioRun(options, packetMemory(operations as unknown as Operation[]));
   for (const [index, operation] of operations.entries()) {
     try {
       run.run(operation as unknown as Operation);

@@ -2,12 +2,14 @@
 
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../core/errors.ts';
+import type { EngineName } from '../core/engines/engine.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { ExitCode } from './exit-code.ts';
 import { runScenario, type ScenarioResult } from './scenario.ts';
 
 export interface VerifyOptions {
   reclaim: Reclaim;
+  engine: EngineName;
   json: boolean;
 }
 
@@ -18,9 +20,9 @@ interface FileReport extends Partial<ScenarioResult> {
   error?: string;
 }
 
-function reportOf(file: string, reclaim: Reclaim): FileReport {
+function reportOf(file: string, { reclaim, engine }: VerifyOptions): FileReport {
   try {
-    const result = runScenario(readFileSync(file, 'utf8'), reclaim);
+    const result = runScenario(readFileSync(file, 'utf8'), { reclaim, engine });
     return { file, passed: result.difference === undefined, ...result };
   } catch (error) {
     if (error instanceof UsageError || (error as NodeJS.ErrnoException).code !== undefined) {
@@ -42,7 +44,7 @@ function describe(report: FileReport): string {
 /** Runs the files in order, prints what differs, and returns the exit code. */
 export function verify(files: readonly string[], options: VerifyOptions): ExitCode {
   const reports = files.map((file) => {
-    const report = reportOf(file, options.reclaim);
+    const report = reportOf(file, options);
     if (report.error !== undefined) {
       console.error(`ct-bucket: ${describe(report)}`);
     } else if (!options.json && !report.passed) {

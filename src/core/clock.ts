@@ -8,9 +8,11 @@
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
-import { peek, poke } from '../shared/access.ts';
+import { peek, store } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
+import { rescheduleAsIs } from './engines/ct-scale.ts';
+import { Engine } from './engines/engine.ts';
 import { SettingWord } from './memory.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
@@ -54,6 +56,10 @@ export function hasJumpedPast(tracker: Tracker, nowMs: number): boolean {
 
 /** A full sweep that began at `startedMs` has removed all that had expired then. */
 export function sweptAt(tracker: Tracker, startedMs: number): void {
+  if (tracker.engine !== Engine.BUCKET) {
+    /* A list's order is not so strict that this could be relied on. */
+    return;
+  }
   const { words, settings } = tracker;
   lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf);
   if (!(startedMs <= tracker.clock[0]!)) {
@@ -71,14 +77,19 @@ function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
     const block = table.blockOfBucket(bucket);
     const slots = BucketTable.slotsOf(block);
     for (let n = 0; n < slots; n++) {
-      const record = table.recordAt(BucketTable.slotInBlock(block, n));
+      const slot = BucketTable.slotInBlock(block, n);
+      const record = table.recordAt(slot);
       if (record === 0) {
         continue;
       }
       const r = record << UNIT_SHIFT;
       const expiresMs = origin + ((peek(words, r + ConnWord.EXPIRES) - originLow) >>> 0);
       if (nowMs >= expiresMs) {
-        poke(words, r + ConnWord.EXPIRES, nowMs | 0);
+        store(words, r + ConnWord.EXPIRES, nowMs | 0);
+        table.lookAgainAt(slot);
+        if (tracker.engine === Engine.SCALE) {
+          rescheduleAsIs(tracker, record);
+        }
       }
     }
   }

@@ -10,6 +10,9 @@ import type { CtAction } from './action.ts';
 import { fillOpening, linkExpected, Opening } from './alg/data-connection.ts';
 import { Counter } from './counters.ts';
 import { evictForRoom } from './evict.ts';
+import { listLocked } from './engines/baseline.ts';
+import { scheduleLinked } from './engines/ct-scale.ts';
+import { Engine } from './engines/engine.ts';
 import { announceNew, settleNew, wantsEvents } from './events.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
@@ -21,7 +24,7 @@ import { Protocol } from './packet/layout.ts';
 import { openTcp } from './proto/tcp.ts';
 import { giveRoomBack, giveZoneBack, removeStale } from './remove.ts';
 import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
-import { Timeout } from './timeouts.ts';
+import { firstTimeout } from './timeouts.ts';
 import type { Tracker } from './tracker.ts';
 
 /** What createConn found: the low bit of the answer tells a match of lookup.ts from a new record. */
@@ -90,6 +93,9 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     match = findConnLocked(tracker, at, now);
     isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
   }
+  if (tracker.engine === Engine.BASELINE && isPlaced) {
+    listLocked(tracker, record, firstTimeout(metaProtocol(meta)));
+  }
   clearIntent(participant);
   table.unlockBucket(bucket);
 
@@ -100,6 +106,9 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     removeStale(tracker);
   }
   if (isPlaced) {
+    if (tracker.engine === Engine.SCALE) {
+      scheduleLinked(tracker, record, firstTimeout(metaProtocol(meta)));
+    }
     counters[Counter.created]!++;
     return (record << 2) | CREATED;
   }
@@ -120,6 +129,9 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   const isExpected = (tracker.alg.opening & Opening.EXPECTED) !== 0;
   let outcome = isExpected ? linkExpected(tracker, record, at, now) | 0 : linkUnique(tracker, record, at, nat, now) | 0;
   if (outcome === Linked.done) {
+    if (tracker.engine === Engine.SCALE) {
+      scheduleLinked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
+    }
     counters[Counter.created]!++;
     return (record << 2) | CREATED;
   }
@@ -198,17 +210,12 @@ function fillRecord(
   records[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
 
   const protocol = metaProtocol(meta);
-  let timeout: number = Timeout.OTHER_FIRST;
   if (protocol === Protocol.TCP) {
-    timeout = Timeout.TCP_FIRST_PACKET;
     openTcp(records, r, words, parsed[at + ParsedWord.L4]!, parsed[at + ParsedWord.L4_BYTES]!);
   } else {
-    if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
-      timeout = Timeout.ICMP_FIRST;
-    }
     records[r + ConnWord.STATE] = 0;
   }
-  poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, timeout)) | 0);
+  poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, firstTimeout(protocol))) | 0);
   /* A record is handed out once nobody can see it, so a plain write does; placing it publishes it. */
   poke(records, r + ConnWord.LIFE, (peek(records, r + ConnWord.LIFE) & ~LIFE_FLAGS) + LIFE_GENERATION);
 }

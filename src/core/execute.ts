@@ -14,7 +14,7 @@
  * Nothing is allocated, and nothing throws, whatever the packets hold.
  */
 
-import { load, peek, poke, type Words } from '../shared/access.ts';
+import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
@@ -23,6 +23,9 @@ import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-con
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
+import { moveExpiration } from './engines/baseline.ts';
+import { reschedule } from './engines/ct-scale.ts';
+import { Engine } from './engines/engine.ts';
 import { announceUpdate } from './events.ts';
 import { closeWhole, finishFragments, hasFragmentWork, openWhole, takeFragments } from './fragments/fragments.ts';
 import { FragmentsWord } from './fragments/region.ts';
@@ -485,12 +488,18 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
       reply,
       checkSequence,
     );
-    /* Before the lock is gone: a state and the expiry of another one must not come together. */
-    refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
-    if ((result & CHANGED) !== 0) {
-      announceUpdate(tracker, r);
+    if (tracker.engine !== Engine.BASELINE) {
+      /* Before the lock is gone: a state and the expiry of another one must not come together. */
+      refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
     }
+    if ((result & CHANGED) !== 0) {
+      changed(tracker, r, (result >>> 2) & TIMEOUT_MASK);
+    }
+    const state = records[r + ConnWord.STATE]!;
     unlock(records, r + ConnWord.LOCK);
+    if (tracker.engine === Engine.BASELINE && ((result >>> 2) & TIMEOUT_MASK) !== KEEP_EXPIRY) {
+      moveExpiration(tracker, record, (result >>> 2) & TIMEOUT_MASK, state, now);
+    }
     return result & 3;
   }
   if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
@@ -498,11 +507,23 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   } else {
     result = updateOther(records, r, reply);
   }
-  refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+  if (tracker.engine === Engine.BASELINE) {
+    moveExpiration(tracker, record, (result >>> 2) & TIMEOUT_MASK, peek(records, r + ConnWord.STATE), now);
+  } else {
+    refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
+  }
   if ((result & CHANGED) !== 0) {
-    announceUpdate(tracker, r);
+    changed(tracker, r, (result >>> 2) & TIMEOUT_MASK);
   }
   return result & 3;
+}
+
+/** The connection's state is another one now. */
+function changed(tracker: Tracker, r: number, timeout: number): void {
+  if (tracker.engine === Engine.SCALE && timeout !== KEEP_EXPIRY) {
+    reschedule(tracker, r >>> UNIT_SHIFT, timeout);
+  }
+  announceUpdate(tracker, r);
 }
 
 /** Sets the expiry that the connection's new state asks for. */
@@ -511,9 +532,25 @@ function refresh(tracker: Tracker, r: number, timeout: number, now: number): voi
     const records = tracker.words;
     const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
     /* Within one millisecond most packets of a busy connection leave the line as it is. */
-    if (peek(records, r + ConnWord.EXPIRES) !== expires) {
+    const before = peek(records, r + ConnWord.EXPIRES);
+    if (before !== expires) {
       poke(records, r + ConnWord.EXPIRES, expires);
+      if (((expires - before) | 0) < 0) {
+        shortened(tracker, r, timeout, expires);
+      }
     }
+  }
+}
+
+/** The connection's new state lasts less long than what was left of the old one: the sweeper has to know. */
+function shortened(tracker: Tracker, r: number, timeout: number, expires: number): void {
+  const records = tracker.words;
+  if (tracker.engine === Engine.SCALE) {
+    reschedule(tracker, r >>> UNIT_SHIFT, timeout);
+  } else {
+    /* Stored: seen by every sweeper that begins to look at the line from here on. */
+    store(records, r + ConnWord.EXPIRES, expires);
+    tracker.table.lookAgain(records[r + ConnWord.HASH]!, r >>> UNIT_SHIFT);
   }
 }
 

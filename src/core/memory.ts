@@ -32,6 +32,8 @@ import { Expectations } from './alg/expectations.ts';
 import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
 import { allocateFragments } from './fragments/region.ts';
+import { Engine, type EngineName, engineNumber } from './engines/engine.ts';
+import { allocateLists } from './engines/lists.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
@@ -46,7 +48,9 @@ export type Reclaim = 'lookup-and-sweep' | 'sweep';
 export type TableFull = 'refuse' | 'early-drop';
 
 export interface ConntrackOptions {
-  /** A power of two from 1 to 65536; default 1024. */
+  /** Which of the review's three tables: see engines/engine.ts; default 'ct-bucket'. */
+  engine?: EngineName;
+  /** A power of two from 1 to 65536; default 1024. The other engines have one. */
   buckets?: number;
   /** The table is made for this many connections and refuses more; default 3,000,000. */
   maxConnections?: number;
@@ -54,7 +58,7 @@ export interface ConntrackOptions {
   prefaultConnections?: number;
   /**
    * 'lookup-and-sweep' (default): a packet removes the stale entries that its search meets. 'sweep': it skips them,
-   * and they occupy their place until the sweeper comes by, as in Open vSwitch.
+   * and they occupy their place until the sweeper comes by, as in Open vSwitch; the default of the other engines.
    */
   reclaim?: Reclaim;
   /**
@@ -72,6 +76,7 @@ export interface ConntrackOptions {
 
 /** The memory of a tracker and what must be known to map it. Structured-cloneable. */
 export interface TrackerMemory {
+  readonly engine: EngineName;
   readonly bucketBits: number;
   readonly maxConnections: number;
   readonly maxParticipants: number;
@@ -83,6 +88,8 @@ export interface TrackerMemory {
   readonly eventCapacity: number;
   /** Held fragments (fragments/region.ts). */
   readonly fragments: Words;
+  /** Expiration lists (engines/lists.ts); of ct-bucket, which has none, a few words. */
+  readonly lists: Words;
 }
 
 /** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
@@ -215,12 +222,14 @@ export function checkTableFull(tableFull: TableFull): TableFull {
 
 /** Reserves the region. @throws UsageError on an option out of range. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
+  const engine = options.engine ?? 'ct-bucket';
+  const isBucketEngine = engineNumber(engine) === Engine.BUCKET;
   const buckets = powerOfTwo('buckets', options.buckets ?? 1024, MAX_BUCKETS);
   const maxConnections = wholeNumber('maxConnections', options.maxConnections ?? 3_000_000, 1, MAX_CONNECTIONS);
   const maxParticipants = wholeNumber('maxParticipants', options.maxParticipants ?? 32, 1, MAX_PARTICIPANTS);
   const eventCapacity = powerOfTwo('eventCapacity', options.eventCapacity ?? 16_384, MAX_EVENT_CAPACITY);
   wholeNumber('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
-  const reclaim = options.reclaim ?? 'lookup-and-sweep';
+  const reclaim = options.reclaim ?? (isBucketEngine ? 'lookup-and-sweep' : 'sweep');
   if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
     throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
   }
@@ -231,8 +240,9 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${JSON.stringify(seed)}`);
   }
   const [k0, k1] = seed;
-  const sizes = { bucketBits: Math.log2(buckets), maxConnections, maxParticipants };
+  const sizes = { bucketBits: isBucketEngine ? Math.log2(buckets) : 0, maxConnections, maxParticipants };
   return {
+    engine,
     ...sizes,
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
@@ -240,5 +250,6 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
     eventCapacity,
     fragments: allocateFragments(),
+    lists: isBucketEngine ? allocateWords(1) : allocateLists(maxConnections, maxParticipants),
   };
 }

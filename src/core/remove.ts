@@ -6,6 +6,9 @@ import { or } from '../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { cleanExpectations } from './alg/clean.ts';
 import { Counter } from './counters.ts';
+import { listFirst } from './engines/baseline.ts';
+import { rescheduleAsIs } from './engines/ct-scale.ts';
+import { Engine } from './engines/engine.ts';
 import { announceDestroy, wantsEvents } from './events.ts';
 import {
   ConnFlag,
@@ -25,8 +28,17 @@ import type { Tracker } from './tracker.ts';
  */
 export function killConn(tracker: Tracker, record: number): void {
   const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
-  if ((before & LIFE_FLAGS) === 0 && tracker.reclaimsAtLookup) {
+  if ((before & LIFE_FLAGS) !== 0) {
+    return;
+  }
+  if (tracker.reclaimsAtLookup) {
     removeConn(tracker, record, Counter.killed);
+  } else if (tracker.engine === Engine.BASELINE) {
+    listFirst(tracker, record);
+  } else if (tracker.engine === Engine.SCALE) {
+    rescheduleAsIs(tracker, record);
+  } else {
+    tracker.table.lookAgain(tracker.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
   }
 }
 
@@ -69,6 +81,9 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   table.unlinkLocked(bucket, hash, record);
   if (hasTwoEntries) {
     table.unlinkLocked(reverseBucket, reverseHash, record);
+  }
+  if (tracker.engine === Engine.BASELINE) {
+    tracker.lists.removeLocked(record);
   }
   clearIntent(participant);
   table.unlockBuckets(bucket, reverseBucket);

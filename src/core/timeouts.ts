@@ -18,6 +18,7 @@ import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
 import { UsageError } from './errors.ts';
+import { Protocol } from './packet/layout.ts';
 
 /** States of a connection that have a timeout. */
 export const Timeout = {
@@ -34,6 +35,14 @@ export const Timeout = {
   ICMP_REPLY: 10,
 } as const;
 export type Timeout = (typeof Timeout)[keyof typeof Timeout];
+
+/** What a connection of this protocol waits for after its first packet. */
+export function firstTimeout(protocol: number): Timeout {
+  if (protocol === Protocol.TCP) {
+    return Timeout.TCP_FIRST_PACKET;
+  }
+  return protocol === Protocol.ICMP || protocol === Protocol.ICMPV6 ? Timeout.ICMP_FIRST : Timeout.OTHER_FIRST;
+}
 
 /** For each Timeout: the name of its attribute in a policy (as in ovs-vsctl add-zone-tp) and the default in seconds. */
 const ATTRIBUTES: readonly (readonly [name: string, defaultSeconds: number])[] = [

@@ -18,6 +18,9 @@ import { Slab } from '../shared/slab.ts';
 import { Eviction } from './evict.ts';
 import { EventRing } from './events.ts';
 import { Alg } from './alg/state.ts';
+import { Engine, engineNumber } from './engines/engine.ts';
+import { ExpirationLists } from './engines/lists.ts';
+import { initialiseQueues } from './engines/queue.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
@@ -34,15 +37,19 @@ const LINES_PER_CONNECTION = 1 / (7 * 0.375);
 
 /** Stale records that one search under a lock remembers for removal afterwards. */
 const MAX_STALE = 8;
+/** Stale records that a sweep of lists takes from them before it gives the lock back to remove them. */
+const MAX_SWEEP_FOUND = 32;
 
-/** Default time between the starts of two sweeps: an expired connection goes about a second later at the latest. */
-const DEFAULT_SWEEP_INTERVAL_MS = 1000;
+/** Default time between the starts of two sweeps: an expired connection goes about half a second later at the latest. */
+const DEFAULT_SWEEP_INTERVAL_MS = 500;
 
 /** Where in `Tracker.parsed` a key stands that was not read from a packet: behind those of the batch. */
 export const SCRATCH_AT: number = MAX_BATCH * PARSED_WORDS;
 
 export class Tracker {
   readonly memory: TrackerMemory;
+  /** An Engine. */
+  readonly engine: number;
   readonly participants: ParticipantRegion;
   /** The calling thread's own. */
   readonly participant: Participant;
@@ -59,6 +66,8 @@ export class Tracker {
   /** The calling thread's own. */
   readonly eventRing: EventRing;
   readonly fragments: FragmentStore;
+  /** Not used by ct-bucket. */
+  readonly lists: ExpirationLists;
   /** Helpers: names, expectations, and the calling thread's own scratch memory. */
   readonly alg: Alg;
   /** The shared memory (memory.ts). */
@@ -79,6 +88,8 @@ export class Tracker {
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
+  /** Stale records that a sweep of lists has found. */
+  readonly sweepFound: Int32Array = new Int32Array(MAX_SWEEP_FOUND);
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
   /** Room for connections taken ahead for the current batch. */
@@ -97,6 +108,7 @@ export class Tracker {
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = { words, base: layout.participants, maxParticipants };
     this.memory = memory;
+    this.engine = engineNumber(memory.engine);
     this.words = words;
     this.participants = participants;
     this.participant = claimParticipant(participants);
@@ -133,6 +145,7 @@ export class Tracker {
     this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
     this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
     this.fragments = new FragmentStore(memory.fragments);
+    this.lists = new ExpirationLists(memory.lists, layout.records / UNIT_WORDS);
     this.alg = new Alg(words, layout.helperNames, layout.expectations);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);
@@ -156,6 +169,9 @@ export class Tracker {
     this.table.initialise(this.participant, prefaultConnections);
     this.rooms.setLimit(this.room, this.memory.maxConnections);
     this.timeouts.initialise();
+    if (this.engine === Engine.SCALE) {
+      initialiseQueues(this.lists);
+    }
     this.clock[0] = Number.NaN;
     store(this.words, this.settings + SettingWord.TCP_SEQ_CHK, 1);
     store(this.words, this.settings + SettingWord.SWEEP_INTERVAL_MS, DEFAULT_SWEEP_INTERVAL_MS);

@@ -23,7 +23,7 @@ import { workerEntry } from './entry.ts';
 import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
 import type { PmdTask } from './pmd-worker.ts';
 import { type DatapathClock, type DatapathShare, statusWords, StatusWord } from './status.ts';
-import type { SweeperTask } from './sweeper-worker.ts';
+import type { SweeperTask } from './sweeper.ts';
 
 export interface DatapathOptions extends ConntrackOptions {
   /** PMD threads, 1..64; default 1. */

@@ -7,12 +7,15 @@
 
 import { or } from '../../shared/access.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../../shared/participant.ts';
+import { listLocked } from '../engines/baseline.ts';
+import { Engine } from '../engines/engine.ts';
 import { announceNew, settleNew, wantsEvents } from '../events.ts';
 import { findConnLocked } from '../lookup.ts';
-import { META_IPV6, ParsedWord, reverseMeta } from '../packet/key.ts';
+import { META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
 import { removeStale } from '../remove.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, UNIT_SHIFT } from '../table/conn.ts';
+import { firstTimeout } from '../timeouts.ts';
 import { SCRATCH_AT, type Tracker } from '../tracker.ts';
 
 /** What became of an attempt to link; above 0: a match (lookup.ts) for the key, which somebody else has created. */
@@ -110,6 +113,8 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
         or(records, r + ConnWord.LIFE, LIFE_CLEANED);
         table.unlinkLocked(reverseBucket, reverseHash, record);
       }
+    } else if (tracker.engine === Engine.BASELINE) {
+      listLocked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
     }
     clearIntent(participant);
   }

@@ -17,7 +17,8 @@
  *   word 0        overflow: how many entries had to go past this line when they were placed
  *   words 1..7    hashes
  *   words 8..14   records; 0: the slot is free. atomic: written under the lock, read without
- *   word 15       pull: written by anyone at any time, read by nobody
+ *   word 15       due: before this time (low 32 bits of ms) nothing of the line has to be swept. 0: to be looked at;
+ *                 odd: a sweeper looks at it. atomic: see `beginLook`. A plain 0 by anyone at any time (`pullForWriting`)
  *
  * The bucket comes from the high bits of the hash, an entry's home line from the low bits. An entry that finds its
  * home line full goes to the next line with room and counts up the overflow of each line it passes; a search goes on
@@ -31,7 +32,7 @@
  * `place` that published it: whoever sees the record sees all that was written into it before.
  */
 
-import { CHECKED, load, peek, poke, store, type Words } from '../../shared/access.ts';
+import { CHECKED, compareExchange, load, peek, poke, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import type { Epochs } from '../../shared/epoch.ts';
 import { LockClass } from '../../shared/lockdep.ts';
@@ -47,7 +48,8 @@ export const LINE_ENTRIES: number = (LINE_WORDS - 2) / 2;
 const OVERFLOW = 0;
 const FIRST_HASH = 1;
 const FIRST_RECORD = FIRST_HASH + LINE_ENTRIES;
-const LINE_PULL = FIRST_RECORD + LINE_ENTRIES;
+const LINE_DUE = FIRST_RECORD + LINE_ENTRIES;
+const LOOK = 0;
 
 /** Blocks start with two lines: 128 bytes a bucket. */
 const MIN_BLOCK_BITS = 1;
@@ -148,11 +150,11 @@ export class BucketTable {
   /**
    * Asks for a bucket's header and an index line before the lock is taken. A plain write waits for nothing, but makes the core fetch
    * them from wherever they are; the transfers of a whole batch overlap, where the locks would wait for them one by
-   * one.
+   * one. To the sweeper the line then is one to look at, which it would be anyway.
    */
   pullForWriting(hash: number, line: number): void {
     poke(this.words, this.#header(this.bucketOf(hash)) + BucketWord.PULL, 0);
-    poke(this.words, line + LINE_PULL, 0);
+    poke(this.words, line + LINE_DUE, LOOK);
   }
 
   /**
@@ -248,6 +250,7 @@ export class BucketTable {
     }
     poke(words, free - LINE_ENTRIES, hash);
     store(words, free, record);
+    poke(words, line + LINE_DUE, LOOK);
     poke(words, header + BucketWord.ENTRIES, entries + 1);
     return true;
   }
@@ -287,6 +290,7 @@ export class BucketTable {
         if (words[line + FIRST_RECORD + entry] === 0) {
           poke(words, line + FIRST_HASH + entry, hash);
           store(words, line + FIRST_RECORD + entry, record);
+          poke(words, line + LINE_DUE, LOOK);
           return;
         }
       }
@@ -368,6 +372,53 @@ export class BucketTable {
     }
   }
 
+  /**
+   * A sweeper looks at a line only when something of it may have expired: whoever looks leaves the time at which that will
+   * be. What is placed in the line later (written under the bucket's lock), and what is to expire earlier than its last
+   * packet said (`lookAgain`), makes it LOOK again.
+   *
+   * `beginLook` marks the line with a token of the thread's own before any slot is read, `endLook` writes the time only if
+   * the token still stands there, and no one was about to place something when it was written: whoever took the
+   * lock later writes LOOK later.
+   *
+   * @param line word index; @returns a token for endLook
+   */
+  beginLook(bucket: number, line: number, participant: Participant): number {
+    const token = participant.lockTag | 1;
+    store(this.words, line + LINE_DUE, token);
+    return load(this.words, this.#header(bucket)) === 0 ? token : LOOK;
+  }
+
+  /** @param due low 32 bits of ms: the first expiry of what stands in the line */
+  endLook(line: number, token: number, due: number): void {
+    if (token !== LOOK) {
+      compareExchange(this.words, line + LINE_DUE, token, (due & ~1) === LOOK ? -2 : due & ~1);
+    }
+  }
+
+  /** May something of the line at word `line` have expired? */
+  isDue(line: number, now: number): boolean {
+    const due = peek(this.words, line + LINE_DUE);
+    return due === LOOK || (due & 1) !== 0 || ((now - due) | 0) >= 0;
+  }
+
+  /** A record has to be looked at by the sweeper before its time. Its new expiry was stored, not just written. */
+  lookAgain(hash: number, record: number): void {
+    const block = this.blockOf(hash);
+    for (let slot = this.next(block, hash, 0); slot !== 0; slot = this.next(block, hash, slot)) {
+      if (peek(this.words, slot) === record) {
+        this.lookAgainAt(slot);
+        return;
+      }
+    }
+    /* Unlinked, or the bucket is growing: in its new block every line is to be looked at. */
+  }
+
+  /** As lookAgain, for what stands in a slot. */
+  lookAgainAt(slot: number): void {
+    store(this.words, (slot & ~(LINE_WORDS - 1)) + LINE_DUE, LOOK);
+  }
+
   /** Entries in a bucket's index; a hint unless its lock is held. */
   entriesIn(bucket: number): number {
     return peek(this.words, this.#header(bucket) + BucketWord.ENTRIES);
@@ -410,7 +461,12 @@ export class BucketTable {
 
   /** Word index of the first of the LINE_ENTRIES slots, side by side, of a line of a block. */
   static firstSlotOf(block: number, line: number): number {
-    return blockWord(block) + line * LINE_WORDS + FIRST_RECORD;
+    return BucketTable.lineOf(block, line) + FIRST_RECORD;
+  }
+
+  /** Word index of a line of a block. */
+  static lineOf(block: number, line: number): number {
+    return blockWord(block) + line * LINE_WORDS;
   }
 
   /** Word index of the n-th slot of a block, for `recordAt`. */

@@ -1,0 +1,61 @@
+/** `npm run bench`: what a newcomer wants to see first, within a minute and a half. */
+
+import { ENGINES } from '../src/core/engines/engine.ts';
+import { benchAging } from './aging.ts';
+import { machineFingerprint } from './machine.ts';
+import type { ResultsFile } from './report/results-file.ts';
+import { benchWorkload } from './workload-bench.ts';
+import type { WorkloadSample } from './workload-sample.ts';
+
+export interface SuiteOptions {
+  threads: readonly number[];
+  connections: number;
+  runs: number;
+  batch: number;
+  buckets: number;
+}
+
+/** @param say for first figures, as they come. @throws VoidRunError */
+export function runSuite(options: SuiteOptions, say: (line: string) => void): ResultsFile {
+  const { threads, connections, runs, batch, buckets } = options;
+  const told = new Set<string>();
+  const onSample = (what: string, { results }: WorkloadSample) => {
+    if (!told.has(what)) {
+      told.add(what);
+      const figures = results.map(
+        ({ name, ms, packets }) => `${name} ${((ms * 1e6) / packets).toFixed(0)} ns a packet`,
+      );
+      say(`${what}: ${figures.join(', ')}`);
+    }
+  };
+  const common = { engines: ENGINES, threads, batch, buckets, latency: false };
+  const insert = benchWorkload({ ...common, workload: 'insert', connections, runs, memory: false }, onSample);
+  const life = benchWorkload(
+    {
+      ...common,
+      workload: 'tcp-life',
+      connections: Math.ceil(connections / 8),
+      runs,
+      memory: false,
+    },
+    onSample,
+  );
+  const aging = benchAging(
+    {
+      engines: ['ct-bucket'],
+      buckets: [buckets],
+      connections: [Math.ceil(connections / 2)],
+      threads: 1,
+      runs: 1,
+      isQuick: true,
+    },
+    say,
+  );
+  return {
+    benchmark: 'suite',
+    machine: machineFingerprint(),
+    options: { ...options },
+    results: [...insert.results, ...life.results],
+    aging: aging.aging!,
+  };
+}

@@ -1,0 +1,31 @@
+/** What a workload sends its batches through: the tracker, and where they are timed, the clock. */
+
+import type { CtAction } from '../../src/core/action.ts';
+import { conntrackExecute } from '../../src/core/execute.ts';
+import type { PacketBatch } from '../../src/core/packet/batch.ts';
+import type { Tracker } from '../../src/core/tracker.ts';
+import { recordLatency } from '../latency-histogram.ts';
+
+export class Sender {
+  readonly tracker: Tracker;
+  readonly #bins: Float64Array | undefined;
+  /** The time of the next batch, ms. */
+  nowMs: number;
+
+  /** @param bins where the time of each batch is counted (latency-histogram.ts); without it none is taken */
+  constructor(tracker: Tracker, nowMs: number, bins?: Float64Array) {
+    this.tracker = tracker;
+    this.nowMs = nowMs;
+    this.#bins = bins;
+  }
+
+  send(batch: PacketBatch, action: CtAction): void {
+    if (this.#bins === undefined) {
+      conntrackExecute(this.tracker, batch, action, this.nowMs);
+      return;
+    }
+    const from = performance.now();
+    conntrackExecute(this.tracker, batch, action, this.nowMs);
+    recordLatency(this.#bins, (performance.now() - from) * 1e6);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * One step of many conversations: a batch whose packets are alike but for the connection that they belong to. Connection id
+ * of the grid is client port 1 + (id >> 14), server port 1 + (id & 0x3fff), client 10.1.1.1 or 2001:db8::1, server
+ * 10.1.1.2 or 2001:db8::2. IPv4 checksums are right, and verified; those of TCP, and of UDP over IPv6, are known to be good,
+ * as from an interface that has looked.
+ */
+
+import { PacketBatch } from '../../src/core/packet/batch.ts';
+import {
+  ChecksumBit,
+  FRAME_SHIFT_BYTES,
+  PacketWord,
+  Protocol,
+  swapHalf,
+  swapWord,
+} from '../../src/core/packet/layout.ts';
+import type { TupleTable } from './tuples.ts';
+import { COLUMN_BITS } from './udp-grid.ts';
+
+export const TcpFlag = { FIN: 0x01, SYN: 0x02, PSH: 0x08, ACK: 0x10 } as const;
+
+export interface StepOptions {
+  protocol: 'udp' | 'tcp';
+  batchSize: number;
+  isReply?: boolean;
+  isIpv6?: boolean;
+  payloadBytes?: number;
+}
+
+const ETHERNET_BYTES = 14;
+const IPV4_BYTES = 20;
+const IPV6_BYTES = 40;
+const IP_WORD: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_BYTES) / 4;
+const IPV4_SRC_WORD: number = IP_WORD + 3;
+const IPV4_DST_WORD: number = IP_WORD + 4;
+const COLUMN_MASK = (1 << COLUMN_BITS) - 1;
+
+function ipv4Header(frame: Buffer, { isReply, protocol }: StepOptions): void {
+  const ends = [
+    [10, 1, 1, 1],
+    [10, 1, 1, 2],
+  ];
+  const [src, dst] = isReply ? ends.toReversed() : ends;
+  frame.writeUInt16BE(0x0800, 12);
+  frame[ETHERNET_BYTES] = 0x45;
+  frame.writeUInt16BE(frame.length - ETHERNET_BYTES, ETHERNET_BYTES + 2);
+  frame[ETHERNET_BYTES + 8] = 64;
+  frame[ETHERNET_BYTES + 9] = protocol === 'udp' ? Protocol.UDP : Protocol.TCP;
+  frame.set(src!, ETHERNET_BYTES + 12);
+  frame.set(dst!, ETHERNET_BYTES + 16);
+  let sum = 0;
+  for (let at = ETHERNET_BYTES; at < ETHERNET_BYTES + IPV4_BYTES; at += 2) {
+    sum += frame.readUInt16BE(at);
+  }
+  sum = (sum & 0xffff) + (sum >>> 16);
+  frame.writeUInt16BE(~(sum + (sum >>> 16)) & 0xffff, ETHERNET_BYTES + 10);
+}
+
+function ipv6Header(frame: Buffer, { isReply, protocol }: StepOptions): void {
+  frame.writeUInt16BE(0x86dd, 12);
+  frame[ETHERNET_BYTES] = 0x60;
+  frame.writeUInt16BE(frame.length - ETHERNET_BYTES - IPV6_BYTES, ETHERNET_BYTES + 4);
+  frame[ETHERNET_BYTES + 6] = protocol === 'udp' ? Protocol.UDP : Protocol.TCP;
+  frame[ETHERNET_BYTES + 7] = 64;
+  for (const [at, host] of [
+    [8, isReply ? 2 : 1],
+    [24, isReply ? 1 : 2],
+  ] as const) {
+    frame.writeUInt32BE(0x20010db8, ETHERNET_BYTES + at);
+    frame[ETHERNET_BYTES + at + 15] = host;
+  }
+}
+
+function frameOf(options: StepOptions): Buffer {
+  const { protocol, isIpv6 = false, payloadBytes = 0 } = options;
+  const l4Bytes = protocol === 'udp' ? 8 : 20;
+  const l4 = ETHERNET_BYTES + (isIpv6 ? IPV6_BYTES : IPV4_BYTES);
+  const frame = Buffer.alloc(l4 + l4Bytes + payloadBytes);
+  if (isIpv6) {
+    ipv6Header(frame, options);
+  } else {
+    ipv4Header(frame, options);
+  }
+  if (protocol === 'udp') {
+    frame.writeUInt16BE(l4Bytes + payloadBytes, l4 + 4);
+    frame.writeUInt16BE(isIpv6 ? 0x1234 : 0, l4 + 6);
+  } else {
+    /* The rest is filled in: fillTcp. */
+    frame[l4 + 12] = 5 << 4;
+    frame.writeUInt16BE(0x1234, l4 + 16);
+  }
+  return frame;
+}
+
+export class StepBatch {
+  readonly batch: PacketBatch = PacketBatch.allocate();
+  readonly #isReply: boolean;
+  readonly #l4Word: number;
+  readonly #checksums: number;
+
+  constructor(options: StepOptions) {
+    const { batchSize, isReply = false, isIpv6 = false, protocol } = options;
+    const frame = frameOf(options);
+    for (let i = 0; i < batchSize; i++) {
+      this.batch.add(frame);
+    }
+    this.#isReply = isReply;
+    this.#l4Word = IP_WORD + (isIpv6 ? IPV6_BYTES : IPV4_BYTES) / 4;
+    this.#checksums = protocol === 'tcp' || isIpv6 ? ChecksumBit.L4_GOOD : 0;
+  }
+
+  /** Fresh packets of the connections `first`, `first + 1`, ... of the grid. */
+  fillGrid(first: number, count: number): void {
+    const { words, slots } = this.batch;
+    const isReply = this.#isReply;
+    const l4Word = this.#l4Word;
+    const checksums = this.#checksums;
+    this.batch.count = count;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      const id = first + i;
+      const client = swapHalf(1 + (id >> COLUMN_BITS));
+      const server = swapHalf(1 + (id & COLUMN_MASK));
+      words[slot + PacketWord.CHECKSUMS] = checksums;
+      words[slot + PacketWord.STATE] = 0;
+      words[slot + PacketWord.CONN] = 0;
+      words[slot + l4Word] = isReply ? server | (client << 16) : client | (server << 16);
+    }
+  }
+
+  /** Fresh packets in original direction of connections with tuples of their own; IPv4 checksums are known to be good. */
+  fillTuples(tuples: TupleTable, first: number, count: number): void {
+    const { words, slots } = this.batch;
+    const l4Word = this.#l4Word;
+    const checksums = this.#checksums | ChecksumBit.IP_GOOD;
+    this.batch.count = count;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      const at = (first - tuples.first + i) * 3;
+      words[slot + PacketWord.CHECKSUMS] = checksums;
+      words[slot + PacketWord.STATE] = 0;
+      words[slot + PacketWord.CONN] = 0;
+      words[slot + IPV4_SRC_WORD] = tuples.words[at]!;
+      words[slot + IPV4_DST_WORD] = tuples.words[at + 1]!;
+      words[slot + l4Word] = tuples.words[at + 2]!;
+    }
+  }
+
+  /** As fillGrid, of TCP packets with these flags and numbers (host order). */
+  fillTcp(first: number, count: number, flags: number, seq: number, ack: number): void {
+    const { words, slots } = this.batch;
+    const isReply = this.#isReply;
+    const l4Word = this.#l4Word;
+    const checksums = this.#checksums;
+    const seqWord = swapWord(seq);
+    const ackWord = swapWord(ack);
+    const flagsWord = (5 << 4) | (flags << 8) | 0xffff0000;
+    this.batch.count = count;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      const id = first + i;
+      const client = swapHalf(1 + (id >> COLUMN_BITS));
+      const server = swapHalf(1 + (id & COLUMN_MASK));
+      words[slot + PacketWord.CHECKSUMS] = checksums;
+      words[slot + PacketWord.STATE] = 0;
+      words[slot + PacketWord.CONN] = 0;
+      words[slot + l4Word] = isReply ? server | (client << 16) : client | (server << 16);
+      words[slot + l4Word + 1] = seqWord;
+      words[slot + l4Word + 2] = ackWord;
+      words[slot + l4Word + 3] = flagsWord;
+    }
+  }
+}

@@ -1,0 +1,179 @@
+/** TCP: whole lives, handshakes, established data, a flood of SYNs. Each connection's packets go in order, those of a batch's
+ * worth of connections side by side: as they come from an interface. */
+
+import { CtAction } from '../../src/core/action.ts';
+import type { Sender } from './sender.ts';
+import { StepBatch, TcpFlag } from './step-batch.ts';
+import { tuplesOf } from './tuples.ts';
+import { eachOnce, inGroups, tell, type Workload } from './workload.ts';
+
+const COMMIT = new CtAction({ commit: true });
+const { SYN, ACK, FIN, PSH } = TcpFlag;
+
+const PAYLOAD_BYTES = 100;
+const CLIENT_SEQ = 1000;
+const SERVER_SEQ = 500_000;
+/** Exchanges of one connection, data and its acknowledgement, in `tcp-data`. */
+const DATA_ROUNDS = 8;
+
+interface Step {
+  packets: StepBatch;
+  flags: number;
+  seq: number;
+  ack: number;
+}
+
+/** The steps of a life with one packet of data. Packets of all steps lie in the same three places, as in the receive buffers of an interface. */
+class Conversation {
+  readonly #server: StepBatch;
+  readonly #clientData: StepBatch;
+  readonly #steps: readonly Step[];
+  readonly #batchSize: number;
+
+  constructor(batchSize: number) {
+    const packets = (isReply: boolean, payloadBytes = 0) =>
+      new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes });
+    const client = packets(false);
+    const server = packets(true);
+    const clientData = packets(false, PAYLOAD_BYTES);
+    const afterData = CLIENT_SEQ + 1 + PAYLOAD_BYTES;
+    this.#server = server;
+    this.#clientData = clientData;
+    this.#steps = [
+      { packets: client, flags: SYN, seq: CLIENT_SEQ, ack: 0 },
+      { packets: server, flags: SYN | ACK, seq: SERVER_SEQ, ack: CLIENT_SEQ + 1 },
+      { packets: client, flags: ACK, seq: CLIENT_SEQ + 1, ack: SERVER_SEQ + 1 },
+      { packets: clientData, flags: PSH | ACK, seq: CLIENT_SEQ + 1, ack: SERVER_SEQ + 1 },
+      { packets: server, flags: ACK, seq: SERVER_SEQ + 1, ack: afterData },
+      { packets: client, flags: FIN | ACK, seq: afterData, ack: SERVER_SEQ + 1 },
+      { packets: server, flags: FIN | ACK, seq: SERVER_SEQ + 1, ack: afterData + 1 },
+      { packets: client, flags: ACK, seq: afterData + 1, ack: SERVER_SEQ + 2 },
+    ];
+    this.#batchSize = batchSize;
+  }
+
+  /** The first so many steps of each connection. */
+  sendSteps(sender: Sender, steps: number, from: number, to: number): void {
+    const size = this.#batchSize;
+    for (let first = from; first < to; first += size) {
+      const count = Math.min(size, to - first);
+      for (let number = 0; number < steps; number++) {
+        const { packets, flags, seq, ack } = this.#steps[number]!;
+        packets.fillTcp(first, count, flags, seq, ack);
+        sender.send(packets.batch, COMMIT);
+      }
+    }
+  }
+
+  /** Data and its acknowledgement on established connections, so many times. */
+  sendData(sender: Sender, rounds: number, from: number, to: number): void {
+    const size = this.#batchSize;
+    for (let first = from; first < to; first += size) {
+      const count = Math.min(size, to - first);
+      let seq = CLIENT_SEQ + 1;
+      for (let round = 0; round < rounds; round++) {
+        this.#clientData.fillTcp(first, count, PSH | ACK, seq, SERVER_SEQ + 1);
+        sender.send(this.#clientData.batch, COMMIT);
+        seq += PAYLOAD_BYTES;
+        this.#server.fillTcp(first, count, ACK, SERVER_SEQ + 1, seq);
+        sender.send(this.#server.batch, COMMIT);
+      }
+    }
+  }
+}
+
+const LIFE_STEPS = 8;
+const HANDSHAKE_STEPS = 3;
+
+function stepsOnly(result: string, steps: number, description: string, established: number): Workload {
+  return {
+    description,
+    variants: [''],
+    phasesOf: () => [{ result, packetsPerConnection: steps }],
+    make: ({ batchSize }) => {
+      const conversation = new Conversation(batchSize);
+      return { run: (sender, _phase, from, to) => conversation.sendSteps(sender, steps, from, to) };
+    },
+    fault: eachOnce(
+      ({ counters, connections }) => counters.new === connections && counters.established === established * connections,
+    ),
+  };
+}
+
+export const tcpLife: Workload = stepsOnly(
+  'tcp-life',
+  LIFE_STEPS,
+  'TCP lives of 8 packets: SYN, SYN-ACK, ACK, data, ACK, FIN, FIN-ACK, ACK',
+  LIFE_STEPS - 1,
+);
+
+export const tcpHandshake: Workload = stepsOnly(
+  'tcp-handshake',
+  HANDSHAKE_STEPS,
+  'TCP handshakes only: SYN, SYN-ACK, ACK',
+  HANDSHAKE_STEPS - 1,
+);
+
+export const tcpData: Workload = {
+  description: `established TCP: ${DATA_ROUNDS} times data and its acknowledgement on each connection`,
+  variants: [''],
+  phasesOf: () => [
+    { packetsPerConnection: HANDSHAKE_STEPS },
+    { result: 'tcp-data', packetsPerConnection: 2 * DATA_ROUNDS },
+  ],
+  make: ({ batchSize }) => {
+    const conversation = new Conversation(batchSize);
+    return {
+      run: (sender, phase, from, to) => {
+        if (phase === 0) {
+          conversation.sendSteps(sender, HANDSHAKE_STEPS, from, to);
+        } else {
+          conversation.sendData(sender, DATA_ROUNDS, from, to);
+        }
+      },
+    };
+  },
+  fault: eachOnce(
+    ({ counters, connections }) =>
+      counters.new === connections && counters.established === (HANDSHAKE_STEPS - 1 + 2 * DATA_ROUNDS) * connections,
+  ),
+};
+
+/** A table so much smaller than the flood. */
+const FLOOD_FACTOR = 4;
+
+export const synFlood: Workload = {
+  description: `SYNs from random sources into a table for a ${FLOOD_FACTOR}th of them, which refuses the rest`,
+  variants: [''],
+  phasesOf: () => [{ result: 'syn-flood', packetsPerConnection: 1 }],
+  make: ({ batchSize }) => {
+    const step = new StepBatch({ protocol: 'tcp', batchSize });
+    step.batch.count = batchSize;
+    step.fillTcp(0, batchSize, SYN, CLIENT_SEQ, 0);
+    let tuples = tuplesOf('random', 0, 0);
+    return {
+      prepare: (from, to) => {
+        tuples = tuplesOf('random', from, to - from);
+      },
+      run: (sender, _phase, from, to) => {
+        inGroups(from, to, batchSize, (first, count) => {
+          step.fillTuples(tuples, first, count);
+          sender.send(step.batch, COMMIT);
+        });
+      },
+    };
+  },
+  fault: (books) => {
+    const { counters, live, connections } = books;
+    const isRight =
+      counters.created === live &&
+      live === Math.ceil(connections / FLOOD_FACTOR) &&
+      counters.created + counters.tableFull === connections &&
+      counters.invalid + counters.insertFailed === 0;
+    return isRight ? undefined : tell(books);
+  },
+  tableOf: ({ connections }) => ({
+    maxConnections: Math.ceil(connections / FLOOD_FACTOR),
+    prefaultConnections: Math.ceil(connections / FLOOD_FACTOR),
+  }),
+};

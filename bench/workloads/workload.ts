@@ -1,0 +1,97 @@
+/** What a benchmark makes threads do: the interface, and the parts that several workloads share. */
+
+import type { Counters } from '../../src/core/counters.ts';
+import type { ConntrackOptions } from '../../src/core/memory.ts';
+import type { Sender } from './sender.ts';
+
+/** A part of a workload that all threads begin and end together. */
+export interface Phase {
+  /** Name of its result; without one it is not timed. */
+  result?: string;
+  packetsPerConnection: number;
+}
+
+export interface WorkloadOptions {
+  /** One of the workload's variants. */
+  variant: string;
+  batchSize: number;
+  threads: number;
+  /** Of all threads together. */
+  connections: number;
+  /** Words that the threads share, zeroed (`Workload.sharedWords`). */
+  shared: Int32Array<SharedArrayBuffer>;
+  /** Which thread this is. */
+  thread: number;
+}
+
+/** What one thread does. */
+export interface WorkloadRun {
+  /** Before anything is measured: the connections of this thread. */
+  prepare?(from: number, to: number): void;
+  /** Sends the packets of a phase for the connections `from` to before `to`. Allocates nothing. */
+  run(sender: Sender, phase: number, from: number, to: number): void;
+}
+
+/** The table after a run. */
+export interface Books {
+  counters: Counters;
+  live: number;
+  connections: number;
+  threads: number;
+}
+
+export interface Workload {
+  /** For help texts. */
+  description: string;
+  /** Kinds of the same work, each measured for itself; ['']: only one. */
+  variants: readonly string[];
+  phasesOf(variant: string): readonly Phase[];
+  make(options: WorkloadOptions): WorkloadRun;
+  /** What must hold after the phases; words of what does not. */
+  fault(books: Books): string | undefined;
+  /** How its table differs from others. */
+  tableOf?(options: { connections: number; variant: string }): ConntrackOptions;
+  /** A sweeper is at work, which goes by the time that all threads have reached. */
+  hasSweeper?: boolean;
+  /** Connections of the measured table are kept as they are. Default: all that are asked for. */
+  fewConnections?: boolean;
+}
+
+export const SHARED_WORDS = 1024;
+
+/** The books of workloads that create every connection once and lose none. */
+export function eachOnce(extra: (books: Books) => boolean = () => true): (books: Books) => string | undefined {
+  return (books) => {
+    const { counters, live, connections } = books;
+    const { created, invalid, insertFailed, tableFull, natExhausted } = counters;
+    const isRight =
+      created === connections &&
+      live === connections &&
+      invalid + insertFailed + tableFull + natExhausted === 0 &&
+      extra(books);
+    return isRight ? undefined : tell(books);
+  };
+}
+
+export function tell({ counters, live }: Books): string {
+  const {
+    created,
+    invalid,
+    insertFailed,
+    tableFull,
+    natExhausted,
+    evicted,
+    expiredAtSweep,
+    expiredAtLookup,
+    new: fresh,
+    established,
+  } = counters;
+  return `the books do not balance: ${JSON.stringify({ created, live, fresh, established, invalid, insertFailed, tableFull, natExhausted, evicted, expiredAtSweep, expiredAtLookup })}`;
+}
+
+/** Goes through the connections in groups of a batch. */
+export function inGroups(from: number, to: number, size: number, group: (first: number, count: number) => void): void {
+  for (let first = from; first < to; first += size) {
+    group(first, Math.min(size, to - first));
+  }
+}

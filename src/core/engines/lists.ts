@@ -1,0 +1,170 @@
+/**
+ * Expiration lists of the engines `baseline` and `ct-scale`, in a shared region of their own:
+ *
+ *   lists    HEAD and TAIL (record numbers, 0: none) of every list
+ *   queues   one for each kind of timeout, only used by ct-scale (queue.ts)
+ *   nodes    one for each unit of the slab, by record number (NodeWord)
+ *
+ * A list holds connections of one kind of timeout and one timeout policy, so that whoever is appended expires last. Policies
+ * share POLICY_LISTS sets of lists: where two of them meet, one connection may be removed late.
+ *
+ * Lists and their nodes are changed under one lock: in baseline the lock of the only bucket, in ct-scale LOCK.
+ */
+
+import { allocateWords, peek, poke, type Words } from '../../shared/access.ts';
+import { LINE_WORDS, wholeLines } from '../../shared/cache-line.ts';
+import { Slab } from '../../shared/slab.ts';
+import { Timeout } from '../timeouts.ts';
+
+/** A connection's node. Under the lists' lock, unless said. */
+export const NodeWord = {
+  NEXT: 0,
+  PREV: 1,
+  /** Number of the list that it is in, plus 1; 0: in none. */
+  LIST: 2,
+  /** ct-scale: when it has to be looked at. */
+  DUE: 3,
+  /** ct-scale, atomic: next node of the queue. */
+  QUEUE_NEXT: 4,
+  /** ct-scale, atomic: 1 while it stands in a queue. */
+  QUEUED: 5,
+  /** ct-scale, atomic: the generation that was linked last. Written by whoever links, after it. */
+  GENERATION: 6,
+  /** The Timeout that it waits for. A single word, written by whoever changed it last. */
+  KIND: 7,
+} as const;
+const NODE_WORDS = 8;
+
+/** Kinds of timeout. */
+export const KINDS: number = Timeout.ICMP_REPLY + 1;
+/** Sets of lists: one for connections without a policy of their own, the rest for those with one, by its id. */
+const POLICY_LISTS = 64;
+export const LISTS: number = KINDS * POLICY_LISTS;
+
+/** What is put into a list out of turn goes at most so many places forward. */
+const MOST_STEPS = 64;
+
+const HEAD = 0;
+const TAIL = 1;
+const LIST_WORDS = 2;
+
+/** ct-scale: the mutex of lists and queues' ends. */
+export const LISTS_LOCK = 0;
+const FIRST_LIST: number = LINE_WORDS;
+export const FIRST_QUEUE: number = FIRST_LIST + wholeLines(LISTS * LIST_WORDS);
+/** A queue: a line for producers, a line for the consumer, a line for the stub. */
+export const QUEUE_WORDS: number = 3 * LINE_WORDS;
+const FIRST_NODE: number = FIRST_QUEUE + KINDS * QUEUE_WORDS;
+
+/** The region for a table of this size. */
+export function allocateLists(maxConnections: number, maxParticipants: number): Words {
+  return allocateWords(FIRST_NODE + (Slab.unitsFor(maxConnections, maxParticipants) + 2) * NODE_WORDS);
+}
+
+export class ExpirationLists {
+  readonly words: Words;
+  readonly #firstNode: number;
+
+  /** @param firstUnit the lowest record number that the slab hands out */
+  constructor(words: Words, firstUnit: number) {
+    this.words = words;
+    this.#firstNode = FIRST_NODE - firstUnit * NODE_WORDS;
+  }
+
+  /** Word index of a record's node. */
+  nodeOf(record: number): number {
+    return this.#firstNode + record * NODE_WORDS;
+  }
+
+  /** The list for a kind of timeout under a policy. */
+  static listOf(timeout: number, policyId: number): number {
+    const set = policyId === 0 ? 0 : 1 + ((policyId >>> 0) % (POLICY_LISTS - 1));
+    return set * KINDS + timeout;
+  }
+
+  isListedLocked(record: number): boolean {
+    return peek(this.words, this.nodeOf(record) + NodeWord.LIST) !== 0;
+  }
+
+  /** The first record of a list, 0: it is empty. A hint without the lock. */
+  firstOf(list: number): number {
+    return peek(this.words, FIRST_LIST + list * LIST_WORDS + HEAD);
+  }
+
+  nextLocked(record: number): number {
+    return peek(this.words, this.nodeOf(record) + NodeWord.NEXT);
+  }
+
+  appendLocked(list: number, record: number): void {
+    const { words } = this;
+    const at = FIRST_LIST + list * LIST_WORDS;
+    const node = this.nodeOf(record);
+    const last = peek(words, at + TAIL);
+    poke(words, node + NodeWord.NEXT, 0);
+    poke(words, node + NodeWord.PREV, last);
+    poke(words, node + NodeWord.LIST, list + 1);
+    poke(words, last === 0 ? at + HEAD : this.nodeOf(last) + NodeWord.NEXT, record);
+    poke(words, at + TAIL, record);
+  }
+
+  /**
+   * Puts a record where its DUE belongs, looking from the end; behind the last where that is further than MOST_STEPS away:
+   * what stands before it is then looked at first, and it goes late.
+   */
+  insertByDueLocked(list: number, record: number): void {
+    const { words } = this;
+    const at = FIRST_LIST + list * LIST_WORDS;
+    const node = this.nodeOf(record);
+    const due = peek(words, node + NodeWord.DUE);
+    let after = peek(words, at + TAIL);
+    for (let steps = 0; after !== 0 && ((peek(words, this.nodeOf(after) + NodeWord.DUE) - due) | 0) > 0; steps++) {
+      if (steps === MOST_STEPS) {
+        this.appendLocked(list, record);
+        return;
+      }
+      after = peek(words, this.nodeOf(after) + NodeWord.PREV);
+    }
+    if (after === 0) {
+      this.prependLocked(list, record);
+      return;
+    }
+    const next = peek(words, this.nodeOf(after) + NodeWord.NEXT);
+    if (next === 0) {
+      this.appendLocked(list, record);
+      return;
+    }
+    poke(words, node + NodeWord.NEXT, next);
+    poke(words, node + NodeWord.PREV, after);
+    poke(words, node + NodeWord.LIST, list + 1);
+    poke(words, this.nodeOf(after) + NodeWord.NEXT, record);
+    poke(words, this.nodeOf(next) + NodeWord.PREV, record);
+  }
+
+  prependLocked(list: number, record: number): void {
+    const { words } = this;
+    const at = FIRST_LIST + list * LIST_WORDS;
+    const node = this.nodeOf(record);
+    const first = peek(words, at + HEAD);
+    poke(words, node + NodeWord.NEXT, first);
+    poke(words, node + NodeWord.PREV, 0);
+    poke(words, node + NodeWord.LIST, list + 1);
+    poke(words, first === 0 ? at + TAIL : this.nodeOf(first) + NodeWord.PREV, record);
+    poke(words, at + HEAD, record);
+  }
+
+  /** Takes a record out of the list that it is in, if it is in one. */
+  removeLocked(record: number): void {
+    const { words } = this;
+    const node = this.nodeOf(record);
+    const list = peek(words, node + NodeWord.LIST) - 1;
+    if (list < 0) {
+      return;
+    }
+    const at = FIRST_LIST + list * LIST_WORDS;
+    const next = peek(words, node + NodeWord.NEXT);
+    const previous = peek(words, node + NodeWord.PREV);
+    poke(words, previous === 0 ? at + HEAD : this.nodeOf(previous) + NodeWord.NEXT, next);
+    poke(words, next === 0 ? at + TAIL : this.nodeOf(next) + NodeWord.PREV, previous);
+    poke(words, node + NodeWord.LIST, 0);
+  }
+}

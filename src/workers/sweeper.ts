@@ -1,0 +1,69 @@
+/** The sweeper: a thread that walks the buckets and removes what has expired. */
+
+import { hasJumpedPast, sweptAt, tellTime } from '../core/clock.ts';
+import { purgeFragments } from '../core/fragments/fragments.ts';
+import { SettingWord, type TrackerMemory } from '../core/memory.ts';
+import { SweepCursor, sweepStep } from '../core/sweep.ts';
+import { Tracker } from '../core/tracker.ts';
+import { load, store, wait, type Words } from '../shared/access.ts';
+import { StatusWord, systemTimeMs, type DatapathClock } from './status.ts';
+
+export interface SweeperTask {
+  memory: TrackerMemory;
+  status: Words;
+  clock: DatapathClock;
+}
+
+/** Time of a step, and of the rest after it: the sweeper leaves at least half of its core to others. */
+const STEP_MS = 1;
+const REST_MS = 1;
+/** Under pressure it comes early, but not more often than this: a full table of live connections stays full. */
+const MIN_INTERVAL_MS = 20;
+
+/** Sweeps until it is told to stop. Blocks the thread. */
+export function runSweeper(task: SweeperTask): void {
+  const tracker = new Tracker(task.memory);
+  const { words, settings } = tracker;
+  const pressure = settings + SettingWord.PRESSURE;
+  const reachedMs = new Float64Array(task.status.buffer, StatusWord.REACHED_MS * 4, 1);
+  const cursor = new SweepCursor();
+  const isStopped = () => load(task.status, StatusWord.STOP) !== 0;
+
+  while (!isStopped()) {
+    const startedMs = performance.now();
+    const nowMs = task.clock === 'system' ? systemTimeMs() : reachedMs[0]!;
+    if (!Number.isNaN(nowMs)) {
+      sweepTable(nowMs);
+    }
+    const restMs = load(words, settings + SettingWord.SWEEP_INTERVAL_MS) - (performance.now() - startedMs);
+    if (restMs > 0 && !isStopped()) {
+      wait(words, pressure, 0, restMs);
+    }
+    const earlyMs = MIN_INTERVAL_MS - (performance.now() - startedMs);
+    if (earlyMs > 0) {
+      wait(task.status, StatusWord.STOP, 0, earlyMs);
+    }
+  }
+  tracker.close();
+
+  /** Goes round the table once, at one time, in steps; offline while it rests. */
+  function sweepTable(nowMs: number): void {
+    /* Whoever is refused room from here on asks anew. */
+    store(words, pressure, 0);
+    purgeFragments(tracker, nowMs | 0);
+    for (;;) {
+      tracker.enter();
+      const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);
+      tracker.quiesce();
+      tracker.leave();
+      if (isDone) {
+        sweptAt(tracker, nowMs);
+        return;
+      }
+      if (isStopped() || hasJumpedPast(tracker, nowMs)) {
+        return;
+      }
+      wait(task.status, StatusWord.STOP, 0, REST_MS);
+    }
+  }
+}
