@@ -1,0 +1,221 @@
+/** Samples of a case, each from a fresh process of the build under test, whichever sample program that build has. */
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '../../src/core/errors.ts';
+import type { Build } from './builds.ts';
+import { scalingReference, type RegressCase, type RegressConfig } from './config.ts';
+import type { Figure } from './verdict.ts';
+
+export interface CaseSample {
+  /** By workload, ms: of one thread its processor time, where the build tells it. */
+  timesMs: Record<string, number>;
+  bytesPerConnection?: number;
+  /** Figures of contention, by name: see CONTENTION_FLOORS. */
+  contention?: Record<string, number>;
+}
+
+/** Takes a sample of a case from one of the two builds. @throws SampleError */
+export type Sampler = (build: 'a' | 'b', each: RegressCase) => CaseSample;
+
+/** A process that failed, or whose books do not balance: no verdict comes of it. */
+export class SampleError extends Error {}
+
+/**
+ * Options of the processes, the same for both builds. By default V8 compiles beside the program, from what it has seen
+ * until then, and two processes of one build end up with different code: lookups differ by a fifth. Compiled in turn, from
+ * feedback gathered from the start, they differ by two in a hundred.
+ */
+export const NODE_FLAGS = ['--single-threaded-gc', '--no-concurrent-recompilation', '--no-lazy-feedback-allocation'];
+
+/** What a figure of contention is raised by before ratios are taken: differences far below it are of no account. */
+const CONTENTION_FLOORS: Record<string, number> = {
+  waitNsPerOperation: 5,
+  contendedShare: 0.005,
+  parksPer1000: 0.5,
+};
+
+const PROGRAMS = ['workload-sample.js', 'insert-sample.js'] as const;
+type Program = (typeof PROGRAMS)[number];
+const TIMEOUT_MS = 120_000;
+
+/** The program that both builds have, and whether both repeat within a process. */
+export interface SampleProgram {
+  name: Program;
+  repeats: boolean;
+}
+
+/** @throws UsageError if the builds have no program in common */
+export function commonProgram(a: Build, b: Build, workloads: readonly string[]): SampleProgram {
+  const knows = (build: Build, program: Program): boolean => existsSync(join(build.dist, 'bench', program));
+  const repeats = (build: Build, program: Program): boolean =>
+    readFileSync(join(build.dist, 'bench', program), 'utf8').includes('repetitions');
+  const common = PROGRAMS.filter((program) => knows(a, program) && knows(b, program)).filter(
+    (program) => program === 'workload-sample.js' || workloads.every((workload) => workload === 'insert'),
+  );
+  const repeating = common.find((program) => repeats(a, program) && repeats(b, program));
+  const name = repeating ?? common[0];
+  if (name === undefined) {
+    const lacking = [a, b].find((build) => !PROGRAMS.some((program) => knows(build, program)));
+    throw new UsageError(
+      lacking === undefined
+        ? `${a.label} and ${b.label} have no sample program in common that knows ${workloads.join(', ')}`
+        : `${lacking.label} has no sample program (bench/${PROGRAMS.join(', bench/')})`,
+    );
+  }
+  return { name, repeats: repeating !== undefined };
+}
+
+export function processSampler(a: Build, b: Build, program: SampleProgram): Sampler {
+  return (which, each) => {
+    const build = which === 'a' ? a : b;
+    const { name, gates: _, repetitions, rehearsals, rehearsalConnections, ...shape } = each;
+    const options = {
+      ...shape,
+      engine: 'ct-bucket',
+      prefaulted: true,
+      perThread: false,
+      separateTables: false,
+      ...(each.gates.contention === undefined ? {} : { profile: true }),
+      ...(program.repeats ? { repetitions, rehearsals, rehearsalConnections } : {}),
+    };
+    try {
+      const output = execFileSync(
+        process.execPath,
+        [...NODE_FLAGS, join(build.dist, 'bench', program.name), JSON.stringify(options)],
+        { encoding: 'utf8', timeout: TIMEOUT_MS, stdio: ['ignore', 'pipe', 'pipe'] },
+      );
+      return readSample(JSON.parse(output) as RawSample);
+    } catch (error) {
+      if (error instanceof SampleError) {
+        throw new SampleError(`${name} of ${build.label}: ${error.message}`);
+      }
+      const lines = ((error as { stderr?: string }).stderr ?? '').trim().split('\n');
+      const said = lines.find((line) => /error/i.test(line)) ?? (error as Error).message.split('\n')[0];
+      throw new SampleError(`${name} of ${build.label} failed: ${said}`);
+    }
+  };
+}
+
+interface RawResult {
+  name: string;
+  ms: number;
+  cpuMs?: number;
+}
+
+interface RawInsert {
+  insertMs: number;
+  lookupMs: number;
+  insertCpuMs?: number;
+  lookupCpuMs?: number;
+}
+
+/** What either program prints. */
+interface RawSample extends Partial<RawInsert> {
+  results?: RawResult[];
+  repetitions?: (RawInsert | { results: RawResult[] })[];
+  bytesPerConnection?: number;
+  contention?: Record<string, number>;
+  error?: string;
+}
+
+/** The figures of a sample: the median of its repetitions. @throws SampleError */
+export function readSample(raw: RawSample): CaseSample {
+  if (raw.error !== undefined) {
+    throw new SampleError(raw.error);
+  }
+  const runs = (raw.repetitions ?? [raw as RawInsert]).map((run) => resultsOf(run as Partial<RawInsert>));
+  const timesMs = Object.fromEntries(
+    runs[0]!.map(({ name }, i) => {
+      const times = runs.map((results) => results[i]!.cpuMs ?? results[i]!.ms).toSorted((x, y) => x - y);
+      return [name, (times[(times.length - 1) >> 1]! + times[times.length >> 1]!) / 2];
+    }),
+  );
+  if (!Object.values(timesMs).every((time) => time > 0) || Object.keys(timesMs).length === 0) {
+    throw new SampleError(`no times in ${JSON.stringify(raw).slice(0, 200)}`);
+  }
+  const { bytesPerConnection, contention } = raw;
+  return {
+    timesMs,
+    ...(bytesPerConnection === undefined || !(bytesPerConnection > 0) ? {} : { bytesPerConnection }),
+    ...(contention === undefined ? {} : { contention }),
+  };
+}
+
+function resultsOf(run: Partial<RawInsert> & { results?: RawResult[] }): RawResult[] {
+  if (run.results !== undefined) {
+    return run.results;
+  }
+  const { insertMs, lookupMs, insertCpuMs, lookupCpuMs } = run;
+  return insertMs === undefined || lookupMs === undefined
+    ? []
+    : [
+        { name: 'udp-insert', ms: insertMs, ...(insertCpuMs === undefined ? {} : { cpuMs: insertCpuMs }) },
+        { name: 'udp-lookup', ms: lookupMs, ...(lookupCpuMs === undefined ? {} : { cpuMs: lookupCpuMs }) },
+      ];
+}
+
+/** A pair as it was measured. */
+export interface RawPair {
+  case: string;
+  phase: 'same' | 'first' | 'confirming';
+  /** Pairs of one round are adjacent in time. */
+  round: number;
+  /** Which was measured first. */
+  order: 'ab' | 'ba';
+  /** In phase `same`, `b` is a second sample of A. */
+  a: CaseSample;
+  b: CaseSample;
+}
+
+export interface FigureRatio {
+  figure: Figure;
+  logRatio: number;
+}
+
+/** ln(B/A) of every gated figure of a round's pairs, positive for worse. */
+export function ratiosOfRound(config: RegressConfig, round: readonly RawPair[]): FigureRatio[] {
+  return config.cases.flatMap((each) => {
+    const pair = round.find((other) => other.case === each.name);
+    if (pair === undefined) {
+      return [];
+    }
+    const { a, b } = pair;
+    const { time, memory, contention, scaling } = each.gates;
+    const ratios: FigureRatio[] = [];
+    const add = (gate: Figure['gate'], name: string, tolerancePercent: number, ratio: number): void => {
+      ratios.push({ figure: { case: each.name, gate, name, tolerancePercent }, logRatio: Math.log(ratio) });
+    };
+    const names = Object.keys(a.timesMs).filter((name) => name in b.timesMs);
+    if (time !== undefined) {
+      names.forEach((name) => add('time', name, time, b.timesMs[name]! / a.timesMs[name]!));
+    }
+    if (memory !== undefined && a.bytesPerConnection !== undefined && b.bytesPerConnection !== undefined) {
+      add('memory', 'bytes per connection', memory, b.bytesPerConnection / a.bytesPerConnection);
+    }
+    if (contention !== undefined) {
+      for (const [name, floor] of Object.entries(CONTENTION_FLOORS)) {
+        const [before, after] = [a.contention?.[name], b.contention?.[name]];
+        if (before !== undefined && after !== undefined) {
+          add('contention', name, contention, (after + floor) / (before + floor));
+        }
+      }
+    }
+    const one = round.find((other) => other.case === scalingReference(config, each)?.name);
+    if (scaling !== undefined && one !== undefined) {
+      /* Speed-up of A over that of B. */
+      names
+        .filter((name) => name in one.a.timesMs && name in one.b.timesMs)
+        .forEach((name) =>
+          add(
+            'scaling',
+            name,
+            scaling,
+            one.a.timesMs[name]! / a.timesMs[name]! / (one.b.timesMs[name]! / b.timesMs[name]!),
+          ),
+        );
+    }
+    return ratios;
+  });
+}
