@@ -122,7 +122,8 @@ function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
 /** The pairs of each figure, ln(B/A), from raw pairs. */
 export function pairsByFigure(config: RegressConfig, all: readonly RawPair[]): FigurePairs[] {
   const figures = new Map<string, FigurePairs>();
-  for (const round of Map.groupBy(all, (pair) => pair.round).values()) {
+  for (const number of new Set(all.map(({ round }) => round))) {
+    const round = all.filter((pair) => pair.round === number);
     for (const { figure, logRatio } of ratiosOfRound(config, round)) {
       const key = `${figure.case}\n${figure.gate}\n${figure.name}`;
       const pairs = figures.get(key) ?? { figure, same: [], first: [], confirming: [] };
