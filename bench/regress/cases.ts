@@ -70,14 +70,14 @@ export function commonProgram(a: Build, b: Build, workloads: readonly string[]):
 export function processSampler(a: Build, b: Build, program: SampleProgram): Sampler {
   return (which, each) => {
     const build = which === 'a' ? a : b;
-    const { name, gates: _, repetitions, rehearsals, rehearsalConnections, ...shape } = each;
+    const { name, gates, repetitions, rehearsals, rehearsalConnections, ...shape } = each;
     const options = {
       ...shape,
       engine: 'ct-bucket',
       prefaulted: true,
       perThread: false,
       separateTables: false,
-      ...(each.gates.contention === undefined ? {} : { profile: true }),
+      ...(gates.contention === undefined ? {} : { profile: true }),
       ...(program.repeats ? { repetitions, rehearsals, rehearsalConnections } : {}),
     };
     try {

@@ -119,7 +119,8 @@ export function checkConfig(value: unknown, file = CONFIG_FILE): RegressConfig {
   if (faults.length > 0) {
     throw new UsageError(`${file}: ${faults.join('; ')}`);
   }
-  const { $schema: _, ...given } = value as Partial<RegressConfig> & { $schema?: string; cases: RegressCase[] };
+  const given = { ...(value as Partial<RegressConfig> & { $schema?: string; cases: RegressCase[] }) };
+  delete given.$schema;
   const config = {
     ...defaultsOf(CONFIG_SCHEMA),
     ...given,

@@ -124,7 +124,7 @@ function doubledRanks(values: readonly number[]): number[] {
 /** Holm's adjustment (1979): p values such that `adjusted <= 0.05` errs in 5 % of families at most. In the given order. */
 export function holmAdjust(pValues: readonly number[]): number[] {
   const order = pValues.map((_, i) => i).toSorted((a, b) => pValues[a]! - pValues[b]!);
-  const adjusted = new Array<number>(pValues.length);
+  const adjusted: number[] = pValues.map(() => 1);
   let highest = 0;
   for (const [place, i] of order.entries()) {
     highest = Math.max(highest, Math.min(1, pValues[i]! * (pValues.length - place)));

@@ -12,6 +12,7 @@ import { ctl } from './ctl.ts';
 import { ExitCode } from './exit-code.ts';
 import { powerOfTwo, wholeNumber } from './option-parsers.ts';
 import { addProfile } from './profile.ts';
+import { addRegress } from './regress.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
 import { verify, type VerifyOptions } from './verify.ts';
@@ -192,6 +193,7 @@ program
 
 addBench(program);
 addProfile(program);
+addRegress(program);
 
 /* Whoever reads our output may have seen enough (`| head`). */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,0 +1,67 @@
+/**
+ * Change points of a series: where its level changes for good, found by binary segmentation. A cut is kept if a permutation test
+ * of the difference of the two sides' medians says that the order of the values matters (as in Otava and other tools of
+ * the kind), so that noise without a step gives none.
+ */
+
+import { median, seededRandom } from '../statistics.ts';
+
+export interface ChangePoint {
+  /** Index of the first value of the new level. */
+  at: number;
+  before: number;
+  after: number;
+  /** After / before, less one, %. */
+  changePercent: number;
+  p: number;
+}
+
+const PERMUTATIONS = 999;
+const SIGNIFICANT = 0.01;
+/** Values on either side. */
+const FEWEST = 4;
+const SEED = 0xc4a5;
+
+/** The largest step of any cut, on the scale of logarithms, weighted so that cuts near the ends do not win by chance. */
+function bestCut(values: readonly number[]): { at: number; weight: number } {
+  let best = { at: -1, weight: 0 };
+  for (let at = FEWEST; at <= values.length - FEWEST; at++) {
+    const step = Math.abs(median(values.slice(at)) - median(values.slice(0, at)));
+    const weight = step * Math.sqrt((at * (values.length - at)) / values.length);
+    if (weight > best.weight) {
+      best = { at, weight };
+    }
+  }
+  return best;
+}
+
+/** @param values positive, in order of time; @returns change points in order */
+export function changePoints(values: readonly number[], offset = 0): ChangePoint[] {
+  const logs = values.map(Math.log);
+  const { at, weight } = bestCut(logs);
+  if (at < 0) {
+    return [];
+  }
+  const random = seededRandom(SEED);
+  let asLarge = 0;
+  for (let i = 0; i < PERMUTATIONS; i++) {
+    const mixed = [...logs];
+    for (let j = mixed.length - 1; j > 0; j--) {
+      const other = Math.floor(random() * (j + 1));
+      [mixed[j], mixed[other]] = [mixed[other]!, mixed[j]!];
+    }
+    asLarge += bestCut(mixed).weight >= weight ? 1 : 0;
+  }
+  const p = (asLarge + 1) / (PERMUTATIONS + 1);
+  if (p > SIGNIFICANT) {
+    return [];
+  }
+  const left = values.slice(0, at);
+  const right = values.slice(at);
+  const [before, after] = [median(left), median(right)];
+  return [
+    ...changePoints(left, offset),
+    { at: offset + at, before, after, changePercent: (after / before - 1) * 100, p },
+    ...changePoints(right, offset + at),
+  ];
+}

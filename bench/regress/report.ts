@@ -1,0 +1,105 @@
+/** A verdict as text, Markdown and JUnit. */
+
+import { markdownTable, textTable, type ReportTable } from '../report/tables.ts';
+import type { RegressResult } from './run.ts';
+import type { FigureVerdict } from './verdict.ts';
+
+const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}\u00a0%`;
+
+function figuresTable({ figures }: RegressResult): ReportTable {
+  return {
+    title: 'B against A; positive is worse',
+    head: [
+      'case, figure',
+      'verdict',
+      'change',
+      '95 % interval',
+      'tolerated',
+      'p (Holm)',
+      'pairs',
+      'smallest effect seen',
+      'A against A',
+    ],
+    rows: figures.map((figure) => ({
+      cells: [
+        `${figure.case}, ${figure.gate}: ${figure.name}`,
+        figure.verdict + (figure.reason === undefined ? '' : `: ${figure.reason}`),
+        signed(figure.changePercent),
+        `${signed(figure.intervalPercent.low)} to ${signed(figure.intervalPercent.high)}`,
+        signed(figure.tolerancePercent),
+        figure.holmP.toFixed(3),
+        String(figure.pairs),
+        signed(figure.smallestEffectPercent),
+        `${signed(figure.sameIntervalPercent.low)} to ${signed(figure.sameIntervalPercent.high)}`,
+      ],
+    })),
+  };
+}
+
+const SENTENCES = {
+  fine: 'fine: every figure stays below what is tolerated',
+  regressed: 'REGRESSED',
+  inconclusive: 'inconclusive: not a pass; take more pairs, or a quieter machine',
+} as const;
+
+/** What the builds are, and what came out, in a line. */
+export function headline({ base, head, verdict, tookSeconds }: RegressResult): string {
+  const name = ({ label, commit }: RegressResult['base']) =>
+    commit === undefined ? label : `${label} (${commit.slice(0, 10)})`;
+  return `${name(head)} against ${name(base)}: ${SENTENCES[verdict]} (${tookSeconds.toFixed(0)} s)`;
+}
+
+export function regressText(result: RegressResult): string {
+  const unseen = result.figures.filter(({ verdict }) => verdict === 'inconclusive');
+  return [
+    textTable(figuresTable(result)),
+    ...result.missing.map((line) => `not judged: ${line}`),
+    ...unseen.map(
+      ({ case: name, gate, name: figure, smallestEffectPercent }) =>
+        `not seen: ${name}, ${gate} ${figure}: a change below ${smallestEffectPercent.toFixed(1)} % would not have been called`,
+    ),
+    headline(result),
+  ].join('\n');
+}
+
+export function regressMarkdown(result: RegressResult): string {
+  const { machine } = result;
+  return [
+    `## ct-bucket regress: ${result.verdict}`,
+    headline(result),
+    markdownTable(figuresTable(result)),
+    ...result.missing.map((line) => `- not judged: ${line}`),
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load ${machine.loadAverage1m.toFixed(2)}; seed ${result.seed}`,
+    '',
+  ].join('\n\n');
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+/** One test case for each figure: a regression fails, what is open is an error. */
+export function regressJunit(result: RegressResult): string {
+  const test = (figure: FigureVerdict): string => {
+    const { case: name, gate, name: what, verdict, changePercent, intervalPercent, reason } = figure;
+    const message = escapeXml(
+      `${signed(changePercent)} (${signed(intervalPercent.low)} to ${signed(intervalPercent.high)})${reason === undefined ? '' : `: ${reason}`}`,
+    );
+    const child =
+      verdict === 'fine'
+        ? ''
+        : verdict === 'regressed'
+          ? `<failure message="regressed: ${message}"/>`
+          : `<error message="inconclusive: ${message}"/>`;
+    return `  <testcase classname="${escapeXml(name)}" name="${escapeXml(`${gate}: ${what}`)}">${child}</testcase>`;
+  };
+  const { figures } = result;
+  const count = (verdict: FigureVerdict['verdict']) => figures.filter((figure) => figure.verdict === verdict).length;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuite name="ct-bucket regress" tests="${figures.length}" failures="${count('regressed')}" errors="${count('inconclusive')}" time="${result.tookSeconds.toFixed(1)}" timestamp="${result.time}">`,
+    ...figures.map(test),
+    '</testsuite>',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,133 @@
+/** Files of verdicts: read, merged from shards, kept as history. */
+
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { UsageError } from '../../src/core/errors.ts';
+import type { MachineFingerprint } from '../machine.ts';
+import { conclude, type RegressResult } from './run.ts';
+import type { Verdict } from './verdict.ts';
+
+/** @throws UsageError */
+export function readResult(file: string): RegressResult {
+  let result: RegressResult;
+  try {
+    result = JSON.parse(readFileSync(file, 'utf8')) as RegressResult;
+  } catch (error) {
+    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
+  }
+  if (result?.format !== 'ct-bucket regress' || !Array.isArray(result.pairs)) {
+    throw new UsageError(`${file} is no verdict: write one with ct-bucket regress --json`);
+  }
+  return result;
+}
+
+/** What must be alike for times to be held against each other. */
+export function fingerprintOf({ cpu, cores, node }: MachineFingerprint): string {
+  return `${cpu}, ${cores} cores, Node ${node}`;
+}
+
+/**
+ * One verdict of several shards: their cases together. Pairs are only ever made of samples of one machine, so shards may come
+ * from several, but each case from one.
+ * @throws UsageError where they are not parts of the same comparison
+ */
+export function mergeResults(results: readonly RegressResult[]): RegressResult {
+  const [first, ...others] = results;
+  if (first === undefined) {
+    throw new UsageError('nothing to merge');
+  }
+  const idOf = ({ base, head }: RegressResult) => `${base.commit ?? base.label} ${head.commit ?? head.label}`;
+  for (const other of others) {
+    if (idOf(other) !== idOf(first)) {
+      throw new UsageError(`not of the same builds: ${idOf(first)} and ${idOf(other)}`);
+    }
+  }
+  const seen = new Map<string, string>();
+  for (const result of results) {
+    const machine = fingerprintOf(result.machine);
+    for (const { name } of result.config.cases) {
+      const before = seen.get(name);
+      if (before !== undefined) {
+        throw new UsageError(
+          before === machine
+            ? `case ${name} is in two of the files`
+            : `case ${name} comes from two machines, which are not to be mixed: ${before}; ${machine}`,
+        );
+      }
+      seen.set(name, machine);
+    }
+  }
+  /* Rounds of different shards have nothing to do with each other. */
+  let rounds = 0;
+  const pairs = results.flatMap((result) => {
+    const from = rounds;
+    rounds += Math.max(0, ...result.pairs.map(({ round }) => round + 1));
+    return result.pairs.map((pair) => ({ ...pair, round: pair.round + from }));
+  });
+  const config = { ...first.config, cases: results.flatMap((result) => result.config.cases) };
+  const whole = { ...first };
+  delete whole.shard;
+  return {
+    ...whole,
+    config,
+    pairs,
+    ...conclude(config, pairs),
+    tookSeconds: results.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
+  };
+}
+
+/** A line of the history: medians of the head's times, by case and result. */
+export interface HistoryEntry {
+  time: string;
+  commit: string;
+  machine: string;
+  verdict: Verdict;
+  /** By "case, result": ms. */
+  timesMs: Record<string, number>;
+}
+
+export function historyEntryOf(result: RegressResult): HistoryEntry {
+  const times = new Map<string, number[]>();
+  for (const { case: name, phase, b } of result.pairs) {
+    if (phase !== 'same') {
+      for (const [what, ms] of Object.entries(b.timesMs)) {
+        const key = `${name}, ${what}`;
+        times.set(key, [...(times.get(key) ?? []), ms]);
+      }
+    }
+  }
+  const middle = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
+  return {
+    time: result.time,
+    commit: result.head.commit ?? result.head.label,
+    machine: fingerprintOf(result.machine),
+    verdict: result.verdict,
+    timesMs: Object.fromEntries([...times].map(([key, values]) => [key, middle(values)])),
+  };
+}
+
+export function appendHistory(file: string, result: RegressResult): void {
+  appendFileSync(file, `${JSON.stringify(historyEntryOf(result))}\n`);
+}
+
+/** @throws UsageError that names the line */
+export function readHistory(file: string): HistoryEntry[] {
+  if (!existsSync(file)) {
+    throw new UsageError(`there is no ${file}`);
+  }
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line, index): HistoryEntry[] => {
+      if (line.trim() === '') {
+        return [];
+      }
+      try {
+        const entry = JSON.parse(line) as HistoryEntry;
+        if (typeof entry.timesMs === 'object' && typeof entry.commit === 'string') {
+          return [entry];
+        }
+      } catch {
+        /* As any other line that is none. */
+      }
+      throw new UsageError(`${file}, line ${index + 1} is no entry of a history`);
+    });
+}

@@ -1,0 +1,85 @@
+/** One verdict: two builds, the pairs of samples, what they say. */
+
+import { machineFingerprint, type MachineFingerprint } from '../machine.ts';
+import { showProgress } from '../samples.ts';
+import { findBuild, type Build } from './builds.ts';
+import { commonProgram, processSampler, type RawPair } from './cases.ts';
+import type { RegressConfig } from './config.ts';
+import { missingGates, pairsByFigure, takePairs } from './pairs.ts';
+import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict.ts';
+
+/** What `regress --json` writes: everything a verdict can be worked out from again. */
+export interface RegressResult {
+  format: 'ct-bucket regress';
+  base: { label: string; commit?: string };
+  head: { label: string; commit?: string };
+  machine: MachineFingerprint;
+  /** When it began, ISO 8601. */
+  time: string;
+  seed: number;
+  config: RegressConfig;
+  shard?: string;
+  pairs: RawPair[];
+  verdict: Verdict;
+  figures: FigureVerdict[];
+  /** What could not be looked at. */
+  missing: string[];
+  tookSeconds: number;
+}
+
+export interface RunOptions {
+  base: Build;
+  head: Build;
+  config: RegressConfig;
+  seed: number;
+  shard?: string;
+  /** A line about what was found so far. */
+  say: (line: string) => void;
+}
+
+/** @throws UsageError, SampleError */
+export function runRegress({ base, head, config, seed, shard, say }: RunOptions): RegressResult {
+  const startMs = Date.now();
+  const program = commonProgram(
+    base,
+    head,
+    config.cases.map(({ workload }) => workload),
+  );
+  const pairs = takePairs({
+    config,
+    sample: processSampler(base, head, program),
+    seed,
+    onProgress: showProgress,
+    onNote: (line) => {
+      showProgress('');
+      say(line);
+    },
+  });
+  showProgress('');
+  const named = ({ label, commit }: Build) => ({ label, ...(commit === undefined ? {} : { commit }) });
+  return {
+    format: 'ct-bucket regress',
+    base: named(base),
+    head: named(head),
+    machine: machineFingerprint(),
+    time: new Date(startMs).toISOString(),
+    seed,
+    config,
+    ...(shard === undefined ? {} : { shard }),
+    pairs,
+    ...conclude(config, pairs),
+    tookSeconds: (Date.now() - startMs) / 1000,
+  };
+}
+
+/** The verdict of pairs. */
+export function conclude(
+  config: RegressConfig,
+  pairs: readonly RawPair[],
+): Pick<RegressResult, 'verdict' | 'figures' | 'missing'> {
+  const byFigure = pairsByFigure(config, pairs);
+  const figures = judge(byFigure);
+  return { verdict: overallVerdict(figures), figures, missing: missingGates(config, byFigure) };
+}
+
+export { findBuild };

@@ -1,0 +1,161 @@
+/**
+ * `regress selftest`: how good the verdicts are. Slowdowns of a known share are built into the packet path, verdicts taken, and counted:
+ * how often was each called? Every verdict is written down at once, so that a test can run in pieces.
+ */
+
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import Table from 'cli-table3';
+import { UsageError } from '../../src/core/errors.ts';
+import { median } from '../statistics.ts';
+import { buildVariant, type Patch, type Variant } from '../variants.ts';
+import { commonProgram, processSampler } from './cases.ts';
+import type { RegressConfig } from './config.ts';
+import { runRegress } from './run.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface SelftestOptions {
+  config: RegressConfig;
+  /** %, each in turn. */
+  slowdowns: readonly number[];
+  /** Verdicts of each slowdown. */
+  verdicts: number;
+  /** JSON lines, one for each verdict. */
+  out: string;
+  resume: boolean;
+  say: (line: string) => void;
+}
+
+interface SelftestLine {
+  slowdownPercent: number;
+  run: number;
+  verdict: Verdict;
+  /** Of the time figures: what was measured. */
+  changePercent: number[];
+  smallestEffectPercent: number[];
+  tookSeconds: number;
+}
+
+/** What is required: of so many verdicts so many called regressed, at least or at most. */
+const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
+  0: { share: 1 / 20, isMost: true },
+  5: { share: 8 / 10, isMost: false },
+  10: { share: 19 / 20, isMost: false },
+};
+
+/** Idle work of so many steps for every batch. */
+function spinPatch(steps: number): Patch {
+  return {
+    path: 'src/core/execute.js',
+    find: /let count = batch\.count;\n/,
+    replace: `let count = batch.count; for (let idle = 0; idle < ${steps}; idle++) tracker.sink = (Math.imul(tracker.sink, 1664525) + 1013904223) | 0;\n`,
+  };
+}
+
+const PROBE_STEPS = 200;
+const PROBES = 5;
+
+/** Steps of idle work, a batch, that make the times of the first case longer by a percent. */
+function calibrate(config: RegressConfig, base: Variant): number {
+  const probe = buildVariant([spinPatch(PROBE_STEPS)]);
+  try {
+    const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
+    const sampler = processSampler(builds[0]!, builds[1]!, commonProgram(builds[0]!, builds[1]!, ['insert']));
+    const [each] = config.cases;
+    const timeOf = (which: 'a' | 'b') => Object.values(sampler(which, each!).timesMs).reduce((sum, ms) => sum + ms, 0);
+    const ratios = Array.from({ length: PROBES }, () => timeOf('b') / timeOf('a'));
+    return PROBE_STEPS / ((median(ratios) - 1) * 100);
+  } finally {
+    probe.remove();
+  }
+}
+
+function readLines(file: string): SelftestLine[] {
+  return existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as SelftestLine)
+    : [];
+}
+
+/** @returns whether every share is as required, as far as verdicts were taken */
+export function runSelftest({ config, slowdowns, verdicts, out, resume, say }: SelftestOptions): boolean {
+  const before = readLines(out);
+  if (before.length > 0 && !resume) {
+    throw new UsageError(`${out} has verdicts already: continue with --resume, or choose another file`);
+  }
+  const base = buildVariant([]);
+  const stepsPerPercent = calibrate(config, base);
+  say(`one percent is ${stepsPerPercent.toFixed(1)} steps of idle work a batch`);
+  const heads = new Map(
+    slowdowns.map((percent) => [
+      percent,
+      buildVariant(percent === 0 ? [] : [spinPatch(Math.round(stepsPerPercent * percent))]),
+    ]),
+  );
+  try {
+    for (let run = 0; run < verdicts; run++) {
+      for (const slowdownPercent of slowdowns) {
+        if (before.some((line) => line.run === run && line.slowdownPercent === slowdownPercent)) {
+          continue;
+        }
+        const { verdict, figures, tookSeconds } = runRegress({
+          base: { label: 'base', dist: base.dist },
+          head: { label: `${slowdownPercent} % slower`, dist: heads.get(slowdownPercent)!.dist },
+          config,
+          seed: run * 1000 + slowdownPercent,
+          say: () => {},
+        });
+        const times = figures.filter(({ gate }) => gate === 'time');
+        const line: SelftestLine = {
+          slowdownPercent,
+          run,
+          verdict,
+          changePercent: times.map(({ changePercent }) => Number(changePercent.toFixed(2))),
+          smallestEffectPercent: times.map(({ smallestEffectPercent }) => Number(smallestEffectPercent.toFixed(2))),
+          tookSeconds: Number(tookSeconds.toFixed(1)),
+        };
+        appendFileSync(out, `${JSON.stringify(line)}\n`);
+        say(
+          `${slowdownPercent} % slower, verdict ${run + 1}: ${verdict}, measured ${line.changePercent.join(' and ')} %`,
+        );
+      }
+    }
+  } finally {
+    for (const head of heads.values()) {
+      head.remove();
+    }
+  }
+  return report(readLines(out));
+}
+
+function report(lines: readonly SelftestLine[]): boolean {
+  const table = new Table({
+    head: ['slowdown', 'verdicts', 'regressed', 'inconclusive', 'fine', 'required', 'smallest effect seen', 'longest'],
+    style: { head: [], border: [] },
+  });
+  let isRight = true;
+  for (const percent of [...new Set(lines.map(({ slowdownPercent }) => slowdownPercent))].toSorted((a, b) => a - b)) {
+    const of = lines.filter(({ slowdownPercent }) => slowdownPercent === percent);
+    const count = (verdict: Verdict) => of.filter((line) => line.verdict === verdict).length;
+    const required = REQUIRED[percent];
+    const wanted = required === undefined ? 0 : required.share * of.length;
+    if (required !== undefined) {
+      isRight &&= required.isMost ? count('regressed') <= Math.ceil(wanted) : count('regressed') >= Math.floor(wanted);
+    }
+    table.push([
+      `${percent} %`,
+      of.length,
+      count('regressed'),
+      count('inconclusive'),
+      count('fine'),
+      required === undefined
+        ? ''
+        : `${required.isMost ? 'at most' : 'at least'} ${(required.share * 100).toFixed(0)} % regressed`,
+      `${median(of.flatMap((line) => line.smallestEffectPercent)).toFixed(1)} %`,
+      `${Math.max(...of.map(({ tookSeconds }) => tookSeconds)).toFixed(0)} s`,
+    ]);
+  }
+  console.log(table.toString());
+  return isRight;
+}
