@@ -29,12 +29,16 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     }
   };
   const common = { engines: ENGINES, threads, batch, buckets, latency: false };
-  const insert = benchWorkload({ ...common, workload: 'insert', connections, runs, memory: false }, onSample);
+  const insert = benchWorkload(
+    { ...common, workload: 'insert', connections, runs, memory: false, rehearsalConnections: 100_000 },
+    onSample,
+  );
   const life = benchWorkload(
     {
       ...common,
       workload: 'tcp-life',
       predict: false,
+      rehearsalConnections: 40_000,
       connections: Math.ceil(connections / 8),
       runs,
       memory: false,

@@ -27,6 +27,8 @@ export interface WorkloadBenchOptions {
   memory?: boolean;
   /** One more profiled run of each on one thread, for the simulation of more threads. Default: yes. */
   predict?: boolean;
+  /** A shorter warm-up of each sample: connections of each of three tables. For a first look. */
+  rehearsalConnections?: number;
 }
 
 /** Books that do not balance: the run is no measurement. */
@@ -82,7 +84,7 @@ export function benchWorkload(
   options: WorkloadBenchOptions,
   onSample: (what: string, sample: WorkloadSample) => void = () => {},
 ): ResultsFile {
-  const { workload, connections, perThread = false, runs, batch, buckets } = options;
+  const { workload, connections, perThread = false, runs, batch, buckets, rehearsalConnections } = options;
   if (connections < Math.max(...options.threads)) {
     throw new UsageError('there must be at least as many connections as threads');
   }
@@ -106,6 +108,7 @@ export function benchWorkload(
         buckets,
         prefaulted: set.kind !== 'cold',
         latency: set.kind === 'latency',
+        ...(rehearsalConnections === undefined ? {} : { rehearsals: 3, rehearsalConnections }),
       } satisfies WorkloadSampleOptions);
       showProgress('');
       if (sample.error !== undefined) {
