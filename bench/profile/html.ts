@@ -8,7 +8,9 @@ import type { Times } from './model.ts';
 import { costLine, type ProfileFile } from './run.ts';
 import { profileTables, type TableOptions, time } from './tables.ts';
 
-const CELL = 14;
+const SMALLEST_CELL = 14;
+const LARGEST_CELL = 56;
+const MAP_WIDTH = 480;
 const MOST_COLUMNS = 64;
 const BAR_WIDTH = 7;
 const BAR_HEIGHT = 120;
@@ -39,17 +41,18 @@ function heatMap({ buckets, waitNs }: ProfileAnalysis): string {
   const heat = isWaiting ? (b: (typeof buckets)[number]) => b.waitNs : (b: (typeof buckets)[number]) => b.acquisitions;
   const most = Math.max(1, ...buckets.map(heat));
   const columns = Math.min(MOST_COLUMNS, Math.ceil(Math.sqrt(buckets.length)));
+  const cell = Math.min(LARGEST_CELL, Math.max(SMALLEST_CELL, Math.floor(MAP_WIDTH / columns)));
   const cells = buckets.map((bucket) => {
-    const x = (bucket.bucket % columns) * CELL;
-    const y = Math.floor(bucket.bucket / columns) * CELL;
+    const x = (bucket.bucket % columns) * cell;
+    const y = Math.floor(bucket.bucket / columns) * cell;
     const title = `bucket ${bucket.bucket}: ${bucket.entries} entries, ${bucket.acquisitions} acquisitions, ${bucket.contended} contended, waited ${time(bucket.waitNs)}`;
     return (
-      `<rect class="s1 fill" x="${x}" y="${y}" width="${CELL - 1}" height="${CELL - 1}" ` +
+      `<rect class="s1 fill" x="${x}" y="${y}" width="${cell - 1}" height="${cell - 1}" ` +
       `fill-opacity="${(0.06 + 0.94 * (heat(bucket) / most)).toFixed(3)}"><title>${title}</title></rect>`
     );
   });
-  const width = columns * CELL;
-  const height = Math.ceil(buckets.length / columns) * CELL;
+  const width = columns * cell;
+  const height = Math.ceil(buckets.length / columns) * cell;
   return (
     `<figure><figcaption>Each square is a bucket; the fuller, the more ${isWaiting ? 'time was spent waiting for it' : 'often it was taken'} (most: ${isWaiting ? time(most) : most})</figcaption>` +
     `<svg viewBox="0 0 ${width} ${height}" style="max-width:${width}px" role="img" aria-label="heat map of the buckets">${cells.join('')}</svg></figure>`

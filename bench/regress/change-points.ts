@@ -1,6 +1,6 @@
 /**
  * Change points of a series: where its level changes for good, found by binary segmentation. A cut is kept if a permutation test
- * of the difference of the two sides' medians says that the order of the values matters (as in Otava and other tools of
+ * of the difference of the two sides' means says that the order of the values matters (as in Otava and other tools of
  * the kind), so that noise without a step gives none.
  */
 
@@ -22,13 +22,16 @@ const SIGNIFICANT = 0.01;
 const FEWEST = 4;
 const SEED = 0xc4a5;
 
-/** The largest step of any cut, on the scale of logarithms, weighted so that cuts near the ends do not win by chance. */
+/** The largest step of any cut, on the scale of logarithms, weighted so that cuts near the ends do not win by chance (CUSUM). */
 function bestCut(values: readonly number[]): { at: number; weight: number } {
+  const total = values.reduce((sum, value) => sum + value, 0);
   let best = { at: -1, weight: 0 };
-  for (let at = FEWEST; at <= values.length - FEWEST; at++) {
-    const step = Math.abs(median(values.slice(at)) - median(values.slice(0, at)));
+  let left = 0;
+  for (let at = 1; at <= values.length - FEWEST; at++) {
+    left += values[at - 1]!;
+    const step = Math.abs((total - left) / (values.length - at) - left / at);
     const weight = step * Math.sqrt((at * (values.length - at)) / values.length);
-    if (weight > best.weight) {
+    if (at >= FEWEST && weight > best.weight) {
       best = { at, weight };
     }
   }

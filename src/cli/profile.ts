@@ -142,7 +142,18 @@ function measure(what: string, options: ProfileCommandOptions): ProfileFile {
         : `${workload} has the variants ${variants.join(', ')}, not ${options.variant}`,
     );
   }
-  return profileWorkload({ ...options, workload });
+  const { variant, engine, threads, connections, batch, buckets, sample, runs } = options;
+  return profileWorkload({
+    workload,
+    ...(variant === undefined ? {} : { variant }),
+    engine,
+    threads,
+    connections,
+    batch,
+    buckets,
+    sample,
+    runs,
+  });
 }
 
 /** A capture goes through `replay` in a profiled process of its own. */
