@@ -40,14 +40,16 @@ for (const [site, { side }] of LOCK_SITES.entries()) {
   SIDE_KIND[site] = side === 'line' ? SIDE_LINE : side === 'table' ? SIDE_TABLE : SIDE_SAMPLED;
 }
 
-/* The locks that this thread holds, last one last. Deeper than the lock order allows; what does not fit is not timed. */
+/*
+ * The locks that this thread holds and times, last one last: one of n. Deeper than the lock order allows; what does not fit is
+ * not timed.
+ */
 const MAX_HELD = 8;
 interface Held {
   words: Words;
   index: number;
   recorder: LockRecorder | undefined;
   site: number;
-  /** ns, 0: not timed. */
   sinceNs: number;
 }
 const NO_WORDS = new Int32Array(new SharedArrayBuffer(0));
@@ -59,6 +61,13 @@ const held: Held[] = Array.from({ length: MAX_HELD }, () => ({
   sinceNs: 0,
 }));
 let depth = 0;
+
+/* The last acquisitions, more than can be held at once: where a lock was taken that has to notify somebody. */
+const RECENT = 8;
+const recentIndexes = new Int32Array(RECENT);
+const recentSites = new Int32Array(RECENT);
+let recent = 0;
+let lastRecorder: LockRecorder | undefined;
 
 /* Of all clocks that resolve nanoseconds the cheapest in Node (about 40 ns), and it allocates nothing once compiled. */
 function nowNs(): number {
@@ -113,18 +122,24 @@ function noteAcquired(words: Words, index: number, recorder: LockRecorder, lockC
   } else {
     noteInTable(recorder, at, index, kind, site);
   }
-  let sinceNs = 0;
+  recent = (recent + 1) & (RECENT - 1);
+  recentIndexes[recent] = index;
+  recentSites[recent] = site;
+  lastRecorder = recorder;
   if (--recorder.countdown <= 0) {
-    recorder.nextInterval();
-    sinceNs = nowNs();
+    startTiming(words, index, recorder, site);
   }
+}
+
+function startTiming(words: Words, index: number, recorder: LockRecorder, site: number): void {
+  recorder.nextInterval();
   if (depth < MAX_HELD) {
     const top = held[depth++]!;
     top.words = words;
     top.index = index;
     top.recorder = recorder;
     top.site = site;
-    top.sinceNs = sinceNs;
+    top.sinceNs = nowNs();
   }
 }
 
@@ -293,32 +308,45 @@ function noteWaitOfLine(words: Words, index: number, ns: number): void {
 /** As `unlock` of mutex.ts, for locks of any owner. */
 export function unlockProfiled(words: Words, index: number): void {
   const hadWaiters = (exchange(words, index, FREE) & WAITERS) !== 0;
+  if (depth !== 0) {
+    endTiming(words, index);
+  }
+  if (hadWaiters) {
+    noteNotify(index);
+    notify(words, index, 1);
+  }
+}
+
+/** The lock may be one that is timed. */
+function endTiming(words: Words, index: number): void {
   let position = depth - 1;
   while (position >= 0 && !(held[position]!.index === index && held[position]!.words === words)) {
     position--;
   }
-  if (position >= 0) {
-    const entry = held[position]!;
-    if (entry.sinceNs !== 0) {
-      noteHold(entry.recorder!, entry.site, entry.sinceNs, nowNs());
-    }
-    if (hadWaiters) {
-      const at = entry.recorder!.sites + entry.site * SITE_FLOATS;
-      entry.recorder!.floats[at + SiteFloat.NOTIFIES]! += 1;
-    }
-    depth--;
-    for (; position < depth; position++) {
-      const above = held[position + 1]!;
-      const entryBelow = held[position]!;
-      entryBelow.words = above.words;
-      entryBelow.index = above.index;
-      entryBelow.recorder = above.recorder;
-      entryBelow.site = above.site;
-      entryBelow.sinceNs = above.sinceNs;
-    }
+  if (position < 0) {
+    return;
   }
-  if (hadWaiters) {
-    notify(words, index, 1);
+  const entry = held[position]!;
+  noteHold(entry.recorder!, entry.site, entry.sinceNs, nowNs());
+  depth--;
+  for (; position < depth; position++) {
+    const above = held[position + 1]!;
+    const entryBelow = held[position]!;
+    entryBelow.words = above.words;
+    entryBelow.index = above.index;
+    entryBelow.recorder = above.recorder;
+    entryBelow.site = above.site;
+    entryBelow.sinceNs = above.sinceNs;
+  }
+}
+
+function noteNotify(index: number): void {
+  for (let back = 0; back < RECENT; back++) {
+    const at = (recent - back) & (RECENT - 1);
+    if (recentIndexes[at] === index && lastRecorder !== undefined) {
+      lastRecorder.floats[lastRecorder.sites + recentSites[at]! * SITE_FLOATS + SiteFloat.NOTIFIES]! += 1;
+      return;
+    }
   }
 }
 
