@@ -32,11 +32,12 @@ export interface PeerWork {
   threads: number;
   connections: number;
   batch: number;
+  window: number;
   buckets: number;
 }
 
 export interface PeerOptions {
-  /** Shell command; {workload}, {threads}, {connections} and {runs} (always 1) are replaced. */
+  /** Shell command; {workload}, {threads}, {connections}, {window}, {batch} and {runs} (always 1) are replaced. */
   command: string;
   /** What the tables call it; default: the program's file name. */
   name?: string;
@@ -45,6 +46,8 @@ export interface PeerOptions {
   connections: number;
   runs: number;
   batch: number;
+  /** Of each thread, connections whose packets come side by side; default all. */
+  window?: number;
   buckets: number;
   /** Runs our side once. */
   takeOurs?: (work: PeerWork) => PeerFigure[];
@@ -57,6 +60,7 @@ const ENGINE = 'ct-bucket';
 /** @throws UsageError where the peer fails, prints no figures, or does other work than ours */
 export function measurePeer(options: PeerOptions): ResultsFile {
   const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeOurSample } = options;
+  const window = options.window ?? connections;
   const name = options.name ?? programName(command);
   if (name === ENGINE) {
     throw new UsageError(`the peer needs a name other than ${ENGINE} (--name)`);
@@ -71,7 +75,7 @@ export function measurePeer(options: PeerOptions): ResultsFile {
   for (let run = 0; run < runs; run++) {
     for (const count of threads) {
       showProgress(`run ${run + 1} of ${runs}: ${count} threads, ${ENGINE} and ${name}`);
-      const work = { workload, threads: count, connections, batch, buckets };
+      const work = { workload, threads: count, connections, batch, window, buckets };
       /* Who goes first alternates: what the one leaves behind (heat, caches, freed memory) meets both. */
       let theirs = run % 2 === 0 ? undefined : runPeerOnce(command, work);
       const ours = takeOurs(work);
@@ -86,7 +90,7 @@ export function measurePeer(options: PeerOptions): ResultsFile {
   return {
     benchmark: 'peer',
     machine: machineFingerprint(),
-    options: { command, name, workload, threads, connections, runs, batch, buckets },
+    options: { command, name, workload, threads, connections, runs, batch, window, buckets },
     results: [...samples.values()].map(({ engine, figures }) => resultOf(engine, figures)),
   };
 }
@@ -109,9 +113,14 @@ export function fillTemplate(command: string, work: PeerWork): string {
     workload: work.workload,
     threads: String(work.threads),
     connections: String(work.connections),
+    window: String(work.window),
+    batch: String(work.batch),
     runs: '1',
   };
-  return command.replaceAll(/\{(workload|threads|connections|runs)\}/g, (_, name: string) => values[name]!);
+  return command.replaceAll(
+    /\{(workload|threads|connections|window|batch|runs)\}/g,
+    (_, name: string) => values[name]!,
+  );
 }
 
 function runPeerOnce(template: string, work: PeerWork): PeerFigure[] {
@@ -174,7 +183,7 @@ function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string)
 }
 
 function takeOurSample(work: PeerWork): PeerFigure[] {
-  const { workload, threads, connections, batch, buckets } = work;
+  const { workload, threads, connections, batch, window, buckets } = work;
   if (!WORKLOAD_NAMES.includes(workload as WorkloadName)) {
     throw new UsageError(`there is no workload ${workload}; there are ${WORKLOAD_NAMES.join(', ')}`);
   }
@@ -183,6 +192,7 @@ function takeOurSample(work: PeerWork): PeerFigure[] {
     threads,
     connections,
     batchSize: batch,
+    window,
     buckets,
     prefaulted: true,
   } satisfies WorkloadSampleOptions);

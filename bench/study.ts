@@ -55,6 +55,20 @@ export const STUDIES = {
       options: { batchSize },
     })),
   },
+  window: {
+    question: 'How many connections talk side by side: how cold is a connection when its next packet comes?',
+    works: [
+      { workload: 'tcp-life', threads: 1 },
+      { workload: 'tcp-data', threads: 1 },
+    ],
+    choices: [
+      { name: 'all' },
+      { name: '65536', options: { window: 65536 } },
+      { name: '4096', options: { window: 4096 } },
+      { name: '256', options: { window: 256 } },
+      { name: '32', options: { window: 32 } },
+    ],
+  },
   prefault: {
     question: 'Memory committed before the start, or as it is used?',
     works: INSERT_ON_1_AND_2,
@@ -191,6 +205,7 @@ function takeFrom(
     batchSize: rest.batchSize ?? 32,
     buckets: rest.buckets ?? 1024,
     prefaulted: rest.prefaulted ?? true,
+    ...(rest.window === undefined ? {} : { window: rest.window }),
   };
   const output = execFileSync(process.execPath, [join(dist, 'bench', 'workload-sample.js'), JSON.stringify(options)], {
     encoding: 'utf8',

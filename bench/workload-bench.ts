@@ -18,6 +18,8 @@ export interface WorkloadBenchOptions {
   perThread?: boolean;
   runs: number;
   batch: number;
+  /** Of each thread, connections whose packets come side by side, where the workload has conversations. */
+  window?: number;
   buckets: number;
   /** Beside two threads and more, the same threads with a table each. Default: yes. */
   control?: boolean;
@@ -84,7 +86,7 @@ export function benchWorkload(
   options: WorkloadBenchOptions,
   onSample: (what: string, sample: WorkloadSample) => void = () => {},
 ): ResultsFile {
-  const { workload, connections, perThread = false, runs, batch, buckets, rehearsalConnections } = options;
+  const { workload, connections, perThread = false, runs, batch, window, buckets, rehearsalConnections } = options;
   if (connections < Math.max(...options.threads)) {
     throw new UsageError('there must be at least as many connections as threads');
   }
@@ -105,6 +107,7 @@ export function benchWorkload(
         perThread,
         separateTables: set.kind === 'control',
         batchSize: batch,
+        ...(window === undefined ? {} : { window }),
         buckets,
         prefaulted: set.kind !== 'cold',
         latency: set.kind === 'latency',

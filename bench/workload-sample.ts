@@ -38,6 +38,8 @@ export interface WorkloadSampleOptions {
   /** Each thread has a table of its own: what the machine allows where nothing is shared. */
   separateTables?: boolean;
   batchSize: number;
+  /** Of each thread, connections whose packets come side by side; default all. */
+  window?: number;
   buckets: number;
   /** Memory for all connections is committed before the start. */
   prefaulted: boolean;
@@ -119,6 +121,7 @@ async function sample(): Promise<WorkloadSample> {
       threads,
       connections,
       batchSize,
+      window: options.window ?? connections,
       barrier,
       times: times.times,
       rehearsals,

@@ -25,6 +25,7 @@ export interface WorkloadThreadTask {
   /** Of all threads together; each takes a contiguous range of ids. */
   connections: number;
   batchSize: number;
+  window: number;
   barrier: Words;
   /** The tables to warm up on, and the connections of each. */
   rehearsals: WorkloadTable[];
@@ -59,9 +60,9 @@ for (let repetition = 0; repetition < task.repetitions; repetition++) {
 parentPort!.close();
 
 function makeRun(shared: WorkloadTable['shared'], isAlone: boolean, connections: number): WorkloadRun {
-  const { variant, batchSize, threads, index } = task;
+  const { variant, batchSize, window, threads, index } = task;
   const [all, thread] = isAlone ? [1, 0] : [threads, index];
-  return workload.make({ variant, batchSize, threads: all, thread, connections, shared });
+  return workload.make({ variant, batchSize, window, threads: all, thread, connections, shared });
 }
 
 function shareOf(connections: number): { from: number; to: number } {

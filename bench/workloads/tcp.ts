@@ -1,11 +1,14 @@
-/** TCP: whole lives, handshakes, established data, a flood of SYNs. Each connection's packets go in order, those of a batch's
- * worth of connections side by side: as they come from an interface. */
+/**
+ * TCP: whole lives, handshakes, established data, a flood of SYNs. Each connection's packets go in order; the packets of a
+ * window of connections come side by side, step by step: the first of each, the second of each, and so on. A window of one
+ * batch keeps everything in the fastest cache, one of all connections meets each connection cold at every packet.
+ */
 
 import { CtAction } from '../../src/core/action.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch, TcpFlag } from './step-batch.ts';
 import { tuplesOf } from './tuples.ts';
-import { eachOnce, inGroups, tell, type Workload } from './workload.ts';
+import { eachOnce, inGroups, tell, type Workload, type WorkloadOptions } from './workload.ts';
 
 const COMMIT = new CtAction({ commit: true });
 const { SYN, ACK, FIN, PSH } = TcpFlag;
@@ -29,8 +32,9 @@ class Conversation {
   readonly #clientData: StepBatch;
   readonly #steps: readonly Step[];
   readonly #batchSize: number;
+  readonly #window: number;
 
-  constructor(batchSize: number) {
+  constructor({ batchSize, window }: Pick<WorkloadOptions, 'batchSize' | 'window'>) {
     const packets = (isReply: boolean, payloadBytes = 0) =>
       new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes });
     const client = packets(false);
@@ -50,34 +54,47 @@ class Conversation {
       { packets: client, flags: ACK, seq: afterData + 1, ack: SERVER_SEQ + 2 },
     ];
     this.#batchSize = batchSize;
+    this.#window = Math.max(window, batchSize);
   }
 
   /** The first so many steps of each connection. */
   sendSteps(sender: Sender, steps: number, from: number, to: number): void {
-    const size = this.#batchSize;
-    for (let first = from; first < to; first += size) {
-      const count = Math.min(size, to - first);
+    for (let first = from; first < to; first += this.#window) {
+      const end = Math.min(to, first + this.#window);
       for (let number = 0; number < steps; number++) {
         const { packets, flags, seq, ack } = this.#steps[number]!;
-        packets.fillTcp(first, count, flags, seq, ack);
-        sender.send(packets.batch, COMMIT);
+        this.#sendStep(sender, packets, flags, seq, ack, first, end);
       }
     }
   }
 
   /** Data and its acknowledgement on established connections, so many times. */
   sendData(sender: Sender, rounds: number, from: number, to: number): void {
-    const size = this.#batchSize;
-    for (let first = from; first < to; first += size) {
-      const count = Math.min(size, to - first);
+    for (let first = from; first < to; first += this.#window) {
+      const end = Math.min(to, first + this.#window);
       let seq = CLIENT_SEQ + 1;
       for (let round = 0; round < rounds; round++) {
-        this.#clientData.fillTcp(first, count, PSH | ACK, seq, SERVER_SEQ + 1);
-        sender.send(this.#clientData.batch, COMMIT);
+        this.#sendStep(sender, this.#clientData, PSH | ACK, seq, SERVER_SEQ + 1, first, end);
         seq += PAYLOAD_BYTES;
-        this.#server.fillTcp(first, count, ACK, SERVER_SEQ + 1, seq);
-        sender.send(this.#server.batch, COMMIT);
+        this.#sendStep(sender, this.#server, ACK, SERVER_SEQ + 1, seq, first, end);
       }
+    }
+  }
+
+  /** One packet of each connection, alike but for the connection. */
+  #sendStep(
+    sender: Sender,
+    packets: StepBatch,
+    flags: number,
+    seq: number,
+    ack: number,
+    from: number,
+    to: number,
+  ): void {
+    const size = this.#batchSize;
+    for (let first = from; first < to; first += size) {
+      packets.fillTcp(first, Math.min(size, to - first), flags, seq, ack);
+      sender.send(packets.batch, COMMIT);
     }
   }
 }
@@ -89,9 +106,10 @@ function stepsOnly(result: string, steps: number, description: string, establish
   return {
     description,
     variants: [''],
+    hasWindow: true,
     phasesOf: () => [{ result, packetsPerConnection: steps }],
-    make: ({ batchSize }) => {
-      const conversation = new Conversation(batchSize);
+    make: (options) => {
+      const conversation = new Conversation(options);
       return { run: (sender, _phase, from, to) => conversation.sendSteps(sender, steps, from, to) };
     },
     fault: eachOnce(
@@ -117,12 +135,13 @@ export const tcpHandshake: Workload = stepsOnly(
 export const tcpData: Workload = {
   description: `established TCP: ${DATA_ROUNDS} times data and its acknowledgement on each connection`,
   variants: [''],
+  hasWindow: true,
   phasesOf: () => [
     { packetsPerConnection: HANDSHAKE_STEPS },
     { result: 'tcp-data', packetsPerConnection: 2 * DATA_ROUNDS },
   ],
-  make: ({ batchSize }) => {
-    const conversation = new Conversation(batchSize);
+  make: (options) => {
+    const conversation = new Conversation(options);
     return {
       run: (sender, phase, from, to) => {
         if (phase === 0) {

@@ -15,6 +15,8 @@ export interface WorkloadOptions {
   /** One of the workload's variants. */
   variant: string;
   batchSize: number;
+  /** Of each thread, connections whose packets come side by side (`Workload.hasWindow`). */
+  window: number;
   threads: number;
   /** Of all threads together. */
   connections: number;
@@ -51,6 +53,8 @@ export interface Workload {
   fault(books: Books): string | undefined;
   /** How its table differs from others. */
   tableOf?(options: { connections: number; variant: string }): ConntrackOptions;
+  /** Conversations of several packets: how many go on side by side is `WorkloadOptions.window`. */
+  hasWindow?: boolean;
   /** A sweeper is at work, which goes by the time that all threads have reached. */
   hasSweeper?: boolean;
   /** Connections of the measured table are kept as they are. Default: all that are asked for. */

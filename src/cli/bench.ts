@@ -48,6 +48,9 @@ export function addBench(program: Command): void {
       .option('--no-memory', 'not beside it: a run whose memory is committed as it is used')
       .option('--no-predict', 'not beside it: a profiled run, for the simulation of more threads')
       .option('--latency', 'one more run, in which every batch is timed', false);
+    if (workloadOf(name).hasWindow === true) {
+      command.addOption(windowOption());
+    }
     command.action((options: Omit<WorkloadBenchOptions, 'workload'> & ReportFiles & { engine: EngineName[] }) =>
       report(options, () => benchWorkload({ ...options, engines: options.engine, workload: name })),
     );
@@ -100,7 +103,7 @@ export function addBench(program: Command): void {
       'peer',
       'run an outside program that does the same work in turn with ours, into the same table\n\n' +
         'It prints, for each result, a line like {"workload":"udp-insert","threads":1,"connections":1000000,' +
-        '"packets":1000000,"ms":598.3}; {workload}, {threads}, {connections} and {runs} in its command are replaced.',
+        '"packets":1000000,"ms":598.3}; {workload}, {threads}, {connections}, {window}, {batch} and {runs} in its command are replaced.',
     ),
     { connections: 1_000_000, runs: 5 },
   )
@@ -109,6 +112,7 @@ export function addBench(program: Command): void {
     .addOption(
       new Option('--workload <name>', 'what both do').choices(WORKLOAD_NAMES).default('insert' satisfies string),
     )
+    .addOption(windowOption())
     .action((options: PeerOptions & ReportFiles) => report(options, () => measurePeer(options)));
   add('study', `a choice of the design, and what others would cost: ${STUDY_NAMES.join(', ')}`)
     .addArgument(bench.createArgument('<name>', 'the choice').choices(STUDY_NAMES))
@@ -153,6 +157,13 @@ function engineList(): Option {
   return new Option('--engine <list>', `tables, separated by commas: ${ENGINES.join(', ')}`)
     .argParser(oneOfEach(ENGINES))
     .default(['ct-bucket']);
+}
+
+function windowOption(): Option {
+  return new Option(
+    '--window <n>',
+    'connections of each thread whose packets come side by side (default: all, so that each packet meets its connection cold)',
+  ).argParser(wholeNumber(1, 7_000_000));
 }
 
 function withReports(command: Command): Command {
