@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../bench/statistics.ts';
-import type { RawPair } from '../bench/regress/cases.ts';
+import { noFigures } from '../bench/profile/model.ts';
+import { readSample, type RawPair } from '../bench/regress/cases.ts';
 import { changePoints } from '../bench/regress/change-points.ts';
 import { checkConfig } from '../bench/regress/config.ts';
 import { headline, regressJunit, regressMarkdown, regressText } from '../bench/regress/report.ts';
@@ -55,6 +56,35 @@ function result(name: string, ratio: number, cpu = 'Example CPU'): RegressResult
     tookSeconds: 60,
   };
 }
+
+describe('a sample', () => {
+  it('tells the contention of all locks and threads together, by acquisition', () => {
+    const site = (figures: object) => ({
+      ...noFigures(),
+      site: 0,
+      lockClass: 1,
+      firstMs: 0,
+      lastMs: 0,
+      byThread: [],
+      bySite: [],
+      ...figures,
+    });
+    const wait = (total: number) => ({ count: 1, total, min: total, max: total, bins: [] });
+    const { contention } = readSample({
+      results: [{ name: 'udp-insert', ms: 1 }],
+      profile: {
+        version: 1,
+        sampleEvery: 64,
+        sites: [],
+        threads: [
+          { thread: 1, role: 'pmd', sites: [site({ acquisitions: 500, contended: 10, parks: 1, wait: wait(2000) })] },
+          { thread: 2, role: 'pmd', sites: [site({ acquisitions: 1500, contended: 30, parks: 3, wait: wait(4000) })] },
+        ],
+      },
+    });
+    expect(contention).toEqual({ waitNsPerOperation: 3, contendedShare: 0.02, parksPer1000: 2 });
+  });
+});
 
 describe('a verdict', () => {
   it('says what it is about and what came out', () => {

@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { sumOfFigures, type LockProfile } from '../profile/model.ts';
+import { DEFAULT_SAMPLE_EVERY } from '../profile/run.ts';
 import type { Build } from './builds.ts';
 import { scalingReference, type RegressCase, type RegressConfig } from './config.ts';
 import type { Figure } from './verdict.ts';
@@ -39,6 +41,8 @@ const CONTENTION_FLOORS: Record<string, number> = {
 const PROGRAMS = ['workload-sample.js', 'insert-sample.js'] as const;
 type Program = (typeof PROGRAMS)[number];
 const TIMEOUT_MS = 120_000;
+/** A profile of 65,536 buckets is a few megabytes. */
+const MAX_OUTPUT_BYTES = 64 << 20;
 
 /** The program that both builds have, and whether both repeat within a process. */
 export interface SampleProgram {
@@ -77,25 +81,44 @@ export function processSampler(a: Build, b: Build, program: SampleProgram): Samp
       prefaulted: true,
       perThread: false,
       separateTables: false,
-      ...(gates.contention === undefined ? {} : { profile: true }),
       ...(program.repeats ? { repetitions, rehearsals, rehearsalConnections } : {}),
     };
-    try {
-      const output = execFileSync(
-        process.execPath,
-        [...NODE_FLAGS, join(build.dist, 'bench', program.name), JSON.stringify(options)],
-        { encoding: 'utf8', timeout: TIMEOUT_MS, stdio: ['ignore', 'pipe', 'pipe'] },
-      );
-      return readSample(JSON.parse(output) as RawSample);
-    } catch (error) {
-      if (error instanceof SampleError) {
-        throw new SampleError(`${name} of ${build.label}: ${error.message}`);
-      }
-      const lines = ((error as { stderr?: string }).stderr ?? '').trim().split('\n');
-      const said = lines.find((line) => /error/i.test(line)) ?? (error as Error).message.split('\n')[0];
-      throw new SampleError(`${name} of ${build.label} failed: ${said}`);
-    }
+    const run = (env: Record<string, string>): CaseSample =>
+      runSample({ program: join(build.dist, 'bench', program.name), label: `${name} of ${build.label}`, options, env });
+    const sample = run({});
+    /* Contention comes of a process of its own, since profiling takes time; a build that cannot profile tells nothing. */
+    const contention =
+      gates.contention === undefined ? undefined : run({ CT_PROFILE: String(DEFAULT_SAMPLE_EVERY) }).contention;
+    return { ...sample, ...(contention === undefined ? {} : { contention }) };
   };
+}
+
+interface SampleRun {
+  program: string;
+  /** What errors call it. */
+  label: string;
+  options: object;
+  env: Record<string, string>;
+}
+
+function runSample({ program, label, options, env }: SampleRun): CaseSample {
+  try {
+    const output = execFileSync(process.execPath, [...NODE_FLAGS, program, JSON.stringify(options)], {
+      encoding: 'utf8',
+      timeout: TIMEOUT_MS,
+      maxBuffer: MAX_OUTPUT_BYTES,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
+    return readSample(JSON.parse(output) as RawSample);
+  } catch (error) {
+    if (error instanceof SampleError) {
+      throw new SampleError(`${label}: ${error.message}`);
+    }
+    const lines = ((error as { stderr?: string }).stderr ?? '').trim().split('\n');
+    const said = lines.find((line) => /error/i.test(line)) ?? (error as Error).message.split('\n')[0];
+    throw new SampleError(`${label} failed: ${said}`);
+  }
 }
 
 interface RawResult {
@@ -116,7 +139,7 @@ interface RawSample extends Partial<RawInsert> {
   results?: RawResult[];
   repetitions?: (RawInsert | { results: RawResult[] })[];
   bytesPerConnection?: number;
-  contention?: Record<string, number>;
+  profile?: LockProfile;
   error?: string;
 }
 
@@ -135,11 +158,22 @@ export function readSample(raw: RawSample): CaseSample {
   if (!Object.values(timesMs).every((time) => time > 0) || Object.keys(timesMs).length === 0) {
     throw new SampleError(`no times in ${JSON.stringify(raw).slice(0, 200)}`);
   }
-  const { bytesPerConnection, contention } = raw;
+  const { bytesPerConnection, profile } = raw;
   return {
     timesMs,
     ...(bytesPerConnection === undefined || !(bytesPerConnection > 0) ? {} : { bytesPerConnection }),
-    ...(contention === undefined ? {} : { contention }),
+    ...(profile === undefined ? {} : { contention: contentionOf(profile) }),
+  };
+}
+
+/** Of all locks together, by acquisition. */
+function contentionOf({ threads }: LockProfile): Record<string, number> {
+  const { acquisitions, contended, parks, wait } = sumOfFigures(threads.flatMap(({ sites }) => sites));
+  const operations = Math.max(1, acquisitions);
+  return {
+    waitNsPerOperation: wait.total / operations,
+    contendedShare: contended / operations,
+    parksPer1000: (parks * 1000) / operations,
   };
 }
 
