@@ -1,22 +1,48 @@
 /**
- * A process started with CT_PROFILE=1: one thread holds bucket 2 of 4 for HOLD_MS after the other has begun to wait for it,
- * ROUNDS times. Prints the profile and how long the waiter was held up by its own clock.
+ * A process started with CT_PROFILE=1 and a table of 4 buckets. Two pairs of threads, ROUNDS times each: one thread holds a
+ * bucket until the other has slept on it for some milliseconds; that one sends a packet that opens a connection in it, always
+ * the same tuple.
+ * Prints the profile, who is who, and how long the packets were held up by their senders' own clocks.
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { profileOf } from '../../bench/profile/in-sample.ts';
+import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { memoryLayout, type TrackerMemory } from '../../src/core/memory.ts';
+import { PacketBatch } from '../../src/core/packet/batch.ts';
+import { ParsedWord } from '../../src/core/packet/key.ts';
+import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-table.ts';
 import { allocateWords, load, notify, store, wait, type Words } from '../../src/shared/access.ts';
+import { arriveAndWait, BARRIER_WORDS } from '../../src/shared/barrier.ts';
 import { LockSite } from '../../src/shared/lock-sites.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
+import { udp } from '../support/frames.ts';
 
-const BUCKET = 2;
+/** The first pair's waiting is five times the second's. */
+const PAIRS = [
+  { bucket: 2, holdMs: 5 },
+  { bucket: 0, holdMs: 1 },
+] as const;
 const ROUNDS = 20;
-const HOLD_MS = 5;
-/** Words: 0 the round in which the holder has the lock, 1 the round that the waiter has done. */
+const NOW_MS = 1000;
+
+/** Words of a pair: the round in which the holder has the lock, the round that the waiter has done, their participants. */
 const HELD = 0;
 const DONE = 1;
+const HOLDER = 2;
+const WAITER = 3;
+const PAIR_WORDS = 4;
+/** Behind the pairs: all threads have their places at the table before one gives its own back. */
+const BARRIER: number = PAIRS.length * PAIR_WORDS;
+
+interface Task {
+  memory: TrackerMemory;
+  words: Words;
+  pair: number;
+  role: typeof HOLDER | typeof WAITER;
+  waitedMs: Float64Array<SharedArrayBuffer>;
+}
 
 function awaitRound(words: Words, word: number, round: number): void {
   for (let seen = load(words, word); seen !== round; seen = load(words, word)) {
@@ -30,37 +56,93 @@ function tell(words: Words, word: number, round: number): void {
 }
 
 if (isMainThread) {
-  const ct = new Conntrack({ buckets: 4, maxConnections: 1000, maxParticipants: 2 });
-  const words = allocateWords(2);
-  const entry = workerEntry('profile-contention', import.meta.url);
-  const worker = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: { memory: ct.memory, words } });
-  worker.on('error', (error) => {
-    throw error;
-  });
-  const { table, participant } = ct.tracker;
-  let waitedMs = 0;
-  for (let round = 1; round <= ROUNDS; round++) {
-    awaitRound(words, HELD, round);
-    const from = performance.now();
-    table.lockBucket(BUCKET, participant, LockSite.remove);
-    waitedMs += performance.now() - from;
-    table.unlockBucket(BUCKET);
-    tell(words, DONE, round);
-  }
-  worker.on('exit', () => console.log(JSON.stringify({ waitedMs, ...profileOf(ct) })));
+  main();
 } else {
-  const { memory, words } = workerData as { memory: TrackerMemory; words: Words };
-  const ct = Conntrack.attach(memory);
-  const { table, participant } = ct.tracker;
+  const task = workerData as Task;
+  const ct = Conntrack.attach(task.memory);
+  store(task.words, task.pair * PAIR_WORDS + task.role, ct.tracker.participant.id);
+  arriveAndWait(task.words, BARRIER, 2 * PAIRS.length);
+  if (task.role === HOLDER) {
+    hold(ct, task);
+  } else {
+    open(ct, task);
+  }
+  ct.close();
+}
+
+function main(): void {
+  const ct = new Conntrack({ buckets: 4, maxConnections: 1000, maxParticipants: 8 });
+  const words = allocateWords(BARRIER + BARRIER_WORDS);
+  const waitedMs = new Float64Array(new SharedArrayBuffer(PAIRS.length * 8));
+  const entry = workerEntry('profile-contention', import.meta.url);
+  const tasks = PAIRS.flatMap((_, pair) =>
+    ([HOLDER, WAITER] as const).map((role): Task => ({ memory: ct.memory, words, pair, role, waitedMs })),
+  );
+  let running = tasks.length;
+  for (const task of tasks) {
+    const worker = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+    worker.on('error', (error) => {
+      throw error;
+    });
+    worker.on('exit', () => {
+      if (--running === 0) {
+        const pairs = PAIRS.map(({ bucket }, pair) => ({
+          bucket,
+          holder: words[pair * PAIR_WORDS + HOLDER],
+          waiter: words[pair * PAIR_WORDS + WAITER],
+          waitedMs: waitedMs[pair],
+        }));
+        console.log(JSON.stringify({ pairs, ...profileOf(ct) }));
+      }
+    });
+  }
+}
+
+function hold({ memory, tracker: { table, participant } }: Conntrack, { words, pair }: Task): void {
+  const { bucket, holdMs } = PAIRS[pair]!;
+  const lockWord = memoryLayout(memory).buckets + bucket * BUCKET_WORDS + BucketWord.LOCK;
   for (let round = 1; round <= ROUNDS; round++) {
-    table.lockBucket(BUCKET, participant, LockSite.create);
-    tell(words, HELD, round);
-    const end = performance.now() + HOLD_MS;
+    table.lockBucket(bucket, participant, LockSite.remove);
+    tell(words, pair * PAIR_WORDS + HELD, round);
+    while (load(memory.words, lockWord) === participant.lockTag) {
+      /* The other thread does not sleep yet. */
+    }
+    const end = performance.now() + holdMs;
     while (performance.now() < end) {
       /* The other thread waits. */
     }
-    table.unlockBucket(BUCKET);
-    awaitRound(words, DONE, round);
+    table.unlockBucket(bucket);
+    awaitRound(words, pair * PAIR_WORDS + DONE, round);
   }
-  ct.close();
+}
+
+function open(ct: Conntrack, { words, pair, waitedMs }: Task): void {
+  const ends = hotTuple(ct, PAIRS[pair]!.bucket);
+  const frame = udp(ends);
+  const { sport, dport, ...addresses } = ends;
+  const tuple = { ...addresses, proto: 17, sport, dport };
+  const action = new CtAction({ commit: true });
+  for (let round = 1; round <= ROUNDS; round++) {
+    const batch = PacketBatch.allocate();
+    batch.add(frame);
+    awaitRound(words, pair * PAIR_WORDS + HELD, round);
+    const from = performance.now();
+    ct.execute(batch, action, NOW_MS);
+    waitedMs[pair]! += performance.now() - from;
+    ct.flushTuple(tuple, { nowMs: NOW_MS });
+    tell(words, pair * PAIR_WORDS + DONE, round);
+  }
+}
+
+/** Ends of a connection that stands in the bucket. */
+function hotTuple(ct: Conntrack, bucket: number): Parameters<typeof udp>[0] {
+  for (let sport = 1; ; sport++) {
+    const ends = { src: '10.0.0.1', dst: '10.0.0.2', sport, dport: 53 };
+    const batch = PacketBatch.allocate();
+    batch.add(udp(ends));
+    ct.execute(batch, new CtAction({}), NOW_MS);
+    if (ct.tracker.table.bucketOf(ct.tracker.parsed[ParsedWord.HASH]!) === bucket) {
+      return ends;
+    }
+  }
 }
