@@ -12,7 +12,7 @@ import type { RepairReport } from '../../src/core/repair.ts';
 import { stateText } from '../../src/core/state.ts';
 import { setSchedulingHook } from '../../src/shared/access.ts';
 import { forgetHeld } from '../../src/shared/lockdep.ts';
-import { problemsOf } from '../support/deep-books.ts';
+import { listProblems, problemsOf } from '../support/deep-books.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
 import { ControlConnection, hostPort } from '../support/ftp.ts';
@@ -309,6 +309,38 @@ const scenarios: Record<string, Scenario> = {
   },
 };
 
+/* The scenarios in which the other engines differ. */
+for (const engine of ['baseline', 'ct-scale'] as const) {
+  for (const name of [
+    'insert UDP',
+    'insert with NAT, two buckets',
+    'update TCP',
+    'end TCP',
+    'reopen TCP',
+    'update UDP',
+    'replace what has expired',
+    'force',
+    'sweep',
+    'flush',
+  ]) {
+    const scenario = scenarios[name]!;
+    scenarios[`${engine}: ${name}`] = {
+      ...scenario,
+      options: { ...scenario.options, engine, buckets: 1, reclaim: 'sweep' },
+    };
+  }
+  scenarios[`${engine}: insert between others that expire earlier and later`] = {
+    options: { ...SMALL, engine, buckets: 1 },
+    prepare: (ct) => {
+      send(ct, flows(1, 1));
+      send(ct, flows(2, 1), { commit: true }, NOW_MS + 50);
+      ct.sweep(NOW_MS + 100);
+      send(ct, flows(3, 1), { commit: true }, NOW_MS + 20);
+    },
+    run: (victim) => victim.sweep(NOW_MS + 100),
+  };
+}
+
 const DATAGRAM = fragmentsOf(udp(ends(1), Buffer.alloc(2992)), 7, 1000);
 const OTHER_DATAGRAM = fragmentsOf(udp(ends(2), Buffer.alloc(1992)), 8, 1000);
 
@@ -462,11 +494,14 @@ function dieAt(
   const problems = report.isComplete ? [] : ['the repair is not complete'];
   problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the repair: ${problem}`));
 
+  problems.push(...listProblems(ct).map((problem) => `after the repair: ${problem}`));
+
   /* The replacement does the same once more, and all of it can be undone. */
   const replacement = Conntrack.attach(ct.memory, { participant: victim.participant });
   scenario.run(replacement, ct);
   replacement.tracker.leave();
   problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the replacement: ${problem}`));
+  problems.push(...listProblems(ct));
   ct.flush();
   ct.deleteZoneLimit('default');
   const limit = Math.min(ct.maxConnections, 40);
@@ -500,7 +535,7 @@ const jobs = {
       try {
         result = dieAt(scenarios[name]!, n, dyingRepairer ? repairerDiesAt(n) : undefined);
       } catch (error) {
-        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`);
+        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`, { cause: error });
       }
       if (result.isDone) {
         return outcome as Outcome;
