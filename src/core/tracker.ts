@@ -8,6 +8,7 @@ import { LINE_WORDS } from '../shared/cache-line.ts';
 import { countersOf } from '../shared/counters.ts';
 import { Epochs } from '../shared/epoch.ts';
 import {
+  adoptParticipant,
   claimParticipant,
   releaseParticipant,
   type Participant,
@@ -19,7 +20,7 @@ import { Eviction } from './evict.ts';
 import { EventRing } from './events.ts';
 import { Alg } from './alg/state.ts';
 import { Engine, engineNumber } from './engines/engine.ts';
-import { ExpirationLists } from './engines/lists.ts';
+import { EngineIntent, ExpirationLists, MAX_SWEEP_FOUND } from './engines/lists.ts';
 import { initialiseQueues } from './engines/queue.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
@@ -37,8 +38,6 @@ const LINES_PER_CONNECTION = 1 / (7 * 0.375);
 
 /** Stale records that one search under a lock remembers for removal afterwards. */
 const MAX_STALE = 8;
-/** Stale records that a sweep of lists takes from them before it gives the lock back to remove them. */
-const MAX_SWEEP_FOUND = 32;
 
 /** Default time between the starts of two sweeps: an expired connection goes about half a second later at the latest. */
 const DEFAULT_SWEEP_INTERVAL_MS = 500;
@@ -89,11 +88,9 @@ export class Tracker {
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
   /** Stale records that a sweep of lists has found. */
-  readonly sweepFound: Int32Array = new Int32Array(MAX_SWEEP_FOUND);
+  readonly sweepFound: Int32Array;
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
-  /** Room for connections taken ahead for the current batch. */
-  roomInHand = 0;
   /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
   randomState: number;
   /** Keeps reads alive that only pull lines into the cache. */
@@ -101,9 +98,10 @@ export class Tracker {
 
   /**
    * Maps the memory of a tracker for the calling thread and claims a participant.
-   * @throws RangeError when maxParticipants threads have already done so
+   * @param place the participant to take over instead of claiming one (adoptParticipant)
+   * @throws RangeError when maxParticipants threads have already done so, or the place is nobody's
    */
-  constructor(memory: TrackerMemory) {
+  constructor(memory: TrackerMemory, place?: number) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {
@@ -116,7 +114,7 @@ export class Tracker {
     this.engine = engineNumber(memory.engine);
     this.words = words;
     this.participants = participants;
-    this.participant = claimParticipant(participants);
+    this.participant = place === undefined ? claimParticipant(participants) : adoptParticipant(participants, place);
     this.epochs = new Epochs(words, layout.epochs, participants);
     this.slab = new Slab({
       words,
@@ -150,7 +148,9 @@ export class Tracker {
     this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
     this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
     this.fragments = new FragmentStore(memory.fragments);
-    this.lists = new ExpirationLists(memory.lists, layout.records / UNIT_WORDS);
+    this.lists = new ExpirationLists(memory.lists, layout.records / UNIT_WORDS, this.participant);
+    const found = this.lists.intentBase + EngineIntent.SWEEP_FOUND;
+    this.sweepFound = words.subarray(found, found + MAX_SWEEP_FOUND);
     this.alg = new Alg(words, layout.helperNames, layout.expectations);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);

@@ -9,12 +9,11 @@
 
 import { peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
 import { isStale } from '../lookup.ts';
+import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
-import { ExpirationLists, LISTS } from './lists.ts';
+import { EngineIntent, ExpirationLists, FRONT, LISTS } from './lists.ts';
 
 /** The only bucket. */
 const GLOBAL = 0;
@@ -34,16 +33,20 @@ export function moveExpiration(tracker: Tracker, record: number, timeout: number
   const r = record << UNIT_SHIFT;
   const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
-  lock(records, r + ConnWord.LOCK, participant, LockClass.connection, LockSite.update);
+  lockConn(records, r, participant, LockSite.update);
   /* Not listed: somebody is removing it. */
   if (lists.isListedLocked(record) && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
     if (peek(records, r + ConnWord.STATE) === state) {
       poke(records, r + ConnWord.EXPIRES, expires);
+      const list = listOf(tracker, r, timeout);
+      lists.intents[lists.intentBase + EngineIntent.MOVE_LIST] = list;
+      lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = record;
       lists.removeLocked(record);
-      lists.appendLocked(listOf(tracker, r, timeout), record);
+      lists.appendLocked(list, record);
+      lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = 0;
     }
   }
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
   table.unlockBucket(GLOBAL);
 }
 
@@ -52,8 +55,11 @@ export function listFirst(tracker: Tracker, record: number): void {
   const { lists, participant, table } = tracker;
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   if (lists.isListedLocked(record)) {
+    lists.intents[lists.intentBase + EngineIntent.MOVE_LIST] = FRONT;
+    lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = record;
     lists.removeLocked(record);
     lists.prependLocked(0, record);
+    lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = 0;
   }
   table.unlockBucket(GLOBAL);
 }
