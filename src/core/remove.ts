@@ -2,10 +2,11 @@
  * The end of a connection: killed by setting a flag, removed by whoever turns `cleaned` from 0 to 1.
  */
 
-import { or } from '../shared/access.ts';
+import { CHECKED, or } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
 import { cleanExpectations } from './alg/clean.ts';
+import { assertReference } from './checks.ts';
 import { Counter } from './counters.ts';
 import { listFirst } from './engines/baseline.ts';
 import { rescheduleAsIs } from './engines/ct-scale.ts';
@@ -28,6 +29,9 @@ import type { Tracker } from './tracker.ts';
  * its place until the sweeper comes by.
  */
 export function killConn(tracker: Tracker, record: number): void {
+  if (CHECKED) {
+    assertReference(tracker, record);
+  }
   const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
   if ((before & LIFE_FLAGS) !== 0) {
     return;
@@ -61,6 +65,9 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
 export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
   const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
+  if (CHECKED) {
+    assertReference(tracker, record);
+  }
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
   if ((life & LIFE_CLEANED) !== 0) {
     return false;

@@ -76,7 +76,7 @@ function lockWatched(words: Words, index: number, owner: LockOwner, lockClass: L
     lockContended(words, index, owner);
   }
   if (CHECKED) {
-    acquired(words, index, lockClass);
+    acquired(words, index, lockClass, owner.lockTag);
   }
 }
 
@@ -89,7 +89,7 @@ function tryLockWatched(words: Words, index: number, owner: LockOwner, lockClass
       ? tryLockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed)
       : compareExchange(words, index, FREE, owner.lockTag) === FREE;
   if (CHECKED && isTaken) {
-    acquired(words, index, lockClass);
+    acquired(words, index, lockClass, owner.lockTag);
   }
   return isTaken;
 }

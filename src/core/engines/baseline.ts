@@ -7,10 +7,11 @@
  * both, and sets the expiry only if nobody has moved the connection on meanwhile: whoever did sets its own.
  */
 
-import { peek, poke } from '../../shared/access.ts';
+import { CHECKED, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
+import { obtain } from '../checks.ts';
 import { isStale } from '../lookup.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
@@ -72,6 +73,9 @@ export function collectBaseline(tracker: Tracker, list: number, now: number): nu
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   let record = lists.firstOf(list);
   while (record !== 0 && found < sweepFound.length && isStale(words, record << UNIT_SHIFT, now)) {
+    if (CHECKED) {
+      obtain(tracker, record);
+    }
     sweepFound[found++] = record;
     record = lists.nextLocked(record);
   }
