@@ -5,7 +5,7 @@
  * to do, and the model's state: each thread does one operation at a time, so there are few.
  */
 
-import { operationText, type Operation } from './operation.ts';
+import { Kind, operationText, type Operation } from './operation.ts';
 import { INITIAL, type Plan, type State, stateKey, stateText, stepsOf } from './model.ts';
 
 interface Place {
@@ -30,6 +30,16 @@ function placeKey(place: Place): string {
 
 /** @param operations of one flow, all threads', in any order */
 export function checkFlow(operations: readonly Operation[]): Verdict {
+  const { furthest, places } = search(operations);
+  return {
+    isLinearizable: furthest.length === 0,
+    places,
+    report: furthest.length === 0 ? '' : reportOf(operations, furthest),
+  };
+}
+
+/** @returns the places with the most operations completed, none if there is an order that explains all of them */
+function search(operations: readonly Operation[]): { furthest: Place[]; places: number } {
   const threads = byThread(operations);
   const seen = new Set<string>();
   const stack: Place[] = [{ done: threads.map(() => 0), plans: threads.map(() => ''), state: INITIAL }];
@@ -44,7 +54,7 @@ export function checkFlow(operations: readonly Operation[]): Verdict {
     seen.add(key);
     const completed = place.done.reduce((sum, each) => sum + each, 0);
     if (completed === operations.length) {
-      return { isLinearizable: true, places: seen.size, report: '' };
+      return { furthest: [], places: seen.size };
     }
     if (completed > most) {
       most = completed;
@@ -55,7 +65,7 @@ export function checkFlow(operations: readonly Operation[]): Verdict {
     }
     stack.push(...placesAfter(place, threads));
   }
-  return { isLinearizable: false, places: seen.size, report: reportOf(threads, furthest) };
+  return { furthest, places: seen.size };
 }
 
 function byThread(operations: readonly Operation[]): Operation[][] {
@@ -90,39 +100,56 @@ function placesAfter(place: Place, threads: readonly Operation[][]): Place[] {
   return places;
 }
 
-/**
- * The operations since the last moment at which nobody was in the middle of one, up to those that cannot be explained, and
- * how far the best attempts to explain them came.
- */
-function reportOf(threads: readonly Operation[][], furthest: readonly Place[]): string {
-  const stuck = furthest.flatMap(({ done }) => threads.map((each, t) => each[done[t]!]));
-  const last = Math.min(...stuck.flatMap((each) => (each === undefined ? [] : [each.responded])));
-  const until = threads
-    .flat()
-    .filter(({ invoked }) => invoked <= last)
-    .toSorted((a, b) => a.invoked - b.invoked);
-  const from = lastQuietMoment(until, last);
-  const shown = until.filter(({ invoked }) => invoked >= from);
-  const states = new Set(furthest.map(({ state }) => stateText(state)));
+/** Completed operations shown before those that cannot be explained. */
+const CONTEXT = 8;
+/** Operations that a report tries to do without, at most. */
+const MOST_ATTEMPTS = 200;
+
+/** Did the operation neither find nor change anything? A history that cannot be explained without it cannot be with it. */
+function isIdle({ kind, conn, removed, nowMs }: Operation, startMs: number): boolean {
+  const isIdleSweep = kind === Kind.sweep && nowMs === startMs;
+  return isIdleSweep || (kind === Kind.look && conn === 0) || (kind === Kind.flushTuple && !removed);
+}
+
+/** What was tried in vain: the operations that the search could not get past, and what the best attempts had before. */
+function reportOf(operations: readonly Operation[], furthest: readonly Place[]): string {
+  const { tried, places } = shorten(operations, furthest);
+  const threads = byThread(tried);
+  const last = lastOf(threads, places);
+  const stuck = new Set(places.flatMap(({ done }) => threads.flatMap((each, t) => each[done[t]!] ?? [])));
+  const before = tried
+    .filter((operation) => !stuck.has(operation) && operation.invoked <= last)
+    .toSorted((a, b) => b.responded - a.responded)
+    .slice(0, CONTEXT);
+  const shown = [...before, ...[...stuck].filter(({ invoked }) => invoked <= last)];
+  const states = new Set(places.map(({ state }) => stateText(state)));
   return [
-    'not linearizable: no order of these operations explains the answer of the last',
-    ...shown.map((operation) => `  ${operationText(operation)}`),
-    ...[...states].slice(0, 8).map((text) => `  before it there would have to be: ${text}`),
+    'not linearizable: in no order do these operations give the answers that they gave',
+    ...shown.toSorted((a, b) => a.invoked - b.invoked).map((operation) => `  ${operationText(operation)}`),
+    ...[...states].slice(0, 4).map((text) => `  the search got as far as: ${text}`),
   ].join('\n');
 }
 
-/** Context that a report starts with, if that much has happened: operations. */
-const CONTEXT = 6;
+/** The response that no order gets past. */
+function lastOf(threads: readonly Operation[][], furthest: readonly Place[]): number {
+  const next = furthest.flatMap(({ done }) => threads.flatMap((each, t) => each[done[t]!] ?? []));
+  return Math.min(...next.map(({ responded }) => responded));
+}
 
-function lastQuietMoment(operations: readonly Operation[], end: number): number {
-  const first = operations[Math.max(0, operations.length - CONTEXT)]?.invoked ?? 0;
-  let quiet = 0;
-  let busyUntil = -1;
-  for (const { invoked, responded } of operations) {
-    if (invoked > busyUntil && invoked <= first && invoked < end) {
-      quiet = invoked;
+/** Leaves out what comes later, and idle operations without which it still cannot be explained. */
+function shorten(
+  operations: readonly Operation[],
+  furthest: Place[] | readonly Place[],
+): { tried: readonly Operation[]; places: readonly Place[] } {
+  const last = lastOf(byThread(operations), furthest);
+  let tried: readonly Operation[] = operations.filter(({ invoked }) => invoked <= last);
+  const startMs = Math.min(...tried.map(({ nowMs }) => nowMs));
+  const idle = tried.filter((operation) => isIdle(operation, startMs));
+  for (const operation of idle.slice(-MOST_ATTEMPTS)) {
+    const without = tried.filter((each) => each !== operation);
+    if (search(without).furthest.length > 0) {
+      tried = without;
     }
-    busyUntil = Math.max(busyUntil, responded);
   }
-  return quiet;
+  return { tried, places: search(tried).furthest };
 }
