@@ -1,11 +1,11 @@
 /** Epochs and slab of a checked process: what they do is entered in the ledger (ledger.ts), which throws if it must not be. */
 
 import { Epochs } from './epoch.ts';
-import { type Readers, type UnitLedger } from './ledger.ts';
+import { type Readers, type UnitLedger, UnitState } from './ledger.ts';
 import { assertNoneHeld } from './lockdep.ts';
-import { type Participant, type ParticipantRegion } from './participant.ts';
+import { type Participant, type ParticipantRegion, ParticipantWord } from './participant.ts';
 import type { Words } from './access.ts';
-import { Slab, type SlabOptions } from './slab.ts';
+import { RECORD_CLASSES, Slab, SLAB_CACHE_WORDS, SlabLayout, type SlabOptions } from './slab.ts';
 
 export class CheckedEpochs extends Epochs {
   readonly #readers: Readers;
@@ -52,12 +52,14 @@ export class CheckedEpochs extends Epochs {
 }
 
 export class CheckedSlab extends Slab {
+  readonly #options: SlabOptions;
   readonly #ledger: UnitLedger;
   /** Inside `allocate`, which calls itself. */
   #isAllocating = false;
 
   constructor(options: SlabOptions, ledger: UnitLedger) {
     super(options);
+    this.#options = options;
     this.#ledger = ledger;
   }
 
@@ -74,9 +76,26 @@ export class CheckedSlab extends Slab {
     return record;
   }
 
-  override free(participant: Participant, recordClass: number, record: number): void {
+  /** Also what `free` does. */
+  override keep(participant: Participant, recordClass: number, record: number): boolean {
     this.#ledger.freed(record);
-    super.free(participant, recordClass, record);
+    return super.keep(participant, recordClass, record);
+  }
+
+  override reclaim(participant: Participant, oldest: number): number {
+    const { records, unitWords, linkWord, tagWord } = this.#options;
+    for (let recordClass = 0; recordClass < RECORD_CLASSES; recordClass++) {
+      const cache = participant.base + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
+      let record = participant.words[cache + SlabLayout.RETIRED_HEAD]!;
+      while (record !== 0 && Epochs.isSafe(records[record * unitWords + tagWord]!, oldest)) {
+        /* Free already, and still here: whoever had this place before died in the middle of it. */
+        if (this.#ledger.stateOf(record) !== UnitState.free) {
+          this.#ledger.freed(record);
+        }
+        record = records[record * unitWords + linkWord]!;
+      }
+    }
+    return super.reclaim(participant, oldest);
   }
 
   override retire(participant: Participant, recordClass: number, record: number, tag: number): void {

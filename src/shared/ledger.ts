@@ -162,6 +162,21 @@ export class UnitLedger {
     }
   }
 
+  /** It turned out to have no more entries than this: whoever noted more died before it placed them. */
+  atMost(unit: number, entries: number): void {
+    if (this.entriesOf(unit) > entries) {
+      this.#write(unit, entries === 0 ? UnitState.allocated : UnitState.linked + entries * ENTRY);
+    }
+  }
+
+  /** Whoever took it died before that was noted. */
+  takenOver(unit: number): void {
+    const state = this.stateOf(unit);
+    if (state === UnitState.fresh || state === UnitState.free) {
+      this.#write(unit, UnitState.allocated);
+    }
+  }
+
   /** After it was unlinked, and the epoch asked for since. */
   retired(unit: number): void {
     const state = this.stateOf(unit);

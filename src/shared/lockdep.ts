@@ -87,7 +87,7 @@ export function assertNoneHeld(): void {
   }
 }
 
-/** For tests of this checker: as if this thread had never taken a lock. */
+/** For tests: this thread holds nothing any more, as if it had died and another had taken its place. */
 export function forgetHeld(): void {
   held.length = 0;
 }

@@ -9,13 +9,13 @@
 import { type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { Epochs } from '../../shared/epoch.ts';
-import type { Participant } from '../../shared/participant.ts';
+import { type Participant, ParticipantWord } from '../../shared/participant.ts';
 import { UnitState } from '../../shared/ledger.ts';
 import type { Checks } from '../checks.ts';
 import { META_IPV6, reverseMeta } from '../packet/key.ts';
 import { BucketTable, LINE_ENTRIES, type BucketTableOptions } from './bucket-table.ts';
-import { ConnFlag, ConnWord, LIFE_FLAGS, UNIT_SHIFT } from './conn.ts';
-import { blockWord, LineArena, type LineArenaOptions } from './line-arena.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, UNIT_SHIFT } from './conn.ts';
+import { ArenaLayout, blockWord, LineArena, type LineArenaOptions } from './line-arena.ts';
 
 export const FULL_CHECK_ENTRIES = 256;
 
@@ -25,12 +25,15 @@ function lineNumberOf(directory: number): number {
 
 export class CheckedLineArena extends LineArena {
   readonly #checks: Checks;
-  /** Blocks that this thread has retired, oldest first, as the arena has them. */
-  readonly #retired: { directory: number; tag: number }[] = [];
+  readonly #words: Words;
+  /** Word index of the link of line 0, if there were one. */
+  readonly #links: number;
 
   constructor(options: LineArenaOptions, checks: Checks) {
     super(options);
     this.#checks = checks;
+    this.#words = options.words;
+    this.#links = options.links - options.firstLine;
   }
 
   override allocate(participant: Participant, bits: number): number {
@@ -42,15 +45,30 @@ export class CheckedLineArena extends LineArena {
   }
 
   override retire(participant: Participant, directory: number, tag: number): void {
-    this.#checks.blocks.retired(lineNumberOf(directory));
-    this.#retired.push({ directory, tag });
+    const { blocks } = this.#checks;
+    const line = lineNumberOf(directory);
+    if (participant.words[participant.base + ParticipantWord.GROW_NEW] === directory) {
+      /* Of a thread that died when it had just got it. */
+      blocks.takenOver(line);
+    }
+    blocks.retired(line);
     super.retire(participant, directory, tag);
   }
 
   override reclaim(participant: Participant, oldest: number): void {
-    /* Before they are given back: afterwards others may have them already. */
-    while (this.#retired.length > 0 && Epochs.isSafe(this.#retired[0]!.tag, oldest)) {
-      this.#checks.blocks.freed(lineNumberOf(this.#retired.shift()!.directory));
+    const { blocks } = this.#checks;
+    let directory = participant.words[participant.base + ArenaLayout.RETIRED_HEAD]!;
+    while (directory !== 0) {
+      const line = lineNumberOf(directory);
+      const link = this.#links + line;
+      if (!Epochs.isSafe(this.#words[link + 1]!, oldest)) {
+        break;
+      }
+      /* Free already, and still here: whoever had this place before died in the middle of it. */
+      if (blocks.stateOf(line) !== UnitState.free) {
+        blocks.freed(line);
+      }
+      directory = this.#words[link]!;
     }
     super.reclaim(participant, oldest);
   }
@@ -100,6 +118,18 @@ export class CheckedBucketTable extends BucketTable {
     const wasThere = super.unlinkLocked(bucket, hash, record);
     this.#checks.records.unlinked(record);
     return wasThere;
+  }
+
+  /** What is asked of a dead thread's record: it may have died before it placed an entry that it had noted. */
+  override hasLocked(bucket: number, hash: number, record: number): boolean {
+    const has = super.hasLocked(bucket, hash, record);
+    if (!has) {
+      const r = record << UNIT_SHIFT;
+      const isTwice = (this.words[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
+      /* The reverse entry is placed first. */
+      this.#checks.records.atMost(record, isTwice && hash === this.words[r + ConnWord.HASH] ? 1 : 0);
+    }
+    return has;
   }
 
   override unlockBucket(bucket: number): void {
@@ -158,8 +188,11 @@ export class CheckedBucketTable extends BucketTable {
       records.fail(record, `bucket ${bucket} has an entry of it`);
     }
     const isTwice = (words[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
-    if (records.entriesOf(record) !== (isTwice ? 2 : 1)) {
-      records.fail(record, `half linked: ${records.entriesOf(record)} entries, of ${isTwice ? 2 : 1}`);
+    /* Of one that is being removed, after a thread that died, the other half may be gone. */
+    const isCleaned = (Atomics.load(words, r + ConnWord.LIFE) & LIFE_CLEANED) !== 0;
+    const entries = records.entriesOf(record);
+    if (entries !== (isTwice ? 2 : 1) && !(isCleaned && entries === 1)) {
+      records.fail(record, `half linked: ${entries} entries, of ${isTwice ? 2 : 1}`);
     }
     const hash = this.hashAt(slot);
     if (hash !== words[r + ConnWord.HASH] && !(isTwice && hash === words[r + ConnWord.REV_HASH])) {
