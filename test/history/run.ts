@@ -6,7 +6,7 @@ import type { Reclaim } from '../../src/core/memory.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/barrier.ts';
 import { expectBalancedBooks } from '../support/books.ts';
-import { Crew } from '../threads/crew.ts';
+import type { Crew } from '../threads/crew.ts';
 import type { HistoryJobs } from '../threads/history-jobs.ts';
 import { checkFlow } from './check.ts';
 import { zoneOf } from './flows.ts';
@@ -17,7 +17,6 @@ export interface HistoryOptions {
   engine: EngineName;
   reclaim: Reclaim;
   buckets: number;
-  threads: number;
   flows: number;
   /** Histories, each on an empty table. */
   rounds: number;
@@ -26,9 +25,14 @@ export interface HistoryOptions {
   seed: number;
   /** Does the clock move within a round? Between rounds it always does. */
   isMoving: boolean;
-  /** Threads with CT_CHECKED=1, that are held up at random before shared accesses. */
-  checked: boolean;
 }
+
+export const HISTORY_TABLES: readonly { engine: EngineName; reclaim: Reclaim; buckets: number }[] = [
+  { engine: 'ct-bucket', reclaim: 'lookup-and-sweep', buckets: 4 },
+  { engine: 'ct-bucket', reclaim: 'sweep', buckets: 1 },
+  { engine: 'baseline', reclaim: 'sweep', buckets: 1 },
+  { engine: 'ct-scale', reclaim: 'sweep', buckets: 1 },
+];
 
 export interface HistorySummary {
   operations: number;
@@ -60,49 +64,48 @@ function overlapsOf(operations: readonly Operation[]): number {
   return overlaps;
 }
 
-/** @throws Error with the report of the first history that is not linearizable */
-export async function checkHistories(options: HistoryOptions): Promise<HistorySummary> {
-  const { engine, reclaim, buckets, threads, flows, rounds, operations, seed, isMoving, checked } = options;
+/**
+ * @param crew in a checked process its threads are held up at random before shared accesses
+ * @throws Error with the report of the first history that is not linearizable
+ */
+export async function checkHistories(crew: Crew<HistoryJobs>, options: HistoryOptions): Promise<HistorySummary> {
+  const { engine, reclaim, buckets, flows, rounds, operations, seed, isMoving } = options;
+  const { threads } = crew;
   const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 10_000, maxParticipants: threads + 1 });
   const seconds = TIMEOUT_MS / 1000;
   ct.setTimeoutPolicy(0, { udp_first: seconds, udp_single: seconds, udp_multiple: seconds });
-  const crew = new Crew<HistoryJobs>({ jobs: 'history-jobs', threads, checked });
   const clock = allocateWords(2);
   const histories = Array.from({ length: threads }, () => allocateWords(historyWords(operations * MOST_PACKETS)));
   const summary = { operations: 0, overlaps: 0, places: 0 };
-  try {
-    await crew.run('setUp', { memory: ct.memory, barrier: allocateWords(BARRIER_WORDS), parties: threads, clock });
-    for (let round = 0; round < rounds; round++) {
-      clock[0] = 0;
-      await Promise.all(
-        histories.map((history, thread) =>
-          crew.runOn(thread, 'run', {
-            seed: Math.imul(seed + 1, 0x9e3779b1) ^ (round * 64 + thread + 1),
-            operations,
-            flows,
-            isMoving,
-            history,
-          }),
-        ),
-      );
-      const recorded = histories.flatMap((history, thread) => readHistory(history, thread));
-      for (let flow = 0; flow < flows; flow++) {
-        const own = ofFlow(recorded, flow);
-        const verdict = checkFlow(own);
-        if (!verdict.isLinearizable) {
-          throw new Error(`flow ${flow}, round ${round} of ${JSON.stringify(options)}: ${verdict.report}`);
-        }
-        summary.operations += own.length;
-        summary.overlaps += overlapsOf(own);
-        summary.places += verdict.places;
+  await crew.run('setUp', { memory: ct.memory, barrier: allocateWords(BARRIER_WORDS), parties: threads, clock });
+  for (let round = 0; round < rounds; round++) {
+    clock[0] = 0;
+    await Promise.all(
+      histories.map((history, thread) =>
+        crew.runOn(thread, 'run', {
+          seed: Math.imul(seed + 1, 0x9e3779b1) ^ (round * 64 + thread + 1),
+          operations,
+          flows,
+          isMoving,
+          history,
+        }),
+      ),
+    );
+    const recorded = histories.flatMap((history, thread) => readHistory(history, thread));
+    for (let flow = 0; flow < flows; flow++) {
+      const own = ofFlow(recorded, flow);
+      const verdict = checkFlow(own);
+      if (!verdict.isLinearizable) {
+        throw new Error(`flow ${flow}, round ${round} of ${JSON.stringify(options)}: ${verdict.report}`);
       }
-      expectBalancedBooks(ct, clock[1]!);
-      ct.flush();
-      clock[1]! += TIMEOUT_MS;
+      summary.operations += own.length;
+      summary.overlaps += overlapsOf(own);
+      summary.places += verdict.places;
     }
-    await crew.run('close', null as never);
-  } finally {
-    await crew.end();
+    expectBalancedBooks(ct, clock[1]!);
+    ct.flush();
+    clock[1]! += TIMEOUT_MS;
   }
+  await crew.run('close', null as never);
   return summary;
 }
