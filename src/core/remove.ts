@@ -24,12 +24,15 @@ import {
 } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
+/** A constant of this module, which V8 folds. */
+const IS_CHECKED: boolean = CHECKED;
+
 /**
  * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once, else it occupies
  * its place until the sweeper comes by.
  */
 export function killConn(tracker: Tracker, record: number): void {
-  if (CHECKED) {
+  if (IS_CHECKED) {
     assertReference(tracker, record);
   }
   const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
@@ -66,7 +69,7 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   const { words: records, participant, table } = tracker;
   const { base } = participant;
   const r = record << UNIT_SHIFT;
-  if (CHECKED) {
+  if (IS_CHECKED) {
     assertReference(tracker, record);
   }
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
