@@ -1,13 +1,81 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
+/* Minutes to hours: `npm run test:long`. */
+const LONG = 'test/**/*.long.test.ts';
+
+/** Tests that start no threads but those of the commands they run: two files at a time. */
+const QUIET = [
+  'test/address-text.test.ts',
+  'test/batch-order.test.ts',
+  'test/bucket-growth.test.ts',
+  'test/capture-file.test.ts',
+  'test/captures.test.ts',
+  'test/cli.test.ts',
+  'test/dump-text.test.ts',
+  'test/early-drop.test.ts',
+  'test/expectations.test.ts',
+  'test/expiry-and-clock.test.ts',
+  'test/filter.test.ts',
+  'test/fragments.test.ts',
+  'test/fragments-replay.test.ts',
+  'test/ftp-messages.test.ts',
+  'test/ftp-rewriting.test.ts',
+  'test/hash.test.ts',
+  'test/imports.test.ts',
+  'test/memory-options.test.ts',
+  'test/nat.test.ts',
+  'test/nat-options.test.ts',
+  'test/nat-rewriting.test.ts',
+  'test/packet-*.test.ts',
+  'test/regress-*.test.ts',
+  'test/remembered-connection.test.ts',
+  'test/tcp-established.test.ts',
+  'test/vectors.test.ts',
+  'test/zone-timeout-policies.test.ts',
+];
+
+/** Tests of which all or some run in a process with CT_CHECKED=1: threads that meet, and what the references say. */
+const CHECKED_TOO = [
+  'test/early-drop-concurrent.test.ts',
+  'test/fragments-threads.test.ts',
+  'test/ftp-threads.test.ts',
+  'test/linearizability.test.ts',
+  'test/nat-threads.test.ts',
+  'test/reclaim.test.ts',
+  'test/vectors.test.ts',
+];
+const CHECKED_ONLY = ['test/cleaned-once.test.ts', 'test/table-concurrent.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    /* Minutes to hours: `npm run test:long`. */
-    exclude: [...configDefaults.exclude, 'test/**/*.long.test.ts'],
-    /* Threads of a test and vitest's own share two cores: one file at a time keeps them from starving each other. */
-    fileParallelism: false,
     testTimeout: 60_000,
     reporters: ['default', './test/summary-reporter.ts'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'quiet', include: QUIET, exclude: [...configDefaults.exclude, LONG], maxWorkers: 2, sequence: { groupOrder: 0 } },
+      },
+      {
+        /* Threads of a test and vitest's own share two cores: one file at a time keeps them from starving each other. */
+        extends: true,
+        test: {
+          name: 'threads',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, LONG, ...QUIET, ...CHECKED_ONLY],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'checked',
+          include: [...CHECKED_ONLY, ...CHECKED_TOO],
+          env: { CT_CHECKED: '1' },
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });
