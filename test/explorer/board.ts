@@ -41,7 +41,7 @@ export const BoardWord = {
   NEXT_CHANGE: 10,
   /** Counts sleepers, for first come, first served. */
   SLEEPERS: 11,
-  /** Waits that ended by their timeout since nobody could run. */
+  /** Waits that ended by their timeout. */
   TIMEOUTS: 12,
   /** Of all steps so far. */
   HASH: 13,
@@ -50,6 +50,8 @@ export const BoardWord = {
   THREADS: 15,
   /** 1: threads keep a log of values. */
   IS_VERBOSE: LINE,
+  /** 1: when nobody can run, the first who sleeps with a timeout goes on. */
+  MAY_TIME_OUT: LINE + 1,
 } as const;
 
 export const OrderCode = { run: 0, abort: 1, release: 2 } as const;

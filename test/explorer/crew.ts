@@ -59,6 +59,7 @@ interface Member {
 }
 
 interface Snapshot {
+  region: number;
   words: Int32Array;
   from: number;
   saved: Int32Array;
@@ -130,8 +131,8 @@ export class ExplorerCrew {
     for (let thread = 0; thread < this.threads; thread++) {
       await this.#ask(thread, { kind: 'attach', ...place, shared, buffers });
     }
-    this.#snapshots = regions.flatMap(({ words, ranges }) =>
-      ranges.map(([from, end]) => ({ words, from, saved: words.slice(from, end) })),
+    this.#snapshots = regions.flatMap(({ words, ranges }, region) =>
+      ranges.map(([from, end]) => ({ region, words, from, saved: words.slice(from, end) })),
     );
     this.#serve();
   }
@@ -158,6 +159,18 @@ export class ExplorerCrew {
     }
   }
 
+  /** Words (region, index) that are not now as they were before the run. */
+  changedWords(visit: (region: number, index: number) => void): void {
+    for (const { region, words, from, saved } of this.#snapshots) {
+      const offset = words.byteOffset >>> 2;
+      for (let i = 0; i < saved.length; i++) {
+        if (words[from + i] !== saved[i]) {
+          visit(region, offset + from + i);
+        }
+      }
+    }
+  }
+
   /** Names of words, for people. */
   async namesOf(words: [region: number, index: number][]): Promise<string[]> {
     this.release();
@@ -167,7 +180,7 @@ export class ExplorerCrew {
   }
 
   /** Plays the scenario once from its initial state. */
-  run(plan: RunPlan, options: { isVerbose?: boolean } = {}): RunResult {
+  run(plan: RunPlan, options: { isVerbose?: boolean; mayTimeOut?: boolean } = {}): RunResult {
     const { board, threads } = this;
     for (const { words, from, saved } of this.#snapshots) {
       words.set(saved, from);
@@ -176,6 +189,7 @@ export class ExplorerCrew {
     board[BoardWord.THREADS] = threads;
     board[BoardWord.READY] = (1 << threads) - 1;
     board[BoardWord.IS_VERBOSE] = options.isVerbose === true ? 1 : 0;
+    board[BoardWord.MAY_TIME_OUT] = options.mayTimeOut === true ? 1 : 0;
     board[BoardWord.ORDER] = OrderCode.run;
     let first = 0;
     board[decisionWord(0)] = -1;

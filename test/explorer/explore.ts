@@ -10,6 +10,11 @@
  * read nor reads what they change. Were it otherwise, the others would touch the word in the second schedule too, which is
  * run; then the word counts as shared, and what was left out on its account is made up for. Nor is a thread preempted
  * before its first access of all: another one could have begun instead.
+ *
+ * Plain accesses are no scheduling points: they belong to the access of the seam before them. What is said above holds
+ * for them where they are ordered by locks, publication and epochs, as they should be; whether they are is the question, too.
+ * Hence one preemption is tried before every access, independent or not, and words that change without the
+ * seam having written them count as shared.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -54,12 +59,20 @@ interface Item {
   decisions: number[];
   preemptions: number;
   hasDeath: boolean;
+  /** Nothing comes from it that does not come from another, too. */
+  isLeaf: boolean;
   /** Hash of the run that this one must repeat, at its last decision's step. */
   hash: number;
 }
 
 /** Bits of a word's use: threads that read it, and threads that write it. */
 const WRITERS_SHIFT = 8;
+/** Stands for a thread whose plain access was not seen. */
+const SOMEBODY = 7;
+
+function keyOf(region: number, index: number): number {
+  return region * 0x1_0000_0000 + index;
+}
 
 const YIELD_MS = 100;
 
@@ -80,7 +93,7 @@ export class Search {
 
   async explore(): Promise<Exploration> {
     const startMs = performance.now();
-    const { preemptions, maxSchedules = 1_000_000, randomRuns = 0 } = this.#options;
+    const { preemptions, maxSchedules = 1_000_000, randomRuns = 0, mayTimeOut = false } = this.#options;
     const result: Exploration = {
       schedules: 0,
       randomSchedules: 0,
@@ -95,11 +108,11 @@ export class Search {
     }
     for (let thread = 0; thread < this.#crew.threads; thread++) {
       const decisions = thread === 0 ? [] : [BEGIN, thread];
-      this.#queues[0]!.push({ decisions, preemptions: 0, hasDeath: false, hash: 0 });
+      this.#queues[0]!.push({ decisions, preemptions: 0, hasDeath: false, isLeaf: false, hash: 0 });
     }
     let lastYieldMs = startMs;
     for (let item = this.#next(); item !== undefined && result.schedules < maxSchedules; item = this.#next()) {
-      const run = this.#crew.run({ decisions: item.decisions });
+      const run = this.#crew.run({ decisions: item.decisions }, { mayTimeOut });
       result.schedules++;
       result.timeouts += run.timeouts;
       if (result.schedules === 1) {
@@ -110,7 +123,12 @@ export class Search {
         result.failure = failure;
         break;
       }
-      this.#expand(item, run.steps);
+      if (item.preemptions === 0) {
+        this.#crew.changedWords((region, index) => this.#noteChange(region, index));
+      }
+      if (!item.isLeaf) {
+        this.#expand(item, run.steps);
+      }
       if (performance.now() - lastYieldMs > YIELD_MS) {
         await setImmediate();
         lastYieldMs = performance.now();
@@ -138,7 +156,7 @@ export class Search {
           'that is not set back, or is not deterministic',
       );
     }
-    const failure = judge(this.#crew, run, this.#options.mayTimeOut === true);
+    const failure = judge(this.#crew, run);
     if (failure !== undefined) {
       failure.schedule = scheduleText(decisionsOf(board, run.steps, threads));
     }
@@ -186,10 +204,14 @@ export class Search {
           decisions: [...item.decisions, step, other],
           preemptions: cost,
           hasDeath: item.hasDeath,
+          isLeaf: false,
           hash,
         };
         if (key >= 0 && this.#isIndependent(key, thread, code)) {
           this.#leaveOut(key, child);
+          if (cost === 1) {
+            this.#queues[cost]!.push({ ...child, isLeaf: true });
+          }
         } else {
           this.#queues[cost]!.push(child);
         }
@@ -199,8 +221,20 @@ export class Search {
 
   /** Notes a thread's access to a word. @returns the word's key */
   #use(region: number, index: number, thread: number, code: number): number {
-    const key = region * 0x1_0000_0000 + index;
-    const bit = isRead(code) ? 1 << thread : 1 << (thread + WRITERS_SHIFT);
+    const key = keyOf(region, index);
+    this.#noteUse(key, isRead(code) ? 1 << thread : 1 << (thread + WRITERS_SHIFT));
+    return key;
+  }
+
+  /** A word has changed in a run: if not through the seam, then by a plain access, of whomever. */
+  #noteChange(region: number, index: number): void {
+    const key = keyOf(region, index);
+    if ((this.#uses.get(key) ?? 0) >>> WRITERS_SHIFT === 0) {
+      this.#noteUse(key, 1 << (SOMEBODY + WRITERS_SHIFT));
+    }
+  }
+
+  #noteUse(key: number, bit: number): void {
     const before = this.#uses.get(key) ?? 0;
     if ((before & bit) === 0) {
       this.#uses.set(key, before | bit);
@@ -212,7 +246,6 @@ export class Search {
         }
       }
     }
-    return key;
   }
 
   #isShared(key: number): boolean {
@@ -256,11 +289,11 @@ export class Search {
         [priorities[i], priorities[j]] = [priorities[j]!, priorities[i]!];
       }
       const points = Array.from({ length: changePoints }, () => random(longest)).toSorted((a, b) => a - b);
-      const run = this.#crew.run({ priorities, changePoints: [...new Set(points)] });
+      const run = this.#crew.run({ priorities, changePoints: [...new Set(points)] }, { mayTimeOut });
       longest = Math.max(longest, run.steps);
       result.randomSchedules++;
       result.timeouts += run.timeouts;
-      const failure = judge(this.#crew, run, mayTimeOut);
+      const failure = judge(this.#crew, run);
       if (failure !== undefined) {
         result.failure = { ...failure, schedule: scheduleText(decisionsOf(board, run.steps, threads)) };
         return;

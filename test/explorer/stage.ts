@@ -253,7 +253,7 @@ export class ThreadStage implements Stage {
     }
   }
 
-  /** If nobody can run: lets those run who spin, then the sleeper with a timeout who came first. */
+  /** If nobody can run: lets those run who spin; then, if the scenario allows it, the sleeper with a timeout who came first. */
   #findSomebody(): void {
     const board = this.#board;
     if (board[BoardWord.READY] !== 0) {
@@ -273,7 +273,7 @@ export class ThreadStage implements Stage {
         first = thread;
       }
     }
-    if (board[BoardWord.READY] === 0 && first >= 0) {
+    if (board[BoardWord.READY] === 0 && first >= 0 && board[BoardWord.MAY_TIME_OUT] !== 0) {
       board[threadWord(first) + ThreadWord.TIMED_OUT] = 1;
       board[BoardWord.TIMEOUTS]! += 1;
       this.#makeReady(first);
