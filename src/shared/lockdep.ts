@@ -79,7 +79,7 @@ export function assertNoneHeld(): void {
   }
 }
 
-/** For a test that ended this thread's work in the middle, locks and all. */
+/** For tests in which a thread goes on that is to count as dead: it holds nothing any more. */
 export function forgetHeld(): void {
   held.length = 0;
 }
