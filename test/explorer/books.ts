@@ -131,7 +131,8 @@ function checkKeys(tracker: Tracker, live: readonly number[], now: number): void
     for (const isReply of [false, true]) {
       writeKey(tracker, r, isReply);
       const others = live.filter(
-        (other) => other !== record && isLive(other << UNIT_SHIFT) && directionOf(words, other << UNIT_SHIFT, parsed, 0) >= 0,
+        (other) =>
+          other !== record && isLive(other << UNIT_SHIFT) && directionOf(words, other << UNIT_SHIFT, parsed, 0) >= 0,
       );
       if (others.length > 0) {
         violate('tuple twice', `records ${record} and ${others.join(', ')} have the same tuple`);

@@ -245,7 +245,13 @@ export class ExplorerCrew {
       const region = board[at + ThreadWord.WAIT_REGION]!;
       const index = board[at + ThreadWord.WAIT_INDEX]!;
       const value = new Int32Array(this.regions[region]!.words.buffer)[index]!;
-      return { state: board[at + ThreadWord.STATE]!, region, index, expected: board[at + ThreadWord.WAIT_VALUE]!, value };
+      return {
+        state: board[at + ThreadWord.STATE]!,
+        region,
+        index,
+        expected: board[at + ThreadWord.WAIT_VALUE]!,
+        value,
+      };
     });
   }
 

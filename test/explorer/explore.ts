@@ -18,7 +18,8 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import { BoardWord, DIES, FIRST_FREE, isRead, Outcome, stepChosen, stepCode, stepRegion, stepThread, traceWord } from './board.ts';
+import { DIES, FIRST_FREE, isRead, stepChosen, stepCode, stepRegion, stepThread, traceWord } from './board.ts';
+import type { CatalogueEntry } from './catalogue.ts';
 import { BEGIN, type ExplorerCrew, type RunResult } from './crew.ts';
 import { judge, type Failure } from './judge.ts';
 import { decisionsOf, scheduleText } from './schedule.ts';
@@ -38,6 +39,8 @@ export interface ExploreOptions {
   victim?: number;
   /** Threads that sleep with a timeout may be left to it. */
   mayTimeOut?: boolean;
+  /** Called after every run that was not a failure. */
+  onRun?: () => void;
 }
 
 export interface Exploration {
@@ -123,11 +126,12 @@ export class Search {
         result.failure = failure;
         break;
       }
-      if (item.preemptions === 0) {
-        this.#crew.changedWords((region, index) => this.#noteChange(region, index));
-      }
+      this.#options.onRun?.();
       if (!item.isLeaf) {
         this.#expand(item, run.steps);
+      }
+      if (item.preemptions === 0) {
+        this.#crew.changedWords((region, index) => this.#noteChange(region, index));
       }
       if (performance.now() - lastYieldMs > YIELD_MS) {
         await setImmediate();
@@ -322,4 +326,11 @@ export function explore(crew: ExplorerCrew, options: ExploreOptions): Promise<Ex
   return new Search(crew, options).explore();
 }
 
-export { BoardWord, Outcome };
+/** How a scenario of the catalogue is searched in every test run. */
+export function optionsOf({ preemptions, victim, mayTimeOut }: CatalogueEntry): ExploreOptions {
+  return {
+    preemptions,
+    ...(victim === undefined ? {} : { victim }),
+    ...(mayTimeOut === undefined ? {} : { mayTimeOut }),
+  };
+}

@@ -2,6 +2,7 @@
 
 import type { FailureKind } from './judge.ts';
 
+/** The edited file sees the access seam as `seam`. */
 export interface Edit {
   file: string;
   /** Stands there exactly once. */
@@ -222,14 +223,17 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: SLAB,
-        find: `    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);
-    records[batch * this.#unitWords + this.#tagWord] = words[common]!;
+        find: '    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);\n',
+        replace: '',
+      },
+      {
+        file: SLAB,
+        find: `    records[batch * this.#unitWords + this.#tagWord] = words[common]!;
     words[common] = batch;
     unlock(words, this.#base + MUTEX);`,
-        replace: `    records[batch * this.#unitWords + this.#tagWord] = peek(words, common);
-    poke(words, common, batch);`,
+        replace: `    records[batch * this.#unitWords + this.#tagWord] = seam.peek(words, common);
+    seam.poke(words, common, batch);`,
       },
-      { file: SLAB, find: "import { peek, type Words } from './access.ts';", replace: "import { peek, poke, type Words } from './access.ts';" },
     ],
     scenarios: ['slab/twoGive'],
     found: ['lost value'],
@@ -248,13 +252,12 @@ export const MUTANTS: readonly Mutant[] = [
     return found;`,
         replace: '    return found;',
       },
-      { file: SLAB, find: 'const batch = words[common]!;', replace: 'const batch = peek(words, common);' },
+      { file: SLAB, find: 'const batch = words[common]!;', replace: 'const batch = seam.peek(words, common);' },
       {
         file: SLAB,
         find: 'words[common] = this.#records[batch * this.#unitWords + this.#tagWord]!;',
-        replace: 'poke(words, common, this.#records[batch * this.#unitWords + this.#tagWord]!);',
+        replace: 'seam.poke(words, common, this.#records[batch * this.#unitWords + this.#tagWord]!);',
       },
-      { file: SLAB, find: "import { peek, type Words } from './access.ts';", replace: "import { peek, poke, type Words } from './access.ts';" },
     ],
     scenarios: ['slab/giveAndTwoTake'],
     found: ['unit handed out twice'],
@@ -329,13 +332,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: REMOVE,
         find: 'const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);',
-        replace: `const life = load(records, r + ConnWord.LIFE);
-  store(records, r + ConnWord.LIFE, life | LIFE_CLEANED);`,
-      },
-      {
-        file: REMOVE,
-        find: "import { or } from '../shared/access.ts';",
-        replace: "import { load, or, store } from '../shared/access.ts';",
+        replace: `const life = seam.load(records, r + ConnWord.LIFE);
+  seam.store(records, r + ConnWord.LIFE, life | LIFE_CLEANED);`,
       },
     ],
     scenarios: ['remove/twoClean'],
@@ -379,9 +377,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: CREATE,
-        find: '  clearIntent(participant);\n  table.unlockBucket(bucket);',
+        find: '  table.unlockBucket(bucket);',
         replace: `  poke(tracker.words, (record << UNIT_SHIFT) + ConnWord.EXPIRES, now + 60_000);
-  clearIntent(participant);
   table.unlockBucket(bucket);`,
       },
     ],
@@ -398,9 +395,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: CREATE,
-        find: '  clearIntent(participant);\n  table.unlockBucket(bucket);',
+        find: '  table.unlockBucket(bucket);',
         replace: `  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
-  clearIntent(participant);
   table.unlockBucket(bucket);`,
       },
     ],
@@ -440,9 +436,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: REMOVE,
-        find: `  if (hasTwoEntries) {
-    table.unlinkLocked(reverseBucket, reverseHash, record);
-  }`,
+        find: '    table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);\n',
         replace: '',
       },
     ],
@@ -498,7 +492,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: TABLE,
-        find: "compareExchange(this.words, line + LINE_DUE, token, (due & ~1) === LOOK ? -2 : due & ~1);",
+        find: 'compareExchange(this.words, line + LINE_DUE, token, (due & ~1) === LOOK ? -2 : due & ~1);',
         replace: 'store(this.words, line + LINE_DUE, (due & ~1) === LOOK ? -2 : due & ~1);',
       },
     ],
@@ -516,5 +510,31 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     scenarios: ['room/giveAndTake'],
     found: ['broken books', 'limit exceeded', 'refused too early'],
+  },
+  {
+    name: 'a removal counts as done before the connection is unlinked',
+    edits: [
+      {
+        file: REMOVE,
+        find: '  const hash = records[r + ConnWord.HASH]!;\n  table.unlinkLocked',
+        replace: `  const hash = records[r + ConnWord.HASH]!;
+  records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.unlinked;
+  table.unlinkLocked`,
+      },
+    ],
+    scenarios: ['dying/remove'],
+    found: ['half-linked connection', 'broken books', 'double clean'],
+  },
+  {
+    name: "a dead owner's mutex is released, and nobody woken",
+    edits: [
+      {
+        file: MUTEX,
+        find: '    unlock(words, index);\n  }\n  wakeWaiters(words, index);\n  return heldIt;',
+        replace: '    unlock(words, index);\n  }\n  return heldIt;',
+      },
+    ],
+    scenarios: ['dying/mutex'],
+    found: ['lost wake-up'],
   },
 ];

@@ -2,7 +2,7 @@
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { SOURCES } from './crew.ts';
 import { type Edit, type Mutant, MUTANTS } from './mutants.ts';
 
@@ -58,6 +58,12 @@ export function buildMutant(mutant: Mutant): MutantBuild {
     for (const edit of [...mutant.edits, ...(mutant.ignoresLockOrder === true ? NO_LOCK_ORDER : [])]) {
       const path = join(root, edit.file);
       writeFileSync(path, edited(readFileSync(path, 'utf8'), edit));
+    }
+    for (const file of new Set(mutant.edits.map((edit) => edit.file))) {
+      const path = join(root, file);
+      const seam = relative(dirname(path), join(root, 'src/shared/access.ts'));
+      const from = seam.startsWith('.') ? seam : `./${seam}`;
+      writeFileSync(path, `import * as seam from '${from}';\n${readFileSync(path, 'utf8')}`);
     }
   } catch (error) {
     remove();

@@ -6,7 +6,7 @@
 
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { BoardWord, DIES, FIRST_FREE, STEP_KINDS, stepChosen, stepCode, stepRegion, stepThread, traceWord } from './board.ts';
+import { DIES, FIRST_FREE, STEP_KINDS, stepChosen, stepCode, stepRegion, stepThread, traceWord } from './board.ts';
 import { entryOf } from './catalogue.ts';
 import { ExplorerCrew, SOURCES } from './crew.ts';
 import { judge, type Failure } from './judge.ts';
@@ -48,9 +48,19 @@ export async function replay(id: string, schedule: string, root: string = SOURCE
       const access = run.log.get(step);
       const isAbout = code < FIRST_FREE || STEP_KINDS[code] === 'sleep';
       const values =
-        access === undefined ? '' : access.before === access.after ? `= ${access.before}` : `${access.before} -> ${access.after}`;
+        access === undefined
+          ? ''
+          : access.before === access.after
+            ? `= ${access.before}`
+            : `${access.before} -> ${access.after}`;
       const turn =
-        chosen === DIES ? '  (dies here)' : chosen === thread ? '' : code < FIRST_FREE ? `  (after a turn of thread ${chosen})` : `  then thread ${chosen}`;
+        chosen === DIES
+          ? '  (dies here)'
+          : chosen === thread
+            ? ''
+            : code < FIRST_FREE
+              ? `  (after a turn of thread ${chosen})`
+              : `  then thread ${chosen}`;
       return `${String(step).padStart(4)}  thread ${thread}  ${STEP_KINDS[code]!.padEnd(15)} ${isAbout ? names[i] : ''} ${values}${turn}`.trimEnd();
     });
     return failure === undefined ? { trace } : { trace, failure: { ...failure, schedule } };
@@ -58,8 +68,6 @@ export async function replay(id: string, schedule: string, root: string = SOURCE
     await crew.end();
   }
 }
-
-export { BoardWord };
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
   const [id, schedule, mutantName] = argv.slice(2);

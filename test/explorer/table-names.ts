@@ -24,7 +24,13 @@ export function nameOfTableWord(memory: TrackerMemory, index: number): string {
     const offset = at % LINE_WORDS;
     const entry = (offset - 1) % LINE_ENTRIES;
     const name =
-      offset === 0 ? 'OVERFLOW' : offset === LINE_WORDS - 1 ? 'DUE' : offset <= LINE_ENTRIES ? `HASH ${entry}` : `RECORD ${entry}`;
+      offset === 0
+        ? 'OVERFLOW'
+        : offset === LINE_WORDS - 1
+          ? 'DUE'
+          : offset <= LINE_ENTRIES
+            ? `HASH ${entry}`
+            : `RECORD ${entry}`;
     return `line ${Math.trunc(at / LINE_WORDS)}.${name}`;
   }
   if (index >= layout.buckets && index < layout.zones) {

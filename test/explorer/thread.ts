@@ -3,7 +3,17 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { awaitTurn, type Board, BoardWord, giveTurn, OrderCode, Outcome, ThreadState, threadWord, ThreadWord } from './board.ts';
+import {
+  awaitTurn,
+  type Board,
+  BoardWord,
+  giveTurn,
+  OrderCode,
+  Outcome,
+  ThreadState,
+  threadWord,
+  ThreadWord,
+} from './board.ts';
 import type { Built, Part, Scenario } from './scenario.ts';
 import { Aborted, type LoggedAccess, ThreadStage } from './stage.ts';
 

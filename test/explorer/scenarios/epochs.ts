@@ -20,7 +20,11 @@ type Reader = (epochs: Epochs, me: Participant, look: () => void) => void;
 function world(readers: readonly Reader[]): Scenario<Shared> {
   const threads = readers.length + 1;
   const words = PARTICIPANTS + threads * PARTICIPANT_WORDS;
-  const regionOf = (shared: Words): ParticipantRegion => ({ words: shared, base: PARTICIPANTS, maxParticipants: threads });
+  const regionOf = (shared: Words): ParticipantRegion => ({
+    words: shared,
+    base: PARTICIPANTS,
+    maxParticipants: threads,
+  });
   return scenario<Shared>({
     threads,
     build() {

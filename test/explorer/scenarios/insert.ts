@@ -4,7 +4,18 @@ import { visitBucket } from '../../../src/core/dump.ts';
 import { checkBooks } from '../books.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
-import { answer, buildTable, COMMIT, flow, flowsWhere, LOOK, opening, START_MS, TablePlayer, type TableShared } from '../tables.ts';
+import {
+  answer,
+  buildTable,
+  COMMIT,
+  flow,
+  flowsWhere,
+  LOOK,
+  opening,
+  START_MS,
+  TablePlayer,
+  type TableShared,
+} from '../tables.ts';
 import { expectLive } from './support.ts';
 
 /** Threads that send their packets one batch after another into an empty table. */

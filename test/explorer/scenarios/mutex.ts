@@ -23,7 +23,12 @@ function increment(words: Words): void {
   poke(words, COUNTER, peek(words, COUNTER) + 1);
 }
 
-function contenders(options: { threads: number; spinEstimate: number; rounds: number; tries?: boolean }): Scenario<Shared> {
+function contenders(options: {
+  threads: number;
+  spinEstimate: number;
+  rounds: number;
+  tries?: boolean;
+}): Scenario<Shared> {
   const { threads, spinEstimate, rounds } = options;
   return scenario<Shared>({
     threads,

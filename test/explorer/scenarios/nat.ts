@@ -55,8 +55,7 @@ function contextOf(player: TablePlayer): Context {
 function translated({ parts, prepare, live }: Options): Scenario<TableShared> {
   return scenario<TableShared>({
     threads: parts.length,
-    build: () =>
-      buildTable({ threads: parts.length, buckets: BUCKETS }, (_ct, player) => prepare?.(contextOf(player))),
+    build: () => buildTable({ threads: parts.length, buckets: BUCKETS }, (_ct, player) => prepare?.(contextOf(player))),
     attach(shared, thread) {
       const context = contextOf(TablePlayer.attach(shared));
       const { player } = context;

@@ -17,9 +17,7 @@ interface Shared {
 
 /** @param pairs for each thread the pairs that it takes, one after another */
 function takers(pairs: readonly (readonly (readonly [number, number])[])[]): Scenario<Shared> {
-  const expected = [0, 1].map(
-    (mutex) => pairs.flat().filter(([a, b]) => a === mutex || b === mutex).length,
-  );
+  const expected = [0, 1].map((mutex) => pairs.flat().filter(([a, b]) => a === mutex || b === mutex).length);
   return scenario<Shared>({
     threads: pairs.length,
     build() {

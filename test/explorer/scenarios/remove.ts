@@ -5,7 +5,20 @@ import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../../src/core/t
 import { checkBooks } from '../books.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
-import { action, answer, buildTable, COMMIT, flow, LATER_MS, LOOK, opening, START_MS, TablePlayer, type TableShared, tupleOf } from '../tables.ts';
+import {
+  action,
+  answer,
+  buildTable,
+  COMMIT,
+  flow,
+  LATER_MS,
+  LOOK,
+  opening,
+  START_MS,
+  TablePlayer,
+  type TableShared,
+  tupleOf,
+} from '../tables.ts';
 import { expectLive } from './support.ts';
 
 interface Options {

@@ -1,7 +1,12 @@
 /** The slab's common list: full caches give batches away while empty ones take them. */
 
 import { add, allocateWords, store, type Words } from '../../../src/shared/access.ts';
-import { PARTICIPANT_WORDS, Participant, ParticipantWord, type ParticipantRegion } from '../../../src/shared/participant.ts';
+import {
+  PARTICIPANT_WORDS,
+  Participant,
+  ParticipantWord,
+  type ParticipantRegion,
+} from '../../../src/shared/participant.ts';
 import { Slab, SLAB_WORDS, type SlabOptions } from '../../../src/shared/slab.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 

@@ -7,6 +7,9 @@ import { violate } from '../scenario.ts';
 export function expectLive(ct: Conntrack, live: number): void {
   const { connCount } = ct;
   if (connCount !== live) {
-    violate(connCount > live ? 'tuple twice' : 'connection not found', `there are ${connCount} connections, not ${live}`);
+    violate(
+      connCount > live ? 'tuple twice' : 'connection not found',
+      `there are ${connCount} connections, not ${live}`,
+    );
   }
 }

@@ -6,7 +6,17 @@ import type { Tracker } from '../../../src/core/tracker.ts';
 import { checkBooks } from '../books.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
-import { action, answer, buildTable, COMMIT, LOOK, opening, START_MS, TablePlayer, type TableShared } from '../tables.ts';
+import {
+  action,
+  answer,
+  buildTable,
+  COMMIT,
+  LOOK,
+  opening,
+  START_MS,
+  TablePlayer,
+  type TableShared,
+} from '../tables.ts';
 
 /** A policy with shorter timeouts than the sweeper's marks last. */
 const HASTY = 1;

@@ -1,0 +1,22 @@
+/** The table's primitives and operations under every schedule with few preemptions. */
+
+import { afterAll, describe, expect, it } from 'vitest';
+import { CATALOGUE, idOf } from './catalogue.ts';
+import { ExplorerCrew, SOURCES } from './crew.ts';
+import { explore, optionsOf } from './explore.ts';
+
+describe('under every schedule', () => {
+  const crew = new ExplorerCrew();
+  afterAll(() => crew.end());
+
+  it.each(CATALOGUE.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
+    '$id with up to $preemptions preemptions: $what',
+    async ({ entry }) => {
+      await crew.load({ root: SOURCES, ...entry });
+      const { failure, isComplete, schedules } = await explore(crew, optionsOf(entry));
+      expect(failure).toBeUndefined();
+      expect(isComplete).toBe(true);
+      expect(schedules).toBeGreaterThan(10);
+    },
+  );
+});
