@@ -1,8 +1,7 @@
 /** The explorer's side: its threads, and one run of a scenario under given decisions. */
 
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { workerEntry } from '../../src/workers/entry.ts';
 import {
   allocateBoard,
   awaitTurn,
@@ -23,9 +22,6 @@ import {
 import type { Built, Region } from './scenario.ts';
 import type { LoggedAccess } from './stage.ts';
 import type { ScenarioPlace, ThreadAnswer, ThreadData, ThreadOrder, ThreadReport } from './thread.ts';
-
-/** Folder of the sources as they are. */
-export const SOURCES: string = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A thread that computes for so long without an access to shared memory is in an endless loop. */
 const HANG_MS = 10_000;
@@ -74,15 +70,21 @@ export class ExplorerCrew {
   #members: Member[] = [];
   #snapshots: Snapshot[] = [];
   #isServing = false;
+  readonly #root: string;
+
+  /** @param root folder of the compiled sources (compile.ts): the threads' own code */
+  constructor(root: string) {
+    this.#root = root;
+  }
 
   #start(): void {
     this.board = allocateBoard();
-    const { filename, execArgv } = workerEntry('thread', import.meta.url);
+    const filename = join(this.#root, 'test', 'explorer', 'thread.js');
     for (let thread = 0; thread < MAX_THREADS; thread++) {
       const { port1, port2 } = new MessageChannel();
       const data: ThreadData = { board: this.board, thread, reports: port2 };
       const worker = new Worker(filename, {
-        execArgv,
+        execArgv: [],
         env: { ...process.env, CT_CHECKED: '1' },
         workerData: data,
         transferList: [port2],

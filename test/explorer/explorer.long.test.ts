@@ -2,7 +2,8 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { CATALOGUE, idOf } from './catalogue.ts';
-import { ExplorerCrew, SOURCES } from './crew.ts';
+import { CompiledSources } from './compile.ts';
+import { ExplorerCrew } from './crew.ts';
 import { explore, optionsOf } from './explore.ts';
 
 const RANDOM_RUNS = 20_000;
@@ -10,13 +11,17 @@ const RANDOM_RUNS = 20_000;
 const MAX_SCHEDULES = 400_000;
 
 describe('under more schedules', () => {
-  const crew = new ExplorerCrew();
-  afterAll(() => crew.end());
+  const sources = new CompiledSources();
+  const crew = new ExplorerCrew(sources.root);
+  afterAll(async () => {
+    await crew.end();
+    sources.remove();
+  });
 
   it.each(CATALOGUE.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
     '$id with up to $long preemptions, and at random: $what',
     async ({ entry, id }) => {
-      await crew.load({ root: SOURCES, ...entry });
+      await crew.load({ root: sources.root, ...entry });
       const { failure, isComplete, schedules, randomSchedules, elapsedMs } = await explore(crew, {
         ...optionsOf(entry),
         preemptions: entry.long,

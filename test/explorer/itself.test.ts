@@ -1,16 +1,21 @@
 /** The explorer itself, on small programs whose schedules and faults are known. */
 
 import { afterAll, describe, expect, it } from 'vitest';
-import { ExplorerCrew, SOURCES } from './crew.ts';
+import { CompiledSources } from './compile.ts';
+import { ExplorerCrew } from './crew.ts';
 import { explore, type ExploreOptions } from './explore.ts';
 import { parseSchedule, scheduleText } from './schedule.ts';
 
 describe('the explorer', () => {
-  const crew = new ExplorerCrew();
-  afterAll(() => crew.end());
+  const sources = new CompiledSources();
+  const crew = new ExplorerCrew(sources.root);
+  afterAll(async () => {
+    await crew.end();
+    sources.remove();
+  });
 
   async function search(scenario: string, options: ExploreOptions) {
-    await crew.load({ root: SOURCES, module: 'toys', scenario });
+    await crew.load({ root: sources.root, module: 'toys', scenario });
     return explore(crew, options);
   }
 

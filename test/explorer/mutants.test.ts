@@ -5,16 +5,18 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { CATALOGUE, entryOf, idOf } from './catalogue.ts';
 import { ExplorerCrew } from './crew.ts';
 import { explore, optionsOf } from './explore.ts';
-import { buildMutant, edited } from './mutate.ts';
+import { CompiledSources, edited } from './compile.ts';
 import { MUTANTS } from './mutants.ts';
 import { replay } from './replay.ts';
 
 describe('the explorer finds', () => {
-  const crew = new ExplorerCrew();
+  const sources = new CompiledSources(MUTANTS);
+  const crew = new ExplorerCrew(sources.root);
   const rows: string[][] = [];
 
   afterAll(async () => {
     await crew.end();
+    sources.remove();
     const table = new Table({
       head: ['mutant', 'scenario', 'found', 'after', 'schedule'],
       style: { head: [], border: [] },
@@ -25,23 +27,18 @@ describe('the explorer finds', () => {
   });
 
   it.each(MUTANTS.map((mutant) => ({ mutant, ...mutant })))('$name', async ({ mutant }) => {
-    const build = buildMutant(mutant);
-    try {
-      for (const id of mutant.scenarios) {
-        const entry = entryOf(id);
-        await crew.load({ root: build.root, ...entry });
-        const { failure, schedules } = await explore(crew, optionsOf(entry));
-        if (failure !== undefined) {
-          rows.push([mutant.name, id, failure.kind, `${schedules} schedules`, failure.schedule]);
-          expect(mutant.found).toContain(failure.kind);
-          return;
-        }
+    for (const id of mutant.scenarios) {
+      const entry = entryOf(id);
+      await crew.load({ root: sources.rootOf(mutant), ...entry });
+      const { failure, schedules } = await explore(crew, optionsOf(entry));
+      if (failure !== undefined) {
+        rows.push([mutant.name, id, failure.kind, `${schedules} schedules`, failure.schedule]);
+        expect(mutant.found).toContain(failure.kind);
+        return;
       }
-      rows.push([mutant.name, mutant.scenarios.join(', '), MISSED, '', '']);
-      expect.fail(`no schedule of ${mutant.scenarios.join(', ')} shows it`);
-    } finally {
-      build.remove();
     }
+    rows.push([mutant.name, mutant.scenarios.join(', '), MISSED, '', '']);
+    expect.fail(`no schedule of ${mutant.scenarios.join(', ')} shows it`);
   });
 
   it('nothing by scenarios that are not in the catalogue, which the code as it is passes', () => {
@@ -53,14 +50,11 @@ describe('the explorer finds', () => {
   it('each fault again by the schedule that it printed', async () => {
     const mutant = MUTANTS.find(({ name }) => name === '`cleaned` is loaded, then stored')!;
     const [, id, found, , schedule] = rows.find(([name]) => name === mutant.name)!;
-    const build = buildMutant(mutant);
-    try {
-      const { failure, trace } = await replay(id!, schedule!, build.root);
-      expect(failure?.kind).toBe(found);
-      expect(trace.filter((line) => /thread [01] {2}load .*\.LIFE = /.test(line)).length).toBeGreaterThanOrEqual(2);
-    } finally {
-      build.remove();
-    }
+    const { failure, trace } = await replay(id!, schedule!, sources, mutant);
+    expect(failure?.kind).toBe(found);
+    expect(
+      trace.filter((line) => / {2}thread [01] {2}load +record \d+\.LIFE = /.test(line)).length,
+    ).toBeGreaterThanOrEqual(2);
   });
 
   it('that a mutant no longer fits the sources', () => {

@@ -8,9 +8,10 @@ import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { DIES, FIRST_FREE, STEP_KINDS, stepChosen, stepCode, stepRegion, stepThread, traceWord } from './board.ts';
 import { entryOf } from './catalogue.ts';
-import { ExplorerCrew, SOURCES } from './crew.ts';
+import { ExplorerCrew } from './crew.ts';
 import { judge, type Failure } from './judge.ts';
-import { buildMutant, mutantNamed } from './mutate.ts';
+import { CompiledSources, mutantNamed } from './compile.ts';
+import type { Mutant } from './mutants.ts';
 import { parseSchedule } from './schedule.ts';
 
 export interface Replay {
@@ -22,13 +23,14 @@ export interface Replay {
 /**
  * @param id a scenario of the catalogue
  * @param schedule as printed with a failure
- * @param root folder of the sources
+ * @param sources compiled
+ * @param mutant one of those that they were compiled with
  */
-export async function replay(id: string, schedule: string, root: string = SOURCES): Promise<Replay> {
+export async function replay(id: string, schedule: string, sources: CompiledSources, mutant?: Mutant): Promise<Replay> {
   const entry = entryOf(id);
-  const crew = new ExplorerCrew();
+  const crew = new ExplorerCrew(sources.root);
   try {
-    await crew.load({ root, ...entry });
+    await crew.load({ root: mutant === undefined ? sources.root : sources.rootOf(mutant), ...entry });
     const run = crew.run(
       { decisions: parseSchedule(schedule) },
       { isVerbose: true, mayTimeOut: entry.mayTimeOut === true },
@@ -75,14 +77,15 @@ if (argv[1] === fileURLToPath(import.meta.url)) {
     console.error('usage: replay.ts SCENARIO SCHEDULE [MUTANT]; a schedule is what a failure printed, in quotes');
     process.exitCode = 2;
   } else {
-    const mutant = mutantName === undefined ? undefined : buildMutant(mutantNamed(mutantName));
+    const mutant = mutantName === undefined ? undefined : mutantNamed(mutantName);
+    const sources = new CompiledSources(mutant === undefined ? [] : [mutant]);
     try {
-      const { trace, failure } = await replay(id, schedule, mutant?.root);
+      const { trace, failure } = await replay(id, schedule, sources, mutant);
       console.log(trace.join('\n'));
       console.log(failure === undefined ? 'all is well' : `${failure.kind}: ${failure.message}`);
       process.exitCode = failure === undefined ? 0 : 1;
     } finally {
-      mutant?.remove();
+      sources.remove();
     }
   }
 }

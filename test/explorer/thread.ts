@@ -25,7 +25,7 @@ export interface ThreadData {
 }
 
 export interface ScenarioPlace {
-  /** Folder with src/ and test/: the sources, or a copy of them with a change. */
+  /** Folder with src/ and test/, compiled: the sources, or a copy of them with a change. */
   root: string;
   /** Module in test/explorer/scenarios. */
   module: string;
@@ -66,13 +66,13 @@ let lockdep: Lockdep;
 
 async function load({ root, module, scenario }: ScenarioPlace): Promise<void> {
   const from = (path: string) => import(pathToFileURL(join(root, path)).href) as Promise<Record<string, unknown>>;
-  const scenarios = await from(`test/explorer/scenarios/${module}.ts`);
-  const seam = (await from('src/shared/access.ts')) as unknown as Seam;
-  lockdep = (await from('src/shared/lockdep.ts')) as unknown as Lockdep;
+  const scenarios = await from(`test/explorer/scenarios/${module}.js`);
+  const seam = (await from('src/shared/access.js')) as unknown as Seam;
+  lockdep = (await from('src/shared/lockdep.js')) as unknown as Lockdep;
   seam.setSchedulingHook(stage.before, stage.sleepHooks);
   loaded = scenarios[scenario] as Scenario<unknown>;
   if (loaded === undefined) {
-    throw new Error(`there is no scenario ${scenario} in ${module}.ts`);
+    throw new Error(`there is no scenario ${scenario} in scenarios/${module}.ts`);
   }
 }
 
