@@ -38,6 +38,14 @@ const SPIN_BOUND: Omit<Patch, 'replace'> = {
   find: /Math\.min\(1000, owner\.spinEstimate \* 2 \+ 10\)/,
 };
 
+/** The access seam as if it had been written without scheduling points. */
+const BARE_SEAM: readonly Patch[] = [
+  /* load ... poke, pause: of "CHECKED ? (...) => { hook, access } : access" the last. */
+  { path: 'src/shared/access.js', find: /= CHECKED\s*\? \([^]*?\}\s*: /, replace: '= ' },
+  /* wait and notify. */
+  { path: 'src/shared/access.js', find: /if \(CHECKED\) \{\s*at\([^]*?\n {4}\}\n/, replace: '' },
+];
+
 export const STUDIES = {
   buckets: {
     question: 'How many buckets?',
@@ -110,6 +118,26 @@ export const STUDIES = {
           { path: 'src/core', find: /tracker\.engine === [012]\b/, replace: 'false' },
           { path: 'src/core', find: /tracker\.engine !== [12]\b/, replace: 'true' },
           { path: 'src/core', find: /tracker\.engine !== 0\b/, replace: 'false' },
+        ],
+      },
+    ],
+  },
+  'scheduling-points': {
+    question: 'What do scheduling points and the checked mode cost a process that has neither? Taken out of the build:',
+    works: [...INSERT_ON_1_AND_2, { workload: 'tcp-data', threads: 1 }],
+    choices: [
+      { name: 'as it is' },
+      { name: 'bare Atomics', patches: BARE_SEAM },
+      {
+        name: 'and no lock checker',
+        patches: [
+          ...BARE_SEAM,
+          {
+            path: 'src/shared/access.js',
+            find: /CHECKED = process\.env\['CT_CHECKED'\] === '1'/,
+            replace: 'CHECKED = false',
+          },
+          { path: 'src/shared/mutex.js', find: /IS_WATCHED = CHECKED \|\| PROFILED/, replace: 'IS_WATCHED = false' },
         ],
       },
     ],

@@ -31,17 +31,28 @@ export type AccessKind =
 /** Called before every shared access of a checked process. */
 export type SchedulingHook = (kind: AccessKind, words: Words, index: number) => void;
 
+export type WaitResult = 'ok' | 'not-equal' | 'timed-out';
+
+/** What a test that decides which thread runs puts in the place of sleeping and spinning. `wait` and `notify` called the hook before. */
+export interface SleepHooks {
+  wait(words: Words, index: number, expected: number, timeoutMs: number | undefined): WaitResult;
+  notify(words: Words, index: number, count: number): number;
+  pause(): void;
+}
+
 let hook: SchedulingHook | undefined;
+let sleepHooks: SleepHooks | undefined;
 
 /**
- * Installs (or with undefined removes) this thread's scheduling hook.
+ * Installs (or with undefined removes) this thread's scheduling hook, and what it does instead of sleeping, if anything.
  * @throws Error outside a checked process, where no access would ever call it.
  */
-export function setSchedulingHook(newHook: SchedulingHook | undefined): void {
+export function setSchedulingHook(newHook: SchedulingHook | undefined, newSleepHooks?: SleepHooks): void {
   if (!CHECKED) {
     throw new Error('scheduling hooks need a process started with CT_CHECKED=1');
   }
   hook = newHook;
+  sleepHooks = newSleepHooks;
 }
 
 function at(kind: AccessKind, words: Words, index: number): void {
@@ -124,14 +135,12 @@ export const poke: Write = CHECKED
     };
 
 /** Sleeps while the word holds `expected`, at most `timeoutMs`. */
-export function wait(
-  words: Words,
-  index: number,
-  expected: number,
-  timeoutMs?: number,
-): 'ok' | 'not-equal' | 'timed-out' {
+export function wait(words: Words, index: number, expected: number, timeoutMs?: number): WaitResult {
   if (CHECKED) {
     at('wait', words, index);
+    if (sleepHooks !== undefined) {
+      return sleepHooks.wait(words, index, expected, timeoutMs);
+    }
   }
   return Atomics.wait(words, index, expected, timeoutMs);
 }
@@ -140,15 +149,28 @@ export function wait(
 export function notify(words: Words, index: number, count: number): number {
   if (CHECKED) {
     at('notify', words, index);
+    if (sleepHooks !== undefined) {
+      return sleepHooks.notify(words, index, count);
+    }
   }
   return Atomics.notify(words, index, count);
 }
 
-/** Tells the processor that this is a spin loop (Atomics.pause, Node 24 and later; else nothing). */
-export const pause: () => void =
+const pauseProcessor: () => void =
   typeof (Atomics as { pause?: () => void }).pause === 'function'
     ? (Atomics as unknown as { pause: () => void }).pause
     : () => {};
+
+/** Tells the processor that this is a spin loop (Atomics.pause, Node 24 and later; else nothing). */
+export const pause: () => void = CHECKED
+  ? () => {
+      if (sleepHooks === undefined) {
+        pauseProcessor();
+      } else {
+        sleepHooks.pause();
+      }
+    }
+  : pauseProcessor;
 
 /** A zeroed region of `words` 32-bit words; the system commits its memory page by page as it is touched. */
 export function allocateWords(words: number): Words {

@@ -1,0 +1,185 @@
+/** All scenarios, and how far they are searched. */
+
+export interface CatalogueEntry {
+  /** Module in scenarios/, and its export. */
+  module: string;
+  scenario: string;
+  what: string;
+  /** Preemptions: in every test run, and in the long one. */
+  preemptions: number;
+  long: number;
+  /** Random schedules, in the long run. */
+  random?: number;
+  /** A thread that dies at each of its steps. */
+  victim?: number;
+  mayTimeOut?: boolean;
+}
+
+function entries(module: string, list: Omit<CatalogueEntry, 'module'>[]): CatalogueEntry[] {
+  return list.map((entry) => ({ module, ...entry }));
+}
+
+export const CATALOGUE: readonly CatalogueEntry[] = [
+  ...entries('mutex', [
+    { scenario: 'two', what: 'two threads lock twice each, without spinning', preemptions: 3, long: 4 },
+    {
+      scenario: 'twoThatSpin',
+      what: 'two threads lock twice each, and spin before they sleep',
+      preemptions: 3,
+      long: 4,
+    },
+    { scenario: 'three', what: 'three threads lock once each', preemptions: 2, long: 3 },
+    { scenario: 'tryLocks', what: 'one tries, two lock', preemptions: 2, long: 3 },
+  ]),
+  ...entries('pair-lock', [
+    { scenario: 'opposite', what: 'two threads take one pair, in opposite order', preemptions: 3, long: 4 },
+    { scenario: 'three', what: 'a third one takes one lock of the pair', preemptions: 2, long: 3 },
+  ]),
+  ...entries('epochs', [
+    { scenario: 'reader', what: 'a writer and a reader with two batches', preemptions: 3, long: 4 },
+    { scenario: 'visitor', what: 'a writer and a reader that goes offline in between', preemptions: 3, long: 4 },
+    { scenario: 'readerAndVisitor', what: 'a writer and both kinds of reader', preemptions: 2, long: 3 },
+  ]),
+  ...entries('slab', [
+    { scenario: 'giveAndTake', what: 'one gives a batch away, the other takes one', preemptions: 3, long: 4 },
+    { scenario: 'twoGive', what: 'both give a batch away', preemptions: 3, long: 4 },
+    { scenario: 'giveAndTwoTake', what: 'one gives, two take', preemptions: 2, long: 4 },
+  ]),
+  ...entries('ring', [
+    { scenario: 'one', what: 'one value, then closed', preemptions: 3, long: 4 },
+    { scenario: 'open', what: 'two values, and the ring stays open', preemptions: 3, long: 4 },
+    { scenario: 'three', what: 'three values through a ring for two', preemptions: 2, long: 3 },
+  ]),
+  ...entries('insert', [
+    { scenario: 'sameTuple', what: 'two packets open the same connection', preemptions: 2, long: 3 },
+    { scenario: 'sameTupleThree', what: 'three packets open the same connection', preemptions: 1, long: 2 },
+    { scenario: 'bothEnds', what: 'both ends of a connection open it', preemptions: 2, long: 3 },
+    { scenario: 'twoTuples', what: 'two connections of one index line', preemptions: 2, long: 3 },
+    { scenario: 'lastRoom', what: 'two connections, and room for one', preemptions: 2, long: 3 },
+    { scenario: 'againstLookup', what: 'one opens, the other looks from both ends', preemptions: 3, long: 4 },
+    {
+      scenario: 'overflowAgainstLookup',
+      what: 'an entry overflows its line under the eyes of a walk',
+      preemptions: 2,
+      long: 3,
+    },
+  ]),
+  ...entries('remove', [
+    { scenario: 'twoClean', what: 'two packets meet an expired connection', preemptions: 2, long: 3 },
+    { scenario: 'sweepAndFlush', what: 'the sweeper and a flush', preemptions: 2, long: 4 },
+    { scenario: 'lookupSweepFlush', what: 'a packet, the sweeper and a flush', preemptions: 1, long: 2 },
+    { scenario: 'killAndFlush', what: 'a packet kills what is being flushed', preemptions: 2, long: 3 },
+    { scenario: 'killAndSweep', what: 'a packet kills what is being swept', preemptions: 2, long: 3 },
+    { scenario: 'reopened', what: 'two packets open an expired connection anew', preemptions: 2, long: 3 },
+    { scenario: 'reopenedAndSwept', what: 'a packet opens anew what is being swept', preemptions: 2, long: 3 },
+    {
+      scenario: 'flushAgainstInsert',
+      what: 'everything is flushed while two connections are opened',
+      preemptions: 2,
+      long: 3,
+    },
+    {
+      scenario: 'flushOneAgainstInsert',
+      what: 'a connection is flushed while a packet opens it',
+      preemptions: 2,
+      long: 3,
+    },
+    {
+      scenario: 'cleanAgainstLookup',
+      what: 'a reader holds what is removed and its memory wanted',
+      preemptions: 2,
+      long: 3,
+    },
+  ]),
+  ...entries('sweep', [
+    {
+      scenario: 'markAgainstInsert',
+      what: 'the sweeper marks the line in which two are placed',
+      preemptions: 2,
+      long: 3,
+    },
+    {
+      scenario: 'markAgainstShortening',
+      what: 'the sweeper marks the line of what is to expire earlier',
+      preemptions: 2,
+      long: 3,
+    },
+  ]),
+  ...entries('room', [
+    { scenario: 'giveAndTake', what: 'one gives back the room that the other wants', preemptions: 1, long: 2 },
+  ]),
+  ...entries('nat', [
+    {
+      scenario: 'insertAgainstLookup',
+      what: 'two keys are linked under the eyes of a reader',
+      preemptions: 3,
+      long: 4,
+    },
+    {
+      scenario: 'removeAgainstLookup',
+      what: 'two keys are unlinked under the eyes of a reader',
+      preemptions: 3,
+      long: 4,
+    },
+    {
+      scenario: 'insertAgainstSweep',
+      what: 'the tuple of what is being swept is taken again',
+      preemptions: 2,
+      long: 3,
+    },
+    { scenario: 'onePort', what: 'two connections, one port', preemptions: 2, long: 3 },
+    {
+      scenario: 'insertAgainstRemove',
+      what: 'one links where the other unlinks, in two buckets',
+      preemptions: 2,
+      long: 3,
+    },
+    { scenario: 'everything', what: 'insertion, sweeper and a reader in two buckets', preemptions: 1, long: 2 },
+  ]),
+  ...entries('growth', [
+    {
+      scenario: 'againstLookup',
+      what: 'a bucket grows, twice looked at, and its old block is cleared',
+      preemptions: 2,
+      long: 3,
+    },
+    { scenario: 'againstInsert', what: 'a bucket grows by either of two insertions', preemptions: 2, long: 3 },
+    {
+      scenario: 'againstSameInsert',
+      what: 'a bucket grows by either of two insertions of one tuple',
+      preemptions: 2,
+      long: 3,
+    },
+    { scenario: 'againstRemove', what: 'a bucket grows while a connection of it is removed', preemptions: 2, long: 3 },
+    { scenario: 'againstSweep', what: 'a bucket grows while it is swept', preemptions: 2, long: 3 },
+    { scenario: 'againstAll', what: 'a bucket grows while one reads and one removes', preemptions: 1, long: 2 },
+  ]),
+  ...entries(
+    'dying',
+    [
+      { scenario: 'mutex', what: 'the owner of a mutex dies, another waits', preemptions: 2, long: 3 },
+      { scenario: 'mutexOfMany', what: 'the owner of a mutex dies, two wait', preemptions: 1, long: 2 },
+      { scenario: 'insert', what: 'it opens a connection, another thread another one', preemptions: 0, long: 1 },
+      { scenario: 'sameInsert', what: 'it opens a connection, another thread the same', preemptions: 0, long: 1 },
+      { scenario: 'remove', what: 'it removes a connection, another flushes', preemptions: 0, long: 1 },
+      { scenario: 'removeAndInsert', what: 'it removes a connection, another opens one', preemptions: 0, long: 1 },
+      { scenario: 'sweep', what: 'it sweeps, another opens a connection', preemptions: 0, long: 1 },
+      { scenario: 'growth', what: 'its bucket grows, another inserts there', preemptions: 0, long: 1 },
+      { scenario: 'nat', what: 'it links two keys, another links two', preemptions: 0, long: 1 },
+      { scenario: 'natRemove', what: 'it unlinks two keys, another links two', preemptions: 0, long: 1 },
+    ].map((entry) => ({ ...entry, victim: 0 })),
+  ),
+];
+
+export function idOf({ module, scenario }: Pick<CatalogueEntry, 'module' | 'scenario'>): string {
+  return `${module}/${scenario}`;
+}
+
+/** @param id as idOf */
+export function entryOf(id: string): CatalogueEntry {
+  const entry = CATALOGUE.find((candidate) => idOf(candidate) === id);
+  if (entry === undefined) {
+    throw new Error(`there is no scenario ${JSON.stringify(id)}; there are ${CATALOGUE.map(idOf).join(', ')}`);
+  }
+  return entry;
+}

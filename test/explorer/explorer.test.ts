@@ -1,0 +1,27 @@
+/** The table's primitives and operations under every schedule with few preemptions. */
+
+import { afterAll, describe, expect, it } from 'vitest';
+import { CATALOGUE, idOf } from './catalogue.ts';
+import { CompiledSources } from './compile.ts';
+import { ExplorerCrew } from './crew.ts';
+import { explore, optionsOf } from './explore.ts';
+
+describe('under every schedule', () => {
+  const sources = new CompiledSources();
+  const crew = new ExplorerCrew(sources.root);
+  afterAll(async () => {
+    await crew.end();
+    sources.remove();
+  });
+
+  it.each(CATALOGUE.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
+    '$id with up to $preemptions preemptions: $what',
+    async ({ entry }) => {
+      await crew.load({ root: sources.root, ...entry });
+      const { failure, isComplete, schedules } = await explore(crew, optionsOf(entry));
+      expect(failure).toBeUndefined();
+      expect(isComplete).toBe(true);
+      expect(schedules).toBeGreaterThan(10);
+    },
+  );
+});

@@ -1,0 +1,540 @@
+/** Faults that the explorer must find: each is the real code with one thought left out. */
+
+import type { FailureKind } from './judge.ts';
+
+/** The edited file sees the access seam as `seam`. */
+export interface Edit {
+  file: string;
+  /** Stands there exactly once. */
+  find: string;
+  replace: string;
+}
+
+export interface Mutant {
+  name: string;
+  edits: readonly Edit[];
+  /** As in the catalogue: the scenarios to search, in turn, until one fails. */
+  scenarios: readonly string[];
+  /** What it must be found as: one of these. */
+  found: readonly FailureKind[];
+  /** The lock checker would find it before it happens; it is to happen. */
+  ignoresLockOrder?: boolean;
+}
+
+const MUTEX = 'src/shared/mutex.ts';
+const EPOCH = 'src/shared/epoch.ts';
+const SLAB = 'src/shared/slab.ts';
+const RING = 'src/shared/ring.ts';
+const TABLE = 'src/core/table/bucket-table.ts';
+const CREATE = 'src/core/create.ts';
+const REMOVE = 'src/core/remove.ts';
+const LINK = 'src/core/nat/link.ts';
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'unlock never notifies',
+    edits: [
+      {
+        file: MUTEX,
+        find: `    unlockProfiled(words, index);
+  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+    notify(words, index, 1);
+  }`,
+        replace: `    unlockProfiled(words, index);
+  } else {
+    exchange(words, index, FREE);
+  }`,
+      },
+    ],
+    scenarios: ['mutex/two'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'unlock notifies only if nobody waits',
+    edits: [
+      {
+        file: MUTEX,
+        find: `    unlockProfiled(words, index);
+  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {`,
+        replace: `    unlockProfiled(words, index);
+  } else if ((exchange(words, index, FREE) & WAITERS) === 0) {`,
+      },
+    ],
+    scenarios: ['mutex/two'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'the second sleeper is forgotten',
+    edits: [
+      {
+        file: MUTEX,
+        find: 'const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);',
+        replace: 'const seen = compareExchange(words, index, FREE, owner.lockTag);',
+      },
+    ],
+    scenarios: ['mutex/three'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'a sleeper does not mark the mutex',
+    edits: [
+      {
+        file: MUTEX,
+        find: `    const contended = seen | WAITERS;
+    if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
+      wait(words, index, contended);
+    }`,
+        replace: '    wait(words, index, seen);',
+      },
+    ],
+    scenarios: ['mutex/two'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'the lock is taken by a store',
+    edits: [
+      {
+        file: MUTEX,
+        find: `lockClass, site ?? LockSite.unnamed, MAX_SPINS);
+  } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+    lockContended(words, index, owner);
+  }`,
+        replace: `lockClass, site ?? LockSite.unnamed, MAX_SPINS);
+  } else if (peek(words, index) !== FREE || exchange(words, index, owner.lockTag) < 0) {
+    lockContended(words, index, owner);
+  }`,
+      },
+    ],
+    scenarios: ['mutex/two'],
+    found: ['lost update'],
+  },
+  {
+    name: 'pairs are locked in the order of their names',
+    edits: [
+      {
+        file: MUTEX,
+        find: `  } else {
+    lock(words, b, owner, lockClass, site);
+    lock(words, a, owner, lockClass, site);
+  }`,
+        replace: `  } else {
+    lock(words, a, owner, lockClass, site);
+    lock(words, b, owner, lockClass, site);
+  }`,
+      },
+    ],
+    scenarios: ['pair-lock/opposite'],
+    found: ['deadlock'],
+    ignoresLockOrder: true,
+  },
+  {
+    name: 'a pair of one lock is released twice',
+    edits: [
+      {
+        file: MUTEX,
+        find: `export function unlockPair(words: Words, a: number, b: number): void {
+  if (a === b) {
+    unlock(words, a);
+  } else if`,
+        replace: `export function unlockPair(words: Words, a: number, b: number): void {
+  if (a === b) {
+    unlock(words, a);
+    unlock(words, b);
+  } else if`,
+      },
+    ],
+    scenarios: ['pair-lock/three'],
+    found: ['double unlock'],
+  },
+  {
+    name: 'memory is safe one epoch too early',
+    edits: [{ file: EPOCH, find: 'return ((tag - oldest) | 0) < 0;', replace: 'return ((tag - oldest) | 0) <= 0;' }],
+    scenarios: ['epochs/reader'],
+    found: ['reuse before the epoch ended'],
+  },
+  {
+    name: 'the epoch moves on without asking',
+    edits: [
+      {
+        file: EPOCH,
+        find: `      if (announced !== OFFLINE && ((announced - oldest) | 0) < 0) {
+        oldest = announced;
+      }`,
+        replace: `      if (announced !== OFFLINE && ((announced - oldest) | 0) < -1) {
+        oldest = announced;
+      }`,
+      },
+    ],
+    scenarios: ['epochs/reader', 'epochs/visitor'],
+    found: ['reuse before the epoch ended'],
+  },
+  {
+    name: 'readers do not enter',
+    edits: [
+      {
+        file: EPOCH,
+        find: 'store(participant.words, participant.base + ParticipantWord.EPOCH, load(this.#words, this.#global));',
+        replace: 'load(this.#words, this.#global);',
+      },
+    ],
+    scenarios: ['epochs/reader'],
+    found: ['reuse before the epoch ended'],
+  },
+  {
+    name: 'a quiescent point announces the next epoch',
+    edits: [
+      {
+        file: EPOCH,
+        find: `    if (participant.words[announced] !== epoch) {
+      store(participant.words, announced, epoch);`,
+        replace: `    if (participant.words[announced] !== epoch + 1) {
+      store(participant.words, announced, epoch + 1);`,
+      },
+    ],
+    scenarios: ['epochs/reader', 'epochs/readerAndVisitor'],
+    found: ['reuse before the epoch ended'],
+  },
+  {
+    name: 'removed records are freed at once',
+    edits: [
+      {
+        file: REMOVE,
+        find: 'tracker.slab.retire(participant, recordClassOf(records, r), record, tracker.epochs.current());',
+        replace: 'tracker.slab.free(participant, recordClassOf(records, r), record);',
+      },
+    ],
+    scenarios: ['remove/cleanAgainstLookup'],
+    found: ['reuse before the epoch ended'],
+  },
+  {
+    name: 'old blocks are retired without a tag',
+    edits: [
+      {
+        file: TABLE,
+        find: 'this.#arena.retire(participant, directory, this.#epochs.current());',
+        replace: 'this.#arena.retire(participant, directory, this.#epochs.current() - 1);',
+      },
+    ],
+    scenarios: ['growth/againstLookup'],
+    found: ['connection not found'],
+  },
+  {
+    name: 'slab batches are given away without the lock',
+    edits: [
+      {
+        file: SLAB,
+        find: '    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);\n',
+        replace: '',
+      },
+      {
+        file: SLAB,
+        find: `    records[batch * this.#unitWords + this.#tagWord] = words[common]!;
+    words[common] = batch;
+    unlock(words, this.#base + MUTEX);`,
+        replace: `    records[batch * this.#unitWords + this.#tagWord] = seam.peek(words, common);
+    seam.poke(words, common, batch);`,
+      },
+    ],
+    scenarios: ['slab/twoGive'],
+    found: ['lost value'],
+  },
+  {
+    name: 'slab batches are taken without the lock',
+    edits: [
+      {
+        file: SLAB,
+        find: 'lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabRefill);',
+        replace: '',
+      },
+      {
+        file: SLAB,
+        find: `    unlock(words, this.#base + MUTEX);
+    return found;`,
+        replace: '    return found;',
+      },
+      { file: SLAB, find: 'const batch = words[common]!;', replace: 'const batch = seam.peek(words, common);' },
+      {
+        file: SLAB,
+        find: 'words[common] = this.#records[batch * this.#unitWords + this.#tagWord]!;',
+        replace: 'seam.poke(words, common, this.#records[batch * this.#unitWords + this.#tagWord]!);',
+      },
+    ],
+    scenarios: ['slab/giveAndTwoTake'],
+    found: ['unit handed out twice'],
+  },
+  {
+    name: 'the ring publishes without waking',
+    edits: [
+      {
+        file: RING,
+        find: `    if (load(this.words, CONSUMER_ASLEEP) !== 0) {
+      wakeConsumer(this.words);
+    }`,
+        replace: '',
+      },
+      { file: RING, find: '  store(words, CLOSED, 1);\n  wakeConsumer(words);', replace: '  store(words, CLOSED, 1);' },
+    ],
+    scenarios: ['ring/one'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'the ring looks for a sleeper before it publishes',
+    edits: [
+      {
+        file: RING,
+        find: `    store(this.words, HEAD, this.#head);
+    if (load(this.words, CONSUMER_ASLEEP) !== 0) {
+      wakeConsumer(this.words);
+    }`,
+        replace: `    const isAsleep = load(this.words, CONSUMER_ASLEEP) !== 0;
+    store(this.words, HEAD, this.#head);
+    if (isAsleep) {
+      wakeConsumer(this.words);
+    }`,
+      },
+    ],
+    scenarios: ['ring/open'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'the ring publishes what is not written yet',
+    edits: [
+      {
+        file: RING,
+        find: `    this.words[slot + SLOT_SIZE] = size;
+    return slot;`,
+        replace: `    this.words[slot + SLOT_SIZE] = size;
+    store(this.words, HEAD, (this.#head + size) | 0);
+    return slot;`,
+      },
+    ],
+    scenarios: ['ring/open'],
+    found: ['lost value'],
+  },
+  {
+    name: 'the sleeper looks before it says that it sleeps',
+    edits: [
+      {
+        file: RING,
+        find: `    store(this.words, CONSUMER_ASLEEP, 1);
+    if (load(this.words, HEAD) === this.#tail && load(this.words, CLOSED) === 0) {`,
+        replace: `    const isEmpty = load(this.words, HEAD) === this.#tail && load(this.words, CLOSED) === 0;
+    store(this.words, CONSUMER_ASLEEP, 1);
+    if (isEmpty) {`,
+      },
+    ],
+    scenarios: ['ring/open'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: '`cleaned` is loaded, then stored',
+    edits: [
+      {
+        file: REMOVE,
+        find: 'const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);',
+        replace: `const life = seam.load(records, r + ConnWord.LIFE);
+  seam.store(records, r + ConnWord.LIFE, life | LIFE_CLEANED);`,
+      },
+    ],
+    scenarios: ['remove/twoClean'],
+    found: ['double clean'],
+  },
+  {
+    name: 'no second look under the lock',
+    edits: [
+      {
+        file: CREATE,
+        find: `  let isPlaced = table.placeAbsentLocked(bucket, hash, record);
+  if (!isPlaced) {
+    match = findConnLocked(tracker, at, now);
+    isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
+  }`,
+        replace: '  const isPlaced = table.placeLocked(bucket, hash, record, participant);',
+      },
+      {
+        file: CREATE,
+        find: '  table.lockBucket(bucket, participant, LockSite.create);',
+        replace: `  let match = findConn(tracker, at, now);
+  if (match !== 0) {
+    giveRoomBack(tracker, zonePool, zoneGeneration);
+    return match << 1;
+  }
+  table.lockBucket(bucket, participant, LockSite.create);`,
+      },
+      { file: CREATE, find: '  let match = 0;\n', replace: '' },
+    ],
+    scenarios: ['insert/sameTuple'],
+    found: ['tuple twice'],
+  },
+  {
+    name: 'the expiry is written after the record is linked',
+    edits: [
+      {
+        file: CREATE,
+        find: `  poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, firstTimeout(protocol))) | 0);
+`,
+        replace: '',
+      },
+      {
+        file: CREATE,
+        find: '  table.unlockBucket(bucket);',
+        replace: `  poke(tracker.words, (record << UNIT_SHIFT) + ConnWord.EXPIRES, now + 60_000);
+  table.unlockBucket(bucket);`,
+      },
+    ],
+    scenarios: ['insert/againstLookup'],
+    found: ['connection not found', 'double clean', 'half-linked connection'],
+  },
+  {
+    name: 'the record is filled after it is linked',
+    edits: [
+      {
+        file: CREATE,
+        find: '  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);\n',
+        replace: '',
+      },
+      {
+        file: CREATE,
+        find: '  table.unlockBucket(bucket);',
+        replace: `  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+  table.unlockBucket(bucket);`,
+      },
+    ],
+    scenarios: ['insert/againstLookup', 'insert/sameTuple'],
+    found: ['connection not found', 'incomplete connection', 'half-linked connection', 'broken books', 'double clean'],
+  },
+  {
+    name: 'the reverse key is placed last',
+    edits: [
+      {
+        file: LINK,
+        find: `    if (hasTwoEntries && !table.placeLocked(reverseBucket, reverseHash, record, participant)) {
+      outcome = Linked.noMemory;
+    } else if (!table.placeLocked(bucket, hash, record, participant)) {`,
+        replace: `    if (!table.placeLocked(bucket, hash, record, participant)) {
+      outcome = Linked.noMemory;
+    } else if (hasTwoEntries && !table.placeLocked(reverseBucket, reverseHash, record, participant)) {`,
+      },
+    ],
+    scenarios: ['nat/insertAgainstLookup'],
+    found: ['half-linked connection'],
+  },
+  {
+    name: 'the reverse key is not looked up again',
+    edits: [
+      {
+        file: LINK,
+        find: 'if (outcome === 0 && findConnLocked(tracker, SCRATCH_AT, now) !== 0) {',
+        replace: 'if (false as boolean) {',
+      },
+    ],
+    scenarios: ['nat/onePort'],
+    found: ['tuple twice', 'connection not found'],
+  },
+  {
+    name: 'the reverse entry stays when the connection goes',
+    edits: [
+      {
+        file: REMOVE,
+        find: '    table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);\n',
+        replace: '',
+      },
+    ],
+    scenarios: ['nat/removeAgainstLookup'],
+    found: ['half-linked connection'],
+  },
+  {
+    name: 'a bucket is published before it is copied',
+    edits: [
+      {
+        file: TABLE,
+        find: '    const end = blockWord(directory) + (LINE_WORDS << bits);\n    for (let line = blockWord(directory)',
+        replace: `    store(words, this.#directories + bucket, grown);
+    const end = blockWord(directory) + (LINE_WORDS << bits);
+    for (let line = blockWord(directory)`,
+      },
+    ],
+    scenarios: ['growth/againstLookup'],
+    found: ['connection not found'],
+  },
+  {
+    name: 'the overflow count comes after the record',
+    edits: [
+      {
+        file: TABLE,
+        find: '      poke(words, line + OVERFLOW, words[line + OVERFLOW]! + 1);\n      index = (index + 1) & mask;',
+        replace: '      index = (index + 1) & mask;',
+      },
+      {
+        file: TABLE,
+        find: `          store(words, line + FIRST_RECORD + entry, record);
+          poke(words, line + LINE_DUE, LOOK);
+          return;`,
+        replace: `          store(words, line + FIRST_RECORD + entry, record);
+          poke(words, line + LINE_DUE, LOOK);
+          for (let passed = hash & mask; passed !== index; passed = (passed + 1) & mask) {
+            const overflow = first + passed * LINE_WORDS + OVERFLOW;
+            poke(words, overflow, words[overflow]! + 1);
+          }
+          return;`,
+      },
+    ],
+    scenarios: ['insert/overflowAgainstLookup'],
+    found: ['connection not found'],
+  },
+  {
+    name: 'the sweeper marks a line without looking at the lock',
+    edits: [
+      {
+        file: TABLE,
+        find: 'return load(this.words, this.#header(bucket)) === 0 ? token : LOOK;',
+        replace: 'return token;',
+      },
+      {
+        file: TABLE,
+        find: 'compareExchange(this.words, line + LINE_DUE, token, (due & ~1) === LOOK ? -2 : due & ~1);',
+        replace: 'store(this.words, line + LINE_DUE, (due & ~1) === LOOK ? -2 : due & ~1);',
+      },
+    ],
+    scenarios: ['sweep/markAgainstInsert'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'the room counter is read, then written',
+    edits: [
+      {
+        file: 'src/shared/room-pool.ts',
+        find: 'if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {',
+        replace: 'poke(words, own, (unused & ~TELL) + 1);\n      if (unused >= 0) {',
+      },
+    ],
+    scenarios: ['room/giveAndTake'],
+    found: ['broken books', 'limit exceeded', 'refused too early'],
+  },
+  {
+    name: 'a removal counts as done before the connection is unlinked',
+    edits: [
+      {
+        file: REMOVE,
+        find: '  const hash = records[r + ConnWord.HASH]!;\n  table.unlinkLocked',
+        replace: `  const hash = records[r + ConnWord.HASH]!;
+  records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.unlinked;
+  table.unlinkLocked`,
+      },
+    ],
+    scenarios: ['dying/remove'],
+    found: ['half-linked connection', 'broken books', 'double clean'],
+  },
+  {
+    name: "a dead owner's mutex is released, and nobody woken",
+    edits: [
+      {
+        file: MUTEX,
+        find: '    unlock(words, index);\n  }\n  wakeWaiters(words, index);\n  return heldIt;',
+        replace: '    unlock(words, index);\n  }\n  return heldIt;',
+      },
+    ],
+    scenarios: ['dying/mutex'],
+    found: ['lost wake-up'],
+  },
+];
