@@ -8,6 +8,7 @@ import { LINE_WORDS } from '../shared/cache-line.ts';
 import { countersOf } from '../shared/counters.ts';
 import { Epochs } from '../shared/epoch.ts';
 import {
+  adoptParticipant,
   claimParticipant,
   releaseParticipant,
   type Participant,
@@ -92,8 +93,6 @@ export class Tracker {
   readonly sweepFound: Int32Array = new Int32Array(MAX_SWEEP_FOUND);
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
-  /** Room for connections taken ahead for the current batch. */
-  roomInHand = 0;
   /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
   randomState: number;
   /** Keeps reads alive that only pull lines into the cache. */
@@ -101,9 +100,10 @@ export class Tracker {
 
   /**
    * Maps the memory of a tracker for the calling thread and claims a participant.
-   * @throws RangeError when maxParticipants threads have already done so
+   * @param place the participant to take over instead of claiming one (adoptParticipant)
+   * @throws RangeError when maxParticipants threads have already done so, or the place is nobody's
    */
-  constructor(memory: TrackerMemory) {
+  constructor(memory: TrackerMemory, place?: number) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {
@@ -116,7 +116,7 @@ export class Tracker {
     this.engine = engineNumber(memory.engine);
     this.words = words;
     this.participants = participants;
-    this.participant = claimParticipant(participants);
+    this.participant = place === undefined ? claimParticipant(participants) : adoptParticipant(participants, place);
     this.epochs = new Epochs(words, layout.epochs, participants);
     this.slab = new Slab({
       words,
