@@ -28,7 +28,7 @@ export type ControlReady = { listening: true } | { error: string };
 const GRACE_MS = 200;
 
 const { share, path, participant, line, beatMs } = workerData as ControlTask;
-const conntrack = Conntrack.attach(share.memory, participant);
+const conntrack = Conntrack.attach(share.memory, { participant });
 
 const events = new EventHub(conntrack);
 
@@ -47,7 +47,7 @@ try {
   const server = await ControlServer.listen(path, answer);
   port.once('message', () => {
     void server.close(GRACE_MS).then(() => {
-      conntrack.close();
+      conntrack.close({ keepsPlace: true });
       port.close();
     });
   });
@@ -58,6 +58,6 @@ try {
   if (!(error instanceof UsageError)) {
     throw error;
   }
-  conntrack.close();
+  conntrack.close({ keepsPlace: true });
   port.postMessage({ error: error.message } satisfies ControlReady);
 }

@@ -41,7 +41,7 @@ export class Control {
       index: 0,
       number: controlNumber(options.datapath.threads),
       start: (place) => control.#start(place),
-      cleanUp: () => 0,
+      takeBack: () => 0,
       progress: () => control.#healthyLives,
       hasWork: () => true,
       onFailure: (error) => options.onError?.(error),

@@ -206,7 +206,7 @@ export class Datapath {
         index,
         number: index,
         start: (place) => startPmd({ ...task, ...place }),
-        cleanUp: () => this.#takeBack(index),
+        takeBack: () => this.#takeBack(index),
         progress: (participant) => counterOf(participant, Counter.batches),
         hasWork: () => !ring.isGivenBack,
       });
@@ -218,7 +218,7 @@ export class Datapath {
         index: 0,
         number: sweeperNumber(this.threads),
         start: (place) => startSweeper({ ...task, ...place }),
-        cleanUp: () => 0,
+        takeBack: () => 0,
         progress: (participant) => counterOf(participant, Counter.sweepRounds),
         hasWork: () => true,
       });

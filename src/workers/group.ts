@@ -3,9 +3,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../core/conntrack.ts';
 import { Counter } from '../core/counters.ts';
-import type { RepairReport } from '../core/repair.ts';
 import { load, peek, store, type Words } from '../shared/access.ts';
-import { claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
+import { adoptParticipant, claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
 import { HangWatch, type Watched, type WorkerHang } from './hang-watch.ts';
 import { WorkerKeeper, type WorkerDeath, type WorkerLife, type WorkerRole } from './keeper.ts';
 import { StatusWord, WorkerWord, workerLine } from './status.ts';
@@ -30,8 +29,8 @@ export interface WorkerOptions {
   /** Number among the workers (status.ts). */
   number: number;
   start(place: WorkerPlace): WorkerLife | Promise<WorkerLife>;
-  /** Sets right what it left beside the table. @returns packets that it lost */
-  cleanUp(): number;
+  /** When it has died: takes back what it was working on. @returns packets that are lost */
+  takeBack(): number;
   /** Grows when it has done some of its work. */
   progress(participant: number): number;
   hasWork(): boolean;
@@ -90,7 +89,8 @@ export class WorkerGroup {
   async keep(options: WorkerOptions): Promise<void> {
     const { conntrack, status, threads, restarts } = this.#options;
     const { role, index, number } = options;
-    const place = claimParticipant(conntrack.tracker.participants);
+    const { participants } = conntrack.tracker;
+    const place = claimParticipant(participants);
     const participant = place.id;
     const line = workerLine(threads, number);
     store(status, StatusWord.PARTICIPANT + number, participant + 1);
@@ -104,9 +104,14 @@ export class WorkerGroup {
       progress: () => options.progress(participant),
       repair: () => {
         store(status, line + WorkerWord.UP, 0);
-        const repaired: RepairReport = conntrack.repair(participant);
-        return { repaired, packetsLost: options.cleanUp() };
+        const report = conntrack.repair(participant);
+        if (report.isComplete) {
+          /* The place is kept for the replacement, which takes it over. */
+          adoptParticipant(participants, participant);
+        }
+        return report;
       },
+      takeBack: () => options.takeBack(),
       onDeath: (death) => {
         if (death.isRestarted) {
           conntrack.tracker.counters[Counter.workerRestarts]!++;

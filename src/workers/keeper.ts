@@ -53,8 +53,10 @@ export interface KeeperOptions {
   participant: number;
   /** Starts the thread. */
   start(): WorkerLife | Promise<WorkerLife>;
-  /** Sets right what the dead thread left behind. */
-  repair(): { repaired: RepairReport; packetsLost: number };
+  /** Sets right what the dead thread left at the table, as far as it can; called again until the report is complete. */
+  repair(): RepairReport;
+  /** Then: takes back what else it was working on. @returns packets that are lost */
+  takeBack(): number;
   /** Grows when it has done some of its work: then it may die as often as before. */
   progress(): number;
   /** Deaths in a row, without progress, that are put up with. */
@@ -63,6 +65,10 @@ export interface KeeperOptions {
   /** It will not be started again. */
   onFailure(error: Error): void;
 }
+
+/** Between two attempts to repair, and until it is given up. */
+const RETRY_MS = 1;
+const REPAIR_MS = 2000;
 
 function reasonOf(error: Error | undefined, exitCode: number): string {
   return error === undefined ? `its thread was ended (exit code ${exitCode})` : error.message.split('\n')[0]!;
@@ -80,7 +86,7 @@ export class WorkerKeeper {
   readonly ended: Promise<void>;
   /** How often it was started again. */
   restarts = 0;
-  /** Its thread was not to be ended; whatever it may still do, nobody is to touch what it has. */
+  /** Its thread runs, or will again, or what it left behind is not repaired: nobody is to touch what it has. */
   isRunning = false;
   readonly #options: KeeperOptions;
   #settle: () => void = () => {};
@@ -175,46 +181,70 @@ export class WorkerKeeper {
       return;
     }
     this.#life = undefined;
-    this.isRunning = false;
     void life.end();
     if (this.#isDone || (life.done === undefined && exitCode === 0 && this.#error === undefined)) {
+      this.isRunning = false;
       this.#settle();
       return;
     }
+    this.#repair({ exitCode, noticedMs: performance.now() });
+  }
+
+  /** What it wants may be held by another thread that has died at the same time, and is repaired after in its turn. */
+  #repair(death: { exitCode: number; noticedMs: number }): void {
     const options = this.#options;
-    const noticedMs = performance.now();
-    let found: ReturnType<KeeperOptions['repair']>;
     try {
-      found = options.repair();
+      const repaired = options.repair();
+      if (repaired.isComplete) {
+        this.#report(death, repaired, options.takeBack());
+      } else if (performance.now() - death.noticedMs > REPAIR_MS) {
+        throw new Error('a lock that it needs is held for too long');
+      } else {
+        setTimeout(() => this.#repair(death), RETRY_MS);
+      }
     } catch (problem) {
       /* What it left behind is still in the way of others. */
+      const message = `${this.name} could not be repaired after: ${asError(problem).message}`;
       this.#settle();
-      options.onFailure(
-        new Error(`${this.name} could not be repaired: ${asError(problem).message}`, { cause: problem }),
-      );
-      return;
+      options.onFailure(new Error(message, { cause: problem }));
     }
-    const { repaired, packetsLost } = found;
-    const repairMs = performance.now() - noticedMs;
+  }
 
+  #report(
+    { exitCode, noticedMs }: { exitCode: number; noticedMs: number },
+    repaired: RepairReport,
+    lost: number,
+  ): void {
+    const options = this.#options;
+    const repairMs = performance.now() - noticedMs;
     this.#deathsInARow = options.progress() === this.#progressBefore ? this.#deathsInARow + 1 : 1;
     const { role, index, participant } = this;
     const error = this.#error;
+    const reason = reasonOf(error, exitCode);
     const isExhausted = this.#deathsInARow > options.restarts;
     const isRestarted = !this.#isEnding && !isExhausted;
+    this.isRunning = isRestarted;
     if (isRestarted) {
       this.restarts++;
-      this.isRunning = true;
       /* When those who listen to the same event are through. */
       queueMicrotask(() => this.#restart());
     } else {
       this.#settle();
     }
-    const reason = reasonOf(error, exitCode);
     if (!this.#isEnding && isExhausted) {
       options.onFailure(this.#failure(error, reason));
     }
-    options.onDeath({ role, index, participant, reason, error, repaired, packetsLost, repairMs, isRestarted });
+    options.onDeath({
+      role,
+      index,
+      participant,
+      reason,
+      error,
+      repaired,
+      packetsLost: lost,
+      repairMs,
+      isRestarted,
+    });
   }
 
   #failure(error: Error | undefined, reason: string): Error {

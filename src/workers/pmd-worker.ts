@@ -82,7 +82,7 @@ export default function runPmd(task: PmdTask): void {
       idleLooks = 0;
     }
   }
-  tracker.close();
+  tracker.close(true);
 }
 
 /** How many of the packets came at this time: a batch has one time, and no packet is judged at another's. */

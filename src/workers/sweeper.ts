@@ -57,7 +57,7 @@ export function runSweeper(task: SweeperTask): void {
       wait(task.status, StatusWord.STOP, 0, earlyMs);
     }
   }
-  tracker.close();
+  tracker.close(task.participant !== undefined);
 
   /** Goes round the table once, at one time, in steps; offline while it rests. */
   function sweepTable(nowMs: number): void {
