@@ -1,7 +1,7 @@
 /** Kills workers of a datapath under load, at random moments, and measures what others feel of it. */
 
 import { Worker } from 'node:worker_threads';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { allocateWords, load, peek } from '../../src/shared/access.ts';
 import { lockTagOf } from '../../src/shared/mutex.ts';
@@ -21,22 +21,23 @@ export type Moment = (typeof MOMENTS)[number];
 /** A moment that does not come is not waited for longer. */
 const MOST_WAITING_MS = 5;
 const MOST_DELAY_MS = 5;
+/** A machine that keeps threads waiting longer says nothing about how long a death takes. */
+const MOST_DELAYED_MS = 30;
 /** Failure deadline. */
 const BACK_MS = 20_000;
-const PUMPED = 64;
+const PUMPED = 32;
 
 export interface KillFigures {
   kills: number;
   deaths: WorkerDeath[];
-  /**
-   * From the order to end a thread to everything being repaired, in ms: the longest; and less what the owner and the victim
-   * were kept waiting for a processor meanwhile.
-   */
+  /** From the order to end a thread to everything being repaired, in ms: the longest. */
   longestDeathMs: number;
-  longestOwnDeathMs: number;
-  /** For how long one of the others was blocked in a batch, in ms, and less the same. */
+  /** The longest for which one of the others was blocked in a batch, in ms. */
   longestWaitMs: number;
-  longestOwnWaitMs: number;
+  /** Kills during which owner and victims were hardly kept waiting for a processor, and the same of these. */
+  measured: number;
+  longestMeasuredDeathMs: number;
+  longestMeasuredWaitMs: number;
   moments: Record<Moment, number>;
 }
 
@@ -45,9 +46,10 @@ export class Killer {
     kills: 0,
     deaths: [],
     longestDeathMs: 0,
-    longestOwnDeathMs: 0,
     longestWaitMs: 0,
-    longestOwnWaitMs: 0,
+    measured: 0,
+    longestMeasuredDeathMs: 0,
+    longestMeasuredWaitMs: 0,
     moments: Object.fromEntries(MOMENTS.map((moment) => [moment, 0])) as Record<Moment, number>,
   };
   readonly #turmoil: Turmoil;
@@ -81,11 +83,11 @@ export class Killer {
   async kill(): Promise<void> {
     const { datapath } = this.#turmoil;
     const victims = [this.#chooseVictim()];
-    if (this.#turmoil.random(8) === 0) {
+    if (this.#turmoil.random(3) === 0) {
       victims.push(this.#chooseVictim());
     }
     const first = victims[0]!;
-    this.#turmoil.pump(PUMPED * 4);
+    this.#turmoil.pump(PUMPED * 8);
     await this.#beginWatch();
     const moment = MOMENTS[this.#turmoil.random(MOMENTS.length)]!;
     if (this.#waitFor(moment, first)) {
@@ -115,9 +117,13 @@ export class Killer {
     const deathMs = performance.now() - killedMs;
     const delayMs = [...delays.values()].reduce((sum, { first, last }) => sum + last - first, 0);
     this.figures.longestDeathMs = Math.max(this.figures.longestDeathMs, deathMs);
-    this.figures.longestOwnDeathMs = Math.max(this.figures.longestOwnDeathMs, deathMs - delayMs);
+    const isMeasured = delayMs < MOST_DELAYED_MS;
+    if (isMeasured) {
+      this.figures.measured++;
+      this.figures.longestMeasuredDeathMs = Math.max(this.figures.longestMeasuredDeathMs, deathMs);
+    }
     await this.#pumpUntil('all are back', () => datapath.workers().every(({ isUp }) => isUp));
-    this.#endWatch(victims, delayMs);
+    this.#endWatch(victims, isMeasured);
     for (const death of this.figures.deaths.slice(before)) {
       expect(death).toMatchObject({ isRestarted: true, repaired: { isComplete: true } });
       expect(death.packetsLost).toBeLessThanOrEqual(32);
@@ -169,7 +175,8 @@ export class Killer {
       }
       this.#turmoil.pump(PUMPED);
       this.#turmoil.datapath.harvest();
-      await setImmediate();
+      /* Others need the processors, too. */
+      await delay(1);
     }
   }
 
@@ -180,7 +187,7 @@ export class Killer {
     }
   }
 
-  #endWatch(victims: WorkerState[], delayMs: number): void {
+  #endWatch(victims: WorkerState[], isMeasured: boolean): void {
     const { threads } = this.#turmoil.datapath;
     const { figures } = this;
     for (let worker = 0; worker < this.#workers; worker++) {
@@ -188,7 +195,9 @@ export class Killer {
       if (!isVictim) {
         const waitMs = this.#watched[BeatWatchWord.LONGEST_US + worker]! / 1000;
         figures.longestWaitMs = Math.max(figures.longestWaitMs, waitMs);
-        figures.longestOwnWaitMs = Math.max(figures.longestOwnWaitMs, waitMs - delayMs);
+        if (isMeasured) {
+          figures.longestMeasuredWaitMs = Math.max(figures.longestMeasuredWaitMs, waitMs);
+        }
       }
     }
   }
