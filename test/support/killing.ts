@@ -12,7 +12,7 @@ import { workerEntry } from '../../src/workers/entry.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import type { WorkerState } from '../../src/workers/group.ts';
 import { type BeatWatchTask, BeatWatchWord, schedulerTimes } from '../threads/beat-watch.ts';
-import type { Turmoil } from './turmoil.ts';
+import { Turmoil } from './turmoil.ts';
 
 /** When a worker is killed: after a random time, or when it is seen in the middle of something. */
 export const MOMENTS = ['anywhen', 'linking', 'removing', 'growing', 'holding a bucket', 'holding room'] as const;
@@ -26,6 +26,9 @@ const MOST_DELAYED_MS = 30;
 /** Failure deadline. */
 const BACK_MS = 20_000;
 const PUMPED = 32;
+const ROUNDS_PER_CHECK = 4;
+/** Nobody waits longer for what a dead worker holds. */
+const MOST_MS = 100;
 
 export interface KillFigures {
   kills: number;
@@ -201,4 +204,47 @@ export class Killer {
       }
     }
   }
+}
+
+/**
+ * Kills workers of a datapath under load until there were so many kills, and checks everything now and then. Fails the test where
+ * something is lost, where a worker does not come back, and where others had to wait.
+ */
+export async function killWorkers(options: { seed: number; threads: number; kills: number }): Promise<KillFigures> {
+  const { seed, threads, kills } = options;
+  const turmoil = await Turmoil.start({ seed, threads, flows: 64 });
+  const killer = new Killer(turmoil);
+  const { figures } = killer;
+  try {
+    for (let rounds = 1; figures.kills < kills; rounds++) {
+      await killer.kill();
+      if (rounds % ROUNDS_PER_CHECK === 0) {
+        await turmoil.check();
+      }
+    }
+    await turmoil.check();
+  } finally {
+    await killer.end();
+    await turmoil.datapath.stop();
+  }
+  const { deaths, ...rest } = figures;
+  console.log(JSON.stringify({ ...rest, packets: turmoil.packets, ...foundHalfDone(deaths) }));
+  expect(turmoil.datapath.conntrack.counters().workerRestarts).toBe(figures.kills);
+  expect(figures.longestMeasuredDeathMs).toBeLessThan(MOST_MS);
+  expect(figures.longestMeasuredWaitMs).toBeLessThan(MOST_MS);
+  return figures;
+}
+
+/** In how many deaths something was found half-done, by what it was; and packets lost. */
+function foundHalfDone(deaths: WorkerDeath[]): Record<string, number> {
+  const found: Record<string, number> = { packetsLost: 0 };
+  for (const { repaired, packetsLost } of deaths) {
+    found['packetsLost']! += packetsLost;
+    for (const [name, count] of Object.entries(repaired)) {
+      if (name !== 'participant' && name !== 'isComplete' && Number(count) > 0) {
+        found[name] = (found[name] ?? 0) + 1;
+      }
+    }
+  }
+  return found;
 }

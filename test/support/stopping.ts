@@ -104,7 +104,11 @@ export class StoppableDatapath {
     stop[StopWord.OUTCOME] = 0;
     Atomics.store(stop, StopWord.HEARTBEAT, line + WorkerWord.HEARTBEAT);
     await work();
-    await until('it has stopped, or is done', () => Atomics.load(stop, StopWord.OUTCOME) !== 0);
+    await until('it has stopped, or is done', () => {
+      /* The sweeper's time is that of what has come back. */
+      datapath.harvest();
+      return Atomics.load(stop, StopWord.OUTCOME) !== 0;
+    });
     const hasStopped = stop[StopWord.OUTCOME] === 1;
     const deaths = this.deaths.length;
     if (hasStopped) {
