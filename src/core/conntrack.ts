@@ -149,10 +149,13 @@ export class Conntrack {
     return repairParticipant(this.tracker, participant);
   }
 
-  /** Gives the thread's place up. The table lives as long as some thread has its memory. */
-  close(): void {
+  /**
+   * Gives the thread's place up. The table lives as long as some thread has its memory.
+   * @param options.keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   */
+  close(options: { keepsPlace?: boolean } = {}): void {
     this.#events?.close();
-    this.tracker.close();
+    this.tracker.close(options.keepsPlace);
   }
 
   #inEpoch<T>(work: () => T): T {
