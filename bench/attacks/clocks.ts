@@ -113,7 +113,8 @@ export const CLOCKS = {
       {
         what: 'connections since the jump before the last',
         value: aftermath.after.connections,
-        limit: 2 * MAX_BATCH * Math.ceil(batchesOf(aftermath) / JUMPS),
+        /* And the established ones, which open anew. */
+        limit: 2 * (MAX_BATCH * Math.ceil(batchesOf(aftermath) / JUMPS) + ESTABLISHED),
       },
       noneForEver(aftermath),
     ],
