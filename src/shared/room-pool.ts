@@ -70,6 +70,9 @@ const BLOCK = 256;
 /** Two lines: processors that fetch lines in pairs would pull neighbours' lines back and forth. */
 const STRIDE_WORDS = 2 * LINE_WORDS;
 
+/** For those who check the books. */
+export const RoomLayout = { MUTEX, RESERVED, SEQUENCE, FULL_BELOW, AHEAD, STRIDE_WORDS, COUNT_MASK } as const;
+
 /** `take` refused: the limit is reached. */
 export const NO_ROOM = -1;
 

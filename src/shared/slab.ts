@@ -51,6 +51,21 @@ const RETIRED_HEAD = 4;
 const RETIRED_TAIL = 5;
 const RETIRED_COUNT = 6;
 
+/** For those who check the books. */
+export const SlabLayout = {
+  MUTEX,
+  NEXT_FRESH,
+  COMMON_HEAD,
+  FREE_HEAD,
+  FREE_COUNT,
+  FRESH_NEXT,
+  FRESH_END,
+  RETIRED_HEAD,
+  RETIRED_TAIL,
+  RETIRED_COUNT,
+  CHUNK,
+} as const;
+
 export interface SlabOptions {
   /** The slab's own words (SLAB_WORDS of them, zeroed) and where they start. */
   words: Words;

@@ -35,6 +35,9 @@ const HeaderWord = {
   HIGHEST: 3,
 } as const;
 
+/** For those who check the books. */
+export const ExpectationHeader: typeof HeaderWord = HeaderWord;
+
 const HEADS = 16384;
 const KEY_HEADS = LINE_WORDS;
 const PARENT_HEADS: number = KEY_HEADS + HEADS;

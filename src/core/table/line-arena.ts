@@ -42,6 +42,9 @@ const SIZE_MASK = (1 << SIZE_BITS) - 1;
 /** Largest block: 2^22 lines, 256 MiB. */
 export const MAX_BLOCK_BITS = 22;
 
+/** For those who check the books. Cache words are offsets in a participant's block. */
+export const ArenaLayout = { MUTEX, NEXT_FRESH, LIST_HEAD, RETIRED_HEAD, RETIRED_TAIL, RETIRED_COUNT } as const;
+
 export function blockBits(directory: number): number {
   return directory & SIZE_MASK;
 }
