@@ -23,6 +23,8 @@ import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/s
 /** Zones whose limits are looked at. */
 const MOST_ZONES = 16;
 
+/** In a participant's word of a pool (shared/room-pool.ts). */
+const GENERATION_SHIFT = 16;
 /** What is told of a table that is quite wrong. */
 const MOST_PROBLEMS = 50;
 
@@ -117,18 +119,18 @@ function poolProblems(ct: Conntrack, name: string, pool: number, live: number, p
 function checkRoom(ct: Conntrack, linked: Set<number>, problems: Problems): void {
   const { tracker } = ct;
   poolProblems(ct, 'room', tracker.room, linked.size, problems);
-  const byPool = new Map<number, number>();
-  for (const record of linked) {
-    const pool = tracker.words[(record << UNIT_SHIFT) + ConnWord.ADMIT_POOL]!;
-    byPool.set(pool, (byPool.get(pool) ?? 0) + 1);
-  }
-  byPool.delete(0);
-  /* Asking for all of the 65,536 zones would take longer than all the rest. */
   for (let zone = 0; zone < MOST_ZONES; zone++) {
-    const { zone: own } = ct.zoneLimit(zone);
-    const pool = own === zone ? tracker.zoneLimits.admit(zone, tracker.participant) : 0;
-    if (pool !== 0) {
-      poolProblems(ct, `zone ${zone}`, pool, byPool.get(pool) ?? 0, problems);
+    if (ct.zoneLimit(zone).zone === zone) {
+      const pool = tracker.zoneLimits.admit(zone, tracker.participant);
+      /* What was admitted before the limit was deleted and made again does not count. */
+      const generation = tracker.words[pool + RoomLayout.STRIDE_WORDS]! >>> GENERATION_SHIFT;
+      const admitted = [...linked].filter((record) => {
+        const r = record << UNIT_SHIFT;
+        return (
+          tracker.words[r + ConnWord.ADMIT_POOL] === pool && tracker.words[r + ConnWord.ADMIT_GENERATION] === generation
+        );
+      });
+      poolProblems(ct, `zone ${zone}`, pool, admitted.length, problems);
     }
   }
 }

@@ -177,9 +177,11 @@ export class Soak {
     const sweepIntervalMs = conntrack.sweepIntervalMs;
     const problems = await this.#standStill();
     globalThis.gc?.();
+    /* Else the look itself would remove what it meets. */
+    conntrack.sweep(this.#nowMs);
+    problems.push(...problemsOf(conntrack, this.#nowMs));
     const counters = conntrack.counters();
     const connections = conntrack.connCount;
-    problems.push(...problemsOf(conntrack, this.#nowMs));
     const { recordBytes, lineBytes, fragmentBytes, expectationBytes } = figuresOf(conntrack);
     const figures: IntervalFigures = {
       type: 'interval',
