@@ -8,6 +8,7 @@
 export { CtAction, type CtActionOptions, type MaskedLabel, type MaskedMark } from './core/action.ts';
 export {
   Conntrack,
+  type AttachOptions,
   type BucketFigures,
   type DumpOptions,
   type FlushOptions,
@@ -36,6 +37,7 @@ export { type FragmentFamilyStatus, type FragmentStatus, type IpFamily } from '.
 export { type NatOptions } from './core/nat/action.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
+export { type RepairReport } from './core/repair.ts';
 export { stateNames } from './core/state.ts';
 export { type ConnStats } from './core/stats.ts';
 export { timeoutAttributeNames, type TimeoutPolicy } from './core/timeouts.ts';

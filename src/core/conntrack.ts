@@ -23,6 +23,7 @@ import {
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import type { PacketBatch } from './packet/batch.ts';
+import { repairParticipant, type RepairReport } from './repair.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
@@ -47,6 +48,11 @@ const MAX_ZONE = 65535;
 
 /** A sweep of this thread's own comes up for air after this time, to take the events that it caused. */
 const SWEEP_STEP_MS = 1;
+
+export interface AttachOptions {
+  /** The place to take over, instead of any free one: that of a thread that has died and was repaired after. */
+  participant?: number;
+}
 
 /** Which connections. */
 export interface FlushOptions {
@@ -108,10 +114,10 @@ export class Conntrack {
    * Makes a table; or maps one, given its memory.
    * @throws UsageError on an option out of range
    */
-  constructor(options: ConntrackOptions | TrackerMemory = {}) {
+  constructor(options: ConntrackOptions | TrackerMemory = {}, place: AttachOptions = {}) {
     if ('words' in options) {
       this.memory = options;
-      this.tracker = new Tracker(options);
+      this.tracker = new Tracker(options, place.participant);
     } else {
       this.memory = allocateMemory(options);
       this.tracker = new Tracker(this.memory);
@@ -121,15 +127,35 @@ export class Conntrack {
     this.fragments = new FragmentSettings(this.tracker.fragments);
   }
 
-  /** Maps a table that was made elsewhere, for the calling thread. */
-  static attach(memory: TrackerMemory): Conntrack {
-    return new Conntrack(memory);
+  /** Maps a table that was made elsewhere, for the calling thread. @throws RangeError when there is no place left */
+  static attach(memory: TrackerMemory, options: AttachOptions = {}): Conntrack {
+    return new Conntrack(memory, options);
   }
 
-  /** Gives the thread's place up. The table lives as long as some thread has its memory. */
-  close(): void {
+  /** The calling thread's place at the table. */
+  get participant(): number {
+    return this.tracker.participant.id;
+  }
+
+  /**
+   * Repairs after another thread of this table that is gone for good: finishes or undoes what it was in the middle of, releases
+   * its locks, and keeps its place for the thread that replaces it (`participant` of `attach`; where no other place is
+   * left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone must be
+   * certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more.
+   * @param participant its `participant`
+   * @throws UsageError if there is no such place, or it is the calling thread's own
+   */
+  repair(participant: number): RepairReport {
+    return repairParticipant(this.tracker, participant);
+  }
+
+  /**
+   * Gives the thread's place up. The table lives as long as some thread has its memory.
+   * @param options.keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   */
+  close(options: { keepsPlace?: boolean } = {}): void {
     this.#events?.close();
-    this.tracker.close();
+    this.tracker.close(options.keepsPlace);
   }
 
   #inEpoch<T>(work: () => T): T {

@@ -5,7 +5,7 @@
 
 import { notify, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
-import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
+import { IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
 import { fillOpening, linkExpected, Opening } from './alg/data-connection.ts';
@@ -18,6 +18,7 @@ import { announceNew, settleNew, wantsEvents } from './events.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { NatAction } from './nat/action.ts';
+import { noteLinked } from './linked.ts';
 import { Linked } from './nat/link.ts';
 import { linkUnique } from './nat/tuple.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
@@ -48,13 +49,15 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
       return refuse(tracker, at, now, Counter.zoneFull);
     }
   }
-  if (tracker.roomInHand > 0 && !tracker.rooms.mayUseReserved(tracker.room)) {
+  const own = tracker.words;
+  const { base } = participant;
+  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0 && !tracker.rooms.mayUseReserved(tracker.room)) {
     /* The limit was lowered during this batch. */
-    tracker.rooms.endAhead(tracker.room, tracker.roomInHand, participant);
-    tracker.roomInHand = 0;
+    tracker.rooms.endAhead(tracker.room, own[base + ParticipantWord.ROOM_AHEAD]!, participant);
   }
-  if (tracker.roomInHand > 0) {
-    tracker.roomInHand--;
+  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0) {
+    own[base + ParticipantWord.ROOM_AHEAD]!--;
+    own[base + ParticipantWord.ROOM_HAND]!++;
   } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM && !evictForRoom(tracker, at, now)) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
@@ -63,7 +66,9 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   const isIpv6 = (meta & META_IPV6) !== 0;
   const recordClass = isIpv6 || (opening & Opening.EXPECTED) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   const record = tracker.slab.allocate(participant, recordClass);
+  own[base + ParticipantWord.RECORD_IN_HAND] = (record << 1) | recordClass;
   if (record === 0) {
+    own[base + ParticipantWord.RECORD_IN_HAND] = 0;
     giveRoomBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.insertFailed);
   }
@@ -87,7 +92,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   const hash = parsed[at + ParsedWord.HASH]!;
   const bucket = table.bucketOf(hash);
   table.lockBucket(bucket, participant, LockSite.create);
-  declareLinkIntent(participant, IntentKind.link, bucket, bucket, record);
+  own[base + ParticipantWord.INTENT_KIND] = IntentKind.link;
   let match = 0;
   let isPlaced = table.placeAbsentLocked(bucket, hash, record);
   if (!isPlaced) {
@@ -97,7 +102,10 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   if (tracker.engine === Engine.BASELINE && isPlaced) {
     listLocked(tracker, record, firstTimeout(metaProtocol(meta)));
   }
-  clearIntent(participant);
+  if (isPlaced) {
+    noteLinked(tracker);
+  }
+  own[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
   table.unlockBucket(bucket);
 
   if (isAnnounced) {
@@ -110,7 +118,6 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     if (tracker.engine === Engine.SCALE) {
       scheduleLinked(tracker, record, firstTimeout(metaProtocol(meta)));
     }
-    counters[Counter.created]!++;
     return (record << 2) | CREATED;
   }
   tracker.slab.free(participant, recordClass, record);
@@ -133,19 +140,12 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
     if (tracker.engine === Engine.SCALE) {
       scheduleLinked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
     }
-    counters[Counter.created]!++;
     return (record << 2) | CREATED;
   }
   const isExhausted = outcome === Linked.taken;
-  const zonePool = records[r + ConnWord.ADMIT_POOL]!;
-  const zoneGeneration = records[r + ConnWord.ADMIT_GENERATION]!;
-  const recordClass = recordClassOf(records, r);
-  if (outcome === Linked.noMemory) {
-    tracker.slab.retire(tracker.participant, recordClass, record, tracker.epochs.current());
-  } else {
-    tracker.slab.free(tracker.participant, recordClass, record);
+  if (outcome !== Linked.removed) {
+    dropRecord(tracker, record, outcome === Linked.noMemory);
   }
-  giveRoomBack(tracker, zonePool, zoneGeneration);
   if (outcome < 0) {
     outcome = findConn(tracker, at, now) | 0;
   }
@@ -155,6 +155,22 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   }
   counters[Counter.clash]!++;
   return outcome << 1;
+}
+
+/** Gives back the record in hand that was not linked, and its room. @param wasSeen others may have found it */
+function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
+  const { words: records } = tracker;
+  const r = record << UNIT_SHIFT;
+  const zonePool = records[r + ConnWord.ADMIT_POOL]!;
+  const zoneGeneration = records[r + ConnWord.ADMIT_GENERATION]!;
+  const recordClass = recordClassOf(records, r);
+  if (wasSeen) {
+    tracker.slab.retire(tracker.participant, recordClass, record, tracker.epochs.current());
+    records[tracker.participant.base + ParticipantWord.RECORD_IN_HAND] = 0;
+  } else {
+    tracker.slab.free(tracker.participant, recordClass, record);
+  }
+  giveRoomBack(tracker, zonePool, zoneGeneration);
 }
 
 /**

@@ -2,8 +2,6 @@
 
 import { load, peek } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
-import { LockClass } from '../shared/lockdep.ts';
-import { lock, unlock } from '../shared/mutex.ts';
 import { formatLabel } from './action.ts';
 import type { ConnFilter } from './filter.ts';
 import { isStale } from './lookup.ts';
@@ -11,6 +9,7 @@ import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
 import { SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN, tcpStateName } from './proto/tcp.ts';
 import { BucketTable } from './table/bucket-table.ts';
+import { lockConn, unlockConn } from './table/conn-lock.ts';
 import { ConnFlag, ConnWord, HELPER_NAME_MASK, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
@@ -103,9 +102,9 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
     timeoutMs: (peek(records, r + ConnWord.EXPIRES) - now) | 0,
   };
   if (metaProtocol(meta) === Protocol.TCP) {
-    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.dumpConnection);
+    lockConn(records, r, tracker.participant, LockSite.dumpConnection);
     const state = load(records, r + ConnWord.STATE);
-    unlock(records, r + ConnWord.LOCK);
+    unlockConn(records, r);
     entry.tcp = tcpInfo(state);
   }
   const flags = records[r + ConnWord.FLAGS]!;

@@ -3,7 +3,7 @@
  * reads. The region (memory.events) is reserved at once and committed as it is touched:
  *
  *   line 0      SEQUENCE   number of the next event. atomic: every producer counts it up
- *   line 1      READER     1 while somebody reads. atomic: any thread claims, the reader releases
+ *   line 1      READER     participant + 1 of whoever reads, 0: nobody. atomic: any thread claims, the reader releases
  *   then, for each participant, a ring:
  *     line 0    HEAD               events published so far (32 bits). atomic: its participant writes, the reader reads
  *               PENDING            1 while an event has its number, but is not published. atomic: as HEAD

@@ -91,7 +91,7 @@ export class EventReader {
    */
   constructor(tracker: Tracker) {
     const { events } = tracker.memory;
-    if (compareExchange(events, EventsWord.READER, 0, 1) !== 0) {
+    if (compareExchange(events, EventsWord.READER, 0, tracker.participant.id + 1) !== 0) {
       throw new UsageError('the events of this table are being read already; there can be one reader at a time');
     }
     this.#tracker = tracker;

@@ -8,6 +8,7 @@
  */
 
 import { add, load, peek, store, type Words } from '../shared/access.ts';
+import { EventIntent, IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { CtAction } from './action.ts';
 import { Counter } from './counters.ts';
 import {
@@ -64,6 +65,8 @@ export function announceNew(tracker: Tracker, record: number): void {
   const ring = tracker.eventRing;
   const event = begin(tracker, record, EventKind.new);
   ring.open = event;
+  const { words: shared, participant } = tracker;
+  shared[participant.base + ParticipantWord.EVENT] = EventIntent.created;
   if (event === LOST) {
     return;
   }
@@ -90,6 +93,7 @@ export function settleNew(tracker: Tracker, isLinked: boolean): void {
   if (isLinked) {
     publish(tracker, ring.open);
   } else {
+    tracker.words[tracker.participant.base + ParticipantWord.EVENT] = EventIntent.none;
     store(ring.words, ring.base + EventRingWord.PENDING, 0);
   }
 }
@@ -97,6 +101,7 @@ export function settleNew(tracker: Tracker, isLinked: boolean): void {
 /** The connection's state has changed. With the connection's lock held where its protocol has one. */
 export function announceUpdate(tracker: Tracker, r: number): void {
   if (wantsEvents(tracker) && (peek(tracker.words, r + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+    tracker.words[tracker.participant.base + ParticipantWord.EVENT] = EventIntent.update;
     publish(tracker, begin(tracker, r >>> UNIT_SHIFT, EventKind.update));
   }
 }
@@ -124,13 +129,46 @@ function begin(tracker: Tracker, record: number, kind: number): number {
 
 function publish(tracker: Tracker, event: number): void {
   const { words, base } = tracker.eventRing;
+  const intent = tracker.participant.base + ParticipantWord.EVENT;
   if (event === LOST) {
+    tracker.words[intent] = EventIntent.none;
     tracker.counters[Counter.eventsLost]!++;
     return;
   }
   store(words, base + EventRingWord.HEAD, (words[base + EventRingWord.HEAD]! + 1) | 0);
-  store(words, base + EventRingWord.PENDING, 0);
+  tracker.words[intent] = EventIntent.none;
   tracker.counters[Counter.events]!++;
+  store(words, base + EventRingWord.PENDING, 0);
+}
+
+/**
+ * After the participant's thread has died, whose ring this is: publishes the event of a creation that was linked, tells of a
+ * removal that was not told yet, and forgets what else was pending, so that nobody waits for it.
+ * @returns whether an event was lost
+ */
+export function repairEvents(tracker: Tracker): boolean {
+  const { words, base } = tracker.eventRing;
+  const { words: shared, participant } = tracker;
+  const intent = shared[participant.base + ParticipantWord.EVENT];
+  const isPending = load(words, base + EventRingWord.PENDING) !== 0;
+  let isLost = false;
+  if (intent === EventIntent.due) {
+    const head = words[base + EventRingWord.HEAD]!;
+    publish(tracker, isPending ? base + EventRingWord.EVENTS + (head & (tracker.eventRing.capacity - 1)) : LOST);
+    isLost = !isPending;
+  } else if (intent === EventIntent.update && wantsEvents(tracker)) {
+    publish(tracker, LOST);
+    isLost = true;
+  }
+  store(words, base + EventRingWord.PENDING, 0);
+  if (intent === EventIntent.removal && shared[participant.base + ParticipantWord.INTENT_KIND] === IntentKind.unlink) {
+    if (wantsEvents(tracker)) {
+      const record = shared[participant.base + ParticipantWord.INTENT_RECORD]!;
+      announceDestroy(tracker, record, shared[participant.base + ParticipantWord.INTENT_REASON]!);
+    }
+  }
+  shared[participant.base + ParticipantWord.EVENT] = EventIntent.none;
+  return isLost;
 }
 
 function fill(tracker: Tracker, event: number, r: number, kind: number): void {

@@ -18,6 +18,7 @@ import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
+import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { afterUpdate, beforeUpdate, handleControl, isForHelper } from './alg/control.ts';
 import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
@@ -81,7 +82,6 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   touchLines(tracker, count);
   const missing = touchRecords(tracker, action, count) | 0;
   const ahead = missing > 1 ? tracker.rooms.takeAhead(tracker.room, missing, tracker.participant) | 0 : 0;
-  tracker.roomInHand = ahead;
   for (let i = 0; i < count; i++) {
     const at = i * PARSED_WORDS;
     const kind = tracker.parsed[at + ParsedWord.KIND]!;
@@ -97,8 +97,9 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     }
   }
   if (ahead > 0) {
-    tracker.rooms.endAhead(tracker.room, tracker.roomInHand, tracker.participant);
-    tracker.roomInHand = 0;
+    const { participant } = tracker;
+    const left = tracker.words[participant.base + ParticipantWord.ROOM_AHEAD]!;
+    tracker.rooms.endAhead(tracker.room, left, participant);
   }
   if (
     fragments > 0 ||
@@ -479,6 +480,7 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   let result: number;
   if (protocol === Protocol.TCP) {
     const checkSequence = peek(tracker.words, tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
+    records[tracker.participant.base + ParticipantWord.CONNECTION_LOCK] = r + ConnWord.LOCK;
     lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.update);
     result = updateTcpLocked(
       records,

@@ -2,9 +2,9 @@
  * The end of a connection: killed by setting a flag, removed by whoever turns `cleaned` from 0 to 1.
  */
 
-import { or } from '../shared/access.ts';
+import { or, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
-import { clearIntent, declareLinkIntent, IntentKind } from '../shared/participant.ts';
+import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { cleanExpectations } from './alg/clean.ts';
 import { Counter } from './counters.ts';
 import { listFirst } from './engines/baseline.ts';
@@ -60,6 +60,7 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
 /** As removeConn, but the connection's unit of the table's room is the caller's now, to use or to give back. */
 export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
   const { words: records, participant, table } = tracker;
+  const { base } = participant;
   const r = record << UNIT_SHIFT;
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
   if ((life & LIFE_CLEANED) !== 0) {
@@ -69,34 +70,61 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
     (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
     (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
   const counter = isKilled ? Counter.killed : reason;
+  records[base + ParticipantWord.INTENT_RECORD] = record;
+  records[base + ParticipantWord.INTENT_REASON] = counter;
+  records[base + ParticipantWord.EVENT] = EventIntent.removal;
+  records[base + ParticipantWord.INTENT_KIND] = IntentKind.unlink;
   if (wantsEvents(tracker)) {
     announceDestroy(tracker, record, counter);
   }
-  const hash = records[r + ConnWord.HASH]!;
-  const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
-  const reverseHash = hasTwoEntries ? records[r + ConnWord.REV_HASH]! : hash;
-  const bucket = table.bucketOf(hash);
-  const reverseBucket = table.bucketOf(reverseHash);
+  const bucket = table.bucketOf(records[r + ConnWord.HASH]!);
+  const reverseBucket = table.bucketOf(reverseHashOf(records, r));
   table.lockBuckets(bucket, reverseBucket, participant, LockSite.remove);
-  declareLinkIntent(participant, IntentKind.unlink, bucket, reverseBucket, record);
-  table.unlinkLocked(bucket, hash, record);
-  if (hasTwoEntries) {
-    table.unlinkLocked(reverseBucket, reverseHash, record);
+  unlinkConnLocked(tracker, record);
+  table.unlockBuckets(bucket, reverseBucket);
+  settleUnlinked(tracker, record);
+  return true;
+}
+
+/** Hash of the second entry of the connection at word `r`; of a connection with one entry that one's. */
+export function reverseHashOf(records: Words, r: number): number {
+  const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
+  return records[r + (hasTwoEntries ? ConnWord.REV_HASH : ConnWord.HASH)]!;
+}
+
+/** The removal in two halves, under the locks of its buckets; what is unlinked already stays so. */
+export function unlinkConnLocked(tracker: Tracker, record: number): void {
+  const { words: records, participant, table } = tracker;
+  const r = record << UNIT_SHIFT;
+  const hash = records[r + ConnWord.HASH]!;
+  table.unlinkLocked(table.bucketOf(hash), hash, record);
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0) {
+    const reverseHash = records[r + ConnWord.REV_HASH]!;
+    table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
   }
   if (tracker.engine === Engine.BASELINE) {
     tracker.lists.removeLocked(record);
   }
-  clearIntent(participant);
-  table.unlockBuckets(bucket, reverseBucket);
+  /* In one step. Counted before the room is free: whoever sees the one sees the other. */
+  tracker.counters[records[participant.base + ParticipantWord.INTENT_REASON]!]!++;
+  records[participant.base + ParticipantWord.ROOM_HAND + HandWord.UNITS]!++;
+  records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.unlinked;
+}
 
-  /* Counted before the room is free: whoever sees the one sees the other. */
-  tracker.counters[counter]!++;
-  giveZoneBack(tracker, records[r + ConnWord.ADMIT_POOL]!, records[r + ConnWord.ADMIT_GENERATION]!);
+/** And after it, without them. */
+function settleUnlinked(tracker: Tracker, record: number): void {
+  const { words: records, participant } = tracker;
+  const r = record << UNIT_SHIFT;
+  const zonePool = records[r + ConnWord.ADMIT_POOL]!;
+  if (zonePool !== 0) {
+    const { pools } = tracker.zoneLimits;
+    pools.giveBack(zonePool, records[r + ConnWord.ADMIT_GENERATION]!, participant, ParticipantWord.INTENT_KIND, 1);
+  }
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
     cleanExpectations(tracker, record);
   }
   tracker.slab.retire(participant, recordClassOf(records, r), record, tracker.epochs.current());
-  return true;
+  records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
 }
 
 /** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
@@ -108,14 +136,14 @@ export function removeStale(tracker: Tracker): void {
   }
 }
 
-/** Gives back what a connection was admitted with: a unit of its zone's room, if that is limited. */
+/** Gives back what a connection in the making was admitted with: a unit of its zone's room, if that is limited. */
 export function giveZoneBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   if (zonePool !== 0) {
     tracker.zoneLimits.pools.giveBack(zonePool, zoneGeneration, tracker.participant);
   }
 }
 
-/** Gives back a connection's room in the zone and in the table. */
+/** Gives back its room in the zone and in the table. */
 export function giveRoomBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   giveZoneBack(tracker, zonePool, zoneGeneration);
   tracker.rooms.giveBack(tracker.room, 0, tracker.participant);

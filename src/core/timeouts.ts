@@ -16,7 +16,7 @@ import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
-import { lock, unlock } from '../shared/mutex.ts';
+import { lock, releaseOfDead, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
 import { UsageError } from './errors.ts';
 import { Protocol } from './packet/layout.ts';
@@ -181,6 +181,15 @@ export class TimeoutPolicies {
     if (entry === 0) {
       throw new UsageError(`there are already ${MAX_POLICIES} timeout policies; delete one first`);
     }
+  }
+
+  /**
+   * After the participant's thread has died. A policy that it was replacing may have some of its times from the new one; one
+   * that it was making or deleting is there or not.
+   * @returns whether it held the mutex
+   */
+  repair(participant: Participant): boolean {
+    return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
   }
 
   /** Seconds by attribute name of a policy that was set (or of the default policy, 0, while it is not deleted). */

@@ -8,6 +8,7 @@ import { LINE_WORDS } from '../shared/cache-line.ts';
 import { countersOf } from '../shared/counters.ts';
 import { Epochs } from '../shared/epoch.ts';
 import {
+  adoptParticipant,
   claimParticipant,
   releaseParticipant,
   type Participant,
@@ -96,8 +97,6 @@ export class Tracker {
   readonly sweepFound: Int32Array = new Int32Array(MAX_SWEEP_FOUND);
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
-  /** Room for connections taken ahead for the current batch. */
-  roomInHand = 0;
   /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
   randomState: number;
   /** Keeps reads alive that only pull lines into the cache. */
@@ -105,9 +104,10 @@ export class Tracker {
 
   /**
    * Maps the memory of a tracker for the calling thread and claims a participant.
-   * @throws RangeError when maxParticipants threads have already done so
+   * @param place the participant to take over instead of claiming one (adoptParticipant)
+   * @throws RangeError when maxParticipants threads have already done so, or the place is nobody's
    */
-  constructor(memory: TrackerMemory) {
+  constructor(memory: TrackerMemory, place?: number) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {
@@ -120,7 +120,7 @@ export class Tracker {
     this.engine = engineNumber(memory.engine);
     this.words = words;
     this.participants = participants;
-    this.participant = claimParticipant(participants);
+    this.participant = place === undefined ? claimParticipant(participants) : adoptParticipant(participants, place);
     this.epochs = new Epochs(words, layout.epochs, participants);
     this.slab = new Slab({
       words,
@@ -213,11 +213,16 @@ export class Tracker {
     this.epochs.leave(this.participant);
   }
 
-  /** Gives the participant back; the tracker is not to be used afterwards. */
-  close(): void {
+  /**
+   * Gives the participant back; the tracker is not to be used afterwards.
+   * @param keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   */
+  close(keepsPlace = false): void {
     this.leave();
     this.reclaim();
     this.rooms.returnAll(this.room, this.participant);
-    releaseParticipant(this.participant);
+    if (!keepsPlace) {
+      releaseParticipant(this.participant);
+    }
   }
 }

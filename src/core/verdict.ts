@@ -2,11 +2,10 @@
 
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
-import { LockClass } from '../shared/lockdep.ts';
-import { lock, unlock } from '../shared/mutex.ts';
 import type { CtAction } from './action.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
+import { lockConn, unlockConn } from './table/conn-lock.ts';
 import { ConnFlag, ConnWord } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -156,17 +155,17 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
 
 function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
   const records = tracker.words;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.mark);
+  lockConn(records, r, tracker.participant, LockSite.mark);
   /* The value is not cut to the mask: the reference does not either. */
   const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
   poke(records, r + ConnWord.MARK, mark);
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
   words[slot + PacketWord.MARK] = mark;
 }
 
 function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
   const records = tracker.words;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.label);
+  lockConn(records, r, tracker.participant, LockSite.label);
   const isSet = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   const sequence = records[r + ConnWord.LABEL_SEQUENCE]!;
   store(records, r + ConnWord.LABEL_SEQUENCE, sequence + 1);
@@ -178,5 +177,5 @@ function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, act
   }
   /* 0 stands for a label that was never set. */
   store(records, r + ConnWord.LABEL_SEQUENCE, (sequence + 2) | 0 || 2);
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
 }

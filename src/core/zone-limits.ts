@@ -12,8 +12,8 @@ import { load, peek, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
-import { lock, unlock } from '../shared/mutex.ts';
-import type { Participant } from '../shared/participant.ts';
+import { inheritLock, lock, unlock, wakeWaiters } from '../shared/mutex.ts';
+import { type Participant, ParticipantWord } from '../shared/participant.ts';
 import { RoomPools, USE_FALLBACK } from '../shared/room-pool.ts';
 import { UsageError } from './errors.ts';
 
@@ -48,7 +48,12 @@ export class ZoneLimits {
     this.#base = base;
     this.#directory = base + DIRECTORY;
     this.#poolWords = RoomPools.wordsFor(maxParticipants);
-    this.pools = new RoomPools({ words, maxParticipants, fallbackLimit: base + DEFAULT_LIMIT });
+    this.pools = new RoomPools({
+      words,
+      maxParticipants,
+      fallbackLimit: base + DEFAULT_LIMIT,
+      hand: ParticipantWord.ZONE_HAND,
+    });
   }
 
   static wordsFor(maxParticipants: number): number {
@@ -120,17 +125,22 @@ export class ZoneLimits {
     this.pools.setLimit(this.#poolOf(zone), limit);
   }
 
+  #dropEntriesOfDefault(): void {
+    const words = this.#words;
+    for (let each = 0; each < ZONES; each++) {
+      if (words[this.#directory + each] !== 0 && this.pools.ownLimit(this.#poolOf(each)) === USE_FALLBACK) {
+        store(words, this.#directory + each, 0);
+      }
+    }
+  }
+
   /** Removes a zone's limit, or the default with all entries that live by it. */
   delete(zone: number | 'default', participant: Participant): void {
     const words = this.#words;
     lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitDelete);
     if (zone === 'default') {
       store(words, this.#base + DEFAULT_LIMIT, 0);
-      for (let each = 0; each < ZONES; each++) {
-        if (words[this.#directory + each] !== 0 && this.pools.ownLimit(this.#poolOf(each)) === USE_FALLBACK) {
-          store(words, this.#directory + each, 0);
-        }
-      }
+      this.#dropEntriesOfDefault();
     } else if (words[this.#directory + zone] !== 0) {
       if (words[this.#base + DEFAULT_LIMIT] !== 0) {
         this.pools.setLimit(this.#poolOf(zone), USE_FALLBACK);
@@ -139,5 +149,19 @@ export class ZoneLimits {
       }
     }
     unlock(words, this.#base + MUTEX);
+  }
+
+  /** After the participant's thread has died: finishes the deletion of the default limit that it was in. @returns whether it held the mutex */
+  repair(participant: Participant): boolean {
+    const words = this.#words;
+    const heldIt = inheritLock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
+    if (heldIt) {
+      if (words[this.#base + DEFAULT_LIMIT] === 0) {
+        this.#dropEntriesOfDefault();
+      }
+      unlock(words, this.#base + MUTEX);
+    }
+    wakeWaiters(words, this.#base + MUTEX);
+    return heldIt;
   }
 }

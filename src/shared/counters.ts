@@ -5,10 +5,10 @@
  * ARM64 an aligned 64-bit access is one access, so a reader sees a value that was there, at most some stores old.
  */
 
-import { PARTICIPANT_WORDS, ParticipantWord, type ParticipantRegion } from './participant.ts';
+import { COUNTER_WORDS, PARTICIPANT_WORDS, ParticipantWord, type ParticipantRegion } from './participant.ts';
 
 /** How many counters a participant has room for. */
-export const MAX_COUNTERS: number = (PARTICIPANT_WORDS - ParticipantWord.COUNTERS) / 2;
+export const MAX_COUNTERS: number = COUNTER_WORDS / 2;
 
 /** The counters of participant `id`, for its owner to add to. */
 export function countersOf(region: ParticipantRegion, id: number): Float64Array<SharedArrayBuffer> {

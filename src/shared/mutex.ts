@@ -11,7 +11,7 @@
  * The word names its owner so that a participant that died holding it can be recognised.
  */
 
-import { CHECKED, compareExchange, exchange, notify, pause, peek, wait, type Words } from './access.ts';
+import { CHECKED, compareExchange, exchange, load, notify, pause, peek, wait, type Words } from './access.ts';
 import { type LockRecorder, PROFILED } from './lock-profile.ts';
 import { LockSite } from './lock-sites.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
@@ -28,6 +28,9 @@ const IS_WATCHED: boolean = CHECKED || PROFILED;
  * sleeping and being woken (about 10 us), and longer than any critical section of the table.
  */
 const MAX_SPINS = 1000;
+
+/** Of `lockWithin`, between two rounds of looks. */
+const NAP_MS = 0.1;
 
 /** Who takes a lock: a thread's own object, made once. */
 export interface LockOwner {
@@ -137,6 +140,66 @@ function unlockWatched(words: Words, index: number): void {
   } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
     notify(words, index, 1);
   }
+}
+
+/**
+ * For whoever repairs after a thread that is gone for good, with that thread's own `owner`: does it hold the mutex? Then
+ * the caller holds it from now on in its place.
+ */
+export function inheritLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
+  if ((load(words, index) & ~WAITERS) !== owner.lockTag) {
+    return false;
+  }
+  if (CHECKED) {
+    acquired(words, index, lockClass);
+  }
+  return true;
+}
+
+/**
+ * As `lock`, but gives up after `timeoutMs`: the holder may be a thread that has died and that nobody has repaired after yet.
+ * @returns whether the mutex is held
+ */
+export function lockWithin(
+  words: Words,
+  index: number,
+  owner: LockOwner,
+  lockClass: LockClass,
+  timeoutMs: number,
+): boolean {
+  const deadline = performance.now() + timeoutMs;
+  for (let looks = 1; !tryLock(words, index, owner, lockClass); looks++) {
+    pause();
+    if (looks % MAX_SPINS === 0) {
+      if (performance.now() >= deadline) {
+        return false;
+      }
+      const seen = load(words, index);
+      if (seen !== FREE) {
+        /* Without WAITERS nobody wakes this thread: it may sleep a little too long, and lets the holder have the processor. */
+        wait(words, index, seen, NAP_MS);
+      }
+    }
+  }
+  return true;
+}
+
+/**
+ * Wakes all who sleep on the mutex; they look at it and sleep on, or take it. A thread that died after it had released it,
+ * or when it was the one that was woken, has left them asleep.
+ */
+export function wakeWaiters(words: Words, index: number): void {
+  notify(words, index, Number.POSITIVE_INFINITY);
+}
+
+/** Releases a mutex whose region is in order whenever its holder dies; wakes who sleeps on it. @returns whether the dead owner held it */
+export function releaseOfDead(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
+  const heldIt = inheritLock(words, index, owner, lockClass);
+  if (heldIt) {
+    unlock(words, index);
+  }
+  wakeWaiters(words, index);
+  return heldIt;
 }
 
 /** In a checked process: throws unless the calling thread holds the mutex. */

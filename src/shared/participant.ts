@@ -3,12 +3,15 @@
  * shared words that only it writes, a multiple of the cache line apart from everybody else's.
  *
  *   line 0       who and when     claimed flag, announced epoch
- *   line 1       intent           what this participant is in the middle of (see below)
+ *   line 1       intent           what this participant has in hand and is in the middle of (see below)
  *   lines 2-3    caches           free records and line blocks of its own, and those it has retired
  *   lines 4-11   counters         64-bit floats, read by anyone (counters.ts)
+ *   lines 12-15  slow intents     the same as line 1, for what is not on the path of most packets
  *
- * The intent is written under the bucket's lock before the first change and cleared after the last. Whoever finds
- * the lock of a dead participant reads there what has to be finished or undone.
+ * The intents are for whoever repairs after this participant's thread has died (core/repair). They are plain stores of the
+ * owner, and one rule makes them exact: V8 ends a thread where a function begins and where a loop goes round, so what
+ * stands between two such points happens as a whole or not at all. A store that says what an atomic operation has done
+ * follows it directly, with no call of a function in between; that is why such stores are written out where they are.
  */
 
 import { compareExchange, load, store, type Words } from './access.ts';
@@ -18,29 +21,87 @@ import { lockTagOf, type LockOwner } from './mutex.ts';
 
 /** Word offsets inside a participant's block. */
 export const ParticipantWord = {
-  /** 0 free, 1 claimed. Atomic: any thread claims, the owner releases. */
+  /** A Claim. Atomic: any thread claims, the owner releases; who repairs makes it vacant. */
   CLAIMED: 0,
   /** Epoch announced at the last quiescent point, 0 while offline. Atomic: owner writes, all read. */
   EPOCH: 1,
-  /** An IntentKind. Owner writes under a bucket's lock; read by a repairer after the owner died. */
+  /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
   INTENT_KIND: LINE_WORDS,
-  INTENT_BUCKET_A: LINE_WORDS + 1,
-  INTENT_BUCKET_B: LINE_WORDS + 2,
-  /** Record being linked or unlinked. */
-  INTENT_RECORD: LINE_WORDS + 3,
-  /** For growth: directory word before and after. */
-  INTENT_OLD_DIRECTORY: LINE_WORDS + 4,
-  INTENT_NEW_DIRECTORY: LINE_WORDS + 5,
+  /** The record that is being removed. */
+  INTENT_RECORD: LINE_WORDS + 1,
+  /** The counter that its removal belongs in. */
+  INTENT_REASON: LINE_WORDS + 2,
+  /** A record taken from the slab and not linked yet: record << 1 | class. 0: none. */
+  RECORD_IN_HAND: LINE_WORDS + 3,
+  /** A room pool's hand (HandWord): that of the table, and that of zones. */
+  ROOM_HAND: LINE_WORDS + 4,
+  ZONE_HAND: LINE_WORDS + 8,
+  /** Units of the table's room that were taken ahead for a batch and are not used up. */
+  ROOM_AHEAD: LINE_WORDS + 12,
+  /** Word index of the connection lock that was taken last, or is about to be. */
+  CONNECTION_LOCK: LINE_WORDS + 13,
+  /** An EventIntent. */
+  EVENT: LINE_WORDS + 14,
   /** SLAB_CACHE_WORDS for each record class, then the line arena's. Owner only. */
   CACHES: 2 * LINE_WORDS,
   /** Float64s. Owner writes, all read. */
   COUNTERS: 4 * LINE_WORDS,
+  /** Growth of a bucket: its number, the directory word before, and after: a block that is not in use yet. 0: none. */
+  GROW_BUCKET: 12 * LINE_WORDS,
+  GROW_OLD: 12 * LINE_WORDS + 1,
+  GROW_NEW: 12 * LINE_WORDS + 2,
+  /** The room pool whose mutex was taken last, or is about to be. */
+  POOL: 12 * LINE_WORDS + 3,
+  /** 1 while POOL_RESERVED says what the pool's RESERVED should be, were it left as it is now. */
+  POOL_IS_KNOWN: 12 * LINE_WORDS + 4,
+  POOL_RESERVED: 12 * LINE_WORDS + 5,
+  /** Units that are reserved, and on their way to this participant's unused word. */
+  POOL_UNITS: 12 * LINE_WORDS + 6,
+  /** Of the other engines (core/engines). */
+  ENGINE: 13 * LINE_WORDS,
 } as const;
 
-export const PARTICIPANT_WORDS: number = 12 * LINE_WORDS;
+export const PARTICIPANT_WORDS: number = 16 * LINE_WORDS;
+export const COUNTER_WORDS: number = ParticipantWord.GROW_BUCKET - ParticipantWord.COUNTERS;
+
+/** States of a place at the table. */
+export const Claim = {
+  free: 0,
+  /** A thread has it. */
+  claimed: 1,
+  /** Its thread has died and was repaired after: for the thread that replaces it, or if no other is left for anyone. */
+  vacant: 2,
+} as const;
 
 /** What a participant is in the middle of. */
-export const IntentKind = { none: 0, link: 1, unlink: 2, grow: 3 } as const;
+export const IntentKind = {
+  none: 0,
+  /** The locks are held; RECORD_IN_HAND is being linked. It is linked, counted and nobody's in hand in one step. */
+  link: 1,
+  /** It has set `cleaned` of INTENT_RECORD, which is linked, or no longer in both of its buckets. */
+  unlink: 2,
+  /** INTENT_RECORD is unlinked and counted, its unit of the table's room in hand; its zone's is still taken. */
+  unlinked: 3,
+  /** So is the zone's unit given back; expectations may be left, the record is not retired. */
+  zoneReturned: 4,
+  /** As link: RECORD_IN_HAND found no room in the second of its buckets; it has `cleaned` set and goes back. */
+  undo: 5,
+} as const;
+
+/** What of an event is still to be done; `publish` makes it none. */
+export const EventIntent = {
+  none: 0,
+  /** The event of a creation is complete, and tells of RECORD_IN_HAND. */
+  created: 1,
+  /** The same, and the connection is linked. */
+  due: 2,
+  /** With IntentKind.unlink: the removal was not told. */
+  removal: 3,
+  update: 4,
+} as const;
+
+/** What a participant has taken from the pools of one region (room-pool.ts) and not made use of. */
+export const HandWord = { UNITS: 0, POOL: 1, GENERATION: 2 } as const;
 
 /** Where the participants' blocks lie. */
 export interface ParticipantRegion {
@@ -72,47 +133,55 @@ export class Participant implements LockOwner {
 }
 
 /**
- * Claims a free block for the calling thread.
+ * Claims a free block for the calling thread; if there is none, that of a thread that has died and was repaired after.
  * @throws RangeError when all are taken.
  */
 export function claimParticipant(region: ParticipantRegion): Participant {
-  for (let id = 0; id < region.maxParticipants; id++) {
-    const claimed = region.base + id * PARTICIPANT_WORDS + ParticipantWord.CLAIMED;
-    if (compareExchange(region.words, claimed, 0, 1) === 0) {
-      return new Participant(region, id);
+  for (const from of [Claim.free, Claim.vacant]) {
+    for (let id = 0; id < region.maxParticipants; id++) {
+      if (compareExchange(region.words, claimWord(region, id), from, Claim.claimed) === from) {
+        return new Participant(region, id);
+      }
     }
   }
   throw new RangeError(`all ${region.maxParticipants} participants of this table are taken; raise maxParticipants`);
 }
 
-/** Does a thread have this block now? */
+function claimWord(region: ParticipantRegion, id: number): number {
+  return region.base + id * PARTICIPANT_WORDS + ParticipantWord.CLAIMED;
+}
+
+/**
+ * Takes a place that is kept for the calling thread: one that another thread has claimed for it, or that of a thread that
+ * has died and was repaired after. With the place come its caches of free records, what is retired there, its unused
+ * room and its counters.
+ * @throws RangeError when nobody has claimed it
+ */
+export function adoptParticipant(region: ParticipantRegion, id: number): Participant {
+  if (!Number.isInteger(id) || id < 0 || id >= region.maxParticipants || !isClaimed(region, id)) {
+    throw new RangeError(`participant ${id} cannot be taken over: it is not one that a thread has or had`);
+  }
+  store(region.words, claimWord(region, id), Claim.claimed);
+  return new Participant(region, id);
+}
+
+/** The repaired place of a dead thread waits for who takes it over. */
+export function vacateParticipant(participant: Participant): void {
+  store(participant.words, participant.base + ParticipantWord.CLAIMED, Claim.vacant);
+}
+
+/** Does a thread have this block now, or did one that has died? */
 export function isClaimed(region: ParticipantRegion, id: number): boolean {
-  return load(region.words, region.base + id * PARTICIPANT_WORDS + ParticipantWord.CLAIMED) !== 0;
+  return load(region.words, claimWord(region, id)) !== Claim.free;
+}
+
+/** A Claim. */
+export function claimOf(region: ParticipantRegion, id: number): number {
+  return load(region.words, claimWord(region, id));
 }
 
 /** Gives the block back. The caller is offline and holds nothing. */
 export function releaseParticipant(participant: Participant): void {
   store(participant.words, participant.base + ParticipantWord.EPOCH, 0);
   store(participant.words, participant.base + ParticipantWord.CLAIMED, 0);
-}
-
-/** Records that `record` is about to be linked into (or unlinked from) the buckets; under their locks. */
-export function declareLinkIntent(
-  participant: Participant,
-  kind: typeof IntentKind.link | typeof IntentKind.unlink,
-  bucketA: number,
-  bucketB: number,
-  record: number,
-): void {
-  const words = participant.words;
-  const base = participant.base;
-  words[base + ParticipantWord.INTENT_BUCKET_A] = bucketA;
-  words[base + ParticipantWord.INTENT_BUCKET_B] = bucketB;
-  words[base + ParticipantWord.INTENT_RECORD] = record;
-  words[base + ParticipantWord.INTENT_KIND] = kind;
-}
-
-/** The change that was declared is complete. */
-export function clearIntent(participant: Participant): void {
-  participant.words[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
 }

@@ -24,14 +24,18 @@
  *
  * A pool can start anew (a zone's limit is deleted and made again); units of an earlier generation then no longer
  * count, which the generation in the unused word decides in the same atomic step.
+ *
+ * What a participant has taken and what it is about to change stands in its block (HandWord, ROOM_AHEAD, POOL_ words), for
+ * `repair` after its thread has died. The unit that `take` returns is in its hand until it is given back, or until the
+ * caller writes that it is in use.
  */
 
-import { add, compareExchange, exchange, load, pause, peek, poke, store, wait, type Words } from './access.ts';
+import { add, compareExchange, exchange, load, notify, pause, peek, poke, store, wait, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { LockSite } from './lock-sites.ts';
 import { LockClass } from './lockdep.ts';
-import { lock, unlock } from './mutex.ts';
-import type { Participant } from './participant.ts';
+import { inheritLock, lock, unlock, wakeWaiters } from './mutex.ts';
+import { HandWord, type Participant, ParticipantWord } from './participant.ts';
 
 const LIMIT = 0;
 const RESERVED = 1;
@@ -84,6 +88,8 @@ export interface RoomPoolsOptions {
   maxParticipants: number;
   /** Word index of the limit that applies where a pool's own is USE_FALLBACK; its value 0 means unlimited. */
   fallbackLimit?: number;
+  /** Offset in a participant's block of its hand (HandWord) for these pools; default ROOM_HAND. */
+  hand?: number;
 }
 
 /** Pools in one region, each named by the word index of its header. */
@@ -92,11 +98,13 @@ export class RoomPools {
   readonly #maxParticipants: number;
   readonly #fallbackLimit: number;
   readonly #margin: number;
+  readonly #hand: number;
 
   constructor(options: RoomPoolsOptions) {
     this.#words = options.words;
     this.#maxParticipants = options.maxParticipants;
     this.#fallbackLimit = options.fallbackLimit ?? 0;
+    this.#hand = options.hand ?? ParticipantWord.ROOM_HAND;
     /* Closer to the limit than this, blocks would only be collected again. */
     this.#margin = options.maxParticipants * BLOCK;
   }
@@ -130,6 +138,7 @@ export class RoomPools {
   renew(pool: number, limit: number, participant: Participant): void {
     const words = this.#words;
     this.#enter(pool, participant);
+    participant.words[participant.base + ParticipantWord.POOL_IS_KNOWN] = 0;
     const generation = (words[pool + GENERATION]! + 1) & GENERATION_MASK;
     poke(words, pool + GENERATION, generation);
     for (let id = 0; id < this.#maxParticipants; id++) {
@@ -138,7 +147,7 @@ export class RoomPools {
     poke(words, pool + RESERVED, 0);
     store(words, pool + LIMIT, limit);
     store(words, pool + FULL_BELOW, 0);
-    this.#leave(pool);
+    this.#leave(pool, participant);
   }
 
   /** May units that are already reserved be used: is the limit not below them? */
@@ -165,12 +174,19 @@ export class RoomPools {
 
   /** Takes the mutex; until #leave the sum of reserved and unused units is not to be trusted. */
   #enter(pool: number, participant: Participant): void {
+    const own = participant.words;
+    const { base } = participant;
+    own[base + ParticipantWord.POOL_IS_KNOWN] = 0;
+    own[base + ParticipantWord.POOL] = pool;
     lock(this.#words, pool + MUTEX, participant, LockClass.leaf, LockSite.room);
+    own[base + ParticipantWord.POOL_RESERVED] = this.#words[pool + RESERVED]!;
+    own[base + ParticipantWord.POOL_IS_KNOWN] = 1;
     add(this.#words, pool + SEQUENCE, 1);
   }
 
-  #leave(pool: number): void {
+  #leave(pool: number, participant: Participant): void {
     add(this.#words, pool + SEQUENCE, 1);
+    participant.words[participant.base + ParticipantWord.POOL_IS_KNOWN] = 0;
     unlock(this.#words, pool + MUTEX);
   }
 
@@ -184,6 +200,10 @@ export class RoomPools {
       this.#within(pool, peek(words, pool + RESERVED)) &&
       compareExchange(words, own, unused, unused - 1) === unused
     ) {
+      const hand = participant.base + this.#hand;
+      participant.words[hand + HandWord.UNITS]!++;
+      participant.words[hand + HandWord.POOL] = pool;
+      participant.words[hand + HandWord.GENERATION] = unused >>> GENERATION_SHIFT;
       return unused >>> GENERATION_SHIFT;
     }
     return this.#takeShared(pool, own, participant);
@@ -196,7 +216,8 @@ export class RoomPools {
 
   /**
    * Far from the limit, takes up to `count` units at once for a batch, so that each connection of it costs no atomic
-   * operation; near it takes nothing. What is left must be given back with `endAhead` when the batch ends.
+   * operation; near it takes nothing. They stand in ROOM_AHEAD of the participant, which the caller counts down as it
+   * uses them; what is left must be given back with `endAhead` when the batch ends.
    * @returns how many were taken
    */
   takeAhead(pool: number, count: number, participant: Participant): number {
@@ -213,14 +234,19 @@ export class RoomPools {
       poke(words, own + AHEAD, 0);
       return 0;
     }
+    participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = taken;
     return taken;
   }
 
   /** The batch is over: gives back what is left of the units taken ahead. */
   endAhead(pool: number, left: number, participant: Participant): void {
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
-    if (left > 0 && (add(this.#words, own, left) & TELL) !== 0) {
-      store(this.#words, pool + FULL_BELOW, 0);
+    if (left > 0) {
+      const unused = add(this.#words, own, left);
+      participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = 0;
+      if ((unused & TELL) !== 0) {
+        store(this.#words, pool + FULL_BELOW, 0);
+      }
     }
     store(this.#words, own + AHEAD, 0);
   }
@@ -273,6 +299,9 @@ export class RoomPools {
   #tryTakeShared(pool: number, own: number, participant: Participant, isNobodyAhead: boolean): number {
     const words = this.#words;
     this.#enter(pool, participant);
+    const mine = participant.words;
+    const { base } = participant;
+    const hand = base + this.#hand;
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
     let reserved = words[pool + RESERVED]!;
@@ -281,53 +310,80 @@ export class RoomPools {
       /* From here on nobody starts to take from its own word. Twice, since a unit given back behind the first round and
        * one taken before it, by a participant that had looked before, could make it look as if there was none. */
       poke(words, pool + RESERVED, COLLECTING);
-      reserved -= this.#collect(pool, generation) + this.#collect(pool, generation);
+      this.#collect(pool, generation, participant);
+      this.#collect(pool, generation, participant);
+      reserved = mine[base + ParticipantWord.POOL_RESERVED]!;
       poke(words, pool + RESERVED, reserved);
     }
     let taken = generation;
     if (reserved + BLOCK + this.#margin <= limit) {
       poke(words, pool + RESERVED, reserved + BLOCK);
+      mine[base + ParticipantWord.POOL_RESERVED] = reserved + BLOCK;
+      mine[base + ParticipantWord.POOL_UNITS] = BLOCK - 1;
+      mine[hand + HandWord.UNITS]!++;
+      mine[hand + HandWord.POOL] = pool;
+      mine[hand + HandWord.GENERATION] = generation;
       store(words, pool + FULL_BELOW, 0);
       add(words, own, BLOCK - 1 - (peek(words, own) & TELL));
+      mine[base + ParticipantWord.POOL_UNITS] = 0;
     } else if (reserved < limit) {
       poke(words, pool + RESERVED, reserved + 1);
+      mine[base + ParticipantWord.POOL_RESERVED] = reserved + 1;
+      mine[hand + HandWord.UNITS]!++;
+      mine[hand + HandWord.POOL] = pool;
+      mine[hand + HandWord.GENERATION] = generation;
     } else {
       taken = NO_ROOM;
       if (isNobodyAhead) {
         compareExchange(words, pool + FULL_BELOW, NOT_SURE, (limit + 1) | 0);
       }
     }
-    this.#leave(pool);
+    this.#leave(pool, participant);
     return taken;
   }
 
-  /** Empties the unused words. @returns how many units were in them */
-  #collect(pool: number, generation: number): number {
-    let units = 0;
+  /** Empties the unused words, and takes what was in them off POOL_RESERVED. */
+  #collect(pool: number, generation: number, participant: Participant): void {
+    const reserved = participant.base + ParticipantWord.POOL_RESERVED;
     for (let id = 0; id < this.#maxParticipants; id++) {
       const unused = pool + (1 + id) * STRIDE_WORDS;
-      units += exchange(this.#words, unused, (generation << GENERATION_SHIFT) | TELL) & COUNT_MASK;
+      const before = exchange(this.#words, unused, (generation << GENERATION_SHIFT) | TELL);
+      participant.words[reserved]! -= before & COUNT_MASK;
     }
-    return units;
   }
 
-  /** Gives one unit of that generation back: its connection is gone, or was never made. */
-  giveBack(pool: number, generation: number, participant: Participant): void {
+  /**
+   * Gives one unit of that generation back: its connection is gone, or was never made.
+   * @param note word of the participant's block to which `by` is added in the same step: by default the count of its hand
+   */
+  giveBack(
+    pool: number,
+    generation: number,
+    participant: Participant,
+    note: number = this.#hand + HandWord.UNITS,
+    by: number = -1,
+  ): void {
+    if (this.putBack(pool, generation, participant, note, by)) {
+      this.returnAll(pool, participant);
+    }
+  }
+
+  /** As giveBack, but it never takes the mutex. @returns whether so much lies unused here that some should go back */
+  putBack(pool: number, generation: number, participant: Participant, note: number, by: number): boolean {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     for (;;) {
       const unused = peek(words, own);
       if (unused >>> GENERATION_SHIFT !== generation) {
-        return;
+        participant.words[participant.base + note]! += by;
+        return false;
       }
       if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {
+        participant.words[participant.base + note]! += by;
         if ((unused & TELL) !== 0) {
           store(words, pool + FULL_BELOW, 0);
         }
-        if ((unused & COUNT_MASK) >= 2 * BLOCK) {
-          this.returnAll(pool, participant);
-        }
-        return;
+        return (unused & COUNT_MASK) >= 2 * BLOCK;
       }
     }
   }
@@ -338,8 +394,46 @@ export class RoomPools {
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     this.#enter(pool, participant);
     const returned = exchange(words, own, words[pool + GENERATION]! << GENERATION_SHIFT) & COUNT_MASK;
-    poke(words, pool + RESERVED, words[pool + RESERVED]! - returned);
+    const reserved = words[pool + RESERVED]! - returned;
+    participant.words[participant.base + ParticipantWord.POOL_RESERVED] = reserved;
+    poke(words, pool + RESERVED, reserved);
     store(words, pool + FULL_BELOW, 0);
-    this.#leave(pool);
+    this.#leave(pool, participant);
+  }
+
+  /**
+   * After the participant's thread has died: leaves the pool as it is without it. What is in its hand and what it has taken
+   * ahead stays there.
+   * @returns whether it held the mutex
+   */
+  repair(pool: number, participant: Participant): boolean {
+    const words = this.#words;
+    const own = participant.words;
+    const { base } = participant;
+    const heldIt = inheritLock(words, pool + MUTEX, participant, LockClass.leaf);
+    if (heldIt) {
+      if (own[base + ParticipantWord.POOL] === pool && own[base + ParticipantWord.POOL_IS_KNOWN] !== 0) {
+        const reserved = own[base + ParticipantWord.POOL_RESERVED]! - own[base + ParticipantWord.POOL_UNITS]!;
+        poke(words, pool + RESERVED, reserved);
+        own[base + ParticipantWord.POOL_IS_KNOWN] = 0;
+        own[base + ParticipantWord.POOL_UNITS] = 0;
+      }
+      if ((load(words, pool + SEQUENCE) & 1) !== 0) {
+        add(words, pool + SEQUENCE, 1);
+      }
+      unlock(words, pool + MUTEX);
+    }
+    /* It may have been about to say that a unit was given back. */
+    store(words, pool + FULL_BELOW, 0);
+    wakeWaiters(words, pool + MUTEX);
+    return heldIt;
+  }
+
+  /** Gives back what a participant whose thread has died had taken ahead. @returns units */
+  repairAhead(pool: number, participant: Participant): number {
+    const left = participant.words[participant.base + ParticipantWord.ROOM_AHEAD]!;
+    this.endAhead(pool, left, participant);
+    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + AHEAD, Number.POSITIVE_INFINITY);
+    return left;
   }
 }

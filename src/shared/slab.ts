@@ -22,7 +22,7 @@ import { LINE_WORDS } from './cache-line.ts';
 import { Epochs } from './epoch.ts';
 import { LockSite } from './lock-sites.ts';
 import { LockClass } from './lockdep.ts';
-import { lock, unlock } from './mutex.ts';
+import { lock, releaseOfDead, unlock } from './mutex.ts';
 import { ParticipantWord, type Participant } from './participant.ts';
 
 export const SLAB_WORDS: number = LINE_WORDS;
@@ -128,7 +128,10 @@ export class Slab {
     return participant.base + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
   }
 
-  /** A record of the class, its words as they were left; 0 when the slab is used up. */
+  /**
+   * A record of the class, its words as they were left; 0 when the slab is used up. The caller writes into
+   * RECORD_IN_HAND that it has it, as the next thing it does.
+   */
   allocate(participant: Participant, recordClass: number): number {
     const words = participant.words;
     const cache = this.#cache(participant, recordClass);
@@ -194,17 +197,23 @@ export class Slab {
     return found;
   }
 
-  /** Gives back a record that no other thread can have seen (it was never linked, or its epoch has passed). */
+  /** Gives back the record in hand, that no other thread can have seen (it was never linked). */
   free(participant: Participant, recordClass: number, record: number): void {
+    if (this.keep(participant, recordClass, record)) {
+      this.#giveBatchAway(participant, recordClass);
+    }
+  }
+
+  /** As free, but it never takes the mutex. @returns whether so many are free here that a batch should be given away */
+  keep(participant: Participant, recordClass: number, record: number): boolean {
     const words = participant.words;
     const cache = this.#cache(participant, recordClass);
     this.#records[record * this.#unitWords + this.#linkWord] = words[cache + FREE_HEAD]!;
     words[cache + FREE_HEAD] = record;
     const count = words[cache + FREE_COUNT]! + 1;
     words[cache + FREE_COUNT] = count;
-    if (count > CACHE_LIMIT) {
-      this.#giveBatchAway(participant, recordClass);
-    }
+    words[participant.base + ParticipantWord.RECORD_IN_HAND] = 0;
+    return count > CACHE_LIMIT;
   }
 
   #giveBatchAway(participant: Participant, recordClass: number): void {
@@ -216,13 +225,14 @@ export class Slab {
       last = records[last * this.#unitWords + this.#linkWord]!;
     }
     const lastLink = last * this.#unitWords + this.#linkWord;
-    participant.words[cache + FREE_HEAD] = records[lastLink]!;
-    participant.words[cache + FREE_COUNT] = participant.words[cache + FREE_COUNT]! - CHUNK;
-    records[lastLink] = 0;
 
     const words = this.#words;
     const common = this.#base + COMMON_HEAD + recordClass;
     lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);
+    /* From here to there in one step: the batch is never in nobody's list (participant.ts). */
+    participant.words[cache + FREE_HEAD] = records[lastLink]!;
+    participant.words[cache + FREE_COUNT] = participant.words[cache + FREE_COUNT]! - CHUNK;
+    records[lastLink] = 0;
     records[batch * this.#unitWords + this.#tagWord] = words[common]!;
     words[common] = batch;
     unlock(words, this.#base + MUTEX);
@@ -268,17 +278,30 @@ export class Slab {
     let freed = 0;
     let record = words[cache + RETIRED_HEAD]!;
     while (record !== 0 && Epochs.isSafe(records[record * this.#unitWords + this.#tagWord]!, oldest)) {
-      const following = records[record * this.#unitWords + this.#linkWord]!;
+      const link = record * this.#unitWords + this.#linkWord;
+      const following = records[link]!;
       words[cache + RETIRED_HEAD] = following;
       if (following === 0) {
         words[cache + RETIRED_TAIL] = 0;
       }
       words[cache + RETIRED_COUNT] = words[cache + RETIRED_COUNT]! - 1;
-      this.free(participant, recordClass, record);
+      /* As keep, but in the same step: the record is never in nobody's list (participant.ts). */
+      records[link] = words[cache + FREE_HEAD]!;
+      words[cache + FREE_HEAD] = record;
+      const count = words[cache + FREE_COUNT]! + 1;
+      words[cache + FREE_COUNT] = count;
+      if (count > CACHE_LIMIT) {
+        this.#giveBatchAway(participant, recordClass);
+      }
       freed++;
       record = following;
     }
     return freed;
+  }
+
+  /** After the participant's thread has died: whatever it was doing is done or not begun. @returns whether it held the mutex */
+  repair(participant: Participant): boolean {
+    return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
   }
 
   /** Touches the memory of the first `count` fresh units, so that no page fault happens later. */

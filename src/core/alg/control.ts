@@ -6,12 +6,11 @@
 
 import { peek, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
 import type { CtAction } from '../action.ts';
 import { Counter } from '../counters.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { CtState, PacketWord, RememberedBit, swapHalf, swapPorts } from '../packet/layout.ts';
+import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { CONN_NAT, ConnFlag, ConnWord, HELPER_KIND_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { writeIpv4Text, writeIpv6Text } from './address-text.ts';
@@ -246,13 +245,13 @@ function expect(tracker: Tracker, r: number, state: number, port: number): void 
   entry[EntryWord.NAT_KIND] = isReply === isDnat ? ConnFlag.DNAT : ConnFlag.SNAT;
   writeAddress(records, translated, entry, EntryWord.NAT_ADDRESS, isIpv6);
 
-  lock(records, r + ConnWord.LOCK, participant, LockClass.connection, LockSite.helperExpect);
+  lockConn(records, r, participant, LockSite.helperExpect);
   entry[EntryWord.MARK] = records[r + ConnWord.MARK]!;
   const isLabelled = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   for (let i = 0; i < 4; i++) {
     entry[EntryWord.LABEL + i] = isLabelled ? records[r + ConnWord.LABEL + i]! : 0;
   }
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
   hashEntry(tracker);
   const outcome = alg.expectations.add(entry, participant) | 0;
   if (outcome === Added.done) {

@@ -21,7 +21,7 @@ import { load, peek, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
+import { inheritLock, lock, type LockOwner, unlock, wakeWaiters } from '../../shared/mutex.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import { ENTRY_WORDS, EntryWord, MAX_EXPECTATIONS, MAX_EXPECTATIONS_PER_PARENT } from './expectation-layout.ts';
 
@@ -252,6 +252,14 @@ export class Expectations {
       return;
     }
     lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationClean);
+    this.cleanLocked(parent, byKey);
+    unlock(words, this.mutex);
+  }
+
+  /** As clean, with the mutex held. */
+  cleanLocked(parent: Int32Array, byKey: boolean): void {
+    const words = this.#words;
+    const head = this.#parentHead(parent[EntryWord.PARENT_HASH]!);
     for (let n = words[head]!; n !== 0; ) {
       const entry = this.#entry(n);
       const next = words[entry + EntryWord.PARENT_NEXT]!;
@@ -263,7 +271,79 @@ export class Expectations {
       }
       n = next;
     }
-    unlock(words, this.mutex);
+  }
+
+  /**
+   * After the owner's thread has died: an entry that does not stand in both of its chains is free, and so is one whose control
+   * connection is gone.
+   * @returns whether it held the mutex
+   */
+  repair(owner: LockOwner): boolean {
+    const heldIt = inheritLock(this.#words, this.mutex, owner, LockClass.leaf);
+    if (heldIt) {
+      this.#rebuildLocked();
+      unlock(this.#words, this.mutex);
+    }
+    wakeWaiters(this.#words, this.mutex);
+    return heldIt;
+  }
+
+  #rebuildLocked(): void {
+    const words = this.#words;
+    const highest = words[this.#base + HeaderWord.HIGHEST]!;
+    const chains = new Uint8Array(highest + 1);
+    this.#visitChains(KEY_HEADS, EntryWord.NEXT, highest, (n) => (chains[n]! |= 1));
+    this.#visitChains(PARENT_HEADS, EntryWord.PARENT_NEXT, highest, (n) => (chains[n]! |= 2));
+    this.#keepInChains(KEY_HEADS, EntryWord.NEXT, (n) => chains[n] === 3);
+    this.#keepInChains(PARENT_HEADS, EntryWord.PARENT_NEXT, (n) => chains[n] === 3);
+    let used = 0;
+    let free = 0;
+    for (let n = highest; n > 0; n--) {
+      if (chains[n] === 3) {
+        used++;
+      } else {
+        words[this.#entry(n) + EntryWord.META] = 0;
+        words[this.#entry(n) + EntryWord.NEXT] = free;
+        free = n;
+      }
+    }
+    words[this.#base + HeaderWord.FREE] = free;
+    store(words, this.count, used);
+    for (let n = 1; n <= highest; n++) {
+      if (chains[n] === 3 && this.#isOrphanLocked(n)) {
+        this.#removeLocked(n);
+      }
+    }
+  }
+
+  /** The entries of all chains, each chain as far as it is one: an entry that was being freed has another list's link. */
+  #visitChains(heads: number, link: number, highest: number, visit: (n: number) => void): void {
+    const words = this.#words;
+    const seen = new Uint8Array(highest + 1);
+    for (let head = 0; head < HEADS; head++) {
+      for (let n = words[this.#base + heads + head]!; n > 0 && n <= highest; n = words[this.#entry(n) + link]!) {
+        const hash = words[this.#entry(n) + (link === EntryWord.NEXT ? EntryWord.HASH : EntryWord.PARENT_HASH)]!;
+        if (seen[n] !== 0 || words[this.#entry(n) + EntryWord.META] === 0 || (hash & (HEADS - 1)) !== head) {
+          break;
+        }
+        seen[n] = 1;
+        visit(n);
+      }
+    }
+  }
+
+  #keepInChains(heads: number, link: number, isKept: (n: number) => boolean): void {
+    const words = this.#words;
+    for (let head = 0; head < HEADS; head++) {
+      let at = this.#base + heads + head;
+      for (let n = words[at]!; n !== 0; n = words[at]!) {
+        if (isKept(n)) {
+          at = this.#entry(n) + link;
+        } else {
+          store(words, at, words[this.#entry(n) + link]!);
+        }
+      }
+    }
   }
 
   /** Calls `visit` with a copy of each expectation there is; not one moment's picture. */

@@ -10,7 +10,7 @@ import { load, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock, type LockOwner } from '../../shared/mutex.ts';
+import { lock, type LockOwner, releaseOfDead, unlock } from '../../shared/mutex.ts';
 import { UsageError } from '../errors.ts';
 
 const MUTEX = 0;
@@ -94,6 +94,11 @@ export class HelperNames {
     }
     unlock(words, this.#base + MUTEX);
     return number;
+  }
+
+  /** After the owner's thread has died: a name is there or not. @returns whether it held the mutex */
+  repair(owner: LockOwner): boolean {
+    return releaseOfDead(this.#words, this.#base + MUTEX, owner, LockClass.leaf);
   }
 
   /** The name with this number. Allocates. */

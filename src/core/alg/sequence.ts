@@ -7,9 +7,8 @@
 
 import type { Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
 import { ParsedWord } from '../packet/key.ts';
+import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, HELPER_SKEWS_REPLY } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { finishTcp, shiftAcknowledgement, shiftSequence } from './payload.ts';
@@ -28,10 +27,10 @@ export function shiftNumbers(
   isOwn: boolean,
 ): void {
   const { words: records, parsed } = tracker;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.sequenceShift);
+  lockConn(records, r, tracker.participant, LockSite.sequenceShift);
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const skewsReply = (records[r + ConnWord.HELPER]! & HELPER_SKEWS_REPLY) !== 0;
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
   if (isOwn !== (skewsReply === (reply !== 0))) {
     return;
   }
@@ -47,7 +46,7 @@ export function shiftNumbers(
 /** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
 export function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: number, growth: number): void {
   const { words: records, parsed } = tracker;
-  lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.sequenceSkew);
+  lockConn(records, r, tracker.participant, LockSite.sequenceSkew);
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const helper = records[r + ConnWord.HELPER]!;
   const total = (skew + growth) | 0;
@@ -55,7 +54,7 @@ export function skewBy(tracker: Tracker, words: Words, at: number, r: number, re
     records[r + ConnWord.SEQ_SKEW] = total;
     records[r + ConnWord.HELPER] = reply !== 0 ? helper | HELPER_SKEWS_REPLY : helper & ~HELPER_SKEWS_REPLY;
   }
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
   if (skew === 0) {
     return;
   }

@@ -9,9 +9,8 @@
 
 import { peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
 import { isStale } from '../lookup.ts';
+import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { ExpirationLists, LISTS } from './lists.ts';
@@ -34,7 +33,7 @@ export function moveExpiration(tracker: Tracker, record: number, timeout: number
   const r = record << UNIT_SHIFT;
   const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
-  lock(records, r + ConnWord.LOCK, participant, LockClass.connection, LockSite.update);
+  lockConn(records, r, participant, LockSite.update);
   /* Not listed: somebody is removing it. */
   if (lists.isListedLocked(record) && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
     if (peek(records, r + ConnWord.STATE) === state) {
@@ -43,7 +42,7 @@ export function moveExpiration(tracker: Tracker, record: number, timeout: number
       lists.appendLocked(listOf(tracker, r, timeout), record);
     }
   }
-  unlock(records, r + ConnWord.LOCK);
+  unlockConn(records, r);
   table.unlockBucket(GLOBAL);
 }
 

@@ -7,10 +7,11 @@
 
 import { or } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
-import { clearIntent, declareLinkIntent, IntentKind } from '../../shared/participant.ts';
+import { IntentKind, ParticipantWord } from '../../shared/participant.ts';
 import { listLocked } from '../engines/baseline.ts';
 import { Engine } from '../engines/engine.ts';
 import { announceNew, settleNew, wantsEvents } from '../events.ts';
+import { noteLinked } from '../linked.ts';
 import { findConnLocked } from '../lookup.ts';
 import { META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
@@ -26,6 +27,8 @@ export const Linked = {
   taken: -1,
   /** No memory for the index. */
   noMemory: -2,
+  /** The same, but another thread has found the half that was linked, and removes it as any other connection. */
+  removed: -3,
 } as const;
 
 /** Writes the key at `parsed[at...]`, turned round, to SCRATCH_AT; its hash is the same. */
@@ -81,7 +84,8 @@ function writeReverse(tracker: Tracker, r: number, at: number, kind: number): vo
  * Links a complete record under the key at `parsed[at...]` and the hashed reverse key at SCRATCH_AT, unless one of
  * them is taken: decided under the locks of both buckets, so that nobody else can get either of them.
  *
- * With Linked.noMemory the record may have been seen by others: it must be retired, not freed.
+ * With Linked.noMemory the record may have been seen by others: it must be retired, not freed. With Linked.removed it is
+ * no longer the caller's.
  * @param kind ConnFlag.SNAT or ConnFlag.DNAT
  * @returns a Linked, or a match
  */
@@ -103,28 +107,47 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
     announceNew(tracker, record);
   }
   if (outcome === 0) {
-    declareLinkIntent(participant, IntentKind.link, bucket, reverseBucket, record);
+    records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.link;
     /* The reverse first: whoever finds the key sends translated packets, and their answers must be known. */
     const hasTwoEntries = hash !== reverseHash;
     if (hasTwoEntries && !table.placeLocked(reverseBucket, reverseHash, record, participant)) {
       outcome = Linked.noMemory;
     } else if (!table.placeLocked(bucket, hash, record, participant)) {
-      outcome = Linked.noMemory;
-      if (hasTwoEntries) {
-        or(records, r + ConnWord.LIFE, LIFE_CLEANED);
-        table.unlinkLocked(reverseBucket, reverseHash, record);
+      outcome = hasTwoEntries ? undoHalf(tracker, record) | 0 : Linked.noMemory;
+    } else {
+      if (tracker.engine === Engine.BASELINE) {
+        listLocked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
       }
-    } else if (tracker.engine === Engine.BASELINE) {
-      listLocked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
+      noteLinked(tracker);
     }
-    clearIntent(participant);
+    records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
   }
   table.unlockBuckets(bucket, reverseBucket);
   if (isAnnounced) {
-    settleNew(tracker, outcome === Linked.done);
+    settleNew(tracker, outcome === Linked.done || outcome === Linked.removed);
   }
   if (tracker.staleCount > 0) {
     removeStale(tracker);
   }
   return outcome;
+}
+
+/**
+ * Takes a record out again that stands in the second of its buckets only. Their locks are held.
+ * @returns Linked.noMemory: it is to be retired; or Linked.removed
+ */
+export function undoHalf(tracker: Tracker, record: number): number {
+  const { words: records, table, participant } = tracker;
+  const r = record << UNIT_SHIFT;
+  if (records[participant.base + ParticipantWord.INTENT_KIND] !== IntentKind.undo) {
+    const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
+    if ((life & LIFE_CLEANED) !== 0) {
+      noteLinked(tracker);
+      return Linked.removed;
+    }
+    records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.undo;
+  }
+  const reverseHash = records[r + ConnWord.REV_HASH]!;
+  table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
+  return Linked.noMemory;
 }

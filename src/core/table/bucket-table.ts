@@ -39,8 +39,17 @@ import type { Epochs } from '../../shared/epoch.ts';
 import { LockLineWord, WAIT_HIGH_SHIFT } from '../../shared/lock-profile.ts';
 import type { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
-import { assertHeld, lock, lockPair, unlock, unlockPair } from '../../shared/mutex.ts';
-import { IntentKind, ParticipantWord, type Participant } from '../../shared/participant.ts';
+import {
+  assertHeld,
+  inheritLock,
+  lock,
+  lockPair,
+  lockWithin,
+  unlock,
+  unlockPair,
+  wakeWaiters,
+} from '../../shared/mutex.ts';
+import { ParticipantWord, type Participant } from '../../shared/participant.ts';
 import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
 
 export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PULL: 3 } as const;
@@ -116,6 +125,7 @@ export class BucketTable {
       const directory = this.#arena.allocate(participant, bits);
       store(this.words, this.#directories + bucket, directory);
     }
+    participant.words[participant.base + ParticipantWord.GROW_NEW] = 0;
   }
 
   #header(bucket: number): number {
@@ -308,18 +318,13 @@ export class BucketTable {
     const words = this.words;
     const header = this.#header(bucket);
     const bits = blockBits(directory);
+    const base = participant.base;
+    words[base + ParticipantWord.GROW_BUCKET] = bucket;
+    words[base + ParticipantWord.GROW_OLD] = directory;
     const grown = this.#arena.allocate(participant, bits + 1);
     if (grown === 0) {
       return 0;
     }
-    const base = participant.base;
-    const interruptedBucket = words[base + ParticipantWord.INTENT_BUCKET_A]!;
-    words[base + ParticipantWord.INTENT_BUCKET_A] = bucket;
-    words[base + ParticipantWord.INTENT_OLD_DIRECTORY] = directory;
-    words[base + ParticipantWord.INTENT_NEW_DIRECTORY] = grown;
-    const interrupted = words[base + ParticipantWord.INTENT_KIND]!;
-    words[base + ParticipantWord.INTENT_KIND] = IntentKind.grow;
-
     const end = blockWord(directory) + (LINE_WORDS << bits);
     for (let line = blockWord(directory); line < end; line += LINE_WORDS) {
       for (let entry = 0; entry < LINE_ENTRIES; entry++) {
@@ -330,10 +335,10 @@ export class BucketTable {
       }
     }
     store(words, this.#directories + bucket, grown);
-    poke(words, header + BucketWord.GROWTHS, words[header + BucketWord.GROWTHS]! + 1);
-    words[base + ParticipantWord.INTENT_BUCKET_A] = interruptedBucket;
-    words[base + ParticipantWord.INTENT_KIND] = interrupted;
+    /* In the same step (participant.ts): a plain store, the count is a hint. */
+    words[header + BucketWord.GROWTHS] = words[header + BucketWord.GROWTHS]! + 1;
     this.#arena.retire(participant, directory, this.#epochs.current());
+    words[base + ParticipantWord.GROW_NEW] = 0;
     return grown;
   }
 
@@ -494,6 +499,85 @@ export class BucketTable {
   /** The hash under which the record in a slot was linked. */
   hashAt(slot: number): number {
     return this.words[slot - LINE_ENTRIES]!;
+  }
+
+  /** A dead participant's locks: does it hold the bucket's? The caller, who repairs after it, then holds it from now on. */
+  inheritBucket(bucket: number, participant: Participant): boolean {
+    return inheritLock(this.words, this.#header(bucket), participant, LockClass.bucket);
+  }
+
+  /** As lockBucket, but gives up after a time. @returns whether the lock is held */
+  lockBucketWithin(bucket: number, participant: Participant, timeoutMs: number): boolean {
+    return lockWithin(this.words, this.#header(bucket), participant, LockClass.bucket, timeoutMs);
+  }
+
+  /** Wakes all who sleep on the bucket's lock; who cannot have it sleeps on. */
+  wakeWaitersOf(bucket: number): void {
+    wakeWaiters(this.words, this.#header(bucket));
+  }
+
+  /**
+   * Puts the counts of a locked bucket right, whose last holder died at any point of placing, unlinking or growing: what
+   * stands in its slots is true. Readers never see a count that is too low.
+   */
+  repairCountsLocked(bucket: number): void {
+    const words = this.words;
+    const header = this.#header(bucket);
+    assertHeld(words, header);
+    const directory = words[this.#directories + bucket]!;
+    const first = blockWord(directory);
+    const lines = 1 << blockBits(directory);
+    const passed = new Int32Array(lines);
+    let entries = 0;
+    for (let index = 0; index < lines; index++) {
+      const line = first + index * LINE_WORDS;
+      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+        if (words[line + FIRST_RECORD + entry] !== 0) {
+          entries++;
+          const home = words[line + FIRST_HASH + entry]! & (lines - 1);
+          for (let at = home; at !== index; at = (at + 1) & (lines - 1)) {
+            passed[at]!++;
+          }
+        }
+      }
+    }
+    poke(words, header + BucketWord.ENTRIES, entries);
+    for (let index = 0; index < lines; index++) {
+      const line = first + index * LINE_WORDS;
+      poke(words, line + OVERFLOW, passed[index]!);
+      store(words, line + LINE_DUE, LOOK);
+    }
+  }
+
+  /** Does this record stand in a locked bucket under this hash? */
+  hasLocked(bucket: number, hash: number, record: number): boolean {
+    assertHeld(this.words, this.#header(bucket));
+    const block = this.words[this.#directories + bucket]!;
+    for (let slot = this.next(block, hash, 0); slot !== 0; slot = this.next(block, hash, slot)) {
+      if (this.words[slot] === record) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * What a dead participant left of the growth of a bucket: a block that is not in use is retired, and so is one that the bucket has
+   * grown out of.
+   * @returns whether there was something to do, and if the bucket has grown
+   */
+  repairGrowth(participant: Participant): 'none' | 'undone' | 'finished' {
+    const words = participant.words;
+    const { base } = participant;
+    const grown = words[base + ParticipantWord.GROW_NEW]!;
+    if (grown === 0) {
+      return 'none';
+    }
+    const isPublished = this.blockOfBucket(words[base + ParticipantWord.GROW_BUCKET]!) === grown;
+    const unused = isPublished ? words[base + ParticipantWord.GROW_OLD]! : grown;
+    this.#arena.retire(participant, unused, this.#epochs.current());
+    words[base + ParticipantWord.GROW_NEW] = 0;
+    return isPublished ? 'finished' : 'undone';
   }
 
   /** In a checked process: throws unless the index of a locked bucket is consistent. */

@@ -21,7 +21,7 @@ import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { Epochs } from '../../shared/epoch.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
+import { lock, releaseOfDead, unlock } from '../../shared/mutex.ts';
 import { ParticipantWord, type Participant } from '../../shared/participant.ts';
 import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../shared/slab.ts';
 
@@ -102,13 +102,13 @@ export class LineArena {
     return this.#links + (directory >>> SIZE_BITS);
   }
 
-  /** A cleared block of 2^bits lines; 0 when there is none. */
+  /** A cleared block of 2^bits lines; 0 when there is none. It stands in GROW_NEW until the caller has made use of it. */
   allocate(participant: Participant, bits: number): number {
     const words = this.#words;
     lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesAllocate);
     let directory = words[this.#base + LIST_HEAD + bits]!;
     if (directory !== 0) {
-      words[this.#base + LIST_HEAD + bits] = words[this.#linkOf(directory)]!;
+      words[this.#base + LIST_HEAD + bits] = words[this.#links + (directory >>> SIZE_BITS)]!;
     } else {
       const fresh = words[this.#base + NEXT_FRESH]!;
       if (bits <= MAX_BLOCK_BITS && fresh + (1 << bits) <= words[this.#base + CAPACITY]!) {
@@ -116,6 +116,7 @@ export class LineArena {
         directory = (fresh << SIZE_BITS) | bits;
       }
     }
+    participant.words[participant.base + ParticipantWord.GROW_NEW] = directory;
     unlock(words, this.#base + MUTEX);
     return directory;
   }
@@ -124,14 +125,14 @@ export class LineArena {
   retire(participant: Participant, directory: number, tag: number): void {
     const words = participant.words;
     const base = participant.base;
-    const link = this.#linkOf(directory);
+    const link = this.#links + (directory >>> SIZE_BITS);
     words[link] = 0;
     words[link + 1] = tag;
     const tail = words[base + RETIRED_TAIL]!;
     if (tail === 0) {
       words[base + RETIRED_HEAD] = directory;
     } else {
-      words[this.#linkOf(tail)] = directory;
+      words[this.#links + (tail >>> SIZE_BITS)] = directory;
     }
     words[base + RETIRED_TAIL] = directory;
     words[base + RETIRED_COUNT] = words[base + RETIRED_COUNT]! + 1;
@@ -143,10 +144,11 @@ export class LineArena {
 
   /** Clears and lists the blocks that this participant retired before epoch `oldest`. */
   reclaim(participant: Participant, oldest: number): void {
-    const words = participant.words;
-    const base = participant.base;
+    const words = this.#words;
+    const retired = participant.words;
+    const { base } = participant;
     for (;;) {
-      const directory = words[base + RETIRED_HEAD]!;
+      const directory = retired[base + RETIRED_HEAD]!;
       if (directory === 0) {
         return;
       }
@@ -154,25 +156,26 @@ export class LineArena {
       if (!Epochs.isSafe(words[link + 1]!, oldest)) {
         return;
       }
+      const first = blockWord(directory);
+      const bits = blockBits(directory);
+      words.fill(0, first, first + (LINE_WORDS << bits));
+      lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesRetire);
+      /* From one list to the other in one step (participant.ts). */
       const following = words[link]!;
-      words[base + RETIRED_HEAD] = following;
+      retired[base + RETIRED_HEAD] = following;
       if (following === 0) {
-        words[base + RETIRED_TAIL] = 0;
+        retired[base + RETIRED_TAIL] = 0;
       }
-      words[base + RETIRED_COUNT] = words[base + RETIRED_COUNT]! - 1;
-      this.#list(participant, directory);
+      retired[base + RETIRED_COUNT] = retired[base + RETIRED_COUNT]! - 1;
+      words[link] = words[this.#base + LIST_HEAD + bits]!;
+      words[this.#base + LIST_HEAD + bits] = directory;
+      unlock(words, this.#base + MUTEX);
     }
   }
 
-  #list(participant: Participant, directory: number): void {
-    const words = this.#words;
-    const first = blockWord(directory);
-    const bits = blockBits(directory);
-    words.fill(0, first, first + (LINE_WORDS << bits));
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesRetire);
-    words[this.#linkOf(directory)] = words[this.#base + LIST_HEAD + bits]!;
-    words[this.#base + LIST_HEAD + bits] = directory;
-    unlock(words, this.#base + MUTEX);
+  /** After the participant's thread has died: whatever it was doing is done or not begun. @returns whether it held the mutex */
+  repair(participant: Participant): boolean {
+    return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
   }
 
   /** Touches the memory of the next `count` fresh lines. */

@@ -1,0 +1,18 @@
+/** The lock of a connection. Records are too many to be searched for locks of a dead thread, so each thread notes which it takes. */
+
+import type { Words } from '../../shared/access.ts';
+import type { LockSite } from '../../shared/lock-sites.ts';
+import { LockClass } from '../../shared/lockdep.ts';
+import { lock, unlock } from '../../shared/mutex.ts';
+import { type Participant, ParticipantWord } from '../../shared/participant.ts';
+import { ConnWord } from './conn.ts';
+
+/** Locks the connection at word `r`. */
+export function lockConn(records: Words, r: number, participant: Participant, site: LockSite): void {
+  participant.words[participant.base + ParticipantWord.CONNECTION_LOCK] = r + ConnWord.LOCK;
+  lock(records, r + ConnWord.LOCK, participant, LockClass.connection, site);
+}
+
+export function unlockConn(records: Words, r: number): void {
+  unlock(records, r + ConnWord.LOCK);
+}

@@ -1,0 +1,106 @@
+/**
+ * Notices workers that hang: that have work and do not get on with it. The time counts from a look at which both was so, and
+ * each look adds no more than the time between two, so that neither an owner that was busy with other things nor a process
+ * that was stopped takes everybody for hanging.
+ */
+
+import { peek, type Words } from '../shared/access.ts';
+import type { WorkerRole } from './keeper.ts';
+import { WorkerWord } from './status.ts';
+
+/** A worker that hangs, or that gets on again. */
+export interface WorkerHang {
+  role: WorkerRole;
+  /** Number of the PMD; of the others 0. */
+  index: number;
+  /** Its place at the table. */
+  participant: number;
+  /** How long it was seen without getting on, in ms. */
+  stuckMs: number;
+  /** true: it hangs; false: it did, and gets on again. */
+  isStuck: boolean;
+}
+
+/** What is watched of a worker. */
+export interface Watched {
+  role: WorkerRole;
+  index: number;
+  participant: number;
+  /** Its line in the status words. */
+  line: number;
+  hasWork(): boolean;
+}
+
+interface Look {
+  beat: number;
+  stuckMs: number;
+  isReported: boolean;
+}
+
+/** Looks in the time after which a worker hangs. */
+const LOOKS = 4;
+const MOST_BETWEEN_MS = 1000;
+
+export class HangWatch {
+  readonly #status: Words;
+  readonly #hangAfterMs: number;
+  readonly #onHang: (hang: WorkerHang) => void;
+  readonly #looks = new Map<Watched, Look>();
+  readonly #intervalMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #lookedMs = performance.now();
+
+  /** Watches until it is stopped. Does not keep the process alive. */
+  constructor(status: Words, hangAfterMs: number, onHang: (hang: WorkerHang) => void) {
+    this.#status = status;
+    this.#hangAfterMs = hangAfterMs;
+    this.#onHang = onHang;
+    this.#intervalMs = HangWatch.intervalMs(hangAfterMs);
+    this.#timer = setInterval(() => this.#look(), this.#intervalMs);
+    this.#timer.unref();
+  }
+
+  /** Time between two looks, in ms: a worker without work gives a sign of life as often. */
+  static intervalMs(hangAfterMs: number): number {
+    return Math.min(MOST_BETWEEN_MS, hangAfterMs / LOOKS);
+  }
+
+  add(worker: Watched): void {
+    this.#looks.set(worker, { beat: 0, stuckMs: -1, isReported: false });
+  }
+
+  remove(worker: Watched): void {
+    this.#looks.delete(worker);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    const sinceMs = Math.min(nowMs - this.#lookedMs, 2 * this.#intervalMs);
+    this.#lookedMs = nowMs;
+    for (const [worker, look] of this.#looks) {
+      const beat = peek(this.#status, worker.line + WorkerWord.HEARTBEAT);
+      const isUp = peek(this.#status, worker.line + WorkerWord.UP) !== 0;
+      if (!isUp || beat !== look.beat || !worker.hasWork()) {
+        const { stuckMs, isReported } = look;
+        this.#looks.set(worker, { beat, stuckMs: -1, isReported: false });
+        if (isReported && isUp) {
+          this.#tell(worker, stuckMs, false);
+        }
+        continue;
+      }
+      look.stuckMs = look.stuckMs < 0 ? 0 : look.stuckMs + sinceMs;
+      if (look.stuckMs >= this.#hangAfterMs && !look.isReported) {
+        look.isReported = true;
+        this.#tell(worker, look.stuckMs, true);
+      }
+    }
+  }
+
+  #tell({ role, index, participant }: Watched, stuckMs: number, isStuck: boolean): void {
+    this.#onHang({ role, index, participant, stuckMs, isStuck });
+  }
+}

@@ -1,0 +1,421 @@
+/**
+ * Jobs of the tests of repair: a participant does something and dies before the n-th of its shared accesses, for every n; another
+ * one repairs after it, and the whole table is looked at.
+ */
+
+import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
+import { Conntrack } from '../../src/core/conntrack.ts';
+import type { ConntrackOptions } from '../../src/core/memory.ts';
+import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
+import type { RepairReport } from '../../src/core/repair.ts';
+import { stateText } from '../../src/core/state.ts';
+import { setSchedulingHook } from '../../src/shared/access.ts';
+import { forgetHeld } from '../../src/shared/lockdep.ts';
+import { problemsOf } from '../support/deep-books.ts';
+import { reverse, tcp, udp } from '../support/frames.ts';
+import { tcpFrame } from '../support/tcp-frames.ts';
+import { serve } from './serve.ts';
+
+const NOW_MS = 1000;
+
+class Killed extends Error {}
+
+const batch = PacketBatch.allocate(1 << 17);
+
+function send(
+  ct: Conntrack,
+  frames: Uint8Array[],
+  options: CtActionOptions = { commit: true },
+  nowMs = NOW_MS,
+): string[] {
+  const states: string[] = [];
+  const action = new CtAction(options);
+  for (let from = 0; from < frames.length; from += MAX_BATCH) {
+    batch.clear();
+    for (const frame of frames.slice(from, from + MAX_BATCH)) {
+      batch.add(frame);
+    }
+    ct.execute(batch, action, nowMs);
+    for (let i = 0; i < batch.count; i++) {
+      states.push(stateText(batch.state(i)));
+    }
+  }
+  return states;
+}
+
+function ends(flow: number): { src: string; dst: string; sport: number; dport: number } {
+  return { src: `10.0.${flow >> 8}.${flow & 255}`, dst: '10.9.9.9', sport: 1000 + flow, dport: 53 };
+}
+
+function flows(from: number, count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, i) => udp(ends(from + i)));
+}
+
+/** Something that a participant does, on a table of its own each time. */
+export interface Scenario {
+  options: ConntrackOptions;
+  /** By a thread that stays alive. */
+  prepare?: (ct: Conntrack) => void;
+  /** By the participant that dies, before: with all accesses. */
+  warmUp?: (victim: Conntrack) => void;
+  run: (victim: Conntrack, ct: Conntrack) => void;
+  /** What must hold after the repair besides; throws or returns problems. */
+  check?: (ct: Conntrack) => string[];
+}
+
+const V6 = { src: '2001:db8::1', dst: '2001:db8::2', sport: 4000, dport: 80 };
+const SMALL: ConntrackOptions = {
+  buckets: 4,
+  maxConnections: 200,
+  maxParticipants: 3,
+  hashSeed: [1, 2],
+  eventCapacity: 64,
+};
+const NAT: CtActionOptions = {
+  commit: true,
+  nat: { action: ['src'], minAddr: '192.0.2.7', minPort: 5000, maxPort: 5003 },
+};
+
+const scenarios: Record<string, Scenario> = {
+  'insert UDP': { options: SMALL, run: (victim) => send(victim, flows(1, 1)) },
+  'insert UDP from the cache': {
+    options: SMALL,
+    warmUp: (victim) => send(victim, flows(100, 1)),
+    run: (victim) => send(victim, flows(1, 1)),
+  },
+  'insert a batch with room taken ahead': {
+    options: { ...SMALL, maxConnections: 5000 },
+    warmUp: (victim) => send(victim, flows(100, 1)),
+    run: (victim) => send(victim, flows(1, 3)),
+  },
+  'insert TCP': { options: SMALL, run: (victim) => send(victim, [tcp(ends(1), { flags: 'S', seq: 1 })]) },
+  'insert IPv6': { options: SMALL, run: (victim) => send(victim, [tcpFrame(V6, { flags: 'S', seq: 1 })]) },
+  'insert into a bucket that grows': {
+    options: { ...SMALL, buckets: 1 },
+    prepare: (ct) => send(ct, flows(100, 10)),
+    run: (victim) => send(victim, flows(1, 1)),
+  },
+  'insert what is there': {
+    options: SMALL,
+    prepare: (ct) => send(ct, flows(1, 1)),
+    run: (victim) => send(victim, flows(1, 1)),
+  },
+  'insert with NAT, two buckets': { options: SMALL, run: (victim) => send(victim, flows(1, 1), NAT) },
+  'insert with NAT, buckets that grow': {
+    options: { ...SMALL, buckets: 2 },
+    prepare: (ct) => send(ct, flows(100, 21)),
+    run: (victim) => send(victim, flows(1, 1), NAT),
+  },
+  'insert with NAT, no port left': {
+    options: SMALL,
+    prepare: (ct) => {
+      for (let i = 0; i < 4; i++) {
+        send(ct, [udp({ ...ends(20 + i), sport: 7 })], NAT);
+      }
+    },
+    run: (victim) => send(victim, [udp({ ...ends(1), sport: 7 })], NAT),
+  },
+  'update TCP': {
+    options: SMALL,
+    prepare: (ct) => send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]),
+    run: (victim) => send(victim, [tcp(reverse(ends(1)), { flags: 'SA', seq: 9, ack: 2 })]),
+  },
+  'update UDP': {
+    options: SMALL,
+    prepare: (ct) => send(ct, flows(1, 1)),
+    run: (victim) => send(victim, [udp(reverse(ends(1)))]),
+  },
+  'end TCP': {
+    options: SMALL,
+    prepare: (ct) => send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]),
+    run: (victim) => send(victim, [tcp(reverse(ends(1)), { flags: 'RA', seq: 9, ack: 2 })]),
+  },
+  'reopen TCP': {
+    options: SMALL,
+    prepare: (ct) =>
+      send(ct, [tcp(ends(1), { flags: 'S', seq: 1 }), tcp(reverse(ends(1)), { flags: 'RA', seq: 9, ack: 2 })]),
+    run: (victim) => send(victim, [tcp(ends(1), { flags: 'S', seq: 50_000 })]),
+  },
+  'set mark and label': {
+    options: SMALL,
+    prepare: (ct) => send(ct, flows(1, 1)),
+    run: (victim) =>
+      send(victim, flows(1, 1), { commit: true, mark: { value: 5, mask: 0xff }, label: { value: '1', mask: 'ff' } }),
+  },
+  'remove by lookup': {
+    options: SMALL,
+    prepare: (ct) => send(ct, flows(1, 1)),
+    run: (victim) => send(victim, flows(1, 1), {}, NOW_MS + 120_000),
+  },
+  'replace what has expired': {
+    options: SMALL,
+    prepare: (ct) => send(ct, flows(1, 1)),
+    run: (victim) => send(victim, flows(1, 1), { commit: true }, NOW_MS + 120_000),
+  },
+  force: {
+    options: SMALL,
+    prepare: (ct) => send(ct, flows(1, 1)),
+    run: (victim) => send(victim, [udp(reverse(ends(1)))], { commit: true, force: true }),
+  },
+  sweep: {
+    options: { ...SMALL, reclaim: 'sweep' },
+    prepare: (ct) => send(ct, flows(1, 3)),
+    run: (victim) => victim.sweep(NOW_MS + 120_000),
+  },
+  flush: {
+    options: SMALL,
+    prepare: (ct) => {
+      send(ct, flows(1, 2));
+      send(ct, flows(3, 1), NAT);
+    },
+    run: (victim) => victim.flush(),
+  },
+  'flush with events': {
+    options: SMALL,
+    prepare: (ct) => {
+      ct.events();
+      send(ct, flows(1, 1));
+      send(ct, flows(3, 1), NAT);
+    },
+    run: (victim) => victim.flush(),
+  },
+  'insert with events': {
+    options: SMALL,
+    prepare: (ct) => ct.events(),
+    run: (victim) => send(victim, flows(1, 2)),
+  },
+  'insert with NAT and events': {
+    options: SMALL,
+    prepare: (ct) => ct.events(),
+    run: (victim) => send(victim, flows(1, 2), NAT),
+  },
+  'update with events': {
+    options: SMALL,
+    prepare: (ct) => {
+      ct.events();
+      send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]);
+    },
+    run: (victim) => send(victim, [tcp(reverse(ends(1)), { flags: 'SA', seq: 9, ack: 2 })]),
+  },
+  'early drop': {
+    options: { ...SMALL, maxConnections: 8, tableFull: 'early-drop' },
+    prepare: (ct) => send(ct, flows(100, 8)),
+    run: (victim) => send(victim, flows(1, 1)),
+  },
+  'refuse at the limit': {
+    options: { ...SMALL, maxConnections: 8 },
+    prepare: (ct) => send(ct, flows(100, 8)),
+    run: (victim) => send(victim, flows(1, 1)),
+  },
+  'give back at the limit': {
+    options: { ...SMALL, maxConnections: 8 },
+    prepare: (ct) => {
+      send(ct, flows(100, 8));
+      send(ct, flows(1, 1));
+    },
+    run: (victim) => victim.flush(),
+  },
+  'insert in a zone with a limit': {
+    options: SMALL,
+    prepare: (ct) => ct.setZoneLimit(5, 10),
+    run: (victim) => send(victim, flows(1, 1), { commit: true, zone: 5 }),
+  },
+  'insert in a zone for which a default limit makes an entry': {
+    options: SMALL,
+    prepare: (ct) => ct.setZoneLimit('default', 10),
+    run: (victim) => send(victim, flows(1, 1), { commit: true, zone: 6 }),
+  },
+  'refuse in a full zone': {
+    options: SMALL,
+    prepare: (ct) => {
+      ct.setZoneLimit(5, 1);
+      send(ct, flows(100, 1), { commit: true, zone: 5 });
+    },
+    run: (victim) => send(victim, flows(1, 1), { commit: true, zone: 5 }),
+  },
+  'flush a zone with a limit': {
+    options: SMALL,
+    prepare: (ct) => {
+      ct.setZoneLimit(5, 2);
+      send(ct, flows(100, 3), { commit: true, zone: 5 });
+    },
+    run: (victim) => victim.flush({ zone: 5 }),
+  },
+  'set and delete a timeout policy': {
+    options: SMALL,
+    run: (victim) => {
+      victim.setTimeoutPolicy(7, { udp_first: 5 });
+      victim.deleteTimeoutPolicy(7);
+    },
+  },
+  dump: {
+    options: SMALL,
+    prepare: (ct) => send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]),
+    run: (victim) => [...victim.dump({ nowMs: NOW_MS })],
+  },
+  reclaim: {
+    options: { ...SMALL, maxConnections: 500 },
+    prepare: (ct) => ct.tracker.enter(),
+    warmUp: (victim) => {
+      send(victim, flows(1, 200));
+      victim.flush();
+    },
+    run: (victim, ct) => {
+      ct.tracker.leave();
+      victim.tracker.reclaim();
+      victim.tracker.reclaim();
+    },
+  },
+  'insert from the common list': {
+    options: { ...SMALL, maxConnections: 500 },
+    prepare: (ct) => {
+      send(ct, flows(1, 200));
+      ct.flush();
+      ct.tracker.reclaim();
+      ct.tracker.reclaim();
+    },
+    run: (victim) => send(victim, flows(1, 1)),
+  },
+  'reclaim what a bucket has grown out of': {
+    options: { ...SMALL, buckets: 1 },
+    prepare: (ct) => ct.tracker.enter(),
+    warmUp: (victim) => send(victim, flows(1, 50)),
+    run: (victim, ct) => {
+      ct.tracker.leave();
+      victim.tracker.reclaim();
+      victim.tracker.reclaim();
+    },
+  },
+  'delete the default zone limit': {
+    options: SMALL,
+    prepare: (ct) => {
+      ct.setZoneLimit('default', 10);
+      send(ct, flows(100, 1), { commit: true, zone: 1 });
+      send(ct, flows(100, 1), { commit: true, zone: 2 });
+      send(ct, flows(100, 1), { commit: true, zone: 3 });
+    },
+    run: (victim) => victim.deleteZoneLimit('default'),
+  },
+  'attach and close': {
+    options: SMALL,
+    warmUp: (victim) => send(victim, flows(1, 10)),
+    run: (victim) => victim.close(),
+  },
+};
+
+function merge(into: RepairReport | undefined, report: RepairReport): RepairReport {
+  const merged: Record<string, unknown> = { ...report };
+  for (const [name, value] of Object.entries(into ?? {})) {
+    if (typeof value === 'number') {
+      merged[name] = value + (merged[name] as number);
+    } else if (name === 'wasEventReader') {
+      merged[name] = value || merged[name];
+    }
+  }
+  return merged as unknown as RepairReport;
+}
+
+/** Runs until the n-th access, where it dies. @returns whether it came to its end before */
+function runUntil(n: number, run: () => void): boolean {
+  let accesses = 0;
+  setSchedulingHook(() => {
+    /* From then on at every access: nothing that would run in a living thread alone may change anything. */
+    if (++accesses >= n) {
+      throw new Killed();
+    }
+  });
+  try {
+    run();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Killed)) {
+      throw error;
+    }
+    return false;
+  } finally {
+    setSchedulingHook(undefined);
+    forgetHeld();
+  }
+}
+
+export interface Outcome {
+  /** Accesses before which it died. */
+  points: number;
+  /** Sums over all of them. */
+  report: RepairReport;
+  /** The first problems, with the number of the access. */
+  problems: string[];
+}
+
+const spent: Record<string, number> = {};
+function timed<T>(what: string, work: () => T): T {
+  const start = performance.now();
+  try {
+    return work();
+  } finally {
+    spent[what] = (spent[what] ?? 0) + performance.now() - start;
+  }
+}
+
+function dieAt(scenario: Scenario, n: number): { isDone: boolean; report?: RepairReport; problems: string[] } {
+  const ct = timed('new', () => new Conntrack(scenario.options));
+  scenario.prepare?.(ct);
+  const victim = timed('attach', () => Conntrack.attach(ct.memory));
+  scenario.warmUp?.(victim);
+  if (runUntil(n, () => scenario.run(victim, ct))) {
+    return { isDone: true, problems: [] };
+  }
+  const report = timed('repair', () => ct.repair(victim.participant));
+  const problems = report.isComplete ? [] : ['the repair is not complete'];
+  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the repair: ${problem}`));
+
+  /* The replacement does the same once more, and all of it can be undone. */
+  const replacement = Conntrack.attach(ct.memory, { participant: victim.participant });
+  scenario.run(replacement, ct);
+  replacement.tracker.leave();
+  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the replacement: ${problem}`));
+  ct.flush();
+  ct.deleteZoneLimit('default');
+  const limit = Math.min(ct.maxConnections, 40);
+  ct.maxConnections = limit;
+  const states = [...send(ct, flows(500, limit)), ...send(replacement, flows(900, 1))];
+  if (ct.connCount !== limit || states.some((state) => state !== 'new|trk')) {
+    problems.push(`after a flush ${ct.connCount} of ${limit} connections were made`);
+  }
+  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `at the limit: ${problem}`));
+  ct.flush();
+  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the flush: ${problem}`));
+  return { isDone: false, report, problems };
+}
+
+const jobs = {
+  scenarios(): string[] {
+    return Object.keys(scenarios);
+  },
+
+  /** Dies before each access of a scenario in turn. */
+  dieEverywhere({ name }: { name: string }): Outcome {
+    const outcome: { points: number; report?: RepairReport; problems: string[] } = { points: 0, problems: [] };
+    for (let n = 1; ; n++) {
+      let result;
+      try {
+        result = dieAt(scenarios[name]!, n);
+      } catch (error) {
+        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`);
+      }
+      if (result.isDone) {
+        console.log(JSON.stringify(spent));
+        return outcome as Outcome;
+      }
+      outcome.points = n;
+      outcome.report = merge(outcome.report, result.report!);
+      outcome.problems.push(...result.problems.slice(0, 5).map((problem) => `access ${n}: ${problem}`));
+      if (outcome.problems.length > 10) {
+        return outcome as Outcome;
+      }
+    }
+  },
+};
+
+export type RepairJobs = typeof jobs;
+serve(jobs);
