@@ -35,6 +35,13 @@ describe('a short soak', () => {
     expect(lineOf(lines[0]!)).toMatch(/books yes .* lost 0/);
   }, 60_000);
 
+  it('in which workers are terminated loses nothing either', async () => {
+    const soak = await Soak.start({ ...OPTIONS, minutes: 0.06, interval: 2, kills: 200 });
+    const verdict = await soak.run(() => {});
+    expect(verdict.reasons).toEqual([]);
+    expect(verdict.killed).toBeGreaterThan(2);
+  }, 60_000);
+
   it('that is interrupted ends soon, with a verdict on what there was', async () => {
     const soak = await Soak.start({ ...OPTIONS, minutes: 600, interval: 600 });
     setTimeout(() => soak.interrupt(), 300);
@@ -139,6 +146,7 @@ function interval(s: number, figures: Partial<IntervalFigures> = {}): IntervalFi
     batchUs: { p50: 1, p99: 2, max: 3 },
     lost: 0,
     killed: 0,
+    longestRepairMs: 0,
     unanswered: 0,
     events: null,
     ...figures,

@@ -247,7 +247,7 @@ function checkLocks(ct: Conntrack, problems: Problems): void {
     const ring = eventRing(id, memory.eventCapacity);
     problems.expect(`pending event of ${id}`, memory.events[ring + EventRingWord.PENDING], 0);
     const base = participants.base + id * PARTICIPANT_WORDS;
-    for (const word of ['INTENT_KIND'] as const) {
+    for (const word of ['INTENT_KIND', 'RECORD_IN_HAND', 'ROOM_HAND', 'ZONE_HAND', 'ROOM_AHEAD', 'GROW_NEW'] as const) {
       problems.expect(`${word} of ${id}`, words[base + ParticipantWord[word]], 0);
     }
     if (id !== tracker.participant.id) {

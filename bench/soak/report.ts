@@ -27,7 +27,9 @@ export interface IntervalFigures {
   /** Of a batch of the side thread. */
   batchUs: { p50: number; p99: number; max: number };
   lost: number;
+  /** Workers that were terminated, and the longest repair after one. */
   killed: number;
+  longestRepairMs: number;
   unanswered: number;
   /** Events read and lost in the interval, if somebody read them. */
   events: { read: number; lost: number } | null;
@@ -41,6 +43,7 @@ export interface Verdict {
   packets: number;
   lost: number;
   killed: number;
+  longestRepairMs: number;
   reasons: string[];
   resident: Trend;
   heap: Trend;
@@ -121,6 +124,7 @@ export function verdictOf(
     packets: intervals.reduce((sum, { packets }) => sum + packets, 0),
     lost,
     killed: last?.killed ?? 0,
+    longestRepairMs: last?.longestRepairMs ?? 0,
     reasons,
     resident,
     heap,
@@ -141,7 +145,8 @@ export function summaryOf(verdict: Verdict): string {
     `${seconds.toFixed(0)} s, ${thousands(packets)} packets, ${thousands(counters.created)} connections created: ` +
       `${thousands(counters.expiredAtLookup + counters.expiredAtSweep)} expired, ${thousands(counters.evicted)} evicted, ` +
       `${thousands(counters.flushed)} flushed, ${thousands(counters.killed)} killed by packets; ` +
-      `${thousands(counters.tableFull + counters.zoneFull)} refused; ${lost} lost, ${killed} workers terminated`,
+      `${thousands(counters.tableFull + counters.zoneFull)} refused; ${lost} lost; ` +
+      `${killed} workers terminated${killed > 0 ? `, repaired within ${verdict.longestRepairMs.toFixed(1)} ms` : ''}`,
     'Trend after the warm-up:',
     trend('resident memory', resident),
     trend("the main thread's heap", heap),

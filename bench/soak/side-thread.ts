@@ -109,7 +109,7 @@ function synFlood(): void {
 const EXHAUSTION = new CtAction({
   zone: SoakZone.exhaustion,
   commit: true,
-  nat: { action: ['src'], minAddr: '10.8.0.1', minPort: 2000, maxPort: 2511 },
+  nat: { action: ['src'], minAddr: '10.8.0.1', minPort: 2000, maxPort: 2063 },
 });
 
 function exhaustPorts(): void {

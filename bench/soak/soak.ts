@@ -8,6 +8,7 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Datapath } from '../../src/workers/datapath.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
+import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import { SettingWord } from '../../src/core/memory.ts';
 import { load, notify, store } from '../../src/shared/access.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
@@ -38,7 +39,8 @@ const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_
 const STILL_MS = 20;
 const MOST_STILL_MS = 10_000;
 const NEVER_MS = 0x7fffffff;
-const DRAIN_MS = 120_000;
+const MINUTE_MS = 60_000;
+const DRAIN_MS = 2 * MINUTE_MS;
 const PASSES_TO_DRAIN = 2000;
 const MALFORMED_NUMBER = -1;
 
@@ -57,6 +59,9 @@ export class Soak {
   #isInterrupted = false;
   #killed = 0;
   #connectionsBefore = 0;
+  /** Of a dead worker's repair. */
+  #longestRepairMs = 0;
+  #nextKillMs = 0;
 
   static async start(options: SoakOptions): Promise<Soak> {
     const datapath = await Datapath.start({
@@ -76,6 +81,8 @@ export class Soak {
     this.#random = seededRandom(options.seed);
     this.#flows = new Flows(options.connections, this.#random);
     this.#steering = new Steering(datapath.conntrack, this.#random);
+    datapath.onWorkerDeath = (death) => this.#noteDeath(death);
+    datapath.onWorkerHang = ({ role, index }) => this.#failures.push(`${role} ${index} hangs`);
     datapath.onVerdict = (words, slot) => this.#flows.answer(words, slot);
     const entry = workerEntry('side-thread', import.meta.url);
     const task: SideTask = {
@@ -136,6 +143,22 @@ export class Soak {
     return this.#packets + this.#side.packets;
   }
 
+  #noteDeath({ role, index, reason, repaired, isRestarted, repairMs }: WorkerDeath): void {
+    this.#killed++;
+    this.#longestRepairMs = Math.max(this.#longestRepairMs, repairMs);
+    if (!repaired.isComplete || !isRestarted) {
+      this.#failures.push(`${role} ${index}, dead (${reason}), was not ${isRestarted ? 'repaired' : 'started again'}`);
+    }
+  }
+
+  /** Ends a worker's thread, whatever it is doing. */
+  #kill(): void {
+    const workers = this.#datapath.workers();
+    const { role, index } = workers[Math.floor(this.#random() * workers.length)]!;
+    this.#datapath.terminateWorker(role, index);
+    this.#nextKillMs = performance.now() + (2 * this.#random() * MINUTE_MS) / this.#options.kills;
+  }
+
   #command(command: number): void {
     store(this.#side.words, SideWord.COMMAND, command);
     notify(this.#side.words, SideWord.COMMAND, 1);
@@ -164,6 +187,9 @@ export class Soak {
         this.#steering.act(this.#nowMs);
       }
       this.#steering.readEvents();
+      if (this.#options.kills > 0 && performance.now() >= this.#nextKillMs) {
+        this.#kill();
+      }
       await setImmediate();
       if (conntrack.connCount > conntrack.memory.maxConnections) {
         this.#failures.push(`${conntrack.connCount} connections in a table for ${conntrack.memory.maxConnections}`);
@@ -201,6 +227,7 @@ export class Soak {
       batchUs: batchUsOf(this.#side.bins, this.#side.longestNs),
       lost: this.#flows.lost,
       killed: this.#killed,
+      longestRepairMs: this.#longestRepairMs,
       unanswered: this.#flows.unanswered,
       events: this.#steering.turnEvents(this.#connectionsBefore, connections),
     };
@@ -236,7 +263,8 @@ export class Soak {
     for (;;) {
       const before = rounds;
       rounds = conntrack.counters().sweepRounds;
-      if (before === rounds && this.#isStill()) {
+      /* Those that are being started again come up first. */
+      if (before === rounds && this.#datapath.workers().every(({ isUp }) => isUp) && this.#isStill()) {
         return [];
       }
       if (performance.now() > deadlineMs) {
