@@ -17,6 +17,7 @@ import { writeParent } from './alg/clean.ts';
 import { UsageError } from './errors.ts';
 import { repairEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
+import { repairFragments } from './fragments/repair.ts';
 import { noteLinked } from './linked.ts';
 import { SettingWord } from './memory.ts';
 import { Linked, undoHalf } from './nat/link.ts';
@@ -101,6 +102,7 @@ export function repairParticipant(tracker: Tracker, id: number): RepairReport {
   const dead = new Tracker(tracker.memory, id);
   dead.time[0] = tracker.time[0]!;
   repairLeaves(dead, report);
+  repairHeldFragments(dead, report);
   repairConnectionLock(dead, report);
   repairBuckets(dead, report);
   repairHands(dead, report);
@@ -144,6 +146,13 @@ function repairLeaves(dead: Tracker, report: RepairReport): void {
   if (load(words, pressure) !== 0) {
     notify(words, pressure, 1);
   }
+}
+
+function repairHeldFragments(dead: Tracker, report: RepairReport): void {
+  const { isComplete, heldIt, fragmentsLost } = repairFragments(dead, WAIT_MS);
+  report.isComplete &&= isComplete;
+  report.fragmentsLost += fragmentsLost;
+  countLock(report, heldIt);
 }
 
 /**
