@@ -142,6 +142,8 @@ function interval(s: number, figures: Partial<IntervalFigures> = {}): IntervalFi
     residentBytes: 200 * MIB,
     heapBytes: 20 * MIB,
     tableBytes: 10 * MIB,
+    recordBytes: 8 * MIB,
+    lineBytes: 2 * MIB,
     retired: 0,
     batchUs: { p50: 1, p99: 2, max: 3 },
     lost: 0,

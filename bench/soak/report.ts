@@ -23,6 +23,8 @@ export interface IntervalFigures {
   heapBytes: number;
   /** Records, index lines, fragments and expectations that were ever handed out. */
   tableBytes: number;
+  recordBytes: number;
+  lineBytes: number;
   retired: number;
   /** Of a batch of the side thread. */
   batchUs: { p50: number; p99: number; max: number };

@@ -223,6 +223,8 @@ export class Soak {
       residentBytes: process.memoryUsage.rss(),
       heapBytes: process.memoryUsage().heapUsed,
       tableBytes: recordBytes + lineBytes + fragmentBytes + expectationBytes,
+      recordBytes,
+      lineBytes,
       retired: this.#retired(),
       batchUs: batchUsOf(this.#side.bins, this.#side.longestNs),
       lost: this.#flows.lost,
