@@ -55,6 +55,8 @@ export interface WorkerState {
   /** Its thread runs and is at work. */
   isUp: boolean;
   restarts: number;
+  /** Number of its thread in the system, for `top -H` and the like; 0 where it is not known. */
+  threadId: number;
 }
 
 /** Time that workers get to come to their end by themselves, and then to be terminated. */
@@ -134,12 +136,14 @@ export class WorkerGroup {
   states(): WorkerState[] {
     return this.#kept.map(({ keeper, watched }) => {
       const { role, index, participant, restarts } = keeper;
+      const { status } = this.#options;
       return {
         role,
         index,
         participant,
-        isUp: load(this.#options.status, watched.line + WorkerWord.UP) !== 0,
+        isUp: load(status, watched.line + WorkerWord.UP) !== 0,
         restarts,
+        threadId: load(status, watched.line + WorkerWord.THREAD_ID),
       };
     });
   }

@@ -10,6 +10,7 @@
  * Workers: the PMDs, the sweeper, the control thread.
  */
 
+import { readlinkSync } from 'node:fs';
 import type { TrackerMemory } from '../core/memory.ts';
 import { notify, peek, poke, store, type Words } from '../shared/access.ts';
 import { LINE_WORDS, wholeLines } from '../shared/cache-line.ts';
@@ -39,6 +40,8 @@ export const WorkerWord = {
   HEARTBEAT: 0,
   /** 1: it is up. atomic: the worker writes 1, and the datapath 0 when it has died; the datapath waits for it. */
   UP: 1,
+  /** Number of its thread in the system (Linux; else 0), for `top -H` and the like. As UP. */
+  THREAD_ID: 2,
 } as const;
 
 /** Where the line of a worker is. */
@@ -46,9 +49,19 @@ export function workerLine(threads: number, worker: number): number {
   return StatusWord.PARTICIPANT + wholeLines(threads + 2) + worker * LINE_WORDS;
 }
 
+/** The calling thread's number in the system; 0 where it cannot be told. */
+function ownThreadId(): number {
+  try {
+    return Number(/(\d+)$/.exec(readlinkSync('/proc/thread-self'))![1]);
+  } catch {
+    return 0;
+  }
+}
+
 /** A worker is up. */
 export function tellUp(status: Words, line: number): void {
   endBeat(status, line);
+  store(status, line + WorkerWord.THREAD_ID, ownThreadId());
   store(status, line + WorkerWord.UP, 1);
   notify(status, line + WorkerWord.UP, 1);
 }

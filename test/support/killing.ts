@@ -11,7 +11,7 @@ import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import type { WorkerState } from '../../src/workers/group.ts';
-import { type BeatWatchTask, BeatWatchWord } from '../threads/beat-watch.ts';
+import { type BeatWatchTask, BeatWatchWord, schedulerTimes } from '../threads/beat-watch.ts';
 import type { Turmoil } from './turmoil.ts';
 
 /** When a worker is killed: after a random time, or when it is seen in the middle of something. */
@@ -28,10 +28,15 @@ const PUMPED = 64;
 export interface KillFigures {
   kills: number;
   deaths: WorkerDeath[];
-  /** From the order to end a thread to everything being repaired, in ms: the longest. */
+  /**
+   * From the order to end a thread to everything being repaired, in ms: the longest; and less what the owner and the victim
+   * were kept waiting for a processor meanwhile.
+   */
   longestDeathMs: number;
-  /** Longest batch of those who were not killed, less what the machine kept a waiting thread waiting, in ms. */
+  longestOwnDeathMs: number;
+  /** For how long one of the others was blocked in a batch, in ms, and less the same. */
   longestWaitMs: number;
+  longestOwnWaitMs: number;
   moments: Record<Moment, number>;
 }
 
@@ -40,7 +45,9 @@ export class Killer {
     kills: 0,
     deaths: [],
     longestDeathMs: 0,
+    longestOwnDeathMs: 0,
     longestWaitMs: 0,
+    longestOwnWaitMs: 0,
     moments: Object.fromEntries(MOMENTS.map((moment) => [moment, 0])) as Record<Moment, number>,
   };
   readonly #turmoil: Turmoil;
@@ -91,10 +98,26 @@ export class Killer {
     }
     const deaths = new Set(victims.map(({ role, index }) => `${role} ${index}`)).size;
     this.figures.kills += deaths;
-    await this.#pumpUntil('the death is noticed', () => this.figures.deaths.length >= before + deaths);
-    this.figures.longestDeathMs = Math.max(this.figures.longestDeathMs, performance.now() - killedMs);
+    const threads = [process.pid, ...victims.map(({ threadId }) => threadId)];
+    const delays = new Map<number, { first: number; last: number }>();
+    const noteDelays = () => {
+      for (const thread of threads) {
+        const { delayedMs } = schedulerTimes(thread);
+        const first = delays.get(thread)?.first ?? delayedMs;
+        delays.set(thread, { first, last: Math.max(first, delayedMs) });
+      }
+    };
+    noteDelays();
+    await this.#pumpUntil('the death is noticed', () => {
+      noteDelays();
+      return this.figures.deaths.length >= before + deaths;
+    });
+    const deathMs = performance.now() - killedMs;
+    const delayMs = [...delays.values()].reduce((sum, { first, last }) => sum + last - first, 0);
+    this.figures.longestDeathMs = Math.max(this.figures.longestDeathMs, deathMs);
+    this.figures.longestOwnDeathMs = Math.max(this.figures.longestOwnDeathMs, deathMs - delayMs);
     await this.#pumpUntil('all are back', () => datapath.workers().every(({ isUp }) => isUp));
-    this.#endWatch(victims);
+    this.#endWatch(victims, delayMs);
     for (const death of this.figures.deaths.slice(before)) {
       expect(death).toMatchObject({ isRestarted: true, repaired: { isComplete: true } });
       expect(death.packetsLost).toBeLessThanOrEqual(32);
@@ -157,14 +180,15 @@ export class Killer {
     }
   }
 
-  #endWatch(victims: WorkerState[]): void {
+  #endWatch(victims: WorkerState[], delayMs: number): void {
     const { threads } = this.#turmoil.datapath;
-    const lateMs = this.#watched[BeatWatchWord.LATE_US]! / 1000;
+    const { figures } = this;
     for (let worker = 0; worker < this.#workers; worker++) {
       const isVictim = victims.some(({ role, index }) => (role === 'pmd' ? index : threads) === worker);
       if (!isVictim) {
-        const waitMs = this.#watched[BeatWatchWord.LONGEST_US + worker]! / 1000 - lateMs;
-        this.figures.longestWaitMs = Math.max(this.figures.longestWaitMs, waitMs);
+        const waitMs = this.#watched[BeatWatchWord.LONGEST_US + worker]! / 1000;
+        figures.longestWaitMs = Math.max(figures.longestWaitMs, waitMs);
+        figures.longestOwnWaitMs = Math.max(figures.longestOwnWaitMs, waitMs - delayMs);
       }
     }
   }

@@ -1,8 +1,9 @@
 /**
- * A thread that watches how long the workers of a datapath are in the middle of one piece of work: a batch, a step of the
- * sweep. It also measures how late it comes itself, which is what the machine adds.
+ * A thread that watches for how long the workers of a datapath are blocked in the middle of one piece of work (a batch, a
+ * step of the sweep): neither running nor waiting for a processor, as the system's scheduler has it.
  */
 
+import { readFileSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { peek, type Words } from '../../src/shared/access.ts';
 import { isBusy, WorkerWord, workerLine } from '../../src/workers/status.ts';
@@ -24,41 +25,58 @@ export const BeatWatchWord = {
   ROUND: 1,
   /** The round that the longest times belong to. */
   WATCHED_ROUND: 2,
-  /** How late the watcher came at most, in us. */
-  LATE_US: 3,
   /** From here on: longest time of each worker in us. */
   LONGEST_US: 16,
 } as const;
 
-const LOOK_MS = 0.5;
+const LOOK_MS = 1;
+/** What a thread has used of processors is read so often, */
+const SAMPLE_MS = 4;
+/** and when it has not got on for so long. */
+const SUSPICIOUS_MS = 10;
+
+/** Times of a thread in ms: how long it has run, and how long it was kept waiting for a processor. */
+export function schedulerTimes(threadId: number): { ranMs: number; delayedMs: number } {
+  try {
+    const [ran, delayed] = readFileSync(`/proc/self/task/${threadId}/schedstat`, 'utf8').split(' ');
+    return { ranMs: Number(ran) / 1e6, delayedMs: Number(delayed) / 1e6 };
+  } catch {
+    return { ranMs: 0, delayedMs: 0 };
+  }
+}
+
+function usedMs(threadId: number): number {
+  const { ranMs, delayedMs } = schedulerTimes(threadId);
+  return ranMs + delayedMs;
+}
 
 export function watchBeats({ status, threads, workers, results }: BeatWatchTask): void {
-  const beats = new Int32Array(workers);
-  const sinceMs = new Float64Array(workers);
-  let wokenMs = performance.now();
+  const looks = Array.from({ length: workers }, () => ({ beat: 0, sinceMs: 0, sampledMs: 0, usedMs: 0 }));
   while (Atomics.load(results, BeatWatchWord.STOP) === 0) {
     Atomics.wait(results, BeatWatchWord.STOP, 0, LOOK_MS);
     const nowMs = performance.now();
-    const lateUs = Math.round((nowMs - wokenMs - LOOK_MS) * 1000);
-    wokenMs = nowMs;
     const round = Atomics.load(results, BeatWatchWord.ROUND);
     if (round !== results[BeatWatchWord.WATCHED_ROUND]) {
-      results.fill(0, BeatWatchWord.LATE_US);
-      sinceMs.fill(nowMs);
+      results.fill(0, BeatWatchWord.LONGEST_US);
+      looks.forEach((look) => Object.assign(look, { beat: 0, sampledMs: 0 }));
       Atomics.store(results, BeatWatchWord.WATCHED_ROUND, round);
     }
-    results[BeatWatchWord.LATE_US] = Math.max(results[BeatWatchWord.LATE_US]!, lateUs);
-    for (let worker = 0; worker < workers; worker++) {
+    for (const [worker, look] of looks.entries()) {
       const line = workerLine(threads, worker);
       const beat = peek(status, line + WorkerWord.HEARTBEAT);
-      const isUp = peek(status, line + WorkerWord.UP) !== 0;
-      if (beat !== beats[worker] || !isBusy(beat) || !isUp) {
-        beats[worker] = beat;
-        sinceMs[worker] = nowMs;
-        continue;
+      const threadId = peek(status, line + WorkerWord.THREAD_ID);
+      if (beat !== look.beat || !isBusy(beat) || peek(status, line + WorkerWord.UP) === 0) {
+        look.beat = beat;
+        look.sinceMs = nowMs;
+        if (nowMs - look.sampledMs > SAMPLE_MS) {
+          look.sampledMs = nowMs;
+          look.usedMs = usedMs(threadId);
+        }
+      } else if (nowMs - look.sinceMs > SUSPICIOUS_MS) {
+        const blockedMs = nowMs - look.sinceMs - (usedMs(threadId) - look.usedMs);
+        const at = BeatWatchWord.LONGEST_US + worker;
+        results[at] = Math.max(results[at]!, Math.round(blockedMs * 1000));
       }
-      const at = BeatWatchWord.LONGEST_US + worker;
-      results[at] = Math.max(results[at]!, Math.round((nowMs - sinceMs[worker]!) * 1000));
     }
   }
 }
