@@ -1,5 +1,6 @@
 /** The soak: a short one runs through and balances; what it looks at can be wrong, and then it says so. */
 
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { problemsOf } from '../bench/soak/books.ts';
 import { mutated } from '../bench/soak/mutate.ts';
@@ -11,6 +12,7 @@ import { Counter } from '../src/core/counters.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { ConnWord, UNIT_SHIFT } from '../src/core/table/conn.ts';
 import { BucketTable } from '../src/core/table/bucket-table.ts';
+import { REPOSITORY, run } from './support/child.ts';
 import { udp } from './support/frames.ts';
 import { send } from './support/tracking.ts';
 
@@ -49,6 +51,19 @@ describe('a short soak', () => {
     expect(verdict).toMatchObject({ isRight: true, isInterrupted: true, reasons: [] });
     expect(verdict.packets).toBeGreaterThan(0);
   }, 60_000);
+});
+
+describe('a wrong command line', () => {
+  it.each([
+    [['soak', '--minutes', '0'], /'--minutes <n>' argument '0' is invalid\. It must be a number of minutes above 0/],
+    [['soak', '--json', '/nowhere/file.jsonl'], /cannot write \/nowhere\/file\.jsonl/],
+    [['bench', 'attack', 'no-such-attack'], /argument 'no-such-attack' is invalid\. Allowed choices are syn-flood/],
+  ])('%j is refused with one line and exit code 2', async (args, says) => {
+    const { code, stderr } = await run(join(REPOSITORY, 'node_modules', '.bin', 'tsx'), ['src/cli/main.ts', ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
+    expect(stderr).toMatch(says);
+  });
 });
 
 /** A table with some connections, and the record of one. */

@@ -3,14 +3,15 @@
  *
  *   word 0     a Command. atomic: the main thread writes, the side thread waits on it
  *   word 1     1: the side thread has stopped as it was told. atomic
+ *   word 2     0: what the watch sleeps on
  *   time       the time to work at, ms. The main thread writes
- *   packets, batches
+ *   packets, longest batch, and the main thread's beat: any other number than before
  *   bins       latencies of batches, ns (latency-histogram.ts). The main thread clears them while the other stands still
  */
 
 import { LATENCY_BINS } from '../latency-histogram.ts';
 
-export const SideWord = { COMMAND: 0, STANDS: 1 } as const;
+export const SideWord = { COMMAND: 0, STANDS: 1, WATCH: 2 } as const;
 export const Command = { run: 0, stand: 1, end: 2 } as const;
 
 const FLOATS_AT = 16;
@@ -45,6 +46,15 @@ export class SideWords {
   /** Longest batch, ns. */
   get longestNs(): number {
     return this.#figures[2]!;
+  }
+
+  /** The main thread moves. */
+  get beat(): number {
+    return this.#figures[3]!;
+  }
+
+  moved(): void {
+    this.#figures[3]!++;
   }
 
   note(packets: number, ns: number): void {

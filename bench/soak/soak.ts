@@ -24,6 +24,7 @@ import { batchUsOf, type IntervalFigures, removedOf, type Verdict, verdictOf } f
 import type { SideTask } from './side-thread.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
 import { Steering } from './steer.ts';
+import type { WatchTask } from './watch-thread.ts';
 
 /** Flows that are stepped at a time, and of the packets' clock how far it goes on by it. */
 const WINDOW = 512;
@@ -38,6 +39,8 @@ const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_
 /** Until no thread is at work. */
 const STILL_MS = 20;
 const MOST_STILL_MS = 10_000;
+/** A look at a large table takes some seconds. */
+const STALL_MS = 15_000;
 const NEVER_MS = 0x7fffffff;
 const MINUTE_MS = 60_000;
 const DRAIN_MS = 2 * MINUTE_MS;
@@ -52,6 +55,7 @@ export class Soak {
   readonly #steering: Steering;
   readonly #side = new SideWords();
   readonly #sideThread: Worker;
+  readonly #watch: Worker;
   readonly #failures: string[] = [];
   readonly #intervals: IntervalFigures[] = [];
   #nowMs = START_MS;
@@ -93,6 +97,15 @@ export class Soak {
     this.#side.timeMs = this.#nowMs;
     store(this.#side.words, SideWord.COMMAND, Command.stand);
     this.#sideThread = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+    const watchEntry = workerEntry('watch-thread', import.meta.url);
+    this.#watch = new Worker(watchEntry.filename, {
+      execArgv: watchEntry.execArgv,
+      workerData: {
+        memory: datapath.conntrack.memory,
+        shared: this.#side.buffer,
+        stallMs: STALL_MS,
+      } satisfies WatchTask,
+    });
     this.#sideThread.on('error', (error) => {
       this.#failures.push(`the side thread has died: ${(error as Error).message}`);
       this.#isInterrupted = true;
@@ -187,6 +200,7 @@ export class Soak {
         this.#steering.act(this.#nowMs);
       }
       this.#steering.readEvents();
+      this.#side.moved();
       if (this.#options.kills > 0 && performance.now() >= this.#nextKillMs) {
         this.#kill();
       }
@@ -272,6 +286,7 @@ export class Soak {
       if (performance.now() > deadlineMs) {
         return ['the threads do not come to rest'];
       }
+      this.#side.moved();
       await delay(STILL_MS);
     }
   }
@@ -304,6 +319,7 @@ export class Soak {
       if (pass === 0) {
         conntrack.sweepIntervalMs = 1;
       }
+      this.#side.moved();
       await setImmediate();
     }
     this.#failures.push(...(await this.#standStill()));
@@ -335,6 +351,7 @@ export class Soak {
       this.#command(Command.end);
       await ended;
     }
+    await this.#watch.terminate();
     await this.#datapath.stop().catch((error: Error) => this.#failures.push(error.message));
     this.#datapath.conntrack.close();
   }
