@@ -166,9 +166,12 @@ export class Soak {
 
   /** Ends a worker's thread, whatever it is doing. */
   #kill(): void {
-    const workers = this.#datapath.workers();
-    const { role, index } = workers[Math.floor(this.#random() * workers.length)]!;
-    this.#datapath.terminateWorker(role, index);
+    /* Node 20 itself ends with a fatal error when a thread is terminated while it loads its modules. */
+    const workers = this.#datapath.workers().filter(({ isUp }) => isUp);
+    const victim = workers[Math.floor(this.#random() * workers.length)];
+    if (victim !== undefined) {
+      this.#datapath.terminateWorker(victim.role, victim.index);
+    }
     this.#nextKillMs = performance.now() + (2 * this.#random() * MINUTE_MS) / this.#options.kills;
   }
 
