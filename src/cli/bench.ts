@@ -2,6 +2,8 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { benchAging } from '../../bench/aging.ts';
+import { type AttackBenchOptions, runAttackBench } from '../../bench/attack.ts';
+import { ATTACK_NAMES, type AttackName } from '../../bench/attacks/registry.ts';
 import { type AnatomyOptions, runAnatomy } from '../../bench/anatomy.ts';
 import { type CompareOptions, compareFiles } from '../../bench/compare.ts';
 import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
@@ -91,6 +93,19 @@ export function addBench(program: Command): void {
     .option('--established <n>', 'how many of these are established', wholeNumber(1, 3_000_000), 10_000)
     .option('--json <file>', 'write results and raw samples to a file')
     .action((options: FloodBenchOptions) => exitWith(() => runFloodBench(options)));
+  add(
+    'attack',
+    'what attacks cost a packet and what they make the table hold: exit code 1 if that is not bounded\n\n' +
+      `Attacks: ${ATTACK_NAMES.join(', ')}.`,
+  )
+    .addArgument(bench.createArgument('[names...]', 'attacks; default: all').choices(ATTACK_NAMES))
+    .option('--packets <n>', 'packets of each attack', wholeNumber(1000, 10_000_000), 200_000)
+    .option('--table <n>', 'connections of a table that is to get full', wholeNumber(100, 3_000_000), 50_000)
+    .option('--runs <n>', 'runs of each, each in a fresh process', wholeNumber(1, 1000), 3)
+    .option('--seed <n>', "of what is drawn; the table's key is another in every run", wholeNumber(0, 0xffffffff), 1)
+    .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
+    .option('--json <file>', 'write results and raw samples to a file')
+    .action((names: AttackName[], options: AttackBenchOptions) => exitWith(() => runAttackBench(names, options)));
   add('nat', 'what source NAT costs established traffic, and a search for a port in a nearly full range')
     .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
     .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)

@@ -15,6 +15,7 @@ import { addProfile } from './profile.ts';
 import { addRegress } from './regress.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
+import { addSoak } from './soak.ts';
 import { verify, type VerifyOptions } from './verify.ts';
 
 function packageVersion(): string {
@@ -204,6 +205,7 @@ program
 addBench(program);
 addProfile(program);
 addRegress(program);
+addSoak(program);
 
 /* Whoever reads our output may have seen enough (`| head`). */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -4,6 +4,8 @@
  * its expiry. A full sweep sees to it, and where none has happened for 2^30 ms (12.4 days: sweeping is switched off,
  * or the clock jumped) the first operation that notices walks the table itself and moves the expiry of what has expired to that moment.
  *
+ * What is no time (NaN, an infinite number, one beyond MOST_MS) is answered with the time that the thread was told last.
+ *
  *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it. A 64-bit float,
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
@@ -21,24 +23,33 @@ import type { Tracker } from './tracker.ts';
 
 /** Threads must not work at times further apart than this. */
 export const WALK_AFTER_MS: number = 2 ** 30;
-/** How far clocks of threads may run behind the mark. */
-const SKEW_MS = 2 ** 20;
+/** How far clocks of threads may run behind the mark: 17.5 minutes. */
+export const SKEW_MS: number = 2 ** 20;
+/** Beyond it milliseconds are not whole numbers any more. */
+const MOST_MS = 2 ** 53;
 
 /**
  * Tells the tracker the time; call before an operation, inside an epoch.
  * @returns the low 32 bits that records are compared with
  */
 export function tellTime(tracker: Tracker, nowMs: number): number {
-  tracker.time[0] = nowMs;
-  /* Also true when the mark is NaN. */
-  if (!(nowMs - tracker.clock[0]! <= WALK_AFTER_MS)) {
-    moveMark(tracker, nowMs);
+  const ahead = nowMs - tracker.clock[0]!;
+  /* Also where one of the two is NaN, or infinite. */
+  if (!(ahead <= WALK_AFTER_MS && ahead >= -MOST_MS)) {
+    return moveMark(tracker, nowMs) | 0;
   }
+  tracker.time[0] = nowMs;
   return nowMs | 0;
 }
 
-function moveMark(tracker: Tracker, nowMs: number): void {
+/** @returns low 32 bits of the time */
+function moveMark(tracker: Tracker, nowMs: number): number {
   const { words, settings } = tracker;
+  if (!(Math.abs(nowMs) <= MOST_MS)) {
+    /* Before the first time there is nothing in the table. */
+    return tracker.time[0]! | 0;
+  }
+  tracker.time[0] = nowMs;
   lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockMove);
   const mark = tracker.clock[0]!;
   if (nowMs - mark > WALK_AFTER_MS) {
@@ -48,16 +59,25 @@ function moveMark(tracker: Tracker, nowMs: number): void {
     tracker.clock[0] = nowMs;
   }
   unlock(words, settings + SettingWord.CLOCK_MUTEX);
+  return nowMs | 0;
 }
 
-/** Has the clock jumped so far past `nowMs` that expiries can no longer be compared with it? */
-export function hasJumpedPast(tracker: Tracker, nowMs: number): boolean {
-  return tracker.clock[0]! - nowMs > SKEW_MS;
+/** The clock's mark: NaN before the first operation. */
+export function clockMarkMs(tracker: Tracker): number {
+  return tracker.clock[0]!;
+}
+
+/**
+ * Has the clock, since its mark was `markMs`, jumped so far past `nowMs` that expiries can no longer be compared with it? A mark
+ * that was ahead before (the clock was set back) says nothing of that.
+ */
+export function hasJumpedPast(tracker: Tracker, nowMs: number, markMs: number): boolean {
+  return tracker.clock[0]! - (markMs > nowMs ? markMs : nowMs) > SKEW_MS;
 }
 
 /** A full sweep that began at `startedMs` has removed all that had expired then. */
 export function sweptAt(tracker: Tracker, startedMs: number): void {
-  if (tracker.engine !== Engine.BUCKET) {
+  if (tracker.engine !== Engine.BUCKET || !(Math.abs(startedMs) <= MOST_MS)) {
     /* A list's order is not so strict that this could be relied on. */
     return;
   }

@@ -25,6 +25,7 @@ import { Engine, engineNumber } from './engines/engine.ts';
 import { EngineIntent, ExpirationLists, MAX_SWEEP_FOUND } from './engines/lists.ts';
 import { initialiseQueues } from './engines/queue.ts';
 import { FragmentStore } from './fragments/store.ts';
+import { derivedKey } from './key-hash.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
@@ -84,6 +85,9 @@ export class Tracker {
   readonly time: Float64Array = new Float64Array([Number.NaN]);
   readonly hashKey0: number;
   readonly hashKey1: number;
+  /** The key of choices that others see: translated ports and addresses. */
+  readonly natKey0: number;
+  readonly natKey1: number;
   /** Packets remove stale entries that they meet. */
   readonly reclaimsAtLookup: boolean;
 
@@ -170,7 +174,9 @@ export class Tracker {
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.hashKey0 = memory.hashKey[0];
     this.hashKey1 = memory.hashKey[1];
-    this.randomState = Math.imul(this.hashKey0 ^ this.hashKey1 ^ (this.participant.id + 1), 0x9e3779b1) | 1;
+    this.natKey0 = derivedKey(memory.hashKey, 0);
+    this.natKey1 = derivedKey(memory.hashKey, 1);
+    this.randomState = derivedKey(memory.hashKey, 2 + this.participant.id) | 1;
     this.eviction = new Eviction(maxParticipants, this.participant.id, this.table.bucketCount);
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }

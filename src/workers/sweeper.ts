@@ -1,6 +1,6 @@
 /** The sweeper: a thread that walks the buckets and removes what has expired. */
 
-import { hasJumpedPast, sweptAt, tellTime } from '../core/clock.ts';
+import { clockMarkMs, hasJumpedPast, sweptAt, tellTime } from '../core/clock.ts';
 import { purgeFragments } from '../core/fragments/fragments.ts';
 import { SettingWord, type TrackerMemory } from '../core/memory.ts';
 import { SweepCursor, sweepStep } from '../core/sweep.ts';
@@ -42,7 +42,7 @@ export function runSweeper(task: SweeperTask): void {
   while (!isStopped()) {
     const startedMs = performance.now();
     const nowMs = task.clock === 'system' ? systemTimeMs() : reachedMs[0]!;
-    if (!Number.isNaN(nowMs)) {
+    if (Number.isFinite(nowMs)) {
       sweepTable(nowMs);
     }
     for (;;) {
@@ -63,6 +63,7 @@ export function runSweeper(task: SweeperTask): void {
   function sweepTable(nowMs: number): void {
     /* Whoever is refused room from here on asks anew. */
     store(words, pressure, 0);
+    const markMs = clockMarkMs(tracker);
     purgeFragments(tracker, nowMs | 0);
     for (;;) {
       beginBeat(status, line);
@@ -75,7 +76,7 @@ export function runSweeper(task: SweeperTask): void {
         sweptAt(tracker, nowMs);
         return;
       }
-      if (isStopped() || hasJumpedPast(tracker, nowMs)) {
+      if (isStopped() || hasJumpedPast(tracker, nowMs, markMs)) {
         return;
       }
       wait(task.status, StatusWord.STOP, 0, REST_MS);

@@ -22,6 +22,7 @@ import {
   Hold,
   holdFragmentLocked,
   isForPurge,
+  isListExpired,
   unlinkExpiryLocked,
 } from './lists.ts';
 import { buildWhole, spreadVerdict } from './reassemble.ts';
@@ -129,7 +130,7 @@ export function hasFragmentWork(store: FragmentStore, now: number): boolean {
   const { words } = store;
   return (
     peek(words, FragmentsWord.DONE_HEAD) !== 0 ||
-    (peek(words, FragmentsWord.EXPIRY_HEAD) !== 0 && ((now - peek(words, FragmentsWord.NEXT_EXPIRY)) | 0) > 0)
+    (peek(words, FragmentsWord.EXPIRY_HEAD) !== 0 && isListExpired(peek(words, FragmentsWord.NEXT_EXPIRY), now))
   );
 }
 

@@ -5,6 +5,7 @@
 
 import { peek, type Words } from '../../shared/access.ts';
 import { assertHeld } from '../../shared/mutex.ts';
+import { SKEW_MS } from '../clock.ts';
 import { hashIpv4, hashIpv6 } from '../packet/hash.ts';
 import { META_IPV6, ParsedWord } from '../packet/key.ts';
 import { FRAME_SHIFT_BYTES, PacketWord } from '../packet/layout.ts';
@@ -323,11 +324,20 @@ export function dropListLocked(words: Words, list: number): number {
   return dropped;
 }
 
+/**
+ * Has a list with this expiry expired? Also where it has more time left than a list ever gets: the clock was set back, by
+ * more than threads may differ, and waiting for it to come round again would keep the memory of all fragments from others.
+ */
+export function isListExpired(expires: number, now: number): boolean {
+  const leftMs = (expires - now) | 0;
+  return leftMs < 0 || leftMs > LIST_TIMEOUT_MS + SKEW_MS;
+}
+
 /** Removes the list that expires first if it has, and counts its fragments. One per call, as in the reference. */
 export function expireOneLocked(store: FragmentStore, now: number): void {
   const { words } = store;
   const list = words[FragmentsWord.EXPIRY_HEAD]!;
-  if (list === 0 || ((now - words[listAt(list) + ListWord.EXPIRES]!) | 0) <= 0) {
+  if (list === 0 || !isListExpired(words[listAt(list) + ListWord.EXPIRES]!, now)) {
     return;
   }
   const meta = words[listAt(list) + ListWord.META]!;
@@ -335,7 +345,8 @@ export function expireOneLocked(store: FragmentStore, now: number): void {
   countFragments(store, meta, FragmentCounter.expiredSent, dropListLocked(words, list));
 }
 
-/** Is the list so old that its fragments are not sent any more? */
+/** Is the list so old that its fragments are not sent any more, or of a time before the clock was set back? */
 export function isForPurge(words: Words, list: number, now: number): boolean {
-  return ((now - words[listAt(list) + ListWord.EXPIRES]! - PURGE_AFTER_MS) | 0) >= 0;
+  const expires = words[listAt(list) + ListWord.EXPIRES]!;
+  return ((now - expires - PURGE_AFTER_MS) | 0) >= 0 || ((expires - now) | 0) > LIST_TIMEOUT_MS + SKEW_MS;
 }

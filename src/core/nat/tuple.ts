@@ -12,6 +12,7 @@
 
 import { hashParsed } from '../key-hash.ts';
 import { findConn } from '../lookup.ts';
+import { hashIpv4 } from '../packet/hash.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol, swapHalf, swapWord } from '../packet/layout.ts';
 import { SCRATCH_AT, type Tracker } from '../tracker.ts';
@@ -59,7 +60,8 @@ export function linkUnique(tracker: Tracker, record: number, at: number, nat: Na
   const isIpv6 = (meta & META_IPV6) !== 0;
   turnKey(tracker, at);
 
-  const tupleHash = mix(parsed[at + ParsedWord.HASH]! ^ nat.seed);
+  /* Others see what it chooses: with a key of its own it tells them nothing of where the connection stands. */
+  const tupleHash = hashIpv4(parsed[at + ParsedWord.HASH]!, nat.seed, 0, 0, tracker.natKey0, tracker.natKey1) >>> 0;
   if (nat.hasAddress) {
     chooseAddress(tracker, nat, isIpv6, nat.isPersistent ? persistentHash(tracker, at, nat, isIpv6) : tupleHash);
   }

@@ -87,6 +87,16 @@ export class LineArena {
     this.#words[this.#base + CAPACITY] = this.#endLine;
   }
 
+  /** Lines that buckets have been given, and blocks that they have grown out of. */
+  get linesTaken(): number {
+    return this.#words[this.#base + NEXT_FRESH]! - this.#firstLine;
+  }
+
+  /** Lines that there are. */
+  get linesInAll(): number {
+    return this.#endLine - this.#firstLine;
+  }
+
   /** Word index of a block's link; its tag follows. */
   #linkOf(directory: number): number {
     return this.#links + (directory >>> SIZE_BITS);

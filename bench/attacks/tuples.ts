@@ -1,0 +1,27 @@
+/** Random tuples, a few at a time. */
+
+import { swapHalf, swapWord } from '../../src/core/packet/layout.ts';
+import type { TupleTable } from '../workloads/tuples.ts';
+
+/** Source, destination and ports as they stand in a packet, three words each. */
+export type TupleWords = Int32Array;
+
+export function randomWord(random: () => number): number {
+  return Math.floor(random() * 0x100000000) | 0;
+}
+
+/** UDP or TCP tuples of random addresses and ports, or with the same server. */
+export function randomTuples(
+  { random }: { random: () => number },
+  count: number,
+  server?: { dst: number; dport: number },
+): TupleTable {
+  const words = new Int32Array(count * 3);
+  for (let i = 0; i < count; i++) {
+    words[i * 3] = randomWord(random);
+    words[i * 3 + 1] = server === undefined ? randomWord(random) : swapWord(server.dst);
+    const ports = randomWord(random);
+    words[i * 3 + 2] = server === undefined ? ports : (ports & 0xffff) | (swapHalf(server.dport) << 16);
+  }
+  return { first: 0, words };
+}

@@ -1,0 +1,69 @@
+/**
+ * What the main thread and the side thread of a soak share, as 64-bit floats behind four words:
+ *
+ *   word 0     a Command. atomic: the main thread writes, the side thread waits on it
+ *   word 1     1: the side thread has stopped as it was told. atomic
+ *   word 2     0: what the watch sleeps on
+ *   time       the time to work at, ms. The main thread writes
+ *   packets, longest batch, and the main thread's beat: any other number than before
+ *   bins       latencies of batches, ns (latency-histogram.ts). The main thread clears them while the other stands still
+ */
+
+import { LATENCY_BINS } from '../latency-histogram.ts';
+
+export const SideWord = { COMMAND: 0, STANDS: 1, WATCH: 2 } as const;
+export const Command = { run: 0, stand: 1, end: 2 } as const;
+
+const FLOATS_AT = 16;
+
+export class SideWords {
+  readonly words: Int32Array<SharedArrayBuffer>;
+  readonly #figures: Float64Array<SharedArrayBuffer>;
+  readonly bins: Float64Array<SharedArrayBuffer>;
+
+  constructor(buffer = new SharedArrayBuffer(FLOATS_AT + (4 + LATENCY_BINS) * 8)) {
+    this.words = new Int32Array(buffer, 0, FLOATS_AT / 4);
+    this.#figures = new Float64Array(buffer, FLOATS_AT, 4);
+    this.bins = new Float64Array(buffer, FLOATS_AT + 4 * 8, LATENCY_BINS);
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.words.buffer;
+  }
+
+  get timeMs(): number {
+    return this.#figures[0]!;
+  }
+
+  set timeMs(ms: number) {
+    this.#figures[0] = ms;
+  }
+
+  get packets(): number {
+    return this.#figures[1]!;
+  }
+
+  /** Longest batch, ns. */
+  get longestNs(): number {
+    return this.#figures[2]!;
+  }
+
+  /** The main thread moves. */
+  get beat(): number {
+    return this.#figures[3]!;
+  }
+
+  moved(): void {
+    this.#figures[3]!++;
+  }
+
+  note(packets: number, ns: number): void {
+    this.#figures[1]! += packets;
+    this.#figures[2] = Math.max(this.#figures[2]!, ns);
+  }
+
+  clearLatency(): void {
+    this.bins.fill(0);
+    this.#figures[2] = 0;
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * The soak: a datapath with its PMDs and sweeper under churn through source NAT, a side thread that attacks its table, and
+ * this thread, which steers, asks and flushes; and at the end of each interval a look at everything while nobody is at work.
+ */
+
+import { once } from 'node:events';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { Datapath } from '../../src/workers/datapath.ts';
+import { workerEntry } from '../../src/workers/entry.ts';
+import type { WorkerDeath } from '../../src/workers/keeper.ts';
+import { SettingWord } from '../../src/core/memory.ts';
+import { load, notify, store } from '../../src/shared/access.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
+import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/slab.ts';
+import { udpFrame } from '../attacks/frames.ts';
+import { figuresOf } from '../attacks/figures.ts';
+import { seededRandom } from '../statistics.ts';
+import { problemsOf } from './books.ts';
+import { Flows, STAYING } from './flows.ts';
+import { mutated } from './mutate.ts';
+import { type SoakOptions, START_MS, TABLE_FACTOR } from './options.ts';
+import { batchUsOf, type IntervalFigures, removedOf, type Verdict, verdictOf } from './report.ts';
+import type { SideTask } from './side-thread.ts';
+import { Command, SideWord, SideWords } from './side-words.ts';
+import { Steering } from './steer.ts';
+import type { WatchTask } from './watch-thread.ts';
+
+/** Flows that are stepped at a time, and of the packets' clock how far it goes on by it. */
+const WINDOW = 512;
+const STEP_MS = 5;
+/** Steps between two of the staying connections; between two deeds of steering; and malformed packets of each. */
+const STEPS_PER_STAYING = 8;
+const STEPS_PER_DEED = 50;
+const MALFORMED_PER_STEP = 4;
+/** Timeouts, s: as short as a soak of some seconds needs. */
+const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
+const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_wait: 4, tcp_close: 2 };
+/** Until no thread is at work. */
+const STILL_MS = 20;
+const MOST_STILL_MS = 10_000;
+/** A look at a large table takes some seconds. */
+const STALL_MS = 15_000;
+const NEVER_MS = 0x7fffffff;
+const MINUTE_MS = 60_000;
+const DRAIN_MS = 2 * MINUTE_MS;
+const PASSES_TO_DRAIN = 2000;
+const MALFORMED_NUMBER = -1;
+
+export class Soak {
+  readonly #options: SoakOptions;
+  readonly #datapath: Datapath;
+  readonly #random: () => number;
+  readonly #flows: Flows;
+  readonly #steering: Steering;
+  readonly #side = new SideWords();
+  readonly #sideThread: Worker;
+  readonly #watch: Worker;
+  readonly #failures: string[] = [];
+  readonly #intervals: IntervalFigures[] = [];
+  #nowMs = START_MS;
+  #packets = 0;
+  #isInterrupted = false;
+  #killed = 0;
+  #connectionsBefore = 0;
+  /** Of a dead worker's repair. */
+  #longestRepairMs = 0;
+  #nextKillMs = 0;
+
+  static async start(options: SoakOptions): Promise<Soak> {
+    const datapath = await Datapath.start({
+      threads: options.threads,
+      maxConnections: TABLE_FACTOR * options.connections,
+      buckets: 256,
+      action: { commit: true, nat: { action: ['src'], minAddr: '10.9.0.1', maxAddr: '10.9.0.8' } },
+      maxParticipants: options.threads + 8,
+    });
+    datapath.conntrack.setTimeoutPolicy(0, { ...SHORT, ...SHORT_TCP });
+    return new Soak(options, datapath);
+  }
+
+  private constructor(options: SoakOptions, datapath: Datapath) {
+    this.#options = options;
+    this.#datapath = datapath;
+    this.#random = seededRandom(options.seed);
+    this.#flows = new Flows(options.connections, this.#random);
+    this.#steering = new Steering(datapath.conntrack, this.#random);
+    datapath.onWorkerDeath = (death) => this.#noteDeath(death);
+    datapath.onWorkerHang = ({ role, index }) => this.#failures.push(`${role} ${index} hangs`);
+    datapath.onVerdict = (words, slot) => this.#flows.answer(words, slot);
+    const entry = workerEntry('side-thread', import.meta.url);
+    const task: SideTask = {
+      memory: datapath.conntrack.memory,
+      shared: this.#side.buffer,
+      seed: options.seed,
+    };
+    this.#side.timeMs = this.#nowMs;
+    store(this.#side.words, SideWord.COMMAND, Command.stand);
+    this.#sideThread = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+    const watchEntry = workerEntry('watch-thread', import.meta.url);
+    this.#watch = new Worker(watchEntry.filename, {
+      execArgv: watchEntry.execArgv,
+      workerData: {
+        memory: datapath.conntrack.memory,
+        shared: this.#side.buffer,
+        stallMs: STALL_MS,
+      } satisfies WatchTask,
+    });
+    this.#sideThread.on('error', (error) => {
+      this.#failures.push(`the side thread has died: ${(error as Error).message}`);
+      this.#isInterrupted = true;
+    });
+  }
+
+  /** Ends it at the next step. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+  }
+
+  /** Runs it to its end. @param onInterval told of each */
+  async run(onInterval: (figures: IntervalFigures) => void): Promise<Verdict> {
+    const { minutes, interval } = this.#options;
+    const startMs = performance.now();
+    const endMs = startMs + minutes * 60_000;
+    try {
+      /* Those that stay are there before the first flood. */
+      for (let step = 0; step < 4; step++) {
+        await this.#flows.step(this.#sink, 0, STAYING);
+        await this.#datapath.drain();
+      }
+      this.#command(Command.run);
+      while (!this.#isInterrupted && performance.now() < endMs) {
+        const fromMs = performance.now();
+        const packetsBefore = this.#packetCount();
+        await this.#traffic(Math.min(endMs, fromMs + interval * 1000));
+        const seconds = (performance.now() - fromMs) / 1000;
+        const packets = this.#packetCount() - packetsBefore;
+        const figures = await this.#look((performance.now() - startMs) / 1000, packets, seconds);
+        this.#intervals.push(figures);
+        onInterval(figures);
+      }
+      await this.#drain();
+    } catch (error) {
+      this.#failures.push((error as Error).message);
+    }
+    const counters = this.#datapath.conntrack.counters();
+    await this.#end();
+    return verdictOf(this.#intervals, [...this.#failures, ...this.#steering.failures], this.#isInterrupted, counters);
+  }
+
+  readonly #sink = {
+    push: (frame: Uint8Array, number: number) => this.#datapath.push(frame, this.#nowMs, number),
+  };
+
+  #packetCount(): number {
+    return this.#packets + this.#side.packets;
+  }
+
+  #noteDeath({ role, index, reason, repaired, isRestarted, repairMs }: WorkerDeath): void {
+    this.#killed++;
+    this.#longestRepairMs = Math.max(this.#longestRepairMs, repairMs);
+    if (!repaired.isComplete || !isRestarted) {
+      this.#failures.push(`${role} ${index}, dead (${reason}), was not ${isRestarted ? 'repaired' : 'started again'}`);
+    }
+  }
+
+  /** Ends a worker's thread, whatever it is doing. */
+  #kill(): void {
+    /* Node 20 itself ends with a fatal error when a thread is terminated while it loads its modules. */
+    const workers = this.#datapath.workers().filter(({ isUp }) => isUp);
+    const victim = workers[Math.floor(this.#random() * workers.length)];
+    if (victim !== undefined) {
+      this.#datapath.terminateWorker(victim.role, victim.index);
+    }
+    this.#nextKillMs = performance.now() + (2 * this.#random() * MINUTE_MS) / this.#options.kills;
+  }
+
+  #command(command: number): void {
+    store(this.#side.words, SideWord.COMMAND, command);
+    notify(this.#side.words, SideWord.COMMAND, 1);
+  }
+
+  /** Packets, deeds and questions until `untilMs` of the performance clock. */
+  async #traffic(untilMs: number): Promise<void> {
+    const { conntrack } = this.#datapath;
+    let at = STAYING;
+    for (let steps = 1; !this.#isInterrupted && performance.now() < untilMs; steps++) {
+      const to = Math.min(at + WINDOW, this.#flows.count);
+      this.#packets += await this.#flows.step(this.#sink, at, to);
+      at = to === this.#flows.count ? STAYING : to;
+      if (steps % STEPS_PER_STAYING === 0) {
+        this.#packets += await this.#flows.step(this.#sink, 0, STAYING);
+      }
+      for (let i = 0; i < MALFORMED_PER_STEP; i++) {
+        const ends = { src: 0x0d000000 + (steps & 0xffff), dst: 0x0a670001, sport: 7000 + i, dport: 7000 };
+        await this.#datapath.push(mutated(udpFrame(ends, 30), this.#random), this.#nowMs, MALFORMED_NUMBER);
+        this.#packets++;
+      }
+      this.#datapath.harvest();
+      this.#nowMs += STEP_MS;
+      this.#side.timeMs = this.#nowMs;
+      if (steps % STEPS_PER_DEED === 0) {
+        this.#steering.act(this.#nowMs);
+      }
+      this.#steering.readEvents();
+      this.#side.moved();
+      if (this.#options.kills > 0 && performance.now() >= this.#nextKillMs) {
+        this.#kill();
+      }
+      await setImmediate();
+      if (conntrack.connCount > conntrack.memory.maxConnections) {
+        this.#failures.push(`${conntrack.connCount} connections in a table for ${conntrack.memory.maxConnections}`);
+      }
+    }
+  }
+
+  /** Waits until no thread is at work, looks at everything, and lets them go on. */
+  async #look(s: number, packets: number, seconds: number): Promise<IntervalFigures> {
+    const { conntrack } = this.#datapath;
+    const sweepIntervalMs = conntrack.sweepIntervalMs;
+    const problems = await this.#standStill();
+    globalThis.gc?.();
+    /* Else the look itself would remove what it meets. */
+    conntrack.sweep(this.#nowMs);
+    problems.push(...problemsOf(conntrack, this.#nowMs));
+    const counters = conntrack.counters();
+    const connections = conntrack.connCount;
+    const { recordBytes, lineBytes, fragmentBytes, expectationBytes } = figuresOf(conntrack);
+    const figures: IntervalFigures = {
+      type: 'interval',
+      s,
+      packetsPerSecond: packets / seconds,
+      packets,
+      connections,
+      limit: conntrack.maxConnections,
+      created: counters.created,
+      removed: removedOf(counters),
+      tableFull: conntrack.tableFull,
+      problems,
+      residentBytes: process.memoryUsage.rss(),
+      heapBytes: process.memoryUsage().heapUsed,
+      tableBytes: recordBytes + lineBytes + fragmentBytes + expectationBytes,
+      recordBytes,
+      lineBytes,
+      retired: this.#retired(),
+      batchUs: batchUsOf(this.#side.bins, this.#side.longestNs),
+      lost: this.#flows.lost,
+      killed: this.#killed,
+      longestRepairMs: this.#longestRepairMs,
+      unanswered: this.#flows.unanswered,
+      events: this.#steering.turnEvents(this.#connectionsBefore, connections),
+    };
+    this.#connectionsBefore = connections;
+    this.#side.clearLatency();
+    conntrack.sweepIntervalMs = sweepIntervalMs;
+    this.#command(Command.run);
+    return figures;
+  }
+
+  /** Records that wait for an epoch, of all participants. */
+  #retired(): number {
+    const { words, participants } = this.#datapath.conntrack.tracker;
+    let retired = 0;
+    for (let id = 0; id < participants.maxParticipants; id++) {
+      for (let recordClass = 0; recordClass < RECORD_CLASSES; recordClass++) {
+        const cache =
+          participants.base + id * PARTICIPANT_WORDS + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
+        retired += words[cache + SlabLayout.RETIRED_COUNT]!;
+      }
+    }
+    return retired;
+  }
+
+  /** @returns what keeps the threads from coming to rest */
+  async #standStill(): Promise<string[]> {
+    const { conntrack } = this.#datapath;
+    await this.#datapath.drain();
+    this.#command(Command.stand);
+    conntrack.sweepIntervalMs = NEVER_MS;
+    const deadlineMs = performance.now() + MOST_STILL_MS;
+    let rounds = -1;
+    for (;;) {
+      const before = rounds;
+      rounds = conntrack.counters().sweepRounds;
+      /* Those that are being started again come up first. */
+      if (before === rounds && this.#datapath.workers().every(({ isUp }) => isUp) && this.#isStill()) {
+        return [];
+      }
+      if (performance.now() > deadlineMs) {
+        return ['the threads do not come to rest'];
+      }
+      this.#side.moved();
+      await delay(STILL_MS);
+    }
+  }
+
+  #isStill(): boolean {
+    const { words, settings, participants } = this.#datapath.conntrack.tracker;
+    if (load(this.#side.words, SideWord.STANDS) === 0 || load(words, settings + SettingWord.PRESSURE) !== 0) {
+      return false;
+    }
+    for (let id = 0; id < participants.maxParticipants; id++) {
+      if (load(words, participants.base + id * PARTICIPANT_WORDS + ParticipantWord.EPOCH) !== 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** No more packets: everything must come to nothing. */
+  async #drain(): Promise<void> {
+    const { conntrack } = this.#datapath;
+    this.#failures.push(...(await this.#standStill()));
+    /* Fragments of zones whose packets do not come any more go when the sweeper comes by, much later. */
+    const laterMs = this.#nowMs + DRAIN_MS;
+    const expired = conntrack.sweep(laterMs);
+    const left = conntrack.flush({ nowMs: laterMs });
+    this.#nowMs = laterMs;
+    for (let pass = 0; pass < PASSES_TO_DRAIN && this.#fragments() > 0; pass++) {
+      await this.#datapath.push(udpFrame({ src: 1, dst: 2, sport: 3, dport: 4 }), laterMs, MALFORMED_NUMBER);
+      await this.#datapath.drain();
+      if (pass === 0) {
+        conntrack.sweepIntervalMs = 1;
+      }
+      this.#side.moved();
+      await setImmediate();
+    }
+    this.#failures.push(...(await this.#standStill()));
+    conntrack.flush({ nowMs: laterMs });
+    const { counters, limited } = { counters: conntrack.counters(), limited: conntrack.zoneLimits() };
+    const rest: [what: string, count: number][] = [
+      ['connections', conntrack.connCount],
+      ['connections by the counters', counters.created - removedOf(counters)],
+      ['expectations', conntrack.tracker.alg.expectations.used],
+      ['fragments', this.#fragments()],
+      ...limited.map(({ zone, count }): [string, number] => [`connections of zone ${zone}`, count]),
+    ];
+    for (const [what, count] of rest) {
+      if (count !== 0) {
+        this.#failures.push(`${count} ${what} are left when all should be gone (${expired} expired, ${left} flushed)`);
+      }
+    }
+    this.#failures.push(...problemsOf(conntrack, laterMs));
+  }
+
+  #fragments(): number {
+    return this.#datapath.conntrack.fragments.status().nfrag;
+  }
+
+  async #end(): Promise<void> {
+    this.#steering.close();
+    if (this.#sideThread.threadId !== -1) {
+      const ended = once(this.#sideThread, 'exit');
+      this.#command(Command.end);
+      await ended;
+    }
+    await this.#watch.terminate();
+    await this.#datapath.stop().catch((error: Error) => this.#failures.push(error.message));
+    this.#datapath.conntrack.close();
+  }
+}
