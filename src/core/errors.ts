@@ -2,3 +2,18 @@
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
+
+/** Of a wrong value, a message shows no more than so many characters. */
+const MAX_SHOWN = 80;
+
+/** A wrong value, whatever it is, for a message of one line: text in quotes, nothing at length. */
+export function shown(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value);
+  } catch {
+    /* It holds itself, or a bigint. */
+  }
+  const line = (text ?? 'that').replaceAll(/[\u2028\u2029]/g, ' ');
+  return line.length > MAX_SHOWN ? `${line.slice(0, MAX_SHOWN)}...` : line;
+}

@@ -136,3 +136,5 @@ try {
     throw error;
   }
 }
+/* Whatever a target left open does not keep the process alive. */
+process.exit();

@@ -72,8 +72,14 @@ export async function watchedSession(
   }
   const target = targetOf(name);
   await target.prepare?.({ shared: options.shared });
-  const input = target.generate(new Random(options.seed, name, at));
-  const found = { target: name, seed: options.seed, number: at, message: problem!, text: inputText(input) };
+  let text = 'null';
+  try {
+    text = inputText(target.generate(new Random(options.seed, name, at)));
+    await target.end?.();
+  } catch {
+    /* The thread died of making it up: the message says so. */
+  }
+  const found = { target: name, seed: options.seed, number: at, message: problem!, text };
   const generated = at - options.first + 1;
   const ms = performance.now() - started;
   return { target: name, inputs: generated, generated, ms, tally: {}, found: [found], memory: [] };
