@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { ENGINES } from '../core/engines/engine.ts';
-import { UsageError } from '../core/errors.ts';
+import { onOneLine, UsageError } from '../core/errors.ts';
 import { addBench } from './bench.ts';
 import { commandList } from '../workers/control/commands.ts';
 import { defaultSocketPath } from '../workers/control/socket-path.ts';
@@ -48,7 +48,9 @@ export function makeProgram(): Command {
     .version(packageVersion())
     .exitOverride()
     .showSuggestionAfterError(false)
-    .configureOutput({ outputError: (text, write) => write(`ct-bucket: ${text.replace(/^error: /, '')}`) });
+    .configureOutput({
+      outputError: (text, write) => write(`ct-bucket: ${onOneLine(text.replace(/^error: /, '').trimEnd())}\n`),
+    });
 
   program
     .command('replay')

@@ -1,54 +1,7 @@
 /** The shape of a scenario's operations: which members there must be, and of what kind. What they say is for others to judge. */
 
 import { shown, UsageError } from '../core/errors.ts';
-
-type Members = Record<string, unknown>;
-
-/** @returns what is wrong with a value, as the end of a sentence that begins with its place */
-type Check = (value: unknown) => string | undefined;
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-const text: Check = (value) => (typeof value === 'string' ? undefined : ` must be a text, not ${shown(value)}`);
-const number: Check = (value) => (typeof value === 'number' ? undefined : ` must be a number, not ${shown(value)}`);
-const anything: Check = (value) => (value === undefined ? ' is missing' : undefined);
-
-function optional(check: Check): Check {
-  return (value) => (value === undefined ? undefined : check(value));
-}
-
-function list(check: Check): Check {
-  return (value) => {
-    if (!Array.isArray(value)) {
-      return ` must be a list, not ${shown(value)}`;
-    }
-    for (const [index, item] of value.entries()) {
-      const fault = check(item);
-      if (fault !== undefined) {
-        return `[${index}]${fault}`;
-      }
-    }
-    return undefined;
-  };
-}
-
-/** An object with these members, and any others. */
-function object(members: Record<string, Check>): Check {
-  return (value) => {
-    if (!isMembers(value)) {
-      return ` must be an object, not ${shown(value)}`;
-    }
-    for (const [name, check] of Object.entries(members)) {
-      const fault = check(Object.hasOwn(value, name) ? value[name] : undefined);
-      if (fault !== undefined) {
-        return `.${name}${fault}`;
-      }
-    }
-    return undefined;
-  };
-}
+import { anything, type Check, list, type Members, number, object, optional, text } from '../core/shape.ts';
 
 const range = object({ minAddr: text, maxAddr: optional(text), minPort: optional(number), maxPort: optional(number) });
 const packetInput = object({

@@ -74,7 +74,7 @@ function filterOf({ zone, filter }: FlushOptions): ConnFilter {
   }
   const { options } = ConnFilter.of(filter);
   if (options.zone !== undefined && options.zone !== zone) {
-    throw new UsageError(`the zone is given twice: ${zone}, and ${options.zone} in the filter`);
+    throw new UsageError(`the zone is given twice: ${shown(zone)}, and ${options.zone} in the filter`);
   }
   return new ConnFilter({ ...options, zone: checkZone(zone) });
 }

@@ -59,7 +59,7 @@ function parseTupleFilter(text: string, shared: Shared): TupleFilter {
     if (part === '') {
       continue;
     }
-    const [, field, value] = /^([^=(]*)=?(.*)$/.exec(part)!;
+    const [, field, value] = /^([^=(]*)=?(.*)$/s.exec(part)!;
     if (value === '') {
       throw new UsageError(`field ${field} missing value`);
     }
@@ -148,7 +148,7 @@ export function parseConnFilter(args: readonly string[]): ConnFilter {
   const tuples: TupleFilter[] = [];
   const given = new Set<string>();
   for (const arg of args) {
-    const [, name, value] = /^(zone|mark|labels|state|seen)=(.*)$/.exec(arg) ?? [];
+    const [, name, value] = /^(zone|mark|labels|state|seen)=(.*)$/s.exec(arg) ?? [];
     if (name === undefined || value === undefined) {
       if (tuples.length === 2) {
         throw new UsageError(`invalid arguments: ${shown(arg)} after two tuples`);

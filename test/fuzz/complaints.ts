@@ -26,8 +26,8 @@ export function expectClearLine(message: string): void {
   if (/[\n\r\u2028\u2029]/.test(message.trimEnd())) {
     throw new Finding(`complains in more than one line: ${JSON.stringify(message.slice(0, 300))}`);
   }
-  if (message.length > MAX_COMPLAINT_CHARACTERS) {
-    throw new Finding(`complains in ${message.length} characters: ${message.slice(0, 100)}`);
+  if (own.length > MAX_COMPLAINT_CHARACTERS) {
+    throw new Finding(`complains in ${own.length} characters: ${own.slice(0, 100)}`);
   }
   if (message.trim() === '') {
     throw new Finding('complains without a word');
