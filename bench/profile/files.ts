@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { UsageError } from '../../src/core/errors.ts';
 import type { ProfileFile } from './run.ts';
+import { profileFault } from './shape.ts';
 
 /** @throws UsageError */
 export function readProfile(file: string): ProfileFile {
@@ -13,8 +14,9 @@ export function readProfile(file: string): ProfileFile {
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
   }
-  if (content?.format !== 'ct-bucket profile' || !Array.isArray(content.profile?.threads)) {
-    throw new UsageError(`${file} is no profile: write one with ct-bucket profile --json`);
+  const fault = profileFault(content);
+  if (fault !== undefined) {
+    throw new UsageError(`${file} is no profile (${fault}): write one with ct-bucket profile --json`);
   }
   return content;
 }

@@ -3,6 +3,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine.ts';
+import { entryFault, resultFault } from './result-shape.ts';
 import { conclude, type RegressResult } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -14,8 +15,9 @@ export function readResult(file: string): RegressResult {
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
   }
-  if (result?.format !== 'ct-bucket regress' || !Array.isArray(result.pairs)) {
-    throw new UsageError(`${file} is no verdict: write one with ct-bucket regress --json`);
+  const fault = resultFault(result);
+  if (fault !== undefined) {
+    throw new UsageError(`${file} is no verdict (${fault}): write one with ct-bucket regress --json`);
   }
   return result;
 }
@@ -120,14 +122,17 @@ export function readHistory(file: string): HistoryEntry[] {
       if (line.trim() === '') {
         return [];
       }
+      let entry: unknown;
+      let fault: string | undefined;
       try {
-        const entry = JSON.parse(line) as HistoryEntry;
-        if (typeof entry.timesMs === 'object' && typeof entry.commit === 'string') {
-          return [entry];
-        }
+        entry = JSON.parse(line);
+        fault = entryFault(entry);
       } catch {
-        /* As any other line that is none. */
+        fault = 'it is not JSON';
       }
-      throw new UsageError(`${file}, line ${index + 1} is no entry of a history`);
+      if (fault !== undefined) {
+        throw new UsageError(`${file}, line ${index + 1} is no entry of a history: ${fault}`);
+      }
+      return [entry as HistoryEntry];
     });
 }

@@ -94,7 +94,10 @@ function firstFault(content: unknown): string | undefined {
   if (!isFields(content)) {
     return 'no object';
   }
-  const { machine, results, aging, simulation } = content;
+  const { machine, results, aging, simulation, options } = content;
+  if (options !== undefined && !isFields(options)) {
+    return 'options are no object';
+  }
   if (!isFields(machine) || typeof machine['cpu'] !== 'string' || typeof machine['cores'] !== 'number') {
     return 'machine is missing';
   }

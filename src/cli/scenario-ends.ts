@@ -37,7 +37,7 @@ function layersOf(frame: Buffer): Layers | undefined {
   if (type !== 0x86dd || frame.length < l3 + 40) {
     return undefined;
   }
-  const end = l3 + 40 + frame.readUInt16BE(l3 + 4);
+  const end = Math.min(frame.length, l3 + 40 + frame.readUInt16BE(l3 + 4));
   let protocol = frame[l3 + 6]!;
   let l4 = l3 + 40;
   while (EXTENSIONS.includes(protocol) && l4 + 8 <= end) {
@@ -92,7 +92,7 @@ export function withEnd(original: Buffer, end: EndName, { address, port }: End):
     frame.write(address, from, 'hex');
   }
   const at = portAt(layers, end);
-  if (at !== undefined && port >= 0) {
+  if (at !== undefined && port >= 0 && at + 2 <= frame.length) {
     frame.writeUInt16BE(port, at);
   }
   sumUp(frame, layers);
@@ -112,7 +112,11 @@ function sumUp(frame: Buffer, layers: Layers): void {
     return;
   }
   const checksumAt = isIcmp(layers) ? 2 : protocol === 6 ? 16 : protocol === 17 ? 6 : undefined;
-  if (checksumAt === undefined || (protocol === 17 && segment.readUInt16BE(checksumAt) === 0)) {
+  if (
+    checksumAt === undefined ||
+    segment.length < checksumAt + 2 ||
+    (protocol === 17 && segment.readUInt16BE(checksumAt) === 0)
+  ) {
     return;
   }
   segment.writeUInt16BE(0, checksumAt);

@@ -15,6 +15,7 @@ import { originalTuple, type Tuple } from '../core/tuple.ts';
 import { allocateWords } from '../shared/access.ts';
 import { endsText, endText, outOfRange, withoutWildcards, type NatInRange } from './scenario-choices.ts';
 import { endOf, withEnd, type EndName } from './scenario-ends.ts';
+import { requireOperation } from './scenario-shape.ts';
 
 /** Where a scenario and the tracker first disagree. */
 export interface Difference {
@@ -435,6 +436,7 @@ export function runScenario(text: string, options: ScenarioOptions): ScenarioRes
   const run = new ScenarioRun(options, packetMemory(operations as unknown as Operation[]));
   for (const [index, operation] of operations.entries()) {
     try {
+      requireOperation(operation);
       run.run(operation as unknown as Operation);
     } catch (error) {
       if (error instanceof Mismatch) {
@@ -442,7 +444,7 @@ export function runScenario(text: string, options: ScenarioOptions): ScenarioRes
         const difference = { operation: index + 1, field, expected, got };
         return { operations: operations.length, packets: run.packets, difference };
       }
-      if (error instanceof UsageError || error instanceof TypeError) {
+      if (error instanceof UsageError) {
         throw new UsageError(`line ${index + 2}: ${error.message}`);
       }
       throw error;

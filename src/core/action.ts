@@ -1,6 +1,6 @@
 /** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
 
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions } from './nat/action.ts';
 
@@ -72,22 +72,22 @@ export class CtAction {
     this.labelMask = parseLabel('label mask', options.label?.mask ?? '');
     this.nat = options.nat === undefined ? null : new NatAction(options.nat);
     this.hasHelper = options.helper !== undefined;
-    this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
     this.helperName = options.helper === undefined ? new Int32Array(0) : helperNameWords(options.helper);
+    this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
   }
 }
 
 function inRange(what: string, value: number, max: number): number {
   if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${value}`);
+    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${shown(value)}`);
   }
   return value;
 }
 
 /** Words of a label in hexadecimal. @throws UsageError when it is not one of at most 32 digits. */
 export function parseLabel(what: string, hex: string): Int32Array {
-  if (!/^[0-9a-fA-F]{0,32}$/.test(hex)) {
-    throw new UsageError(`${what} must be up to 32 hexadecimal digits, not ${JSON.stringify(hex)}`);
+  if (typeof hex !== 'string' || !/^[0-9a-fA-F]{0,32}$/.test(hex)) {
+    throw new UsageError(`${what} must be up to 32 hexadecimal digits, not ${shown(hex)}`);
   }
   const digits = hex.padStart(32, '0');
   const words = new Int32Array(4);

@@ -37,6 +37,9 @@ export function formatIpv6(words: Int32Array, at: number): string {
 
 /** The word of an IPv4 address, or undefined if the text is none. */
 export function parseIpv4(text: string): number | undefined {
+  if (typeof text !== 'string') {
+    return undefined;
+  }
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (match === null) {
     return undefined;
@@ -50,6 +53,9 @@ export function parseIpv4(text: string): number | undefined {
 
 /** The four words of an IPv6 address, or undefined if the text is none. */
 export function parseIpv6(text: string): Int32Array | undefined {
+  if (typeof text !== 'string') {
+    return undefined;
+  }
   let rest = text;
   const embedded = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
   if (embedded !== null) {

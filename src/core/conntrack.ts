@@ -7,7 +7,7 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
 import { ConnFilter, type ConnFilterOptions } from './filter.ts';
@@ -80,16 +80,24 @@ function filterOf({ zone, filter }: FlushOptions): ConnFilter {
   }
   const { options } = ConnFilter.of(filter);
   if (options.zone !== undefined && options.zone !== zone) {
-    throw new UsageError(`the zone is given twice: ${zone}, and ${options.zone} in the filter`);
+    throw new UsageError(`the zone is given twice: ${shown(zone)}, and ${options.zone} in the filter`);
   }
   return new ConnFilter({ ...options, zone: checkZone(zone) });
 }
 
 function checkZone(zone: number): number {
   if (!Number.isInteger(zone) || zone < 0 || zone > MAX_ZONE) {
-    throw new UsageError(`a zone must be a whole number from 0 to ${MAX_ZONE}, not ${zone}`);
+    throw new UsageError(`a zone must be a whole number from 0 to ${MAX_ZONE}, not ${shown(zone)}`);
   }
   return zone;
+}
+
+/** @throws UsageError for what is no time */
+function checkTime(nowMs: number): number {
+  if (!Number.isFinite(nowMs)) {
+    throw new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
+  }
+  return nowMs;
 }
 
 /**
@@ -182,8 +190,9 @@ export class Conntrack {
    */
   *dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
     const filter = filterOf(options);
+    const nowMs = checkTime(options.nowMs);
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, options.nowMs), filter));
+      yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, nowMs), filter));
     }
   }
 
@@ -200,7 +209,9 @@ export class Conntrack {
    */
   flush(options: FlushOptions = {}): number {
     const filter = filterOf(options);
-    this.tracker.time[0] = options.nowMs ?? this.tracker.time[0]!;
+    if (options.nowMs !== undefined) {
+      this.tracker.time[0] = checkTime(options.nowMs);
+    }
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
       removed += this.#inEpoch(() => flushBucket(this.tracker, bucket, filter));
@@ -212,11 +223,13 @@ export class Conntrack {
   /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
   flushTuple(tuple: Tuple, options: { nowMs: number; zone?: number }): boolean {
     const zone = checkZone(options.zone ?? 0);
+    checkTime(options.nowMs);
     return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, options.nowMs)));
   }
 
   /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
   sweep(nowMs: number): number {
+    checkTime(nowMs);
     const before = this.tracker.counters.slice();
     const cursor = new SweepCursor();
     let isDone = false;
@@ -246,7 +259,7 @@ export class Conntrack {
     const made = this.memory.maxConnections;
     if (!Number.isInteger(limit) || limit < 0 || limit > made) {
       throw new UsageError(
-        `maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${limit}`,
+        `maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${shown(limit)}`,
       );
     }
     this.tracker.rooms.setLimit(this.tracker.room, limit);
@@ -280,7 +293,7 @@ export class Conntrack {
 
   set sweepIntervalMs(ms: number) {
     if (!Number.isInteger(ms) || ms < 1 || ms > 0x7fffffff) {
-      throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${ms}`);
+      throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${shown(ms)}`);
     }
     const { words, settings } = this.tracker;
     store(words, settings + SettingWord.SWEEP_INTERVAL_MS, ms);
@@ -359,7 +372,7 @@ export class Conntrack {
 
   #policyId(id: number): number {
     if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
-      throw new UsageError(`a timeout policy id must be a whole number from 0 to 4294967295, not ${id}`);
+      throw new UsageError(`a timeout policy id must be a whole number from 0 to 4294967295, not ${shown(id)}`);
     }
     return id | 0;
   }
@@ -382,6 +395,7 @@ export class Conntrack {
   /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
   stats(options: { nowMs: number; zone?: number }): ConnStats {
     const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    checkTime(options.nowMs);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
       const now = tellTime(this.tracker, options.nowMs);

@@ -1,4 +1,31 @@
 /** A wrong option or file: the message is one line and says what to do. The command exits with code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(onOneLine(message), options);
+  }
+}
+
+/** What was given may hold line feeds and worse: they are shown as JSON has them. */
+export function onOneLine(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- it is them that are looked for
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** Of a wrong value, a message shows no more than so many characters. */
+const MAX_SHOWN = 80;
+
+/** A wrong value, whatever it is, for a message of one line: text in quotes, nothing at length. */
+export function shown(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value);
+  } catch {
+    /* It holds itself, or a bigint. */
+  }
+  const line = text ?? 'that';
+  return line.length > MAX_SHOWN ? `${line.slice(0, MAX_SHOWN)}...` : line;
 }

@@ -15,7 +15,7 @@
  */
 
 import { parseIpv4, parseIpv6 } from './address.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { ConnFilter, type ConnFilterOptions, type TcpStateName, type TupleFilter } from './filter.ts';
 import { Protocol } from './packet/layout.ts';
 
@@ -25,7 +25,7 @@ const TUPLE_FIELDS =
 function parseNumber(field: string, text: string, max: number): number {
   const value = /^(\d+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= max)) {
-    throw new UsageError(`failed to parse field ${field}: ${JSON.stringify(text)} is not a number from 0 to ${max}`);
+    throw new UsageError(`failed to parse field ${field}: ${shown(text)} is not a number from 0 to ${max}`);
   }
   return value;
 }
@@ -36,12 +36,12 @@ function parseMasked(field: string, text: string, bits: bigint): { value: bigint
   const [value, mask] = text.split('/', 2).map((part) => {
     const number = /^(\d+|0[xX][0-9a-fA-F]+)$/.test(part) ? BigInt(part) : -1n;
     if (number < 0n || number > all) {
-      throw new UsageError(`failed to parse ${field}: ${JSON.stringify(text)} is not VALUE or VALUE/MASK`);
+      throw new UsageError(`failed to parse ${field}: ${shown(text)} is not VALUE or VALUE/MASK`);
     }
     return number;
   });
   if (text.split('/').length > 2) {
-    throw new UsageError(`failed to parse ${field}: ${JSON.stringify(text)} is not VALUE or VALUE/MASK`);
+    throw new UsageError(`failed to parse ${field}: ${shown(text)} is not VALUE or VALUE/MASK`);
   }
   return { value: value!, mask: mask ?? all };
 }
@@ -59,7 +59,7 @@ function parseTupleFilter(text: string, shared: Shared): TupleFilter {
     if (part === '') {
       continue;
     }
-    const [, field, value] = /^([^=(]*)=?(.*)$/.exec(part)!;
+    const [, field, value] = /^([^=(]*)=?(.*)$/s.exec(part)!;
     if (value === '') {
       throw new UsageError(`field ${field} missing value`);
     }
@@ -90,7 +90,7 @@ function parseField(tuple: TupleFilter, field: string, value: string, shared: Sh
       const words = isIpv6 ? parseIpv6(value) : parseIpv4(value);
       if (words === undefined) {
         throw new UsageError(
-          `failed to parse field ${field}: ${JSON.stringify(value)} is not an ${isIpv6 ? 'IPv6' : 'IPv4'} address`,
+          `failed to parse field ${field}: ${shown(value)} is not an ${isIpv6 ? 'IPv6' : 'IPv4'} address`,
         );
       }
       const isAny = typeof words === 'number' ? words === 0 : words.every((word) => word === 0);
@@ -148,10 +148,10 @@ export function parseConnFilter(args: readonly string[]): ConnFilter {
   const tuples: TupleFilter[] = [];
   const given = new Set<string>();
   for (const arg of args) {
-    const [, name, value] = /^(zone|mark|labels|state|seen)=(.*)$/.exec(arg) ?? [];
+    const [, name, value] = /^(zone|mark|labels|state|seen)=(.*)$/s.exec(arg) ?? [];
     if (name === undefined || value === undefined) {
       if (tuples.length === 2) {
-        throw new UsageError(`invalid arguments: ${JSON.stringify(arg)} after two tuples`);
+        throw new UsageError(`invalid arguments: ${shown(arg)} after two tuples`);
       }
       tuples.push(parseTupleFilter(arg, shared));
       continue;

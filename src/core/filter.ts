@@ -6,7 +6,7 @@
 import { peek } from '../shared/access.ts';
 import { type MaskedLabel, type MaskedMark, parseLabel } from './action.ts';
 import { parseIpv4, parseIpv6 } from './address.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 import { hasReply, joinedTcpState } from './progress.ts';
@@ -54,7 +54,7 @@ function number(what: string, value: number | undefined, max: number): number {
     return ANY;
   }
   if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${value}`);
+    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${shown(value)}`);
   }
   return value;
 }
@@ -77,7 +77,7 @@ function addressMatch(text: string | undefined): AddressMatch | undefined {
   }
   const ipv6 = parseIpv6(text);
   if (ipv6 === undefined) {
-    throw new UsageError(`not an IPv4 or IPv6 address: ${JSON.stringify(text)}`);
+    throw new UsageError(`not an IPv4 or IPv6 address: ${shown(text)}`);
   }
   return { isIpv6: true, words: ipv6 };
 }
@@ -95,6 +95,9 @@ class TupleMatch {
   readonly #hasIcmp: boolean;
 
   constructor(filter: TupleFilter) {
+    if (typeof filter !== 'object' || filter === null) {
+      throw new UsageError(`a tuple of a filter must be an object, not ${shown(filter)}`);
+    }
     this.#src = addressMatch(filter.src);
     this.#dst = addressMatch(filter.dst);
     this.#sport = number('sport', filter.sport, 0xffff);
@@ -179,10 +182,10 @@ export class ConnFilter {
     this.#reply = options.reply === undefined ? undefined : new TupleMatch(options.reply);
     if (options.tcpState !== undefined && !Object.hasOwn(TcpState, options.tcpState)) {
       const known = Object.keys(TcpState).join(', ');
-      throw new UsageError(`tcpState must be one of ${known}, not ${JSON.stringify(options.tcpState)}`);
+      throw new UsageError(`tcpState must be one of ${known}, not ${shown(options.tcpState)}`);
     }
     if (options.seen !== undefined && !SEEN.includes(options.seen)) {
-      throw new UsageError(`seen must be one of ${SEEN.join(', ')}, not ${JSON.stringify(options.seen)}`);
+      throw new UsageError(`seen must be one of ${SEEN.join(', ')}, not ${shown(options.seen)}`);
     }
     const [origFamily, replyFamily] = [this.#orig?.isIpv6, this.#reply?.isIpv6];
     if (origFamily !== undefined && replyFamily !== undefined && origFamily !== replyFamily) {

@@ -7,6 +7,7 @@
  * the same, packets are steered by their pair of addresses.
  */
 
+import { shown, UsageError } from './errors.ts';
 import { PacketBatch } from './packet/batch.ts';
 import { hashIpv4, hashIpv6 } from './packet/hash.ts';
 import { META_IPV6, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
@@ -30,7 +31,11 @@ export class FlowSteering {
   readonly #metadata = { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD };
   readonly #byAddresses: boolean;
 
+  /** @throws UsageError if it is no Steering. */
   constructor(steering: Steering = 'flow') {
+    if (steering !== 'flow' && steering !== 'addresses') {
+      throw new UsageError(`steering must be 'flow' or 'addresses', not ${shown(steering)}`);
+    }
     this.#byAddresses = steering === 'addresses';
   }
 

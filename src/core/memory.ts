@@ -29,7 +29,7 @@ import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { allocateLedger } from './checks.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { Expectations } from './alg/expectations.ts';
 import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
@@ -200,7 +200,7 @@ const MAX_EVENT_CAPACITY = 1 << 16;
 
 function wholeNumber(what: string, value: number, min: number, max: number): number {
   if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
+    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${shown(value)}`);
   }
   return value;
 }
@@ -208,7 +208,7 @@ function wholeNumber(what: string, value: number, min: number, max: number): num
 function powerOfTwo(what: string, value: number, max: number): number {
   wholeNumber(what, value, 1, max);
   if ((value & (value - 1)) !== 0) {
-    throw new UsageError(`${what} must be a power of two, not ${value}`);
+    throw new UsageError(`${what} must be a power of two, not ${shown(value)}`);
   }
   return value;
 }
@@ -221,7 +221,7 @@ function isSeed(seed: unknown): seed is [number, number] {
 /** @throws UsageError if it is no TableFull. */
 export function checkTableFull(tableFull: TableFull): TableFull {
   if (tableFull !== 'refuse' && tableFull !== 'early-drop') {
-    throw new UsageError(`tableFull must be 'refuse' or 'early-drop', not ${JSON.stringify(tableFull)}`);
+    throw new UsageError(`tableFull must be 'refuse' or 'early-drop', not ${shown(tableFull)}`);
   }
   return tableFull;
 }
@@ -237,13 +237,13 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   wholeNumber('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
   const reclaim = options.reclaim ?? (isBucketEngine ? 'lookup-and-sweep' : 'sweep');
   if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
-    throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${JSON.stringify(reclaim)}`);
+    throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${shown(reclaim)}`);
   }
   checkTableFull(options.tableFull ?? 'refuse');
   const random = randomBytes(8);
   const seed: unknown = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
   if (!isSeed(seed)) {
-    throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${JSON.stringify(seed)}`);
+    throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${shown(seed)}`);
   }
   const [k0, k1] = seed;
   const sizes = { bucketBits: isBucketEngine ? Math.log2(buckets) : 0, maxConnections, maxParticipants };

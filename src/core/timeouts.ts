@@ -18,7 +18,7 @@ import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, releaseOfDead, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { Protocol } from './packet/layout.ts';
 
 /** States of a connection that have a timeout. */
@@ -92,16 +92,21 @@ export const TIMEOUT_POLICIES_WORDS: number = HEADER_WORDS + (FIRST_HASHED + MAX
 /** Milliseconds for each Timeout. @throws UsageError on an unknown name or an impossible time. */
 function policyMs(policy: TimeoutPolicy): number[] {
   const ms = ATTRIBUTES.map(([, defaultSeconds]) => defaultSeconds * 1000);
+  if (typeof policy !== 'object' || policy === null) {
+    throw new UsageError(`a timeout policy must be an object of seconds by name, not ${shown(policy)}`);
+  }
   for (const [name, seconds] of Object.entries(policy)) {
     if (!Number.isInteger(seconds) || seconds < 0 || seconds > 0xffffffff) {
-      throw new UsageError(`timeout ${name} must be a whole number of seconds from 0 to 4294967295, not ${seconds}`);
+      throw new UsageError(
+        `timeout ${shown(name)} must be a whole number of seconds from 0 to 4294967295, not ${shown(seconds)}`,
+      );
     }
     const timeout = ATTRIBUTES.findIndex(([known]) => known === name);
     if (timeout >= 0) {
       ms[timeout] = Math.min(seconds * 1000, MAX_TIMEOUT_MS);
     } else if (!WITHOUT_EFFECT.includes(name)) {
       const known = ATTRIBUTES.map(([attribute]) => attribute).join(', ');
-      throw new UsageError(`unknown timeout ${name}; known are ${known}`);
+      throw new UsageError(`unknown timeout ${shown(name)}; known are ${known}`);
     }
   }
   return ms;

@@ -1,7 +1,7 @@
 /** Tuples as users see them: text addresses, numbers in host order. */
 
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './address.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 import { icmp6Meta, icmpMeta, icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 
@@ -88,7 +88,7 @@ export function originalTuple(words: Int32Array, slot: number): OriginalTuple | 
 
 function half(what: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0xffff) {
-    throw new UsageError(`${what} of a tuple must be a whole number from 0 to 65535, not ${String(value)}`);
+    throw new UsageError(`${what} of a tuple must be a whole number from 0 to 65535, not ${shown(value)}`);
   }
   return swapHalf(value);
 }
@@ -104,7 +104,7 @@ export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: n
   const src6 = src === undefined ? parseIpv6(tuple.src) : undefined;
   const dst6 = dst === undefined ? parseIpv6(tuple.dst) : undefined;
   if ((src === undefined && src6 === undefined) || (dst === undefined && dst6 === undefined)) {
-    throw new UsageError(`not an address: ${src === undefined && src6 === undefined ? tuple.src : tuple.dst}`);
+    throw new UsageError(`not an address: ${shown(src === undefined && src6 === undefined ? tuple.src : tuple.dst)}`);
   }
   if ((src === undefined) !== (dst === undefined)) {
     throw new UsageError(`the addresses of a tuple must be of one family: ${tuple.src}, ${tuple.dst}`);

@@ -15,7 +15,7 @@ import { LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from '../shared/mutex.ts';
 import { type Participant, ParticipantWord } from '../shared/participant.ts';
 import { RoomPools, USE_FALLBACK } from '../shared/room-pool.ts';
-import { UsageError } from './errors.ts';
+import { shown, UsageError } from './errors.ts';
 
 const ZONES = 65536;
 const DEFAULT_LIMIT = 0;
@@ -95,7 +95,11 @@ export class ZoneLimits {
   /** What applies to a zone; a number beyond 65535 is no zone and has what all have. */
   get(zone: number | 'default'): ZoneLimit {
     const defaultLimit = load(this.#words, this.#base + DEFAULT_LIMIT) >>> 0;
-    if (zone === 'default' || !(zone >= 0 && zone < ZONES) || load(this.#words, this.#directory + zone) === 0) {
+    if (
+      zone === 'default' ||
+      !(Number.isInteger(zone) && zone >= 0 && zone < ZONES) ||
+      load(this.#words, this.#directory + zone) === 0
+    ) {
       return { zone: 'default', limit: defaultLimit, count: 0 };
     }
     const pool = this.#poolOf(zone);
@@ -111,7 +115,7 @@ export class ZoneLimits {
    */
   set(zone: number | 'default', limit: number, participant: Participant): void {
     if (!Number.isInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
-      throw new UsageError(`a zone limit must be a whole number from 0 to ${MAX_LIMIT}, not ${limit}`);
+      throw new UsageError(`a zone limit must be a whole number from 0 to ${MAX_LIMIT}, not ${shown(limit)}`);
     }
     if (zone === 'default') {
       if (limit === 0) {

@@ -9,7 +9,7 @@ import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
-import { UsageError } from '../core/errors.ts';
+import { shown, UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
 import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
@@ -86,7 +86,7 @@ const START_MS = 30_000;
 
 function inRange(what: string, value: number, min: number, max: number): number {
   if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
+    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${shown(value)}`);
   }
   return value;
 }
@@ -136,7 +136,7 @@ export class Datapath {
     const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
     const ringBytes = inRange('ringBytes', options.ringBytes ?? 4 << 20, MIN_RING_BYTES, MAX_RING_BYTES);
     if ((ringBytes & (ringBytes - 1)) !== 0) {
-      throw new UsageError(`ringBytes must be a power of two, not ${ringBytes}`);
+      throw new UsageError(`ringBytes must be a power of two, not ${shown(ringBytes)}`);
     }
     const action = options.action ?? { commit: true };
     /* A wrong action is to be told here, not to kill a worker. */
@@ -144,11 +144,11 @@ export class Datapath {
     this.#steering = new FlowSteering(options.steering);
     const clock = options.clock ?? 'packets';
     if (clock !== 'packets' && clock !== 'system') {
-      throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
+      throw new UsageError(`clock must be 'packets' or 'system', not ${shown(clock)}`);
     }
     const checksums = options.checksums ?? 'verify';
     if (checksums !== 'verify' && checksums !== 'trust') {
-      throw new UsageError(`checksums must be 'verify' or 'trust', not ${JSON.stringify(checksums)}`);
+      throw new UsageError(`checksums must be 'verify' or 'trust', not ${shown(checksums)}`);
     }
     this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 

@@ -11,7 +11,7 @@ import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, type LockOwner, releaseOfDead, unlock } from '../../shared/mutex.ts';
-import { UsageError } from '../errors.ts';
+import { shown, UsageError } from '../errors.ts';
 
 const MUTEX = 0;
 const COUNT = 1;
@@ -34,10 +34,10 @@ export function helperKindOf(name: string): number {
 
 /** A name as the table holds it. @throws UsageError when it is empty, too long or has a zero byte */
 export function helperNameWords(name: string): Int32Array {
-  const bytes = new TextEncoder().encode(name);
+  const bytes = new TextEncoder().encode(typeof name === 'string' ? name : '');
   if (bytes.length === 0 || bytes.length > MAX_NAME_BYTES || bytes.includes(0)) {
     throw new UsageError(
-      `a helper's name must be 1 to ${MAX_NAME_BYTES} bytes without a zero byte, not ${JSON.stringify(name)}`,
+      `a helper's name must be 1 to ${MAX_NAME_BYTES} bytes without a zero byte, not ${shown(name)}`,
     );
   }
   const padded = new Uint8Array(MAX_NAME_BYTES);

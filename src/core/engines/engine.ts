@@ -12,7 +12,7 @@
  * The one table of the last two is a bucket table with one bucket: its lock is the global one.
  */
 
-import { UsageError } from '../errors.ts';
+import { shown, UsageError } from '../errors.ts';
 
 export const ENGINES = ['ct-bucket', 'baseline', 'ct-scale'] as const;
 export type EngineName = (typeof ENGINES)[number];
@@ -24,7 +24,7 @@ export const Engine = { BUCKET: 0, BASELINE: 1, SCALE: 2 } as const;
 export function engineNumber(name: EngineName): number {
   const number = ENGINES.indexOf(name);
   if (number < 0) {
-    throw new UsageError(`engine must be one of ${ENGINES.join(', ')}, not ${JSON.stringify(name)}`);
+    throw new UsageError(`engine must be one of ${ENGINES.join(', ')}, not ${shown(name)}`);
   }
   return number;
 }

@@ -1,7 +1,7 @@
 /** Settings and statistics of the reassembly, for threads other than PMDs. Settings take effect in every thread at once. */
 
 import { load, store as storeWord } from '../../shared/access.ts';
-import { UsageError } from '../errors.ts';
+import { shown, UsageError } from '../errors.ts';
 import { FAMILY_COUNTERS, FragmentCounter, FragmentsWord, MAX_FRAGMENTS, MIN_FRAGMENT_BYTES_FLOOR } from './region.ts';
 import type { FragmentStore } from './store.ts';
 
@@ -49,7 +49,7 @@ export class FragmentSettings {
   setMinFragSize(family: IpFamily, bytes: number): void {
     if (!Number.isInteger(bytes) || bytes < MIN_FRAGMENT_BYTES_FLOOR || bytes > 0xffffffff) {
       throw new UsageError(
-        `the minimum fragment size must be a whole number from ${MIN_FRAGMENT_BYTES_FLOOR} to 4294967295, not ${bytes}`,
+        `the minimum fragment size must be a whole number from ${MIN_FRAGMENT_BYTES_FLOOR} to 4294967295, not ${shown(bytes)}`,
       );
     }
     storeWord(this.#store.words, pick(family, FragmentsWord.V4_MIN_BYTES, FragmentsWord.V6_MIN_BYTES), bytes | 0);
@@ -61,7 +61,9 @@ export class FragmentSettings {
    */
   setMaxFrags(count: number): void {
     if (!Number.isInteger(count) || count < 0 || count > MAX_FRAGMENTS) {
-      throw new UsageError(`the number of fragments must be a whole number from 0 to ${MAX_FRAGMENTS}, not ${count}`);
+      throw new UsageError(
+        `the number of fragments must be a whole number from 0 to ${MAX_FRAGMENTS}, not ${shown(count)}`,
+      );
     }
     storeWord(this.#store.words, FragmentsWord.MAX_HELD, count);
   }

@@ -1,7 +1,7 @@
 /** The translation that a pass asks for: OpenFlow's `nat` inside `ct`, compiled once into numbers. */
 
 import { parseIpv4, parseIpv6 } from '../address.ts';
-import { UsageError } from '../errors.ts';
+import { shown, UsageError } from '../errors.ts';
 import { swapWord } from '../packet/layout.ts';
 import { ConnFlag } from '../table/conn.ts';
 
@@ -58,9 +58,12 @@ export class NatAction {
 
   /** @throws UsageError on what cannot be a translation. */
   constructor(options: NatOptions) {
+    if (typeof options !== 'object' || options === null) {
+      throw new UsageError(`nat must be an object with an action, not ${shown(options)}`);
+    }
     const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
     if (unknown !== undefined) {
-      throw new UsageError(`nat has no option ${JSON.stringify(unknown)}; it has ${KNOWN.join(', ')}`);
+      throw new UsageError(`nat has no option ${shown(unknown)}; it has ${KNOWN.join(', ')}`);
     }
     this.kind = kindOf(options.action);
     const range = [options.minAddr, options.maxAddr, options.minPort, options.maxPort];
@@ -90,7 +93,7 @@ export class NatAction {
     }
     if (min.length !== max.length) {
       throw new UsageError(
-        `nat minAddr and maxAddr must be of one family: ${String(options.minAddr)}, ${String(options.maxAddr)}`,
+        `nat minAddr and maxAddr must be of one family: ${shown(options.minAddr)}, ${shown(options.maxAddr)}`,
       );
     }
     const distance = numberOf(max) - numberOf(min);
@@ -129,12 +132,12 @@ function kindOf(action: unknown): number {
   if (Array.isArray(action) && action.length === 1 && (action[0] === 'src' || action[0] === 'dst')) {
     return action[0] === 'src' ? NatKind.src : NatKind.dst;
   }
-  throw new UsageError(`nat action must be [], ['src'] or ['dst'], not ${JSON.stringify(action)}`);
+  throw new UsageError(`nat action must be [], ['src'] or ['dst'], not ${shown(action)}`);
 }
 
 function port(what: string, value: unknown): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_PORT) {
-    throw new UsageError(`nat ${what} must be a whole number from 0 to ${MAX_PORT}, not ${String(value)}`);
+    throw new UsageError(`nat ${what} must be a whole number from 0 to ${MAX_PORT}, not ${shown(value)}`);
   }
   return value;
 }
@@ -147,7 +150,7 @@ function hostWords(what: string, text: string | undefined): Int32Array {
   const ipv4 = parseIpv4(text);
   const words = ipv4 === undefined ? parseIpv6(text) : Int32Array.of(ipv4);
   if (words === undefined) {
-    throw new UsageError(`nat ${what} must be an IPv4 or IPv6 address, not ${JSON.stringify(text)}`);
+    throw new UsageError(`nat ${what} must be an IPv4 or IPv6 address, not ${shown(text)}`);
   }
   return words.map(swapWord);
 }

@@ -1,0 +1,74 @@
+/** What files of verdicts and histories must hold to be merged, shown and searched. */
+
+import { UsageError } from '../../src/core/errors.ts';
+import {
+  type Check,
+  count,
+  faultOf,
+  isMembers,
+  list,
+  members,
+  number,
+  object,
+  oneOf,
+  optional,
+  positive,
+  text,
+} from '../../src/core/shape.ts';
+import { checkConfig } from './config.ts';
+import type { RegressResult } from './run.ts';
+
+const sample = object({
+  timesMs: members(positive),
+  bytesPerConnection: optional(positive),
+  contention: optional(members(count)),
+});
+const round: Check = (value) =>
+  Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : ' must be a whole number from 0 on';
+const build = object({ label: text, commit: optional(text) });
+const result = object({
+  base: build,
+  head: build,
+  machine: object({ cpu: text, cores: number, node: text }),
+  time: text,
+  seed: number,
+  config: object({}),
+  shard: optional(text),
+  tookSeconds: count,
+  pairs: list(
+    object({ case: text, phase: oneOf('same', 'first', 'confirming'), round, order: text, a: sample, b: sample }),
+  ),
+});
+const entry = object({
+  time: text,
+  commit: text,
+  machine: text,
+  timesMs: members(positive),
+});
+
+/** @returns undefined, or the first thing wrong in it */
+export function resultFault(content: unknown): string | undefined {
+  if (!isMembers(content) || content['format'] !== 'ct-bucket regress') {
+    return 'its format is not "ct-bucket regress"';
+  }
+  const fault = faultOf(content, result);
+  if (fault !== undefined) {
+    return fault;
+  }
+  const { config, pairs } = content as unknown as RegressResult;
+  try {
+    checkConfig(config, 'config');
+  } catch (error) {
+    if (error instanceof UsageError) {
+      return error.message;
+    }
+    throw error;
+  }
+  const phases = new Map(pairs.map((pair) => [pair.round, pair.phase]));
+  return pairs.some((pair) => phases.get(pair.round) !== pair.phase) ? 'a round has pairs of two phases' : undefined;
+}
+
+/** @returns undefined, or the first thing wrong in a line of a history */
+export function entryFault(value: unknown): string | undefined {
+  return faultOf(value, entry);
+}

@@ -1,0 +1,46 @@
+/** What a complaint about bad input must be: a UsageError of one clear line, in our words. */
+
+import { UsageError } from '../../src/core/errors.ts';
+import { Finding } from './target.ts';
+
+/** How V8 and Node complain: whoever reads that learns nothing about the input. */
+const ENGINE_WORDS =
+  /Cannot (?:read|set|convert|destructure|mix|access|create)|is not (?:a function|iterable|a constructor|extensible)|undefined \(reading|Invalid (?:array|typed array|string) length|Maximum call stack|\[object Object\]|Reduce of empty|must be of type|circular structure/;
+const MAX_COMPLAINT_CHARACTERS = 4000;
+
+/** @throws Finding unless the error is such a complaint, or the error itself when it is no complaint at all */
+export function expectComplaint(error: unknown): void {
+  if (!(error instanceof UsageError)) {
+    throw error;
+  }
+  expectClearLine(error.message);
+}
+
+/** @throws Finding unless the message is one line in our words */
+export function expectClearLine(message: string): void {
+  /* What was given is quoted, and may hold anything. */
+  const own = message.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""').replaceAll(/'[^']*'/g, "''");
+  if (ENGINE_WORDS.test(own)) {
+    throw new Finding(`complains in the engine's words: ${message.slice(0, 300)}`);
+  }
+  if (/[\n\r\u2028\u2029]/.test(message.trimEnd())) {
+    throw new Finding(`complains in more than one line: ${JSON.stringify(message.slice(0, 300))}`);
+  }
+  if (own.length > MAX_COMPLAINT_CHARACTERS) {
+    throw new Finding(`complains in ${own.length} characters: ${own.slice(0, 100)}`);
+  }
+  if (message.trim() === '') {
+    throw new Finding('complains without a word');
+  }
+}
+
+/** Runs what may complain. @returns whether it did not */
+export function complainsOrWorks(action: () => unknown): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    expectComplaint(error);
+    return false;
+  }
+}

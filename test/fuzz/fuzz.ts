@@ -1,0 +1,147 @@
+/** `npm run fuzz`: runs the targets one after another, each in a thread that is watched. */
+
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { oneOfEach, wholeNumber } from '../../src/cli/option-parsers.ts';
+import { UsageError } from '../../src/core/errors.ts';
+import type { SessionReport } from './session.ts';
+import { TARGETS, targetOf } from './targets.ts';
+import { SELF_TESTS } from './targets/self-tests.ts';
+import { watched, watchedSession } from './watch.ts';
+
+interface FuzzOptions {
+  seed?: number;
+  minutes?: number;
+  seconds?: number;
+  inputs?: number;
+  target?: string[];
+  repeat?: string;
+  out: string;
+  shared: boolean;
+}
+
+const DEFAULT_SECONDS = 60;
+const FORMAT = 'ct-bucket fuzz input';
+const names = TARGETS.map(({ name }) => name);
+const selfTests = SELF_TESTS.map(({ name }) => name);
+
+/** Targets that fail on purpose may be named, but are not advertised. */
+function oneOf(text: string): string[] {
+  return selfTests.includes(text) ? [text] : oneOfEach(names)(text);
+}
+
+const program = new Command('npm run fuzz --')
+  .description(
+    'lets made-up and broken inputs loose on the tracker, its files, options and commands: nothing may throw, hang, ' +
+      'read or write outside, or grow without end\n\n' +
+      `Targets:\n${TARGETS.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}`,
+  )
+  .option('--seed <n>', 'the same inputs again (default: by the clock; it is printed)', wholeNumber(0, 0x7fffffff))
+  .option('--minutes <n>', 'how long, all targets together', wholeNumber(1, 100_000))
+  .option('--seconds <n>', `the same in seconds (default: ${DEFAULT_SECONDS})`, wholeNumber(1, 6_000_000))
+  .option('--inputs <n>', 'instead of a time: so many inputs of each target', wholeNumber(1, 1e12))
+  .option('--target <list>', 'only these, separated by commas', oneOf)
+  .option('--repeat <file>', 'run the input of this file once more, as a finding names it')
+  .option('--out <folder>', 'where inputs that fail are written', 'fuzz-findings')
+  .option('--no-shared', 'only what the repository itself holds as material, so that a seed means the same everywhere')
+  .exitOverride()
+  .showSuggestionAfterError(false)
+  .configureOutput({ outputError: (text, write) => write(`fuzz: ${text.replace(/^error: /, '')}`) });
+
+/** Writes the inputs that failed. @returns lines for people */
+function findingLines(report: SessionReport, folder: string): string[] {
+  return report.found.flatMap(({ target, seed, number, message, text }, index) => {
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `${target}-${seed}-${number}${index === 0 ? '' : `-${index}`}.json`);
+    const record = { format: FORMAT, target, seed, number, message, input: JSON.parse(text) as unknown };
+    writeFileSync(file, `${JSON.stringify(record)}\n`);
+    return [
+      `  FOUND by seed ${seed}, input ${number}: ${message.split('\n').slice(0, 12).join('\n    ')}`,
+      `    npm run -s fuzz -- --target ${target} --repeat ${file}`,
+    ];
+  });
+}
+
+function tallyText(tally: Record<string, number>): string {
+  return Object.entries(tally)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([what, count]) => `${what} ${count}`)
+    .join(', ');
+}
+
+function reportLines(report: SessionReport, folder: string): string[] {
+  const { target, inputs, ms, tally, found, memory } = report;
+  const mib = memory.length === 0 ? '' : `, ${(memory.at(-1)! / 2 ** 20).toFixed(0)} MiB`;
+  const rate = Math.round((inputs * 1000) / ms);
+  return [
+    `${target.padEnd(10)} ${inputs} inputs, ${rate}/s${mib}, ${found.length} found; ${tallyText(tally)}`,
+    ...findingLines(report, folder),
+  ];
+}
+
+async function repeat(file: string, shared: boolean): Promise<number> {
+  let record: { format?: string; target?: string; input?: unknown };
+  try {
+    record = JSON.parse(readFileSync(file, 'utf8')) as typeof record;
+  } catch (error) {
+    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
+  }
+  if (record?.format !== FORMAT || record.target === undefined || targetOf(record.target) === undefined) {
+    throw new UsageError(`${file} is no input that the fuzzer wrote`);
+  }
+  const task = { target: record.target, seed: 0, first: 0, ms: 0, inputs: 1, shared };
+  const { answer, problem } = await watched<{ message: string; tally: Record<string, number> }>({
+    ...task,
+    repeat: JSON.stringify(record.input),
+  });
+  const failure = answer === undefined ? problem! : answer.message;
+  console.log(failure === '' ? `nothing found; ${tallyText(answer!.tally)}` : failure);
+  return failure === '' ? 0 : 1;
+}
+
+/** @returns the exit code: 1 when something was found */
+async function fuzz(options: FuzzOptions): Promise<number> {
+  if (options.repeat !== undefined) {
+    return repeat(options.repeat, options.shared);
+  }
+  if ([options.minutes, options.seconds, options.inputs].filter((each) => each !== undefined).length > 1) {
+    throw new UsageError('give one of --minutes, --seconds and --inputs');
+  }
+  const seed = options.seed ?? Date.now() % 0x7fffffff;
+  const chosen = (options.target ?? names).map(targetOf);
+  const weights = chosen.reduce((sum, { weight }) => sum + weight, 0);
+  const totalMs =
+    options.minutes === undefined ? (options.seconds ?? DEFAULT_SECONDS) * 1000 : options.minutes * 60_000;
+  console.log(`seed ${seed}${options.shared ? '' : ', material of the repository only'}`);
+  let found = 0;
+  let inputs = 0;
+  for (const { name, weight } of chosen) {
+    const limit =
+      options.inputs === undefined
+        ? { ms: (totalMs * weight) / weights, inputs: Number.POSITIVE_INFINITY }
+        : { ms: Number.POSITIVE_INFINITY, inputs: options.inputs };
+    const report = await watchedSession(name, { seed, first: 0, shared: options.shared, ...limit });
+    found += report.found.length;
+    inputs += report.inputs;
+    console.log(reportLines(report, options.out).join('\n'));
+  }
+  console.log(`${inputs} inputs, ${found} found; to repeat: --seed ${seed}`);
+  return found === 0 ? 0 : 1;
+}
+
+try {
+  program.parse();
+  process.exitCode = await fuzz(program.opts<FuzzOptions>());
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof UsageError) {
+    console.error(`fuzz: ${error.message}`);
+    process.exitCode = 2;
+  } else {
+    throw error;
+  }
+}
+/* Whatever a target left open does not keep the process alive. */
+process.exit();

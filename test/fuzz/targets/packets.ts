@@ -1,0 +1,219 @@
+/**
+ * Packets, in sequences: each is done with four tables at once, which must agree.
+ *
+ *   first       batches as they are, zeros around the packets
+ *   disturbed   the same amid other bytes: what is around a packet must not matter, not to the last word of the table
+ *   one by one  each packet in a batch of its own: a batch must say what its packets alone say
+ *   other       another engine, which removes stale entries as late as the first
+ */
+
+import { bookFaults } from '../../support/book-faults.ts';
+import { CtState } from '../../../src/core/packet/layout.ts';
+import { stateText } from '../../../src/core/state.ts';
+import { memoryLayout } from '../../../src/core/memory.ts';
+import { UNIT_WORDS } from '../../../src/core/table/conn.ts';
+import { type Corpus, loadCorpus } from '../corpus.ts';
+import { type Sequence, sequence } from '../sequence.ts';
+import { Subject, type SubjectOptions, Surroundings } from '../subject.ts';
+import { Finding, type Tally, type Target, withoutParts } from '../target.ts';
+
+let corpus: Corpus | undefined;
+let memories: Record<'first' | 'disturbed' | 'oneByOne' | 'other', Surroundings> | undefined;
+
+/**
+ * Sequences whose packets go through more than once are not the same one by one: the second pass would come before
+ * others' first. Nor are those with fragments: what completes a datagram sends it on at the end of the batch.
+ */
+function isSameOneByOne({ steps, reassembles, options }: Sequence): boolean {
+  const isSinglePass = steps.every((step) => step.op !== 'batch' || step.actions.length === 1);
+  return isSinglePass && !reassembles && options.tableFull === 'refuse';
+}
+
+/** A clock may run backwards so far (20 minutes): then the engines say the same. */
+const MAX_BACKWARDS_MS = 2 ** 20;
+
+/** Engines differ in what they remove when the clock leaps far back. */
+function leapsBack({ steps }: Sequence): boolean {
+  let latest = Number.NEGATIVE_INFINITY;
+  return steps.some((step) => {
+    const nowMs = 'nowMs' in step ? step.nowMs : latest;
+    latest = Math.max(latest, nowMs);
+    return nowMs < latest - MAX_BACKWARDS_MS;
+  });
+}
+
+/** Everything that the tables of two subjects hold, word for word. */
+function tableDifference(a: Subject, b: Subject): string | undefined {
+  const layout = memoryLayout(a.ct.memory);
+  const taken = a.ct.tracker.slab.unitsTaken;
+  if (taken !== b.ct.tracker.slab.unitsTaken) {
+    return `${taken} and ${b.ct.tracker.slab.unitsTaken} units of memory taken`;
+  }
+  const ranges = {
+    counts: [layout.settings, layout.zones],
+    index: [layout.lines, layout.lines + 16 * Math.min(layout.lineCount, 4096)],
+    records: [layout.records, layout.records + UNIT_WORDS * taken],
+  } as const;
+  for (const [what, [from, to]] of Object.entries(ranges)) {
+    const [one, other] = [a, b].map(({ ct }) => {
+      const { words } = ct.tracker;
+      return Buffer.from(words.buffer, words.byteOffset + from * 4, (to - from) * 4);
+    });
+    if (Buffer.compare(one!, other!) !== 0) {
+      const word = one!.findIndex((byte, i) => byte !== other![i]) >> 2;
+      const values = [one!, other!].map((bytes) => bytes.readInt32LE(word * 4)).join(' and ');
+      return `word ${word} of the ${what} is ${values}`;
+    }
+  }
+  return undefined;
+}
+
+function expectSame(a: Subject, b: Subject, what: string): void {
+  for (let i = 0; i < a.states.length; i++) {
+    if (a.hashes[i] !== b.hashes[i] || a.states[i] !== b.states[i]) {
+      const [one, other] = [a, b].map(({ states }) => (states[i] === -1 ? 'held' : stateText(states[i]!)));
+      throw new Finding(`${what}: packet ${(i >> 1) + 1}, pass ${(i & 1) + 1}: ${one}, and ${other}`);
+    }
+  }
+}
+
+function expectSameDump(a: readonly string[], b: readonly string[], what: string): void {
+  const i = a.findIndex((line, index) => line !== b[index]);
+  if (i >= 0 || a.length !== b.length) {
+    const at = i < 0 ? a.length : i;
+    throw new Finding(`${what}: connections differ: ${a[at] ?? 'none'}\nand ${b[at] ?? 'none'}`);
+  }
+}
+
+function expectBooks(subject: Subject, what: string): void {
+  const faults = bookFaults(subject.ct, subject.nowMs, { anyTranslations: true });
+  if (faults.length > 0) {
+    throw new Finding(`${what}: ${faults[0]}`);
+  }
+  const { nfrag, nfragMax } = subject.ct.fragments.status();
+  if (nfrag < 0 || nfrag > Math.max(nfragMax, 5000)) {
+    throw new Finding(`${what}: ${nfrag} fragments are held`);
+  }
+}
+
+/** Nothing is left of connections that were all removed. */
+function expectEmptiable({ ct }: Subject, what: string): void {
+  ct.flush();
+  const entries = ct.buckets().reduce((sum, bucket) => sum + bucket.entries, 0);
+  const expected = ct.dumpExpectations().length;
+  if (ct.connCount !== 0 || entries !== 0 || expected !== 0) {
+    throw new Finding(
+      `${what}: after a flush ${ct.connCount} connections, ${entries} entries, ${expected} expectations`,
+    );
+  }
+}
+
+function tallyStates(subject: Subject, tally: Tally): void {
+  const byState = new Uint32Array(256);
+  let held = 0;
+  for (let i = 0; i < subject.states.length; i += 2) {
+    if (subject.states[i] === -1) {
+      held++;
+    } else {
+      byState[subject.states[i]!]!++;
+    }
+  }
+  byState.forEach((count, state) => {
+    if (count > 0) {
+      tally.add((state & CtState.INV) !== 0 ? 'inv|trk' : stateText(state), count);
+    }
+  });
+  tally.add('held', held);
+}
+
+function memory(name: keyof NonNullable<typeof memories>): Surroundings {
+  memories ??= {
+    first: new Surroundings(0),
+    disturbed: new Surroundings('any'),
+    oneByOne: new Surroundings(0xff),
+    other: new Surroundings(0),
+  };
+  return memories[name];
+}
+
+function done(input: Sequence, options: Partial<SubjectOptions>, name: Parameters<typeof memory>[0]): Subject {
+  const subject = new Subject(input, { oneByOne: false, engine: 'ct-bucket', ...options }, memory(name));
+  subject.run();
+  return subject;
+}
+
+/** The first table and the disturbed one. @returns the first */
+function runDisturbed(input: Sequence, tally: Tally): Subject {
+  const first = done(input, { checksFrames: true }, 'first');
+  tallyStates(first, tally);
+  const disturbed = done(input, {}, 'disturbed');
+  expectSame(first, disturbed, 'other bytes around the packets');
+  /* A sweep that runs for more than a millisecond of the wall clock takes a breath, which epochs count: look twice. */
+  const difference =
+    tableDifference(first, disturbed) && tableDifference(done(input, {}, 'first'), done(input, {}, 'disturbed'));
+  if (difference !== undefined) {
+    throw new Finding(`other bytes around the packets: ${difference}`);
+  }
+  return first;
+}
+
+/** Only with other bytes around the packets. */
+export function runPlain(input: Sequence, tally: Tally): number {
+  const first = runDisturbed(input, tally);
+  expectEmptiable(first, 'ct-bucket');
+  return first.states.length >> 1;
+}
+
+function run(input: Sequence, tally: Tally): number {
+  const { reclaim, tableFull } = input.options;
+  const first = runDisturbed(input, tally);
+  const packets = first.states.length >> 1;
+  const dump = first.dump();
+  expectBooks(first, 'books');
+  /* Who is evicted depends on how many newcomers there are at a time; what another engine evicts, on its index. */
+  if (isSameOneByOne(input)) {
+    const oneByOne = done(input, { oneByOne: true }, 'oneByOne');
+    expectSame(first, oneByOne, 'in batches and one by one');
+    expectSameDump(dump, oneByOne.dump(), 'in batches and one by one');
+    tally.add('one by one', packets);
+  }
+  if (reclaim === 'sweep' && tableFull === 'refuse' && !leapsBack(input)) {
+    const engine = input.steps.length % 2 === 0 ? 'baseline' : 'ct-scale';
+    const other = done(input, { engine }, 'other');
+    expectSame(first, other, `with the engine ${engine}`);
+    expectSameDump(dump, other.dump(), `with the engine ${engine}`);
+    expectBooks(other, `books of ${engine}`);
+    tally.add(engine, packets);
+    expectEmptiable(other, engine);
+  }
+  expectEmptiable(first, 'ct-bucket');
+  return packets;
+}
+
+export function* smaller(input: Sequence): Generator<Sequence, void, void> {
+  for (const steps of withoutParts(input.steps)) {
+    yield { ...input, steps };
+  }
+  for (const [at, step] of input.steps.entries()) {
+    if (step.op === 'batch') {
+      for (const packets of withoutParts(step.packets)) {
+        yield { ...input, steps: input.steps.with(at, { ...step, packets }) };
+      }
+      if (step.actions.length > 1) {
+        yield { ...input, steps: input.steps.with(at, { ...step, actions: step.actions.slice(0, 1) }) };
+      }
+    }
+  }
+}
+
+export const packets: Target<Sequence> = {
+  name: 'packets',
+  about: 'sequences of packets, sound and broken, with settings, sweeps and leaps of time between them',
+  weight: 6,
+  prepare: async (options) => {
+    corpus = await loadCorpus(options);
+  },
+  generate: (random) => sequence(random, corpus!),
+  run,
+  shrink: smaller,
+};

@@ -1,0 +1,142 @@
+/** Made-up and broken input of every kind, for a few seconds: `npm run fuzz` has more of it. And that the fuzzer finds what is there. */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Random } from './fuzz/random.ts';
+import { growthOf, runSession } from './fuzz/session.ts';
+import { inputOf, inputText } from './fuzz/target.ts';
+import { TARGETS, targetOf } from './fuzz/targets.ts';
+import { watchedSession } from './fuzz/watch.ts';
+
+const SEED = 20_260_701;
+/** As many as a second takes. */
+const INPUTS: Record<string, number> = {
+  packets: 20_000,
+  frames: 40_000,
+  captures: 1500,
+  scenarios: 300,
+  options: 1500,
+  control: 1500,
+  files: 600,
+  commands: 800,
+  replays: 3,
+};
+
+const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-fuzzing-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function fuzz(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, ['--import', 'tsx', 'test/fuzz/fuzz.ts', '--out', folder, ...args], {
+    encoding: 'utf8',
+  });
+}
+
+describe('nothing throws, contradicts itself or reads outside', () => {
+  it.each(TARGETS.map(({ name }) => name))('of %s', async (name) => {
+    const options = { seed: SEED, first: 0, ms: Number.POSITIVE_INFINITY, inputs: INPUTS[name]!, shared: false };
+    const { found, inputs } = await runSession(targetOf(name), options);
+    expect(found.map(({ number, message, text }) => `${name} ${number}: ${message}\n${text.slice(0, 2000)}`)).toEqual(
+      [],
+    );
+    expect(inputs).toBeGreaterThanOrEqual(INPUTS[name]!);
+  });
+
+  it('and packets get far: every kind of verdict is among them', async () => {
+    const options = { seed: SEED, first: 100, ms: Number.POSITIVE_INFINITY, inputs: 20_000, shared: false };
+    const { tally } = await runSession(targetOf('packets'), options);
+    for (const state of [
+      'new|trk',
+      'est|trk',
+      'est|rpl|trk',
+      'rel|trk',
+      'inv|trk',
+      'new|trk|snat',
+      'est|trk|dnat',
+      'held',
+    ]) {
+      expect({ state, isThere: (tally[state] ?? 0) > 0 }).toEqual({ state, isThere: true });
+    }
+  });
+});
+
+describe('the fuzzer', () => {
+  const session = { seed: 1, first: 0, ms: 20_000, inputs: 1000, shared: false };
+
+  it('makes the same inputs of a seed, and others of another', () => {
+    const made = (seed: number) => inputText(targetOf('self-throws').generate(new Random(seed, 'self-throws', 3)));
+    expect(made(1)).toBe(made(1));
+    expect(made(1)).not.toBe(made(2));
+  });
+
+  it('keeps inputs as text', () => {
+    const input = { bytes: Uint8Array.of(1, 255), numbers: [Number.NaN, 1.5], big: 10n, none: undefined, text: '"' };
+    expect(inputOf(inputText(input))).toEqual(input);
+  });
+
+  it('finds what throws once, and shrinks the input', async () => {
+    const { found, inputs } = await watchedSession('self-throws', session);
+    expect(inputs).toBeGreaterThan(900);
+    expect(found.map(({ message, text }) => [message, text])).toEqual([['there is a 7', '{"digits":[7]}']]);
+  });
+
+  it('ends an input that hangs, and names it', async () => {
+    const { found } = await watchedSession('self-hangs', session, 500);
+    expect(found).toHaveLength(1);
+    expect(found[0]!.message).toMatch(/^hangs: no end within 500 ms/);
+    expect((inputOf(found[0]!.text) as { digits: number[] }).digits).toContain(7);
+  });
+
+  it('names an input that kills the thread', async () => {
+    const { found } = await watchedSession('self-dies', session);
+    expect(found.map(({ message }) => message)).toEqual([expect.stringMatching(/^the thread died/)]);
+    expect((inputOf(found[0]!.text) as { digits: number[] }).digits).toContain(7);
+  });
+
+  it('tells memory that grows from memory that breathes', () => {
+    const mib = (...samples: number[]) => samples.map((sample) => sample * 2 ** 20);
+    expect(growthOf(mib(10, 60, 60, 70, 80, 90, 100, 110))).toMatch(/^memory grows: 60\.0, 70\.0/);
+    expect(growthOf(mib(10, 60, 90, 70, 65, 90, 70, 110))).toBeUndefined();
+    expect(growthOf(mib(10, 60, 60.1, 60.2, 60.3, 60.4, 60.5, 60.6))).toBeUndefined();
+  });
+
+  it('ends with exit code 1 when it found something, and says how to repeat it', () => {
+    const { status, stdout } = fuzz('--target', 'self-throws', '--inputs', '200', '--seed', '5');
+    expect(status).toBe(1);
+    const [, command] = /npm run -s fuzz -- (.*--repeat \S+)/.exec(stdout)!;
+    expect(stdout).toMatch(/^seed 5$/m);
+    const again = fuzz(...command!.split(' '));
+    expect(again.status).toBe(1);
+    expect(again.stdout).toMatch(/there is a 7/);
+  });
+
+  it.each([
+    ['a target that there is not', ['--target', 'nothing'], /"nothing" is none of packets, /],
+    ['two limits', ['--seconds', '1', '--inputs', '1'], /give one of --minutes, --seconds and --inputs/],
+    ['no file to repeat', ['--repeat', 'nowhere.json'], /cannot read nowhere\.json/],
+    ['a file of something else', ['--repeat', 'package.json'], /package\.json is no input that the fuzzer wrote/],
+  ])('refuses %s with one line and exit code 2', (_what, args, message) => {
+    const { status, stderr } = fuzz(...args);
+    expect(status).toBe(2);
+    expect(stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(message)]);
+  });
+});
+
+/** Inputs that once failed: written here when they were found, smaller where that was possible. */
+describe('what was found', () => {
+  const findings = join(import.meta.dirname, 'fixtures', 'fuzz');
+  const files = existsSync(findings) ? readdirSync(findings) : [];
+
+  it.each(files)('%s is not found again', async (file) => {
+    const record = JSON.parse(readFileSync(join(findings, file), 'utf8')) as { target: string; input: unknown };
+    const target = targetOf(record.target);
+    await target.prepare?.({ shared: false });
+    try {
+      await target.run(inputOf(JSON.stringify(record.input)), { counts: {}, add: () => {} });
+    } finally {
+      await target.end?.();
+    }
+  });
+});
