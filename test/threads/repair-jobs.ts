@@ -127,6 +127,10 @@ const scenarios: Record<string, Scenario> = {
     warmUp: (victim) => send(victim, flows(100, 1)),
     run: (victim) => send(victim, flows(1, 3)),
   },
+  'insert far from the limit': {
+    options: { ...SMALL, maxConnections: 5000 },
+    run: (victim) => send(victim, flows(1, 1)),
+  },
   'insert TCP': { options: SMALL, run: (victim) => send(victim, [tcp(ends(1), { flags: 'S', seq: 1 })]) },
   'insert IPv6': { options: SMALL, run: (victim) => send(victim, [tcpFrame(V6, { flags: 'S', seq: 1 })]) },
   'insert into a bucket that grows': {
@@ -338,6 +342,16 @@ const scenarios: Record<string, Scenario> = {
       send(ct, flows(100, 1), { commit: true, zone: 3 });
     },
     run: (victim) => victim.deleteZoneLimit('default'),
+    check: (ct) => {
+      if (ct.zoneLimit('default').limit !== 0) {
+        return [];
+      }
+      /* No entry is left that lived by it. */
+      ct.setZoneLimit('default', 10);
+      const counts = [1, 2, 3].map((zone) => ct.zoneLimit(zone).count);
+      ct.deleteZoneLimit('default');
+      return counts.every((count) => count === 0) ? [] : [`zones still count ${counts.join()}`];
+    },
   },
   'attach and close': {
     options: SMALL,
