@@ -42,6 +42,8 @@ export const ParticipantWord = {
   CONNECTION_LOCK: LINE_WORDS + 13,
   /** An EventIntent. */
   EVENT: LINE_WORDS + 14,
+  /** Serial number of the last batch: the next thread that has this place goes on counting. */
+  BATCH: LINE_WORDS + 15,
   /** SLAB_CACHE_WORDS for each record class, then the line arena's. Owner only. */
   CACHES: 2 * LINE_WORDS,
   /** Float64s. Owner writes, all read. */
@@ -57,7 +59,7 @@ export const ParticipantWord = {
   POOL_RESERVED: 12 * LINE_WORDS + 5,
   /** Units that are reserved, and on their way to this participant's unused word. */
   POOL_UNITS: 12 * LINE_WORDS + 6,
-  /** Of the other engines (core/engines). */
+  /** Of the other engines (core/engines): three lines. */
   ENGINE: 13 * LINE_WORDS,
 } as const;
 
