@@ -4,7 +4,7 @@ import { Epochs } from './epoch.ts';
 import { type Readers, type UnitLedger, UnitState } from './ledger.ts';
 import { assertNoneHeld } from './lockdep.ts';
 import { type Participant, type ParticipantRegion, ParticipantWord } from './participant.ts';
-import type { Words } from './access.ts';
+import { load, type Words } from './access.ts';
 import { RECORD_CLASSES, Slab, SLAB_CACHE_WORDS, SlabLayout, type SlabOptions } from './slab.ts';
 
 export class CheckedEpochs extends Epochs {
@@ -45,6 +45,8 @@ export class CheckedEpochs extends Epochs {
   }
 
   #rest(participant: Participant): void {
+    /* Before anything is noted: a thread that a test lets die at an access has not got here. */
+    load(participant.words, participant.base + ParticipantWord.EPOCH);
     assertNoneHeld();
     this.#readers.end(participant.id);
     this.#onQuiescent();
