@@ -106,7 +106,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     scenarios: ['mutex/two'],
-    found: ['lost update'],
+    found: ['lost update', 'lock ownership'],
   },
   {
     name: 'pairs are locked in the order of their names',
