@@ -46,6 +46,13 @@ const NO_LOCK_ORDER: readonly Edit[] = [
   },
 ];
 
+/** Without the ledger of records and blocks. */
+const NO_LEDGER: Edit = {
+  file: 'test/explorer/tables.ts',
+  find: 'return { shared: { memory: ct.memory }, regions: regionsOf(ct) };',
+  replace: 'return { shared: { memory: { ...ct.memory, ledger: undefined } }, regions: regionsOf(ct) };',
+};
+
 /** @throws Error if there is none of that name */
 export function mutantNamed(name: string): Mutant {
   const mutant = MUTANTS.find((candidate) => candidate.name === name);
@@ -69,7 +76,8 @@ export function edited(text: string, { file, find, replace }: Edit): string {
 /** The edited files of a mutant, by path. */
 function filesOf(mutant: Mutant): Map<string, string> {
   const files = new Map<string, string>();
-  for (const edit of [...mutant.edits, ...(mutant.ignoresLockOrder === true ? NO_LOCK_ORDER : [])]) {
+  const edits = [...mutant.edits, ...(mutant.ignoresLockOrder === true ? NO_LOCK_ORDER : [])];
+  for (const edit of mutant.hasLedger === true ? edits : [...edits, NO_LEDGER]) {
     const text = files.get(edit.file) ?? readFileSync(join(REPOSITORY, edit.file), 'utf8');
     files.set(edit.file, edited(text, edit));
   }
