@@ -16,7 +16,7 @@ describe.each([2, 3, 4])(`histories of %i threads, checked: ${CHECKED}`, (thread
   describe.each(HISTORY_TABLES)('with $engine ($reclaim, $buckets buckets)', (table) => {
     it.each(SEEDS)('are linearizable, flow by flow, for seed %i', async (seed) => {
       for (const isMoving of [false, true]) {
-        const options = { ...table, operations: 400, rounds: 4, seed: seed + 1000 * threads, isMoving };
+        const options = { ...table, operations: 400, rounds: 4, overlaps: 500, seed: seed + 1000 * threads, isMoving };
         const { overlaps } = await checkHistories(crew, { ...options, flows: seed % 2 === 0 ? 4 : 8 });
         expect(overlaps).toBeGreaterThan(0);
       }

@@ -19,6 +19,7 @@ describe(`histories of four threads, checked: ${CHECKED}`, () => {
         flows: 4,
         operations: 200,
         rounds: 2,
+        overlaps: 200,
         seed: 1,
         isMoving,
       });

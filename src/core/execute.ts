@@ -22,7 +22,7 @@ import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { afterUpdate, beforeUpdate, handleControl, isForHelper } from './alg/control.ts';
 import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
-import { assertReference, obtain } from './checks.ts';
+import { obtain } from './checks.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
@@ -487,9 +487,6 @@ function updateConn(tracker: Tracker, words: Words, at: number, record: number, 
   const { words: records, parsed } = tracker;
   const r = record << UNIT_SHIFT;
   const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
-  if (IS_CHECKED) {
-    assertReference(tracker, record);
-  }
   let result: number;
   if (protocol === Protocol.TCP) {
     const checkSequence = peek(tracker.words, tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;

@@ -24,6 +24,9 @@ export interface Verdict {
   report: string;
 }
 
+/** A few hundred bytes each. Histories of hundreds of operations take some thousands. */
+const MOST_PLACES = 2_000_000;
+
 function placeKey(place: Place): string {
   return `${place.done.join()}|${place.plans.join()}|${stateKey(place.state)}`;
 }
@@ -52,6 +55,9 @@ function search(operations: readonly Operation[]): { furthest: Place[]; places: 
       continue;
     }
     seen.add(key);
+    if (seen.size > MOST_PLACES) {
+      throw new Error(`after ${MOST_PLACES} places the search has not come to an end; make histories shorter`);
+    }
     const completed = place.done.reduce((sum, each) => sum + each, 0);
     if (completed === operations.length) {
       return { furthest: [], places: seen.size };

@@ -18,8 +18,9 @@ export interface HistoryOptions {
   reclaim: Reclaim;
   buckets: number;
   flows: number;
-  /** Histories, each on an empty table. */
+  /** Histories, each on an empty table; more of them, but not many times more, until threads have met so often. */
   rounds: number;
+  overlaps: number;
   /** Of each thread in each round. */
   operations: number;
   seed: number;
@@ -42,6 +43,8 @@ export interface HistorySummary {
 }
 
 const MOST_PACKETS = 3;
+/** On a machine with other work to do threads may take turns instead of running side by side. */
+const MOST_ROUNDS = 50;
 
 /** The operations that concern a flow. */
 export function ofFlow(operations: readonly Operation[], flow: number): Operation[] {
@@ -69,17 +72,18 @@ function overlapsOf(operations: readonly Operation[]): number {
  * @throws Error with the report of the first history that is not linearizable
  */
 export async function checkHistories(crew: Crew<HistoryJobs>, options: HistoryOptions): Promise<HistorySummary> {
-  const { engine, reclaim, buckets, flows, rounds, operations, seed, isMoving } = options;
+  const { engine, reclaim, buckets, flows, rounds, overlaps, operations, seed, isMoving } = options;
   const { threads } = crew;
   const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 10_000, maxParticipants: threads + 1 });
   const seconds = TIMEOUT_MS / 1000;
   ct.setTimeoutPolicy(0, { udp_first: seconds, udp_single: seconds, udp_multiple: seconds });
-  const clock = allocateWords(2);
+  const clock = allocateWords(3);
   const histories = Array.from({ length: threads }, () => allocateWords(historyWords(operations * MOST_PACKETS)));
   const summary = { operations: 0, overlaps: 0, places: 0 };
   await crew.run('setUp', { memory: ct.memory, barrier: allocateWords(BARRIER_WORDS), parties: threads, clock });
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds || (summary.overlaps < overlaps && round < MOST_ROUNDS * rounds); round++) {
     clock[0] = 0;
+    clock[2] = 0;
     await Promise.all(
       histories.map((history, thread) =>
         crew.runOn(thread, 'run', {

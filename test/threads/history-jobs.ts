@@ -6,7 +6,7 @@ import type { TrackerMemory } from '../../src/core/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { CtState, PacketWord } from '../../src/core/packet/layout.ts';
 import type { Tuple } from '../../src/core/tuple.ts';
-import { CHECKED, setSchedulingHook, type Words } from '../../src/shared/access.ts';
+import { CHECKED, pause, setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { arriveAndWait } from '../../src/shared/barrier.ts';
 import { isTranslated, zoneOf, ZONES } from '../history/flows.ts';
 import { NAT_PORT, TIMEOUT_MS } from '../history/model.ts';
@@ -18,7 +18,7 @@ export interface HistorySetUp {
   memory: TrackerMemory;
   barrier: Words;
   parties: number;
-  /** Stamps; word 1: the time that threads go by, ms. */
+  /** Stamps; word 1: the time that threads go by, ms; word 2: threads that have begun. */
   clock: Words;
 }
 
@@ -34,6 +34,7 @@ export interface HistoryRun {
 
 const STAMP = 0;
 const NOW = 1;
+const READY = 2;
 /** Where the source port of a frame without tags and options is. */
 const SPORT_AT = 34;
 const UDP = 17;
@@ -199,6 +200,11 @@ const jobs = {
     const flows = Array.from({ length: flowCount }, (_, flow) => flowOf(flow));
     const recorder = new Recorder(history);
     arriveAndWait(shared.barrier, 0, shared.parties);
+    /* Whoever was woken last would find the others done. */
+    Atomics.add(shared.clock, READY, 1);
+    while (Atomics.load(shared.clock, READY) < shared.parties) {
+      pause();
+    }
     for (let done = 0; done < operations; done++) {
       const flow = next(flowCount);
       if (next(6) === 0) {
