@@ -50,8 +50,9 @@ describe('the explorer finds', () => {
   it('each fault again by the schedule that it printed', async () => {
     const mutant = MUTANTS.find(({ name }) => name === '`cleaned` is loaded, then stored')!;
     const [, id, found, , schedule] = rows.find(([name]) => name === mutant.name)!;
-    const { failure, trace } = await replay(id!, schedule!, sources, mutant);
+    const { failure, trace, isFollowed } = await replay(id!, schedule!, sources, mutant);
     expect(failure?.kind).toBe(found);
+    expect(isFollowed).toBe(true);
     expect(
       trace.filter((line) => / {2}thread [01] {2}load +record \d+\.LIFE = /.test(line)).length,
     ).toBeGreaterThanOrEqual(2);
