@@ -4,7 +4,17 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -135,8 +145,20 @@ export class CompiledSources {
   rootOf(mutant: Mutant): string {
     const n = this.#mutants.indexOf(mutant);
     const root = join(this.#folder, 'out', `root-${n}`);
-    cpSync(this.root, root, { recursive: true });
-    cpSync(join(this.#folder, 'out', `mutant-${n}`), root, { recursive: true, force: true });
+    const changed = join(this.#folder, 'out', `mutant-${n}`);
+    if (existsSync(root)) {
+      return root;
+    }
+    /* Links: a module is another one by its path alone. */
+    for (const entry of readdirSync(this.root, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) {
+        const path = join(entry.parentPath, entry.name);
+        const name = relative(this.root, path);
+        const change = join(changed, name);
+        mkdirSync(dirname(join(root, name)), { recursive: true });
+        linkSync(existsSync(change) ? change : path, join(root, name));
+      }
+    }
     return root;
   }
 
