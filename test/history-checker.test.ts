@@ -110,6 +110,17 @@ describe('two threads at the same time', () => {
     expect(isLinearizable(opened, found, op(1, [4, 5], 'look', { answer: 'new', direction: 1 }))).toBe(false);
   });
 
+  it('flush what was there all the time, and may meet what took its place', () => {
+    const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
+    const flushed = op(0, [3, 10], 'flushZone');
+    const again = op(1, [4, 5], 'commit', { answer: 'new', conn: 8 });
+    const kept = op(1, [11, 12], 'look', { answer: 'new', conn: 8 });
+    const gone = op(1, [11, 12], 'look', { answer: 'new' });
+    expect(isLinearizable(created, flushed, again, kept)).toBe(true);
+    expect(isLinearizable(created, flushed, again, gone)).toBe(true);
+    expect(isLinearizable(created, flushed, op(1, [11, 12], 'look', { answer: 'new', conn: 7 }))).toBe(false);
+  });
+
   it('lose a connection that one found, whose clock is behind, to the other that saw it expire', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     const swept = op(0, [3, 8], 'sweep', { nowMs: TIMEOUT_MS });

@@ -10,20 +10,27 @@ import type { HistoryJobs } from './threads/history-jobs.ts';
 describe(`histories of four threads, checked: ${CHECKED}`, () => {
   const crew = new Crew<HistoryJobs>({ jobs: 'history-jobs', threads: 4, checked: CHECKED });
 
+  let met = 0;
+
   afterAll(() => crew.end());
 
   describe.each(HISTORY_TABLES)('with $engine ($reclaim, $buckets buckets)', (table) => {
     it.each([false, true])('are linearizable, flow by flow (the clock moves on meanwhile: %s)', async (isMoving) => {
-      const { overlaps } = await checkHistories(crew, {
-        ...table,
-        flows: 4,
-        operations: 200,
-        rounds: 2,
-        overlaps: 200,
-        seed: 1,
-        isMoving,
-      });
-      expect(overlaps).toBeGreaterThan(0);
+      met += (
+        await checkHistories(crew, {
+          ...table,
+          flows: 4,
+          operations: 200,
+          rounds: 2,
+          overlaps: 200,
+          seed: 1,
+          isMoving,
+        })
+      ).overlaps;
     });
+  });
+
+  it('threads did meet', () => {
+    expect(met).toBeGreaterThan(0);
   });
 });

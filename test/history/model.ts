@@ -9,7 +9,8 @@
  *   - A forced commit that finds the other direction kills it in one step and commits in a later one.
  *   - A translated connection can be found by its answers a step before it can be found by its own packets.
  *   - A sweep may pass over what has expired; nobody can see whether it did.
- *   - A flush of a zone removes what was linked when it came by: one step for each flow.
+ *   - A flush of a zone walks over the table. It removes what was there all the time, and may meet what took its place: a
+ *     step for each.
  *
  * Not modelled, since not promised: a full table (who is refused, and the reply to an evicted connection), and expiry where
  * timeouts differ by state: of two packets that move UDP on at the same moment, the one that writes last decides about the time.
@@ -45,7 +46,7 @@ export interface State {
 }
 
 /** Where an operation stands between its steps: what it will do, to which connection. */
-export type Plan = '' | `${'extend' | 'kill' | 'remove' | 'link'} ${number}`;
+export type Plan = '' | `${'extend' | 'kill' | 'remove' | 'link'} ${number}` | 'walk on';
 
 export interface Step {
   state: State;
@@ -62,18 +63,30 @@ export const NAT_PORT = 5000;
 
 /** All steps that the operation may take next. */
 export function stepsOf(operation: Operation, plan: Plan, state: State): Step[] {
+  if (plan === 'walk on') {
+    return flushSteps(state);
+  }
   if (plan !== '') {
     return [goOn(operation, plan, state)];
   }
   const { conn } = state;
   switch (operation.kind) {
     case Kind.flushZone:
-      return [{ state: conn?.isLinked ? without(state) : state, plan: null }];
+      return flushSteps(state);
     case Kind.sweep:
       return [{ state, plan: null }, ...removals(operation, state)];
     default:
       return conn !== null && isVisible(operation, conn) ? meet(operation, state, conn) : miss(operation, state);
   }
+}
+
+/** The flush meets what is there, and may come by again. */
+function flushSteps(state: State): Step[] {
+  const after = state.conn?.isLinked ? without(state) : state;
+  return [
+    { state: after, plan: null },
+    { state: after, plan: 'walk on' },
+  ];
 }
 
 function isVisible(operation: Operation, conn: Conn): boolean {
@@ -83,7 +96,7 @@ function isVisible(operation: Operation, conn: Conn): boolean {
   return conn.port === 0 || conn.port === NAT_PORT;
 }
 
-function goOn(operation: Operation, plan: Exclude<Plan, ''>, state: State): Step {
+function goOn(operation: Operation, plan: string, state: State): Step {
   const [verb, token] = plan.split(' ');
   const { conn } = state;
   const isThere = conn !== null && conn.token === Number(token);
