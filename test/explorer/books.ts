@@ -21,6 +21,7 @@ const NEVER_SO_MANY = 100_000;
 /** Throws unless all is in order. */
 export function checkBooks(ct: Conntrack, nowMs: number): void {
   const { tracker } = ct;
+  tracker.enter();
   const entries = entriesByRecord(tracker);
   const live = [...entries.keys()];
   for (const record of live) {
@@ -29,6 +30,7 @@ export function checkBooks(ct: Conntrack, nowMs: number): void {
   checkCounts(ct, live.length);
   checkLists(tracker, entries);
   checkKeys(tracker, live, nowMs | 0);
+  tracker.leave();
 }
 
 /** Count of entries of each record; also that every bucket's index agrees with its counts, and that its lock is free. */

@@ -4,7 +4,17 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -46,6 +56,13 @@ const NO_LOCK_ORDER: readonly Edit[] = [
   },
 ];
 
+/** Without the ledger of records and blocks. */
+const NO_LEDGER: Edit = {
+  file: 'test/explorer/tables.ts',
+  find: 'return { shared: { memory: ct.memory }, regions: regionsOf(ct) };',
+  replace: 'return { shared: { memory: { ...ct.memory, ledger: undefined } }, regions: regionsOf(ct) };',
+};
+
 /** @throws Error if there is none of that name */
 export function mutantNamed(name: string): Mutant {
   const mutant = MUTANTS.find((candidate) => candidate.name === name);
@@ -69,7 +86,8 @@ export function edited(text: string, { file, find, replace }: Edit): string {
 /** The edited files of a mutant, by path. */
 function filesOf(mutant: Mutant): Map<string, string> {
   const files = new Map<string, string>();
-  for (const edit of [...mutant.edits, ...(mutant.ignoresLockOrder === true ? NO_LOCK_ORDER : [])]) {
+  const edits = [...mutant.edits, ...(mutant.ignoresLockOrder === true ? NO_LOCK_ORDER : [])];
+  for (const edit of mutant.hasLedger === true ? edits : [...edits, NO_LEDGER]) {
     const text = files.get(edit.file) ?? readFileSync(join(REPOSITORY, edit.file), 'utf8');
     files.set(edit.file, edited(text, edit));
   }
@@ -127,8 +145,20 @@ export class CompiledSources {
   rootOf(mutant: Mutant): string {
     const n = this.#mutants.indexOf(mutant);
     const root = join(this.#folder, 'out', `root-${n}`);
-    cpSync(this.root, root, { recursive: true });
-    cpSync(join(this.#folder, 'out', `mutant-${n}`), root, { recursive: true, force: true });
+    const changed = join(this.#folder, 'out', `mutant-${n}`);
+    if (existsSync(root)) {
+      return root;
+    }
+    /* Links: a module is another one by its path alone. */
+    for (const entry of readdirSync(this.root, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile()) {
+        const path = join(entry.parentPath, entry.name);
+        const name = relative(this.root, path);
+        const change = join(changed, name);
+        mkdirSync(dirname(join(root, name)), { recursive: true });
+        linkSync(existsSync(change) ? change : path, join(root, name));
+      }
+    }
     return root;
   }
 

@@ -24,7 +24,7 @@ import type { LoggedAccess } from './stage.ts';
 import type { ScenarioPlace, ThreadAnswer, ThreadData, ThreadOrder, ThreadReport } from './thread.ts';
 
 /** A thread that computes for so long without an access to shared memory is in an endless loop. */
-const HANG_MS = 10_000;
+const HANG_MS = 30_000;
 
 /** How a run's threads take turns. */
 export type RunPlan =
@@ -43,6 +43,8 @@ export interface RunResult {
   outcome: number;
   steps: number;
   timeouts: number;
+  /** Did the run come to all of its decisions? */
+  isFollowed: boolean;
   /** What a thread threw. */
   thrown?: RunFailure;
   /** With `isVerbose`: by step. */
@@ -219,12 +221,13 @@ export class ExplorerCrew {
     const outcome = board[BoardWord.OUTCOME]!;
     const steps = board[BoardWord.STEP]!;
     const timeouts = board[BoardWord.TIMEOUTS]!;
+    const isFollowed = board[decisionWord(board[BoardWord.NEXT_DECISION]!)] === -1;
     const stateAtEnd = this.describeThreads();
     const reports = this.#reports();
     this.#abortOthers();
     this.lastThreads = stateAtEnd;
     reports.push(...this.#reports());
-    const result: RunResult = { outcome, steps, timeouts, log: new Map() };
+    const result: RunResult = { outcome, steps, timeouts, isFollowed, log: new Map() };
     for (const report of reports) {
       if ('log' in report) {
         for (const access of report.log) {

@@ -16,7 +16,7 @@ describe('under more schedules', () => {
   afterAll(async () => {
     await crew.end();
     sources.remove();
-  });
+  }, 60_000);
 
   it.each(CATALOGUE.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
     '$id with up to $long preemptions, and at random: $what',

@@ -12,7 +12,7 @@ describe('under every schedule', () => {
   afterAll(async () => {
     await crew.end();
     sources.remove();
-  });
+  }, 60_000);
 
   it.each(CATALOGUE.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
     '$id with up to $preemptions preemptions: $what',

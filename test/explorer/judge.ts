@@ -11,6 +11,7 @@ export type FailureKind =
   | 'double unlock'
   | 'lock order'
   | 'lock ownership'
+  | 'ledger'
   | 'exception'
   /** What a scenario found: see ViolationKind. */
   | (string & {});
@@ -21,6 +22,9 @@ export interface Failure {
   /** As scheduleText. */
   schedule: string;
 }
+
+/** Begins what the ledger of a checked process says (shared/ledger.ts): what a unit is, its number and its state. */
+const LEDGER = /^(record|index block at line) \d+ \(\w+\): /;
 
 /** Is this the word of a mutex (shared/mutex.ts) that a thread of the scenario holds with somebody waiting? */
 function holderOf(word: number, threads: number): number {
@@ -73,6 +77,9 @@ export function judge(crew: ExplorerCrew, run: RunResult): Failure | undefined {
       }
       if (failure.startsWith('lock order') || failure.startsWith('lock ownership')) {
         return { kind: failure.slice(0, failure.indexOf(':')), message: failure, schedule };
+      }
+      if (LEDGER.test(failure)) {
+        return { kind: 'ledger', message: failure, schedule };
       }
       return { kind: 'exception', message: stack, schedule };
     }

@@ -9,6 +9,10 @@ import { CompiledSources, edited } from './compile.ts';
 import { MUTANTS } from './mutants.ts';
 import { replay } from './replay.ts';
 
+const MISSED = 'MISSED';
+/** Hundreds of files have to be removed. */
+const TIDY_UP_MS = 60_000;
+
 describe('the explorer finds', () => {
   const sources = new CompiledSources(MUTANTS);
   const crew = new ExplorerCrew(sources.root);
@@ -24,7 +28,7 @@ describe('the explorer finds', () => {
     table.push(...rows);
     const caught = rows.filter(([, , found]) => found !== MISSED).length;
     console.log(`${table.toString()}\n${caught} of ${MUTANTS.length} mutants caught`);
-  });
+  }, TIDY_UP_MS);
 
   it.each(MUTANTS.map((mutant) => ({ mutant, ...mutant })))('$name', async ({ mutant }) => {
     for (const id of mutant.scenarios) {
@@ -50,8 +54,9 @@ describe('the explorer finds', () => {
   it('each fault again by the schedule that it printed', async () => {
     const mutant = MUTANTS.find(({ name }) => name === '`cleaned` is loaded, then stored')!;
     const [, id, found, , schedule] = rows.find(([name]) => name === mutant.name)!;
-    const { failure, trace } = await replay(id!, schedule!, sources, mutant);
+    const { failure, trace, isFollowed } = await replay(id!, schedule!, sources, mutant);
     expect(failure?.kind).toBe(found);
+    expect(isFollowed).toBe(true);
     expect(
       trace.filter((line) => / {2}thread [01] {2}load +record \d+\.LIFE = /.test(line)).length,
     ).toBeGreaterThanOrEqual(2);
@@ -64,5 +69,3 @@ describe('the explorer finds', () => {
     expect(() => edited('b();b();', edit)).toThrow('found 2 times');
   });
 });
-
-const MISSED = 'MISSED';

@@ -19,6 +19,8 @@ export interface Mutant {
   found: readonly FailureKind[];
   /** The lock checker would find it before it happens; it is to happen. */
   ignoresLockOrder?: boolean;
+  /** The ledger of a checked process is to find it; else that is not kept, and what it would find happens. */
+  hasLedger?: boolean;
 }
 
 const MUTEX = 'src/shared/mutex.ts';
@@ -106,7 +108,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     scenarios: ['mutex/two'],
-    found: ['lost update'],
+    found: ['lost update', 'lock ownership'],
   },
   {
     name: 'pairs are locked in the order of their names',
@@ -205,6 +207,19 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     scenarios: ['remove/cleanAgainstLookup'],
     found: ['reuse before the epoch ended'],
+  },
+  {
+    name: 'removed records are freed at once, and the ledger looks on',
+    edits: [
+      {
+        file: REMOVE,
+        find: 'tracker.slab.retire(participant, recordClassOf(records, r), record, tracker.epochs.current());',
+        replace: 'tracker.slab.free(participant, recordClassOf(records, r), record);',
+      },
+    ],
+    scenarios: ['remove/sweepAndFlush'],
+    found: ['ledger'],
+    hasLedger: true,
   },
   {
     name: 'old blocks are retired without a tag',

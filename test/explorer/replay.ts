@@ -18,6 +18,8 @@ export interface Replay {
   /** A line a step. */
   trace: string[];
   failure?: Failure;
+  /** False: the run ended before the schedule did, which is one of other code. */
+  isFollowed: boolean;
 }
 
 /**
@@ -65,7 +67,8 @@ export async function replay(id: string, schedule: string, sources: CompiledSour
               : `  then thread ${chosen}`;
       return `${String(step).padStart(4)}  thread ${thread}  ${STEP_KINDS[code]!.padEnd(15)} ${isAbout ? names[i] : ''} ${values}${turn}`.trimEnd();
     });
-    return failure === undefined ? { trace } : { trace, failure: { ...failure, schedule } };
+    const { isFollowed } = run;
+    return failure === undefined ? { trace, isFollowed } : { trace, isFollowed, failure: { ...failure, schedule } };
   } finally {
     await crew.end();
   }
@@ -77,15 +80,24 @@ if (argv[1] === fileURLToPath(import.meta.url)) {
     console.error('usage: replay.ts SCENARIO SCHEDULE [MUTANT]; a schedule is what a failure printed, in quotes');
     process.exitCode = 2;
   } else {
-    const mutant = mutantName === undefined ? undefined : mutantNamed(mutantName);
-    const sources = new CompiledSources(mutant === undefined ? [] : [mutant]);
+    let sources: CompiledSources | undefined;
     try {
-      const { trace, failure } = await replay(id, schedule, sources, mutant);
+      const mutant = mutantName === undefined ? undefined : mutantNamed(mutantName);
+      parseSchedule(schedule);
+      entryOf(id);
+      sources = new CompiledSources(mutant === undefined ? [] : [mutant]);
+      const { trace, failure, isFollowed } = await replay(id, schedule, sources, mutant);
       console.log(trace.join('\n'));
       console.log(failure === undefined ? 'all is well' : `${failure.kind}: ${failure.message}`);
       process.exitCode = failure === undefined ? 0 : 1;
+      if (failure === undefined && !isFollowed) {
+        throw new Error('the run ended before the schedule did: that is one of other code, or of a mutant');
+      }
+    } catch (error) {
+      console.error((error as Error).message);
+      process.exitCode = 2;
     } finally {
-      sources.remove();
+      sources?.remove();
     }
   }
 }

@@ -95,19 +95,20 @@ export class ThreadStage implements Stage {
     const code = StepCode[kind];
     const region = this.#regionOf(words);
     const at = (words.byteOffset >>> 2) + index;
+    const step = board[BoardWord.STEP]!;
     this.#choose(code, region, at, words[index]!);
     if (board[BoardWord.PAUSED] !== 0 && !isRead(code)) {
       this.#wakePaused();
     }
     if (board[BoardWord.IS_VERBOSE] !== 0) {
-      this.#logAccess(words, index);
+      this.#logAccess(step, words, index);
     }
   };
 
-  #logAccess(words: Words, index: number): void {
+  #logAccess(step: number, words: Words, index: number): void {
     this.finishLog();
     const value = words[index]!;
-    const access = { step: this.#board[BoardWord.STEP]! - 1, before: value, after: value };
+    const access = { step, before: value, after: value };
     this.#logged = { access, words, index };
     this.log.push(access);
   }

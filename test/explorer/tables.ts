@@ -11,6 +11,8 @@ import { SweepCursor, sweepStep } from '../../src/core/sweep.ts';
 import { UNIT_WORDS } from '../../src/core/table/conn.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { parseTuple, type PortTuple } from '../../src/core/tuple.ts';
+import { LINE_WORDS } from '../../src/shared/cache-line.ts';
+import { Readers, UnitLedger } from '../../src/shared/ledger.ts';
 import { reverse, udp, type PortEnds } from '../support/frames.ts';
 import type { Built, Region } from './scenario.ts';
 
@@ -25,6 +27,8 @@ const NO_SPINS = -5;
 /** Words that a run may change besides what the preparation used. */
 const SPARE_LINES = 64;
 const SPARE_UNITS = 4;
+/** Of what the preparation took, these. */
+const USED_UNITS = 48;
 /** Units that the slab hands out at once (shared/slab.ts), and how many such chunks a run may take. */
 const CHUNK_UNITS = 256;
 const CHUNKS = 4;
@@ -55,38 +59,56 @@ export function buildTable(
   return { shared: { memory: ct.memory }, regions: regionsOf(ct) };
 }
 
+type Range = readonly [number, number];
+
 function regionsOf(ct: Conntrack): Region[] {
   const { memory, tracker } = ct;
   const layout = memoryLayout(memory);
-  const nextLine = linesUsed(tracker.words, layout) + SPARE_LINES;
-  const nextChunk = layout.records + tracker.slab.unitsTaken * UNIT_WORDS;
-  const chunks = Array.from({ length: CHUNKS }, (_, i): [number, number] => {
-    const from = nextChunk + i * CHUNK_UNITS * UNIT_WORDS;
-    return [from, from + SPARE_UNITS * UNIT_WORDS];
-  });
-  return [
+  const lines = linesUsed(tracker.words, layout) + SPARE_LINES;
+  /* Units, counted from the first. */
+  const used = tracker.slab.unitsTaken;
+  const units: Range[] = Array.from({ length: CHUNKS }, (_, i) => [
+    used + i * CHUNK_UNITS,
+    used + i * CHUNK_UNITS + SPARE_UNITS,
+  ]);
+  if (used > 0) {
+    units.push([0, Math.min(USED_UNITS, used)]);
+  }
+  const regions: Region[] = [
     {
       name: 'table',
       words: memory.words,
       ranges: [
         [0, layout.zones],
-        [layout.arenaLinks, layout.arenaLinks + nextLine],
-        [layout.lines, layout.lines + nextLine * 16],
-        ...(tracker.slab.unitsTaken > 0
-          ? ([[layout.records, layout.records + Math.min(48, tracker.slab.unitsTaken) * UNIT_WORDS]] as const)
-          : []),
-        ...chunks,
+        [layout.arenaLinks, layout.arenaLinks + lines],
+        [layout.lines, layout.lines + lines * LINE_WORDS],
+        ...units.map(([from, end]): Range => [layout.records + from * UNIT_WORDS, layout.records + end * UNIT_WORDS]),
       ],
     },
     { name: 'fragments', words: memory.fragments, ranges: [[0, FRAGMENT_HEADER_WORDS]] },
     { name: 'events', words: memory.events, ranges: [] },
     { name: 'lists', words: memory.lists, ranges: [[0, Math.min(memory.lists.length, 8192)]] },
   ];
+  if (memory.ledger !== undefined) {
+    /* As core/checks.ts lays it out: readers, records, lines. */
+    const records = Readers.wordsFor(memory.maxParticipants);
+    const blocks = records + ((layout.end - layout.records) / UNIT_WORDS) * UnitLedger.WORDS;
+    regions.push({
+      name: 'ledger',
+      words: memory.ledger,
+      ranges: [
+        [0, records],
+        ...units.map(([from, end]): Range => [records + from * UnitLedger.WORDS, records + end * UnitLedger.WORDS]),
+        [blocks, blocks + lines * UnitLedger.WORDS],
+      ],
+    });
+  }
+  return regions;
 }
 
 /* The arena's bump pointer is its word 1 (table/line-arena.ts). */
 function linesUsed(words: Int32Array, layout: ReturnType<typeof memoryLayout>): number {
-  return words[layout.arena + 1]! - layout.lines / 16;
+  return words[layout.arena + 1]! - layout.lines / LINE_WORDS;
 }
 
 export const SERVER = { dst: '10.9.9.9', dport: 53 };
@@ -108,12 +130,16 @@ function captured(target: object): () => void {
 
 /** What a thread of a scenario has of a table. */
 export class TablePlayer {
-  readonly ct: Conntrack;
-  readonly tracker: Tracker;
+  ct!: Conntrack;
+  tracker!: Tracker;
   readonly #batch = PacketBatch.allocate(4096);
-  readonly #resets: (() => void)[];
+  #resets: (() => void)[] = [];
 
   constructor(ct: Conntrack) {
+    this.#use(ct);
+  }
+
+  #use(ct: Conntrack): void {
     this.ct = ct;
     this.tracker = ct.tracker;
     const { tracker } = this;
@@ -125,6 +151,12 @@ export class TablePlayer {
 
   static attach({ memory }: TableShared): TablePlayer {
     return new TablePlayer(Conntrack.attach(memory));
+  }
+
+  /** Takes the thread's place at the table anew: after a death in the middle of something there is more to set back than numbers. */
+  resurrect(): void {
+    const { memory, participant } = this.ct;
+    this.#use(Conntrack.attach(memory, { participant }));
   }
 
   /** Everything that this thread keeps besides shared memory is as when it attached. */
@@ -144,11 +176,6 @@ export class TablePlayer {
     }
     this.ct.execute(this.#batch, action, nowMs);
     return frames.map((_, i) => stateText(this.#batch.state(i)));
-  }
-
-  /** As `send` for one frame, inside an epoch that the caller has entered; the batch's end leaves nothing to be freed. */
-  mark(i: number): number {
-    return this.#batch.words[this.#batch.slots[i]! + 3]!;
   }
 
   /** A sweep over the whole table. */

@@ -94,7 +94,7 @@ function table({ victim, other, prepare, live, kept, buckets = 1 }: Options): Sc
     attach(shared, thread, stage) {
       const player = TablePlayer.attach(shared);
       return {
-        reset: () => player.reset(),
+        reset: () => (thread === 0 ? player.resurrect() : player.reset()),
         run() {
           if (thread === 0) {
             victim(player);

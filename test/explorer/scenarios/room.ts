@@ -1,9 +1,21 @@
 /** Room for connections in a full table: one thread gives back what the other wants. */
 
+import type { TableFull } from '../../../src/core/memory.ts';
 import { checkBooks } from '../books.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
-import { buildTable, COMMIT, flow, opening, START_MS, TablePlayer, type TableShared, tupleOf } from '../tables.ts';
+import {
+  answer,
+  buildTable,
+  COMMIT,
+  flow,
+  LOOK,
+  opening,
+  START_MS,
+  TablePlayer,
+  type TableShared,
+  tupleOf,
+} from '../tables.ts';
 
 const LIMIT = 2;
 
@@ -47,3 +59,58 @@ export const giveAndTake: Scenario<TableShared> = scenario<TableShared>({
   },
   nameOf: ({ memory }, region, index) => (region === 0 ? nameOfTableWord(memory, index) : undefined),
 });
+
+/**
+ * What a thread may spend on the search for a victim, before the income of a newcomer (core/evict.ts): what is left is enough for a
+ * table of two lines, and the walk through a table that has just become empty stays short.
+ */
+const BUDGET = -480;
+
+/** What threads do to a full table, and how many connections must be there at the end. */
+function full(
+  options: { limit: number; tableFull: TableFull; live: readonly number[] },
+  parts: readonly ((player: TablePlayer) => void)[],
+): Scenario<TableShared> {
+  const { limit, tableFull, live } = options;
+  return scenario<TableShared>({
+    threads: parts.length,
+    build: () =>
+      buildTable({ threads: parts.length, maxConnections: limit, tableFull }, (_ct, player) => {
+        for (let n = 0; n < limit; n++) {
+          player.send([opening(n)], COMMIT, START_MS);
+        }
+      }),
+    attach(shared, thread) {
+      const player = TablePlayer.attach(shared);
+      return {
+        reset() {
+          player.reset();
+          player.tracker.eviction.budget = BUDGET;
+        },
+        run: () => parts[thread]!(player),
+        check() {
+          const { connCount } = player.ct;
+          if (connCount > limit) {
+            violate('limit exceeded', `${connCount} connections, and room for ${limit}`);
+          }
+          checkBooks(player.ct, START_MS);
+          if (!live.includes(connCount)) {
+            violate('broken books', `${connCount} connections are left, not ${live.join(' or ')}`);
+          }
+        },
+      };
+    },
+    nameOf: ({ memory }, region, index) => (region === 0 ? nameOfTableWord(memory, index) : undefined),
+  });
+}
+
+const opens = (n: number) => (player: TablePlayer) => void player.send([opening(n)], COMMIT, START_MS);
+const answers = (n: number) => (player: TablePlayer) => void player.send([answer(n)], LOOK, START_MS);
+const flushes = (player: TablePlayer) => void player.ct.flush();
+
+/** Both newcomers want the place of the only connection, which was never answered. */
+export const twoEvict = full({ limit: 1, tableFull: 'early-drop', live: [1] }, [opens(1), opens(2)]);
+/** The answer comes as the connection is being evicted. */
+export const evictAndAnswer = full({ limit: 1, tableFull: 'early-drop', live: [1] }, [opens(1), answers(0)]);
+/** What is to be evicted is flushed. */
+export const evictAndFlush = full({ limit: 1, tableFull: 'early-drop', live: [0, 1] }, [opens(1), flushes]);

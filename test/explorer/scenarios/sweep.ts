@@ -56,7 +56,9 @@ function besideSweeper(part: (player: TablePlayer) => void): Scenario<TableShare
         run: () => (thread === 0 ? part(player) : player.sweep(START_MS)),
         check() {
           checkBooks(player.ct, START_MS);
+          player.tracker.enter();
           checkMarks(player.tracker);
+          player.tracker.leave();
         },
       };
     },
