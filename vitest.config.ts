@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/**/*.long.test.ts'],
     /* Threads of a test and vitest's own share two cores: one file at a time keeps them from starving each other. */
     fileParallelism: false,
     testTimeout: 60_000,
