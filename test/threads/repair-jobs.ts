@@ -5,18 +5,29 @@
 
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
+import type { EventReader } from '../../src/core/event-reader.ts';
+import { purgeFragments } from '../../src/core/fragments/fragments.ts';
+import { expireOneLocked, holdFragmentLocked } from '../../src/core/fragments/lists.ts';
+import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import type { ConntrackOptions } from '../../src/core/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
+import { ParsedWord } from '../../src/core/packet/key.ts';
+import { parsePacket } from '../../src/core/packet/parse.ts';
 import type { RepairReport } from '../../src/core/repair.ts';
 import { stateText } from '../../src/core/state.ts';
-import { setSchedulingHook } from '../../src/shared/access.ts';
-import { forgetHeld } from '../../src/shared/lockdep.ts';
-import { problemsOf } from '../support/deep-books.ts';
+import type { Tracker } from '../../src/core/tracker.ts';
+import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
+import { forgetHeld, LockClass } from '../../src/shared/lockdep.ts';
+import { lock } from '../../src/shared/mutex.ts';
+import { listProblems, problemsOf } from '../support/deep-books.ts';
+import { fragmentsOf } from '../support/fragments.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
+import { ControlConnection, hostPort } from '../support/ftp.ts';
 import { tcpFrame } from '../support/tcp-frames.ts';
 import { serve } from './serve.ts';
 
 const NOW_MS = 1000;
+const A_WEEK_MS = 7 * 86_400_000;
 
 class Killed extends Error {}
 
@@ -59,10 +70,15 @@ export interface Scenario {
   /** By the participant that dies, before: with all accesses. */
   warmUp?: (victim: Conntrack) => void;
   run: (victim: Conntrack, ct: Conntrack) => void;
-  /** What must hold after the repair besides; throws or returns problems. */
+  /** What must hold after the repair besides. @returns what is wrong */
   check?: (ct: Conntrack) => string[];
+  /** It dies before every access of this number only: where it makes thousands that are all alike. */
+  stride?: number;
 }
 
+const FTP: CtActionOptions = { commit: true, helper: 'ftp' };
+const FTP_ENDS = { src: '10.1.0.1', dst: '10.2.0.1', sport: 41_000, dport: 21 };
+const DATA = { src: FTP_ENDS.dst, dst: FTP_ENDS.src, sport: 20, dport: 40_001 };
 const V6 = { src: '2001:db8::1', dst: '2001:db8::2', sport: 4000, dport: 80 };
 const SMALL: ConntrackOptions = {
   buckets: 4,
@@ -75,6 +91,29 @@ const NAT: CtActionOptions = {
   commit: true,
   nat: { action: ['src'], minAddr: '192.0.2.7', minPort: 5000, maxPort: 5003 },
 };
+
+/** Every creation and every removal is told, once, to a reader that was there from the beginning. */
+function allToldProblems(ct: Conntrack): string[] {
+  const events = reader!.drain();
+  const problems: string[] = [];
+  const { created, killed, flushed, expiredAtLookup, expiredAtSweep, evicted } = ct.counters();
+  const removed = killed + flushed + expiredAtLookup + expiredAtSweep + evicted;
+  for (const [kind, wanted] of [
+    ['new', created],
+    ['destroy', removed],
+  ] as const) {
+    const told = events.filter((event) => event.kind === kind);
+    if (told.length !== wanted || new Set(told.map(({ id }) => id)).size !== wanted) {
+      problems.push(`${told.length} events '${kind}' of ${wanted}`);
+    }
+  }
+  return problems;
+}
+
+let reader: EventReader | undefined;
+function readEvents(ct: Conntrack): void {
+  reader = ct.events();
+}
 
 const scenarios: Record<string, Scenario> = {
   'insert UDP': { options: SMALL, run: (victim) => send(victim, flows(1, 1)) },
@@ -173,29 +212,33 @@ const scenarios: Record<string, Scenario> = {
   'flush with events': {
     options: SMALL,
     prepare: (ct) => {
-      ct.events();
+      readEvents(ct);
       send(ct, flows(1, 1));
       send(ct, flows(3, 1), NAT);
     },
     run: (victim) => victim.flush(),
+    check: allToldProblems,
   },
   'insert with events': {
     options: SMALL,
-    prepare: (ct) => ct.events(),
+    prepare: readEvents,
     run: (victim) => send(victim, flows(1, 2)),
+    check: allToldProblems,
   },
   'insert with NAT and events': {
     options: SMALL,
-    prepare: (ct) => ct.events(),
+    prepare: readEvents,
     run: (victim) => send(victim, flows(1, 2), NAT),
+    check: allToldProblems,
   },
   'update with events': {
     options: SMALL,
     prepare: (ct) => {
-      ct.events();
+      readEvents(ct);
       send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]);
     },
     run: (victim) => send(victim, [tcp(reverse(ends(1)), { flags: 'SA', seq: 9, ack: 2 })]),
+    check: allToldProblems,
   },
   'early drop': {
     options: { ...SMALL, maxConnections: 8, tableFull: 'early-drop' },
@@ -303,6 +346,175 @@ const scenarios: Record<string, Scenario> = {
   },
 };
 
+/* The scenarios in which the other engines differ. */
+for (const engine of ['baseline', 'ct-scale'] as const) {
+  for (const name of [
+    'insert UDP',
+    'insert with NAT, two buckets',
+    'update TCP',
+    'end TCP',
+    'reopen TCP',
+    'update UDP',
+    'replace what has expired',
+    'force',
+    'sweep',
+    'flush',
+  ]) {
+    const scenario = scenarios[name]!;
+    scenarios[`${engine}: ${name}`] = {
+      ...scenario,
+      options: { ...scenario.options, engine, buckets: 1, reclaim: 'sweep' },
+    };
+  }
+  scenarios[`${engine}: insert between others that expire earlier and later`] = {
+    options: { ...SMALL, engine, buckets: 1 },
+    prepare: (ct) => {
+      send(ct, flows(1, 1));
+      send(ct, flows(2, 1), { commit: true }, NOW_MS + 50);
+      ct.sweep(NOW_MS + 100);
+      send(ct, flows(3, 1), { commit: true }, NOW_MS + 20);
+    },
+    run: (victim) => victim.sweep(NOW_MS + 100),
+  };
+}
+
+const DATAGRAM = fragmentsOf(udp(ends(1), Buffer.alloc(2992)), 7, 1000);
+const OTHER_DATAGRAM = fragmentsOf(udp(ends(2), Buffer.alloc(1992)), 8, 1000);
+
+function keepFragments(ct: Conntrack): void {
+  ct.fragments.setMinFragSize('v4', 400);
+}
+
+Object.assign(scenarios, {
+  'hold a fragment': {
+    options: SMALL,
+    prepare: (ct) => {
+      keepFragments(ct);
+      send(ct, OTHER_DATAGRAM.slice(0, 1));
+    },
+    run: (victim) => send(victim, DATAGRAM.slice(0, 2)),
+  },
+  'complete a datagram': {
+    options: SMALL,
+    prepare: (ct) => {
+      keepFragments(ct);
+      send(ct, [...DATAGRAM.slice(0, 1), ...OTHER_DATAGRAM.slice(0, 1)]);
+    },
+    run: (victim) => send(victim, [...DATAGRAM.slice(1), ...OTHER_DATAGRAM.slice(1)]),
+  },
+  'let fragments expire': {
+    options: SMALL,
+    prepare: (ct) => {
+      keepFragments(ct);
+      send(ct, [...DATAGRAM.slice(0, 1), ...OTHER_DATAGRAM.slice(0, 1)]);
+    },
+    run: (victim) => {
+      send(victim, flows(9, 1), { commit: true }, NOW_MS + 16_000);
+      purgeFragments(victim.tracker, NOW_MS + 30_000);
+    },
+  },
+  'dump fragments': {
+    options: SMALL,
+    prepare: (ct) => {
+      keepFragments(ct);
+      send(ct, DATAGRAM.slice(0, 1));
+    },
+    run: (victim) => victim.fragmentLists(),
+    stride: 149,
+  },
+  'FTP announces a data connection': {
+    options: SMALL,
+    run: (victim) => announce(victim),
+  },
+  'FTP announces one more': {
+    options: SMALL,
+    prepare: (ct) => announce(ct),
+    run: (victim) => {
+      const control = new ControlConnection(victim, { ends: FTP_ENDS, action: FTP });
+      control.deliver('client', { flags: 'PA', seq: 1001 + 25, data: `PORT ${hostPort(FTP_ENDS.src, 40_002)}\r\n` });
+    },
+  },
+  'FTP opens a data connection': {
+    options: SMALL,
+    prepare: (ct) => announce(ct),
+    run: (victim) => send(victim, [tcp(DATA, { flags: 'S', seq: 1 })], FTP),
+  },
+  'FTP ends': {
+    options: SMALL,
+    prepare: (ct) => {
+      announce(ct);
+      send(ct, [tcp(DATA, { flags: 'S', seq: 1 })], FTP);
+    },
+    run: (victim) => victim.flush(),
+  },
+} satisfies Record<string, Scenario>);
+
+/** The words as they are, but the n-th plain store into them does not happen: there the thread dies. */
+function tearingAt(words: Words, n: number): Words {
+  let stores = 0;
+  return new Proxy(words, {
+    get: (target, name) => Reflect.get(target, name, target) as unknown,
+    set: (target, name, value) => {
+      if (++stores >= n) {
+        throw new Killed();
+      }
+      return Reflect.set(target, name, value, target);
+    },
+  });
+}
+
+/** As V8 may end a thread anywhere in the middle of a change of the held fragments: before any of its plain stores. */
+function tearFragments(n: number, change: (tracker: Tracker) => void): { isDone: boolean; problems: string[] } {
+  const ct = new Conntrack(SMALL);
+  keepFragments(ct);
+  send(ct, [...DATAGRAM.slice(0, 1), ...DATAGRAM.slice(2), ...OTHER_DATAGRAM.slice(0, 1)]);
+  const victim = Conntrack.attach(ct.memory);
+  const { tracker } = victim;
+  batch.clear();
+  batch.add(DATAGRAM[1]!);
+  parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0);
+  const { fragments } = tracker;
+  const torn = Object.create(tracker, {
+    fragments: { value: Object.create(fragments, { words: { value: tearingAt(fragments.words, n) } }) },
+  }) as Tracker;
+  lock(fragments.words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  let isDone = true;
+  try {
+    change(torn);
+  } catch (error) {
+    if (!(error instanceof Killed)) {
+      throw error;
+    }
+    isDone = false;
+  }
+  forgetHeld();
+  ct.repair(victim.participant);
+  const problems = check(ct, 'after the repair');
+  const states = send(ct, fragmentsOf(udp(ends(5), Buffer.alloc(2992)), 9, 1000), { commit: true });
+  if (states.join() !== 'new|trk,new|trk,new|trk') {
+    problems.push(`a datagram after the repair: ${states.join()}`);
+  }
+  return { isDone, problems };
+}
+
+const CHANGES: Record<string, (tracker: Tracker) => void> = {
+  'a fragment that is held': (tracker) => {
+    /* With another identification it begins a list. */
+    tracker.parsed[ParsedWord.FRAGMENT_ID] = 99;
+    holdFragmentLocked(tracker, batch.words, batch.slots[0]!, 0, NOW_MS);
+  },
+  'a fragment that completes its list': (tracker) => {
+    holdFragmentLocked(tracker, batch.words, batch.slots[0]!, 0, NOW_MS);
+  },
+  'a list that expires': (tracker) => expireOneLocked(tracker.fragments, NOW_MS + 20_000),
+};
+
+function announce(ct: Conntrack): void {
+  const control = new ControlConnection(ct, { ends: FTP_ENDS, action: FTP, nowMs: NOW_MS });
+  control.open();
+  control.send('client', `PORT ${hostPort(FTP_ENDS.src, 40_001)}\r\n`);
+}
+
 function merge(into: RepairReport | undefined, report: RepairReport): RepairReport {
   const merged: Record<string, unknown> = { ...report };
   for (const [name, value] of Object.entries(into ?? {})) {
@@ -347,45 +559,60 @@ export interface Outcome {
   problems: string[];
 }
 
-const spent: Record<string, number> = {};
-function timed<T>(what: string, work: () => T): T {
-  const start = performance.now();
-  try {
-    return work();
-  } finally {
-    spent[what] = (spent[what] ?? 0) + performance.now() - start;
-  }
+/** What is wrong with a table, in which nobody is at work. */
+function check(ct: Conntrack, when: string): string[] {
+  return [...problemsOf(ct, NOW_MS), ...listProblems(ct)].map((problem) => `${when}: ${problem}`);
 }
 
-function dieAt(scenario: Scenario, n: number): { isDone: boolean; report?: RepairReport; problems: string[] } {
-  const ct = timed('new', () => new Conntrack(scenario.options));
+interface Death {
+  scenario: Scenario;
+  /** Access before which the participant dies. */
+  n: number;
+  /** If given: a first repairer dies before this access of its own. */
+  m?: number | undefined;
+}
+
+function dieAt({ scenario, n, m }: Death): { isDone: boolean; report?: RepairReport; problems: string[] } {
+  const ct = new Conntrack(scenario.options);
   scenario.prepare?.(ct);
-  const victim = timed('attach', () => Conntrack.attach(ct.memory));
+  const victim = Conntrack.attach(ct.memory);
   scenario.warmUp?.(victim);
   if (runUntil(n, () => scenario.run(victim, ct))) {
     return { isDone: true, problems: [] };
   }
-  const report = timed('repair', () => ct.repair(victim.participant));
+  if (m !== undefined) {
+    const repairer = Conntrack.attach(ct.memory);
+    runUntil(m, () => repairer.repair(victim.participant));
+    ct.repair(repairer.participant);
+  }
+  const report = ct.repair(victim.participant);
   const problems = report.isComplete ? [] : ['the repair is not complete'];
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the repair: ${problem}`));
+  problems.push(...check(ct, 'after the repair'), ...(scenario.check?.(ct) ?? []));
 
   /* The replacement does the same once more, and all of it can be undone. */
   const replacement = Conntrack.attach(ct.memory, { participant: victim.participant });
   scenario.run(replacement, ct);
   replacement.tracker.leave();
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the replacement: ${problem}`));
-  ct.flush();
   ct.deleteZoneLimit('default');
+  ct.sweep(NOW_MS + A_WEEK_MS);
+  if (ct.connCount !== 0) {
+    problems.push(`${ct.connCount} connections are left after a week`);
+  }
+  ct.flush();
   const limit = Math.min(ct.maxConnections, 40);
   ct.maxConnections = limit;
   const states = [...send(ct, flows(500, limit)), ...send(replacement, flows(900, 1))];
   if (ct.connCount !== limit || states.some((state) => state !== 'new|trk')) {
     problems.push(`after a flush ${ct.connCount} of ${limit} connections were made`);
   }
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `at the limit: ${problem}`));
   ct.flush();
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the flush: ${problem}`));
+  problems.push(...check(ct, 'at the end'));
   return { isDone: false, report, problems };
+}
+
+/** A repair makes some 40 accesses, and more with what there is to do: all of them in turn. */
+function repairerDiesAt(n: number): number {
+  return 1 + ((n * 29) % 97);
 }
 
 const jobs = {
@@ -394,24 +621,45 @@ const jobs = {
   },
 
   /** Dies before each access of a scenario in turn. */
-  dieEverywhere({ name }: { name: string }): Outcome {
+  dieEverywhere({ name, isRepairerMortal }: { name: string; isRepairerMortal: boolean }): Outcome {
     const outcome: { points: number; report?: RepairReport; problems: string[] } = { points: 0, problems: [] };
-    for (let n = 1; ; n++) {
+    const { stride = 1 } = scenarios[name]!;
+    for (let n = 1; ; n += stride) {
       let result;
       try {
-        result = dieAt(scenarios[name]!, n);
+        result = dieAt({ scenario: scenarios[name]!, n, m: isRepairerMortal ? repairerDiesAt(n) : undefined });
       } catch (error) {
-        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`);
+        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`, { cause: error });
       }
       if (result.isDone) {
-        console.log(JSON.stringify(spent));
         return outcome as Outcome;
       }
-      outcome.points = n;
+      outcome.points++;
       outcome.report = merge(outcome.report, result.report!);
       outcome.problems.push(...result.problems.slice(0, 5).map((problem) => `access ${n}: ${problem}`));
       if (outcome.problems.length > 10) {
         return outcome as Outcome;
+      }
+    }
+  },
+
+  changes(): string[] {
+    return Object.keys(CHANGES);
+  },
+
+  /** Dies before each plain store of a change of the held fragments in turn. */
+  tearEverywhere({ name }: { name: string }): { points: number; problems: string[] } {
+    const outcome = { points: 0, problems: [] as string[] };
+    for (let n = 1; ; n++) {
+      const { isDone, problems } = tearFragments(n, CHANGES[name]!);
+      outcome.problems.push(...problems.slice(0, 5).map((problem) => `store ${n}: ${problem}`));
+      if (isDone || outcome.problems.length > 10) {
+        return outcome;
+      }
+      outcome.points = n;
+      /* The frame is copied word by word. */
+      if (n > 30 && n < 250) {
+        n += 50;
       }
     }
   },

@@ -42,6 +42,8 @@ const HEADS = 16384;
 const KEY_HEADS = LINE_WORDS;
 const PARENT_HEADS: number = KEY_HEADS + HEADS;
 const ENTRIES: number = PARENT_HEADS + HEADS;
+/** For those who check the books: where entry 0 would be. */
+export const EXPECTATION_ENTRIES: number = ENTRIES;
 
 /** What became of a new expectation. */
 export const Added = {

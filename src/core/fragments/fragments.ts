@@ -114,6 +114,7 @@ export function openWhole(tracker: Tracker, list: number): void {
 export function closeWhole(tracker: Tracker, list: number): void {
   const { fragments: store } = tracker;
   spreadVerdict(store, list);
+  store.words[listAt(list) + ListWord.OWNER] = -(tracker.participant.id + 1);
   store.words[listAt(list) + ListWord.NEXT_IN_QUEUE] = 0;
   if (store.completedTail === 0) {
     store.completedHead = list;
@@ -162,6 +163,9 @@ export function finishFragments(
   const { words } = store;
   lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentFinish);
   if (store.completedHead !== 0) {
+    for (let list = store.completedHead; list !== 0; list = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!) {
+      words[listAt(list) + ListWord.OWNER] = 0;
+    }
     const tail = words[FragmentsWord.DONE_TAIL]!;
     words[tail === 0 ? FragmentsWord.DONE_HEAD : listAt(tail) + ListWord.NEXT_IN_QUEUE] = store.completedHead;
     words[FragmentsWord.DONE_TAIL] = store.completedTail;

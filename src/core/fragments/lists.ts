@@ -117,6 +117,7 @@ export function holdFragmentLocked(tracker: Tracker, packet: Words, slot: number
     words[l + ListWord.STATE] = ListState.FAILED;
     return Hold.HELD;
   }
+  words[l + ListWord.OWNER] = tracker.participant.id + 1;
   words[l + ListWord.STATE] = ListState.COMPLETED;
   words[l + ListWord.COMPLETED_BY] = packet[slot + PacketWord.NUMBER]!;
   unlinkExpiryLocked(words, list);
@@ -176,7 +177,7 @@ function findListLocked(tracker: Tracker, at: number, hash: number): number {
   return list;
 }
 
-function headOf(hash: number): number {
+export function headOf(hash: number): number {
   return FragmentsWord.HEADS + (hash & (LIST_HEADS - 1));
 }
 
@@ -196,6 +197,7 @@ function startListLocked(tracker: Tracker, at: number, hash: number, now: number
   words[l + ListWord.META] = meta;
   words[l + ListWord.ID] = parsed[at + ParsedWord.FRAGMENT_ID]!;
   words[l + ListWord.COMPLETED_BY] = 0;
+  words[l + ListWord.OWNER] = 0;
   for (let i = 0; i < (isIpv6 ? 4 : 1); i++) {
     words[l + ListWord.SRC + i] = parsed[at + (isIpv6 ? ParsedWord.SRC6 : ParsedWord.SRC) + i]!;
     words[l + ListWord.DST + i] = parsed[at + (isIpv6 ? ParsedWord.DST6 : ParsedWord.DST) + i]!;

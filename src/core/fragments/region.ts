@@ -110,6 +110,11 @@ export const ListWord = {
   ID: 10,
   /** Number of the packet that completed it. */
   COMPLETED_BY: 11,
+  /**
+   * COMPLETED: whose it is, participant + 1; negative, once it is judged; 0: nobody's, it is in the queue of finished lists. For
+   * whoever repairs after that participant has died.
+   */
+  OWNER: 12,
   /** Four words each, IPv4 uses the first. */
   SRC: 16,
   DST: 20,

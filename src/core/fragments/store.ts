@@ -48,7 +48,7 @@ export class FragmentStore {
 }
 
 /** Words of a packet's frame in memory. */
-function frameWords(length: number): number {
+export function frameWords(length: number): number {
   return packetWords(length) - PACKET_HEADER_WORDS;
 }
 
