@@ -102,7 +102,8 @@ export function repairParticipant(tracker: Tracker, id: number): RepairReport {
     return report;
   }
   const dead = new Tracker(tracker.memory, id);
-  dead.time[0] = tracker.time[0]!;
+  /* For events; the repairer may never have been told the time. */
+  dead.time[0] = Number.isNaN(tracker.time[0]) ? tracker.clock[0]! : tracker.time[0]!;
   repairLeaves(dead, report);
   repairHeldFragments(dead, report);
   repairConnectionLock(dead, report);
