@@ -27,7 +27,7 @@ describe('a worker that is stopped at a shared access and terminated there', () 
     { scenario: 'an insertion', first: 3, step: 29 },
     { scenario: 'an insertion with NAT', first: 7, step: 37 },
     { scenario: 'the growth of a bucket', first: 11, step: 67 },
-    { scenario: 'a removal by the sweeper', first: 2, step: 31 },
+    { scenario: 'a removal by the sweeper', first: 9, step: 31 },
   ])(
     'in the middle of $scenario leaves everything in order',
     async ({ scenario, first, step }) => {
