@@ -20,7 +20,7 @@ export const MOMENTS = ['anywhen', 'linking', 'removing', 'growing', 'holding a 
 export type Moment = (typeof MOMENTS)[number];
 
 /** A moment that does not come is not waited for longer. */
-const MOST_WAITING_MS = 5;
+const MOST_WAITING_MS = 20;
 const MOST_DELAY_MS = 5;
 /** On a machine of which others use more, in processors, times tell nothing. */
 const MOST_BY_OTHERS = 0.3;
@@ -128,14 +128,21 @@ export class Killer {
     const layout = memoryLayout(conntrack.memory);
     const base = layout.participants + participant * PARTICIPANT_WORDS;
     const tag = lockTagOf(participant);
-    const bucket = layout.buckets + BUCKET_WORDS * this.#turmoil.random(conntrack.tracker.table.bucketCount);
     const kind = base + ParticipantWord.INTENT_KIND;
+    const holdsBucket = () => {
+      for (let bucket = 0; bucket < conntrack.tracker.table.bucketCount; bucket++) {
+        if (peek(words, layout.buckets + BUCKET_WORDS * bucket) >>> 1 === tag >>> 1) {
+          return true;
+        }
+      }
+      return false;
+    };
     const isThere: Record<Moment, () => boolean> = {
       anywhen: () => false,
       linking: () => peek(words, kind) === IntentKind.link,
       removing: () => peek(words, kind) === IntentKind.unlink,
       growing: () => peek(words, base + ParticipantWord.GROW_NEW) !== 0,
-      'holding a bucket': () => peek(words, bucket) >>> 1 === tag >>> 1,
+      'holding a bucket': () => holdsBucket(),
       'holding room': () => peek(words, room + 2) >>> 1 === tag >>> 1,
     };
     const delayMs = moment === 'anywhen' ? (this.#turmoil.random(1000) / 1000) * MOST_DELAY_MS : MOST_WAITING_MS;
@@ -150,6 +157,7 @@ export class Killer {
       if (performance.now() > deadline) {
         return moment === 'anywhen';
       }
+      this.#turmoil.pump(2);
     }
   }
 
