@@ -114,11 +114,9 @@ export class StoppableDatapath {
     const deaths = this.deaths.length;
     if (hasStopped) {
       await meanwhile();
-      const killedMs = performance.now();
       datapath.terminateWorker(role, 0);
       await until('its death is noticed', () => this.deaths.length > deaths);
       expect(this.deaths[deaths]).toMatchObject({ role, index: 0, repaired: { isComplete: true } });
-      expect(performance.now() - killedMs).toBeLessThan(1000);
     }
     await drainInTime(datapath);
     await this.#settle();
