@@ -1,5 +1,8 @@
 /** A worker that dies is started again and reported, one that hangs is reported; what stop does about either. */
 
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hashParsed } from '../src/core/execute.ts';
 import { ParsedKind } from '../src/core/packet/key.ts';
@@ -8,6 +11,10 @@ import { ChecksumBit, PacketWord } from '../src/core/packet/layout.ts';
 import { parsePacket } from '../src/core/packet/parse.ts';
 import { stateText } from '../src/core/state.ts';
 import { UNIT_SHIFT } from '../src/core/table/conn.ts';
+import { EventsWord } from '../src/core/event-layout.ts';
+import { load } from '../src/shared/access.ts';
+import { prepareSocketPath } from '../src/workers/control/socket-path.ts';
+import { Control } from '../src/workers/control.ts';
 import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
 import type { WorkerHang } from '../src/workers/hang-watch.ts';
 import type { WorkerDeath } from '../src/workers/keeper.ts';
@@ -15,6 +22,7 @@ import { deathLine, hangLine } from '../src/cli/worker-lines.ts';
 import { expectBalancedBooks } from './support/books.ts';
 import { type PortEnds, udp } from './support/frames.ts';
 import { heldLocks } from './support/locks.ts';
+import { answerOn, request } from './support/running.ts';
 import { until } from './threads/steps.ts';
 
 /** A failure deadline for starts on a machine with a lot to do. */
@@ -186,6 +194,36 @@ describe('the sweeper, when it dies,', () => {
     await until('what has expired is gone', () => datapath.conntrack.connCount === 1);
     expect(deaths).toMatchObject([{ role: 'sweeper', packetsLost: 0, reason: 'it was told to' }]);
     await datapath.stop();
+  });
+});
+
+describe('the control thread, when it dies,', () => {
+  it('is started again, and answers where it did before', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
+    const path = await prepareSocketPath(join(folder, 'control.sock'));
+    const control = await Control.start({ datapath, path });
+    const ask = async () => answerOn(await request(path, { command: 'ct-get-nconns', args: [] }));
+    try {
+      expect(await ask()).toMatchObject({ exitCode: 0 });
+      /* It was the one who read events: its replacement may. */
+      const listener = await request(path, { command: 'events', args: [] });
+      listener.on('error', () => {});
+      const { events } = datapath.conntrack.memory;
+      await until('it reads events', () => load(events, EventsWord.READER) !== 0);
+      datapath.terminateWorker('control');
+      await until('it is back', () => deaths.length === 1 && datapath.workers().every(({ isUp }) => isUp));
+      listener.destroy();
+      expect(deaths).toMatchObject([{ role: 'control', isRestarted: true, repaired: { wasEventReader: true } }]);
+      expect(await ask()).toMatchObject({ exitCode: 0 });
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      const counters = await answerOn(await request(path, { command: 'counters', args: [] }));
+      expect(counters.text).toMatch(/^workerRestarts +1 /m);
+    } finally {
+      await control.stop();
+      await datapath.stop();
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
