@@ -8,19 +8,20 @@ const crew = new Crew<RepairJobs>({ jobs: 'repair-jobs', threads: 1, checked: tr
 afterAll(() => crew.end());
 
 const names = await crew.runOn(0, 'scenarios', undefined as never);
+const changes = await crew.runOn(0, 'changes', undefined as never);
 
 describe('a participant that dies before any of its accesses', () => {
   it.each(names)('leaves the books right: %s', async (name) => {
-    const { points, report, problems } = await crew.runOn(0, 'dieEverywhere', { name, dyingRepairer: false });
-    if (process.env['REPAIR_TRACE'] !== undefined) console.log(name, points, JSON.stringify(report));
+    const { points, problems } = await crew.runOn(0, 'dieEverywhere', { name, isRepairerMortal: false });
     expect(problems).toEqual([]);
     expect(points).toBeGreaterThan(3);
   });
 });
 
-describe('a repairer that dies before any of its accesses', () => {
-  it.each(names)('leaves work that another one finishes: %s', async (name) => {
-    const { problems } = await crew.runOn(0, 'dieEverywhere', { name, dyingRepairer: true });
+describe('a participant that dies in the middle of what it does to held fragments', () => {
+  it.each(changes)('leaves only what is whole: %s', async (name) => {
+    const { points, problems } = await crew.runOn(0, 'tearEverywhere', { name });
     expect(problems).toEqual([]);
+    expect(points).toBeGreaterThan(3);
   });
 });

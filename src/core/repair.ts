@@ -14,6 +14,8 @@ import { LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lockWithin, releaseOfDead, unlock, wakeWaiters } from '../shared/mutex.ts';
 import { Claim, claimOf, HandWord, IntentKind, ParticipantWord, vacateParticipant } from '../shared/participant.ts';
 import { writeParent } from './alg/clean.ts';
+import { Engine } from './engines/engine.ts';
+import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
 import { UsageError } from './errors.ts';
 import { repairEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
@@ -100,11 +102,13 @@ export function repairParticipant(tracker: Tracker, id: number): RepairReport {
     return report;
   }
   const dead = new Tracker(tracker.memory, id);
-  dead.time[0] = tracker.time[0]!;
+  /* For events; the repairer may never have been told the time. */
+  dead.time[0] = Number.isNaN(tracker.time[0]) ? tracker.clock[0]! : tracker.time[0]!;
   repairLeaves(dead, report);
   repairHeldFragments(dead, report);
   repairConnectionLock(dead, report);
   repairBuckets(dead, report);
+  countLock(report, repairScale(dead));
   repairHands(dead, report);
   repairReader(dead, report);
   if (report.isComplete) {
@@ -201,6 +205,9 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   report.growthsFinished += growth === 'finished' ? 1 : 0;
   report.growthsUndone += growth === 'undone' ? 1 : 0;
 
+  if (dead.engine === Engine.BASELINE && held.length > 0) {
+    repairBaselineLocked(dead);
+  }
   const kind = words[base + ParticipantWord.INTENT_KIND];
   if (kind === IntentKind.link || kind === IntentKind.undo) {
     repairLink(dead, report);
@@ -226,6 +233,9 @@ function repairLink(dead: Tracker, report: RepairReport): void {
   const hash = words[r + ConnWord.HASH]!;
   const reverseHash = reverseHashOf(words, r);
   if (table.hasLocked(table.bucketOf(hash), hash, record)) {
+    if (dead.engine === Engine.BASELINE) {
+      listIfAbsentLocked(dead, record);
+    }
     noteLinked(dead);
     report.linksFinished++;
     return;

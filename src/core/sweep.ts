@@ -12,7 +12,7 @@ import { Counter } from './counters.ts';
 import { collectBaseline } from './engines/baseline.ts';
 import { collectScale, SCALE_STEPS } from './engines/ct-scale.ts';
 import { Engine } from './engines/engine.ts';
-import { LISTS } from './engines/lists.ts';
+import { EngineIntent, LISTS } from './engines/lists.ts';
 import { removeConn } from './remove.ts';
 import { BucketTable, LINE_ENTRIES } from './table/bucket-table.ts';
 import { ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
@@ -125,6 +125,7 @@ function sweepLists(tracker: Tracker, cursor: SweepCursor, now: number, end: num
     for (let i = 0; i < found; i++) {
       removed += removeConn(tracker, tracker.sweepFound[i]!, Counter.expiredAtSweep) ? 1 : 0;
     }
+    tracker.lists.intents[tracker.lists.intentBase + EngineIntent.SWEEP_LEFT] = 0;
     tracker.counters[Counter.sweepVisited]! += Math.max(0, found);
     /* Of baseline's lists others may be removing what was found: not to be waited for. */
     if (found < 0 || (!isScale && removed === 0)) {

@@ -20,7 +20,7 @@ import { Eviction } from './evict.ts';
 import { EventRing } from './events.ts';
 import { Alg } from './alg/state.ts';
 import { Engine, engineNumber } from './engines/engine.ts';
-import { ExpirationLists } from './engines/lists.ts';
+import { EngineIntent, ExpirationLists, MAX_SWEEP_FOUND } from './engines/lists.ts';
 import { initialiseQueues } from './engines/queue.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { derivedKey } from './key-hash.ts';
@@ -39,8 +39,6 @@ const LINES_PER_CONNECTION = 1 / (7 * 0.375);
 
 /** Stale records that one search under a lock remembers for removal afterwards. */
 const MAX_STALE = 8;
-/** Stale records that a sweep of lists takes from them before it gives the lock back to remove them. */
-const MAX_SWEEP_FOUND = 32;
 
 /** Default time between the starts of two sweeps: an expired connection goes about half a second later at the latest. */
 const DEFAULT_SWEEP_INTERVAL_MS = 500;
@@ -94,7 +92,7 @@ export class Tracker {
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
   /** Stale records that a sweep of lists has found. */
-  readonly sweepFound: Int32Array = new Int32Array(MAX_SWEEP_FOUND);
+  readonly sweepFound: Int32Array;
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
   /** State of the thread's random numbers (nat/tuple.ts). Never 0. */
@@ -154,7 +152,9 @@ export class Tracker {
     this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);
     this.eventRing = new EventRing(memory.events, memory.eventCapacity, this.participant.id);
     this.fragments = new FragmentStore(memory.fragments);
-    this.lists = new ExpirationLists(memory.lists, layout.records / UNIT_WORDS);
+    this.lists = new ExpirationLists(memory.lists, layout.records / UNIT_WORDS, this.participant);
+    const found = this.lists.intentBase + EngineIntent.SWEEP_FOUND;
+    this.sweepFound = words.subarray(found, found + MAX_SWEEP_FOUND);
     this.alg = new Alg(words, layout.helperNames, layout.expectations);
     this.settings = layout.settings;
     this.counters = countersOf(participants, this.participant.id);

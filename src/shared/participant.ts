@@ -57,7 +57,7 @@ export const ParticipantWord = {
   POOL_RESERVED: 12 * LINE_WORDS + 5,
   /** Units that are reserved, and on their way to this participant's unused word. */
   POOL_UNITS: 12 * LINE_WORDS + 6,
-  /** Of the other engines (core/engines). */
+  /** Of the other engines (core/engines): three lines. */
   ENGINE: 13 * LINE_WORDS,
 } as const;
 

@@ -12,6 +12,8 @@ import { findConn } from '../../src/core/lookup.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
 import { ENTRY_WORDS, EntryWord } from '../../src/core/alg/expectation-layout.ts';
 import { EXPECTATION_ENTRIES, ExpectationHeader } from '../../src/core/alg/expectations.ts';
+import { Engine } from '../../src/core/engines/engine.ts';
+import { LISTS, LISTS_LOCK, NodeWord } from '../../src/core/engines/lists.ts';
 import {
   fragmentAt,
   FragmentsWord,
@@ -340,4 +342,42 @@ function checkExpectations(ct: Conntrack, problems: Problems): void {
   for (const { parent } of all) {
     problems.expect('the control connection of an expectation is there', live.includes(JSON.stringify(parent)), true);
   }
+}
+
+/**
+ * Of the engines with lists: every list can be walked both ways, and every connection is in one (ct-scale: or in a queue), so
+ * that a sweep finds it.
+ */
+export function listProblems(ct: Conntrack): string[] {
+  const problems = new Problems();
+  const { tracker } = ct;
+  const { lists } = tracker;
+  if (tracker.engine === Engine.BUCKET) {
+    return [];
+  }
+  const listed = new Set<number>();
+  for (let list = 0; list < LISTS; list++) {
+    let previous = 0;
+    for (let record = lists.firstOf(list); record !== 0; record = lists.nextLocked(record)) {
+      problems.expect(`record ${record} in a list twice`, listed.has(record), false);
+      if (listed.has(record)) {
+        break;
+      }
+      listed.add(record);
+      const node = lists.nodeOf(record);
+      problems.expect(`list of record ${record}`, lists.words[node + NodeWord.LIST], list + 1);
+      problems.expect(`the one before record ${record}`, lists.words[node + NodeWord.PREV], previous);
+      previous = record;
+    }
+  }
+  tracker.enter();
+  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+    visitBucket(tracker, bucket, (record) => {
+      const isQueued = lists.words[lists.nodeOf(record) + NodeWord.QUEUED] !== 0;
+      problems.expect(`record ${record} in a list`, listed.has(record) || isQueued, true);
+    });
+  }
+  tracker.leave();
+  problems.expect('lock of the lists', lists.words[LISTS_LOCK], 0);
+  return problems.all;
 }

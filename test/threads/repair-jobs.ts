@@ -5,14 +5,21 @@
 
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
+import type { EventReader } from '../../src/core/event-reader.ts';
 import { purgeFragments } from '../../src/core/fragments/fragments.ts';
+import { expireOneLocked, holdFragmentLocked } from '../../src/core/fragments/lists.ts';
+import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import type { ConntrackOptions } from '../../src/core/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
+import { ParsedWord } from '../../src/core/packet/key.ts';
+import { parsePacket } from '../../src/core/packet/parse.ts';
 import type { RepairReport } from '../../src/core/repair.ts';
 import { stateText } from '../../src/core/state.ts';
-import { setSchedulingHook } from '../../src/shared/access.ts';
-import { forgetHeld } from '../../src/shared/lockdep.ts';
-import { problemsOf } from '../support/deep-books.ts';
+import type { Tracker } from '../../src/core/tracker.ts';
+import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
+import { forgetHeld, LockClass } from '../../src/shared/lockdep.ts';
+import { lock } from '../../src/shared/mutex.ts';
+import { listProblems, problemsOf } from '../support/deep-books.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
 import { ControlConnection, hostPort } from '../support/ftp.ts';
@@ -20,6 +27,7 @@ import { tcpFrame } from '../support/tcp-frames.ts';
 import { serve } from './serve.ts';
 
 const NOW_MS = 1000;
+const A_WEEK_MS = 7 * 86_400_000;
 
 class Killed extends Error {}
 
@@ -62,6 +70,8 @@ export interface Scenario {
   /** By the participant that dies, before: with all accesses. */
   warmUp?: (victim: Conntrack) => void;
   run: (victim: Conntrack, ct: Conntrack) => void;
+  /** What must hold after the repair besides. @returns what is wrong */
+  check?: (ct: Conntrack) => string[];
   /** It dies before every access of this number only: where it makes thousands that are all alike. */
   stride?: number;
 }
@@ -82,6 +92,29 @@ const NAT: CtActionOptions = {
   nat: { action: ['src'], minAddr: '192.0.2.7', minPort: 5000, maxPort: 5003 },
 };
 
+/** Every creation and every removal is told, once, to a reader that was there from the beginning. */
+function allToldProblems(ct: Conntrack): string[] {
+  const events = reader!.drain();
+  const problems: string[] = [];
+  const { created, killed, flushed, expiredAtLookup, expiredAtSweep, evicted } = ct.counters();
+  const removed = killed + flushed + expiredAtLookup + expiredAtSweep + evicted;
+  for (const [kind, wanted] of [
+    ['new', created],
+    ['destroy', removed],
+  ] as const) {
+    const told = events.filter((event) => event.kind === kind);
+    if (told.length !== wanted || new Set(told.map(({ id }) => id)).size !== wanted) {
+      problems.push(`${told.length} events '${kind}' of ${wanted}`);
+    }
+  }
+  return problems;
+}
+
+let reader: EventReader | undefined;
+function readEvents(ct: Conntrack): void {
+  reader = ct.events();
+}
+
 const scenarios: Record<string, Scenario> = {
   'insert UDP': { options: SMALL, run: (victim) => send(victim, flows(1, 1)) },
   'insert UDP from the cache': {
@@ -93,6 +126,10 @@ const scenarios: Record<string, Scenario> = {
     options: { ...SMALL, maxConnections: 5000 },
     warmUp: (victim) => send(victim, flows(100, 1)),
     run: (victim) => send(victim, flows(1, 3)),
+  },
+  'insert far from the limit': {
+    options: { ...SMALL, maxConnections: 5000 },
+    run: (victim) => send(victim, flows(1, 1)),
   },
   'insert TCP': { options: SMALL, run: (victim) => send(victim, [tcp(ends(1), { flags: 'S', seq: 1 })]) },
   'insert IPv6': { options: SMALL, run: (victim) => send(victim, [tcpFrame(V6, { flags: 'S', seq: 1 })]) },
@@ -179,29 +216,33 @@ const scenarios: Record<string, Scenario> = {
   'flush with events': {
     options: SMALL,
     prepare: (ct) => {
-      ct.events();
+      readEvents(ct);
       send(ct, flows(1, 1));
       send(ct, flows(3, 1), NAT);
     },
     run: (victim) => victim.flush(),
+    check: allToldProblems,
   },
   'insert with events': {
     options: SMALL,
-    prepare: (ct) => ct.events(),
+    prepare: readEvents,
     run: (victim) => send(victim, flows(1, 2)),
+    check: allToldProblems,
   },
   'insert with NAT and events': {
     options: SMALL,
-    prepare: (ct) => ct.events(),
+    prepare: readEvents,
     run: (victim) => send(victim, flows(1, 2), NAT),
+    check: allToldProblems,
   },
   'update with events': {
     options: SMALL,
     prepare: (ct) => {
-      ct.events();
+      readEvents(ct);
       send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]);
     },
     run: (victim) => send(victim, [tcp(reverse(ends(1)), { flags: 'SA', seq: 9, ack: 2 })]),
+    check: allToldProblems,
   },
   'early drop': {
     options: { ...SMALL, maxConnections: 8, tableFull: 'early-drop' },
@@ -301,6 +342,16 @@ const scenarios: Record<string, Scenario> = {
       send(ct, flows(100, 1), { commit: true, zone: 3 });
     },
     run: (victim) => victim.deleteZoneLimit('default'),
+    check: (ct) => {
+      if (ct.zoneLimit('default').limit !== 0) {
+        return [];
+      }
+      /* No entry is left that lived by it. */
+      ct.setZoneLimit('default', 10);
+      const counts = [1, 2, 3].map((zone) => ct.zoneLimit(zone).count);
+      ct.deleteZoneLimit('default');
+      return counts.every((count) => count === 0) ? [] : [`zones still count ${counts.join()}`];
+    },
   },
   'attach and close': {
     options: SMALL,
@@ -308,6 +359,38 @@ const scenarios: Record<string, Scenario> = {
     run: (victim) => victim.close(),
   },
 };
+
+/* The scenarios in which the other engines differ. */
+for (const engine of ['baseline', 'ct-scale'] as const) {
+  for (const name of [
+    'insert UDP',
+    'insert with NAT, two buckets',
+    'update TCP',
+    'end TCP',
+    'reopen TCP',
+    'update UDP',
+    'replace what has expired',
+    'force',
+    'sweep',
+    'flush',
+  ]) {
+    const scenario = scenarios[name]!;
+    scenarios[`${engine}: ${name}`] = {
+      ...scenario,
+      options: { ...scenario.options, engine, buckets: 1, reclaim: 'sweep' },
+    };
+  }
+  scenarios[`${engine}: insert between others that expire earlier and later`] = {
+    options: { ...SMALL, engine, buckets: 1 },
+    prepare: (ct) => {
+      send(ct, flows(1, 1));
+      send(ct, flows(2, 1), { commit: true }, NOW_MS + 50);
+      ct.sweep(NOW_MS + 100);
+      send(ct, flows(3, 1), { commit: true }, NOW_MS + 20);
+    },
+    run: (victim) => victim.sweep(NOW_MS + 100),
+  };
+}
 
 const DATAGRAM = fragmentsOf(udp(ends(1), Buffer.alloc(2992)), 7, 1000);
 const OTHER_DATAGRAM = fragmentsOf(udp(ends(2), Buffer.alloc(1992)), 8, 1000);
@@ -380,6 +463,66 @@ Object.assign(scenarios, {
   },
 } satisfies Record<string, Scenario>);
 
+/** The words as they are, but the n-th plain store into them does not happen: there the thread dies. */
+function tearingAt(words: Words, n: number): Words {
+  let stores = 0;
+  return new Proxy(words, {
+    get: (target, name) => Reflect.get(target, name, target) as unknown,
+    set: (target, name, value) => {
+      if (++stores >= n) {
+        throw new Killed();
+      }
+      return Reflect.set(target, name, value, target);
+    },
+  });
+}
+
+/** As V8 may end a thread anywhere in the middle of a change of the held fragments: before any of its plain stores. */
+function tearFragments(n: number, change: (tracker: Tracker) => void): { isDone: boolean; problems: string[] } {
+  const ct = new Conntrack(SMALL);
+  keepFragments(ct);
+  send(ct, [...DATAGRAM.slice(0, 1), ...DATAGRAM.slice(2), ...OTHER_DATAGRAM.slice(0, 1)]);
+  const victim = Conntrack.attach(ct.memory);
+  const { tracker } = victim;
+  batch.clear();
+  batch.add(DATAGRAM[1]!);
+  parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0);
+  const { fragments } = tracker;
+  const torn = Object.create(tracker, {
+    fragments: { value: Object.create(fragments, { words: { value: tearingAt(fragments.words, n) } }) },
+  }) as Tracker;
+  lock(fragments.words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments);
+  let isDone = true;
+  try {
+    change(torn);
+  } catch (error) {
+    if (!(error instanceof Killed)) {
+      throw error;
+    }
+    isDone = false;
+  }
+  forgetHeld();
+  ct.repair(victim.participant);
+  const problems = check(ct, 'after the repair');
+  const states = send(ct, fragmentsOf(udp(ends(5), Buffer.alloc(2992)), 9, 1000), { commit: true });
+  if (states.join() !== 'new|trk,new|trk,new|trk') {
+    problems.push(`a datagram after the repair: ${states.join()}`);
+  }
+  return { isDone, problems };
+}
+
+const CHANGES: Record<string, (tracker: Tracker) => void> = {
+  'a fragment that is held': (tracker) => {
+    /* With another identification it begins a list. */
+    tracker.parsed[ParsedWord.FRAGMENT_ID] = 99;
+    holdFragmentLocked(tracker, batch.words, batch.slots[0]!, 0, NOW_MS);
+  },
+  'a fragment that completes its list': (tracker) => {
+    holdFragmentLocked(tracker, batch.words, batch.slots[0]!, 0, NOW_MS);
+  },
+  'a list that expires': (tracker) => expireOneLocked(tracker.fragments, NOW_MS + 20_000),
+};
+
 function announce(ct: Conntrack): void {
   const control = new ControlConnection(ct, { ends: FTP_ENDS, action: FTP, nowMs: NOW_MS });
   control.open();
@@ -430,25 +573,23 @@ export interface Outcome {
   problems: string[];
 }
 
-const spent: Record<string, number> = {};
-function timed<T>(what: string, work: () => T): T {
-  const start = performance.now();
-  try {
-    return work();
-  } finally {
-    spent[what] = (spent[what] ?? 0) + performance.now() - start;
-  }
+/** What is wrong with a table, in which nobody is at work. */
+function check(ct: Conntrack, when: string): string[] {
+  return [...problemsOf(ct, NOW_MS), ...listProblems(ct)].map((problem) => `${when}: ${problem}`);
 }
 
-/** @param m if given, a first repairer dies before its m-th access */
-function dieAt(
-  scenario: Scenario,
-  n: number,
-  m?: number,
-): { isDone: boolean; report?: RepairReport; problems: string[] } {
-  const ct = timed('new', () => new Conntrack(scenario.options));
+interface Death {
+  scenario: Scenario;
+  /** Access before which the participant dies. */
+  n: number;
+  /** If given: a first repairer dies before this access of its own. */
+  m?: number | undefined;
+}
+
+function dieAt({ scenario, n, m }: Death): { isDone: boolean; report?: RepairReport; problems: string[] } {
+  const ct = new Conntrack(scenario.options);
   scenario.prepare?.(ct);
-  const victim = timed('attach', () => Conntrack.attach(ct.memory));
+  const victim = Conntrack.attach(ct.memory);
   scenario.warmUp?.(victim);
   if (runUntil(n, () => scenario.run(victim, ct))) {
     return { isDone: true, problems: [] };
@@ -458,26 +599,28 @@ function dieAt(
     runUntil(m, () => repairer.repair(victim.participant));
     ct.repair(repairer.participant);
   }
-  const report = timed('repair', () => ct.repair(victim.participant));
+  const report = ct.repair(victim.participant);
   const problems = report.isComplete ? [] : ['the repair is not complete'];
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the repair: ${problem}`));
+  problems.push(...check(ct, 'after the repair'), ...(scenario.check?.(ct) ?? []));
 
   /* The replacement does the same once more, and all of it can be undone. */
   const replacement = Conntrack.attach(ct.memory, { participant: victim.participant });
   scenario.run(replacement, ct);
   replacement.tracker.leave();
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the replacement: ${problem}`));
-  ct.flush();
   ct.deleteZoneLimit('default');
+  ct.sweep(NOW_MS + A_WEEK_MS);
+  if (ct.connCount !== 0) {
+    problems.push(`${ct.connCount} connections are left after a week`);
+  }
+  ct.flush();
   const limit = Math.min(ct.maxConnections, 40);
   ct.maxConnections = limit;
   const states = [...send(ct, flows(500, limit)), ...send(replacement, flows(900, 1))];
   if (ct.connCount !== limit || states.some((state) => state !== 'new|trk')) {
     problems.push(`after a flush ${ct.connCount} of ${limit} connections were made`);
   }
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `at the limit: ${problem}`));
   ct.flush();
-  problems.push(...timed('check', () => problemsOf(ct, NOW_MS)).map((problem) => `after the flush: ${problem}`));
+  problems.push(...check(ct, 'at the end'));
   return { isDone: false, report, problems };
 }
 
@@ -492,15 +635,15 @@ const jobs = {
   },
 
   /** Dies before each access of a scenario in turn. */
-  dieEverywhere({ name, dyingRepairer }: { name: string; dyingRepairer: boolean }): Outcome {
+  dieEverywhere({ name, isRepairerMortal }: { name: string; isRepairerMortal: boolean }): Outcome {
     const outcome: { points: number; report?: RepairReport; problems: string[] } = { points: 0, problems: [] };
     const { stride = 1 } = scenarios[name]!;
     for (let n = 1; ; n += stride) {
       let result;
       try {
-        result = dieAt(scenarios[name]!, n, dyingRepairer ? repairerDiesAt(n) : undefined);
+        result = dieAt({ scenario: scenarios[name]!, n, m: isRepairerMortal ? repairerDiesAt(n) : undefined });
       } catch (error) {
-        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`);
+        throw new Error(`${name}, access ${n}: ${(error as Error).stack}`, { cause: error });
       }
       if (result.isDone) {
         return outcome as Outcome;
@@ -510,6 +653,27 @@ const jobs = {
       outcome.problems.push(...result.problems.slice(0, 5).map((problem) => `access ${n}: ${problem}`));
       if (outcome.problems.length > 10) {
         return outcome as Outcome;
+      }
+    }
+  },
+
+  changes(): string[] {
+    return Object.keys(CHANGES);
+  },
+
+  /** Dies before each plain store of a change of the held fragments in turn. */
+  tearEverywhere({ name }: { name: string }): { points: number; problems: string[] } {
+    const outcome = { points: 0, problems: [] as string[] };
+    for (let n = 1; ; n++) {
+      const { isDone, problems } = tearFragments(n, CHANGES[name]!);
+      outcome.problems.push(...problems.slice(0, 5).map((problem) => `store ${n}: ${problem}`));
+      if (isDone || outcome.problems.length > 10) {
+        return outcome;
+      }
+      outcome.points = n;
+      /* The frame is copied word by word. */
+      if (n > 30 && n < 250) {
+        n += 50;
       }
     }
   },

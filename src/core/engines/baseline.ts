@@ -13,7 +13,7 @@ import { isStale } from '../lookup.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
-import { ExpirationLists, LISTS } from './lists.ts';
+import { EngineIntent, ExpirationLists, FRONT, LISTS } from './lists.ts';
 
 /** The only bucket. */
 const GLOBAL = 0;
@@ -38,8 +38,12 @@ export function moveExpiration(tracker: Tracker, record: number, timeout: number
   if (lists.isListedLocked(record) && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
     if (peek(records, r + ConnWord.STATE) === state) {
       poke(records, r + ConnWord.EXPIRES, expires);
+      const list = listOf(tracker, r, timeout);
+      lists.intents[lists.intentBase + EngineIntent.MOVE_LIST] = list;
+      lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = record;
       lists.removeLocked(record);
-      lists.appendLocked(listOf(tracker, r, timeout), record);
+      lists.appendLocked(list, record);
+      lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = 0;
     }
   }
   unlockConn(records, r);
@@ -51,8 +55,11 @@ export function listFirst(tracker: Tracker, record: number): void {
   const { lists, participant, table } = tracker;
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   if (lists.isListedLocked(record)) {
+    lists.intents[lists.intentBase + EngineIntent.MOVE_LIST] = FRONT;
+    lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = record;
     lists.removeLocked(record);
     lists.prependLocked(0, record);
+    lists.intents[lists.intentBase + EngineIntent.MOVE_RECORD] = 0;
   }
   table.unlockBucket(GLOBAL);
 }

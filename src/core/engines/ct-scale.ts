@@ -14,7 +14,7 @@ import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
 import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
-import { ExpirationLists, KINDS, LISTS, LISTS_LOCK, NodeWord } from './lists.ts';
+import { EngineIntent, ExpirationLists, KINDS, LISTS, LISTS_LOCK, NodeWord } from './lists.ts';
 import { dequeueLocked, enqueue } from './queue.ts';
 
 /** Records taken from the queues, or looked at in a list, under one hold of the lock. */
@@ -28,6 +28,7 @@ export function scheduleLinked(tracker: Tracker, record: number, timeout: number
   const life = peek(words, (record << UNIT_SHIFT) + ConnWord.LIFE);
   store(lists.words, node + NodeWord.GENERATION, life >>> LIFE_GENERATION_SHIFT);
   enqueue(lists, timeout, record);
+  lists.intents[lists.intentBase + EngineIntent.SCHEDULE_RECORD] = 0;
 }
 
 /** A connection's timeout has become another one, or it was killed. */
@@ -76,6 +77,7 @@ export const SCALE_STEPS: number = KINDS + LISTS;
  */
 export function collectScale(tracker: Tracker, step: number, now: number): number {
   const { lists, participant, sweepFound } = tracker;
+  const { intents, intentBase } = lists;
   const list = step - KINDS;
   if (list >= 0 && lists.firstOf(list) === 0) {
     return -1;
@@ -89,11 +91,14 @@ export function collectScale(tracker: Tracker, step: number, now: number): numbe
       break;
     }
     looks++;
+    intents[intentBase + EngineIntent.MOVE_RECORD] = record;
     if (!isLinked(tracker, record)) {
       lists.removeLocked(record);
     } else if (placeLocked(tracker, record, now)) {
       sweepFound[found++] = record;
+      intents[intentBase + EngineIntent.SWEEP_LEFT] = found;
     }
+    intents[intentBase + EngineIntent.MOVE_RECORD] = 0;
   }
   unlock(lists.words, LISTS_LOCK);
   return found === 0 && looks < MOST_LOOKS ? -1 : found;

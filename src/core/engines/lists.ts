@@ -13,6 +13,7 @@
 
 import { allocateWords, peek, poke, type Words } from '../../shared/access.ts';
 import { LINE_WORDS, wholeLines } from '../../shared/cache-line.ts';
+import { type Participant, ParticipantWord } from '../../shared/participant.ts';
 import { Slab } from '../../shared/slab.ts';
 import { Timeout } from '../timeouts.ts';
 
@@ -56,6 +57,39 @@ export const FIRST_QUEUE: number = FIRST_LIST + wholeLines(LISTS * LIST_WORDS);
 export const QUEUE_WORDS: number = 3 * LINE_WORDS;
 const FIRST_NODE: number = FIRST_QUEUE + KINDS * QUEUE_WORDS;
 
+/**
+ * What a participant is changing, in its block from ParticipantWord.ENGINE on, for whoever repairs after it (repair.ts): enough to
+ * do it once more, with the same outcome.
+ */
+export const EngineIntent = {
+  /** A ListChange, the list and the record; for an insertion the records before and after. */
+  CHANGE: 0,
+  LIST: 1,
+  RECORD: 2,
+  AFTER: 3,
+  NEXT: 4,
+  /** A record that is in no list for now, 0: none. baseline: where it is to go, a list or FRONT; ct-scale: DEQUEUED or 0. */
+  MOVE_RECORD: 5,
+  MOVE_LIST: 6,
+  /** ct-scale: record + QUEUE_BIAS that is being put into a queue, 0: none; which; what was the newest, biased as well, once that is known. */
+  QUEUE_RECORD: 7,
+  QUEUE: 8,
+  QUEUE_BEFORE: 9,
+  /** ct-scale: a record that is linked, and not yet made known to the sweeper. */
+  SCHEDULE_RECORD: 10,
+  /** How many of SWEEP_FOUND are still to be removed. */
+  SWEEP_LEFT: 11,
+  /** MAX_SWEEP_FOUND records. */
+  SWEEP_FOUND: LINE_WORDS,
+} as const;
+/** Stale records that a sweep of lists takes from them before it gives the lock back to remove them. */
+export const MAX_SWEEP_FOUND = 32;
+export const FRONT = -1;
+/** It was taken from a queue and is still marked as QUEUED. */
+export const DEQUEUED = -2;
+export const QUEUE_BIAS = 2;
+const ListChange = { none: 0, append: 1, prepend: 2, insert: 3, remove: 4 } as const;
+
 /** The region for a table of this size. */
 export function allocateLists(maxConnections: number, maxParticipants: number): Words {
   return allocateWords(FIRST_NODE + (Slab.unitsFor(maxConnections, maxParticipants) + 2) * NODE_WORDS);
@@ -63,11 +97,16 @@ export function allocateLists(maxConnections: number, maxParticipants: number): 
 
 export class ExpirationLists {
   readonly words: Words;
+  /** The calling thread's EngineIntent: `intents[intentBase + ...]`. */
+  readonly intents: Words;
+  readonly intentBase: number;
   readonly #firstNode: number;
 
   /** @param firstUnit the lowest record number that the slab hands out */
-  constructor(words: Words, firstUnit: number) {
+  constructor(words: Words, firstUnit: number, participant: Participant) {
     this.words = words;
+    this.intents = participant.words;
+    this.intentBase = participant.base + ParticipantWord.ENGINE;
     this.#firstNode = FIRST_NODE - firstUnit * NODE_WORDS;
   }
 
@@ -95,8 +134,45 @@ export class ExpirationLists {
     return peek(this.words, this.nodeOf(record) + NodeWord.NEXT);
   }
 
+  #begin(change: number, list: number, record: number): void {
+    const { intents, intentBase } = this;
+    intents[intentBase + EngineIntent.LIST] = list;
+    intents[intentBase + EngineIntent.RECORD] = record;
+    intents[intentBase + EngineIntent.CHANGE] = change;
+  }
+
+  /** Does once more what the participant had begun. The lists' lock is held. */
+  redoLocked(): void {
+    const { intents, intentBase, words } = this;
+    const list = intents[intentBase + EngineIntent.LIST]!;
+    const record = intents[intentBase + EngineIntent.RECORD]!;
+    const at = FIRST_LIST + list * LIST_WORDS;
+    /* The last store of each says that it was done. */
+    switch (intents[intentBase + EngineIntent.CHANGE]) {
+      case ListChange.append:
+        if (words[at + TAIL] !== record) {
+          this.appendLocked(list, record);
+        }
+        break;
+      case ListChange.prepend:
+        if (words[at + HEAD] !== record) {
+          this.prependLocked(list, record);
+        }
+        break;
+      case ListChange.insert:
+        this.#linkBetween(list, record);
+        break;
+      case ListChange.remove:
+        this.removeLocked(record);
+        break;
+      default:
+    }
+    intents[intentBase + EngineIntent.CHANGE] = ListChange.none;
+  }
+
   appendLocked(list: number, record: number): void {
     const { words } = this;
+    this.#begin(ListChange.append, list, record);
     const at = FIRST_LIST + list * LIST_WORDS;
     const node = this.nodeOf(record);
     const last = peek(words, at + TAIL);
@@ -105,6 +181,7 @@ export class ExpirationLists {
     poke(words, node + NodeWord.LIST, list + 1);
     poke(words, last === 0 ? at + HEAD : this.nodeOf(last) + NodeWord.NEXT, record);
     poke(words, at + TAIL, record);
+    this.intents[this.intentBase + EngineIntent.CHANGE] = ListChange.none;
   }
 
   /**
@@ -133,6 +210,19 @@ export class ExpirationLists {
       this.appendLocked(list, record);
       return;
     }
+    this.intents[this.intentBase + EngineIntent.AFTER] = after;
+    this.intents[this.intentBase + EngineIntent.NEXT] = next;
+    this.#begin(ListChange.insert, list, record);
+    this.#linkBetween(list, record);
+    this.intents[this.intentBase + EngineIntent.CHANGE] = ListChange.none;
+  }
+
+  /** Between the two records that stand in the intent. */
+  #linkBetween(list: number, record: number): void {
+    const { words, intents, intentBase } = this;
+    const node = this.nodeOf(record);
+    const after = intents[intentBase + EngineIntent.AFTER]!;
+    const next = intents[intentBase + EngineIntent.NEXT]!;
     poke(words, node + NodeWord.NEXT, next);
     poke(words, node + NodeWord.PREV, after);
     poke(words, node + NodeWord.LIST, list + 1);
@@ -144,12 +234,14 @@ export class ExpirationLists {
     const { words } = this;
     const at = FIRST_LIST + list * LIST_WORDS;
     const node = this.nodeOf(record);
+    this.#begin(ListChange.prepend, list, record);
     const first = peek(words, at + HEAD);
     poke(words, node + NodeWord.NEXT, first);
     poke(words, node + NodeWord.PREV, 0);
     poke(words, node + NodeWord.LIST, list + 1);
     poke(words, first === 0 ? at + TAIL : this.nodeOf(first) + NodeWord.PREV, record);
     poke(words, at + HEAD, record);
+    this.intents[this.intentBase + EngineIntent.CHANGE] = ListChange.none;
   }
 
   /** Takes a record out of the list that it is in, if it is in one. */
@@ -160,11 +252,13 @@ export class ExpirationLists {
     if (list < 0) {
       return;
     }
+    this.#begin(ListChange.remove, list, record);
     const at = FIRST_LIST + list * LIST_WORDS;
     const next = peek(words, node + NodeWord.NEXT);
     const previous = peek(words, node + NodeWord.PREV);
     poke(words, previous === 0 ? at + HEAD : this.nodeOf(previous) + NodeWord.NEXT, next);
     poke(words, next === 0 ? at + TAIL : this.nodeOf(next) + NodeWord.PREV, previous);
     poke(words, node + NodeWord.LIST, 0);
+    this.intents[this.intentBase + EngineIntent.CHANGE] = ListChange.none;
   }
 }

@@ -10,7 +10,16 @@
 
 import { exchange, load, peek, poke, store } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { type ExpirationLists, FIRST_QUEUE, KINDS, NodeWord, QUEUE_WORDS } from './lists.ts';
+import {
+  DEQUEUED,
+  EngineIntent,
+  type ExpirationLists,
+  FIRST_QUEUE,
+  KINDS,
+  NodeWord,
+  QUEUE_BIAS,
+  QUEUE_WORDS,
+} from './lists.ts';
 
 const NEWEST = 0;
 const OLDEST: number = LINE_WORDS;
@@ -34,19 +43,50 @@ export function initialiseQueues(lists: ExpirationLists): void {
 }
 
 function append(lists: ExpirationLists, queue: number, record: number): void {
+  const { intents, intentBase } = lists;
+  intents[intentBase + EngineIntent.QUEUE] = queue;
+  intents[intentBase + EngineIntent.QUEUE_BEFORE] = 0;
+  intents[intentBase + EngineIntent.QUEUE_RECORD] = record + QUEUE_BIAS;
   store(lists.words, nextWord(lists, queue, record), 0);
   const before = exchange(lists.words, queueAt(queue) + NEWEST, record);
+  intents[intentBase + EngineIntent.QUEUE_BEFORE] = before + QUEUE_BIAS;
   store(lists.words, nextWord(lists, queue, before), record);
+  intents[intentBase + EngineIntent.QUEUE_RECORD] = 0;
+}
+
+/** Finishes what the participant was putting into a queue. */
+export function redoAppend(lists: ExpirationLists): void {
+  const { intents, intentBase } = lists;
+  if (intents[intentBase + EngineIntent.QUEUE_RECORD] === 0) {
+    return;
+  }
+  const queue = intents[intentBase + EngineIntent.QUEUE]!;
+  const record = intents[intentBase + EngineIntent.QUEUE_RECORD]! - QUEUE_BIAS;
+  if (intents[intentBase + EngineIntent.QUEUE_BEFORE] === 0) {
+    append(lists, queue, record);
+  } else {
+    const before = intents[intentBase + EngineIntent.QUEUE_BEFORE]! - QUEUE_BIAS;
+    store(lists.words, nextWord(lists, queue, before), record);
+    intents[intentBase + EngineIntent.QUEUE_RECORD] = 0;
+  }
 }
 
 /** Hands a record to the consumer, unless it already waits for it. Whatever was written before, the consumer sees. */
 export function enqueue(lists: ExpirationLists, queue: number, record: number): void {
   if (exchange(lists.words, lists.nodeOf(record) + NodeWord.QUEUED, 1) === 0) {
+    /* In the same step (shared/participant.ts): also written by `append`, but that is a call away. */
+    const { intents, intentBase } = lists;
+    intents[intentBase + EngineIntent.QUEUE] = queue;
+    intents[intentBase + EngineIntent.QUEUE_BEFORE] = 0;
+    intents[intentBase + EngineIntent.QUEUE_RECORD] = record + QUEUE_BIAS;
     append(lists, queue, record);
   }
 }
 
-/** The oldest record of a queue, which may be handed over again from now on; 0: none. The lists' lock is held. */
+/**
+ * The oldest record of a queue, which may be handed over again from now on; 0: none. The lists' lock is held. It stands in
+ * MOVE_RECORD until the caller has put it somewhere.
+ */
 export function dequeueLocked(lists: ExpirationLists, queue: number): number {
   const { words } = lists;
   const at = queueAt(queue);
@@ -71,7 +111,12 @@ export function dequeueLocked(lists: ExpirationLists, queue: number): number {
       return 0;
     }
   }
+  const queued = lists.nodeOf(oldest) + NodeWord.QUEUED;
+  const { intents, intentBase } = lists;
   poke(words, at + OLDEST, next);
-  store(words, lists.nodeOf(oldest) + NodeWord.QUEUED, 0);
+  intents[intentBase + EngineIntent.MOVE_RECORD] = oldest;
+  intents[intentBase + EngineIntent.MOVE_LIST] = DEQUEUED;
+  store(words, queued, 0);
+  intents[intentBase + EngineIntent.MOVE_LIST] = 0;
   return oldest;
 }

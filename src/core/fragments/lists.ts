@@ -118,8 +118,8 @@ export function holdFragmentLocked(tracker: Tracker, packet: Words, slot: number
     words[l + ListWord.STATE] = ListState.FAILED;
     return Hold.HELD;
   }
-  words[l + ListWord.STATE] = ListState.COMPLETED;
   words[l + ListWord.OWNER] = tracker.participant.id + 1;
+  words[l + ListWord.STATE] = ListState.COMPLETED;
   words[l + ListWord.COMPLETED_BY] = packet[slot + PacketWord.NUMBER]!;
   unlinkExpiryLocked(words, list);
   return list;

@@ -10,6 +10,7 @@ import { LockSite } from '../../shared/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../../shared/participant.ts';
 import { listLocked } from '../engines/baseline.ts';
 import { Engine } from '../engines/engine.ts';
+import { EngineIntent } from '../engines/lists.ts';
 import { announceNew, settleNew, wantsEvents } from '../events.ts';
 import { noteLinked } from '../linked.ts';
 import { findConnLocked } from '../lookup.ts';
@@ -143,6 +144,8 @@ export function undoHalf(tracker: Tracker, record: number): number {
     const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
     if ((life & LIFE_CLEANED) !== 0) {
       noteLinked(tracker);
+      /* ct-scale: the sweeper need not hear of it. */
+      tracker.lists.intents[tracker.lists.intentBase + EngineIntent.SCHEDULE_RECORD] = 0;
       return Linked.removed;
     }
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.undo;
