@@ -1,6 +1,7 @@
 /**
- * The soak: a datapath with its PMDs and sweeper under churn through source NAT, a side thread that attacks its table, and
- * this thread, which steers, asks and flushes; and at the end of each interval a look at everything while nobody is at work.
+ * The soak: a datapath with its PMDs and sweeper under churn through source NAT, a side thread that attacks its table, steers,
+ * asks and flushes, and this thread, which makes the packets; and at the end of each interval a look at everything while
+ * nobody is at work.
  */
 
 import { once } from 'node:events';
@@ -17,30 +18,29 @@ import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';
 import { seededRandom } from '../statistics.ts';
 import { problemsOf } from './books.ts';
+import { EventCheck } from './event-check.ts';
 import { Flows, STAYING } from './flows.ts';
 import { mutated } from './mutate.ts';
 import { type SoakOptions, START_MS, TABLE_FACTOR } from './options.ts';
 import { batchUsOf, type IntervalFigures, removedOf, type Verdict, verdictOf } from './report.ts';
 import type { SideTask } from './side-thread.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
-import { Steering } from './steer.ts';
 import type { WatchTask } from './watch-thread.ts';
 
 /** Flows that are stepped at a time, and of the packets' clock how far it goes on by it. */
 const WINDOW = 512;
 const STEP_MS = 5;
-/** Steps between two of the staying connections; between two deeds of steering; and malformed packets of each. */
+/** Steps between two of the staying connections, and malformed packets of each. */
 const STEPS_PER_STAYING = 8;
-const STEPS_PER_DEED = 50;
 const MALFORMED_PER_STEP = 4;
 /** Timeouts, s: as short as a soak of some seconds needs. */
 const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
 const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_wait: 4, tcp_close: 2 };
 /** Until no thread is at work. */
 const STILL_MS = 20;
-const MOST_STILL_MS = 10_000;
+const MOST_STILL_MS = 30_000;
 /** A look at a large table takes some seconds. */
-const STALL_MS = 15_000;
+const STALL_MS = 60_000;
 const NEVER_MS = 0x7fffffff;
 const MINUTE_MS = 60_000;
 const DRAIN_MS = 2 * MINUTE_MS;
@@ -52,7 +52,7 @@ export class Soak {
   readonly #datapath: Datapath;
   readonly #random: () => number;
   readonly #flows: Flows;
-  readonly #steering: Steering;
+  readonly #events: EventCheck;
   readonly #side = new SideWords();
   readonly #sideThread: Worker;
   readonly #watch: Worker;
@@ -66,6 +66,8 @@ export class Soak {
   /** Of a dead worker's repair. */
   #longestRepairMs = 0;
   #nextKillMs = 0;
+  /** What it was before all stood still. */
+  #sweepIntervalMs = 0;
 
   static async start(options: SoakOptions): Promise<Soak> {
     const datapath = await Datapath.start({
@@ -84,7 +86,7 @@ export class Soak {
     this.#datapath = datapath;
     this.#random = seededRandom(options.seed);
     this.#flows = new Flows(options.connections, this.#random);
-    this.#steering = new Steering(datapath.conntrack, this.#random);
+    this.#events = new EventCheck(datapath.conntrack);
     datapath.onWorkerDeath = (death) => this.#noteDeath(death);
     datapath.onWorkerHang = ({ role, index }) => this.#failures.push(`${role} ${index} hangs`);
     datapath.onVerdict = (words, slot) => this.#flows.answer(words, slot);
@@ -106,6 +108,7 @@ export class Soak {
         stallMs: STALL_MS,
       } satisfies WatchTask,
     });
+    this.#sideThread.on('message', (failure: string) => this.#failures.push(failure));
     this.#sideThread.on('error', (error) => {
       this.#failures.push(`the side thread has died: ${(error as Error).message}`);
       this.#isInterrupted = true;
@@ -145,7 +148,7 @@ export class Soak {
     }
     const counters = this.#datapath.conntrack.counters();
     await this.#end();
-    return verdictOf(this.#intervals, [...this.#failures, ...this.#steering.failures], this.#isInterrupted, counters);
+    return verdictOf(this.#intervals, [...this.#failures, ...this.#events.failures], this.#isInterrupted, counters);
   }
 
   readonly #sink = {
@@ -199,10 +202,7 @@ export class Soak {
       this.#datapath.harvest();
       this.#nowMs += STEP_MS;
       this.#side.timeMs = this.#nowMs;
-      if (steps % STEPS_PER_DEED === 0) {
-        this.#steering.act(this.#nowMs);
-      }
-      this.#steering.readEvents();
+      this.#events.readEvents();
       this.#side.moved();
       if (this.#options.kills > 0 && performance.now() >= this.#nextKillMs) {
         this.#kill();
@@ -217,7 +217,6 @@ export class Soak {
   /** Waits until no thread is at work, looks at everything, and lets them go on. */
   async #look(s: number, packets: number, seconds: number): Promise<IntervalFigures> {
     const { conntrack } = this.#datapath;
-    const sweepIntervalMs = conntrack.sweepIntervalMs;
     const problems = await this.#standStill();
     globalThis.gc?.();
     /* Else the look itself would remove what it meets. */
@@ -248,11 +247,11 @@ export class Soak {
       killed: this.#killed,
       longestRepairMs: this.#longestRepairMs,
       unanswered: this.#flows.unanswered,
-      events: this.#steering.turnEvents(this.#connectionsBefore, connections),
+      events: this.#events.turnEvents(this.#connectionsBefore, connections),
     };
     this.#connectionsBefore = connections;
     this.#side.clearLatency();
-    conntrack.sweepIntervalMs = sweepIntervalMs;
+    conntrack.sweepIntervalMs = this.#sweepIntervalMs;
     this.#command(Command.run);
     return figures;
   }
@@ -276,8 +275,15 @@ export class Soak {
     const { conntrack } = this.#datapath;
     await this.#datapath.drain();
     this.#command(Command.stand);
-    conntrack.sweepIntervalMs = NEVER_MS;
     const deadlineMs = performance.now() + MOST_STILL_MS;
+    /* It may be about to set the interval. */
+    while (load(this.#side.words, SideWord.STANDS) === 0 && performance.now() < deadlineMs) {
+      await delay(1);
+    }
+    if (conntrack.sweepIntervalMs !== NEVER_MS) {
+      this.#sweepIntervalMs = conntrack.sweepIntervalMs;
+    }
+    conntrack.sweepIntervalMs = NEVER_MS;
     let rounds = -1;
     for (;;) {
       const before = rounds;
@@ -348,7 +354,7 @@ export class Soak {
   }
 
   async #end(): Promise<void> {
-    this.#steering.close();
+    this.#events.close();
     if (this.#sideThread.threadId !== -1) {
       const ended = once(this.#sideThread, 'exit');
       this.#command(Command.end);
