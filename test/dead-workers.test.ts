@@ -1,36 +1,38 @@
-/** Workers that are killed while they work: everybody else goes on, nothing is lost but the packets that they were at. */
+/**
+ * Workers that are killed while they work, at random moments and where they were stopped for it: everybody else goes on, and
+ * nothing is lost but the packets that they were at.
+ */
 
-import { afterEach, describe, expect, it } from 'vitest';
-import { Killer } from './support/killing.ts';
-import { Turmoil } from './support/turmoil.ts';
+import { describe, expect, it } from 'vitest';
+import { killWorkers } from './support/killing.ts';
+import { type Scenario, stopEverywhere } from './support/stop-scenarios.ts';
 
-let turmoil: Turmoil | undefined;
-let killer: Killer | undefined;
-
-afterEach(async () => {
-  await killer?.end();
-  await turmoil?.datapath.stop().catch(() => {});
-  turmoil = undefined;
-  killer = undefined;
-});
+/** A failure deadline for a machine with a lot to do. */
+const LONG_MS = 240_000;
 
 describe('a datapath whose workers are killed under load', () => {
-  it('starts them again 50 times, and its books balance', async () => {
-    turmoil = await Turmoil.start({ seed: 1, threads: 2, flows: 64 });
-    killer = new Killer(turmoil);
-    const { figures } = killer;
-    while (figures.kills < 50) {
-      await killer.kill();
-      if (figures.kills % 5 === 0) {
-        await turmoil.check();
-      }
-    }
-    await turmoil.check();
-    console.log(
-      JSON.stringify({ ...figures, deaths: figures.deaths.length, packets: turmoil.packets, nowMs: turmoil.nowMs }),
-    );
-    expect(figures.longestOwnDeathMs).toBeLessThan(100);
-    expect(figures.longestOwnWaitMs).toBeLessThan(100);
-    await turmoil.datapath.stop();
-  }, 120_000);
+  it(
+    'starts them again 50 times, and its books balance',
+    async () => {
+      const figures = await killWorkers({ seed: 1, threads: 2, kills: 50 });
+      expect(figures.kills).toBeGreaterThanOrEqual(50);
+    },
+    LONG_MS,
+  );
+});
+
+describe('a worker that is stopped at a shared access and terminated there', () => {
+  /* A selection; all of them are in the long tests. */
+  it.each<{ scenario: Scenario; first: number; step: number }>([
+    { scenario: 'an insertion', first: 3, step: 29 },
+    { scenario: 'an insertion with NAT', first: 7, step: 37 },
+    { scenario: 'the growth of a bucket', first: 11, step: 67 },
+    { scenario: 'a removal by the sweeper', first: 9, step: 31 },
+  ])(
+    'in the middle of $scenario leaves everything in order',
+    async ({ scenario, first, step }) => {
+      expect(await stopEverywhere(scenario, step, first)).toBeGreaterThan(0);
+    },
+    LONG_MS,
+  );
 });

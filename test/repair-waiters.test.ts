@@ -1,10 +1,12 @@
 /** Threads that sleep on a lock of a dead one wake when somebody has repaired after it. */
 
 import { afterAll, describe, expect, it } from 'vitest';
+import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { memoryLayout } from '../src/core/memory.ts';
 import { FragmentsWord } from '../src/core/fragments/region.ts';
 import { visitBucket } from '../src/core/dump.ts';
+import { PacketBatch } from '../src/core/packet/batch.ts';
 import { ConnWord } from '../src/core/table/conn.ts';
 import { allocateWords } from '../src/shared/access.ts';
 import { RoomLayout } from '../src/shared/room-pool.ts';
@@ -127,6 +129,25 @@ describe('repair', () => {
     expect(ct.participantCounters()[dead.participant]!.counters.created).toBe(1);
     last.close();
     expect(() => Conntrack.attach(ct.memory, { participant: dead.participant })).toThrow(/cannot be taken over/);
+  });
+
+  it('does not let a replacement take a fragment that the dead has brought for one of its own', () => {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
+    const dead = Conntrack.attach(ct.memory);
+    const [first, second] = fragmentsOf(udp(ENDS, Buffer.alloc(2392)), 3, 1208);
+    /* Both stand in the same place of the first batch of their thread. */
+    const batch = PacketBatch.allocate();
+    batch.add(first!);
+    dead.execute(batch, new CtAction({ commit: true }), NOW_MS);
+    expect(batch.count).toBe(0);
+    ct.repair(dead.participant);
+    const replacement = Conntrack.attach(ct.memory, { participant: dead.participant });
+    batch.clear();
+    batch.add(second!);
+    replacement.execute(batch, new CtAction({ commit: true }), NOW_MS);
+    expect([0, 1].map((i) => Buffer.from(batch.frame(i)).toString('hex'))).toEqual(
+      [first!, second!].map((frame) => frame.toString('hex')),
+    );
   });
 
   it('frees a reader of events for the next', () => {

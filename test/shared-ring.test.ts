@@ -343,4 +343,39 @@ describe('a ring', () => {
     expect(producer.harvest()).toBe(-1);
     await producer.waitForReturns(0);
   });
+
+  it('takes back what a consumer that died had claimed, and leaves the rest to the next', () => {
+    const sent = [send(16), send(32), send(16)];
+    poll();
+    consumer.claim(2);
+    const back: number[] = [];
+    expect(producer.takeBack((slot) => back.push(slot))).toBe(2);
+    expect(back).toEqual(sent.slice(0, 2));
+    expect(harvestAll()).toEqual(sent.slice(0, 2));
+    consumer = new RingConsumer(words);
+    expect(poll()).toEqual(sent.slice(2));
+    expect(producer.takeBack(() => expect.fail('nothing is claimed any more'))).toBe(0);
+    consumer.claim(1);
+    consumer.releaseClaimed();
+    expect(producer.takeBack(() => expect.fail('it was released'))).toBe(0);
+    expect(harvestAll()).toEqual(sent.slice(2));
+  });
+
+  it('takes everything back when there will be no other consumer', () => {
+    const sent = [send(16), send(32), send(16)];
+    poll();
+    consumer.claim(1);
+    expect(producer.takeBack(() => {}, true)).toBe(3);
+    expect(harvestAll()).toEqual(sent);
+    expect(producer.isGivenBack).toBe(true);
+  });
+
+  it('lets a new producer go on behind what the last one has published', () => {
+    const first = send(16);
+    producer = new RingProducer(words);
+    const second = send(16);
+    expect(poll()).toEqual([first, second]);
+    consumer.release(2);
+    expect(harvestAll()).toEqual([first, second]);
+  });
 });

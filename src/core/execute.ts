@@ -74,7 +74,8 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   tracker.counters[Counter.packets]! += count;
   const words = batch.words;
   const now = tellTime(tracker, nowMs);
-  tracker.fragments.batch = (tracker.fragments.batch + 1) | 0;
+  const serial = tracker.participant.base + ParticipantWord.BATCH;
+  tracker.words[serial] = tracker.words[serial]! + 1;
   const fragments = parseAndHash(tracker, batch, action, count) | 0;
   if (fragments > 0) {
     count = takeFragments(tracker, batch, count, action, now, judgeFragment) | 0;

@@ -42,6 +42,8 @@ export const ParticipantWord = {
   CONNECTION_LOCK: LINE_WORDS + 13,
   /** An EventIntent. */
   EVENT: LINE_WORDS + 14,
+  /** Serial number of the last batch: the next thread that has this place goes on counting. */
+  BATCH: LINE_WORDS + 15,
   /** SLAB_CACHE_WORDS for each record class, then the line arena's. Owner only. */
   CACHES: 2 * LINE_WORDS,
   /** Float64s. Owner writes, all read. */

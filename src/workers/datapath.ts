@@ -4,14 +4,13 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
-import { type CtActionOptions, CtAction } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
 import { UsageError } from '../core/errors.ts';
-import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
-import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
+import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
+import { SettingWord } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { ChecksumBit, roomyPacketWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
@@ -23,73 +22,22 @@ import type { WorkerHang } from './hang-watch.ts';
 import type { WorkerDeath, WorkerRole } from './keeper.ts';
 import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
 import { startPmd, startSweeper } from './lives.ts';
-import {
-  type DatapathClock,
-  type DatapathShare,
-  statusWords,
-  StatusWord,
-  sweeperNumber,
-  workerLine,
-  WorkerWord,
-} from './status.ts';
+import { checkOptions, type DatapathOptions } from './options.ts';
+import { type DatapathShare, statusWords, StatusWord, sweeperNumber, workerLine, WorkerWord } from './status.ts';
 
-export interface DatapathOptions extends ConntrackOptions {
-  /** PMD threads, 1..64; default 1. */
-  threads?: number;
-  /** Largest batch of a PMD, 1..32; default 32. */
-  batchSize?: number;
-  /** Memory of each PMD's ring in bytes, a power of two from 1 MiB on; default 4 MiB. */
-  ringBytes?: number;
-  /** How packets find their PMD; default 'flow'. */
-  steering?: Steering;
-  /** What is done with every packet; default { commit: true }. */
-  action?: CtActionOptions;
-  /**
-   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
-   * checked them, or is yet to write them (what a host sends is captured before that).
-   */
-  checksums?: 'verify' | 'trust';
-  /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
-  clock?: DatapathClock;
-  /** Default true. */
-  sweeper?: boolean;
-  /**
-   * A worker that has died is started again. When it has died more often than this in a row, without having done anything in
-   * between, the datapath fails instead; 0: at the first death. Default 100.
-   */
-  restarts?: number;
-  /** A worker hangs when it has had work for so long, in ms, without getting on with it; from 100 on, default 5000. */
-  hangAfterMs?: number;
-  /** 'report' (default): only `onWorkerHang` is called; 'terminate': a worker that hangs is ended and started again, too. */
-  hung?: 'report' | 'terminate';
-}
+export type { DatapathOptions } from './options.ts';
 
 /** A packet that comes back with its verdict: words of a ring, readable until the visitor returns. */
 export type VerdictVisitor = (words: Words, slot: number) => void;
 
-const MAX_THREADS = 64;
-const MIN_RING_BYTES = 1 << 20;
-const MAX_RING_BYTES = 1 << 30;
 /** Longest wait for returned packets before looking whether a worker has died. */
 const LOOK_ROUND_MS = 100;
 /** A stop gives up on packets when no worker has got on for so long; while one is being started, twice that. */
 const GIVE_UP_MS = 1000;
 /** The owner that waits for room or returns lets other events have their turn so often: the end of a worker is one. */
 const TURN_MS = 10;
-const DEFAULT_RESTARTS = 100;
-const MAX_RESTARTS = 1_000_000;
-const DEFAULT_HANG_AFTER_MS = 5000;
-const MIN_HANG_AFTER_MS = 100;
-const MAX_HANG_AFTER_MS = 86_400_000;
 /** Longest wait for workers to come up. */
 const START_MS = 30_000;
-
-function inRange(what: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
-  }
-  return value;
-}
 
 export class Datapath {
   /** The table, for dumps, flushes, limits, counters from this thread. */
@@ -132,37 +80,10 @@ export class Datapath {
   }
 
   private constructor(options: DatapathOptions) {
-    this.threads = inRange('threads', options.threads ?? 1, 1, MAX_THREADS);
-    const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
-    const ringBytes = inRange('ringBytes', options.ringBytes ?? 4 << 20, MIN_RING_BYTES, MAX_RING_BYTES);
-    if ((ringBytes & (ringBytes - 1)) !== 0) {
-      throw new UsageError(`ringBytes must be a power of two, not ${ringBytes}`);
-    }
-    const action = options.action ?? { commit: true };
-    /* A wrong action is to be told here, not to kill a worker. */
-    void new CtAction(action);
+    const { threads, batchSize, ringBytes, action, clock, checksums, ...ofWorkers } = checkOptions(options);
+    this.threads = threads;
     this.#steering = new FlowSteering(options.steering);
-    const clock = options.clock ?? 'packets';
-    if (clock !== 'packets' && clock !== 'system') {
-      throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
-    }
-    const checksums = options.checksums ?? 'verify';
-    if (checksums !== 'verify' && checksums !== 'trust') {
-      throw new UsageError(`checksums must be 'verify' or 'trust', not ${JSON.stringify(checksums)}`);
-    }
     this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
-
-    const restarts = inRange('restarts', options.restarts ?? DEFAULT_RESTARTS, 0, MAX_RESTARTS);
-    const hangAfterMs = inRange(
-      'hangAfterMs',
-      options.hangAfterMs ?? DEFAULT_HANG_AFTER_MS,
-      MIN_HANG_AFTER_MS,
-      MAX_HANG_AFTER_MS,
-    );
-    const hung = options.hung ?? 'report';
-    if (hung !== 'report' && hung !== 'terminate') {
-      throw new UsageError(`hung must be 'report' or 'terminate', not ${JSON.stringify(hung)}`);
-    }
 
     tuneCompiler();
     /* Beside PMDs and sweeper: this thread, and some for tools. */
@@ -191,9 +112,7 @@ export class Datapath {
       conntrack: this.conntrack,
       status: this.#status,
       threads: this.threads,
-      restarts,
-      hangAfterMs,
-      hung,
+      ...ofWorkers,
       onFailure: (error) => this.#fail(error),
     });
     const counterOf = (participant: number, counter: number) =>

@@ -33,6 +33,11 @@ export interface WorkerDeath {
   isRestarted: boolean;
 }
 
+/** As it is called in messages. */
+export function workerName({ role, index }: { role: WorkerRole; index: number }): string {
+  return role === 'pmd' ? `PMD ${index}` : role === 'control' ? 'the control thread' : 'the sweeper';
+}
+
 /** One life of a worker. */
 export interface WorkerLife {
   readonly thread: Worker;
@@ -108,7 +113,7 @@ export class WorkerKeeper {
   }
 
   get name(): string {
-    return this.role === 'pmd' ? `PMD ${this.index}` : this.role === 'control' ? 'the control thread' : 'the sweeper';
+    return workerName(this);
   }
 
   /** Starts the worker. Rejects with what its start throws. */

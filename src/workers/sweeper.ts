@@ -41,6 +41,7 @@ export function runSweeper(task: SweeperTask): void {
   tellUp(status, line);
   while (!isStopped()) {
     const startedMs = performance.now();
+    endBeat(status, line);
     const nowMs = task.clock === 'system' ? systemTimeMs() : reachedMs[0]!;
     if (Number.isFinite(nowMs)) {
       sweepTable(nowMs);

@@ -1,5 +1,6 @@
 /** A datapath under a mixed load, whose packets are all accounted for, and whose established connections are known. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { hashParsed } from '../../src/core/execute.ts';
 import { findConn } from '../../src/core/lookup.ts';
@@ -29,6 +30,25 @@ interface Established {
   back: PortEnds;
   /** Record and generation: another connection's are others. */
   id: string;
+}
+
+/** A failure deadline. */
+const DRAIN_MS = 30_000;
+
+/** As drain, but rejects when packets do not come back. */
+export async function drainInTime(datapath: Datapath): Promise<void> {
+  const deadline = new AbortController();
+  const late = delay(DRAIN_MS, undefined, { signal: deadline.signal }).then(
+    () => {
+      throw new Error(`packets do not come back; locks that are held: ${heldLocks(datapath.conntrack).join(', ')}`);
+    },
+    () => {},
+  );
+  try {
+    await Promise.race([datapath.drain(), late]);
+  } finally {
+    deadline.abort();
+  }
 }
 
 export class Turmoil {
@@ -85,7 +105,7 @@ export class Turmoil {
     for (const [i, there] of ends.entries()) {
       await this.push(i % 2 === 0 ? udp(there) : tcp(there, { flags: 'S', seq: 100 }));
     }
-    await this.datapath.drain();
+    await drainInTime(this.datapath);
     for (const { orig, reply } of dumpAll(this.datapath.conntrack, this.nowMs)) {
       const { src, dst, sport, dport } = reply as PortTuple;
       const back = { src, dst, sport, dport };
@@ -101,7 +121,7 @@ export class Turmoil {
       });
     }
     expect(this.#established).toHaveLength(flows);
-    await this.datapath.drain();
+    await drainInTime(this.datapath);
     await this.keepAlive();
     for (const flow of this.#established) {
       flow.id = this.#idOf(flow);
@@ -149,7 +169,7 @@ export class Turmoil {
       await this.push(isTcp ? tcp(there, { flags: 'A', seq: 101, ack: 901 }) : udp(there));
       await this.push(isTcp ? tcp(back, { flags: 'A', seq: 901, ack: 101 }) : udp(back));
     }
-    await this.datapath.drain();
+    await drainInTime(this.datapath);
   }
 
   /** Offers some packets of every kind; where a ring is full they are lost before they are handed in. */

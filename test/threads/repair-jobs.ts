@@ -8,7 +8,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EventReader } from '../../src/core/event-reader.ts';
 import { purgeFragments } from '../../src/core/fragments/fragments.ts';
 import { expireOneLocked, holdFragmentLocked } from '../../src/core/fragments/lists.ts';
-import { FragmentsWord } from '../../src/core/fragments/region.ts';
+import { FragmentCounter, FragmentsWord } from '../../src/core/fragments/region.ts';
 import type { ConntrackOptions } from '../../src/core/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
 import { ParsedWord } from '../../src/core/packet/key.ts';
@@ -395,6 +395,20 @@ for (const engine of ['baseline', 'ct-scale'] as const) {
 const DATAGRAM = fragmentsOf(udp(ends(1), Buffer.alloc(2992)), 7, 1000);
 const OTHER_DATAGRAM = fragmentsOf(udp(ends(2), Buffer.alloc(1992)), 8, 1000);
 
+/** What was taken in went somewhere: sent, expired, purged, or is still held. */
+function fragmentProblems(ct: Conntrack): string[] {
+  const { v4, held } = fragmentCounts(ct);
+  const gone = v4(FragmentCounter.completedSent) + v4(FragmentCounter.expiredSent) + v4(FragmentCounter.purged);
+  return v4(FragmentCounter.accepted) === gone + held
+    ? []
+    : [`${v4(FragmentCounter.accepted)} fragments accepted, ${gone} gone, ${held} held`];
+}
+
+function fragmentCounts(ct: Conntrack): { v4: (counter: number) => number; held: number } {
+  const { counters, words } = ct.tracker.fragments;
+  return { v4: (counter) => counters[counter]!, held: words[FragmentsWord.HELD]! };
+}
+
 function keepFragments(ct: Conntrack): void {
   ct.fragments.setMinFragSize('v4', 400);
 }
@@ -407,6 +421,7 @@ Object.assign(scenarios, {
       send(ct, OTHER_DATAGRAM.slice(0, 1));
     },
     run: (victim) => send(victim, DATAGRAM.slice(0, 2)),
+    check: fragmentProblems,
   },
   'complete a datagram': {
     options: SMALL,
@@ -415,6 +430,7 @@ Object.assign(scenarios, {
       send(ct, [...DATAGRAM.slice(0, 1), ...OTHER_DATAGRAM.slice(0, 1)]);
     },
     run: (victim) => send(victim, [...DATAGRAM.slice(1), ...OTHER_DATAGRAM.slice(1)]),
+    check: fragmentProblems,
   },
   'let fragments expire': {
     options: SMALL,
@@ -426,6 +442,7 @@ Object.assign(scenarios, {
       send(victim, flows(9, 1), { commit: true }, NOW_MS + 16_000);
       purgeFragments(victim.tracker, NOW_MS + 30_000);
     },
+    check: fragmentProblems,
   },
   'dump fragments': {
     options: SMALL,

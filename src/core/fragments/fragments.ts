@@ -10,6 +10,7 @@ import { peek, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
+import { ParticipantWord } from '../../shared/participant.ts';
 import type { CtAction } from '../action.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { META_IPV6, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
@@ -212,7 +213,7 @@ function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean
     }
     let slot: number;
     const isOwn =
-      words[f + FragmentWord.ORIGIN_BATCH] === store.batch &&
+      words[f + FragmentWord.ORIGIN_BATCH] === tracker.words[tracker.participant.base + ParticipantWord.BATCH] &&
       words[f + FragmentWord.ORIGIN_OWNER] === tracker.participant.id;
     if (isOwn) {
       /* It came with this very batch: its memory there is its own. */

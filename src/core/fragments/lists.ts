@@ -5,6 +5,7 @@
 
 import { peek, type Words } from '../../shared/access.ts';
 import { assertHeld } from '../../shared/mutex.ts';
+import { ParticipantWord } from '../../shared/participant.ts';
 import { SKEW_MS } from '../clock.ts';
 import { hashIpv4, hashIpv6 } from '../packet/hash.ts';
 import { META_IPV6, ParsedWord } from '../packet/key.ts';
@@ -100,7 +101,7 @@ export function holdFragmentLocked(tracker: Tracker, packet: Words, slot: number
   words[f + FragmentWord.L4_BYTES] = bytes;
   words[f + FragmentWord.FRAGMENT_HEADER] = parsed[at + ParsedWord.FRAGMENT_HEADER]! - slot;
   words[f + FragmentWord.ORIGIN_OWNER] = tracker.participant.id;
-  words[f + FragmentWord.ORIGIN_BATCH] = store.batch;
+  words[f + FragmentWord.ORIGIN_BATCH] = tracker.words[tracker.participant.base + ParticipantWord.BATCH]!;
   words[f + FragmentWord.ORIGIN_SLOT] = slot;
   if (list === 0) {
     list = startListLocked(tracker, at, hash, now);

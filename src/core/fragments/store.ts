@@ -38,8 +38,6 @@ export class FragmentStore {
   /** Slots of a batch of more than MAX_BATCH packets, and of what came back of its parts. */
   readonly inputs: Int32Array = new Int32Array(MAX_RETURNED);
   readonly returned: Int32Array = new Int32Array(MAX_RETURNED);
-  /** Serial number of this thread's current batch. */
-  batch = 0;
 
   constructor(words: Words) {
     this.words = words;
