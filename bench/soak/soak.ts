@@ -140,10 +140,10 @@ export class Soak {
       this.#command(Command.run);
       while (!this.#isInterrupted && performance.now() < endMs) {
         const fromMs = performance.now();
-        const packetsBefore = this.#packetCount();
+        const packetsBefore = this.packets;
         await this.#traffic(Math.min(endMs, fromMs + interval * 1000));
         const seconds = (performance.now() - fromMs) / 1000;
-        const packets = this.#packetCount() - packetsBefore;
+        const packets = this.packets - packetsBefore;
         const figures = await this.#look((performance.now() - startMs) / 1000, packets, seconds);
         this.#intervals.push(figures);
         onInterval(figures);
@@ -161,7 +161,8 @@ export class Soak {
     push: (frame: Uint8Array, number: number) => this.#datapath.push(frame, this.#nowMs, number),
   };
 
-  #packetCount(): number {
+  /** Packets so far, of PMDs and side thread. */
+  get packets(): number {
     return this.#packets + this.#side.packets;
   }
 
