@@ -71,9 +71,10 @@ export interface KeeperOptions {
   onFailure(error: Error): void;
 }
 
-/** Between two attempts to repair, and until it is given up. */
+/** Between two attempts to repair: as a rule a lock is held for microseconds; longer by a worker that hangs, which is reported. */
 const RETRY_MS = 1;
-const REPAIR_MS = 2000;
+const SOON_MS = 100;
+const RETRY_LATER_MS = 50;
 
 function reasonOf(error: Error | undefined, exitCode: number): string {
   return error === undefined ? `its thread was ended (exit code ${exitCode})` : error.message.split('\n')[0]!;
@@ -202,10 +203,9 @@ export class WorkerKeeper {
       const repaired = options.repair();
       if (repaired.isComplete) {
         this.#report(death, repaired, options.takeBack());
-      } else if (performance.now() - death.noticedMs > REPAIR_MS) {
-        throw new Error('a lock that it needs is held for too long');
       } else {
-        setTimeout(() => this.#repair(death), RETRY_MS);
+        const isSoon = performance.now() - death.noticedMs < SOON_MS;
+        setTimeout(() => this.#repair(death), isSoon ? RETRY_MS : RETRY_LATER_MS).unref();
       }
     } catch (problem) {
       /* What it left behind is still in the way of others. */
