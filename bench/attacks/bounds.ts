@@ -5,9 +5,9 @@ import type { Figures } from './figures.ts';
 
 /**
  * The longest search (index lines), and the longest chain of fragments' datagrams, where nobody knows the key. In a bucket that
- * is three quarters full rows of 10 lines are rare, and nothing but chance makes one.
+ * is three quarters full rows of 12 lines are rare, and nothing but chance makes one.
  */
-const MOST_LINES = 24;
+const MOST_LINES = 40;
 export const MOST_CHAIN = 16;
 /** Standard deviations of a random spread: not once in many millions of buckets. */
 const DEVIATIONS = 8;

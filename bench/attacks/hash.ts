@@ -204,7 +204,7 @@ export const HASH_FLOODS = {
       maxConnections: packets + 2 * ESTABLISHED + SPARE,
     }),
     bounds: ({ packets, after, ordinary }) => [
-      { what: 'lines of the longest search', value: after.longestSearch, limit: Math.ceil(packets / 7) + 24 },
+      { what: 'lines of the longest search', value: after.longestSearch, limit: Math.ceil(packets / 7) + 40 },
       { what: 'memory of the index, bytes', value: after.lineBytes, limit: 4 * ordinary.lineBytes },
     ],
   },

@@ -1,6 +1,6 @@
 /**
- * Everything that must hold of a table when no thread is at work: connections, index, room, zones, expectations, every record
- * and every index line accounted for, all locks free.
+ * Everything that must hold of a table when no thread is at work: connections, index, room, every record and every index line
+ * accounted for, all locks free. What has expired is removed before (`Conntrack.sweep`): looking a connection up may remove it.
  */
 
 import { EventRingWord, eventRing } from '../../src/core/event-layout.ts';
@@ -10,9 +10,29 @@ import { dumpBucket, visitBucket } from '../../src/core/dump.ts';
 import { ConnFilter } from '../../src/core/filter.ts';
 import { findConn } from '../../src/core/lookup.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
-import { FragmentsWord } from '../../src/core/fragments/region.ts';
+import { ENTRY_WORDS, EntryWord } from '../../src/core/alg/expectation-layout.ts';
+import { EXPECTATION_ENTRIES, ExpectationHeader } from '../../src/core/alg/expectations.ts';
+import { Engine } from '../../src/core/engines/engine.ts';
+import { LISTS, LISTS_LOCK, NodeWord } from '../../src/core/engines/lists.ts';
+import {
+  fragmentAt,
+  FragmentsWord,
+  FragmentWord,
+  LIST_HEADS,
+  linkAt,
+  listAt,
+  ListState,
+  ListWord,
+} from '../../src/core/fragments/region.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
-import { ConnFlag, ConnWord, LIFE_FLAGS, recordClassOf, UNIT_SHIFT } from '../../src/core/table/conn.ts';
+import {
+  ConnFlag,
+  ConnWord,
+  LIFE_FLAGS,
+  LIFE_GENERATION_SHIFT,
+  recordClassOf,
+  UNIT_SHIFT,
+} from '../../src/core/table/conn.ts';
 import { ArenaLayout, blockBits, blockWord } from '../../src/core/table/line-arena.ts';
 import { parseTuple } from '../../src/core/tuple.ts';
 import { LINE_WORDS } from '../../src/shared/cache-line.ts';
@@ -22,7 +42,6 @@ import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/s
 
 /** Zones whose limits are looked at. */
 const MOST_ZONES = 16;
-
 /** In a participant's word of a pool (shared/room-pool.ts). */
 const GENERATION_SHIFT = 16;
 /** What is told of a table that is quite wrong. */
@@ -45,8 +64,9 @@ export function problemsOf(ct: Conntrack, nowMs: number): string[] {
   checkRoom(ct, linked, problems);
   checkRecords(ct, linked, problems);
   checkLines(ct, problems);
-  checkExpectations(ct, problems);
   checkLocks(ct, problems);
+  checkFragments(ct, problems);
+  checkExpectations(ct, linked, problems);
   return problems.all;
 }
 
@@ -119,19 +139,22 @@ function poolProblems(ct: Conntrack, name: string, pool: number, live: number, p
 function checkRoom(ct: Conntrack, linked: Set<number>, problems: Problems): void {
   const { tracker } = ct;
   poolProblems(ct, 'room', tracker.room, linked.size, problems);
+  /* Asking for all of the 65,536 zones would take longer than all the rest. */
   for (let zone = 0; zone < MOST_ZONES; zone++) {
-    if (ct.zoneLimit(zone).zone === zone) {
-      const pool = tracker.zoneLimits.admit(zone, tracker.participant);
-      /* What was admitted before the limit was deleted and made again does not count. */
-      const generation = tracker.words[pool + RoomLayout.STRIDE_WORDS]! >>> GENERATION_SHIFT;
-      const admitted = [...linked].filter((record) => {
-        const r = record << UNIT_SHIFT;
-        return (
-          tracker.words[r + ConnWord.ADMIT_POOL] === pool && tracker.words[r + ConnWord.ADMIT_GENERATION] === generation
-        );
-      });
-      poolProblems(ct, `zone ${zone}`, pool, admitted.length, problems);
+    if (ct.zoneLimit(zone).zone !== zone) {
+      continue;
     }
+    const pool = tracker.zoneLimits.admit(zone, tracker.participant);
+    /* What was admitted before the limit was deleted and made again does not count. */
+    const generation = tracker.words[pool + RoomLayout.STRIDE_WORDS]! >>> GENERATION_SHIFT;
+    let admitted = 0;
+    for (const record of linked) {
+      const r = record << UNIT_SHIFT;
+      const isOfPool =
+        tracker.words[r + ConnWord.ADMIT_POOL] === pool && tracker.words[r + ConnWord.ADMIT_GENERATION] === generation;
+      admitted += isOfPool ? 1 : 0;
+    }
+    poolProblems(ct, `zone ${zone}`, pool, admitted, problems);
   }
 }
 
@@ -223,11 +246,6 @@ function checkLines(ct: Conntrack, problems: Problems): void {
   problems.expect('lines accounted for', lines.size, words[layout.arena + ArenaLayout.NEXT_FRESH]! - firstLine);
 }
 
-function checkExpectations(ct: Conntrack, problems: Problems): void {
-  const { tracker } = ct;
-  problems.expect('expectations in use', ct.dumpExpectations().length, tracker.alg.expectations.used);
-}
-
 function checkLocks(ct: Conntrack, problems: Problems): void {
   const { tracker } = ct;
   const { words, memory, settings, participants } = tracker;
@@ -254,4 +272,128 @@ function checkLocks(ct: Conntrack, problems: Problems): void {
       problems.expect(`epoch of ${id}`, words[base + ParticipantWord.EPOCH], 0);
     }
   }
+}
+
+/** No thread is in the middle of a batch: every list is in a chain, and in one of the queues. */
+function checkFragments(ct: Conntrack, problems: Problems): void {
+  const words = ct.memory.fragments;
+  const queued = new Map<number, string>();
+  const walk = (name: string, head: number): void => {
+    for (let list = head; list !== 0 && !queued.has(list); list = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!) {
+      queued.set(list, name);
+    }
+  };
+  walk('expiring', words[FragmentsWord.EXPIRY_HEAD]!);
+  walk('done', words[FragmentsWord.DONE_HEAD]!);
+  const seen = { lists: new Set<number>(), fragments: new Set<number>(), chunks: new Set<number>() };
+  const add = (what: keyof typeof seen, number: number): void => {
+    problems.expect(`${what} ${number} in use twice`, seen[what].has(number), false);
+    seen[what].add(number);
+  };
+  for (let head = 0; head < LIST_HEADS; head++) {
+    for (let list = words[FragmentsWord.HEADS + head]!; list !== 0; list = words[listAt(list) + ListWord.NEXT]!) {
+      add('lists', list);
+      const isDone = words[listAt(list) + ListWord.STATE] === ListState.COMPLETED;
+      problems.expect(`queue of list ${list}`, queued.get(list), isDone ? 'done' : 'expiring');
+      let last = -1;
+      for (
+        let each = words[listAt(list) + ListWord.FIRST]!;
+        each !== 0;
+        each = words[fragmentAt(each) + FragmentWord.NEXT]!
+      ) {
+        add('fragments', each);
+        problems.expect(`order in list ${list}`, words[fragmentAt(each) + FragmentWord.START]! > last, true);
+        last = words[fragmentAt(each) + FragmentWord.START]!;
+        for (
+          let chunk = words[fragmentAt(each) + FragmentWord.FIRST_CHUNK]!;
+          chunk !== 0;
+          chunk = words[linkAt(chunk)]!
+        ) {
+          add('chunks', chunk);
+        }
+      }
+    }
+  }
+  problems.expect('lists in queues', queued.size, seen.lists.size);
+  problems.expect('LISTS', words[FragmentsWord.LISTS], seen.lists.size);
+  problems.expect('HELD', words[FragmentsWord.HELD], seen.fragments.size);
+  problems.expect('CHUNKS_IN_USE', words[FragmentsWord.CHUNKS_IN_USE], seen.chunks.size);
+  const free = (what: keyof typeof seen, head: number, next: (number: number) => number, fresh: number): void => {
+    for (let number = head; number !== 0; number = next(number)) {
+      add(what, number);
+    }
+    problems.expect(`${what} accounted for`, seen[what].size, fresh - 1);
+  };
+  free(
+    'lists',
+    words[FragmentsWord.FREE_LIST]!,
+    (n) => words[listAt(n) + ListWord.NEXT]!,
+    words[FragmentsWord.NEXT_LIST]!,
+  );
+  const freeFragment = words[FragmentsWord.FREE_FRAGMENT]!;
+  free(
+    'fragments',
+    freeFragment,
+    (n) => words[fragmentAt(n) + FragmentWord.NEXT]!,
+    words[FragmentsWord.NEXT_FRAGMENT]!,
+  );
+  free('chunks', words[FragmentsWord.FREE_CHUNK]!, (n) => words[linkAt(n)]!, words[FragmentsWord.NEXT_CHUNK]!);
+}
+
+function checkExpectations(ct: Conntrack, linked: Set<number>, problems: Problems): void {
+  const { expectations } = ct.tracker.alg;
+  const all = ct.dumpExpectations();
+  problems.expect('expectations in the dump', all.length, expectations.used);
+  const { words } = ct.tracker;
+  const base = memoryLayout(ct.memory).expectations;
+  let free = 0;
+  const entryAt = (n: number): number => base + EXPECTATION_ENTRIES + n * ENTRY_WORDS;
+  for (let n = words[base + ExpectationHeader.FREE]!; n !== 0; n = words[entryAt(n) + EntryWord.NEXT]!) {
+    free++;
+  }
+  problems.expect('expectations accounted for', free + all.length, words[base + ExpectationHeader.HIGHEST]);
+  ct.tracker.alg.expectations.visit(ct.tracker.participant, (entry) => {
+    const record = entry[EntryWord.PARENT_RECORD]!;
+    const generation = words[(record << UNIT_SHIFT) + ConnWord.LIFE]! >>> LIFE_GENERATION_SHIFT;
+    const isThere = linked.has(record) && generation === entry[EntryWord.PARENT_GENERATION];
+    problems.expect('the control connection of an expectation is there', isThere, true);
+  });
+}
+
+/**
+ * Of the engines with lists: every list can be walked both ways, and every connection is in one (ct-scale: or in a queue), so
+ * that a sweep finds it.
+ */
+export function listProblems(ct: Conntrack): string[] {
+  const problems = new Problems();
+  const { tracker } = ct;
+  const { lists } = tracker;
+  if (tracker.engine === Engine.BUCKET) {
+    return [];
+  }
+  const listed = new Set<number>();
+  for (let list = 0; list < LISTS; list++) {
+    let previous = 0;
+    for (let record = lists.firstOf(list); record !== 0; record = lists.nextLocked(record)) {
+      problems.expect(`record ${record} in a list twice`, listed.has(record), false);
+      if (listed.has(record)) {
+        break;
+      }
+      listed.add(record);
+      const node = lists.nodeOf(record);
+      problems.expect(`list of record ${record}`, lists.words[node + NodeWord.LIST], list + 1);
+      problems.expect(`the one before record ${record}`, lists.words[node + NodeWord.PREV], previous);
+      previous = record;
+    }
+  }
+  tracker.enter();
+  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+    visitBucket(tracker, bucket, (record) => {
+      const isQueued = lists.words[lists.nodeOf(record) + NodeWord.QUEUED] !== 0;
+      problems.expect(`record ${record} in a list`, listed.has(record) || isQueued, true);
+    });
+  }
+  tracker.leave();
+  problems.expect('lock of the lists', lists.words[LISTS_LOCK], 0);
+  return problems.all;
 }

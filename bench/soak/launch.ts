@@ -14,7 +14,7 @@ export async function runSoak(options: SoakOptions): Promise<number> {
     writeFileSync(options.json, '');
   }
   const module = compiledBench('soak/process.js');
-  const child = spawn(process.execPath, ['--expose-gc', module, JSON.stringify(options)], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [module, JSON.stringify(options)], { stdio: 'inherit' });
   const exited = once(child, 'exit') as Promise<[number | null]>;
   /* From a terminal both processes are told; the other one ends it. */
   const forward = (signal: NodeJS.Signals) => child.kill(signal);

@@ -1,4 +1,4 @@
-/** The process of a soak: `node --expose-gc process.js '<SoakOptions>'`. Prints a line for each interval, then the verdict. */
+/** The process of a soak: `node process.js '<SoakOptions>'`. Prints a line for each interval, then the verdict. */
 
 import { appendFileSync } from 'node:fs';
 import type { SoakOptions } from './options.ts';

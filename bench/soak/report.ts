@@ -56,9 +56,11 @@ export interface Verdict {
 /** Growth that is put up with over a whole run once it is warm: the compiler's memory comes and goes by as much. */
 const MOST_RESIDENT_BYTES = 16 * 2 ** 20;
 const MOST_HEAP_BYTES = 8 * 2 ** 20;
+/** Of the table's: its buckets double one by one, each when it is fuller than ever before. */
+const MOST_TABLE_SHARE = 1 / 4;
 /** Share of a run after which it is warm, and how long that takes at most. */
 const WARM_UP_SHARE = 1 / 3;
-const WARM_UP_S = 120;
+const WARM_UP_S = 600;
 
 export function removedOf(counters: Counters): number {
   const { expiredAtLookup, expiredAtSweep, killed, flushed, evicted } = counters;
@@ -117,6 +119,7 @@ export function verdictOf(
     ...(lost > 0 ? [`${lost} packets of connections that stay were lost`] : []),
     ...grows('resident memory', resident, MOST_RESIDENT_BYTES),
     ...grows("the main thread's heap", heap, MOST_HEAP_BYTES),
+    ...grows('memory of the table', table, Math.max(MOST_HEAP_BYTES, (last?.tableBytes ?? 0) * MOST_TABLE_SHARE)),
   ];
   return {
     type: 'verdict',

@@ -1,10 +1,10 @@
 /**
  * The side thread of a soak: on the datapath's table, in zones of its own, it does what the PMDs' one action does not:
- * FTP, floods of SYNs and fragments, the exhaustion of a translation's ports, malformed packets, marks and force. Every
- * batch is timed.
+ * FTP, floods of SYNs and fragments, the exhaustion of a translation's ports, malformed packets, marks and force; and it steers
+ * (steer.ts). Every batch is timed.
  */
 
-import { workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory.ts';
@@ -26,6 +26,7 @@ import { seededRandom } from '../statistics.ts';
 import { mutated } from './mutate.ts';
 import { SoakZone } from './options.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
+import { Steering } from './steer.ts';
 
 export interface SideTask {
   memory: TrackerMemory;
@@ -67,6 +68,8 @@ function many(frame: () => Uint8Array): Uint8Array[] {
 const FTP = new CtAction({ zone: SoakZone.ftp, commit: true, helper: 'ftp' });
 const FTP_DATA = new CtAction({ zone: SoakZone.ftp, commit: true });
 const ANNOUNCED = 20;
+/** Pieces of work to a deed of steering, on average. */
+const DEEDS_EVERY = 30;
 
 /** A control connection that announces data connections, of which some are opened, and that ends or is left alone. */
 function ftp(): void {
@@ -80,7 +83,7 @@ function ftp(): void {
   ]);
   const commands: Uint8Array[] = [];
   const data: Uint8Array[] = [];
-  for (let i = below(ANNOUNCED); i > 0; i--) {
+  for (let i = 1 + below(ANNOUNCED); i > 0; i--) {
     const dataPort = port();
     const text = `PORT ${ftpEnds(ends.src, dataPort)}\r\n`;
     commands.push(tcpSegment(ends, { flags: TcpBit.PSH | TcpBit.ACK, seq, ack, text }));
@@ -109,7 +112,7 @@ function synFlood(): void {
 const EXHAUSTION = new CtAction({
   zone: SoakZone.exhaustion,
   commit: true,
-  nat: { action: ['src'], minAddr: '10.8.0.1', minPort: 2000, maxPort: 2063 },
+  nat: { action: ['src'], minAddr: '10.8.0.1', minPort: 2000, maxPort: 2003 },
 });
 
 function exhaustPorts(): void {
@@ -177,8 +180,20 @@ function marks(): void {
   );
 }
 
+const steering = new Steering(conntrack, random);
+
+function steer(): void {
+  if (below(DEEDS_EVERY) === 0) {
+    steering.act(side.timeMs);
+    for (const failure of steering.failures.splice(0)) {
+      parentPort!.postMessage(failure);
+    }
+  }
+}
+
 const WORK = [ftp, synFlood, synFlood, exhaustPorts, fragments, malformed, malformed, marks];
 
+let rounds = 0;
 for (let command = load(side.words, SideWord.COMMAND); command !== Command.end; ) {
   if (command === Command.stand) {
     store(side.words, SideWord.STANDS, 1);
@@ -186,7 +201,10 @@ for (let command = load(side.words, SideWord.COMMAND); command !== Command.end; 
     wait(side.words, SideWord.COMMAND, Command.stand, 1000);
   } else {
     store(side.words, SideWord.STANDS, 0);
-    WORK[below(WORK.length)]!();
+    /* Each at least once, however short it is. */
+    WORK[rounds < WORK.length ? rounds : below(WORK.length)]!();
+    rounds++;
+    steer();
     /* It is not to take a core for itself. */
     wait(side.words, SideWord.COMMAND, Command.run, 1);
   }

@@ -1,10 +1,13 @@
 /**
- * The soak: a datapath with its PMDs and sweeper under churn through source NAT, a side thread that attacks its table, and
- * this thread, which steers, asks and flushes; and at the end of each interval a look at everything while nobody is at work.
+ * The soak: a datapath with its PMDs and sweeper under churn through source NAT, a side thread that attacks its table, steers,
+ * asks and flushes, and this thread, which makes the packets; and at the end of each interval a look at everything while
+ * nobody is at work.
  */
 
 import { once } from 'node:events';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { Datapath } from '../../src/workers/datapath.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
@@ -17,42 +20,45 @@ import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';
 import { seededRandom } from '../statistics.ts';
 import { problemsOf } from './books.ts';
+import { EventCheck } from './event-check.ts';
 import { Flows, STAYING } from './flows.ts';
 import { mutated } from './mutate.ts';
 import { type SoakOptions, START_MS, TABLE_FACTOR } from './options.ts';
 import { batchUsOf, type IntervalFigures, removedOf, type Verdict, verdictOf } from './report.ts';
 import type { SideTask } from './side-thread.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
-import { Steering } from './steer.ts';
 import type { WatchTask } from './watch-thread.ts';
 
 /** Flows that are stepped at a time, and of the packets' clock how far it goes on by it. */
 const WINDOW = 512;
 const STEP_MS = 5;
-/** Steps between two of the staying connections; between two deeds of steering; and malformed packets of each. */
+/** Steps between two of the staying connections, and malformed packets of each. */
 const STEPS_PER_STAYING = 8;
-const STEPS_PER_DEED = 50;
 const MALFORMED_PER_STEP = 4;
 /** Timeouts, s: as short as a soak of some seconds needs. */
 const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
 const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_wait: 4, tcp_close: 2 };
 /** Until no thread is at work. */
 const STILL_MS = 20;
-const MOST_STILL_MS = 10_000;
+const MOST_STILL_MS = 30_000;
 /** A look at a large table takes some seconds. */
-const STALL_MS = 15_000;
+const STALL_MS = 60_000;
 const NEVER_MS = 0x7fffffff;
 const MINUTE_MS = 60_000;
 const DRAIN_MS = 2 * MINUTE_MS;
 const PASSES_TO_DRAIN = 2000;
 const MALFORMED_NUMBER = -1;
 
+/** What is garbage would look like growth. */
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
 export class Soak {
   readonly #options: SoakOptions;
   readonly #datapath: Datapath;
   readonly #random: () => number;
   readonly #flows: Flows;
-  readonly #steering: Steering;
+  readonly #events: EventCheck;
   readonly #side = new SideWords();
   readonly #sideThread: Worker;
   readonly #watch: Worker;
@@ -66,6 +72,8 @@ export class Soak {
   /** Of a dead worker's repair. */
   #longestRepairMs = 0;
   #nextKillMs = 0;
+  /** What it was before all stood still. */
+  #sweepIntervalMs = 0;
 
   static async start(options: SoakOptions): Promise<Soak> {
     const datapath = await Datapath.start({
@@ -84,7 +92,7 @@ export class Soak {
     this.#datapath = datapath;
     this.#random = seededRandom(options.seed);
     this.#flows = new Flows(options.connections, this.#random);
-    this.#steering = new Steering(datapath.conntrack, this.#random);
+    this.#events = new EventCheck(datapath.conntrack);
     datapath.onWorkerDeath = (death) => this.#noteDeath(death);
     datapath.onWorkerHang = ({ role, index }) => this.#failures.push(`${role} ${index} hangs`);
     datapath.onVerdict = (words, slot) => this.#flows.answer(words, slot);
@@ -106,6 +114,7 @@ export class Soak {
         stallMs: STALL_MS,
       } satisfies WatchTask,
     });
+    this.#sideThread.on('message', (failure: string) => this.#failures.push(failure));
     this.#sideThread.on('error', (error) => {
       this.#failures.push(`the side thread has died: ${(error as Error).message}`);
       this.#isInterrupted = true;
@@ -131,10 +140,10 @@ export class Soak {
       this.#command(Command.run);
       while (!this.#isInterrupted && performance.now() < endMs) {
         const fromMs = performance.now();
-        const packetsBefore = this.#packetCount();
+        const packetsBefore = this.packets;
         await this.#traffic(Math.min(endMs, fromMs + interval * 1000));
         const seconds = (performance.now() - fromMs) / 1000;
-        const packets = this.#packetCount() - packetsBefore;
+        const packets = this.packets - packetsBefore;
         const figures = await this.#look((performance.now() - startMs) / 1000, packets, seconds);
         this.#intervals.push(figures);
         onInterval(figures);
@@ -145,14 +154,15 @@ export class Soak {
     }
     const counters = this.#datapath.conntrack.counters();
     await this.#end();
-    return verdictOf(this.#intervals, [...this.#failures, ...this.#steering.failures], this.#isInterrupted, counters);
+    return verdictOf(this.#intervals, [...this.#failures, ...this.#events.failures], this.#isInterrupted, counters);
   }
 
   readonly #sink = {
     push: (frame: Uint8Array, number: number) => this.#datapath.push(frame, this.#nowMs, number),
   };
 
-  #packetCount(): number {
+  /** Packets so far, of PMDs and side thread. */
+  get packets(): number {
     return this.#packets + this.#side.packets;
   }
 
@@ -199,10 +209,7 @@ export class Soak {
       this.#datapath.harvest();
       this.#nowMs += STEP_MS;
       this.#side.timeMs = this.#nowMs;
-      if (steps % STEPS_PER_DEED === 0) {
-        this.#steering.act(this.#nowMs);
-      }
-      this.#steering.readEvents();
+      this.#events.readEvents();
       this.#side.moved();
       if (this.#options.kills > 0 && performance.now() >= this.#nextKillMs) {
         this.#kill();
@@ -217,9 +224,8 @@ export class Soak {
   /** Waits until no thread is at work, looks at everything, and lets them go on. */
   async #look(s: number, packets: number, seconds: number): Promise<IntervalFigures> {
     const { conntrack } = this.#datapath;
-    const sweepIntervalMs = conntrack.sweepIntervalMs;
     const problems = await this.#standStill();
-    globalThis.gc?.();
+    collectGarbage();
     /* Else the look itself would remove what it meets. */
     conntrack.sweep(this.#nowMs);
     problems.push(...problemsOf(conntrack, this.#nowMs));
@@ -248,11 +254,11 @@ export class Soak {
       killed: this.#killed,
       longestRepairMs: this.#longestRepairMs,
       unanswered: this.#flows.unanswered,
-      events: this.#steering.turnEvents(this.#connectionsBefore, connections),
+      events: this.#events.turnEvents(this.#connectionsBefore, connections),
     };
     this.#connectionsBefore = connections;
     this.#side.clearLatency();
-    conntrack.sweepIntervalMs = sweepIntervalMs;
+    conntrack.sweepIntervalMs = this.#sweepIntervalMs;
     this.#command(Command.run);
     return figures;
   }
@@ -276,8 +282,15 @@ export class Soak {
     const { conntrack } = this.#datapath;
     await this.#datapath.drain();
     this.#command(Command.stand);
-    conntrack.sweepIntervalMs = NEVER_MS;
     const deadlineMs = performance.now() + MOST_STILL_MS;
+    /* It may be about to set the interval. */
+    while (load(this.#side.words, SideWord.STANDS) === 0 && performance.now() < deadlineMs) {
+      await delay(1);
+    }
+    if (conntrack.sweepIntervalMs !== NEVER_MS) {
+      this.#sweepIntervalMs = conntrack.sweepIntervalMs;
+    }
+    conntrack.sweepIntervalMs = NEVER_MS;
     let rounds = -1;
     for (;;) {
       const before = rounds;
@@ -348,7 +361,7 @@ export class Soak {
   }
 
   async #end(): Promise<void> {
-    this.#steering.close();
+    this.#events.close();
     if (this.#sideThread.threadId !== -1) {
       const ended = once(this.#sideThread, 'exit');
       this.#command(Command.end);

@@ -1,28 +1,23 @@
 /**
- * What the main thread of a soak does to the table while packets pass: limits and settings that change, dumps, flushes and
- * questions as the control socket has them, and a reader of events that comes and goes.
+ * What is done to the table of a soak while packets pass: limits and settings that change, dumps, flushes and questions as the
+ * control socket has them. By the side thread, not the main thread: it takes locks, and who waits for that of a dead worker
+ * must not be the one who repairs after it.
  */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { type EventReader } from '../../src/core/event-reader.ts';
 import { LIMITED_ZONES, SoakZone } from './options.ts';
 
 export class Steering {
   readonly #conntrack: Conntrack;
   readonly #random: () => number;
   readonly #most: number;
-  #reader: EventReader | undefined;
-  /** Events since the reader came, by kind. */
-  #new = 0;
-  #destroyed = 0;
-  #read = 0;
   /** What did not answer as it must. */
   readonly failures: string[] = [];
 
   constructor(conntrack: Conntrack, random: () => number) {
     this.#conntrack = conntrack;
     this.#random = random;
-    this.#most = conntrack.maxConnections;
+    this.#most = conntrack.memory.maxConnections;
   }
 
   #below(limit: number): number {
@@ -105,46 +100,5 @@ export class Steering {
       conntrack.setTimeoutPolicy(9, { udp_first: 1 + this.#below(20), udp_multiple: 1 + this.#below(20) });
     }
     conntrack.setZoneTimeoutPolicy(SoakZone.flood, this.#below(2) === 0 ? 9 : 0);
-  }
-
-  /** Takes what events there are. */
-  readEvents(): void {
-    for (const event of this.#reader?.drain() ?? []) {
-      this.#read++;
-      this.#new += event.kind === 'new' ? 1 : 0;
-      this.#destroyed += event.kind === 'destroy' ? 1 : 0;
-    }
-  }
-
-  /**
-   * While no thread is at work: ends the reading of this interval, and begins that of the next in every other one.
-   * @param before, after connections at the last call and now
-   * @returns what was read; null: nobody read
-   */
-  turnEvents(before: number, after: number): { read: number; lost: number } | null {
-    this.readEvents();
-    let result: { read: number; lost: number } | null = null;
-    if (this.#reader === undefined) {
-      this.#reader = this.#conntrack.events();
-    } else {
-      const { lost } = this.#reader;
-      result = { read: this.#read, lost };
-      if (lost === 0 && this.#new - this.#destroyed !== after - before) {
-        this.failures.push(
-          `${this.#new} connections began and ${this.#destroyed} ended by the events, but there were ${before} and are ${after}`,
-        );
-      }
-      this.#reader.close();
-      this.#reader = undefined;
-    }
-    this.#read = 0;
-    this.#new = 0;
-    this.#destroyed = 0;
-    return result;
-  }
-
-  close(): void {
-    this.#reader?.close();
-    this.#reader = undefined;
   }
 }
