@@ -16,6 +16,7 @@ const SEED = 20_260_701;
 const INPUTS: Record<string, number> = {
   packets: 16_000,
   frames: 30_000,
+  tables: 20_000,
   captures: 600,
   scenarios: 100,
   options: 600,

@@ -102,9 +102,11 @@ export class Subject {
     }
   }
 
-  run(): void {
+  /** @param options.shiftMs what all times are later by: for a sequence that is done again */
+  run({ shiftMs = 0 }: { shiftMs?: number } = {}): void {
+    this.#sent = 0;
     for (const step of this.#sequence.steps) {
-      this.#step(step);
+      this.#step(shiftMs !== 0 && 'nowMs' in step ? { ...step, nowMs: step.nowMs + shiftMs } : step);
     }
   }
 
