@@ -90,16 +90,17 @@ function pcapng(random: Random): Uint8Array {
   return concatenated([section, description(), ...body]);
 }
 
+/** A file that is right but, of a recorded one, for its end. */
+export function captureFile(random: Random): Uint8Array {
+  const made = random.below(4);
+  if (made === 0) {
+    return random.pick(corpus!.captures).bytes.slice(0, MAX_SAMPLE_BYTES);
+  }
+  return made === 1 ? pcapng(random) : pcap(random);
+}
+
 function generate(random: Random): CaptureInput {
-  const made = random.below(5);
-  const file =
-    made === 0
-      ? random.pick(corpus!.captures).bytes.slice(0, MAX_SAMPLE_BYTES)
-      : made <= 2
-        ? pcap(random)
-        : made === 3
-          ? pcapng(random)
-          : random.bytes(random.below(80));
+  const file = random.oneIn(8) ? random.bytes(random.below(80)) : captureFile(random);
   return {
     file: random.oneIn(20) ? file : mutatedBytes(random, file),
     pieceBytes: random.pick([1, 3, 16, 100, 4096, 1e9]),

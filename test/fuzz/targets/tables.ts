@@ -6,7 +6,7 @@
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import type { Random } from '../random.ts';
 import { type Corpus, loadCorpus } from '../corpus.ts';
-import { type Sequence, sequence } from '../sequence.ts';
+import { type Sequence, sequence, type Step } from '../sequence.ts';
 import { Subject, Surroundings } from '../subject.ts';
 import { Finding, type Tally, type Target } from '../target.ts';
 import { smaller } from './packets.ts';
@@ -31,7 +31,19 @@ let memory: Surroundings | undefined;
 function generate(random: Random): TableInput {
   const made = sequence(random, corpus!);
   const ends = Array.from({ length: ROUNDS }, () => random.pick(['flush', 'expire'] as const));
-  return { sequence: { ...made, steps: made.steps.slice(0, 24) }, ends };
+  return { sequence: { ...made, steps: forwards(made.steps.slice(0, 24)) }, ends };
+}
+
+/** The same with a clock that never runs backwards: a connection from after a leap back lives on for as much longer. */
+function forwards(steps: Step[]): Step[] {
+  let latest = Number.NEGATIVE_INFINITY;
+  return steps.map((step) => {
+    if (!('nowMs' in step)) {
+      return step;
+    }
+    latest = Math.max(latest, step.nowMs);
+    return { ...step, nowMs: latest };
+  });
 }
 
 function linesTaken(ct: Conntrack): number {
