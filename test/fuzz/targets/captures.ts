@@ -17,6 +17,8 @@ interface CaptureInput {
 }
 
 const MAX_SAMPLE_BYTES = 20_000;
+/** A broken length must not cost more memory than the largest legal block, and some pieces of the file. */
+const MAX_TAKEN_BYTES = 8 << 20;
 
 let corpus: Corpus | undefined;
 
@@ -151,7 +153,12 @@ async function outcomeOf(input: CaptureInput): Promise<Outcome> {
 }
 
 async function run(input: CaptureInput, tally: Tally): Promise<number> {
+  const before = process.memoryUsage().arrayBuffers;
   const outcome = await outcomeOf(input);
+  const taken = process.memoryUsage().arrayBuffers - before;
+  if (taken > MAX_TAKEN_BYTES) {
+    throw new Finding(`${taken} bytes were taken to read a file of ${input.file.length}`);
+  }
   const whole = await outcomeOf({ ...input, pieceBytes: Number.POSITIVE_INFINITY });
   if (JSON.stringify(outcome) !== JSON.stringify(whole)) {
     throw new Finding(`read in pieces ${JSON.stringify(outcome)}, read at once ${JSON.stringify(whole)}`);
