@@ -4,7 +4,7 @@ import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import { clearPacket, PacketBatch, writePacket } from '../../src/core/packet/batch.ts';
-import { CtState, frameByteOffset, PacketWord, roomyPacketWords } from '../../src/core/packet/layout.ts';
+import { CtState, frameByteOffset, PacketWord, packetWords } from '../../src/core/packet/layout.ts';
 import { allocateWords, type Words } from '../../src/shared/access.ts';
 import type { Sequence, Step } from './sequence.ts';
 import { Finding } from './target.ts';
@@ -23,6 +23,9 @@ export interface SubjectOptions {
   /** Look whether frames come back as they went, where nothing is translated. */
   checksFrames?: boolean;
 }
+
+/** By the length of its frame, a packet has no, a little or enough room to grow. */
+const ROOM_STEP_BYTES = 8;
 
 const KNOWN_STATES = 0xff;
 /** Not in one pass; a further one adds to what the packet brings along. */
@@ -149,11 +152,13 @@ export class Subject {
     for (const [index, { frame, checksums }] of packets.entries()) {
       this.#guard(at);
       const slot = at + GUARD_WORDS;
-      at = slot + ((roomyPacketWords(frame.length) + 1) & ~1);
+      const roomBytes = frame.length + (frame.length & 7) * ROOM_STEP_BYTES;
+      at = slot + ((packetWords(roomBytes) + 1) & ~1);
       const end = frameByteOffset(slot) + frame.length;
       this.#memory.fill(end, at * 4);
       this.#memory.fill(frameByteOffset(slot) - 2, frameByteOffset(slot));
       writePacket(words, bytes, slot, frame, { checksums, number: this.#sent + index + 1 });
+      words[slot + PacketWord.ROOM] = roomBytes;
       slots[index] = slot;
       this.#own[index] = slot;
     }
