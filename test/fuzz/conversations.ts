@@ -14,14 +14,24 @@ import {
 import type { Random } from './random.ts';
 
 const NO_BYTES = new Uint8Array(0);
+/** Usual ones, and such that end where their last one has only begun. */
+const SYN_OPTIONS = [[], [2, 4, 5, 180, 1, 3, 3, 7], [1, 1, 1, 3, 3, 14, 0, 0], [1, 1, 1, 3], [1, 1, 3, 3]].map(
+  (bytes) => Uint8Array.from(bytes),
+);
 const FIN = 1;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
 
-/** Addresses of hosts, and of the ranges that the actions of `actions.ts` translate to. Few, so that packets meet. */
-export const HOSTS_V4 = ['10.1.1.1', '10.1.1.2', '10.1.2.1', '10.9.0.1', '10.9.0.2'];
-export const HOSTS_V6 = ['fd00::1', 'fd00::2', 'fd00:1::1', 'fd00:9::1', 'fd00:9::2'];
+/** Addresses of hosts, and last those that actions translate to: longer as text. Few, so that packets meet. */
+export const HOSTS_V4 = ['10.1.1.1', '10.1.1.2', '10.1.2.1', '192.168.100.201', '192.168.100.202'];
+export const HOSTS_V6 = [
+  'fd00::1',
+  'fd00::2',
+  'fd00:1::1',
+  'fd00:9876:5432:1234:5678:9abc::1',
+  'fd00:9876:5432:1234:5678:9abc::2',
+];
 export const PORTS = [21, 69, 53, 80, 4000, 4001, 4002, 40_000, 40_001, 0];
 
 const ADDRESSES_V4 = HOSTS_V4.map((text) => Uint8Array.from(text.split('.').map(Number)));
@@ -206,11 +216,9 @@ export class Conversations {
       data = flow.serverPort === 21 ? this.#ftp(flow, isReply) : this.#data();
     }
     if ((flags & SYN) !== 0) {
-      options = random.pick([
-        NO_BYTES,
-        Uint8Array.of(2, 4, 5, 180, 1, 3, 3, 7),
-        Uint8Array.of(1, 1, 1, 3, 3, 14, 0, 0),
-      ]);
+      options = random.oneIn(4)
+        ? Uint8Array.from({ length: 4 * random.between(1, 3) }, () => random.pick([0, 1, 1, 2, 3, 3, 4, 7, 14, 255]))
+        : random.pick(SYN_OPTIONS);
     }
     const segment = new Uint8Array(20 + options.length + data.length);
     setHalf(segment, 0, sport);
