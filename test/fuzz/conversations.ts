@@ -79,27 +79,30 @@ function addressText(flow: Flow): string {
 /** Connections between few hosts on few ports. */
 export class Conversations {
   readonly #random: Random;
+  readonly #mostlyFtp: boolean;
   readonly #flows: Flow[] = [];
   /** Frames that were made last, for errors about them and to be fragmented, doubled, mixed. */
   readonly #recent: Uint8Array[] = [];
   #held: Uint8Array[] = [];
   #fragmentId = 1;
 
-  constructor(random: Random) {
+  /** @param options.mostlyFtp control connections of FTP rather than anything */
+  constructor(random: Random, options: { mostlyFtp?: boolean } = {}) {
     this.#random = random;
+    this.#mostlyFtp = options.mostlyFtp === true;
   }
 
   #open(): Flow {
     const random = this.#random;
     const isIpv6 = random.oneIn(3);
     const addresses = isIpv6 ? ADDRESSES_V6 : ADDRESSES_V4;
-    const protocol = random.pick(PROTOCOLS);
-    const isControl = protocol === 6 && random.oneIn(3);
+    const protocol = this.#mostlyFtp && !random.oneIn(4) ? 6 : random.pick(PROTOCOLS);
+    const isControl = protocol === 6 && (this.#mostlyFtp || random.oneIn(3));
     const flow: Flow = {
       protocol: protocol === 1 && isIpv6 ? 58 : protocol,
       isIpv6,
       client: random.pick(addresses),
-      server: random.pick(addresses),
+      server: random.pick(this.#mostlyFtp ? addresses.slice(0, 3) : addresses),
       clientPort: random.pick(PORTS),
       serverPort: isControl ? 21 : random.pick(PORTS),
       seq: [random.next(), random.next()],
@@ -119,7 +122,8 @@ export class Conversations {
     if (this.#held.length > 0 && !random.oneIn(4)) {
       return this.#held.splice(random.oneIn(3) ? random.below(this.#held.length) : 0, 1)[0]!;
     }
-    const flow = this.#flows.length === 0 || random.oneIn(8) ? this.#open() : random.pick(this.#flows);
+    const flow =
+      this.#flows.length === 0 || random.oneIn(this.#mostlyFtp ? 40 : 8) ? this.#open() : random.pick(this.#flows);
     const isReply = random.oneIn(2);
     let frame = this.#frameOf(flow, isReply);
     if (this.#recent.length > 0 && random.oneIn(16)) {

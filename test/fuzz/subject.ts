@@ -67,6 +67,8 @@ export class Subject {
   readonly hashes: Int32Array;
   /** Answers of operations other than packets. */
   readonly answers: number[] = [];
+  /** Packets that came back longer or shorter, since an address in them was replaced. */
+  resized = 0;
   readonly #options: SubjectOptions;
   readonly #sequence: Sequence;
   readonly #actions: CtAction[];
@@ -75,6 +77,7 @@ export class Subject {
   readonly #guards: number[] = [];
   readonly #guardWords = new Int32Array(33 * GUARD_WORDS);
   readonly #checksFrames: boolean;
+  readonly #translates: boolean;
   readonly #isSinglePass: boolean;
   readonly #own = new Int32Array(32);
   #sent = 0;
@@ -85,7 +88,8 @@ export class Subject {
     this.#sequence = sequence;
     this.#memory = memory;
     this.#actions = sequence.actions.map((action) => new CtAction(action));
-    this.#checksFrames = options.checksFrames === true && this.#actions.every(({ nat }) => nat === null);
+    this.#checksFrames = options.checksFrames === true;
+    this.#translates = this.#actions.some(({ nat }) => nat !== null);
     this.#isSinglePass = sequence.steps.every((step) => step.op !== 'batch' || step.actions.length === 1);
     const packets = sequence.steps.reduce((sum, step) => sum + (step.op === 'batch' ? step.packets.length : 0), 0);
     this.states = new Int32Array(packets * 2).fill(-1);
@@ -192,10 +196,12 @@ export class Subject {
       const slot = this.#own[index]!;
       const start = frameByteOffset(slot);
       let i = 0;
-      while (i < frame.length && bytes[start + i] === frame[i]) {
+      while (!this.#translates && i < frame.length && bytes[start + i] === frame[i]) {
         i++;
       }
-      if (i < frame.length || words[slot + PacketWord.LENGTH] !== frame.length) {
+      if (this.#translates) {
+        this.resized += words[slot + PacketWord.LENGTH] === frame.length ? 0 : 1;
+      } else if (i < frame.length || words[slot + PacketWord.LENGTH] !== frame.length) {
         throw new Finding(`packet ${this.#sent + index + 1} came back changed at byte ${i}, without any translation`);
       }
     }

@@ -131,6 +131,7 @@ function tallyStates(subject: Subject, tally: Tally): void {
     }
   });
   tally.add('held', held);
+  tally.add('resized', subject.resized);
 }
 
 function memory(name: keyof NonNullable<typeof memories>): Surroundings {
