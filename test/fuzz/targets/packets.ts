@@ -32,6 +32,14 @@ function isSameOneByOne({ steps, reassembles, options }: Sequence): boolean {
 /** A clock may run backwards so far (20 minutes): then the engines say the same. */
 const MAX_BACKWARDS_MS = 2 ** 20;
 
+/**
+ * Engines with expiration lists sweep from the front of each list: what a changed timeout lets expire behind others stays
+ * longer, and takes room from new connections.
+ */
+function changesTimeouts({ steps }: Sequence): boolean {
+  return steps.some(({ op }) => op === 'timeouts');
+}
+
 /** Engines differ in what they remove when the clock leaps far back. */
 function leapsBack({ steps }: Sequence): boolean {
   let latest = Number.NEGATIVE_INFINITY;
@@ -183,7 +191,7 @@ function run(input: Sequence, tally: Tally): number {
     expectSameDump(dump, oneByOne.dump(), 'in batches and one by one');
     tally.add('one by one', packets);
   }
-  if (reclaim === 'sweep' && tableFull === 'refuse' && !leapsBack(input)) {
+  if (reclaim === 'sweep' && tableFull === 'refuse' && !leapsBack(input) && !changesTimeouts(input)) {
     const engine = input.steps.length % 2 === 0 ? 'baseline' : 'ct-scale';
     const other = done(input, { engine }, 'other');
     expectSame(first, other, `with the engine ${engine}`);
