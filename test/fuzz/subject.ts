@@ -109,11 +109,15 @@ export class Subject {
     }
   }
 
-  /** @param options.shiftMs what all times are later by: for a sequence that is done again */
-  run({ shiftMs = 0 }: { shiftMs?: number } = {}): void {
+  /**
+   * @param options.shiftMs what all times are later by: for a sequence that is done again
+   * @param options.afterStep called after each step
+   */
+  run({ shiftMs = 0, afterStep }: { shiftMs?: number; afterStep?: () => void } = {}): void {
     this.#sent = 0;
     for (const step of this.#sequence.steps) {
       this.#step(shiftMs !== 0 && 'nowMs' in step ? { ...step, nowMs: step.nowMs + shiftMs } : step);
+      afterStep?.();
     }
   }
 

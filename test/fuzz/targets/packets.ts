@@ -22,11 +22,12 @@ let memories: Record<'first' | 'disturbed' | 'oneByOne' | 'other', Surroundings>
 
 /**
  * Sequences whose packets go through more than once are not the same one by one: the second pass would come before
- * others' first. Nor are those with fragments: what completes a datagram sends it on at the end of the batch.
+ * others' first. Nor are those with fragments: what completes a datagram sends it on at the end of the batch. Nor those
+ * where packets remove stale entries: one that a packet of the same batch left stale gives its room back a moment later.
  */
 function isSameOneByOne({ steps, reassembles, options }: Sequence): boolean {
   const isSinglePass = steps.every((step) => step.op !== 'batch' || step.actions.length === 1);
-  return isSinglePass && !reassembles && options.tableFull === 'refuse';
+  return isSinglePass && !reassembles && options.tableFull === 'refuse' && options.reclaim === 'sweep';
 }
 
 /** A clock may run backwards so far (20 minutes): then the engines say the same. */
@@ -123,6 +124,38 @@ function expectEmptiable({ ct }: Subject, what: string): void {
   }
 }
 
+/**
+ * Did one tuple ever belong to two connections? As in Open vSwitch, a connection can be opened between the original ends of
+ * a translated one; which of both a packet finds depends on where they stand.
+ */
+function isAmbiguous(input: Sequence): boolean {
+  const subject = new Subject(input, { oneByOne: false, engine: 'ct-bucket' }, memory('first'));
+  let isTwice = false;
+  subject.run({
+    afterStep: () => {
+      isTwice ||= bookFaults(subject.ct, subject.nowMs).some((fault) => fault.endsWith('is there twice'));
+    },
+  });
+  return isTwice;
+}
+
+/** Two tables that say the same, unless a tuple is ambiguous. */
+function expectAgreement(
+  first: Subject,
+  other: Subject,
+  input: Sequence,
+  options: { what: string; dump: string[] },
+): void {
+  try {
+    expectSame(first, other, options.what);
+    expectSameDump(options.dump, other.dump(), options.what);
+  } catch (error) {
+    if (!(error instanceof Finding) || !isAmbiguous(input)) {
+      throw error;
+    }
+  }
+}
+
 function tallyStates(subject: Subject, tally: Tally): void {
   const byState = new Uint32Array(256);
   let held = 0;
@@ -187,15 +220,13 @@ function run(input: Sequence, tally: Tally): number {
   /* Who is evicted depends on how many newcomers there are at a time; what another engine evicts, on its index. */
   if (isSameOneByOne(input)) {
     const oneByOne = done(input, { oneByOne: true }, 'oneByOne');
-    expectSame(first, oneByOne, 'in batches and one by one');
-    expectSameDump(dump, oneByOne.dump(), 'in batches and one by one');
+    expectAgreement(first, oneByOne, input, { what: 'in batches and one by one', dump });
     tally.add('one by one', packets);
   }
   if (reclaim === 'sweep' && tableFull === 'refuse' && !leapsBack(input) && !changesTimeouts(input)) {
     const engine = input.steps.length % 2 === 0 ? 'baseline' : 'ct-scale';
     const other = done(input, { engine }, 'other');
-    expectSame(first, other, `with the engine ${engine}`);
-    expectSameDump(dump, other.dump(), `with the engine ${engine}`);
+    expectAgreement(first, other, input, { what: `with the engine ${engine}`, dump });
     expectBooks(other, `books of ${engine}`);
     tally.add(engine, packets);
     expectEmptiable(other, engine);
