@@ -132,7 +132,7 @@ describe('a setting of a table', () => {
     [
       'an address',
       () => ct.flushTuple({ src: 'x', dst: '::1', proto: 17, sport: 1, dport: 1 }, { nowMs: 0 }),
-      /^not an address: x/,
+      /^not an address: "x"/,
     ],
   ])('%s out of range is refused with one line', (_what, change, message) => {
     expect(() => change()).toThrow(UsageError);

@@ -69,12 +69,12 @@ describe('a scenario', () => {
     ['no header', '{"op":"flush","now":0}', /^line 1: a scenario file starts with/],
     [
       'an unknown packet',
-      `${header}\n{"op":"exec","now":0,"packets":[{"reuse":"p9"}],"ct":{"zone":0},"expect":{}}`,
+      `${header}\n{"op":"exec","now":0,"packets":[{"reuse":"p9"}],"ct":{"zone":0},"expect":{"packets":[]}}`,
       /^line 2: packet "p9"/,
     ],
     [
       'a zone out of range',
-      `${header}\n{"op":"exec","now":0,"packets":[{"id":"p","hex":"00"}],"ct":{"zone":70000}}`,
+      `${header}\n{"op":"exec","now":0,"packets":[{"id":"p","hex":"00"}],"ct":{"zone":70000},"expect":{"packets":[]}}`,
       /^line 2: zone must be/,
     ],
     ['no time', `${header}\n{"op":"exec","packets":[{"id":"p","hex":"00"}],"ct":{"zone":0}}`, /^line 2: .*time/],

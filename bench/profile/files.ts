@@ -16,7 +16,7 @@ export function readProfile(file: string): ProfileFile {
   }
   const fault = profileFault(content);
   if (fault !== undefined) {
-    throw new UsageError(`${file} is no profile (${fault}): write one with ct-bucket profile --json`);
+    throw new UsageError(`${file} is no profile: write one with ct-bucket profile --json (${fault})`);
   }
   return content;
 }

@@ -17,7 +17,7 @@ export function readResult(file: string): RegressResult {
   }
   const fault = resultFault(result);
   if (fault !== undefined) {
-    throw new UsageError(`${file} is no verdict (${fault}): write one with ct-bucket regress --json`);
+    throw new UsageError(`${file} is no verdict: write one with ct-bucket regress --json (${fault})`);
   }
   return result;
 }

@@ -17,21 +17,22 @@ const packetExpected = object({
   natSameAs: optional(text),
 });
 const entry = object({ zone: number, orig: object({}), reply: object({}) });
+const time: Check = (value) => (number(value) === undefined ? undefined : ' must be a time in milliseconds');
 const tuple = object({ src: text, dst: text, proto: number });
 const ids = list(text);
 
 /** By operation; one that is not here has no members of its own, or is unknown. */
 const OPERATIONS: Record<string, Check> = {
   exec: object({
-    now: number,
+    now: time,
     packets: list(packetInput),
     ct: optional(object({})),
     expect: object({ packets: list(packetExpected) }),
   }),
-  dump: object({ now: number, expect: object({ entries: list(entry) }) }),
+  dump: object({ now: time, expect: object({ entries: list(entry) }) }),
   expDump: object({ expect: object({ entries: list(object({})) }) }),
-  flushTuple: object({ now: number, tuple, expect: object({ error: anything }) }),
-  sweep: object({ now: number, expect: object({ removed: anything }) }),
+  flushTuple: object({ now: time, tuple, expect: object({ error: anything }) }),
+  sweep: object({ now: time, expect: object({ removed: anything }) }),
   set: object({ what: text, expect: object({ ok: anything }) }),
   zoneLimit: object({ action: text, expect: anything }),
   timeoutPolicy: object({ action: text, timeouts: optional(object({})), expect: object({ error: anything }) }),

@@ -73,6 +73,8 @@ export const MAX_TIMEOUT_MS = 0x7f000000;
 export type TimeoutPolicy = Record<string, number>;
 
 const MAX_POLICIES = 1024;
+/** Characters of a wrong name that a message shows. */
+const MAX_NAME = 80;
 const HEADER_WORDS = LINE_WORDS;
 const MUTEX = 0;
 
@@ -98,7 +100,7 @@ function policyMs(policy: TimeoutPolicy): number[] {
   for (const [name, seconds] of Object.entries(policy)) {
     if (!Number.isInteger(seconds) || seconds < 0 || seconds > 0xffffffff) {
       throw new UsageError(
-        `timeout ${shown(name)} must be a whole number of seconds from 0 to 4294967295, not ${shown(seconds)}`,
+        `timeout ${name.slice(0, MAX_NAME)} must be a whole number of seconds from 0 to 4294967295, not ${shown(seconds)}`,
       );
     }
     const timeout = ATTRIBUTES.findIndex(([known]) => known === name);
@@ -106,7 +108,7 @@ function policyMs(policy: TimeoutPolicy): number[] {
       ms[timeout] = Math.min(seconds * 1000, MAX_TIMEOUT_MS);
     } else if (!WITHOUT_EFFECT.includes(name)) {
       const known = ATTRIBUTES.map(([attribute]) => attribute).join(', ');
-      throw new UsageError(`unknown timeout ${shown(name)}; known are ${known}`);
+      throw new UsageError(`unknown timeout ${name.slice(0, MAX_NAME)}; known are ${known}`);
     }
   }
   return ms;

@@ -14,14 +14,24 @@ import {
 import type { Random } from './random.ts';
 
 const NO_BYTES = new Uint8Array(0);
+/** Usual ones, and such that end where their last one has only begun. */
+const SYN_OPTIONS = [[], [2, 4, 5, 180, 1, 3, 3, 7], [1, 1, 1, 3, 3, 14, 0, 0], [1, 1, 1, 3], [1, 1, 3, 3]].map(
+  (bytes) => Uint8Array.from(bytes),
+);
 const FIN = 1;
 const SYN = 2;
 const RST = 4;
 const ACK = 16;
 
-/** Addresses of hosts, and of the ranges that the actions of `actions.ts` translate to. Few, so that packets meet. */
-export const HOSTS_V4 = ['10.1.1.1', '10.1.1.2', '10.1.2.1', '10.9.0.1', '10.9.0.2'];
-export const HOSTS_V6 = ['fd00::1', 'fd00::2', 'fd00:1::1', 'fd00:9::1', 'fd00:9::2'];
+/** Addresses of hosts, and last those that actions translate to: longer as text. Few, so that packets meet. */
+export const HOSTS_V4 = ['10.1.1.1', '10.1.1.2', '10.1.2.1', '192.168.100.201', '192.168.100.202'];
+export const HOSTS_V6 = [
+  'fd00::1',
+  'fd00::2',
+  'fd00:1::1',
+  'fd00:9876:5432:1234:5678:9abc::1',
+  'fd00:9876:5432:1234:5678:9abc::2',
+];
 export const PORTS = [21, 69, 53, 80, 4000, 4001, 4002, 40_000, 40_001, 0];
 
 const ADDRESSES_V4 = HOSTS_V4.map((text) => Uint8Array.from(text.split('.').map(Number)));
@@ -69,27 +79,30 @@ function addressText(flow: Flow): string {
 /** Connections between few hosts on few ports. */
 export class Conversations {
   readonly #random: Random;
+  readonly #mostlyFtp: boolean;
   readonly #flows: Flow[] = [];
   /** Frames that were made last, for errors about them and to be fragmented, doubled, mixed. */
   readonly #recent: Uint8Array[] = [];
   #held: Uint8Array[] = [];
   #fragmentId = 1;
 
-  constructor(random: Random) {
+  /** @param options.mostlyFtp control connections of FTP rather than anything */
+  constructor(random: Random, options: { mostlyFtp?: boolean } = {}) {
     this.#random = random;
+    this.#mostlyFtp = options.mostlyFtp === true;
   }
 
   #open(): Flow {
     const random = this.#random;
     const isIpv6 = random.oneIn(3);
     const addresses = isIpv6 ? ADDRESSES_V6 : ADDRESSES_V4;
-    const protocol = random.pick(PROTOCOLS);
-    const isControl = protocol === 6 && random.oneIn(3);
+    const protocol = this.#mostlyFtp && !random.oneIn(4) ? 6 : random.pick(PROTOCOLS);
+    const isControl = protocol === 6 && (this.#mostlyFtp || random.oneIn(3));
     const flow: Flow = {
       protocol: protocol === 1 && isIpv6 ? 58 : protocol,
       isIpv6,
       client: random.pick(addresses),
-      server: random.pick(addresses),
+      server: random.pick(this.#mostlyFtp ? addresses.slice(0, 3) : addresses),
       clientPort: random.pick(PORTS),
       serverPort: isControl ? 21 : random.pick(PORTS),
       seq: [random.next(), random.next()],
@@ -109,7 +122,8 @@ export class Conversations {
     if (this.#held.length > 0 && !random.oneIn(4)) {
       return this.#held.splice(random.oneIn(3) ? random.below(this.#held.length) : 0, 1)[0]!;
     }
-    const flow = this.#flows.length === 0 || random.oneIn(8) ? this.#open() : random.pick(this.#flows);
+    const flow =
+      this.#flows.length === 0 || random.oneIn(this.#mostlyFtp ? 40 : 8) ? this.#open() : random.pick(this.#flows);
     const isReply = random.oneIn(2);
     let frame = this.#frameOf(flow, isReply);
     if (this.#recent.length > 0 && random.oneIn(16)) {
@@ -206,11 +220,9 @@ export class Conversations {
       data = flow.serverPort === 21 ? this.#ftp(flow, isReply) : this.#data();
     }
     if ((flags & SYN) !== 0) {
-      options = random.pick([
-        NO_BYTES,
-        Uint8Array.of(2, 4, 5, 180, 1, 3, 3, 7),
-        Uint8Array.of(1, 1, 1, 3, 3, 14, 0, 0),
-      ]);
+      options = random.oneIn(4)
+        ? Uint8Array.from({ length: 4 * random.between(1, 3) }, () => random.pick([0, 1, 1, 2, 3, 3, 4, 7, 14, 255]))
+        : random.pick(SYN_OPTIONS);
     }
     const segment = new Uint8Array(20 + options.length + data.length);
     setHalf(segment, 0, sport);

@@ -83,6 +83,18 @@ function natOptions(random: Random): NonNullable<CtActionOptions['nat']> {
   };
 }
 
+/** Connections with a helper through one translation, and their packets: all in one zone. */
+function ftpActions(random: Random): CtActionOptions[] {
+  const zone = random.below(2);
+  const isIpv6 = random.oneIn(2);
+  const [minAddr] = (isIpv6 ? HOSTS_V6 : HOSTS_V4).slice(random.pick([0, 3]));
+  const nat = { action: [random.pick(['src', 'src', 'dst'] as const)], minAddr: minAddr! };
+  return [
+    { zone, commit: true, helper: 'ftp', nat },
+    { zone, commit: true, helper: 'ftp', nat: { action: [] } },
+  ];
+}
+
 /** Frames of a story from a random place on, then of conversations again. */
 class Source {
   readonly #random: Random;
@@ -92,10 +104,10 @@ class Source {
   #story: Story | undefined;
   #at = 0;
 
-  constructor(random: Random, stories: readonly Story[]) {
+  constructor(random: Random, stories: readonly Story[], options: { mostlyFtp: boolean }) {
     this.#random = random;
     this.#stories = stories;
-    this.#conversations = new Conversations(random);
+    this.#conversations = new Conversations(random, options);
     /* Sequences of which hardly any packet is broken come far; those of which most are do not. */
     this.#breaksOneIn = random.pick([2, 6, 20, 100, 1e9]);
   }
@@ -166,9 +178,10 @@ export function sequence(random: Random, { stories }: Corpus): Sequence {
     buckets: random.pick([1, 2, 8]),
   };
   const reassembles = random.oneIn(2);
-  const source = new Source(random, stories);
-  const actions = random.oneIn(2) ? source.begin() : [];
-  while (actions.length < 3) {
+  const mostlyFtp = random.oneIn(6);
+  const source = new Source(random, stories, { mostlyFtp });
+  const actions = mostlyFtp ? ftpActions(random) : random.oneIn(2) ? source.begin() : [];
+  while (actions.length < (mostlyFtp ? 2 : 3)) {
     actions.push(actionOptions(random));
   }
   const passesOneIn = random.pick([4, 1e9]);
@@ -181,7 +194,7 @@ export function sequence(random: Random, { stories }: Corpus): Sequence {
       steps.push(setting(random, { options, reassembles, actions }, nowMs));
     }
     nowMs += random.oneIn(leapsOneIn) ? random.pick(LEAPS_MS) * (random.oneIn(4) ? -1 : 1) : random.below(50);
-    if (random.oneIn(16)) {
+    if (random.oneIn(16) && !mostlyFtp) {
       actions.push(...source.begin());
     }
     const first = random.below(actions.length);

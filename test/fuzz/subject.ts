@@ -4,7 +4,7 @@ import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import { clearPacket, PacketBatch, writePacket } from '../../src/core/packet/batch.ts';
-import { CtState, frameByteOffset, PacketWord, roomyPacketWords } from '../../src/core/packet/layout.ts';
+import { CtState, frameByteOffset, PacketWord, packetWords } from '../../src/core/packet/layout.ts';
 import { allocateWords, type Words } from '../../src/shared/access.ts';
 import type { Sequence, Step } from './sequence.ts';
 import { Finding } from './target.ts';
@@ -23,6 +23,9 @@ export interface SubjectOptions {
   /** Look whether frames come back as they went, where nothing is translated. */
   checksFrames?: boolean;
 }
+
+/** By the length of its frame, a packet has no, a little or enough room to grow. */
+const ROOM_STEP_BYTES = 8;
 
 const KNOWN_STATES = 0xff;
 /** Not in one pass; a further one adds to what the packet brings along. */
@@ -64,6 +67,8 @@ export class Subject {
   readonly hashes: Int32Array;
   /** Answers of operations other than packets. */
   readonly answers: number[] = [];
+  /** Packets that came back longer or shorter, since an address in them was replaced. */
+  resized = 0;
   readonly #options: SubjectOptions;
   readonly #sequence: Sequence;
   readonly #actions: CtAction[];
@@ -72,6 +77,7 @@ export class Subject {
   readonly #guards: number[] = [];
   readonly #guardWords = new Int32Array(33 * GUARD_WORDS);
   readonly #checksFrames: boolean;
+  readonly #translates: boolean;
   readonly #isSinglePass: boolean;
   readonly #own = new Int32Array(32);
   #sent = 0;
@@ -82,7 +88,8 @@ export class Subject {
     this.#sequence = sequence;
     this.#memory = memory;
     this.#actions = sequence.actions.map((action) => new CtAction(action));
-    this.#checksFrames = options.checksFrames === true && this.#actions.every(({ nat }) => nat === null);
+    this.#checksFrames = options.checksFrames === true;
+    this.#translates = this.#actions.some(({ nat }) => nat !== null);
     this.#isSinglePass = sequence.steps.every((step) => step.op !== 'batch' || step.actions.length === 1);
     const packets = sequence.steps.reduce((sum, step) => sum + (step.op === 'batch' ? step.packets.length : 0), 0);
     this.states = new Int32Array(packets * 2).fill(-1);
@@ -102,9 +109,15 @@ export class Subject {
     }
   }
 
-  run(): void {
+  /**
+   * @param options.shiftMs what all times are later by: for a sequence that is done again
+   * @param options.afterStep called after each step
+   */
+  run({ shiftMs = 0, afterStep }: { shiftMs?: number; afterStep?: () => void } = {}): void {
+    this.#sent = 0;
     for (const step of this.#sequence.steps) {
-      this.#step(step);
+      this.#step(shiftMs !== 0 && 'nowMs' in step ? { ...step, nowMs: step.nowMs + shiftMs } : step);
+      afterStep?.();
     }
   }
 
@@ -147,11 +160,13 @@ export class Subject {
     for (const [index, { frame, checksums }] of packets.entries()) {
       this.#guard(at);
       const slot = at + GUARD_WORDS;
-      at = slot + ((roomyPacketWords(frame.length) + 1) & ~1);
+      const roomBytes = frame.length + (frame.length & 7) * ROOM_STEP_BYTES;
+      at = slot + ((packetWords(roomBytes) + 1) & ~1);
       const end = frameByteOffset(slot) + frame.length;
       this.#memory.fill(end, at * 4);
       this.#memory.fill(frameByteOffset(slot) - 2, frameByteOffset(slot));
       writePacket(words, bytes, slot, frame, { checksums, number: this.#sent + index + 1 });
+      words[slot + PacketWord.ROOM] = roomBytes;
       slots[index] = slot;
       this.#own[index] = slot;
     }
@@ -185,10 +200,12 @@ export class Subject {
       const slot = this.#own[index]!;
       const start = frameByteOffset(slot);
       let i = 0;
-      while (i < frame.length && bytes[start + i] === frame[i]) {
+      while (!this.#translates && i < frame.length && bytes[start + i] === frame[i]) {
         i++;
       }
-      if (i < frame.length || words[slot + PacketWord.LENGTH] !== frame.length) {
+      if (this.#translates) {
+        this.resized += words[slot + PacketWord.LENGTH] === frame.length ? 0 : 1;
+      } else if (i < frame.length || words[slot + PacketWord.LENGTH] !== frame.length) {
         throw new Finding(`packet ${this.#sent + index + 1} came back changed at byte ${i}, without any translation`);
       }
     }

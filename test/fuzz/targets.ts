@@ -9,12 +9,14 @@ import { options } from './targets/options.ts';
 import { packets } from './targets/packets.ts';
 import { replays } from './targets/replays.ts';
 import { scenarios } from './targets/scenarios.ts';
+import { tables } from './targets/tables.ts';
 import { SELF_TESTS } from './targets/self-tests.ts';
 import type { Target } from './target.ts';
 
 export const TARGETS: readonly Target[] = [
   packets,
   frames,
+  tables,
   captures,
   scenarios,
   options,

@@ -17,6 +17,8 @@ interface CaptureInput {
 }
 
 const MAX_SAMPLE_BYTES = 20_000;
+/** A broken length must not cost more memory than the largest legal block, and some pieces of the file. */
+const MAX_TAKEN_BYTES = 8 << 20;
 
 let corpus: Corpus | undefined;
 
@@ -90,16 +92,17 @@ function pcapng(random: Random): Uint8Array {
   return concatenated([section, description(), ...body]);
 }
 
+/** A file that is right but, of a recorded one, for its end. */
+export function captureFile(random: Random): Uint8Array {
+  const made = random.below(4);
+  if (made === 0) {
+    return random.pick(corpus!.captures).bytes.slice(0, MAX_SAMPLE_BYTES);
+  }
+  return made === 1 ? pcapng(random) : pcap(random);
+}
+
 function generate(random: Random): CaptureInput {
-  const made = random.below(5);
-  const file =
-    made === 0
-      ? random.pick(corpus!.captures).bytes.slice(0, MAX_SAMPLE_BYTES)
-      : made <= 2
-        ? pcap(random)
-        : made === 3
-          ? pcapng(random)
-          : random.bytes(random.below(80));
+  const file = random.oneIn(8) ? random.bytes(random.below(80)) : captureFile(random);
   return {
     file: random.oneIn(20) ? file : mutatedBytes(random, file),
     pieceBytes: random.pick([1, 3, 16, 100, 4096, 1e9]),
@@ -150,7 +153,12 @@ async function outcomeOf(input: CaptureInput): Promise<Outcome> {
 }
 
 async function run(input: CaptureInput, tally: Tally): Promise<number> {
+  const before = process.memoryUsage().arrayBuffers;
   const outcome = await outcomeOf(input);
+  const taken = process.memoryUsage().arrayBuffers - before;
+  if (taken > MAX_TAKEN_BYTES) {
+    throw new Finding(`${taken} bytes were taken to read a file of ${input.file.length}`);
+  }
   const whole = await outcomeOf({ ...input, pieceBytes: Number.POSITIVE_INFINITY });
   if (JSON.stringify(outcome) !== JSON.stringify(whole)) {
     throw new Finding(`read in pieces ${JSON.stringify(outcome)}, read at once ${JSON.stringify(whole)}`);

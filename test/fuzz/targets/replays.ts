@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expectProperEnd, printedBy } from '../command-line.ts';
 import type { Random } from '../random.ts';
 import { Finding, type Tally, type Target } from '../target.ts';
-import { captures } from './captures.ts';
+import { captureFile, captures } from './captures.ts';
 
 interface ReplayInput {
   file: Uint8Array;
@@ -16,7 +16,7 @@ interface ReplayInput {
 let folder = '';
 
 function generate(random: Random): ReplayInput {
-  const { file } = captures.generate(random);
+  const file = random.oneIn(2) ? captureFile(random) : captures.generate(random).file;
   const options: string[] = ['--format', random.pick(['states', 'json', 'summary'])];
   const maybe = (...more: string[]) => {
     if (random.oneIn(2)) {
