@@ -24,7 +24,7 @@ import { noteLinked } from './linked.ts';
 import { SettingWord } from './memory.ts';
 import { Linked, undoHalf } from './nat/link.ts';
 import { reverseHashOf, unlinkConnLocked } from './remove.ts';
-import { ConnFlag, ConnWord, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Tracker } from './tracker.ts';
 
 /** Longest wait for a lock. */
@@ -295,7 +295,14 @@ function repairHands(dead: Tracker, report: RepairReport): void {
   }
   const recordInHand = words[base + ParticipantWord.RECORD_IN_HAND]!;
   if (recordInHand !== 0) {
-    slab.keep(participant, recordInHand & 1, recordInHand >>> 1);
+    const record = recordInHand >>> 1;
+    if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+      slab.keep(participant, recordInHand & 1, record);
+    } else {
+      /* It was linked half and taken out again, and may have been seen; or was not filled yet. */
+      slab.retire(participant, recordInHand & 1, record, dead.epochs.current());
+      words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+    }
     report.recordsReturned++;
   }
   while (words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {
