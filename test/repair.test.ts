@@ -18,6 +18,12 @@ describe('a participant that dies before any of its accesses', () => {
   });
 });
 
+describe('a participant that dies when it is about to give back a record', () => {
+  it.each(['keep', 'retire'] as const)('is not taken for one that has done so: %s', async (what) => {
+    expect(await crew.runOn(0, 'dieGivingBack', { what })).toEqual([]);
+  });
+});
+
 describe('a participant that dies in the middle of what it does to held fragments', () => {
   it.each(changes)('leaves only what is whole: %s', async (name) => {
     const { points, problems } = await crew.runOn(0, 'tearEverywhere', { name });

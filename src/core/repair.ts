@@ -110,6 +110,7 @@ export function repairParticipant(tracker: Tracker, id: number, options: RepairO
     return report;
   }
   const dead = new Tracker(tracker.memory, id);
+  dead.checks?.beginRepair();
   /* For events; the repairer may never have been told the time. */
   dead.time[0] = Number.isNaN(tracker.time[0]) ? tracker.clock[0]! : tracker.time[0]!;
   repairLeaves(dead, report);
