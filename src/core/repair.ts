@@ -12,12 +12,20 @@
 import { load, notify, store } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lockWithin, releaseOfDead, unlock, wakeWaiters } from '../shared/mutex.ts';
-import { Claim, claimOf, HandWord, IntentKind, ParticipantWord, vacateParticipant } from '../shared/participant.ts';
+import {
+  Claim,
+  claimOf,
+  EventIntent,
+  HandWord,
+  IntentKind,
+  ParticipantWord,
+  vacateParticipant,
+} from '../shared/participant.ts';
 import { writeParent } from './alg/clean.ts';
 import { Engine } from './engines/engine.ts';
 import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
 import { UsageError } from './errors.ts';
-import { repairEvents } from './events.ts';
+import { repairEvents, wantsEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
 import { repairFragments } from './fragments/repair.ts';
 import { noteLinked } from './linked.ts';
@@ -26,6 +34,7 @@ import { Linked, undoHalf } from './nat/link.ts';
 import { reverseHashOf, unlinkConnLocked } from './remove.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Tracker } from './tracker.ts';
+import { FIRST_WRITE, isLabelSettled } from './verdict.ts';
 
 /** Longest wait for a lock. */
 const WAIT_MS = 2;
@@ -184,8 +193,7 @@ function repairConnectionLock(dead: Tracker, report: RepairReport): void {
     const r = lockWord - ConnWord.LOCK;
     const sequence = load(words, r + ConnWord.LABEL_SEQUENCE);
     if ((sequence & 1) !== 0) {
-      if (sequence === 1) {
-        /* Never set before: what stands there is another connection's. */
+      if (sequence === FIRST_WRITE) {
         for (let i = 0; i < 4; i++) {
           store(words, r + ConnWord.LABEL + i, 0);
         }
@@ -223,9 +231,13 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   if (kind === IntentKind.link || kind === IntentKind.undo) {
     repairLink(dead, report);
   }
-  report.eventsLost += repairEvents(dead) ? 1 : 0;
-  if (kind === IntentKind.unlink) {
-    repairUnlink(dead, held, report);
+  if (kind === IntentKind.unlink && !mayTellOfRemoval(dead)) {
+    report.isComplete = false;
+  } else {
+    report.eventsLost += repairEvents(dead) ? 1 : 0;
+    if (kind === IntentKind.unlink) {
+      repairUnlink(dead, held, report);
+    }
   }
   for (const bucket of held.toReversed()) {
     table.unlockBucket(bucket);
@@ -233,6 +245,16 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     table.wakeWaitersOf(bucket);
   }
+}
+
+/** Where the removal was not told yet, which is before any lock is taken: its label is told, whose writer may have died as well. */
+function mayTellOfRemoval(dead: Tracker): boolean {
+  const { base } = dead.participant;
+  return (
+    !wantsEvents(dead) ||
+    dead.words[base + ParticipantWord.EVENT] !== EventIntent.removal ||
+    isLabelSettled(dead.words, dead.words[base + ParticipantWord.INTENT_RECORD]! << UNIT_SHIFT, WAIT_MS)
+  );
 }
 
 /** The record in hand was to be linked; the locks are held. */

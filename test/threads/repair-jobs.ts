@@ -16,12 +16,14 @@ import { ParsedWord } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import type { RepairReport } from '../../src/core/repair.ts';
 import { stateText } from '../../src/core/state.ts';
+import { ConnWord } from '../../src/core/table/conn.ts';
 import { ArenaLayout } from '../../src/core/table/line-arena.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
-import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
+import { type AccessKind, setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { LINE_WORDS } from '../../src/shared/cache-line.ts';
 import { forgetHeld, LockClass } from '../../src/shared/lockdep.ts';
 import { lock } from '../../src/shared/mutex.ts';
+import { ParticipantWord } from '../../src/shared/participant.ts';
 import { Slab } from '../../src/shared/slab.ts';
 import { listProblems, problemsOf } from '../support/deep-books.ts';
 import { fragmentsOf } from '../support/fragments.ts';
@@ -627,6 +629,27 @@ function runUntil(n: number, run: () => void): boolean {
   }
 }
 
+/** Runs until an access of this kind to the word. */
+function dieBefore(wanted: AccessKind, word: () => number, run: () => void): void {
+  setSchedulingHook((kind, _words, index) => {
+    if (kind === wanted && index === word()) {
+      throw new Killed();
+    }
+  });
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof Killed) {
+      return;
+    }
+    throw error;
+  } finally {
+    setSchedulingHook(undefined);
+    forgetHeld();
+  }
+  throw new Error('it did not die');
+}
+
 export interface Outcome {
   /** Accesses before which it died. */
   points: number;
@@ -743,6 +766,35 @@ const jobs = {
     }
     const { isComplete } = ct.repair(victim.participant);
     return [...(isComplete ? [] : ['the repair is not complete']), ...check(ct, 'after the repair')];
+  },
+
+  /**
+   * One dies while it writes the label of a connection, another one when it is about to tell of that connection's removal.
+   * @returns what a dump says of the label meanwhile, and how the repairs fare, the second's first
+   */
+  dieOverLabel(): { label: string; isComplete: boolean[]; told: string[]; problems: string[] } {
+    const ct = new Conntrack({ ...SMALL, maxParticipants: 4 });
+    const events = ct.events();
+    send(ct, flows(1, 1));
+    const writer = Conntrack.attach(ct.memory);
+    const remover = Conntrack.attach(ct.memory);
+    const { base } = writer.tracker.participant;
+    const wordOf = (word: number) => ct.memory.words[base + ParticipantWord.CONNECTION_LOCK]! - ConnWord.LOCK + word;
+    dieBefore(
+      'store',
+      () => wordOf(ConnWord.LABEL + 1),
+      () => send(writer, flows(1, 1), { commit: true, label: { value: '1', mask: '1' } }),
+    );
+    const label = [...ct.dump({ nowMs: NOW_MS })].flat()[0]!.label;
+    dieBefore(
+      'load',
+      () => wordOf(ConnWord.LABEL_SEQUENCE),
+      () => remover.flush(),
+    );
+    const isComplete = [remover, writer, remover].map(({ participant }) => ct.repair(participant).isComplete);
+    const told = events.drain().map(({ kind }) => kind);
+    events.close();
+    return { label, isComplete, told, problems: check(ct, 'after the repairs') };
   },
 
   changes(): string[] {
