@@ -6,7 +6,7 @@
  * stays the same: one of a hundred times as many entries at every hundredth.
  */
 
-import { type Words } from '../../shared/access.ts';
+import type { Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { Epochs } from '../../shared/epoch.ts';
 import { type Participant, ParticipantWord } from '../../shared/participant.ts';
