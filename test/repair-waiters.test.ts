@@ -107,6 +107,43 @@ describe('a repair that needs a lock of another dead thread', () => {
   });
 });
 
+describe('a thread with patience', () => {
+  it('gives up waiting for the lock of a dead thread, and goes on when that is repaired', async () => {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 100, maxParticipants: 3 });
+    for (let port = 1001; port < 1011; port++) {
+      send(ct, udp({ ...ENDS, sport: port }), NOW_MS);
+    }
+    const index = memoryLayout(ct.memory).buckets;
+    const signals = allocateWords(2);
+    const dies = 'holding it';
+    const plan: Waiting = {
+      memory: ct.memory,
+      frames: [SYN],
+      nowMs: NOW_MS,
+      index,
+      isOfFragments: false,
+      dies,
+      signals,
+    };
+    const dead = await crew.runOn(VICTIM, 'die', plan);
+    ct.lockPatienceMs = 50;
+    const fromMs = performance.now();
+    expect(() => ct.flush()).toThrow(
+      new RegExp(`bucket lock .* held for 0.05 s, now by participant ${dead}: .* repaired after .* call again`),
+    );
+    expect(() => ct.flush()).toThrow(/call again/);
+    expect(() => ct.execute(PacketBatch.allocate(), new CtAction({}), NOW_MS)).toThrow(/call again/);
+    expect(performance.now() - fromMs).toBeLessThan(1000);
+
+    expect(ct.repair(dead).isComplete).toBe(true);
+    expect(ct.connCount).toBe(9);
+    expect(problemsOf(ct, NOW_MS)).toEqual([]);
+    expect(ct.flush()).toBe(9);
+    expect(ct.counters().flushed).toBe(10);
+    expect(problemsOf(ct, NOW_MS)).toEqual([]);
+  });
+});
+
 describe('repair', () => {
   it('is refused for the calling thread and for what is no participant', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });

@@ -8,6 +8,7 @@ const crew = new Crew<RepairJobs>({ jobs: 'repair-jobs', threads: 1, checked: tr
 afterAll(() => crew.end());
 
 const names = await crew.runOn(0, 'scenarios', undefined as never);
+const patient = await crew.runOn(0, 'patientScenarios', undefined as never);
 const changes = await crew.runOn(0, 'changes', undefined as never);
 
 describe('a participant that dies before any of its accesses', () => {
@@ -32,6 +33,14 @@ describe('a participant that dies while it writes the label of a connection', ()
       told: ['new', 'destroy'],
       problems: [],
     });
+  });
+});
+
+describe('a thread with patience that gives up waiting for any of its locks', () => {
+  it.each(patient)('leaves the books right, and can do it later: %s', async (name) => {
+    const { points, problems } = await crew.runOn(0, 'giveUpEverywhere', { name });
+    expect(problems).toEqual([]);
+    expect(points).toBeGreaterThan(0);
   });
 });
 

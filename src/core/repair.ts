@@ -9,8 +9,8 @@
  * Nothing here waits for longer than WAIT_MS: the lock that it wants may be another dead thread's.
  */
 
-import { load, notify, store } from '../shared/access.ts';
-import { LockClass } from '../shared/lockdep.ts';
+import { CHECKED, load, notify, store } from '../shared/access.ts';
+import { forgetHeld, LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lockWithin, releaseOfDead, unlock, wakeWaiters } from '../shared/mutex.ts';
 import {
   Claim,
@@ -118,6 +118,34 @@ export function repairParticipant(tracker: Tracker, id: number, options: RepairO
   if (claimOf(participants, id) !== Claim.claimed) {
     return report;
   }
+  const dead = putInOrder(tracker, id, report);
+  repairReader(dead, report);
+  if (report.isComplete) {
+    dead.leave();
+    if (options.keepsPlace !== true) {
+      vacateParticipant(dead.participant);
+    }
+  }
+  return report;
+}
+
+/**
+ * Finishes or undoes what the calling thread itself was in the middle of when it gave up waiting for a lock (LockTimeoutError),
+ * as if it had died there, and releases its locks.
+ * @returns false: the rest needs a lock that somebody else holds; call again before anything else is done to the table
+ */
+export function repairOwn(tracker: Tracker): boolean {
+  const report = emptyReport(tracker.participant.id);
+  if (CHECKED) {
+    forgetHeld();
+  }
+  tracker.staleCount = 0;
+  putInOrder(tracker, tracker.participant.id, report);
+  return report.isComplete;
+}
+
+/** @returns the participant's view of the table */
+function putInOrder(tracker: Tracker, id: number, report: RepairReport): Tracker {
   const dead = new Tracker(tracker.memory, id);
   dead.checks?.beginRepair();
   /* For events; the repairer may never have been told the time. */
@@ -128,14 +156,7 @@ export function repairParticipant(tracker: Tracker, id: number, options: RepairO
   repairBuckets(dead, report);
   countLock(report, repairScale(dead));
   repairHands(dead, report);
-  repairReader(dead, report);
-  if (report.isComplete) {
-    dead.leave();
-    if (options.keepsPlace !== true) {
-      vacateParticipant(dead.participant);
-    }
-  }
-  return report;
+  return dead;
 }
 
 function countLock(report: RepairReport, heldIt: boolean): void {

@@ -123,6 +123,8 @@ export class Participant implements LockOwner {
   readonly base: number;
   readonly lockTag: number;
   spinEstimate = 20;
+  /** For ever, but inside calls that put in order what they leave when they give up (Conntrack). */
+  patienceMs?: number = 0;
   readonly recorder?: LockRecorder | undefined;
 
   constructor(region: ParticipantRegion, id: number) {

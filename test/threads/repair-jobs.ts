@@ -22,7 +22,8 @@ import type { Tracker } from '../../src/core/tracker.ts';
 import { type AccessKind, setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { LINE_WORDS } from '../../src/shared/cache-line.ts';
 import { forgetHeld, LockClass } from '../../src/shared/lockdep.ts';
-import { lock } from '../../src/shared/mutex.ts';
+import { LockTimeoutError } from '../../src/shared/lock-timeout.ts';
+import { lock, lockTagOf } from '../../src/shared/mutex.ts';
 import { ParticipantWord } from '../../src/shared/participant.ts';
 import { Slab } from '../../src/shared/slab.ts';
 import { listProblems, problemsOf } from '../support/deep-books.ts';
@@ -650,6 +651,56 @@ function dieBefore(wanted: AccessKind, word: () => number, run: () => void): voi
   throw new Error('it did not die');
 }
 
+/** Scenarios of what a thread may do that has patience: nothing with packets. */
+const PATIENT = [
+  'sweep',
+  'flush',
+  'flush with events',
+  'flush a zone with a limit',
+  'give back at the limit',
+  'set and delete a timeout policy',
+  'dump',
+  'delete the default zone limit',
+  'FTP ends',
+  'baseline: sweep',
+  'baseline: flush',
+  'ct-scale: sweep',
+  'ct-scale: flush',
+];
+
+/** A participant that nobody is. */
+const STRANGER = 2;
+
+/** Lets a stranger take the n-th lock just before `run` does, and keep it. @returns the lock; undefined: there are not so many */
+function giveUpAt(n: number, run: () => void): { words: Words; index: number } | undefined {
+  let locks = 0;
+  let held: { words: Words; index: number } | undefined;
+  setSchedulingHook((kind, words, index) => {
+    if (kind !== 'compareExchange' || held !== undefined) {
+      return;
+    }
+    const { stack = '' } = new Error('where');
+    if (stack.includes('lockWatched') && Atomics.load(words, index) === 0 && ++locks === n) {
+      held = { words, index };
+      Atomics.store(words, index, lockTagOf(STRANGER));
+    }
+  });
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LockTimeoutError && error.message.includes(`participant ${STRANGER}`)) {
+      return held;
+    }
+    throw error;
+  } finally {
+    setSchedulingHook(undefined);
+  }
+  if (held !== undefined) {
+    throw new Error('it did not give up');
+  }
+  return undefined;
+}
+
 export interface Outcome {
   /** Accesses before which it died. */
   points: number;
@@ -795,6 +846,34 @@ const jobs = {
     const told = events.drain().map(({ kind }) => kind);
     events.close();
     return { label, isComplete, told, problems: check(ct, 'after the repairs') };
+  },
+
+  patientScenarios(): string[] {
+    return PATIENT;
+  },
+
+  /**
+   * A thread with patience gives up waiting for each lock of a scenario in turn, which a stranger holds; when that one is gone, it
+   * does the same once more.
+   */
+  giveUpEverywhere({ name }: { name: string }): { points: number; problems: string[] } {
+    const scenario = scenarios[name]!;
+    const outcome = { points: 0, problems: [] as string[] };
+    for (let n = 1; ; n++) {
+      const ct = new Conntrack(scenario.options);
+      scenario.prepare?.(ct);
+      const thread = Conntrack.attach(ct.memory);
+      thread.lockPatienceMs = 1;
+      const held = giveUpAt(n, () => scenario.run(thread, ct));
+      if (held === undefined) {
+        return outcome;
+      }
+      outcome.points++;
+      Atomics.store(held.words, held.index, 0);
+      scenario.run(thread, ct);
+      const problems = [...check(ct, 'at the end'), ...(scenario.check?.(ct) ?? [])];
+      outcome.problems.push(...problems.slice(0, 5).map((problem) => `lock ${n}: ${problem}`));
+    }
   },
 
   changes(): string[] {
