@@ -298,6 +298,30 @@ describe(
       expectBalancedBooks(datapath.conntrack, 0);
     });
 
+    it('may be called twice at once, and leaves the control thread beside alone', async () => {
+      const { datapath } = await start({ threads: 2 });
+      const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
+      const path = await prepareSocketPath(join(folder, 'control.sock'));
+      const control = await Control.start({ datapath, path });
+      try {
+        await Promise.all([datapath.stop(), datapath.stop()]);
+        expect(datapath.workers()).toMatchObject([{ role: 'control', isUp: true }]);
+        expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({ exitCode: 0 });
+      } finally {
+        await control.stop();
+        rmSync(folder, { recursive: true });
+      }
+      expect(datapath.workers()).toEqual([]);
+    });
+
+    it('of some workers, twice at once, takes no others away', async () => {
+      const { datapath } = await start({ threads: 2 });
+      const isPmd = ({ role }: { role: string }) => role === 'pmd';
+      await Promise.all([datapath.group.end(isPmd), datapath.group.end(isPmd)]);
+      expect(datapath.workers()).toMatchObject([{ role: 'sweeper' }]);
+      await datapath.stop();
+    });
+
     it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {
       const { datapath, verdicts } = await start({ sweeper: false });
       for (let number = 0; number < 500; number++) {

@@ -62,6 +62,7 @@ export class Datapath {
   #lateVisitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
   #isStopped = false;
+  #stopping: Promise<void> | undefined;
   #turnMs = 0;
 
   /**
@@ -420,10 +421,15 @@ export class Datapath {
   /**
    * Lets the PMDs finish what they were handed, and ends all threads. The table stays: `conntrack` can be dumped and
    * asked as before. A worker that hangs is terminated after a second or two; packets that it never came to are given back
-   * with no state, and counted in `workerLost`.
+   * with no state, and counted in `workerLost`. Called again it gives the same promise.
    * @throws Error if a worker had died and was not started again
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     try {
       if (this.#failure === undefined) {
         await this.#drainWhileAlive();

@@ -181,13 +181,12 @@ export class WorkerGroup {
       await inTime(ended);
     }
     for (const { keeper, place } of ending) {
+      /* Another call may have been faster: the place may be somebody else's by now. */
+      const at = this.#kept.findIndex((kept) => kept.keeper === keeper);
       /* Whoever runs in spite of everything keeps its place. */
-      if (!keeper.isRunning) {
+      if (at >= 0 && !keeper.isRunning) {
+        this.#kept.splice(at, 1);
         releaseParticipant(place);
-        this.#kept.splice(
-          this.#kept.findIndex((kept) => kept.keeper === keeper),
-          1,
-        );
       }
     }
     if (this.#kept.length === 0) {
