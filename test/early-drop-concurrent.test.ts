@@ -6,6 +6,7 @@ import { Conntrack } from '../src/core/conntrack.ts';
 import type { Reclaim, TableFull } from '../src/core/memory.ts';
 import { allocateWords } from '../src/shared/access.ts';
 import { expectBalancedBooks } from './support/books.ts';
+import { ofThisProcess } from './support/checked.ts';
 import { Crew } from './threads/crew.ts';
 import type { FloodJobs } from './threads/flood-jobs.ts';
 
@@ -14,11 +15,13 @@ const ESTABLISHED = 25;
 const LIMIT = 300;
 const NOW_MS = 1_000_000;
 
-describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
-  { reclaim: 'lookup-and-sweep', buckets: 1, checked: true },
-  { reclaim: 'lookup-and-sweep', buckets: 64, checked: false },
-  { reclaim: 'sweep', buckets: 64, checked: true },
-])('a full table under floods from all threads ($reclaim, $buckets buckets)', ({ reclaim, buckets, checked }) => {
+describe.each(
+  ofThisProcess<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
+    { reclaim: 'lookup-and-sweep', buckets: 1, checked: true },
+    { reclaim: 'lookup-and-sweep', buckets: 64, checked: false },
+    { reclaim: 'sweep', buckets: 64, checked: true },
+  ]),
+)('a full table under floods from all threads ($reclaim, $buckets buckets)', ({ reclaim, buckets, checked }) => {
   const crew = new Crew<FloodJobs>({ jobs: 'flood-jobs', threads: THREADS, checked });
 
   afterAll(() => crew.end());

@@ -6,14 +6,17 @@ import { FragmentsWord } from '../src/core/fragments/region.ts';
 import { allocateWords } from '../src/shared/access.ts';
 import { BARRIER_WORDS } from '../src/shared/barrier.ts';
 import { expectBalancedBooks } from './support/books.ts';
+import { ofThisProcess } from './support/checked.ts';
 import { Crew } from './threads/crew.ts';
 import type { FragmentJobs } from './threads/fragment-jobs.ts';
 
-describe.each([
-  { threads: 2, checked: false, rounds: 60 },
-  { threads: 4, checked: false, rounds: 60 },
-  { threads: 3, checked: true, rounds: 20 },
-])('$threads threads with fragments of the same datagrams (checked: $checked)', ({ threads, checked, rounds }) => {
+describe.each(
+  ofThisProcess([
+    { threads: 2, checked: false, rounds: 60 },
+    { threads: 4, checked: false, rounds: 60 },
+    { threads: 3, checked: true, rounds: 20 },
+  ]),
+)('$threads threads with fragments of the same datagrams (checked: $checked)', ({ threads, checked, rounds }) => {
   const crew = new Crew<FragmentJobs>({ jobs: 'fragment-jobs', threads, checked });
 
   afterAll(() => crew.end());

@@ -9,6 +9,7 @@ import { allocateWords } from '../src/shared/access.ts';
 import { BARRIER_WORDS } from '../src/shared/barrier.ts';
 import { expectBalancedBooks } from './support/books.ts';
 import { dumpAll } from './support/tracking.ts';
+import { ofThisProcess } from './support/checked.ts';
 import { Crew } from './threads/crew.ts';
 import type { FtpJobs } from './threads/ftp-jobs.ts';
 
@@ -25,12 +26,14 @@ const MOST_UNITS = 8192;
 /** Clients, control connections of each, ports that each announces. */
 const MOST_CHURNED = THREADS * 4 * 2 * 3;
 
-describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
-  { reclaim: 'lookup-and-sweep', buckets: 64, checked: false },
-  { reclaim: 'lookup-and-sweep', buckets: 1, checked: true },
-  { reclaim: 'lookup-and-sweep', buckets: 16, checked: true },
-  { reclaim: 'sweep', buckets: 16, checked: true },
-])('four threads with control connections ($reclaim, $buckets buckets, checked: $checked)', (setting) => {
+describe.each(
+  ofThisProcess<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
+    { reclaim: 'lookup-and-sweep', buckets: 64, checked: false },
+    { reclaim: 'lookup-and-sweep', buckets: 1, checked: true },
+    { reclaim: 'lookup-and-sweep', buckets: 16, checked: true },
+    { reclaim: 'sweep', buckets: 16, checked: true },
+  ]),
+)('four threads with control connections ($reclaim, $buckets buckets, checked: $checked)', (setting) => {
   const { reclaim, buckets, checked } = setting;
   const crew = new Crew<FtpJobs>({ jobs: 'ftp-jobs', threads: THREADS, checked });
   let ct: Conntrack;

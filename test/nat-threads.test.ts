@@ -7,6 +7,7 @@ import { allocateWords } from '../src/shared/access.ts';
 import { BARRIER_WORDS } from '../src/shared/barrier.ts';
 import { expectBalancedBooks } from './support/books.ts';
 import { dumpAll } from './support/tracking.ts';
+import { ofThisProcess } from './support/checked.ts';
 import { Crew } from './threads/crew.ts';
 import type { NatJobs } from './threads/nat-jobs.ts';
 
@@ -14,12 +15,14 @@ const THREADS = 4;
 /** More than the timeout of a new connection. */
 const ROUND_MS = 100_000;
 
-describe.each<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
-  { reclaim: 'lookup-and-sweep', buckets: 64, checked: false },
-  { reclaim: 'lookup-and-sweep', buckets: 1, checked: true },
-  { reclaim: 'lookup-and-sweep', buckets: 16, checked: true },
-  { reclaim: 'sweep', buckets: 16, checked: true },
-])('four threads and one range ($reclaim, $buckets buckets, checked: $checked)', ({ reclaim, buckets, checked }) => {
+describe.each(
+  ofThisProcess<{ reclaim: Reclaim; buckets: number; checked: boolean }>([
+    { reclaim: 'lookup-and-sweep', buckets: 64, checked: false },
+    { reclaim: 'lookup-and-sweep', buckets: 1, checked: true },
+    { reclaim: 'lookup-and-sweep', buckets: 16, checked: true },
+    { reclaim: 'sweep', buckets: 16, checked: true },
+  ]),
+)('four threads and one range ($reclaim, $buckets buckets, checked: $checked)', ({ reclaim, buckets, checked }) => {
   const crew = new Crew<NatJobs>({ jobs: 'nat-jobs', threads: THREADS, checked });
   let ct: Conntrack;
 

@@ -131,6 +131,21 @@ describe('repair', () => {
     expect(() => Conntrack.attach(ct.memory, { participant: dead.participant })).toThrow(/cannot be taken over/);
   });
 
+  it('leaves the place to the replacement alone if it is told to', () => {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
+    const dead = Conntrack.attach(ct.memory);
+    expect(ct.repair(dead.participant, { keepsPlace: true }).isComplete).toBe(true);
+    expect(() => Conntrack.attach(ct.memory)).toThrow(/maxParticipants/);
+    const replacement = Conntrack.attach(ct.memory, { participant: dead.participant });
+    expect(replacement.participant).toBe(dead.participant);
+  });
+
+  it('does not give a vacant place to two threads that take it at the same moment', async () => {
+    const { first, error } = await crew.runOn(VICTIM, 'takeOverTwice', undefined as never);
+    expect(first).toBe(1);
+    expect(error).toMatch(/another thread has just taken it/);
+  });
+
   it('does not let a replacement take a fragment that the dead has brought for one of its own', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
     const dead = Conntrack.attach(ct.memory);

@@ -23,7 +23,7 @@ import {
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import type { PacketBatch } from './packet/batch.ts';
-import { repairParticipant, type RepairReport } from './repair.ts';
+import { repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
@@ -143,10 +143,11 @@ export class Conntrack {
    * left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone must be
    * certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more.
    * @param participant its `participant`
+   * @param options `keepsPlace`: nobody but the replacement gets the place
    * @throws UsageError if there is no such place, or it is the calling thread's own
    */
-  repair(participant: number): RepairReport {
-    return repairParticipant(this.tracker, participant);
+  repair(participant: number, options: RepairOptions = {}): RepairReport {
+    return repairParticipant(this.tracker, participant, options);
   }
 
   /**

@@ -14,7 +14,7 @@
  * Nothing is allocated, and nothing throws, whatever the packets hold.
  */
 
-import { load, peek, poke, store, type Words } from '../shared/access.ts';
+import { CHECKED, load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
@@ -22,6 +22,7 @@ import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { afterUpdate, beforeUpdate, handleControl, isForHelper } from './alg/control.ts';
 import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
+import { obtain } from './checks.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
@@ -58,6 +59,9 @@ import type { Tracker } from './tracker.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
 export { hashParsed } from './key-hash.ts';
+
+/** A constant of this module, which V8 folds. */
+const IS_CHECKED: boolean = CHECKED;
 
 /**
  * Sends a batch through the tracker. Verdicts (state, zone, mark, label, original tuple) are written beside the
@@ -242,6 +246,9 @@ function remembers(tracker: Tracker, words: Words, slot: number, action: CtActio
   if (isGone(tracker, words, slot)) {
     return false;
   }
+  if (IS_CHECKED) {
+    obtain(tracker, words[slot + PacketWord.CONN]!);
+  }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   const meta = records[r + ConnWord.META]!;
   if (metaZone(meta) !== action.zone) {
@@ -303,6 +310,9 @@ function processRemembered(
     return;
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
+  if (IS_CHECKED) {
+    obtain(tracker, words[slot + PacketWord.CONN]!);
+  }
   if (action.nat !== null) {
     translateRemembered(tracker, words, slot, at, action.zone);
   }

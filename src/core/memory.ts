@@ -28,6 +28,7 @@ import { allocateProfile } from '../shared/lock-profile.ts';
 import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
+import { allocateLedger } from './checks.ts';
 import { UsageError } from './errors.ts';
 import { Expectations } from './alg/expectations.ts';
 import { HelperNames } from './alg/helper-names.ts';
@@ -91,6 +92,8 @@ export interface TrackerMemory {
   readonly fragments: Words;
   /** In a profiled process: what its threads record about locks (shared/lock-profile.ts). */
   readonly profile?: Words | undefined;
+  /** In a checked process: what became of each record (checks.ts). Only checked threads may map such a table. */
+  readonly ledger?: Words | undefined;
   /** Expiration lists (engines/lists.ts); of ct-bucket, which has none, a few words. */
   readonly lists: Words;
 }
@@ -254,6 +257,7 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     eventCapacity,
     fragments: allocateFragments(),
     profile: allocateProfile(maxParticipants),
+    ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
     lists: isBucketEngine ? allocateWords(1) : allocateLists(maxConnections, maxParticipants),
   };
 }

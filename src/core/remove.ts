@@ -2,10 +2,11 @@
  * The end of a connection: killed by setting a flag, removed by whoever turns `cleaned` from 0 to 1.
  */
 
-import { or, type Words } from '../shared/access.ts';
+import { CHECKED, or, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { cleanExpectations } from './alg/clean.ts';
+import { assertReference } from './checks.ts';
 import { Counter } from './counters.ts';
 import { listFirst } from './engines/baseline.ts';
 import { rescheduleAsIs } from './engines/ct-scale.ts';
@@ -23,11 +24,17 @@ import {
 } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
+/** A constant of this module, which V8 folds. */
+const IS_CHECKED: boolean = CHECKED;
+
 /**
  * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once, else it occupies
  * its place until the sweeper comes by.
  */
 export function killConn(tracker: Tracker, record: number): void {
+  if (IS_CHECKED) {
+    assertReference(tracker, record);
+  }
   const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
   if ((before & LIFE_FLAGS) !== 0) {
     return;
@@ -62,6 +69,9 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   const { words: records, participant, table } = tracker;
   const { base } = participant;
   const r = record << UNIT_SHIFT;
+  if (IS_CHECKED) {
+    assertReference(tracker, record);
+  }
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
   if ((life & LIFE_CLEANED) !== 0) {
     return false;

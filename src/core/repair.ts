@@ -61,6 +61,14 @@ export interface RepairReport {
   wasEventReader: boolean;
 }
 
+export interface RepairOptions {
+  /**
+   * The place stays claimed for a thread that will replace the dead one, so that nobody else can get it meanwhile; default:
+   * it becomes vacant. A repair that was not complete is asked for again in the same way.
+   */
+  keepsPlace?: boolean;
+}
+
 function emptyReport(participant: number): RepairReport {
   return {
     participant,
@@ -82,12 +90,12 @@ function emptyReport(participant: number): RepairReport {
 
 /**
  * Finishes or undoes what participant `id`, whose thread is gone for good, was in the middle of, and releases its locks. Its
- * place is then free for the thread that replaces it (adoptParticipant, or the `participant` of Conntrack.attach). Not by two
- * threads at once for the same participant; any number of times one after another.
+ * place is then free for the thread that replaces it (adoptParticipant, or the `participant` of Conntrack.attach), and for it
+ * alone if the options say so. Not by two threads at once for the same participant; any number of times one after another.
  * @param tracker the calling thread's own
  * @throws UsageError if there is no such participant, or it is the caller's own
  */
-export function repairParticipant(tracker: Tracker, id: number): RepairReport {
+export function repairParticipant(tracker: Tracker, id: number, options: RepairOptions = {}): RepairReport {
   const { participants } = tracker;
   if (!Number.isInteger(id) || id < 0 || id >= participants.maxParticipants) {
     throw new UsageError(
@@ -113,7 +121,9 @@ export function repairParticipant(tracker: Tracker, id: number): RepairReport {
   repairReader(dead, report);
   if (report.isComplete) {
     dead.leave();
-    vacateParticipant(dead.participant);
+    if (options.keepsPlace !== true) {
+      vacateParticipant(dead.participant);
+    }
   }
   return report;
 }

@@ -6,6 +6,7 @@
 import { store, type Words } from '../shared/access.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { countersOf } from '../shared/counters.ts';
+import { CheckedEpochs, CheckedSlab } from '../shared/checked-memory.ts';
 import { Epochs } from '../shared/epoch.ts';
 import {
   adoptParticipant,
@@ -16,6 +17,7 @@ import {
 } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab } from '../shared/slab.ts';
+import { Checks } from './checks.ts';
 import { Eviction } from './evict.ts';
 import { EventRing } from './events.ts';
 import { Alg } from './alg/state.ts';
@@ -27,6 +29,7 @@ import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
 import { BucketTable } from './table/bucket-table.ts';
+import { CheckedBucketTable, CheckedLineArena } from './table/checked-table.ts';
 import { ConnWord, UNIT_WORDS } from './table/conn.ts';
 import { LineArena } from './table/line-arena.ts';
 import { TimeoutPolicies } from './timeouts.ts';
@@ -56,6 +59,8 @@ export class Tracker {
   readonly slab: Slab;
   readonly arena: LineArena;
   readonly table: BucketTable;
+  /** Of a checked process. */
+  readonly checks: Checks | undefined;
   readonly rooms: RoomPools;
   /** The pool of `rooms` for all connections. */
   readonly room: number;
@@ -115,8 +120,13 @@ export class Tracker {
     this.words = words;
     this.participants = participants;
     this.participant = place === undefined ? claimParticipant(participants) : adoptParticipant(participants, place);
-    this.epochs = new Epochs(words, layout.epochs, participants);
-    this.slab = new Slab({
+    const checks = Checks.of(memory, layout, participants, this.participant);
+    this.checks = checks;
+    this.epochs =
+      checks === undefined
+        ? new Epochs(words, layout.epochs, participants)
+        : new CheckedEpochs(words, layout.epochs, participants, checks.readers, () => checks.quiescent());
+    const slab = {
       words,
       base: layout.slab,
       records: words,
@@ -125,22 +135,25 @@ export class Tracker {
       endUnit: layout.end / UNIT_WORDS,
       linkWord: ConnWord.LINK,
       tagWord: ConnWord.TAG,
-    });
-    this.arena = new LineArena({
+    };
+    this.slab = checks === undefined ? new Slab(slab) : new CheckedSlab(slab, checks.records);
+    const arena = {
       words,
       base: layout.arena,
       links: layout.arenaLinks,
       firstLine: layout.lines / LINE_WORDS,
       endLine: layout.lines / LINE_WORDS + layout.lineCount,
-    });
-    this.table = new BucketTable({
+    };
+    this.arena = checks === undefined ? new LineArena(arena) : new CheckedLineArena(arena, checks);
+    const table = {
       bucketBits: memory.bucketBits,
       words,
       base: layout.buckets,
       directories: layout.directories,
       arena: this.arena,
       epochs: this.epochs,
-    });
+    };
+    this.table = checks === undefined ? new BucketTable(table) : new CheckedBucketTable(table, checks);
     this.rooms = new RoomPools({ words, maxParticipants });
     this.room = layout.room;
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);

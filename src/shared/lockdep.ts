@@ -20,6 +20,8 @@ interface HeldLock {
   words: Words;
   index: number;
   lockClass: LockClass;
+  /** What the word says while it is held: its owner's tag (mutex.ts). */
+  ownerTag: number;
 }
 
 const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zone limits', 4: 'fragments', 5: 'leaf' };
@@ -27,13 +29,13 @@ const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zon
 /* One thread is one module instance: the list is this thread's own. */
 const held: HeldLock[] = [];
 
-function describe(lock: HeldLock): string {
+function describe(lock: { index: number; lockClass: LockClass }): string {
   return `${NAMES[lock.lockClass]} lock at word ${lock.index}`;
 }
 
 /** Call before taking a lock. @throws Error when the order forbids it. */
 export function beforeAcquire(words: Words, index: number, lockClass: LockClass): void {
-  const wanted: HeldLock = { words, index, lockClass };
+  const wanted = { words, index, lockClass };
   for (const lock of held) {
     const sameRegion = lock.words.buffer === words.buffer;
     if (sameRegion && lock.index === index) {
@@ -48,16 +50,22 @@ export function beforeAcquire(words: Words, index: number, lockClass: LockClass)
   }
 }
 
-/** Call after taking a lock. */
-export function acquired(words: Words, index: number, lockClass: LockClass): void {
-  held.push({ words, index, lockClass });
+/** Call after taking a lock. @param ownerTag what the lock's word says now, whoever waits apart */
+export function acquired(words: Words, index: number, lockClass: LockClass, ownerTag: number): void {
+  held.push({ words, index, lockClass, ownerTag });
 }
 
-/** Call before releasing a lock. @throws Error when this thread does not hold it. */
+/** Call before releasing a lock. @throws Error when this thread does not hold it, or the word names somebody else. */
 export function beforeRelease(words: Words, index: number): void {
   for (let i = held.length - 1; i >= 0; i--) {
     const lock = held[i]!;
     if (lock.words.buffer === words.buffer && lock.index === index) {
+      const tag = Atomics.load(words, index) & ~1;
+      if (tag !== lock.ownerTag) {
+        throw new Error(
+          `lock ownership: ${describe(lock)} is held as ${lock.ownerTag} and released, but its word says ${tag}`,
+        );
+      }
       held.splice(i, 1);
       return;
     }
@@ -79,7 +87,7 @@ export function assertNoneHeld(): void {
   }
 }
 
-/** For tests in which a thread goes on that is to count as dead: it holds nothing any more. */
+/** For tests: this thread holds nothing any more, as if it had died and another had taken its place. */
 export function forgetHeld(): void {
   held.length = 0;
 }

@@ -79,7 +79,7 @@ function lockWatched(words: Words, index: number, owner: LockOwner, lockClass: L
     lockContended(words, index, owner);
   }
   if (CHECKED) {
-    acquired(words, index, lockClass);
+    acquired(words, index, lockClass, owner.lockTag);
   }
 }
 
@@ -92,7 +92,7 @@ function tryLockWatched(words: Words, index: number, owner: LockOwner, lockClass
       ? tryLockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed)
       : compareExchange(words, index, FREE, owner.lockTag) === FREE;
   if (CHECKED && isTaken) {
-    acquired(words, index, lockClass);
+    acquired(words, index, lockClass, owner.lockTag);
   }
   return isTaken;
 }
@@ -151,7 +151,7 @@ export function inheritLock(words: Words, index: number, owner: LockOwner, lockC
     return false;
   }
   if (CHECKED) {
-    acquired(words, index, lockClass);
+    acquired(words, index, lockClass, owner.lockTag);
   }
   return true;
 }

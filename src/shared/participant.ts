@@ -157,13 +157,20 @@ function claimWord(region: ParticipantRegion, id: number): number {
  * Takes a place that is kept for the calling thread: one that another thread has claimed for it, or that of a thread that
  * has died and was repaired after. With the place come its caches of free records, what is retired there, its unused
  * room and its counters.
- * @throws RangeError when nobody has claimed it
+ * @throws RangeError when nobody has claimed it, or another thread takes it at this moment
  */
 export function adoptParticipant(region: ParticipantRegion, id: number): Participant {
-  if (!Number.isInteger(id) || id < 0 || id >= region.maxParticipants || !isClaimed(region, id)) {
+  const isPlace = Number.isInteger(id) && id >= 0 && id < region.maxParticipants;
+  const claim = isPlace ? claimOf(region, id) : Claim.free;
+  if (claim === Claim.free) {
     throw new RangeError(`participant ${id} cannot be taken over: it is not one that a thread has or had`);
   }
-  store(region.words, claimWord(region, id), Claim.claimed);
+  if (
+    claim === Claim.vacant &&
+    compareExchange(region.words, claimWord(region, id), Claim.vacant, Claim.claimed) !== Claim.vacant
+  ) {
+    throw new RangeError(`participant ${id} cannot be taken over: another thread has just taken it`);
+  }
   return new Participant(region, id);
 }
 

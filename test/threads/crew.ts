@@ -7,6 +7,7 @@
  */
 
 import { Worker } from 'node:worker_threads';
+import { CHECKED } from '../../src/shared/access.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import { type Answer, type Jobs, type Order } from './serve.ts';
 
@@ -17,7 +18,7 @@ export interface CrewOptions {
   /** Module of this folder, without extension. */
   jobs: string;
   threads: number;
-  /** Start the threads with CT_CHECKED=1. */
+  /** Start the threads with CT_CHECKED=1; in a checked process they are in any case. */
   checked: boolean;
 }
 
@@ -77,7 +78,7 @@ export class Crew<J extends Jobs> {
 
   #start(): void {
     const { filename, execArgv } = workerEntry(this.#options.jobs, import.meta.url);
-    const env = { ...process.env, CT_CHECKED: this.#options.checked ? '1' : '0' };
+    const env = { ...process.env, CT_CHECKED: this.#options.checked || CHECKED ? '1' : '0' };
     for (let thread = 0; thread < this.threads; thread++) {
       const worker = new Worker(filename, { execArgv, env });
       worker.on('message', (answer: Answer) => this.#answered(answer));

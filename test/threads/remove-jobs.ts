@@ -1,6 +1,7 @@
 /** Jobs of the tests of removal: threads that all want to remove the same connections. */
 
 import { CtAction } from '../../src/core/action.ts';
+import { obtain } from '../../src/core/checks.ts';
 import { tellTime } from '../../src/core/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { conntrackExecute } from '../../src/core/execute.ts';
@@ -33,6 +34,7 @@ const jobs = {
   removeAll({ records, reasons }: { records: Int32Array; reasons: number[] }, thread: number): number[] {
     const { tracker } = ct;
     tracker.enter();
+    records.forEach((record) => obtain(tracker, record));
     const removed = Array.from(records, (record) => {
       arriveAndWait(barrier, 0, parties);
       return removeConn(tracker, record, reasons[thread]!) ? 1 : 0;
@@ -46,6 +48,7 @@ const jobs = {
   killOrRemove({ records, reason }: { records: Int32Array; reason: number }, thread: number): void {
     const { tracker } = ct;
     tracker.enter();
+    records.forEach((record) => obtain(tracker, record));
     for (const record of records) {
       arriveAndWait(barrier, 0, parties);
       if (thread % 2 === 0) {

@@ -4,9 +4,10 @@
  * The state of TCP goes by the numbers of the end whose payload grows.
  */
 
-import { peek, type Words } from '../../shared/access.ts';
+import { CHECKED, peek, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import type { CtAction } from '../action.ts';
+import { assertReference } from '../checks.ts';
 import { Counter } from '../counters.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { CtState, PacketWord, RememberedBit, swapHalf, swapPorts } from '../packet/layout.ts';
@@ -228,6 +229,9 @@ function expect(tracker: Tracker, r: number, state: number, port: number): void 
   const isReply = (state & CtState.RPL) !== 0;
   const isDnat = (flags & ConnFlag.DNAT) !== 0;
 
+  if (CHECKED) {
+    assertReference(tracker, r >>> UNIT_SHIFT);
+  }
   writeParent(records, r, entry);
   entry[EntryWord.PORTS] = port << 16;
   const src = isReply ? addressAt(r, isIpv6, true) : reverseAddressAt(records, r, isIpv6, true);

@@ -7,8 +7,9 @@
  * both, and sets the expiry only if nobody has moved the connection on meanwhile: whoever did sets its own.
  */
 
-import { peek, poke } from '../../shared/access.ts';
+import { CHECKED, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
+import { obtain } from '../checks.ts';
 import { isStale } from '../lookup.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
@@ -78,6 +79,9 @@ export function collectBaseline(tracker: Tracker, list: number, now: number): nu
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   let record = lists.firstOf(list);
   while (record !== 0 && found < sweepFound.length && isStale(words, record << UNIT_SHIFT, now)) {
+    if (CHECKED) {
+      obtain(tracker, record);
+    }
     sweepFound[found++] = record;
     record = lists.nextLocked(record);
   }

@@ -8,10 +8,11 @@
  * a node says which generation was linked, and only that is removed.
  */
 
-import { load, peek, poke, store } from '../../shared/access.ts';
+import { CHECKED, load, peek, poke, store } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { lock, unlock } from '../../shared/mutex.ts';
+import { obtain } from '../checks.ts';
 import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { EngineIntent, ExpirationLists, KINDS, LISTS, LISTS_LOCK, NodeWord } from './lists.ts';
@@ -95,6 +96,9 @@ export function collectScale(tracker: Tracker, step: number, now: number): numbe
     if (!isLinked(tracker, record)) {
       lists.removeLocked(record);
     } else if (placeLocked(tracker, record, now)) {
+      if (CHECKED) {
+        obtain(tracker, record);
+      }
       sweepFound[found++] = record;
       intents[intentBase + EngineIntent.SWEEP_LEFT] = found;
     }
