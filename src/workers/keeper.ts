@@ -204,10 +204,8 @@ export class WorkerKeeper {
       if (repaired.isComplete) {
         this.#report(death, repaired, options.takeBack());
       } else {
-        setTimeout(
-          () => this.#repair(death),
-          performance.now() - death.noticedMs < SOON_MS ? RETRY_MS : RETRY_LATER_MS,
-        );
+        const isSoon = performance.now() - death.noticedMs < SOON_MS;
+        setTimeout(() => this.#repair(death), isSoon ? RETRY_MS : RETRY_LATER_MS).unref();
       }
     } catch (problem) {
       /* What it left behind is still in the way of others. */
