@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { hashParsed } from '../src/core/execute.ts';
 import { ParsedKind } from '../src/core/packet/key.ts';
 import { PacketBatch } from '../src/core/packet/batch.ts';
@@ -13,9 +13,11 @@ import { stateText } from '../src/core/state.ts';
 import { UNIT_SHIFT } from '../src/core/table/conn.ts';
 import { EventsWord } from '../src/core/event-layout.ts';
 import { load } from '../src/shared/access.ts';
+import { Claim, claimOf } from '../src/shared/participant.ts';
 import { prepareSocketPath } from '../src/workers/control/socket-path.ts';
 import { Control } from '../src/workers/control.ts';
 import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
+import type { WorkerState } from '../src/workers/group.ts';
 import type { WorkerHang } from '../src/workers/hang-watch.ts';
 import type { WorkerDeath } from '../src/workers/keeper.ts';
 import { deathLine, hangLine } from '../src/cli/worker-lines.ts';
@@ -150,6 +152,23 @@ describe('a PMD that dies', () => {
     await datapath.push(udp(flow(1)), 0, 1);
     await datapath.drain();
     expect(verdicts.get(1)).toBe('new|trk');
+    await datapath.stop();
+  });
+
+  it('keeps its place for its replacement: nobody else could have it in between', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { conntrack } = datapath;
+    const [{ participant }] = datapath.workers() as [WorkerState];
+    const claims: number[] = [];
+    const repair = conntrack.repair.bind(conntrack);
+    vi.spyOn(conntrack, 'repair').mockImplementation((...call) => {
+      const report = repair(...call);
+      claims.push(claimOf(conntrack.tracker.participants, participant));
+      return report;
+    });
+    datapath.terminateWorker('pmd', 0);
+    await until('it has died', () => deaths.length === 1);
+    expect(claims).toEqual([Claim.claimed]);
     await datapath.stop();
   });
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../core/conntrack.ts';
 import { Counter } from '../core/counters.ts';
 import { load, peek, store, type Words } from '../shared/access.ts';
-import { adoptParticipant, claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
+import { claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
 import { HangWatch, type Watched, type WorkerHang } from './hang-watch.ts';
 import { WorkerKeeper, type WorkerDeath, type WorkerLife, type WorkerRole } from './keeper.ts';
 import { StatusWord, WorkerWord, workerLine } from './status.ts';
@@ -106,12 +106,7 @@ export class WorkerGroup {
       progress: () => options.progress(participant),
       repair: () => {
         store(status, line + WorkerWord.UP, 0);
-        const report = conntrack.repair(participant);
-        if (report.isComplete) {
-          /* The place is kept for the replacement, which takes it over. */
-          adoptParticipant(participants, participant);
-        }
-        return report;
+        return conntrack.repair(participant, { keepsPlace: true });
       },
       takeBack: () => options.takeBack(),
       onDeath: (death) => {
