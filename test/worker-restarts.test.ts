@@ -19,6 +19,7 @@ import { Control } from '../src/workers/control.ts';
 import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
 import type { WorkerState } from '../src/workers/group.ts';
 import type { WorkerHang } from '../src/workers/hang-watch.ts';
+import { workerLine, WorkerWord } from '../src/workers/status.ts';
 import type { WorkerDeath } from '../src/workers/keeper.ts';
 import { deathLine, hangLine } from '../src/cli/worker-lines.ts';
 import { expectBalancedBooks } from './support/books.ts';
@@ -197,6 +198,40 @@ describe('a PMD that dies', () => {
     }
     expect(deaths).toHaveLength(4);
     await datapath.stop();
+  });
+});
+
+describe('a worker that cannot be started', () => {
+  /* Preloaded by workers of a checked process alone. */
+  const environment = { CT_CHECKED: '1', CT_WORKER_IMPORT: 'file:///there/is/no/such/module.mjs' };
+
+  it('is the end of the start at once, with the reason', async () => {
+    for (const [name, value] of Object.entries(environment)) {
+      vi.stubEnv(name, value);
+    }
+    try {
+      const starting = Datapath.start({ maxConnections: 1000, sweeper: false });
+      await expect(starting).rejects.toThrow(
+        /^a worker of the datapath has died: PMD 0 could not be started: Cannot find module '\/there\/is\/no\/such/,
+      );
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  }, 20_000);
+});
+
+describe('a thread that is up', () => {
+  it('keeps its place: nobody repairs after it, or is started there', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    /* As if the thread that is told to be gone were not. */
+    const up = workerLine(1, 0) + WorkerWord.UP;
+    datapath.onWorkerDeath = (death) => {
+      deaths.push(death);
+      Atomics.store(datapath.share.status, up, 1);
+    };
+    datapath.terminateWorker('pmd', 0);
+    await until('it is noticed', () => deaths.length === 1);
+    await expect(datapath.stop()).rejects.toThrow(/the thread of participant \d+ is up, and nobody may take its place$/);
   });
 });
 

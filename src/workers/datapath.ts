@@ -19,7 +19,7 @@ import { allocateRing, RingConsumer, RingProducer } from '../shared/ring.ts';
 import { tuneCompiler } from './compiler.ts';
 import { WorkerGroup, type WorkerState } from './group.ts';
 import type { WorkerHang } from './hang-watch.ts';
-import type { WorkerDeath, WorkerRole } from './keeper.ts';
+import { type WorkerDeath, workerName, type WorkerRole } from './keeper.ts';
 import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
 import { startPmd, startSweeper } from './lives.ts';
 import { checkOptions, type DatapathOptions } from './options.ts';
@@ -172,12 +172,13 @@ export class Datapath {
 
   async #untilUp(): Promise<void> {
     const deadline = performance.now() + START_MS;
-    for (let index = 0; index < this.threads; index++) {
-      const up = workerLine(this.threads, index) + WorkerWord.UP;
+    /* In the order of their numbers: the PMDs, then the sweeper. */
+    for (const [number, worker] of this.#workers.states().entries()) {
+      const up = workerLine(this.threads, number) + WorkerWord.UP;
       while (load(this.#status, up) === 0) {
         this.#throwIfFailed();
         if (performance.now() > deadline) {
-          throw new Error(`PMD ${index} did not start within ${START_MS / 1000} s`);
+          throw new Error(`${workerName(worker)} did not start within ${START_MS / 1000} s`);
         }
         const waiting = Atomics.waitAsync(this.#status, up, 0, LOOK_ROUND_MS);
         /* The timer keeps the process alive, which waitAsync does not. */

@@ -96,16 +96,32 @@ export class WorkerGroup {
     const participant = place.id;
     const line = workerLine(threads, number);
     store(status, StatusWord.PARTICIPANT + number, participant + 1);
+    const up = line + WorkerWord.UP;
+    let hasBeenUp = false;
+    /* Nobody else sets this word: two threads in one place would be fatal. */
+    const mustBeGone = () => {
+      if (load(status, up) !== 0) {
+        throw new Error(`the thread of participant ${participant} is up, and nobody may take its place`);
+      }
+    };
     const watched: Watched = { role, index, participant, line, hasWork: () => options.hasWork() };
     const keeper = new WorkerKeeper({
       role,
       index,
       participant,
       restarts,
-      start: () => options.start({ participant, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) }),
+      start: () => {
+        mustBeGone();
+        return options.start({ participant, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) });
+      },
+      exited: () => {
+        hasBeenUp ||= load(status, up) !== 0;
+        store(status, up, 0);
+      },
+      hasBeenUp: () => hasBeenUp,
       progress: () => options.progress(participant),
       repair: () => {
-        store(status, line + WorkerWord.UP, 0);
+        mustBeGone();
         return conntrack.repair(participant, { keepsPlace: true });
       },
       takeBack: () => options.takeBack(),

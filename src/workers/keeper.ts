@@ -58,6 +58,10 @@ export interface KeeperOptions {
   participant: number;
   /** Starts the thread. */
   start(): WorkerLife | Promise<WorkerLife>;
+  /** The thread is gone. */
+  exited(): void;
+  /** Was it at work in any of its lives? One that never was is not started again. */
+  hasBeenUp(): boolean;
   /** Sets right what the dead thread left at the table, as far as it can; called again until the report is complete. */
   repair(): RepairReport;
   /** Then: takes back what else it was working on. @returns packets that are lost */
@@ -188,6 +192,7 @@ export class WorkerKeeper {
     }
     this.#life = undefined;
     void life.end();
+    this.#options.exited();
     if (this.#isDone || (life.done === undefined && exitCode === 0 && this.#error === undefined)) {
       this.isRunning = false;
       this.#settle();
@@ -226,7 +231,7 @@ export class WorkerKeeper {
     const { role, index, participant } = this;
     const error = this.#error;
     const reason = reasonOf(error, exitCode);
-    const isExhausted = this.#deathsInARow > options.restarts;
+    const isExhausted = !options.hasBeenUp() || this.#deathsInARow > options.restarts;
     const isRestarted = !this.#isEnding && !isExhausted;
     this.isRunning = isRestarted;
     if (isRestarted) {
@@ -253,6 +258,9 @@ export class WorkerKeeper {
   }
 
   #failure(error: Error | undefined, reason: string): Error {
+    if (!this.#options.hasBeenUp()) {
+      return new Error(`${this.name} could not be started: ${reason}`, { cause: error });
+    }
     if (this.#options.restarts === 0) {
       return error ?? new Error(`${this.name}: ${reason}`);
     }
