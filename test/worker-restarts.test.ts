@@ -201,6 +201,61 @@ describe('a PMD that dies', () => {
   });
 });
 
+describe('a repair that waits for a lock that another worker holds', () => {
+  /** Until it is let go no repair comes to its end. */
+  function holdRepairs({ conntrack }: Datapath) {
+    const repair = conntrack.repair.bind(conntrack);
+    let isHeld = true;
+    const attempts = vi.spyOn(conntrack, 'repair').mockImplementation((participant, options) => {
+      /* A place that nobody has is reported as repaired. */
+      return isHeld
+        ? { ...repair(conntrack.memory.maxParticipants - 1), isComplete: false }
+        : repair(participant, options);
+    });
+    return { attempts, letGo: () => (isHeld = false) };
+  }
+
+  it('is tried again, ever more seldom, and reported', async () => {
+    const { datapath, deaths, hangs, verdicts } = await start({ sweeper: false, hangAfterMs: 400, hung: 'terminate' });
+    const { attempts, letGo } = holdRepairs(datapath);
+    datapath.terminateWorker('pmd', 0);
+    await until('the first attempt is made', () => attempts.mock.calls.length > 0);
+    const firstMs = performance.now();
+    await datapath.push(udp(flow(1)), 0, 1);
+    await until('it is reported', () => hangs.length > 0);
+    expect(attempts.mock.calls.length).toBeLessThan(10 + (performance.now() - firstMs) / 40);
+    expect(deaths).toEqual([]);
+    letGo();
+    await datapath.drain();
+    await until('it is reported again', () => hangs.length === 2);
+    expect(verdicts.get(1)).toBe('new|trk');
+    expect(deaths).toMatchObject([{ reason: 'it was told to', isRestarted: true }]);
+    expect(hangs).toMatchObject([
+      { stuck: 'repair', isStuck: true },
+      { stuck: 'repair', isStuck: false },
+    ]);
+    expect(hangs.map(hangLine)).toEqual([
+      expect.stringMatching(/^PMD 0 is dead, and its repair has waited for \d+\.\d s for a lock that somebody holds$/),
+      expect.stringMatching(/^PMD 0 is repaired, after \d+\.\d s$/),
+    ]);
+    await datapath.stop();
+  });
+
+  it('is given up when the datapath is stopped', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { attempts } = holdRepairs(datapath);
+    datapath.terminateWorker('pmd', 0);
+    await until('the first attempt is made', () => attempts.mock.calls.length > 0);
+    await expect(datapath.stop()).rejects.toThrow(
+      /: PMD 0 could not be repaired after: a lock that it takes is held by somebody else$/,
+    );
+    const made = attempts.mock.calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(attempts.mock.calls).toHaveLength(made);
+    expect(deaths).toEqual([]);
+  });
+});
+
 describe('a worker that cannot be started', () => {
   /* Preloaded by workers of a checked process alone. */
   const environment = { CT_CHECKED: '1', CT_WORKER_IMPORT: 'file:///there/is/no/such/module.mjs' };
@@ -231,7 +286,9 @@ describe('a thread that is up', () => {
     };
     datapath.terminateWorker('pmd', 0);
     await until('it is noticed', () => deaths.length === 1);
-    await expect(datapath.stop()).rejects.toThrow(/the thread of participant \d+ is up, and nobody may take its place$/);
+    await expect(datapath.stop()).rejects.toThrow(
+      /the thread of participant \d+ is up, and nobody may take its place$/,
+    );
   });
 });
 
@@ -360,7 +417,9 @@ describe(
       try {
         await Promise.all([datapath.stop(), datapath.stop()]);
         expect(datapath.workers()).toMatchObject([{ role: 'control', isUp: true }]);
-        expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({ exitCode: 0 });
+        expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({
+          exitCode: 0,
+        });
       } finally {
         await control.stop();
         rmSync(folder, { recursive: true });

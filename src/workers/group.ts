@@ -104,7 +104,6 @@ export class WorkerGroup {
         throw new Error(`the thread of participant ${participant} is up, and nobody may take its place`);
       }
     };
-    const watched: Watched = { role, index, participant, line, hasWork: () => options.hasWork() };
     const keeper = new WorkerKeeper({
       role,
       index,
@@ -133,6 +132,14 @@ export class WorkerGroup {
       },
       onFailure: (error) => (options.onFailure ?? this.#options.onFailure)(error),
     });
+    const watched: Watched = {
+      role,
+      index,
+      participant,
+      line,
+      hasWork: () => options.hasWork(),
+      isUnrepaired: () => keeper.isUnrepaired,
+    };
     this.#kept.push({ keeper, watched, place });
     this.#watch.add(watched);
     try {
@@ -190,6 +197,9 @@ export class WorkerGroup {
         keeper.terminate('it did not come to its end');
       }
       await inTime(ended);
+      for (const { keeper } of ending) {
+        keeper.giveUp();
+      }
     }
     for (const { keeper, place } of ending) {
       /* Another call may have been faster: the place may be somebody else's by now. */

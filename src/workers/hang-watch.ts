@@ -17,6 +17,7 @@ export interface WorkerHang {
   participant: number;
   /** How long it was seen without getting on, in ms. */
   stuckMs: number;
+  stuck: Stuck;
   /** true: it hangs; false: it did, and gets on again. */
   isStuck: boolean;
 }
@@ -29,10 +30,16 @@ export interface Watched {
   /** Its line in the status words. */
   line: number;
   hasWork(): boolean;
+  /** It is dead, and somebody holds a lock that the repair takes. */
+  isUnrepaired(): boolean;
 }
+
+/** What does not get on: a worker with its work, or the repair after one that has died. */
+export type Stuck = 'work' | 'repair';
 
 interface Look {
   beat: number;
+  stuck: Stuck | undefined;
   stuckMs: number;
   isReported: boolean;
 }
@@ -66,7 +73,7 @@ export class HangWatch {
   }
 
   add(worker: Watched): void {
-    this.#looks.set(worker, { beat: 0, stuckMs: -1, isReported: false });
+    this.#looks.set(worker, { beat: 0, stuck: undefined, stuckMs: 0, isReported: false });
   }
 
   remove(worker: Watched): void {
@@ -84,23 +91,29 @@ export class HangWatch {
     for (const [worker, look] of this.#looks) {
       const beat = peek(this.#status, worker.line + WorkerWord.HEARTBEAT);
       const isUp = peek(this.#status, worker.line + WorkerWord.UP) !== 0;
-      if (!isUp || beat !== look.beat || !worker.hasWork()) {
-        const { stuckMs, isReported } = look;
-        this.#looks.set(worker, { beat, stuckMs: -1, isReported: false });
-        if (isReported && isUp) {
-          this.#tell(worker, stuckMs, false);
+      let stuck: Stuck | undefined;
+      if (worker.isUnrepaired()) {
+        stuck = 'repair';
+      } else if (isUp && beat === look.beat && worker.hasWork()) {
+        stuck = 'work';
+      }
+      if (stuck === undefined || stuck !== look.stuck) {
+        this.#looks.set(worker, { beat, stuck, stuckMs: 0, isReported: false });
+        /* Of one that has died with its work nothing is said here: its death is told. */
+        if (look.isReported && (isUp || look.stuck === 'repair')) {
+          this.#tell(worker, look, false);
         }
         continue;
       }
-      look.stuckMs = look.stuckMs < 0 ? 0 : look.stuckMs + sinceMs;
+      look.stuckMs += sinceMs;
       if (look.stuckMs >= this.#hangAfterMs && !look.isReported) {
         look.isReported = true;
-        this.#tell(worker, look.stuckMs, true);
+        this.#tell(worker, look, true);
       }
     }
   }
 
-  #tell({ role, index, participant }: Watched, stuckMs: number, isStuck: boolean): void {
-    this.#onHang({ role, index, participant, stuckMs, isStuck });
+  #tell({ role, index, participant }: Watched, { stuck = 'work', stuckMs }: Look, isStuck: boolean): void {
+    this.#onHang({ role, index, participant, stuck, stuckMs, isStuck });
   }
 }
