@@ -18,6 +18,23 @@ describe('a participant that dies before any of its accesses', () => {
   });
 });
 
+describe('a participant that dies when it is about to give back a record', () => {
+  it.each(['keep', 'retire'] as const)('is not taken for one that has done so: %s', async (what) => {
+    expect(await crew.runOn(0, 'dieGivingBack', { what })).toEqual([]);
+  });
+});
+
+describe('a participant that dies while it writes the label of a connection', () => {
+  it('keeps neither a dump waiting nor the repair of another one that was removing the connection', async () => {
+    expect(await crew.runOn(0, 'dieOverLabel', undefined as never)).toEqual({
+      label: '0'.repeat(32),
+      isComplete: [false, true, true],
+      told: ['new', 'destroy'],
+      problems: [],
+    });
+  });
+});
+
 describe('a participant that dies in the middle of what it does to held fragments', () => {
   it.each(changes)('leaves only what is whole: %s', async (name) => {
     const { points, problems } = await crew.runOn(0, 'tearEverywhere', { name });

@@ -12,20 +12,29 @@
 import { load, notify, store } from '../shared/access.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lockWithin, releaseOfDead, unlock, wakeWaiters } from '../shared/mutex.ts';
-import { Claim, claimOf, HandWord, IntentKind, ParticipantWord, vacateParticipant } from '../shared/participant.ts';
+import {
+  Claim,
+  claimOf,
+  EventIntent,
+  HandWord,
+  IntentKind,
+  ParticipantWord,
+  vacateParticipant,
+} from '../shared/participant.ts';
 import { writeParent } from './alg/clean.ts';
 import { Engine } from './engines/engine.ts';
 import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
 import { UsageError } from './errors.ts';
-import { repairEvents } from './events.ts';
+import { repairEvents, wantsEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
 import { repairFragments } from './fragments/repair.ts';
 import { noteLinked } from './linked.ts';
 import { SettingWord } from './memory.ts';
 import { Linked, undoHalf } from './nat/link.ts';
 import { reverseHashOf, unlinkConnLocked } from './remove.ts';
-import { ConnFlag, ConnWord, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Tracker } from './tracker.ts';
+import { FIRST_WRITE, isLabelSettled } from './verdict.ts';
 
 /** Longest wait for a lock. */
 const WAIT_MS = 2;
@@ -110,6 +119,7 @@ export function repairParticipant(tracker: Tracker, id: number, options: RepairO
     return report;
   }
   const dead = new Tracker(tracker.memory, id);
+  dead.checks?.beginRepair();
   /* For events; the repairer may never have been told the time. */
   dead.time[0] = Number.isNaN(tracker.time[0]) ? tracker.clock[0]! : tracker.time[0]!;
   repairLeaves(dead, report);
@@ -183,8 +193,7 @@ function repairConnectionLock(dead: Tracker, report: RepairReport): void {
     const r = lockWord - ConnWord.LOCK;
     const sequence = load(words, r + ConnWord.LABEL_SEQUENCE);
     if ((sequence & 1) !== 0) {
-      if (sequence === 1) {
-        /* Never set before: what stands there is another connection's. */
+      if (sequence === FIRST_WRITE) {
         for (let i = 0; i < 4; i++) {
           store(words, r + ConnWord.LABEL + i, 0);
         }
@@ -222,9 +231,13 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   if (kind === IntentKind.link || kind === IntentKind.undo) {
     repairLink(dead, report);
   }
-  report.eventsLost += repairEvents(dead) ? 1 : 0;
-  if (kind === IntentKind.unlink) {
-    repairUnlink(dead, held, report);
+  if (kind === IntentKind.unlink && !mayTellOfRemoval(dead)) {
+    report.isComplete = false;
+  } else {
+    report.eventsLost += repairEvents(dead) ? 1 : 0;
+    if (kind === IntentKind.unlink) {
+      repairUnlink(dead, held, report);
+    }
   }
   for (const bucket of held.toReversed()) {
     table.unlockBucket(bucket);
@@ -232,6 +245,16 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     table.wakeWaitersOf(bucket);
   }
+}
+
+/** Where the removal was not told yet, which is before any lock is taken: its label is told, whose writer may have died as well. */
+function mayTellOfRemoval(dead: Tracker): boolean {
+  const { base } = dead.participant;
+  return (
+    !wantsEvents(dead) ||
+    dead.words[base + ParticipantWord.EVENT] !== EventIntent.removal ||
+    isLabelSettled(dead.words, dead.words[base + ParticipantWord.INTENT_RECORD]! << UNIT_SHIFT, WAIT_MS)
+  );
 }
 
 /** The record in hand was to be linked; the locks are held. */
@@ -295,7 +318,14 @@ function repairHands(dead: Tracker, report: RepairReport): void {
   }
   const recordInHand = words[base + ParticipantWord.RECORD_IN_HAND]!;
   if (recordInHand !== 0) {
-    slab.keep(participant, recordInHand & 1, recordInHand >>> 1);
+    const record = recordInHand >>> 1;
+    if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+      slab.keep(participant, recordInHand & 1, record);
+    } else {
+      /* It was linked half and taken out again, and may have been seen; or was not filled yet. */
+      slab.retire(participant, recordInHand & 1, record, dead.epochs.current());
+      words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+    }
     report.recordsReturned++;
   }
   while (words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {

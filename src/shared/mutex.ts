@@ -11,7 +11,7 @@
  * The word names its owner so that a participant that died holding it can be recognised.
  */
 
-import { CHECKED, compareExchange, exchange, load, notify, pause, peek, wait, type Words } from './access.ts';
+import { CHECKED, compareExchange, exchange, load, notify, or, pause, peek, wait, type Words } from './access.ts';
 import { type LockRecorder, PROFILED } from './lock-profile.ts';
 import { LockSite } from './lock-sites.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
@@ -168,18 +168,27 @@ export function lockWithin(
   timeoutMs: number,
 ): boolean {
   const deadline = performance.now() + timeoutMs;
+  let hasSlept = false;
   for (let looks = 1; !tryLock(words, index, owner, lockClass); looks++) {
     pause();
     if (looks % MAX_SPINS === 0) {
       if (performance.now() >= deadline) {
+        if (hasSlept) {
+          notify(words, index, 1);
+        }
         return false;
       }
       const seen = load(words, index);
       if (seen !== FREE) {
         /* Without WAITERS nobody wakes this thread: it may sleep a little too long, and lets the holder have the processor. */
+        hasSlept = true;
         wait(words, index, seen, NAP_MS);
       }
     }
+  }
+  if (hasSlept) {
+    /* The only notify of an unlock may have gone to this thread's nap: whoever sleeps behind it is to be woken by the next. */
+    or(words, index, WAITERS);
   }
   return true;
 }
