@@ -4,6 +4,9 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FlowSteering } from '../src/core/flow.ts';
+import { memoryLayout } from '../src/core/memory.ts';
+import { BucketWord } from '../src/core/table/bucket-table.ts';
 import { hashParsed } from '../src/core/execute.ts';
 import { ParsedKind } from '../src/core/packet/key.ts';
 import { PacketBatch } from '../src/core/packet/batch.ts';
@@ -13,6 +16,7 @@ import { stateText } from '../src/core/state.ts';
 import { UNIT_SHIFT } from '../src/core/table/conn.ts';
 import { EventsWord } from '../src/core/event-layout.ts';
 import { load } from '../src/shared/access.ts';
+import { lockTagOf } from '../src/shared/mutex.ts';
 import { Claim, claimOf } from '../src/shared/participant.ts';
 import { prepareSocketPath } from '../src/workers/control/socket-path.ts';
 import { Control } from '../src/workers/control.ts';
@@ -20,6 +24,7 @@ import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
 import type { WorkerState } from '../src/workers/group.ts';
 import type { WorkerHang } from '../src/workers/hang-watch.ts';
 import { workerLine, WorkerWord } from '../src/workers/status.ts';
+import { waitsForAnother } from '../src/workers/lock-waits.ts';
 import type { WorkerDeath } from '../src/workers/keeper.ts';
 import { deathLine, hangLine } from '../src/cli/worker-lines.ts';
 import { expectBalancedBooks } from './support/books.ts';
@@ -69,6 +74,26 @@ function hold(datapath: Datapath): () => void {
   const { table, participant } = datapath.conntrack.tracker;
   table.lockBucket(0, participant);
   return () => table.unlockBucket(0);
+}
+
+/** Makes it look as if a participant had the one bucket locked. */
+function lockFor({ conntrack }: Datapath, participant: number): void {
+  const bucketLock = memoryLayout(conntrack.memory).buckets + BucketWord.LOCK;
+  conntrack.tracker.words[bucketLock] = lockTagOf(participant);
+}
+
+/** @returns what hands a packet of a new flow to a PMD, and returns the packet's number */
+function offering(datapath: Datapath): (pmd: number) => number {
+  const steering = new FlowSteering();
+  let next = 0;
+  return (pmd) => {
+    let frame = udp(flow(next));
+    while (steering.workerOf(frame, datapath.threads) !== pmd) {
+      frame = udp(flow(++next));
+    }
+    expect(datapath.offer(frame, 0, next)).toBe(true);
+    return next++;
+  };
 }
 
 function hashOf(datapath: Datapath, frame: Uint8Array): number {
@@ -123,15 +148,9 @@ describe('a PMD that dies', () => {
 
   it('holding a lock lets others have it at once', async () => {
     const { datapath, deaths } = await start({ threads: 2, sweeper: false });
-    const { table, words } = datapath.conntrack.tracker;
+    const { table } = datapath.conntrack.tracker;
     /* As if it had died with the lock of the bucket in its hands. */
-    const letGo = hold(datapath);
-    const lockWord = words.findIndex(
-      (_, index) => index >= 0 && words[index] === datapath.conntrack.tracker.participant.lockTag,
-    );
-    letGo();
-    expect(lockWord).toBeGreaterThan(0);
-    words[lockWord] = (datapath.workers()[0]!.participant + 1) << 1;
+    lockFor(datapath, datapath.workers()[0]!.participant);
     expect(heldLocks(datapath.conntrack)).toHaveLength(1);
     await datapath.push(udp(flow(1)), 0, 1);
     await datapath.push(udp(flow(2)), 0, 2);
@@ -368,14 +387,44 @@ describe('a worker that hangs', () => {
   });
 
   it('is terminated and started again where that is asked for', async () => {
-    const { datapath, hangs, deaths } = await start({ hangAfterMs: 200, hung: 'terminate', sweeper: false });
-    const letGo = hold(datapath);
+    const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 200, hung: 'terminate', sweeper: false });
+    /* It waits for itself, for ever. */
+    lockFor(datapath, datapath.workers()[0]!.participant);
     await datapath.push(udp(flow(1)), 0, 1);
     await until('it is dead', () => deaths.length === 1);
-    letGo();
-    expect(hangs[0]).toMatchObject({ role: 'pmd', isStuck: true });
-    expect(deaths[0]!.reason).toMatch(/^it hung for \d+ ms$/);
+    expect(hangs[0]).toMatchObject({ role: 'pmd', stuck: 'work', isStuck: true });
+    expect(deaths).toMatchObject([{ reason: expect.stringMatching(/^it hung for \d+ ms$/), packetsLost: 1 }]);
+    await datapath.push(udp(flow(2)), 0, 2);
     await datapath.drain();
+    expect(verdicts.get(2)).toBe('new|trk');
+    await datapath.stop();
+  });
+
+  it('is terminated alone: those who wait for its lock get on then', async () => {
+    const { datapath, hangs, deaths, verdicts } = await start({
+      threads: 3,
+      hangAfterMs: 500,
+      hung: 'terminate',
+      sweeper: false,
+    });
+    const offerTo = offering(datapath);
+    const letGo = hold(datapath);
+    const numbersBefore = [offerTo(1), offerTo(2)];
+    await until('two are reported', () => new Set(hangs.map(({ index }) => index)).size === 2);
+    /* Time for some more looks. */
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    letGo();
+    await datapath.drain();
+    expect(deaths).toEqual([]);
+    expect(numbersBefore.map((number) => verdicts.get(number))).toEqual(['new|trk', 'new|trk']);
+    const [hanging, ...others] = datapath.workers().map(({ participant }) => participant);
+    lockFor(datapath, hanging!);
+    const numbers = [offerTo(1), offerTo(2)];
+    await until('both wait', () => others.every((id) => waitsForAnother(datapath.conntrack.tracker, id)));
+    numbers.push(offerTo(0));
+    await datapath.drain();
+    expect(deaths.map(({ index }) => index)).toEqual([0]);
+    expect(numbers.map((number) => verdicts.get(number))).toEqual(['new|trk', 'new|trk', '0']);
     await datapath.stop();
   });
 

@@ -40,6 +40,9 @@ export interface LockOwner {
   spinEstimate: number;
   /** Where a profiled process writes down what this owner does. */
   readonly recorder?: LockRecorder | undefined;
+  /** Lets others see on which mutex the owner sleeps from now on, and that it does no more. */
+  fallAsleep?(words: Words, index: number): void;
+  wakeUp?(): void;
 }
 
 /** The lock tag of participant `id`. */
@@ -117,7 +120,9 @@ function lockContended(words: Words, index: number, owner: LockOwner): void {
     }
     const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
+      owner.fallAsleep?.(words, index);
       wait(words, index, contended);
+      owner.wakeUp?.();
     }
   }
 }

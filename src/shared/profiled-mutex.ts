@@ -248,7 +248,9 @@ function lockContended(
     const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
       parks++;
+      owner.fallAsleep?.(words, index);
       wait(words, index, contended);
+      owner.wakeUp?.();
     }
   }
 

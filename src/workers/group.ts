@@ -7,6 +7,7 @@ import { load, peek, store, type Words } from '../shared/access.ts';
 import { claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
 import { HangWatch, type Watched, type WorkerHang } from './hang-watch.ts';
 import { WorkerKeeper, type WorkerDeath, type WorkerLife, type WorkerRole } from './keeper.ts';
+import { waitsForAnother } from './lock-waits.ts';
 import { StatusWord, WorkerWord, workerLine } from './status.ts';
 
 export interface GroupOptions {
@@ -79,11 +80,16 @@ export class WorkerGroup {
 
   constructor(options: GroupOptions) {
     this.#options = options;
-    this.#watch = new HangWatch(options.status, options.hangAfterMs, (hang) => {
-      if (hang.isStuck && options.hung === 'terminate') {
-        this.terminate(hang.role, hang.index, `it hung for ${Math.round(hang.stuckMs)} ms`);
-      }
-      this.onHang(hang);
+    const { status, hangAfterMs, hung } = options;
+    this.#watch = new HangWatch({
+      status,
+      hangAfterMs,
+      onHang: (hang) => this.onHang(hang),
+      onOwnHang: ({ role, index }, ownMs) => {
+        if (hung === 'terminate') {
+          this.terminate(role, index, `it hung for ${Math.round(ownMs)} ms`);
+        }
+      },
     });
   }
 
@@ -138,6 +144,7 @@ export class WorkerGroup {
       participant,
       line,
       hasWork: () => options.hasWork(),
+      waitsForAnother: () => waitsForAnother(conntrack.tracker, participant),
       isUnrepaired: () => keeper.isUnrepaired,
     };
     this.#kept.push({ keeper, watched, place });
