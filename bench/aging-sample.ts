@@ -16,7 +16,7 @@ import type { EngineName } from '../src/core/engines/engine.ts';
 import { allocateWords, store } from '../src/shared/access.ts';
 import { tuneCompiler } from '../src/workers/compiler.ts';
 import { workerEntry } from '../src/workers/entry.ts';
-import { statusWords, StatusWord } from '../src/workers/status.ts';
+import { statusWords, StatusWord, sweeperNumber, workerLine } from '../src/workers/status.ts';
 import type { SweeperTask } from '../src/workers/sweeper.ts';
 import { type AgingAnswer, type AgingTask, PROBE_POLICY } from './aging-tasks.ts';
 import { LATENCY_BINS, latencyQuantile } from './latency-histogram.ts';
@@ -92,7 +92,13 @@ async function sample(): Promise<AgingSample> {
   const sweeperEntry = workerEntry('aging-sweeper', import.meta.url);
   const sweeper = new Worker(sweeperEntry.filename, {
     execArgv: sweeperEntry.execArgv,
-    workerData: { memory: ct.memory, status, clock: 'system' } satisfies SweeperTask,
+    workerData: {
+      memory: ct.memory,
+      status,
+      clock: 'system',
+      line: workerLine(threads, sweeperNumber(threads)),
+      beatMs: 1000,
+    } satisfies SweeperTask,
   });
   const sweeperId = (await answer(sweeper)) as number | undefined;
   const share = Math.floor(connections / threads);

@@ -61,7 +61,11 @@ const REMOVALS: readonly Cut[] = [
     name: 'what is declared for a repair',
     kind: 'without',
     phase: 'udp-insert',
-    patches: [{ path: 'src/core/create.js', find: /(declareLinkIntent|clearIntent)\(participant[^;]*;/, replace: '' }],
+    /* INTENT_KIND, RECORD_IN_HAND, and the hands (shared/participant.ts). */
+    patches: [
+      { path: 'src/core/create.js', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
+      { path: 'src/core/linked.js', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
+    ],
   },
   {
     name: 'the verdict: mark, label, tuple',

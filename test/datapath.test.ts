@@ -345,7 +345,7 @@ describe("a sweeper that goes by the system's time", () => {
   });
 });
 
-describe('a thread that dies', () => {
+describe('a thread that dies and is not to be started again', () => {
   const DEATH = /^a worker of the datapath has died: /;
 
   /** A record that is not there: who meets it reaches out of the memory, which throws. */
@@ -363,7 +363,7 @@ describe('a thread that dies', () => {
   }
 
   it('as a PMD is reported by the next push and by stop', async () => {
-    const datapath = await start({ sweeper: false });
+    const datapath = await start({ sweeper: false, restarts: 0 });
     const frame = udp(flow(1));
     poison(datapath, frame);
     void datapath.push(frame, 0);
@@ -374,7 +374,7 @@ describe('a thread that dies', () => {
   });
 
   it('as a PMD is reported to a push that waits for its ring', async () => {
-    const datapath = await start({ buckets: 1, sweeper: false });
+    const datapath = await start({ buckets: 1, sweeper: false, restarts: 0 });
     const letGo = hold(datapath, 0);
     const deadly = udp(flow(2));
     const { table, participant } = datapath.conntrack.tracker;
@@ -392,7 +392,7 @@ describe('a thread that dies', () => {
   });
 
   it('as the sweeper is reported by push and by stop', async () => {
-    const datapath = await start({});
+    const datapath = await start({ restarts: 0 });
     sweepEvery(datapath, 1);
     poison(datapath, udp(flow(1)));
     await datapath.push(udp(flow(2)), 0);
@@ -408,7 +408,7 @@ describe('a thread that dies', () => {
   });
 
   it('names its own error as the cause', async () => {
-    const datapath = await start({ sweeper: false });
+    const datapath = await start({ sweeper: false, restarts: 0 });
     poison(datapath, udp(flow(1)));
     void datapath.push(udp(flow(1)), 0);
     const error = (await stop(datapath).catch((reason: unknown) => reason)) as Error;

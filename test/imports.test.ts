@@ -124,7 +124,7 @@ describe('imports', () => {
       .filter(({ specifier }) => THREAD_MODULES.some((module) => specifier.replace(/^node:/, '').startsWith(module)));
     expect(wrong).toEqual([]);
     /* And it would be seen where it is allowed. */
-    expect(imports).toContainEqual({ file: 'src/workers/datapath.ts', specifier: 'node:worker_threads' });
+    expect(imports).toContainEqual({ file: 'src/workers/lives.ts', specifier: 'node:worker_threads' });
   });
 
   it('of types alone leave no import behind that runs', () => {

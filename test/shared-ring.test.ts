@@ -19,6 +19,8 @@ const NUMBER = SLOT_SIZE + 1;
 const CONSUMER_ASLEEP = 2 * LINE_WORDS;
 const CONSUMER_WAKE = CONSUMER_ASLEEP + 1;
 const PRODUCER_ASLEEP = 3 * LINE_WORDS;
+const TAIL = LINE_WORDS;
+const CLAIMED = 5 * LINE_WORDS;
 
 describe.each([{ checked: false }, { checked: true }])(
   'a ring between two threads (checked: $checked)',
@@ -342,5 +344,51 @@ describe('a ring', () => {
     await producer.waitForReturns(10);
     expect(producer.harvest()).toBe(-1);
     await producer.waitForReturns(0);
+  });
+
+  it('takes back what a consumer that died had claimed, and leaves the rest to the next', () => {
+    const sent = [send(16), send(32), send(16)];
+    poll();
+    consumer.claim(2);
+    const back: number[] = [];
+    expect(producer.takeBack((slot) => back.push(slot))).toBe(2);
+    expect(back).toEqual(sent.slice(0, 2));
+    expect(harvestAll()).toEqual(sent.slice(0, 2));
+    consumer = new RingConsumer(words);
+    expect(poll()).toEqual(sent.slice(2));
+    expect(producer.takeBack(() => expect.fail('nothing is claimed any more'))).toBe(0);
+    consumer.claim(1);
+    consumer.releaseClaimed();
+    expect(producer.takeBack(() => expect.fail('it was released'))).toBe(0);
+    expect(harvestAll()).toEqual(sent.slice(2));
+  });
+
+  it('wakes its producer after a consumer that died when it had given back and had not said so yet', async () => {
+    const sent = [send(16), send(16)];
+    poll();
+    consumer.claim(2);
+    const waiting = producer.waitForReturns(60_000);
+    Atomics.store(words, TAIL, words[CLAIMED]!);
+    expect(producer.takeBack(() => expect.fail('it was given back'))).toBe(0);
+    await waiting;
+    expect(harvestAll()).toEqual(sent);
+  }, 10_000);
+
+  it('takes everything back when there will be no other consumer', () => {
+    const sent = [send(16), send(32), send(16)];
+    poll();
+    consumer.claim(1);
+    expect(producer.takeBack(() => {}, true)).toBe(3);
+    expect(harvestAll()).toEqual(sent);
+    expect(producer.isGivenBack).toBe(true);
+  });
+
+  it('lets a new producer go on behind what the last one has published', () => {
+    const first = send(16);
+    producer = new RingProducer(words);
+    const second = send(16);
+    expect(poll()).toEqual([first, second]);
+    consumer.release(2);
+    expect(harvestAll()).toEqual([first, second]);
   });
 });

@@ -142,6 +142,16 @@ program
       'after the last packet: stay and answer, or exit (default: stay for a file, exit for -)',
     ).choices(['stay', 'exit']),
   )
+  .option(
+    '--restarts <n>',
+    'deaths in a row of one worker, without anything done in between, before the run fails (default: 100)',
+    wholeNumber(0, 1_000_000),
+  )
+  .addOption(
+    new Option('--hung <what>', 'a worker that hangs: report it only, or terminate it, too, and start it again')
+      .choices(['report', 'terminate'])
+      .default('report'),
+  )
   .option('--socket <path>', SOCKET_HELP)
   .option('--stats-interval <seconds>', 'print a line of progress so often', wholeNumber(1, 86_400))
   .option('--json', 'progress and totals as JSON, one object a line', false)

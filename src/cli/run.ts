@@ -13,6 +13,7 @@ import { systemTimeMs } from '../workers/status.ts';
 import { CaptureError, fileChunks, readCapture, requireReadable } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { printSummary, type Summary } from './replay.ts';
+import { deathLine, hangLine } from './worker-lines.ts';
 import { UsageError } from '../core/errors.ts';
 
 export interface RunOptions {
@@ -34,6 +35,9 @@ export interface RunOptions {
   rate?: number;
   /** After the last packet: 'stay' and answer until stopped, or 'exit'. */
   atEnd?: 'stay' | 'exit';
+  /** What is done about workers that hang: see DatapathOptions. */
+  hung?: 'report' | 'terminate';
+  restarts?: number;
   socket?: string;
   /** Seconds between lines of progress. */
   statsInterval?: number;
@@ -245,7 +249,11 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
     action: { zone, commit },
     checksums: options.checksums ?? (isLive ? 'trust' : 'verify'),
     clock: clock === 'wall' ? 'system' : 'packets',
+    ...(options.hung === undefined ? {} : { hung: options.hung }),
+    ...(options.restarts === undefined ? {} : { restarts: options.restarts }),
   });
+  datapath.onWorkerDeath = (death) => console.error(`ct-bucket: ${deathLine(death)}`);
+  datapath.onWorkerHang = (hang) => console.error(`ct-bucket: ${hangLine(hang)}`);
   const verdicts = new VerdictCounts(datapath);
   const feeder = new Feeder(datapath, file, options, stop.signal);
   const name = isLive ? 'standard input' : file;

@@ -160,10 +160,13 @@ export class Conntrack {
     return report;
   }
 
-  /** Gives the thread's place up. The table lives as long as some thread has its memory. */
-  close(): void {
+  /**
+   * Gives the thread's place up. The table lives as long as some thread has its memory.
+   * @param options.keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   */
+  close(options: { keepsPlace?: boolean } = {}): void {
     this.#events?.close();
-    this.#patiently(() => this.tracker.close());
+    this.#patiently(() => this.tracker.close(options.keepsPlace));
   }
 
   #inEpoch<T>(work: () => T): T {

@@ -52,6 +52,9 @@ export const COUNTER_NAMES = [
   /* Events written for a reader, and those that found the ring full. */
   'events',
   'eventsLost',
+  /* Worker threads that were started again after they had died, and packets that their last batches lost. */
+  'workerRestarts',
+  'workerLost',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];

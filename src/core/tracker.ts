@@ -220,11 +220,16 @@ export class Tracker {
     this.epochs.leave(this.participant);
   }
 
-  /** Gives the participant back; the tracker is not to be used afterwards. */
-  close(): void {
+  /**
+   * Gives the participant back; the tracker is not to be used afterwards.
+   * @param keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   */
+  close(keepsPlace = false): void {
     this.leave();
     this.reclaim();
     this.rooms.returnAll(this.room, this.participant);
-    releaseParticipant(this.participant);
+    if (!keepsPlace) {
+      releaseParticipant(this.participant);
+    }
   }
 }

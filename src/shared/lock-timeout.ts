@@ -35,11 +35,7 @@ export function sleepOnLock(
   lockClass: LockClass,
   deadline: number,
 ): void {
-  if (deadline === 0) {
-    wait(words, index, contended);
-    return;
-  }
-  const leftMs = deadline - performance.now();
+  const leftMs = deadline === 0 ? Number.POSITIVE_INFINITY : deadline - performance.now();
   if (leftMs <= 0) {
     /* This thread may have been the one that an unlock has woken. */
     notify(words, index, 1);
@@ -48,5 +44,7 @@ export function sleepOnLock(
       `the ${describeLock({ index, lockClass })} has been held for ${(owner.patienceMs ?? 0) / 1000} s, now by participant ${holder}`,
     );
   }
+  owner.fallAsleep?.(words, index);
   wait(words, index, contended, leftMs);
+  owner.wakeUp?.();
 }

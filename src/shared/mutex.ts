@@ -43,6 +43,9 @@ export interface LockOwner {
   readonly patienceMs?: number;
   /** Where a profiled process writes down what this owner does. */
   readonly recorder?: LockRecorder | undefined;
+  /** Lets others see on which mutex the owner sleeps from now on, and that it does no more. */
+  fallAsleep?(words: Words, index: number): void;
+  wakeUp?(): void;
 }
 
 /** The lock tag of participant `id`. */

@@ -2,7 +2,7 @@
  * Participants: the threads that work on a table (PMDs, the sweeper, whoever dumps or flushes). Each has a block of
  * shared words that only it writes, a multiple of the cache line apart from everybody else's.
  *
- *   line 0       who and when     claimed flag, announced epoch
+ *   line 0       who and when     claimed flag, announced epoch, the lock that it sleeps on
  *   line 1       intent           what this participant has in hand and is in the middle of (see below)
  *   lines 2-3    caches           free records and line blocks of its own, and those it has retired
  *   lines 4-11   counters         64-bit floats, read by anyone (counters.ts)
@@ -25,6 +25,8 @@ export const ParticipantWord = {
   CLAIMED: 0,
   /** Epoch announced at the last quiescent point, 0 while offline. Atomic: owner writes, all read. */
   EPOCH: 1,
+  /** Word index of the mutex that it sleeps on, its complement if that is not in the table's words; 0: it does not. A hint. */
+  SLEEPS_ON: 2,
   /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
   INTENT_KIND: LINE_WORDS,
   /** The record that is being removed. */
@@ -134,6 +136,14 @@ export class Participant implements LockOwner {
     this.lockTag = lockTagOf(id);
     this.recorder = PROFILED && region.profile !== undefined ? new LockRecorder(region.profile, id) : undefined;
   }
+
+  fallAsleep(words: Words, index: number): void {
+    this.words[this.base + ParticipantWord.SLEEPS_ON] = words.buffer === this.words.buffer ? index : ~index;
+  }
+
+  wakeUp(): void {
+    this.words[this.base + ParticipantWord.SLEEPS_ON] = 0;
+  }
 }
 
 /**
@@ -173,7 +183,10 @@ export function adoptParticipant(region: ParticipantRegion, id: number): Partici
   ) {
     throw new RangeError(`participant ${id} cannot be taken over: another thread has just taken it`);
   }
-  return new Participant(region, id);
+  const participant = new Participant(region, id);
+  /* Its thread may have died asleep. */
+  participant.wakeUp();
+  return participant;
 }
 
 /** The repaired place of a dead thread waits for who takes it over. */

@@ -7,6 +7,8 @@
  *   line 2   consumer asleep (atomic), its wake-up count (atomic)
  *   line 3   producer asleep (atomic), its wake-up count (atomic)
  *   line 4   closed (atomic), size of the data in words (immutable)
+ *   line 5   CLAIMED       plain, consumer writes: up to here it is working on the slots, until it gives them back. Read by
+ *                          the producer when the consumer has died
  *   then     the data, a power of two of words
  *   then     spare words, which the ring does not touch: the consumer's
  *
@@ -14,7 +16,7 @@
  * line; a slot never wraps: when it does not fit at the end of the data, a filler of negative size takes the rest.
  */
 
-import { add, load, notify, store, wait, type Words } from './access.ts';
+import { add, load, notify, poke, store, wait, type Words } from './access.ts';
 import { LINE_WORDS, wholeLines } from './cache-line.ts';
 
 const HEAD = 0;
@@ -25,7 +27,8 @@ const PRODUCER_ASLEEP = 3 * LINE_WORDS;
 const PRODUCER_WAKE = 3 * LINE_WORDS + 1;
 const CLOSED = 4 * LINE_WORDS;
 const DATA_WORDS = 4 * LINE_WORDS + 1;
-const DATA = 5 * LINE_WORDS;
+const CLAIMED = 5 * LINE_WORDS;
+const DATA = 6 * LINE_WORDS;
 
 /** Offset inside a slot of its size in words. */
 export const SLOT_SIZE = 0;
@@ -57,13 +60,16 @@ export function spareOf(words: Words): { start: number; end: number } {
 export class RingProducer {
   readonly words: Words;
   readonly #mask: number;
-  #head = 0;
+  #head: number;
   /** Everything before it was given back and harvested. */
-  #harvested = 0;
+  #harvested: number;
 
+  /** Takes the ring's end where a producer before it left it; what that one had not harvested yet is not shown to this one. */
   constructor(words: Words) {
     this.words = words;
     this.#mask = dataMask(words);
+    this.#head = load(words, HEAD);
+    this.#harvested = load(words, TAIL);
   }
 
   /** The largest slot that always fits once the ring is empty, in words. */
@@ -124,6 +130,11 @@ export class RingProducer {
     return -1;
   }
 
+  /** Everything that was published has been given back by the consumer. */
+  get isGivenBack(): boolean {
+    return load(this.words, TAIL) === load(this.words, HEAD);
+  }
+
   /** The slot published first of those not harvested yet, given back or not; -1 if there is none. */
   oldestOutstanding(): number {
     if (this.#harvested === this.#head) {
@@ -168,6 +179,45 @@ export class RingProducer {
   close(): void {
     closeRing(this.words);
   }
+
+  /**
+   * Of a consumer that has died: gives back in its place the slots that it was working on, after they were shown to the
+   * visitor. Another consumer may take the rest.
+   * @param everything also those that no consumer has taken yet
+   * @returns how many
+   */
+  takeBack(visit: (slot: number) => void, everything = false): number {
+    const { words } = this;
+    const end = everything ? load(words, HEAD) : words[CLAIMED]!;
+    const tail = load(words, TAIL);
+    let count = 0;
+    let position = tail;
+    /* What was claimed by a consumer that says so seldom may lie behind what it has given back. */
+    while (((end - position) | 0) > 0) {
+      const slot = DATA + (position & this.#mask);
+      const size = words[slot + SLOT_SIZE]!;
+      position = (position + Math.abs(size)) | 0;
+      if (size > 0) {
+        visit(slot);
+        count++;
+      }
+    }
+    store(words, CONSUMER_ASLEEP, 0);
+    if (position !== tail) {
+      store(words, TAIL, position);
+    }
+    /* Also if there is nothing: it may have died between giving slots back and saying so. */
+    wakeWaitingProducer(words);
+    return count;
+  }
+}
+
+/** Wakes a producer that waits for returns. */
+function wakeWaitingProducer(words: Words): void {
+  if (load(words, PRODUCER_ASLEEP) !== 0) {
+    add(words, PRODUCER_WAKE, 1);
+    notify(words, PRODUCER_WAKE, 1);
+  }
 }
 
 function wakeConsumer(words: Words): void {
@@ -187,11 +237,14 @@ export class RingConsumer {
   readonly #mask: number;
   /** Everything before it was given back. */
   #tail: number;
+  /** End of the last claim. */
+  #claimed: number;
 
   constructor(words: Words) {
     this.words = words;
     this.#mask = dataMask(words);
     this.#tail = load(words, TAIL);
+    this.#claimed = this.#tail;
   }
 
   /** Writes the word indexes of at most `max` published slots into `slots`; returns how many. They stay published. */
@@ -210,27 +263,48 @@ export class RingConsumer {
     return count;
   }
 
+  /**
+   * Says that the first `count` slots of the last poll are being worked on: should this consumer die before it releases
+   * them, the producer takes them back (`RingProducer.takeBack`), and no other consumer sees them.
+   */
+  claim(count: number): void {
+    this.#claimed = this.#after(count);
+    /* Before the first change to a slot: a thread that dies has done all that stands before in the program. */
+    poke(this.words, CLAIMED, this.#claimed);
+  }
+
+  /** Gives the slots of the last `claim` back to the producer. */
+  releaseClaimed(): void {
+    this.#releaseTo(this.#claimed);
+  }
+
   /** Gives the first `count` slots of the last poll back to the producer. */
   release(count: number): void {
-    let position = this.#tail;
-    for (let released = 0; released < count; ) {
-      const size = this.words[DATA + (position & this.#mask) + SLOT_SIZE]!;
-      position = (position + Math.abs(size)) | 0;
-      if (size > 0) {
-        released++;
-      }
-    }
+    this.#releaseTo(this.#after(count));
+  }
+
+  #releaseTo(position: number): void {
     this.#tail = position;
     store(this.words, TAIL, position);
     this.wakeProducer();
   }
 
+  /** The position behind the next `count` slots. */
+  #after(count: number): number {
+    let position = this.#tail;
+    for (let passed = 0; passed < count; ) {
+      const size = this.words[DATA + (position & this.#mask) + SLOT_SIZE]!;
+      position = (position + Math.abs(size)) | 0;
+      if (size > 0) {
+        passed++;
+      }
+    }
+    return position;
+  }
+
   /** Wakes a producer that waits for returns, also if there are none. */
   wakeProducer(): void {
-    if (load(this.words, PRODUCER_ASLEEP) !== 0) {
-      add(this.words, PRODUCER_WAKE, 1);
-      notify(this.words, PRODUCER_WAKE, 1);
-    }
+    wakeWaitingProducer(this.words);
   }
 
   /** Nothing more will come than is published. */

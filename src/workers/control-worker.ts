@@ -9,11 +9,16 @@ import { UsageError } from '../core/errors.ts';
 import { answerCommand } from './control/commands.ts';
 import { EventHub } from './control/event-hub.ts';
 import { ControlServer, type Answerer } from './control/server.ts';
-import { datapathTimeMs, type DatapathShare } from './status.ts';
+import { datapathTimeMs, type DatapathShare, endBeat, tellUp } from './status.ts';
 
 export interface ControlTask {
   share: DatapathShare;
   path: string;
+  /** Its place at the table, and its line in the status words. */
+  participant: number;
+  line: number;
+  /** It gives a sign of life so often, in ms. */
+  beatMs: number;
 }
 
 /** What the thread says when it listens, or cannot. */
@@ -22,8 +27,8 @@ export type ControlReady = { listening: true } | { error: string };
 /** Answers whose reader is slow are cut off so long after the stop. */
 const GRACE_MS = 200;
 
-const { share, path } = workerData as ControlTask;
-const conntrack = Conntrack.attach(share.memory);
+const { share, path, participant, line, beatMs } = workerData as ControlTask;
+const conntrack = Conntrack.attach(share.memory, { participant });
 
 const events = new EventHub(conntrack);
 
@@ -42,15 +47,17 @@ try {
   const server = await ControlServer.listen(path, answer);
   port.once('message', () => {
     void server.close(GRACE_MS).then(() => {
-      conntrack.close();
+      conntrack.close({ keepsPlace: true });
       port.close();
     });
   });
+  tellUp(share.status, line);
+  setInterval(() => endBeat(share.status, line), beatMs).unref();
   port.postMessage({ listening: true } satisfies ControlReady);
 } catch (error) {
   if (!(error instanceof UsageError)) {
     throw error;
   }
-  conntrack.close();
+  conntrack.close({ keepsPlace: true });
   port.postMessage({ error: error.message } satisfies ControlReady);
 }

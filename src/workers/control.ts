@@ -1,26 +1,33 @@
 /** The control thread of a datapath, as its owner sees it. */
 
 import { chmodSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { UsageError } from '../core/errors.ts';
+import { prepareSocketPath } from './control/socket-path.ts';
 import type { ControlReady, ControlTask } from './control-worker.ts';
 import type { Datapath } from './datapath.ts';
-import { workerEntry } from './entry.ts';
+import type { WorkerPlace } from './group.ts';
+import type { WorkerLife } from './keeper.ts';
+import { startThread } from './lives.ts';
+import { controlNumber } from './status.ts';
 
 const OWNER_ONLY = 0o600;
-/** Time the thread gets to end. */
-const END_MS = 2000;
+/** A thread that has lived for so long, in ms, may die as often as a new one. */
+const HEALTHY_MS = 1000;
 
 export class Control {
   /** Path of the socket. */
   readonly path: string;
-  readonly #worker: Worker;
-  readonly #exited: Promise<void>;
+  readonly #datapath: Datapath;
+  #life: WorkerLife | undefined;
+  #lives = 0;
+  #healthyLives = 0;
 
   /**
-   * Answers on a socket, made accessible to its owner alone, until `stop`.
+   * Answers on a socket, made accessible to its owner alone, until `stop`. When its thread dies it is started again, as
+   * the other workers of the datapath are (DatapathOptions.restarts); clients that it was answering then lose their connection.
    * @param options.path made free by prepareSocketPath
-   * @param options.onError told when the thread dies
+   * @param options.onError told when the thread has died and is not started again
    * @throws UsageError when it cannot listen there
    */
   static async start(options: {
@@ -29,45 +36,61 @@ export class Control {
     onError?: (error: Error) => void;
   }): Promise<Control> {
     const control = new Control(options.datapath, options.path);
-    /* The mask belongs to the process: nobody else may connect, not even before the mode is set. */
-    const mask = process.umask(~OWNER_ONLY & 0o777);
-    try {
-      await control.#untilReady();
-      chmodSync(options.path, OWNER_ONLY);
-    } finally {
-      process.umask(mask);
-    }
-    control.#worker.on('error', (error) => options.onError?.(error as Error));
+    await options.datapath.group.keep({
+      role: 'control',
+      index: 0,
+      number: controlNumber(options.datapath.threads),
+      start: (place) => control.#start(place),
+      takeBack: () => 0,
+      progress: () => control.#healthyLives,
+      hasWork: () => true,
+      onFailure: (error) => options.onError?.(error),
+    });
     return control;
   }
 
   private constructor(datapath: Datapath, path: string) {
     this.path = path;
-    const entry = workerEntry('control-worker', import.meta.url);
-    const task: ControlTask = { share: datapath.share, path };
-    this.#worker = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
-    this.#exited = new Promise((done) => this.#worker.once('exit', () => done()));
+    this.#datapath = datapath;
   }
 
-  #untilReady(): Promise<void> {
-    return new Promise((done, fail) => {
-      this.#worker.once('error', fail);
-      this.#worker.once('message', (ready: ControlReady) => {
-        this.#worker.off('error', fail);
-        if ('error' in ready) {
-          fail(new UsageError(ready.error));
-        } else {
-          done();
-        }
-      });
-    });
+  async #start(place: WorkerPlace): Promise<WorkerLife> {
+    if (this.#lives++ > 0) {
+      /* The dead thread's socket lies there still. */
+      await prepareSocketPath(this.path);
+    }
+    /* The mask belongs to the process: nobody else may connect, not even before the mode is set. */
+    const mask = process.umask(~OWNER_ONLY & 0o777);
+    const task: ControlTask = { share: this.#datapath.share, path: this.path, ...place };
+    const life = startThread('control-worker', task);
+    this.#life = life;
+    const ready = untilReady(life.thread)
+      .then(() => {
+        chmodSync(this.path, OWNER_ONLY);
+        const timer = setTimeout(() => this.#healthyLives++, HEALTHY_MS).unref();
+        life.thread.once('exit', () => clearTimeout(timer));
+      })
+      .finally(() => process.umask(mask));
+    return { ...life, ready };
   }
 
   /** Ends the answers under way and the thread; the socket is gone afterwards. */
   async stop(): Promise<void> {
-    this.#worker.postMessage('stop');
-    const timer = setTimeout(() => void this.#worker.terminate(), END_MS);
-    await this.#exited;
-    clearTimeout(timer);
+    this.#life?.thread.postMessage('stop');
+    await this.#datapath.group.end(({ role }) => role === 'control');
   }
+}
+
+function untilReady(thread: Worker): Promise<void> {
+  return new Promise((done, fail) => {
+    thread.once('exit', () => fail(new Error('the control thread ended before it listened')));
+    thread.once('error', fail);
+    thread.once('message', (ready: ControlReady) => {
+      if ('error' in ready) {
+        fail(new UsageError(ready.error));
+      } else {
+        done();
+      }
+    });
+  });
 }

@@ -3,69 +3,43 @@
  * in and takes verdicts out; it never waits for a bucket.
  */
 
-import { setTimeout as delay } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
-import { type CtActionOptions, CtAction } from '../core/action.ts';
+import { setImmediate } from 'node:timers/promises';
 import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
 import { UsageError } from '../core/errors.ts';
-import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
-import { SettingWord, type ConntrackOptions } from '../core/memory.ts';
+import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
+import { SettingWord } from '../core/memory.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { ChecksumBit, roomyPacketWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
+import { countersOf } from '../shared/counters.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../shared/ring.ts';
 import { tuneCompiler } from './compiler.ts';
-import { workerEntry } from './entry.ts';
+import { WorkerGroup, type WorkerState } from './group.ts';
+import type { WorkerHang } from './hang-watch.ts';
+import { type WorkerDeath, workerName, type WorkerRole } from './keeper.ts';
 import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
-import type { PmdTask } from './pmd-worker.ts';
-import { type DatapathClock, type DatapathShare, statusWords, StatusWord } from './status.ts';
-import type { SweeperTask } from './sweeper.ts';
+import { startPmd, startSweeper } from './lives.ts';
+import { checkOptions, type DatapathOptions } from './options.ts';
+import { type DatapathShare, statusWords, StatusWord, sweeperNumber, workerLine, WorkerWord } from './status.ts';
 
-export interface DatapathOptions extends ConntrackOptions {
-  /** PMD threads, 1..64; default 1. */
-  threads?: number;
-  /** Largest batch of a PMD, 1..32; default 32. */
-  batchSize?: number;
-  /** Memory of each PMD's ring in bytes, a power of two from 1 MiB on; default 4 MiB. */
-  ringBytes?: number;
-  /** How packets find their PMD; default 'flow'. */
-  steering?: Steering;
-  /** What is done with every packet; default { commit: true }. */
-  action?: CtActionOptions;
-  /**
-   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
-   * checked them, or is yet to write them (what a host sends is captured before that).
-   */
-  checksums?: 'verify' | 'trust';
-  /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
-  clock?: DatapathClock;
-  /** Default true. */
-  sweeper?: boolean;
-}
+export type { DatapathOptions } from './options.ts';
 
 /** A packet that comes back with its verdict: words of a ring, readable until the visitor returns. */
 export type VerdictVisitor = (words: Words, slot: number) => void;
 
-const MAX_THREADS = 64;
-const MIN_RING_BYTES = 1 << 20;
-const MAX_RING_BYTES = 1 << 30;
 /** Longest wait for returned packets before looking whether a worker has died. */
 const LOOK_ROUND_MS = 100;
-/** Time that the others get to end after a worker has died. */
-const END_MS = 1000;
+/** A stop gives up on packets when no worker has got on for so long; while one is being started, twice that. */
+const GIVE_UP_MS = 1000;
+/** The owner that waits for room or returns lets other events have their turn so often: the end of a worker is one. */
+const TURN_MS = 10;
+/** Longest wait of the owner's calls for a lock (Conntrack.lockPatienceMs): the holder may be dead, and to be repaired after by it. */
+const LOCK_PATIENCE_MS = 2000;
 /** Longest wait for workers to come up. */
 const START_MS = 30_000;
-
-function inRange(what: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
-  }
-  return value;
-}
 
 export class Datapath {
   /** The table, for dumps, flushes, limits, counters from this thread. */
@@ -84,14 +58,14 @@ export class Datapath {
   readonly #lateCounts: Int32Array;
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
-  readonly #pool: Piscina;
-  readonly #pmds: Promise<unknown>[];
-  readonly #sweeper: Worker | undefined;
+  readonly #workers: WorkerGroup;
   #latestMs = Number.NaN;
   #visitor: VerdictVisitor = () => {};
   #lateVisitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
   #isStopped = false;
+  #stopping: Promise<void> | undefined;
+  #turnMs = 0;
 
   /**
    * Makes the table, starts all threads and waits until they are up.
@@ -109,30 +83,16 @@ export class Datapath {
   }
 
   private constructor(options: DatapathOptions) {
-    this.threads = inRange('threads', options.threads ?? 1, 1, MAX_THREADS);
-    const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
-    const ringBytes = inRange('ringBytes', options.ringBytes ?? 4 << 20, MIN_RING_BYTES, MAX_RING_BYTES);
-    if ((ringBytes & (ringBytes - 1)) !== 0) {
-      throw new UsageError(`ringBytes must be a power of two, not ${ringBytes}`);
-    }
-    const action = options.action ?? { commit: true };
-    /* A wrong action is to be told here, not to kill a worker. */
-    void new CtAction(action);
+    const { threads, batchSize, ringBytes, action, clock, checksums, ...ofWorkers } = checkOptions(options);
+    this.threads = threads;
     this.#steering = new FlowSteering(options.steering);
-    const clock = options.clock ?? 'packets';
-    if (clock !== 'packets' && clock !== 'system') {
-      throw new UsageError(`clock must be 'packets' or 'system', not ${JSON.stringify(clock)}`);
-    }
-    const checksums = options.checksums ?? 'verify';
-    if (checksums !== 'verify' && checksums !== 'trust') {
-      throw new UsageError(`checksums must be 'verify' or 'trust', not ${JSON.stringify(checksums)}`);
-    }
     this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 
     tuneCompiler();
     /* Beside PMDs and sweeper: this thread, and some for tools. */
     const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
     this.conntrack = new Conntrack({ ...options, maxParticipants });
+    this.conntrack.lockPatienceMs = LOCK_PATIENCE_MS;
     this.#status = allocateWords(statusWords(this.threads));
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
@@ -152,25 +112,52 @@ export class Datapath {
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
 
-    const pmdEntry = workerEntry('pmd-worker', import.meta.url);
-    this.#pool = new Piscina({
-      ...pmdEntry,
-      minThreads: this.threads,
-      maxThreads: this.threads,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
+    this.#workers = new WorkerGroup({
+      conntrack: this.conntrack,
+      status: this.#status,
+      threads: this.threads,
+      ...ofWorkers,
+      onFailure: (error) => this.#fail(error),
     });
-    this.#pmds = this.#rings.map((ring, index) => {
+    const counterOf = (participant: number, counter: number) =>
+      countersOf(this.conntrack.tracker.participants, participant)[counter]!;
+    this.#rings.forEach((ring, index) => {
       const late = lateRings[index]!;
-      const task: PmdTask = { memory, ring: ring.words, late, status: this.#status, index, action, batchSize };
-      return this.#pool.run(task).catch((error: Error) => this.#fail(error));
+      const task = { memory, ring: ring.words, late, status: this.#status, index, action, batchSize };
+      this.#keep({
+        role: 'pmd',
+        index,
+        number: index,
+        start: (place) => startPmd({ ...task, ...place }),
+        takeBack: () => this.#takeBack(index),
+        progress: (participant) => counterOf(participant, Counter.batches),
+        hasWork: () => !ring.isGivenBack,
+      });
     });
     if (options.sweeper ?? true) {
-      const entry = workerEntry('sweeper-worker', import.meta.url);
-      const task: SweeperTask = { memory, status: this.#status, clock };
-      this.#sweeper = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
-      this.#sweeper.on('error', (error) => this.#fail(error as Error));
+      const task = { memory, status: this.#status, clock };
+      this.#keep({
+        role: 'sweeper',
+        index: 0,
+        number: sweeperNumber(this.threads),
+        start: (place) => startSweeper({ ...task, ...place }),
+        takeBack: () => 0,
+        progress: (participant) => counterOf(participant, Counter.sweepRounds),
+        hasWork: () => true,
+      });
     }
+  }
+
+  #keep(worker: Parameters<WorkerGroup['keep']>[0]): void {
+    this.#workers.keep(worker).catch((error: Error) => this.#fail(error));
+  }
+
+  /** Gives the packets back that a PMD which died was at. Judged twice they would move their connections on twice. */
+  #takeBack(worker: number, everything = false): number {
+    const ring = this.#rings[worker]!;
+    const lost = ring.takeBack((slot) => forgetVerdict(ring.words, slot), everything);
+    this.conntrack.tracker.counters[Counter.workerLost]! += lost;
+    return lost;
   }
 
   #fail(error: Error): void {
@@ -188,19 +175,52 @@ export class Datapath {
 
   async #untilUp(): Promise<void> {
     const deadline = performance.now() + START_MS;
-    for (let index = 0; index < this.threads; index++) {
-      while (load(this.#status, StatusWord.PARTICIPANT + index) === 0) {
+    /* In the order of their numbers: the PMDs, then the sweeper. */
+    for (const [number, worker] of this.#workers.states().entries()) {
+      const up = workerLine(this.threads, number) + WorkerWord.UP;
+      while (load(this.#status, up) === 0) {
         this.#throwIfFailed();
         if (performance.now() > deadline) {
-          throw new Error(`PMD ${index} did not start within ${START_MS / 1000} s`);
+          throw new Error(`${workerName(worker)} did not start within ${START_MS / 1000} s`);
         }
-        const up = Atomics.waitAsync(this.#status, StatusWord.PARTICIPANT + index, 0, LOOK_ROUND_MS);
+        const waiting = Atomics.waitAsync(this.#status, up, 0, LOOK_ROUND_MS);
         /* The timer keeps the process alive, which waitAsync does not. */
         const timer = setTimeout(() => {}, LOOK_ROUND_MS);
-        await up.value;
+        await waiting.value;
         clearTimeout(timer);
       }
     }
+  }
+
+  /**
+   * Who is told when a worker has died. By then what it left half-done is repaired, the packets of its batch have been given
+   * back with no state (counted in `workerLost`), and it is being started again, unless it is said to be the end.
+   */
+  set onWorkerDeath(visitor: (death: WorkerDeath) => void) {
+    this.#workers.onDeath = visitor;
+  }
+
+  /** Who is told once when a worker hangs, and once when it gets on again. */
+  set onWorkerHang(visitor: (hang: WorkerHang) => void) {
+    this.#workers.onHang = visitor;
+  }
+
+  /** Where each worker stands. */
+  workers(): WorkerState[] {
+    return this.#workers.states();
+  }
+
+  /** For those who add a worker to this datapath (control.ts). */
+  get group(): WorkerGroup {
+    return this.#workers;
+  }
+
+  /**
+   * Ends the thread of a worker at once, whatever it is doing; it is repaired and started again, as if it had died.
+   * @param index number of the PMD
+   */
+  terminateWorker(role: WorkerRole, index = 0): void {
+    this.#workers.terminate(role, index, 'it was told to');
   }
 
   /** Who is shown each packet when it comes back with its verdict. */
@@ -262,7 +282,17 @@ export class Datapath {
     while (!this.#write(worker, frame, nowMs, number)) {
       this.#throwIfFailed();
       await this.#rings[worker]!.waitForReturns(LOOK_ROUND_MS);
+      await this.#giveTurn();
       this.harvest();
+    }
+  }
+
+  /** While returns come as fast as they are waited for, nothing else would ever have its turn. */
+  async #giveTurn(): Promise<void> {
+    const nowMs = performance.now();
+    if (nowMs - this.#turnMs > TURN_MS) {
+      await setImmediate();
+      this.#turnMs = performance.now();
     }
   }
 
@@ -332,6 +362,11 @@ export class Datapath {
 
   /** Resolves when every packet handed in has come back (and was shown to the visitor). */
   async drain(): Promise<void> {
+    await this.#drain(() => false);
+  }
+
+  /** @param isEnough says that nothing more is to be waited for */
+  async #drain(isEnough: () => boolean): Promise<void> {
     for (const ring of this.#rings) {
       for (;;) {
         this.harvest();
@@ -339,11 +374,35 @@ export class Datapath {
           break;
         }
         this.#throwIfFailed();
+        if (isEnough()) {
+          return;
+        }
         await ring.waitForReturns(LOOK_ROUND_MS);
+        await this.#giveTurn();
       }
     }
     /* What came late has come before the packet that released it was given back. */
     this.harvest();
+    if (this.#failure !== undefined) {
+      /* The packets of the dead worker's batch have come back, but without verdicts. */
+      this.#throwIfFailed();
+    }
+  }
+
+  /** As drain, but does not wait for workers that do not get on. */
+  async #drainWhileAlive(): Promise<void> {
+    let activity = this.#workers.activity();
+    let movedMs = performance.now();
+    await this.#drain(() => {
+      const nowMs = performance.now();
+      const current = this.#workers.activity();
+      if (current !== activity) {
+        activity = current;
+        movedMs = nowMs;
+      }
+      const isStarting = this.#workers.states().some(({ role, isUp }) => role === 'pmd' && !isUp);
+      return nowMs - movedMs > (isStarting ? 2 : 1) * GIVE_UP_MS;
+    });
   }
 
   /** Counters of each PMD, in order. */
@@ -365,13 +424,19 @@ export class Datapath {
 
   /**
    * Lets the PMDs finish what they were handed, and ends all threads. The table stays: `conntrack` can be dumped and
-   * asked as before.
-   * @throws Error if a worker had died
+   * asked as before. A worker that hangs is terminated after a second or two; packets that it never came to are given back
+   * with no state, and counted in `workerLost`. Called again it gives the same promise.
+   * @throws Error if a worker had died and was not started again
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     try {
       if (this.#failure === undefined) {
-        await this.drain();
+        await this.#drainWhileAlive();
       }
     } finally {
       await this.#end();
@@ -380,32 +445,30 @@ export class Datapath {
     this.#isStopped = true;
   }
 
-  /** Ends all threads. After a failure they get some time to come to an end by themselves, and are then terminated. */
+  /** Ends all threads: they get some time to come to an end by themselves, and are then terminated. */
   async #end(): Promise<void> {
+    const ended = this.#workers.end(({ role }) => role !== 'control');
     for (const ring of this.#rings) {
       ring.close();
     }
     store(this.#status, StatusWord.STOP, 1);
     notify(this.#status, StatusWord.STOP, 1);
     const { words, settings } = this.conntrack.tracker;
-    const sweeperEnd = new Promise<void>((resolve) => {
-      if (this.#sweeper === undefined || this.#sweeper.threadId === -1) {
-        resolve();
-      } else {
-        this.#sweeper.once('exit', () => resolve());
-      }
-    });
     store(words, settings + SettingWord.PRESSURE, 1);
     notify(words, settings + SettingWord.PRESSURE, 1);
-    const ended = Promise.all([...this.#pmds, sweeperEnd]);
-    if (this.#failure === undefined) {
-      await ended;
-    } else {
-      const deadline = new AbortController();
-      await Promise.race([ended, delay(END_MS, undefined, { signal: deadline.signal }).catch(() => {})]);
-      deadline.abort();
-      await this.#sweeper?.terminate();
+    await ended;
+    const states = this.#workers.states();
+    for (let index = 0; index < this.threads; index++) {
+      /* One that could not even be terminated may still be at its packets. */
+      if (!states.some((state) => state.role === 'pmd' && state.index === index)) {
+        this.#takeBack(index, true);
+      }
     }
-    await this.#pool.destroy();
+    this.harvest();
   }
+}
+
+/** As a packet comes in: what is written so far of a verdict is none. The frame may have been translated already. */
+function forgetVerdict(words: Words, slot: number): void {
+  words.fill(0, slot + PacketWord.STATE, slot + PacketWord.NOW);
 }

@@ -16,13 +16,18 @@ export interface WorkerEntry {
  * The worker entry beside the calling module.
  * @param name file name without extension
  * @param importMetaUrl `import.meta.url` of the caller
+ *
+ * With CT_CHECKED=1 a test can have a module loaded first in every worker, to install its scheduling hook:
+ * CT_WORKER_IMPORT is that module's URL.
  */
 export function workerEntry(name: string, importMetaUrl: string): WorkerEntry {
+  const preloaded = process.env['CT_CHECKED'] === '1' ? process.env['CT_WORKER_IMPORT'] : undefined;
+  const preload = preloaded === undefined ? [] : ['--import', preloaded];
   const isSource = importMetaUrl.endsWith('.ts');
   const filename = fileURLToPath(new URL(`./${name}${isSource ? '.ts' : '.js'}`, importMetaUrl));
   const runsTypeScript = (process.features as { typescript?: unknown }).typescript;
   if (!isSource || runsTypeScript) {
-    return { filename, execArgv: [] };
+    return { filename, execArgv: preload };
   }
-  return { filename, execArgv: ['--import', new URL('./typescript-hook.mjs', import.meta.url).href] };
+  return { filename, execArgv: ['--import', new URL('./typescript-hook.mjs', import.meta.url).href, ...preload] };
 }

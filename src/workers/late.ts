@@ -25,10 +25,13 @@ export class LateSender {
   readonly #ring: RingProducer;
   /** The PMD's ring: closed when nobody will take late packets any more. */
   readonly #input: RingConsumer;
+  readonly #onWait: () => void;
 
-  constructor(words: Words, input: RingConsumer) {
+  /** @param onWait called now and then while the datapath is waited for */
+  constructor(words: Words, input: RingConsumer, onWait: () => void) {
     this.#ring = new RingProducer(words);
     this.#input = input;
+    this.#onWait = onWait;
   }
 
   /** Sends on what came back in a batch beyond its own packets, and what had no room in it. */
@@ -66,6 +69,7 @@ export class LateSender {
       tracker.leave();
       ring.blockForReturns(LOOK_ROUND_MS);
       tracker.enter();
+      this.#onWait();
       this.#collect();
       slot = ring.reserve(words);
       if (slot < 0 && this.#input.isClosed()) {

@@ -7,11 +7,11 @@ import type { TrackerMemory } from '../core/memory.ts';
 import { PacketBatch } from '../core/packet/batch.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { Tracker } from '../core/tracker.ts';
-import { pause, store, notify, type Words } from '../shared/access.ts';
+import { pause, type Words } from '../shared/access.ts';
 import { nameThread, ThreadRole } from '../shared/lock-profile.ts';
 import { RingConsumer, spareOf } from '../shared/ring.ts';
 import { LateSender } from './late.ts';
-import { StatusWord } from './status.ts';
+import { beginBeat, endBeat, tellUp } from './status.ts';
 
 /** What a PMD is given when it starts; structured-cloneable. */
 export interface PmdTask {
@@ -22,6 +22,10 @@ export interface PmdTask {
   status: Words;
   /** Number of this PMD. */
   index: number;
+  /** Its line in `status`. */
+  line: number;
+  /** Its place at the table. */
+  participant: number;
   action: CtActionOptions;
   /** Packets of a batch, 1..32. */
   batchSize: number;
@@ -32,15 +36,19 @@ const IDLE_LOOKS = 2000;
 
 /** One endless task of the pool; ends when the ring is closed and empty. */
 export default function runPmd(task: PmdTask): void {
-  const tracker = new Tracker(task.memory);
+  const tracker = new Tracker(task.memory, task.participant);
   nameThread(tracker.participant.recorder, ThreadRole.pmd);
   const ring = new RingConsumer(task.ring);
   const batch = new PacketBatch(task.ring, spareOf(task.ring));
-  const late = new LateSender(task.late, ring);
+  const { status, line } = task;
+  /* It waits for the datapath, and does not hang. */
+  const late = new LateSender(task.late, ring, () => {
+    endBeat(status, line);
+    beginBeat(status, line);
+  });
   const action = new CtAction(task.action);
   const times = new Float64Array(task.ring.buffer);
-  store(task.status, StatusWord.PARTICIPANT + task.index, tracker.participant.id + 1);
-  notify(task.status, StatusWord.PARTICIPANT + task.index, 1);
+  tellUp(status, line);
 
   tracker.enter();
   let idleLooks = 0;
@@ -51,12 +59,15 @@ export default function runPmd(task: PmdTask): void {
       const nowMs = times[(batch.slots[0]! + PacketWord.NOW) >> 1]!;
       const taken = sameTime(batch.slots, received, times, nowMs);
       batch.count = taken;
+      beginBeat(status, line);
+      ring.claim(taken);
       conntrackExecute(tracker, batch, action, nowMs);
       /* Held fragments are missing now, or more came back: the slots go back all the same, in order. */
       if (batch.hasSpare || hasFinishedFragments(tracker)) {
         late.sendFrom(tracker, batch, action.zone, nowMs | 0);
       }
-      ring.release(taken);
+      ring.releaseClaimed();
+      endBeat(status, line);
     } else if (ring.isFinished()) {
       break;
     } else if (idleLooks < IDLE_LOOKS) {
@@ -71,7 +82,7 @@ export default function runPmd(task: PmdTask): void {
       idleLooks = 0;
     }
   }
-  tracker.close();
+  tracker.close(true);
 }
 
 /** How many of the packets came at this time: a batch has one time, and no packet is judged at another's. */

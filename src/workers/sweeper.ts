@@ -7,12 +7,18 @@ import { SweepCursor, sweepStep } from '../core/sweep.ts';
 import { Tracker } from '../core/tracker.ts';
 import { load, store, wait, type Words } from '../shared/access.ts';
 import { nameThread, ThreadRole } from '../shared/lock-profile.ts';
-import { StatusWord, systemTimeMs, type DatapathClock } from './status.ts';
+import { beginBeat, endBeat, StatusWord, systemTimeMs, tellUp, type DatapathClock } from './status.ts';
 
 export interface SweeperTask {
   memory: TrackerMemory;
   status: Words;
   clock: DatapathClock;
+  /** Its place at the table; by default it claims one. */
+  participant?: number;
+  /** Its line in `status`. */
+  line: number;
+  /** It gives a sign of life at least so often, in ms. */
+  beatMs: number;
 }
 
 /** Time of a step, and of the rest after it: the sweeper leaves at least half of its core to others. */
@@ -23,30 +29,36 @@ const MIN_INTERVAL_MS = 20;
 
 /** Sweeps until it is told to stop. Blocks the thread. */
 export function runSweeper(task: SweeperTask): void {
-  const tracker = new Tracker(task.memory);
+  const tracker = new Tracker(task.memory, task.participant);
   nameThread(tracker.participant.recorder, ThreadRole.sweeper);
   const { words, settings } = tracker;
   const pressure = settings + SettingWord.PRESSURE;
   const reachedMs = new Float64Array(task.status.buffer, StatusWord.REACHED_MS * 4, 1);
   const cursor = new SweepCursor();
+  const { status, line } = task;
   const isStopped = () => load(task.status, StatusWord.STOP) !== 0;
 
+  tellUp(status, line);
   while (!isStopped()) {
     const startedMs = performance.now();
+    endBeat(status, line);
     const nowMs = task.clock === 'system' ? systemTimeMs() : reachedMs[0]!;
     if (!Number.isNaN(nowMs)) {
       sweepTable(nowMs);
     }
-    const restMs = load(words, settings + SettingWord.SWEEP_INTERVAL_MS) - (performance.now() - startedMs);
-    if (restMs > 0 && !isStopped()) {
-      wait(words, pressure, 0, restMs);
+    for (;;) {
+      const restMs = load(words, settings + SettingWord.SWEEP_INTERVAL_MS) - (performance.now() - startedMs);
+      if (restMs <= 0 || isStopped() || wait(words, pressure, 0, Math.min(restMs, task.beatMs)) !== 'timed-out') {
+        break;
+      }
+      endBeat(status, line);
     }
     const earlyMs = MIN_INTERVAL_MS - (performance.now() - startedMs);
     if (earlyMs > 0) {
       wait(task.status, StatusWord.STOP, 0, earlyMs);
     }
   }
-  tracker.close();
+  tracker.close(task.participant !== undefined);
 
   /** Goes round the table once, at one time, in steps; offline while it rests. */
   function sweepTable(nowMs: number): void {
@@ -54,10 +66,12 @@ export function runSweeper(task: SweeperTask): void {
     store(words, pressure, 0);
     purgeFragments(tracker, nowMs | 0);
     for (;;) {
+      beginBeat(status, line);
       tracker.enter();
       const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);
       tracker.quiesce();
       tracker.leave();
+      endBeat(status, line);
       if (isDone) {
         sweptAt(tracker, nowMs);
         return;

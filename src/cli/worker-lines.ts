@@ -1,0 +1,25 @@
+/** What is said of workers that die or hang. */
+
+import type { WorkerHang } from '../workers/hang-watch.ts';
+import { type WorkerDeath, workerName } from '../workers/keeper.ts';
+
+/** One line about a worker that has died. */
+export function deathLine(death: WorkerDeath): string {
+  const { packetsLost, repairMs, isRestarted, reason } = death;
+  const lost = packetsLost === 0 ? '' : `, ${packetsLost} packets lost`;
+  const then = isRestarted ? 'started again' : 'not started again';
+  return `${workerName(death)} has died (${reason}): repaired in ${repairMs.toFixed(1)} ms${lost}, ${then}`;
+}
+
+/** One line about a worker, or the repair after one, that hangs, or gets on again. */
+export function hangLine(hang: WorkerHang): string {
+  const seconds = (hang.stuckMs / 1000).toFixed(1);
+  if (hang.stuck === 'repair') {
+    return hang.isStuck
+      ? `${workerName(hang)} is dead, and its repair has waited for ${seconds} s for a lock that somebody holds`
+      : `${workerName(hang)} is repaired, after ${seconds} s`;
+  }
+  return hang.isStuck
+    ? `${workerName(hang)} hangs: it has work and did not get on for ${seconds} s`
+    : `${workerName(hang)} gets on again, after ${seconds} s`;
+}

@@ -1,0 +1,99 @@
+/** The options of a datapath, and what is wrong with them. */
+
+import { type CtActionOptions, CtAction } from '../core/action.ts';
+import { UsageError } from '../core/errors.ts';
+import type { Steering } from '../core/flow.ts';
+import type { ConntrackOptions } from '../core/memory.ts';
+import { MAX_BATCH } from '../core/packet/batch.ts';
+import type { DatapathClock } from './status.ts';
+
+export interface DatapathOptions extends ConntrackOptions {
+  /** PMD threads, 1..64; default 1. */
+  threads?: number;
+  /** Largest batch of a PMD, 1..32; default 32. */
+  batchSize?: number;
+  /** Memory of each PMD's ring in bytes, a power of two from 1 MiB on; default 4 MiB. */
+  ringBytes?: number;
+  /** How packets find their PMD; default 'flow'. */
+  steering?: Steering;
+  /** What is done with every packet; default { commit: true }. */
+  action?: CtActionOptions;
+  /**
+   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
+   * checked them, or is yet to write them (what a host sends is captured before that).
+   */
+  checksums?: 'verify' | 'trust';
+  /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
+  clock?: DatapathClock;
+  /** Default true. */
+  sweeper?: boolean;
+  /**
+   * A worker that has died is started again. When it has died more often than this in a row, without having done anything in
+   * between, the datapath fails instead; 0: at the first death. Default 100.
+   */
+  restarts?: number;
+  /** A worker hangs when it has had work for so long, in ms, without getting on with it; from 100 on, default 5000. */
+  hangAfterMs?: number;
+  /**
+   * 'report' (default): only `onWorkerHang` is called; 'terminate': a worker that hangs is ended and started again, too, unless
+   * it waits for a lock that another thread holds.
+   */
+  hung?: 'report' | 'terminate';
+}
+
+const MAX_THREADS = 64;
+const MIN_RING_BYTES = 1 << 20;
+const MAX_RING_BYTES = 1 << 30;
+const DEFAULT_RING_BYTES = 4 << 20;
+const MAX_RESTARTS = 1_000_000;
+const DEFAULT_RESTARTS = 100;
+const MIN_HANG_AFTER_MS = 100;
+const MAX_HANG_AFTER_MS = 86_400_000;
+const DEFAULT_HANG_AFTER_MS = 5000;
+
+/** What is not given has its default. */
+export type CheckedOptions = Required<
+  Pick<
+    DatapathOptions,
+    'threads' | 'batchSize' | 'ringBytes' | 'action' | 'clock' | 'checksums' | 'restarts' | 'hangAfterMs' | 'hung'
+  >
+>;
+
+function inRange(what: string, value: number, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(what: string, value: T, [first, second]: readonly [T, T]): T {
+  if (value !== first && value !== second) {
+    throw new UsageError(`${what} must be '${first}' or '${second}', not ${JSON.stringify(value)}`);
+  }
+  return value;
+}
+
+/** @throws UsageError on an option that is out of range; those of the table are checked where it is made */
+export function checkOptions(options: DatapathOptions): CheckedOptions {
+  const threads = inRange('threads', options.threads ?? 1, 1, MAX_THREADS);
+  const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
+  const ringBytes = inRange('ringBytes', options.ringBytes ?? DEFAULT_RING_BYTES, MIN_RING_BYTES, MAX_RING_BYTES);
+  if ((ringBytes & (ringBytes - 1)) !== 0) {
+    throw new UsageError(`ringBytes must be a power of two, not ${ringBytes}`);
+  }
+  const action = options.action ?? { commit: true };
+  /* A wrong action is to be told here, not to kill a worker. */
+  void new CtAction(action);
+  const hangAfterMs = options.hangAfterMs ?? DEFAULT_HANG_AFTER_MS;
+  return {
+    threads,
+    batchSize,
+    ringBytes,
+    action,
+    clock: oneOf('clock', options.clock ?? 'packets', ['packets', 'system']),
+    checksums: oneOf('checksums', options.checksums ?? 'verify', ['verify', 'trust']),
+    restarts: inRange('restarts', options.restarts ?? DEFAULT_RESTARTS, 0, MAX_RESTARTS),
+    hangAfterMs: inRange('hangAfterMs', hangAfterMs, MIN_HANG_AFTER_MS, MAX_HANG_AFTER_MS),
+    hung: oneOf('hung', options.hung ?? 'report', ['report', 'terminate']),
+  };
+}

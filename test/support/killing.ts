@@ -1,0 +1,270 @@
+/** Kills workers of a datapath under load, at random moments, and measures what others feel of it. */
+
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { allocateWords, load, peek } from '../../src/shared/access.ts';
+import { lockTagOf } from '../../src/shared/mutex.ts';
+import { IntentKind, PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
+import { memoryLayout } from '../../src/core/memory.ts';
+import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
+import { workerEntry } from '../../src/workers/entry.ts';
+import type { WorkerDeath } from '../../src/workers/keeper.ts';
+import type { WorkerState } from '../../src/workers/group.ts';
+import { type BeatWatchTask, BeatWatchWord } from '../threads/beat-watch.ts';
+import { Turmoil } from './turmoil.ts';
+
+/** When a worker is killed: after a random time, or when it is seen in the middle of something. */
+export const MOMENTS = ['anywhen', 'linking', 'removing', 'growing', 'holding a bucket', 'holding room'] as const;
+export type Moment = (typeof MOMENTS)[number];
+
+/** A moment that does not come is not waited for longer. */
+const MOST_WAITING_MS = 20;
+const MOST_DELAY_MS = 5;
+/** On a machine of which others use more, in processors, times tell nothing. */
+const MOST_BY_OTHERS = 0.3;
+const MS_PER_TICK = 10;
+/** Failure deadline. */
+const BACK_MS = 20_000;
+const PUMPED = 32;
+const ROUNDS_PER_CHECK = 4;
+/** Nobody waits longer for what a dead worker holds. */
+const MOST_MS = 100;
+
+export interface KillFigures {
+  kills: number;
+  deaths: WorkerDeath[];
+  /** From the order to end a thread to everything being repaired, in ms: the longest. */
+  longestDeathMs: number;
+  /** The longest for which one of the others was blocked in a batch, in ms. */
+  longestWaitMs: number;
+  /** Kills during which other processes left the machine alone, and the same of these. */
+  measured: number;
+  longestMeasuredDeathMs: number;
+  longestMeasuredWaitMs: number;
+  moments: Record<Moment, number>;
+}
+
+export class Killer {
+  readonly figures: KillFigures = {
+    kills: 0,
+    deaths: [],
+    longestDeathMs: 0,
+    longestWaitMs: 0,
+    measured: 0,
+    longestMeasuredDeathMs: 0,
+    longestMeasuredWaitMs: 0,
+    moments: Object.fromEntries(MOMENTS.map((moment) => [moment, 0])) as Record<Moment, number>,
+  };
+  readonly #turmoil: Turmoil;
+  readonly #watch: Worker;
+  readonly #watched = allocateWords(128);
+  readonly #workers: number;
+
+  constructor(turmoil: Turmoil) {
+    this.#turmoil = turmoil;
+    const { datapath } = turmoil;
+    const { share } = datapath;
+    this.#workers = share.threads + 1;
+    const task: BeatWatchTask = {
+      status: share.status,
+      threads: share.threads,
+      workers: this.#workers,
+      results: this.#watched,
+    };
+    const entry = workerEntry('../../test/threads/beat-watch', new URL('../../src/workers/x.ts', import.meta.url).href);
+    this.#watch = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+    datapath.onWorkerDeath = (death) => this.figures.deaths.push(death);
+  }
+
+  async end(): Promise<void> {
+    Atomics.store(this.#watched, BeatWatchWord.STOP, 1);
+    Atomics.notify(this.#watched, BeatWatchWord.STOP);
+    await this.#watch.terminate();
+  }
+
+  /** Kills one worker, sometimes two at once, and waits until all are back at work. */
+  async kill(): Promise<void> {
+    const { datapath } = this.#turmoil;
+    const victims = [this.#chooseVictim()];
+    if (this.#turmoil.random(3) === 0) {
+      victims.push(this.#chooseVictim());
+    }
+    const first = victims[0]!;
+    this.#turmoil.pump(PUMPED * 8);
+    await this.#beginWatch();
+    const moment = MOMENTS[this.#turmoil.random(MOMENTS.length)]!;
+    if (this.#waitFor(moment, first)) {
+      this.figures.moments[moment]++;
+    }
+    const before = this.figures.deaths.length;
+    const machine = new MachineUse();
+    const killedMs = performance.now();
+    for (const { role, index } of victims) {
+      datapath.terminateWorker(role, index);
+    }
+    const deaths = new Set(victims.map(({ role, index }) => `${role} ${index}`)).size;
+    this.figures.kills += deaths;
+    await this.#pumpUntil('the death is noticed', () => this.figures.deaths.length >= before + deaths);
+    const deathMs = performance.now() - killedMs;
+    await this.#pumpUntil('all are back', () => datapath.workers().every(({ isUp }) => isUp));
+    this.#noteTimes(victims, deathMs, machine.usedByOthers());
+    for (const death of this.figures.deaths.slice(before)) {
+      expect(death).toMatchObject({ isRestarted: true, repaired: { isComplete: true } });
+      expect(death.packetsLost).toBeLessThanOrEqual(32);
+    }
+  }
+
+  #chooseVictim(): WorkerState {
+    const states = this.#turmoil.datapath.workers();
+    return states[this.#turmoil.random(states.length)]!;
+  }
+
+  /** Blocks this thread until the victim is seen in that situation. @returns whether it was */
+  #waitFor(moment: Moment, { participant }: WorkerState): boolean {
+    const { conntrack } = this.#turmoil.datapath;
+    const { words, room } = conntrack.tracker;
+    const layout = memoryLayout(conntrack.memory);
+    const base = layout.participants + participant * PARTICIPANT_WORDS;
+    const tag = lockTagOf(participant);
+    const kind = base + ParticipantWord.INTENT_KIND;
+    const holdsBucket = () => {
+      for (let bucket = 0; bucket < conntrack.tracker.table.bucketCount; bucket++) {
+        if (peek(words, layout.buckets + BUCKET_WORDS * bucket) >>> 1 === tag >>> 1) {
+          return true;
+        }
+      }
+      return false;
+    };
+    const isThere: Record<Moment, () => boolean> = {
+      anywhen: () => false,
+      linking: () => peek(words, kind) === IntentKind.link,
+      removing: () => peek(words, kind) === IntentKind.unlink,
+      growing: () => peek(words, base + ParticipantWord.GROW_NEW) !== 0,
+      'holding a bucket': () => holdsBucket(),
+      'holding room': () => peek(words, room + 2) >>> 1 === tag >>> 1,
+    };
+    const delayMs = moment === 'anywhen' ? (this.#turmoil.random(1000) / 1000) * MOST_DELAY_MS : MOST_WAITING_MS;
+    const deadline = performance.now() + delayMs;
+    const holds = isThere[moment];
+    for (;;) {
+      for (let looks = 0; looks < 200; looks++) {
+        if (holds()) {
+          return true;
+        }
+      }
+      if (performance.now() > deadline) {
+        return moment === 'anywhen';
+      }
+      this.#turmoil.pump(2);
+    }
+  }
+
+  async #pumpUntil(what: string, holds: () => boolean): Promise<void> {
+    const deadline = performance.now() + BACK_MS;
+    while (!holds()) {
+      if (performance.now() > deadline) {
+        throw new Error(`it never happened that ${what}: ${JSON.stringify(this.#turmoil.datapath.workers())}`);
+      }
+      this.#turmoil.pump(PUMPED);
+      this.#turmoil.datapath.harvest();
+      /* Others need the processors, too. */
+      await delay(1);
+    }
+  }
+
+  async #beginWatch(): Promise<void> {
+    const round = Atomics.add(this.#watched, BeatWatchWord.ROUND, 1) + 1;
+    while (load(this.#watched, BeatWatchWord.WATCHED_ROUND) !== round) {
+      await setImmediate();
+    }
+  }
+
+  #noteTimes(victims: WorkerState[], deathMs: number, usedByOthers: number): void {
+    const { threads } = this.#turmoil.datapath;
+    const { figures } = this;
+    let waitMs = 0;
+    for (let worker = 0; worker < this.#workers; worker++) {
+      if (!victims.some(({ role, index }) => (role === 'pmd' ? index : threads) === worker)) {
+        waitMs = Math.max(waitMs, this.#watched[BeatWatchWord.LONGEST_US + worker]! / 1000);
+      }
+    }
+    figures.longestDeathMs = Math.max(figures.longestDeathMs, deathMs);
+    figures.longestWaitMs = Math.max(figures.longestWaitMs, waitMs);
+    if (usedByOthers < MOST_BY_OTHERS) {
+      figures.measured++;
+      figures.longestMeasuredDeathMs = Math.max(figures.longestMeasuredDeathMs, deathMs);
+      figures.longestMeasuredWaitMs = Math.max(figures.longestMeasuredWaitMs, waitMs);
+    }
+  }
+}
+
+/** What other processes take of the machine from its making on: threads that wait for a processor tell nothing about locks. */
+class MachineUse {
+  readonly #startedMs = performance.now();
+  readonly #busyMs = busyMs();
+  readonly #own = process.cpuUsage();
+
+  /** In processors. */
+  usedByOthers(): number {
+    const { user, system } = process.cpuUsage(this.#own);
+    const othersMs = busyMs() - this.#busyMs - (user + system) / 1000;
+    return othersMs / (performance.now() - this.#startedMs);
+  }
+}
+
+/** Time that all processors together were busy, or taken away from this machine, in ms; 0 where the system does not tell. */
+function busyMs(): number {
+  try {
+    const [, user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
+      .split('\n')[0]!
+      .split(/\s+/);
+    return [user, nice, system, irq, softirq, steal].reduce((sum, ticks) => sum + Number(ticks), 0) * MS_PER_TICK;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * Kills workers of a datapath under load until there were so many kills, and checks everything now and then. Fails the test where
+ * something is lost, where a worker does not come back, and where others had to wait.
+ */
+export async function killWorkers(options: { seed: number; threads: number; kills: number }): Promise<KillFigures> {
+  const { seed, threads, kills } = options;
+  const turmoil = await Turmoil.start({ seed, threads, flows: 64 });
+  const killer = new Killer(turmoil);
+  const { figures } = killer;
+  try {
+    for (let rounds = 1; figures.kills < kills; rounds++) {
+      await killer.kill();
+      if (rounds % ROUNDS_PER_CHECK === 0) {
+        await turmoil.check();
+      }
+    }
+    await turmoil.check();
+  } finally {
+    await killer.end();
+    await turmoil.datapath.stop();
+  }
+  const { deaths, ...rest } = figures;
+  console.log(JSON.stringify({ ...rest, packets: turmoil.packets, ...foundHalfDone(deaths) }));
+  expect(turmoil.datapath.conntrack.counters().workerRestarts).toBe(figures.kills);
+  expect(figures.longestMeasuredDeathMs).toBeLessThan(MOST_MS);
+  expect(figures.longestMeasuredWaitMs).toBeLessThan(MOST_MS);
+  return figures;
+}
+
+/** In how many deaths something was found half-done, by what it was; and packets lost. */
+function foundHalfDone(deaths: WorkerDeath[]): Record<string, number> {
+  const found: Record<string, number> = { packetsLost: 0 };
+  for (const { repaired, packetsLost } of deaths) {
+    found['packetsLost']! += packetsLost;
+    for (const [name, count] of Object.entries(repaired)) {
+      if (name !== 'participant' && name !== 'isComplete' && Number(count) > 0) {
+        found[name] = (found[name] ?? 0) + 1;
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,38 @@
+/** Who holds a lock of a table. */
+
+import type { Conntrack } from '../../src/core/conntrack.ts';
+import { visitBucket } from '../../src/core/dump.ts';
+import { FragmentsWord } from '../../src/core/fragments/region.ts';
+import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
+import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-table.ts';
+import { ConnWord } from '../../src/core/table/conn.ts';
+
+/** In the words of a room pool, and of the zone limits. */
+const POOL_MUTEX = 2;
+const ZONES_MUTEX = 1;
+
+/** The locks that are held, by name; of connections only those of live ones. */
+export function heldLocks(ct: Conntrack): string[] {
+  const { words, alg, table } = ct.tracker;
+  const layout = memoryLayout(ct.memory);
+  const locks: [string, Int32Array, number][] = [
+    ['slab', words, layout.slab],
+    ['line arena', words, layout.arena],
+    ['room', words, layout.room + POOL_MUTEX],
+    ['timeout policies', words, layout.timeouts],
+    ['helper names', words, layout.helperNames],
+    ['expectations', words, alg.expectations.mutex],
+    ['zone limits', words, layout.zones + ZONES_MUTEX],
+    ['clock', words, layout.settings + SettingWord.CLOCK_MUTEX],
+    ['fragments', ct.memory.fragments, FragmentsWord.MUTEX],
+  ];
+  ct.tracker.enter();
+  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+    locks.push([`bucket ${bucket}`, words, layout.buckets + bucket * BUCKET_WORDS + BucketWord.LOCK]);
+    visitBucket(ct.tracker, bucket, (record, r) => locks.push([`connection ${record}`, words, r + ConnWord.LOCK]));
+  }
+  ct.tracker.leave();
+  return locks
+    .filter(([, region, index]) => region[index] !== 0)
+    .map(([name, region, index]) => `${name}: ${region[index]}`);
+}

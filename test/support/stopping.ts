@@ -1,0 +1,135 @@
+/** A datapath whose workers can be stopped before any shared access of a piece of work, and terminated there. */
+
+import { setEnvironmentData } from 'node:worker_threads';
+import { expect } from 'vitest';
+import { hashParsed } from '../../src/core/execute.ts';
+import { FlowSteering } from '../../src/core/flow.ts';
+import { PacketBatch } from '../../src/core/packet/batch.ts';
+import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
+import { parsePacket } from '../../src/core/packet/parse.ts';
+import { allocateWords, type Words } from '../../src/shared/access.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import type { WorkerDeath } from '../../src/workers/keeper.ts';
+import { WorkerWord, sweeperNumber, workerLine } from '../../src/workers/status.ts';
+import { STOP_WORDS_KEY, StopWord } from '../threads/stop-at.ts';
+import { until } from '../threads/steps.ts';
+import { expectBalancedBooks } from './books.ts';
+import { type PortEnds, udp } from './frames.ts';
+import { heldLocks } from './locks.ts';
+import { drainInTime } from './turmoil.ts';
+
+const THREADS = 2;
+const MAX_PACKETS = 100_000;
+
+export class StoppableDatapath {
+  readonly datapath: Datapath;
+  readonly deaths: WorkerDeath[] = [];
+  readonly #stop: Words;
+  readonly #back = new Uint8Array(MAX_PACKETS);
+  readonly #steering = new FlowSteering();
+  readonly #batch = PacketBatch.allocate();
+  packets = 0;
+  nowMs = 0;
+
+  static async start(options: DatapathOptions): Promise<StoppableDatapath> {
+    const stop = allocateWords(16);
+    const before = { ...process.env };
+    process.env['CT_CHECKED'] = '1';
+    process.env['CT_WORKER_IMPORT'] = new URL('../threads/stop-at.ts', import.meta.url).href;
+    setEnvironmentData(STOP_WORDS_KEY, stop);
+    const datapath = await Datapath.start({ threads: THREADS, maxConnections: 20_000, ringBytes: 1 << 20, ...options });
+    /* Also those that are started again. */
+    const stoppable = new StoppableDatapath(datapath, stop, () => {
+      for (const name of ['CT_CHECKED', 'CT_WORKER_IMPORT']) {
+        if (before[name] === undefined) {
+          delete process.env[name];
+        } else {
+          process.env[name] = before[name];
+        }
+      }
+    });
+    return stoppable;
+  }
+
+  readonly #restoreEnvironment: () => void;
+
+  private constructor(datapath: Datapath, stop: Words, restoreEnvironment: () => void) {
+    this.datapath = datapath;
+    this.#stop = stop;
+    this.#restoreEnvironment = restoreEnvironment;
+    stop[StopWord.STATUS_WORDS] = datapath.share.status.length;
+    datapath.onWorkerDeath = (death) => this.deaths.push(death);
+    datapath.onVerdict = (words, slot) => {
+      this.#back[words[slot + PacketWord.NUMBER]!]!++;
+    };
+  }
+
+  async end(): Promise<void> {
+    this.#stop[StopWord.HEARTBEAT] = 0;
+    await this.datapath.stop().catch(() => {});
+    this.#restoreEnvironment();
+  }
+
+  /** PMD and bucket of a UDP flow. */
+  placeOf(ends: PortEnds): { pmd: number; bucket: number } {
+    const { tracker } = this.datapath.conntrack;
+    const frame = udp(ends);
+    this.#batch.clear();
+    this.#batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
+    parsePacket(this.#batch.words, this.#batch.slots[0]!, tracker.parsed, 0, 0);
+    const bucket = tracker.table.bucketOf(hashParsed(tracker, 0));
+    return { pmd: this.#steering.workerOf(frame, THREADS), bucket };
+  }
+
+  async push(ends: PortEnds): Promise<void> {
+    await this.datapath.push(udp(ends), this.nowMs, this.packets++);
+  }
+
+  /**
+   * Lets the worker stop before access `access` of what `work` causes, and terminates it there; `meanwhile` is done while it
+   * stands there. Then everything must be in order.
+   * @returns whether it came there; if not, `work` has so many accesses less one
+   */
+  async stopAt(
+    role: 'pmd' | 'sweeper',
+    access: number,
+    work: () => Promise<void>,
+    meanwhile: () => Promise<void>,
+  ): Promise<boolean> {
+    const { datapath } = this;
+    const stop = this.#stop;
+    const line = workerLine(THREADS, role === 'pmd' ? 0 : sweeperNumber(THREADS));
+    await until('all are up', () => datapath.workers().every(({ isUp }) => isUp));
+    stop[StopWord.ACCESS] = access;
+    stop[StopWord.FROM] = role === 'pmd' ? 1 : 2;
+    stop[StopWord.OUTCOME] = 0;
+    Atomics.store(stop, StopWord.HEARTBEAT, line + WorkerWord.HEARTBEAT);
+    await work();
+    await until('it has stopped, or is done', () => {
+      /* The sweeper's time is that of what has come back. */
+      datapath.harvest();
+      return Atomics.load(stop, StopWord.OUTCOME) !== 0;
+    });
+    const hasStopped = stop[StopWord.OUTCOME] === 1;
+    const deaths = this.deaths.length;
+    if (hasStopped) {
+      await meanwhile();
+      datapath.terminateWorker(role, 0);
+      await until('its death is noticed', () => this.deaths.length > deaths);
+      expect(this.deaths[deaths]).toMatchObject({ role, index: 0, repaired: { isComplete: true } });
+    }
+    await drainInTime(datapath);
+    await this.#settle();
+    expect(this.#back.subarray(0, this.packets).findIndex((times) => times !== 1)).toBe(-1);
+    expect(heldLocks(datapath.conntrack)).toEqual([]);
+    expectBalancedBooks(datapath.conntrack, this.nowMs);
+    return hasStopped;
+  }
+
+  /** The sweeper has gone round after the last packet. */
+  async #settle(): Promise<void> {
+    const { conntrack } = this.datapath;
+    const { sweepRounds } = conntrack.counters();
+    await until('the sweeper has gone round twice', () => conntrack.counters().sweepRounds >= sweepRounds + 2);
+  }
+}

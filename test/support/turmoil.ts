@@ -1,0 +1,231 @@
+/** A datapath under a mixed load, whose packets are all accounted for, and whose established connections are known. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { hashParsed } from '../../src/core/execute.ts';
+import { findConn } from '../../src/core/lookup.ts';
+import { FragmentsWord } from '../../src/core/fragments/region.ts';
+import { PacketWord } from '../../src/core/packet/layout.ts';
+import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../src/core/table/conn.ts';
+import { parseTuple, type PortTuple } from '../../src/core/tuple.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import { randomSequence, until } from '../threads/steps.ts';
+import { expectBalancedBooks } from './books.ts';
+import { fragmentsOf } from './fragments.ts';
+import { hostPort } from './ftp.ts';
+import { type PortEnds, tcp, udp } from './frames.ts';
+import { heldLocks } from './locks.ts';
+import { tcpFrame } from './tcp-frames.ts';
+import { dumpAll } from './tracking.ts';
+
+const SERVER = '192.0.2.1';
+const OUTSIDE = '198.51.100.1';
+/** Packets that come at one time, in ms. */
+const PACKETS_PER_MS = 8;
+const MAX_PACKETS = 1 << 26;
+
+interface Established {
+  protocol: 'udp' | 'tcp';
+  there: PortEnds;
+  back: PortEnds;
+  /** Record and generation: another connection's are others. */
+  id: string;
+}
+
+/** A failure deadline. */
+const DRAIN_MS = 30_000;
+
+/** As drain, but rejects when packets do not come back. */
+export async function drainInTime(datapath: Datapath): Promise<void> {
+  const deadline = new AbortController();
+  const late = delay(DRAIN_MS, undefined, { signal: deadline.signal }).then(
+    () => {
+      throw new Error(`packets do not come back; locks that are held: ${heldLocks(datapath.conntrack).join(', ')}`);
+    },
+    () => {},
+  );
+  try {
+    await Promise.race([datapath.drain(), late]);
+  } finally {
+    deadline.abort();
+  }
+}
+
+export class Turmoil {
+  readonly datapath: Datapath;
+  /** How often each packet that was handed in has come back. */
+  readonly #back = new Uint8Array(MAX_PACKETS);
+  /** Packets handed in, numbered from 0 on. */
+  packets = 0;
+  nowMs = 0;
+  readonly #next: () => number;
+  readonly #established: Established[] = [];
+
+  static async start(options: DatapathOptions & { seed: number; flows: number }): Promise<Turmoil> {
+    const { seed, flows, ...rest } = options;
+    const datapath = await Datapath.start({
+      buckets: 4,
+      maxConnections: 30_000,
+      ringBytes: 1 << 20,
+      action: {
+        commit: true,
+        helper: 'ftp',
+        mark: { value: 7, mask: 0xff },
+        nat: { action: ['src'], minAddr: OUTSIDE, minPort: 1024, maxPort: 65_535 },
+      },
+      ...rest,
+    });
+    datapath.conntrack.setTimeoutPolicy(0, { udp_first: 1, udp_single: 1, tcp_syn_sent: 1, udp_multiple: 3600 });
+    datapath.conntrack.sweepIntervalMs = 20;
+    const turmoil = new Turmoil(datapath, seed);
+    await turmoil.#establish(flows);
+    return turmoil;
+  }
+
+  private constructor(datapath: Datapath, seed: number) {
+    this.datapath = datapath;
+    this.#next = randomSequence(seed);
+    datapath.onVerdict = (words, slot) => {
+      this.#back[words[slot + PacketWord.NUMBER]!]!++;
+    };
+  }
+
+  /** A random whole number below `end`. */
+  random(end: number): number {
+    return this.#next() % end;
+  }
+
+  async #establish(flows: number): Promise<void> {
+    const ends = Array.from({ length: flows }, (_, i) => ({
+      src: `10.200.${i >> 8}.${i & 255}`,
+      dst: SERVER,
+      sport: 2000 + i,
+      dport: 53,
+    }));
+    for (const [i, there] of ends.entries()) {
+      await this.push(i % 2 === 0 ? udp(there) : tcp(there, { flags: 'S', seq: 100 }));
+    }
+    await drainInTime(this.datapath);
+    for (const { orig, reply } of dumpAll(this.datapath.conntrack, this.nowMs)) {
+      const { src, dst, sport, dport } = reply as PortTuple;
+      const back = { src, dst, sport, dport };
+      const there = orig as PortTuple;
+      const protocol = there.proto === 17 ? 'udp' : 'tcp';
+      await this.push(protocol === 'udp' ? udp(back) : tcp(back, { flags: 'SA', seq: 900, ack: 101 }));
+      const { src: from, dst: to, sport: fromPort, dport: toPort } = there;
+      this.#established.push({
+        protocol,
+        there: { src: from, dst: to, sport: fromPort, dport: toPort },
+        back,
+        id: '',
+      });
+    }
+    expect(this.#established).toHaveLength(flows);
+    await drainInTime(this.datapath);
+    await this.keepAlive();
+    for (const flow of this.#established) {
+      flow.id = this.#idOf(flow);
+    }
+  }
+
+  /** The connection of a flow; both directions must find it. */
+  #idOf({ there, back, protocol }: Established): string {
+    const { tracker } = this.datapath.conntrack;
+    const proto = protocol === 'udp' ? 17 : 6;
+    tracker.enter();
+    const ids = [there, back].map((ends) => {
+      parseTuple({ ...ends, proto }, 0, tracker.parsed, 0);
+      hashParsed(tracker, 0);
+      const record = findConn(tracker, 0, this.nowMs | 0) >>> 1;
+      const life = tracker.words[(record << UNIT_SHIFT) + ConnWord.LIFE]!;
+      return record === 0 ? `none of ${JSON.stringify(ends)}` : `${record}/${life >>> LIFE_GENERATION_SHIFT}`;
+    });
+    tracker.leave();
+    expect(ids[1]).toBe(ids[0]);
+    return ids[0]!;
+  }
+
+  async push(frame: Uint8Array): Promise<void> {
+    await this.datapath.push(frame, this.#tick(), this.packets++);
+  }
+
+  #offer(frame: Uint8Array): void {
+    if (this.datapath.offer(frame, this.#tick(), this.packets)) {
+      this.packets++;
+    }
+  }
+
+  #tick(): number {
+    if (this.packets % PACKETS_PER_MS === 0) {
+      this.nowMs++;
+    }
+    return this.nowMs;
+  }
+
+  /** Packets of the known connections, both ways. Resolves when they have been judged. */
+  async keepAlive(): Promise<void> {
+    for (const { protocol, there, back } of this.#established) {
+      const isTcp = protocol === 'tcp';
+      await this.push(isTcp ? tcp(there, { flags: 'A', seq: 101, ack: 901 }) : udp(there));
+      await this.push(isTcp ? tcp(back, { flags: 'A', seq: 901, ack: 101 }) : udp(back));
+    }
+    await drainInTime(this.datapath);
+  }
+
+  /** Offers some packets of every kind; where a ring is full they are lost before they are handed in. */
+  pump(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const kind = this.random(32);
+      const ends = {
+        src: `10.${this.random(64)}.${this.random(256)}.${this.random(256)}`,
+        dst: SERVER,
+        sport: 1024 + this.random(50_000),
+        dport: 53,
+      };
+      if (kind < 16) {
+        this.#offer(udp(ends));
+      } else if (kind < 24) {
+        this.#offer(tcp(ends, { flags: 'S', seq: 1 }));
+      } else if (kind < 26) {
+        const { src } = ends;
+        const data = `PORT ${hostPort(src, 1 + this.random(1000))}\r\n`;
+        this.#offer(tcpFrame({ ...ends, dport: 21 }, { flags: 'PA', seq: 101, ack: 901, data }));
+      } else if (kind < 27) {
+        /* One in four is never completed. */
+        const pieces = fragmentsOf(udp(ends, Buffer.alloc(2400)), this.random(65_536), 800);
+        pieces.slice(this.random(4) === 0 ? 1 : 0).forEach((piece) => this.#offer(piece));
+      } else {
+        const { there, back, protocol } = this.#established[this.random(this.#established.length)]!;
+        const isTcp = protocol === 'tcp';
+        this.#offer(isTcp ? tcp(there, { flags: 'A', seq: 101, ack: 901 }) : udp(there));
+        this.#offer(isTcp ? tcp(back, { flags: 'A', seq: 901, ack: 101 }) : udp(back));
+      }
+    }
+  }
+
+  /**
+   * Lets everything come to rest, and fails the test unless each packet came back once, the books balance, nobody holds a
+   * lock, and each known connection is still the same.
+   */
+  async check(): Promise<void> {
+    await this.keepAlive();
+    const { conntrack } = this.datapath;
+    const { sweepRounds } = conntrack.counters();
+    await until('the sweeper has gone round twice', () => conntrack.counters().sweepRounds >= sweepRounds + 2).catch(
+      (error: unknown) => {
+        console.log(heldLocks(conntrack), this.datapath.workers());
+        throw error;
+      },
+    );
+    this.datapath.harvest();
+    const wrong = this.#back.subarray(0, this.packets).findIndex((times) => times !== 1);
+    expect(wrong < 0 ? 'once' : `packet ${wrong} of ${this.packets}: ${this.#back[wrong]} times`).toBe('once');
+    expect(heldLocks(conntrack)).toEqual([]);
+    expectBalancedBooks(conntrack, this.nowMs);
+    for (const flow of this.#established) {
+      expect(this.#idOf(flow)).toBe(flow.id);
+    }
+    /* No list of fragments is kept by nobody: what is not complete expires, and a complete one went with its batch. */
+    expect(conntrack.memory.fragments[FragmentsWord.MUTEX]).toBe(0);
+  }
+}
