@@ -107,6 +107,43 @@ describe('a repair that needs a lock of another dead thread', () => {
   });
 });
 
+describe('a thread with patience', () => {
+  it('gives up waiting for the lock of a dead thread, and goes on when that is repaired', async () => {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 100, maxParticipants: 3 });
+    for (let port = 1001; port < 1011; port++) {
+      send(ct, udp({ ...ENDS, sport: port }), NOW_MS);
+    }
+    const index = memoryLayout(ct.memory).buckets;
+    const signals = allocateWords(2);
+    const dies = 'holding it';
+    const plan: Waiting = {
+      memory: ct.memory,
+      frames: [SYN],
+      nowMs: NOW_MS,
+      index,
+      isOfFragments: false,
+      dies,
+      signals,
+    };
+    const dead = await crew.runOn(VICTIM, 'die', plan);
+    ct.lockPatienceMs = 50;
+    const fromMs = performance.now();
+    expect(() => ct.flush()).toThrow(
+      new RegExp(`bucket lock .* held for 0.05 s, now by participant ${dead}: .* repaired after .* call again`),
+    );
+    expect(() => ct.flush()).toThrow(/call again/);
+    expect(() => ct.execute(PacketBatch.allocate(), new CtAction({}), NOW_MS)).toThrow(/call again/);
+    expect(performance.now() - fromMs).toBeLessThan(1000);
+
+    expect(ct.repair(dead).isComplete).toBe(true);
+    expect(ct.connCount).toBe(9);
+    expect(problemsOf(ct, NOW_MS)).toEqual([]);
+    expect(ct.flush()).toBe(9);
+    expect(ct.counters().flushed).toBe(10);
+    expect(problemsOf(ct, NOW_MS)).toEqual([]);
+  });
+});
+
 describe('repair', () => {
   it('is refused for the calling thread and for what is no participant', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
@@ -129,6 +166,21 @@ describe('repair', () => {
     expect(ct.participantCounters()[dead.participant]!.counters.created).toBe(1);
     last.close();
     expect(() => Conntrack.attach(ct.memory, { participant: dead.participant })).toThrow(/cannot be taken over/);
+  });
+
+  it('leaves the place to the replacement alone if it is told to', () => {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
+    const dead = Conntrack.attach(ct.memory);
+    expect(ct.repair(dead.participant, { keepsPlace: true }).isComplete).toBe(true);
+    expect(() => Conntrack.attach(ct.memory)).toThrow(/maxParticipants/);
+    const replacement = Conntrack.attach(ct.memory, { participant: dead.participant });
+    expect(replacement.participant).toBe(dead.participant);
+  });
+
+  it('does not give a vacant place to two threads that take it at the same moment', async () => {
+    const { first, error } = await crew.runOn(VICTIM, 'takeOverTwice', undefined as never);
+    expect(first).toBe(1);
+    expect(error).toMatch(/another thread has just taken it/);
   });
 
   it('does not let a replacement take a fragment that the dead has brought for one of its own', () => {

@@ -8,6 +8,7 @@ const crew = new Crew<RepairJobs>({ jobs: 'repair-jobs', threads: 1, checked: tr
 afterAll(() => crew.end());
 
 const names = await crew.runOn(0, 'scenarios', undefined as never);
+const patient = await crew.runOn(0, 'patientScenarios', undefined as never);
 const changes = await crew.runOn(0, 'changes', undefined as never);
 
 describe('a participant that dies before any of its accesses', () => {
@@ -15,6 +16,31 @@ describe('a participant that dies before any of its accesses', () => {
     const { points, problems } = await crew.runOn(0, 'dieEverywhere', { name, isRepairerMortal: false });
     expect(problems).toEqual([]);
     expect(points).toBeGreaterThan(3);
+  });
+});
+
+describe('a participant that dies when it is about to give back a record', () => {
+  it.each(['keep', 'retire'] as const)('is not taken for one that has done so: %s', async (what) => {
+    expect(await crew.runOn(0, 'dieGivingBack', { what })).toEqual([]);
+  });
+});
+
+describe('a participant that dies while it writes the label of a connection', () => {
+  it('keeps neither a dump waiting nor the repair of another one that was removing the connection', async () => {
+    expect(await crew.runOn(0, 'dieOverLabel', undefined as never)).toEqual({
+      label: '0'.repeat(32),
+      isComplete: [false, true, true],
+      told: ['new', 'destroy'],
+      problems: [],
+    });
+  });
+});
+
+describe('a thread with patience that gives up waiting for any of its locks', () => {
+  it.each(patient)('leaves the books right, and can do it later: %s', async (name) => {
+    const { points, problems } = await crew.runOn(0, 'giveUpEverywhere', { name });
+    expect(problems).toEqual([]);
+    expect(points).toBeGreaterThan(0);
   });
 });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords } from '../src/shared/access.ts';
 import { LINE_WORDS } from '../src/shared/cache-line.ts';
 import { EPOCH_WORDS, Epochs } from '../src/shared/epoch.ts';
-import { PARTICIPANT_WORDS, type ParticipantRegion } from '../src/shared/participant.ts';
+import { Participant, PARTICIPANT_WORDS, type ParticipantRegion } from '../src/shared/participant.ts';
 import { Crew } from './threads/crew.ts';
 import type { EpochJobs } from './threads/epoch-jobs.ts';
 
@@ -161,8 +161,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
   });
 
   it('knows who is online', async () => {
-    const { words, base } = region;
-    const participant = { words, base: base + PARTICIPANT_WORDS, id: 1, lockTag: 4, spinEstimate: 20 };
+    const participant = new Participant(region, 1);
     expect(epochs.isOnline(participant)).toBe(false);
     await step(1, 'enter');
     expect(epochs.isOnline(participant)).toBe(true);

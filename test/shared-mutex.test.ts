@@ -124,6 +124,14 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
   });
 
   if (checked) {
+    it('wakes who sleeps behind a nap of lockWithin, which may have had the notify that was for them', async () => {
+      expect(await crew.runOn(0, 'accessesAfterNap', { mutex: MUTEX, unlocks: true })).toEqual([
+        `exchange ${MUTEX}`,
+        `notify ${MUTEX}`,
+      ]);
+      expect(await crew.runOn(0, 'accessesAfterNap', { mutex: MUTEX, unlocks: false })).toEqual([`notify ${MUTEX}`]);
+    });
+
     it('pays for a notify only when somebody may sleep', async () => {
       expect(await crew.runOn(0, 'accessesOfUnlock', { mutex: MUTEX, waiters: false })).toEqual([`exchange ${MUTEX}`]);
       expect(await crew.runOn(0, 'accessesOfUnlock', { mutex: MUTEX, waiters: true })).toEqual([

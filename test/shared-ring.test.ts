@@ -19,6 +19,8 @@ const NUMBER = SLOT_SIZE + 1;
 const CONSUMER_ASLEEP = 2 * LINE_WORDS;
 const CONSUMER_WAKE = CONSUMER_ASLEEP + 1;
 const PRODUCER_ASLEEP = 3 * LINE_WORDS;
+const TAIL = LINE_WORDS;
+const CLAIMED = 5 * LINE_WORDS;
 
 describe.each([{ checked: false }, { checked: true }])(
   'a ring between two threads (checked: $checked)',
@@ -360,6 +362,17 @@ describe('a ring', () => {
     expect(producer.takeBack(() => expect.fail('it was released'))).toBe(0);
     expect(harvestAll()).toEqual(sent.slice(2));
   });
+
+  it('wakes its producer after a consumer that died when it had given back and had not said so yet', async () => {
+    const sent = [send(16), send(16)];
+    poll();
+    consumer.claim(2);
+    const waiting = producer.waitForReturns(60_000);
+    Atomics.store(words, TAIL, words[CLAIMED]!);
+    expect(producer.takeBack(() => expect.fail('it was given back'))).toBe(0);
+    await waiting;
+    expect(harvestAll()).toEqual(sent);
+  }, 10_000);
 
   it('takes everything back when there will be no other consumer', () => {
     const sent = [send(16), send(32), send(16)];

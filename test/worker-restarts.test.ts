@@ -3,7 +3,10 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FlowSteering } from '../src/core/flow.ts';
+import { memoryLayout } from '../src/core/memory.ts';
+import { BucketWord } from '../src/core/table/bucket-table.ts';
 import { hashParsed } from '../src/core/execute.ts';
 import { ParsedKind } from '../src/core/packet/key.ts';
 import { PacketBatch } from '../src/core/packet/batch.ts';
@@ -13,10 +16,15 @@ import { stateText } from '../src/core/state.ts';
 import { UNIT_SHIFT } from '../src/core/table/conn.ts';
 import { EventsWord } from '../src/core/event-layout.ts';
 import { load } from '../src/shared/access.ts';
+import { lockTagOf } from '../src/shared/mutex.ts';
+import { Claim, claimOf } from '../src/shared/participant.ts';
 import { prepareSocketPath } from '../src/workers/control/socket-path.ts';
 import { Control } from '../src/workers/control.ts';
 import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
+import type { WorkerState } from '../src/workers/group.ts';
 import type { WorkerHang } from '../src/workers/hang-watch.ts';
+import { workerLine, WorkerWord } from '../src/workers/status.ts';
+import { waitsForAnother } from '../src/workers/lock-waits.ts';
 import type { WorkerDeath } from '../src/workers/keeper.ts';
 import { deathLine, hangLine } from '../src/cli/worker-lines.ts';
 import { expectBalancedBooks } from './support/books.ts';
@@ -66,6 +74,26 @@ function hold(datapath: Datapath): () => void {
   const { table, participant } = datapath.conntrack.tracker;
   table.lockBucket(0, participant);
   return () => table.unlockBucket(0);
+}
+
+/** Makes it look as if a participant had the one bucket locked. */
+function lockFor({ conntrack }: Datapath, participant: number): void {
+  const bucketLock = memoryLayout(conntrack.memory).buckets + BucketWord.LOCK;
+  conntrack.tracker.words[bucketLock] = lockTagOf(participant);
+}
+
+/** @returns what hands a packet of a new flow to a PMD, and returns the packet's number */
+function offering(datapath: Datapath): (pmd: number) => number {
+  const steering = new FlowSteering();
+  let next = 0;
+  return (pmd) => {
+    let frame = udp(flow(next));
+    while (steering.workerOf(frame, datapath.threads) !== pmd) {
+      frame = udp(flow(++next));
+    }
+    expect(datapath.offer(frame, 0, next)).toBe(true);
+    return next++;
+  };
 }
 
 function hashOf(datapath: Datapath, frame: Uint8Array): number {
@@ -120,15 +148,9 @@ describe('a PMD that dies', () => {
 
   it('holding a lock lets others have it at once', async () => {
     const { datapath, deaths } = await start({ threads: 2, sweeper: false });
-    const { table, words } = datapath.conntrack.tracker;
+    const { table } = datapath.conntrack.tracker;
     /* As if it had died with the lock of the bucket in its hands. */
-    const letGo = hold(datapath);
-    const lockWord = words.findIndex(
-      (_, index) => index >= 0 && words[index] === datapath.conntrack.tracker.participant.lockTag,
-    );
-    letGo();
-    expect(lockWord).toBeGreaterThan(0);
-    words[lockWord] = (datapath.workers()[0]!.participant + 1) << 1;
+    lockFor(datapath, datapath.workers()[0]!.participant);
     expect(heldLocks(datapath.conntrack)).toHaveLength(1);
     await datapath.push(udp(flow(1)), 0, 1);
     await datapath.push(udp(flow(2)), 0, 2);
@@ -150,6 +172,23 @@ describe('a PMD that dies', () => {
     await datapath.push(udp(flow(1)), 0, 1);
     await datapath.drain();
     expect(verdicts.get(1)).toBe('new|trk');
+    await datapath.stop();
+  });
+
+  it('keeps its place for its replacement: nobody else could have it in between', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { conntrack } = datapath;
+    const [{ participant }] = datapath.workers() as [WorkerState];
+    const claims: number[] = [];
+    const repair = conntrack.repair.bind(conntrack);
+    vi.spyOn(conntrack, 'repair').mockImplementation((...call) => {
+      const report = repair(...call);
+      claims.push(claimOf(conntrack.tracker.participants, participant));
+      return report;
+    });
+    datapath.terminateWorker('pmd', 0);
+    await until('it has died', () => deaths.length === 1);
+    expect(claims).toEqual([Claim.claimed]);
     await datapath.stop();
   });
 
@@ -178,6 +217,97 @@ describe('a PMD that dies', () => {
     }
     expect(deaths).toHaveLength(4);
     await datapath.stop();
+  });
+});
+
+describe('a repair that waits for a lock that another worker holds', () => {
+  /** Until it is let go no repair comes to its end. */
+  function holdRepairs({ conntrack }: Datapath) {
+    const repair = conntrack.repair.bind(conntrack);
+    let isHeld = true;
+    const attempts = vi.spyOn(conntrack, 'repair').mockImplementation((participant, options) => {
+      /* A place that nobody has is reported as repaired. */
+      return isHeld
+        ? { ...repair(conntrack.memory.maxParticipants - 1), isComplete: false }
+        : repair(participant, options);
+    });
+    return { attempts, letGo: () => (isHeld = false) };
+  }
+
+  it('is tried again, ever more seldom, and reported', async () => {
+    const { datapath, deaths, hangs, verdicts } = await start({ sweeper: false, hangAfterMs: 400, hung: 'terminate' });
+    const { attempts, letGo } = holdRepairs(datapath);
+    datapath.terminateWorker('pmd', 0);
+    await until('the first attempt is made', () => attempts.mock.calls.length > 0);
+    const firstMs = performance.now();
+    await datapath.push(udp(flow(1)), 0, 1);
+    await until('it is reported', () => hangs.length > 0);
+    expect(attempts.mock.calls.length).toBeLessThan(10 + (performance.now() - firstMs) / 40);
+    expect(deaths).toEqual([]);
+    letGo();
+    await datapath.drain();
+    await until('it is reported again', () => hangs.length === 2);
+    expect(verdicts.get(1)).toBe('new|trk');
+    expect(deaths).toMatchObject([{ reason: 'it was told to', isRestarted: true }]);
+    expect(hangs).toMatchObject([
+      { stuck: 'repair', isStuck: true },
+      { stuck: 'repair', isStuck: false },
+    ]);
+    expect(hangs.map(hangLine)).toEqual([
+      expect.stringMatching(/^PMD 0 is dead, and its repair has waited for \d+\.\d s for a lock that somebody holds$/),
+      expect.stringMatching(/^PMD 0 is repaired, after \d+\.\d s$/),
+    ]);
+    await datapath.stop();
+  });
+
+  it('is given up when the datapath is stopped', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { attempts } = holdRepairs(datapath);
+    datapath.terminateWorker('pmd', 0);
+    await until('the first attempt is made', () => attempts.mock.calls.length > 0);
+    await expect(datapath.stop()).rejects.toThrow(
+      /: PMD 0 could not be repaired after: a lock that it takes is held by somebody else$/,
+    );
+    const made = attempts.mock.calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(attempts.mock.calls).toHaveLength(made);
+    expect(deaths).toEqual([]);
+  });
+});
+
+describe('a worker that cannot be started', () => {
+  /* Preloaded by workers of a checked process alone. */
+  const environment = { CT_CHECKED: '1', CT_WORKER_IMPORT: 'file:///there/is/no/such/module.mjs' };
+
+  it('is the end of the start at once, with the reason', async () => {
+    for (const [name, value] of Object.entries(environment)) {
+      vi.stubEnv(name, value);
+    }
+    try {
+      const starting = Datapath.start({ maxConnections: 1000, sweeper: false });
+      await expect(starting).rejects.toThrow(
+        /^a worker of the datapath has died: PMD 0 could not be started: Cannot find module '\/there\/is\/no\/such/,
+      );
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  }, 20_000);
+});
+
+describe('a thread that is up', () => {
+  it('keeps its place: nobody repairs after it, or is started there', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    /* As if the thread that is told to be gone were not. */
+    const up = workerLine(1, 0) + WorkerWord.UP;
+    datapath.onWorkerDeath = (death) => {
+      deaths.push(death);
+      Atomics.store(datapath.share.status, up, 1);
+    };
+    datapath.terminateWorker('pmd', 0);
+    await until('it is noticed', () => deaths.length === 1);
+    await expect(datapath.stop()).rejects.toThrow(
+      /the thread of participant \d+ is up, and nobody may take its place$/,
+    );
   });
 });
 
@@ -257,14 +387,44 @@ describe('a worker that hangs', () => {
   });
 
   it('is terminated and started again where that is asked for', async () => {
-    const { datapath, hangs, deaths } = await start({ hangAfterMs: 200, hung: 'terminate', sweeper: false });
-    const letGo = hold(datapath);
+    const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 200, hung: 'terminate', sweeper: false });
+    /* It waits for itself, for ever. */
+    lockFor(datapath, datapath.workers()[0]!.participant);
     await datapath.push(udp(flow(1)), 0, 1);
     await until('it is dead', () => deaths.length === 1);
-    letGo();
-    expect(hangs[0]).toMatchObject({ role: 'pmd', isStuck: true });
-    expect(deaths[0]!.reason).toMatch(/^it hung for \d+ ms$/);
+    expect(hangs[0]).toMatchObject({ role: 'pmd', stuck: 'work', isStuck: true });
+    expect(deaths).toMatchObject([{ reason: expect.stringMatching(/^it hung for \d+ ms$/), packetsLost: 1 }]);
+    await datapath.push(udp(flow(2)), 0, 2);
     await datapath.drain();
+    expect(verdicts.get(2)).toBe('new|trk');
+    await datapath.stop();
+  });
+
+  it('is terminated alone: those who wait for its lock get on then', async () => {
+    const { datapath, hangs, deaths, verdicts } = await start({
+      threads: 3,
+      hangAfterMs: 500,
+      hung: 'terminate',
+      sweeper: false,
+    });
+    const offerTo = offering(datapath);
+    const letGo = hold(datapath);
+    const numbersBefore = [offerTo(1), offerTo(2)];
+    await until('two are reported', () => new Set(hangs.map(({ index }) => index)).size === 2);
+    /* Time for some more looks. */
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    letGo();
+    await datapath.drain();
+    expect(deaths).toEqual([]);
+    expect(numbersBefore.map((number) => verdicts.get(number))).toEqual(['new|trk', 'new|trk']);
+    const [hanging, ...others] = datapath.workers().map(({ participant }) => participant);
+    lockFor(datapath, hanging!);
+    const numbers = [offerTo(1), offerTo(2)];
+    await until('both wait', () => others.every((id) => waitsForAnother(datapath.conntrack.tracker, id)));
+    numbers.push(offerTo(0));
+    await datapath.drain();
+    expect(deaths.map(({ index }) => index)).toEqual([0]);
+    expect(numbers.map((number) => verdicts.get(number))).toEqual(['new|trk', 'new|trk', '0']);
     await datapath.stop();
   });
 
@@ -296,6 +456,32 @@ describe(
       expect(deaths).toMatchObject([{ role: 'pmd', isRestarted: false }]);
       expect(heldLocks(datapath.conntrack)).toEqual([]);
       expectBalancedBooks(datapath.conntrack, 0);
+    });
+
+    it('may be called twice at once, and leaves the control thread beside alone', async () => {
+      const { datapath } = await start({ threads: 2 });
+      const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
+      const path = await prepareSocketPath(join(folder, 'control.sock'));
+      const control = await Control.start({ datapath, path });
+      try {
+        await Promise.all([datapath.stop(), datapath.stop()]);
+        expect(datapath.workers()).toMatchObject([{ role: 'control', isUp: true }]);
+        expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({
+          exitCode: 0,
+        });
+      } finally {
+        await control.stop();
+        rmSync(folder, { recursive: true });
+      }
+      expect(datapath.workers()).toEqual([]);
+    });
+
+    it('of some workers, twice at once, takes no others away', async () => {
+      const { datapath } = await start({ threads: 2 });
+      const isPmd = ({ role }: { role: string }) => role === 'pmd';
+      await Promise.all([datapath.group.end(isPmd), datapath.group.end(isPmd)]);
+      expect(datapath.workers()).toMatchObject([{ role: 'sweeper' }]);
+      await datapath.stop();
     });
 
     it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {

@@ -11,9 +11,14 @@ export function deathLine(death: WorkerDeath): string {
   return `${workerName(death)} has died (${reason}): repaired in ${repairMs.toFixed(1)} ms${lost}, ${then}`;
 }
 
-/** One line about a worker that hangs, or gets on again. */
+/** One line about a worker, or the repair after one, that hangs, or gets on again. */
 export function hangLine(hang: WorkerHang): string {
   const seconds = (hang.stuckMs / 1000).toFixed(1);
+  if (hang.stuck === 'repair') {
+    return hang.isStuck
+      ? `${workerName(hang)} is dead, and its repair has waited for ${seconds} s for a lock that somebody holds`
+      : `${workerName(hang)} is repaired, after ${seconds} s`;
+  }
   return hang.isStuck
     ? `${workerName(hang)} hangs: it has work and did not get on for ${seconds} s`
     : `${workerName(hang)} gets on again, after ${seconds} s`;

@@ -86,6 +86,12 @@ export class Checks {
     this.#participant = options.participant;
   }
 
+  /** They are those of a dead thread, which may have noted what it was about to do and not done it. */
+  beginRepair(): void {
+    this.records.isRepairing = true;
+    this.blocks.isRepairing = true;
+  }
+
   /** This thread holds no reference any more. */
   quiescent(): void {
     this.#quiescentPoints = (this.#quiescentPoints + 1) % QUIESCENT_POINTS;

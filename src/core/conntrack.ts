@@ -1,6 +1,7 @@
 /** The tracker as a library object: one per thread and table, around a Tracker. */
 
 import { load, notify, store } from '../shared/access.ts';
+import { LockTimeoutError } from '../shared/lock-timeout.ts';
 import { isClaimed } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
@@ -23,7 +24,7 @@ import {
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import type { PacketBatch } from './packet/batch.ts';
-import { repairParticipant, type RepairReport } from './repair.ts';
+import { repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
@@ -114,6 +115,13 @@ export class Conntrack {
   readonly memory: TrackerMemory;
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
+  /**
+   * How long a call waits for a lock at most, in ms, before it throws a LockTimeoutError; 0: for ever. For the thread that
+   * repairs after all others: while it waits for a lock of a dead one, nobody does. `execute` waits for ever.
+   */
+  lockPatienceMs = 0;
+  /** A call gave up waiting, and what it had begun is not finished yet. */
+  #isUnfinished = false;
   #events: EventReader | undefined;
   /** Settings and statistics of the reassembly of fragments. */
   readonly fragments: FragmentSettings;
@@ -151,10 +159,13 @@ export class Conntrack {
    * left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone must be
    * certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more.
    * @param participant its `participant`
+   * @param options `keepsPlace`: nobody but the replacement gets the place
    * @throws UsageError if there is no such place, or it is the calling thread's own
    */
-  repair(participant: number): RepairReport {
-    return repairParticipant(this.tracker, participant);
+  repair(participant: number, options: RepairOptions = {}): RepairReport {
+    const report = repairParticipant(this.tracker, participant, options);
+    this.#finish();
+    return report;
   }
 
   /**
@@ -163,21 +174,59 @@ export class Conntrack {
    */
   close(options: { keepsPlace?: boolean } = {}): void {
     this.#events?.close();
-    this.tracker.close(options.keepsPlace);
+    this.#patiently(() => this.tracker.close(options.keepsPlace));
   }
 
   #inEpoch<T>(work: () => T): T {
-    this.tracker.enter();
+    return this.#patiently(work, { inEpoch: true });
+  }
+
+  /** Runs what waits for locks. If it gives up, it is finished as far as possible, and the rest by one of the next calls. */
+  #patiently<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
+    const { tracker } = this;
+    this.#assertFinished();
+    tracker.participant.patienceMs = this.lockPatienceMs;
     try {
-      return work();
+      if (inEpoch) {
+        tracker.enter();
+      }
+      const result = work();
+      if (inEpoch) {
+        tracker.quiesce();
+      }
+      return result;
+    } catch (error) {
+      if (error instanceof LockTimeoutError) {
+        this.#isUnfinished = !repairOwn(tracker);
+      }
+      throw error;
     } finally {
-      this.tracker.quiesce();
+      tracker.participant.patienceMs = 0;
+      if (inEpoch) {
+        tracker.leave();
+      }
+    }
+  }
+
+  #assertFinished(): void {
+    if (!this.#finish()) {
+      throw new LockTimeoutError('a thread has still the lock for which a call before this one gave up waiting');
+    }
+  }
+
+  /** @returns whether nothing is left to finish */
+  #finish(): boolean {
+    if (this.#isUnfinished) {
+      this.tracker.enter();
+      this.#isUnfinished = !repairOwn(this.tracker);
       this.tracker.leave();
     }
+    return !this.#isUnfinished;
   }
 
   /** Sends a batch through the tracker; the verdicts stand beside the packets. */
   execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
+    this.#assertFinished();
     this.tracker.enter();
     conntrackExecute(this.tracker, batch, action, nowMs);
     this.tracker.leave();
@@ -237,7 +286,7 @@ export class Conntrack {
       isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
       this.#events?.collect();
     }
-    sweptAt(this.tracker, nowMs);
+    this.#patiently(() => sweptAt(this.tracker, nowMs));
     return COUNTER_NAMES.reduce((removed, name, index) => {
       const isRemoval = name === 'expiredAtSweep' || name === 'killed';
       return isRemoval ? removed + this.tracker.counters[index]! - before[index]! : removed;
@@ -307,7 +356,8 @@ export class Conntrack {
   }
 
   setZoneLimit(zone: number | 'default', limit: number): void {
-    this.tracker.zoneLimits.set(zone === 'default' ? zone : checkZone(zone), limit, this.tracker.participant);
+    const { zoneLimits, participant } = this.tracker;
+    this.#patiently(() => zoneLimits.set(zone === 'default' ? zone : checkZone(zone), limit, participant));
   }
 
   /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
@@ -321,11 +371,13 @@ export class Conntrack {
   }
 
   deleteZoneLimit(zone: number | 'default'): void {
-    this.tracker.zoneLimits.delete(zone === 'default' ? zone : checkZone(zone), this.tracker.participant);
+    const { zoneLimits, participant } = this.tracker;
+    this.#patiently(() => zoneLimits.delete(zone === 'default' ? zone : checkZone(zone), participant));
   }
 
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
-    this.tracker.timeouts.set(this.#policyId(id), policy, this.tracker.participant);
+    const { timeouts, participant } = this.tracker;
+    this.#patiently(() => timeouts.set(this.#policyId(id), policy, participant));
   }
 
   /** Seconds by attribute name; undefined: there is no such policy. */
@@ -340,7 +392,8 @@ export class Conntrack {
 
   /** @returns false if there was none */
   deleteTimeoutPolicy(id: number): boolean {
-    return this.tracker.timeouts.delete(this.#policyId(id), this.tracker.participant);
+    const { timeouts, participant } = this.tracker;
+    return this.#patiently(() => timeouts.delete(this.#policyId(id), participant));
   }
 
   /**
@@ -398,8 +451,9 @@ export class Conntrack {
     checkTime(options.nowMs);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      const now = tellTime(this.tracker, options.nowMs);
-      this.#inEpoch(() => countBucket(this.tracker, stats, { bucket, now, zone }));
+      this.#inEpoch(() =>
+        countBucket(this.tracker, stats, { bucket, now: tellTime(this.tracker, options.nowMs), zone }),
+      );
     }
     return stats;
   }
@@ -415,7 +469,7 @@ export class Conntrack {
 
   /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
-    return dumpFragmentLists(this.tracker);
+    return this.#patiently(() => dumpFragmentLists(this.tracker));
   }
 
   /** Figures of every bucket. */

@@ -9,23 +9,32 @@
  * Nothing here waits for longer than WAIT_MS: the lock that it wants may be another dead thread's.
  */
 
-import { load, notify, store } from '../shared/access.ts';
-import { LockClass } from '../shared/lockdep.ts';
+import { CHECKED, load, notify, store } from '../shared/access.ts';
+import { forgetHeld, LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lockWithin, releaseOfDead, unlock, wakeWaiters } from '../shared/mutex.ts';
-import { Claim, claimOf, HandWord, IntentKind, ParticipantWord, vacateParticipant } from '../shared/participant.ts';
+import {
+  Claim,
+  claimOf,
+  EventIntent,
+  HandWord,
+  IntentKind,
+  ParticipantWord,
+  vacateParticipant,
+} from '../shared/participant.ts';
 import { writeParent } from './alg/clean.ts';
 import { Engine } from './engines/engine.ts';
 import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
 import { UsageError } from './errors.ts';
-import { repairEvents } from './events.ts';
+import { repairEvents, wantsEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
 import { repairFragments } from './fragments/repair.ts';
 import { noteLinked } from './linked.ts';
 import { SettingWord } from './memory.ts';
 import { Linked, undoHalf } from './nat/link.ts';
 import { reverseHashOf, unlinkConnLocked } from './remove.ts';
-import { ConnFlag, ConnWord, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Tracker } from './tracker.ts';
+import { FIRST_WRITE, isLabelSettled } from './verdict.ts';
 
 /** Longest wait for a lock. */
 const WAIT_MS = 2;
@@ -61,6 +70,14 @@ export interface RepairReport {
   wasEventReader: boolean;
 }
 
+export interface RepairOptions {
+  /**
+   * The place stays claimed for a thread that will replace the dead one, so that nobody else can get it meanwhile; default:
+   * it becomes vacant. A repair that was not complete is asked for again in the same way.
+   */
+  keepsPlace?: boolean;
+}
+
 function emptyReport(participant: number): RepairReport {
   return {
     participant,
@@ -82,12 +99,12 @@ function emptyReport(participant: number): RepairReport {
 
 /**
  * Finishes or undoes what participant `id`, whose thread is gone for good, was in the middle of, and releases its locks. Its
- * place is then free for the thread that replaces it (adoptParticipant, or the `participant` of Conntrack.attach). Not by two
- * threads at once for the same participant; any number of times one after another.
+ * place is then free for the thread that replaces it (adoptParticipant, or the `participant` of Conntrack.attach), and for it
+ * alone if the options say so. Not by two threads at once for the same participant; any number of times one after another.
  * @param tracker the calling thread's own
  * @throws UsageError if there is no such participant, or it is the caller's own
  */
-export function repairParticipant(tracker: Tracker, id: number): RepairReport {
+export function repairParticipant(tracker: Tracker, id: number, options: RepairOptions = {}): RepairReport {
   const { participants } = tracker;
   if (!Number.isInteger(id) || id < 0 || id >= participants.maxParticipants) {
     throw new UsageError(
@@ -101,7 +118,36 @@ export function repairParticipant(tracker: Tracker, id: number): RepairReport {
   if (claimOf(participants, id) !== Claim.claimed) {
     return report;
   }
+  const dead = putInOrder(tracker, id, report);
+  repairReader(dead, report);
+  if (report.isComplete) {
+    dead.leave();
+    if (options.keepsPlace !== true) {
+      vacateParticipant(dead.participant);
+    }
+  }
+  return report;
+}
+
+/**
+ * Finishes or undoes what the calling thread itself was in the middle of when it gave up waiting for a lock (LockTimeoutError),
+ * as if it had died there, and releases its locks.
+ * @returns false: the rest needs a lock that somebody else holds; call again before anything else is done to the table
+ */
+export function repairOwn(tracker: Tracker): boolean {
+  const report = emptyReport(tracker.participant.id);
+  if (CHECKED) {
+    forgetHeld();
+  }
+  tracker.staleCount = 0;
+  putInOrder(tracker, tracker.participant.id, report);
+  return report.isComplete;
+}
+
+/** @returns the participant's view of the table */
+function putInOrder(tracker: Tracker, id: number, report: RepairReport): Tracker {
   const dead = new Tracker(tracker.memory, id);
+  dead.checks?.beginRepair();
   /* For events; the repairer may never have been told the time. */
   dead.time[0] = Number.isNaN(tracker.time[0]) ? tracker.clock[0]! : tracker.time[0]!;
   repairLeaves(dead, report);
@@ -110,12 +156,7 @@ export function repairParticipant(tracker: Tracker, id: number): RepairReport {
   repairBuckets(dead, report);
   countLock(report, repairScale(dead));
   repairHands(dead, report);
-  repairReader(dead, report);
-  if (report.isComplete) {
-    dead.leave();
-    vacateParticipant(dead.participant);
-  }
-  return report;
+  return dead;
 }
 
 function countLock(report: RepairReport, heldIt: boolean): void {
@@ -173,8 +214,7 @@ function repairConnectionLock(dead: Tracker, report: RepairReport): void {
     const r = lockWord - ConnWord.LOCK;
     const sequence = load(words, r + ConnWord.LABEL_SEQUENCE);
     if ((sequence & 1) !== 0) {
-      if (sequence === 1) {
-        /* Never set before: what stands there is another connection's. */
+      if (sequence === FIRST_WRITE) {
         for (let i = 0; i < 4; i++) {
           store(words, r + ConnWord.LABEL + i, 0);
         }
@@ -212,9 +252,13 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   if (kind === IntentKind.link || kind === IntentKind.undo) {
     repairLink(dead, report);
   }
-  report.eventsLost += repairEvents(dead) ? 1 : 0;
-  if (kind === IntentKind.unlink) {
-    repairUnlink(dead, held, report);
+  if (kind === IntentKind.unlink && !mayTellOfRemoval(dead)) {
+    report.isComplete = false;
+  } else {
+    report.eventsLost += repairEvents(dead) ? 1 : 0;
+    if (kind === IntentKind.unlink) {
+      repairUnlink(dead, held, report);
+    }
   }
   for (const bucket of held.toReversed()) {
     table.unlockBucket(bucket);
@@ -222,6 +266,16 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     table.wakeWaitersOf(bucket);
   }
+}
+
+/** Where the removal was not told yet, which is before any lock is taken: its label is told, whose writer may have died as well. */
+function mayTellOfRemoval(dead: Tracker): boolean {
+  const { base } = dead.participant;
+  return (
+    !wantsEvents(dead) ||
+    dead.words[base + ParticipantWord.EVENT] !== EventIntent.removal ||
+    isLabelSettled(dead.words, dead.words[base + ParticipantWord.INTENT_RECORD]! << UNIT_SHIFT, WAIT_MS)
+  );
 }
 
 /** The record in hand was to be linked; the locks are held. */
@@ -285,7 +339,14 @@ function repairHands(dead: Tracker, report: RepairReport): void {
   }
   const recordInHand = words[base + ParticipantWord.RECORD_IN_HAND]!;
   if (recordInHand !== 0) {
-    slab.keep(participant, recordInHand & 1, recordInHand >>> 1);
+    const record = recordInHand >>> 1;
+    if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+      slab.keep(participant, recordInHand & 1, record);
+    } else {
+      /* It was linked half and taken out again, and may have been seen; or was not filled yet. */
+      slab.retire(participant, recordInHand & 1, record, dead.epochs.current());
+      words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+    }
     report.recordsReturned++;
   }
   while (words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {

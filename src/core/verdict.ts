@@ -9,6 +9,14 @@ import { lockConn, unlockConn } from './table/conn-lock.ts';
 import { ConnFlag, ConnWord } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
+/** LABEL_SEQUENCE of a label that was never set and is being written: its words are still another connection's. */
+export const FIRST_WRITE = 1;
+
+/** A label is written in less than a microsecond, if the thread that does so lives and has the processor. */
+const LABEL_PATIENCE_MS = 2000;
+/** Looks at a label that is being written, between two looks at the time. */
+const LOOKS_PER_TIME = 1000;
+
 /** The packet has no key: no connection, no tuple. */
 export function writeInvalid(words: Words, slot: number, zone: number): void {
   words[slot + PacketWord.STATE] = CtState.INV | CtState.TRK;
@@ -133,15 +141,16 @@ export function applyMarks(tracker: Tracker, words: Words, slot: number, r: numb
   }
 }
 
-/** Copies a connection's label to `words[slot + PacketWord.LABEL...]`; while a writer is at it, again. */
+/**
+ * Copies a connection's label to `words[slot + PacketWord.LABEL...]`; while a writer is at it, again. A label whose writer has
+ * not come to its end for LABEL_PATIENCE_MS is taken as it stands, as if it had been repaired after the writer.
+ */
 export function readLabel(records: Words, r: number, words: Int32Array, slot: number): void {
   if (peek(records, r + ConnWord.LABEL_SEQUENCE) === 0) {
-    words[slot + PacketWord.LABEL] = 0;
-    words[slot + PacketWord.LABEL + 1] = 0;
-    words[slot + PacketWord.LABEL + 2] = 0;
-    words[slot + PacketWord.LABEL + 3] = 0;
+    clearLabel(words, slot);
     return;
   }
+  let isGivenUp = false;
   for (;;) {
     const sequence = load(records, r + ConnWord.LABEL_SEQUENCE);
     for (let i = 0; i < 4; i++) {
@@ -150,7 +159,36 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
     if ((sequence & 1) === 0 && load(records, r + ConnWord.LABEL_SEQUENCE) === sequence) {
       return;
     }
+    if (isGivenUp) {
+      if (sequence === FIRST_WRITE) {
+        clearLabel(words, slot);
+      }
+      return;
+    }
+    isGivenUp = !isLabelSettled(records, r, LABEL_PATIENCE_MS);
   }
+}
+
+function clearLabel(words: Int32Array, slot: number): void {
+  for (let i = 0; i < 4; i++) {
+    words[slot + PacketWord.LABEL + i] = 0;
+  }
+}
+
+/** Waits while the label is being written, for `timeoutMs` at most: the writer may have died. @returns whether it is whole now */
+export function isLabelSettled(records: Words, r: number, timeoutMs: number): boolean {
+  let deadline = 0;
+  for (let looks = 1; (load(records, r + ConnWord.LABEL_SEQUENCE) & 1) !== 0; looks++) {
+    if (looks % LOOKS_PER_TIME === 0) {
+      const nowMs = performance.now();
+      if (deadline === 0) {
+        deadline = nowMs + timeoutMs;
+      } else if (nowMs >= deadline) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {

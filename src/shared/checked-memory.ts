@@ -70,8 +70,12 @@ export class CheckedSlab extends Slab {
       return super.allocate(participant, recordClass);
     }
     this.#isAllocating = true;
-    const record = super.allocate(participant, recordClass);
-    this.#isAllocating = false;
+    let record;
+    try {
+      record = super.allocate(participant, recordClass);
+    } finally {
+      this.#isAllocating = false;
+    }
     if (record !== 0) {
       this.#ledger.allocated(record);
     }

@@ -96,6 +96,8 @@ export class UnitLedger {
   readonly #base: number;
   readonly #readers: Readers;
   readonly #name: string;
+  /** Set by whoever repairs after a dead thread: what that had noted it may not have done, and it is noted again. */
+  isRepairing = false;
 
   constructor(options: UnitLedgerOptions) {
     this.#words = options.words;
@@ -183,7 +185,8 @@ export class UnitLedger {
     if (state === UnitState.linked) {
       this.fail(unit, 'retired while it stands in an index');
     }
-    if (state !== UnitState.allocated && state !== UnitState.unlinked) {
+    const isNoted = this.isRepairing && state === UnitState.retired;
+    if (state !== UnitState.allocated && state !== UnitState.unlinked && !isNoted) {
       this.fail(unit, 'retired twice, or by who does not have it');
     }
     Atomics.store(this.#words, this.#at(unit) + STAMP, this.#readers.unlinkedBy);
@@ -199,7 +202,9 @@ export class UnitLedger {
         this.fail(unit, `freed while participant ${reader} may still see it`);
       }
     } else if (state === UnitState.free || state === UnitState.fresh) {
-      this.fail(unit, 'freed twice');
+      if (!this.isRepairing || state === UnitState.fresh) {
+        this.fail(unit, 'freed twice');
+      }
     } else if (state !== UnitState.allocated) {
       this.fail(unit, 'freed without having been retired, although others have seen it');
     }

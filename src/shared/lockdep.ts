@@ -29,7 +29,8 @@ const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zon
 /* One thread is one module instance: the list is this thread's own. */
 const held: HeldLock[] = [];
 
-function describe(lock: { index: number; lockClass: LockClass }): string {
+/** A lock's name in messages. */
+export function describeLock(lock: { index: number; lockClass: LockClass }): string {
   return `${NAMES[lock.lockClass]} lock at word ${lock.index}`;
 }
 
@@ -39,13 +40,13 @@ export function beforeAcquire(words: Words, index: number, lockClass: LockClass)
   for (const lock of held) {
     const sameRegion = lock.words.buffer === words.buffer;
     if (sameRegion && lock.index === index) {
-      throw new Error(`lock order: ${describe(wanted)} is already held by this thread`);
+      throw new Error(`lock order: ${describeLock(wanted)} is already held by this thread`);
     }
     if (lock.lockClass > lockClass) {
-      throw new Error(`lock order: ${describe(wanted)} taken while holding ${describe(lock)}`);
+      throw new Error(`lock order: ${describeLock(wanted)} taken while holding ${describeLock(lock)}`);
     }
     if (lock.lockClass === lockClass && !(lockClass === LockClass.bucket && sameRegion && lock.index < index)) {
-      throw new Error(`lock order: ${describe(wanted)} taken while holding ${describe(lock)}`);
+      throw new Error(`lock order: ${describeLock(wanted)} taken while holding ${describeLock(lock)}`);
     }
   }
 }
@@ -63,7 +64,7 @@ export function beforeRelease(words: Words, index: number): void {
       const tag = Atomics.load(words, index) & ~1;
       if (tag !== lock.ownerTag) {
         throw new Error(
-          `lock ownership: ${describe(lock)} is held as ${lock.ownerTag} and released, but its word says ${tag}`,
+          `lock ownership: ${describeLock(lock)} is held as ${lock.ownerTag} and released, but its word says ${tag}`,
         );
       }
       held.splice(i, 1);
@@ -83,7 +84,7 @@ export function assertHeld(words: Words, index: number): void {
 /** @throws Error if this thread holds any lock: the end of a batch, going to sleep. */
 export function assertNoneHeld(): void {
   if (held.length > 0) {
-    throw new Error(`lock ownership: ${describe(held[0]!)} still held`);
+    throw new Error(`lock ownership: ${describeLock(held[0]!)} still held`);
   }
 }
 

@@ -11,7 +11,8 @@
  * The word names its owner so that a participant that died holding it can be recognised.
  */
 
-import { CHECKED, compareExchange, exchange, load, notify, pause, peek, wait, type Words } from './access.ts';
+import { CHECKED, compareExchange, exchange, load, notify, or, pause, peek, wait, type Words } from './access.ts';
+import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
 import { type LockRecorder, PROFILED } from './lock-profile.ts';
 import { LockSite } from './lock-sites.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
@@ -38,8 +39,13 @@ export interface LockOwner {
   readonly lockTag: number;
   /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
   spinEstimate: number;
+  /** How long a lock is waited for at most (lock-timeout.ts), in ms; 0 or none: for ever. */
+  readonly patienceMs?: number;
   /** Where a profiled process writes down what this owner does. */
   readonly recorder?: LockRecorder | undefined;
+  /** Lets others see on which mutex the owner sleeps from now on, and that it does no more. */
+  fallAsleep?(words: Words, index: number): void;
+  wakeUp?(): void;
 }
 
 /** The lock tag of participant `id`. */
@@ -52,12 +58,12 @@ export function ownerOf(words: Words, index: number): number {
   return (peek(words, index) >>> 1) - 1;
 }
 
-/** Takes the mutex at `words[index]`; returns when it is held. */
+/** Takes the mutex at `words[index]`; returns when it is held. @throws LockTimeoutError to an owner with patience */
 export function lock(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
   if (IS_WATCHED) {
     lockWatched(words, index, owner, lockClass, site);
   } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    lockContended(words, index, owner);
+    lockContended(words, index, owner, lockClass);
   }
 }
 
@@ -76,7 +82,7 @@ function lockWatched(words: Words, index: number, owner: LockOwner, lockClass: L
   if (PROFILED && owner.recorder !== undefined) {
     lockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed, MAX_SPINS);
   } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    lockContended(words, index, owner);
+    lockContended(words, index, owner, lockClass);
   }
   if (CHECKED) {
     acquired(words, index, lockClass, owner.lockTag);
@@ -97,7 +103,7 @@ function tryLockWatched(words: Words, index: number, owner: LockOwner, lockClass
   return isTaken;
 }
 
-function lockContended(words: Words, index: number, owner: LockOwner): void {
+function lockContended(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
   const bound = Math.min(MAX_SPINS, owner.spinEstimate * 2 + 10);
   let spins = 0;
   while (spins < bound) {
@@ -110,6 +116,7 @@ function lockContended(words: Words, index: number, owner: LockOwner): void {
   }
   owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
 
+  const deadline = patienceEnd(owner);
   for (;;) {
     const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);
     if (seen === FREE) {
@@ -117,7 +124,7 @@ function lockContended(words: Words, index: number, owner: LockOwner): void {
     }
     const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
-      wait(words, index, contended);
+      sleepOnLock(words, index, contended, owner, lockClass, deadline);
     }
   }
 }
@@ -168,18 +175,27 @@ export function lockWithin(
   timeoutMs: number,
 ): boolean {
   const deadline = performance.now() + timeoutMs;
+  let hasSlept = false;
   for (let looks = 1; !tryLock(words, index, owner, lockClass); looks++) {
     pause();
     if (looks % MAX_SPINS === 0) {
       if (performance.now() >= deadline) {
+        if (hasSlept) {
+          notify(words, index, 1);
+        }
         return false;
       }
       const seen = load(words, index);
       if (seen !== FREE) {
         /* Without WAITERS nobody wakes this thread: it may sleep a little too long, and lets the holder have the processor. */
+        hasSlept = true;
         wait(words, index, seen, NAP_MS);
       }
     }
+  }
+  if (hasSlept) {
+    /* The only notify of an unlock may have gone to this thread's nap: whoever sleeps behind it is to be woken by the next. */
+    or(words, index, WAITERS);
   }
   return true;
 }

@@ -2,7 +2,7 @@
  * Participants: the threads that work on a table (PMDs, the sweeper, whoever dumps or flushes). Each has a block of
  * shared words that only it writes, a multiple of the cache line apart from everybody else's.
  *
- *   line 0       who and when     claimed flag, announced epoch
+ *   line 0       who and when     claimed flag, announced epoch, the lock that it sleeps on
  *   line 1       intent           what this participant has in hand and is in the middle of (see below)
  *   lines 2-3    caches           free records and line blocks of its own, and those it has retired
  *   lines 4-11   counters         64-bit floats, read by anyone (counters.ts)
@@ -25,6 +25,8 @@ export const ParticipantWord = {
   CLAIMED: 0,
   /** Epoch announced at the last quiescent point, 0 while offline. Atomic: owner writes, all read. */
   EPOCH: 1,
+  /** Word index of the mutex that it sleeps on, its complement if that is not in the table's words; 0: it does not. A hint. */
+  SLEEPS_ON: 2,
   /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
   INTENT_KIND: LINE_WORDS,
   /** The record that is being removed. */
@@ -123,6 +125,8 @@ export class Participant implements LockOwner {
   readonly base: number;
   readonly lockTag: number;
   spinEstimate = 20;
+  /** For ever, but inside calls that put in order what they leave when they give up (Conntrack). */
+  patienceMs?: number = 0;
   readonly recorder?: LockRecorder | undefined;
 
   constructor(region: ParticipantRegion, id: number) {
@@ -131,6 +135,14 @@ export class Participant implements LockOwner {
     this.base = region.base + id * PARTICIPANT_WORDS;
     this.lockTag = lockTagOf(id);
     this.recorder = PROFILED && region.profile !== undefined ? new LockRecorder(region.profile, id) : undefined;
+  }
+
+  fallAsleep(words: Words, index: number): void {
+    this.words[this.base + ParticipantWord.SLEEPS_ON] = words.buffer === this.words.buffer ? index : ~index;
+  }
+
+  wakeUp(): void {
+    this.words[this.base + ParticipantWord.SLEEPS_ON] = 0;
   }
 }
 
@@ -157,14 +169,24 @@ function claimWord(region: ParticipantRegion, id: number): number {
  * Takes a place that is kept for the calling thread: one that another thread has claimed for it, or that of a thread that
  * has died and was repaired after. With the place come its caches of free records, what is retired there, its unused
  * room and its counters.
- * @throws RangeError when nobody has claimed it
+ * @throws RangeError when nobody has claimed it, or another thread takes it at this moment
  */
 export function adoptParticipant(region: ParticipantRegion, id: number): Participant {
-  if (!Number.isInteger(id) || id < 0 || id >= region.maxParticipants || !isClaimed(region, id)) {
+  const isPlace = Number.isInteger(id) && id >= 0 && id < region.maxParticipants;
+  const claim = isPlace ? claimOf(region, id) : Claim.free;
+  if (claim === Claim.free) {
     throw new RangeError(`participant ${id} cannot be taken over: it is not one that a thread has or had`);
   }
-  store(region.words, claimWord(region, id), Claim.claimed);
-  return new Participant(region, id);
+  if (
+    claim === Claim.vacant &&
+    compareExchange(region.words, claimWord(region, id), Claim.vacant, Claim.claimed) !== Claim.vacant
+  ) {
+    throw new RangeError(`participant ${id} cannot be taken over: another thread has just taken it`);
+  }
+  const participant = new Participant(region, id);
+  /* Its thread may have died asleep. */
+  participant.wakeUp();
+  return participant;
 }
 
 /** The repaired place of a dead thread waits for who takes it over. */

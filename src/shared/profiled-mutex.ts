@@ -6,7 +6,7 @@
  * parts, to the holder that was seen last before each time the thread looked again.
  */
 
-import { compareExchange, exchange, notify, pause, peek, poke, wait, type Words } from './access.ts';
+import { compareExchange, exchange, notify, pause, peek, poke, type Words } from './access.ts';
 import {
   binOf,
   HELD_FLOATS,
@@ -26,6 +26,7 @@ import {
 } from './lock-profile.ts';
 import { LOCK_SITES, MAX_LOCK_SITES } from './lock-sites.ts';
 import { LINE_WORDS } from './cache-line.ts';
+import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
 import type { LockClass } from './lockdep.ts';
 import type { LockOwner } from './mutex.ts';
 
@@ -86,7 +87,7 @@ export function lockProfiled(
 ): void {
   const seen = compareExchange(words, index, FREE, owner.lockTag);
   if (seen !== FREE) {
-    lockContended(words, index, owner, recorder, site, maxSpins, holderOf(seen));
+    lockContended(words, index, owner, lockClass, recorder, site, maxSpins, holderOf(seen));
   }
   noteAcquired(words, index, recorder, lockClass, site);
 }
@@ -207,6 +208,7 @@ function lockContended(
   words: Words,
   index: number,
   owner: LockOwner,
+  lockClass: LockClass,
   recorder: LockRecorder,
   site: number,
   maxSpins: number,
@@ -231,6 +233,7 @@ function lockContended(
   }
   owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
 
+  const deadline = isWaiting ? patienceEnd(owner) : 0;
   while (isWaiting) {
     const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);
     if (seen === FREE) {
@@ -248,7 +251,7 @@ function lockContended(
     const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
       parks++;
-      wait(words, index, contended);
+      sleepOnLock(words, index, contended, owner, lockClass, deadline);
     }
   }
 

@@ -205,8 +205,9 @@ export class RingProducer {
     store(words, CONSUMER_ASLEEP, 0);
     if (position !== tail) {
       store(words, TAIL, position);
-      wakeWaitingProducer(words);
     }
+    /* Also if there is nothing: it may have died between giving slots back and saying so. */
+    wakeWaitingProducer(words);
     return count;
   }
 }

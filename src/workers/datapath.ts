@@ -19,7 +19,7 @@ import { allocateRing, RingConsumer, RingProducer } from '../shared/ring.ts';
 import { tuneCompiler } from './compiler.ts';
 import { WorkerGroup, type WorkerState } from './group.ts';
 import type { WorkerHang } from './hang-watch.ts';
-import type { WorkerDeath, WorkerRole } from './keeper.ts';
+import { type WorkerDeath, workerName, type WorkerRole } from './keeper.ts';
 import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
 import { startPmd, startSweeper } from './lives.ts';
 import { checkOptions, type DatapathOptions } from './options.ts';
@@ -36,6 +36,8 @@ const LOOK_ROUND_MS = 100;
 const GIVE_UP_MS = 1000;
 /** The owner that waits for room or returns lets other events have their turn so often: the end of a worker is one. */
 const TURN_MS = 10;
+/** Longest wait of the owner's calls for a lock (Conntrack.lockPatienceMs): the holder may be dead, and to be repaired after by it. */
+const LOCK_PATIENCE_MS = 2000;
 /** Longest wait for workers to come up. */
 const START_MS = 30_000;
 
@@ -62,6 +64,7 @@ export class Datapath {
   #lateVisitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
   #isStopped = false;
+  #stopping: Promise<void> | undefined;
   #turnMs = 0;
 
   /**
@@ -89,6 +92,7 @@ export class Datapath {
     /* Beside PMDs and sweeper: this thread, and some for tools. */
     const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
     this.conntrack = new Conntrack({ ...options, maxParticipants });
+    this.conntrack.lockPatienceMs = LOCK_PATIENCE_MS;
     this.#status = allocateWords(statusWords(this.threads));
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
@@ -171,12 +175,13 @@ export class Datapath {
 
   async #untilUp(): Promise<void> {
     const deadline = performance.now() + START_MS;
-    for (let index = 0; index < this.threads; index++) {
-      const up = workerLine(this.threads, index) + WorkerWord.UP;
+    /* In the order of their numbers: the PMDs, then the sweeper. */
+    for (const [number, worker] of this.#workers.states().entries()) {
+      const up = workerLine(this.threads, number) + WorkerWord.UP;
       while (load(this.#status, up) === 0) {
         this.#throwIfFailed();
         if (performance.now() > deadline) {
-          throw new Error(`PMD ${index} did not start within ${START_MS / 1000} s`);
+          throw new Error(`${workerName(worker)} did not start within ${START_MS / 1000} s`);
         }
         const waiting = Atomics.waitAsync(this.#status, up, 0, LOOK_ROUND_MS);
         /* The timer keeps the process alive, which waitAsync does not. */
@@ -420,10 +425,15 @@ export class Datapath {
   /**
    * Lets the PMDs finish what they were handed, and ends all threads. The table stays: `conntrack` can be dumped and
    * asked as before. A worker that hangs is terminated after a second or two; packets that it never came to are given back
-   * with no state, and counted in `workerLost`.
+   * with no state, and counted in `workerLost`. Called again it gives the same promise.
    * @throws Error if a worker had died and was not started again
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     try {
       if (this.#failure === undefined) {
         await this.#drainWhileAlive();

@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../core/conntrack.ts';
 import { Counter } from '../core/counters.ts';
 import { load, peek, store, type Words } from '../shared/access.ts';
-import { adoptParticipant, claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
+import { claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
 import { HangWatch, type Watched, type WorkerHang } from './hang-watch.ts';
 import { WorkerKeeper, type WorkerDeath, type WorkerLife, type WorkerRole } from './keeper.ts';
+import { waitsForAnother } from './lock-waits.ts';
 import { StatusWord, WorkerWord, workerLine } from './status.ts';
 
 export interface GroupOptions {
@@ -79,11 +80,16 @@ export class WorkerGroup {
 
   constructor(options: GroupOptions) {
     this.#options = options;
-    this.#watch = new HangWatch(options.status, options.hangAfterMs, (hang) => {
-      if (hang.isStuck && options.hung === 'terminate') {
-        this.terminate(hang.role, hang.index, `it hung for ${Math.round(hang.stuckMs)} ms`);
-      }
-      this.onHang(hang);
+    const { status, hangAfterMs, hung } = options;
+    this.#watch = new HangWatch({
+      status,
+      hangAfterMs,
+      onHang: (hang) => this.onHang(hang),
+      onOwnHang: ({ role, index }, ownMs) => {
+        if (hung === 'terminate') {
+          this.terminate(role, index, `it hung for ${Math.round(ownMs)} ms`);
+        }
+      },
     });
   }
 
@@ -96,22 +102,32 @@ export class WorkerGroup {
     const participant = place.id;
     const line = workerLine(threads, number);
     store(status, StatusWord.PARTICIPANT + number, participant + 1);
-    const watched: Watched = { role, index, participant, line, hasWork: () => options.hasWork() };
+    const up = line + WorkerWord.UP;
+    let hasBeenUp = false;
+    /* Nobody else sets this word: two threads in one place would be fatal. */
+    const mustBeGone = () => {
+      if (load(status, up) !== 0) {
+        throw new Error(`the thread of participant ${participant} is up, and nobody may take its place`);
+      }
+    };
     const keeper = new WorkerKeeper({
       role,
       index,
       participant,
       restarts,
-      start: () => options.start({ participant, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) }),
+      start: () => {
+        mustBeGone();
+        return options.start({ participant, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) });
+      },
+      exited: () => {
+        hasBeenUp ||= load(status, up) !== 0;
+        store(status, up, 0);
+      },
+      hasBeenUp: () => hasBeenUp,
       progress: () => options.progress(participant),
       repair: () => {
-        store(status, line + WorkerWord.UP, 0);
-        const report = conntrack.repair(participant);
-        if (report.isComplete) {
-          /* The place is kept for the replacement, which takes it over. */
-          adoptParticipant(participants, participant);
-        }
-        return report;
+        mustBeGone();
+        return conntrack.repair(participant, { keepsPlace: true });
       },
       takeBack: () => options.takeBack(),
       onDeath: (death) => {
@@ -122,6 +138,15 @@ export class WorkerGroup {
       },
       onFailure: (error) => (options.onFailure ?? this.#options.onFailure)(error),
     });
+    const watched: Watched = {
+      role,
+      index,
+      participant,
+      line,
+      hasWork: () => options.hasWork(),
+      waitsForAnother: () => waitsForAnother(conntrack.tracker, participant),
+      isUnrepaired: () => keeper.isUnrepaired,
+    };
     this.#kept.push({ keeper, watched, place });
     this.#watch.add(watched);
     try {
@@ -179,15 +204,17 @@ export class WorkerGroup {
         keeper.terminate('it did not come to its end');
       }
       await inTime(ended);
+      for (const { keeper } of ending) {
+        keeper.giveUp();
+      }
     }
     for (const { keeper, place } of ending) {
+      /* Another call may have been faster: the place may be somebody else's by now. */
+      const at = this.#kept.findIndex((kept) => kept.keeper === keeper);
       /* Whoever runs in spite of everything keeps its place. */
-      if (!keeper.isRunning) {
+      if (at >= 0 && !keeper.isRunning) {
+        this.#kept.splice(at, 1);
         releaseParticipant(place);
-        this.#kept.splice(
-          this.#kept.findIndex((kept) => kept.keeper === keeper),
-          1,
-        );
       }
     }
     if (this.#kept.length === 0) {

@@ -58,6 +58,10 @@ export interface KeeperOptions {
   participant: number;
   /** Starts the thread. */
   start(): WorkerLife | Promise<WorkerLife>;
+  /** The thread is gone. */
+  exited(): void;
+  /** Was it at work in any of its lives? One that never was is not started again. */
+  hasBeenUp(): boolean;
   /** Sets right what the dead thread left at the table, as far as it can; called again until the report is complete. */
   repair(): RepairReport;
   /** Then: takes back what else it was working on. @returns packets that are lost */
@@ -71,10 +75,12 @@ export interface KeeperOptions {
   onFailure(error: Error): void;
 }
 
-/** Between two attempts to repair: as a rule a lock is held for microseconds; longer by a worker that hangs, which is reported. */
+/**
+ * Pauses between two attempts to repair: the first, and the longest, to which they grow. As a rule a lock is held for
+ * microseconds; longer by a worker that hangs. An attempt blocks the datapath's owner for a few milliseconds.
+ */
 const RETRY_MS = 1;
-const SOON_MS = 100;
-const RETRY_LATER_MS = 50;
+const MOST_RETRY_MS = 50;
 
 function reasonOf(error: Error | undefined, exitCode: number): string {
   return error === undefined ? `its thread was ended (exit code ${exitCode})` : error.message.split('\n')[0]!;
@@ -99,6 +105,7 @@ export class WorkerKeeper {
   #life: WorkerLife | undefined;
   #error: Error | undefined;
   #isDone = false;
+  #nextAttempt: NodeJS.Timeout | undefined;
   #isEnding = false;
   #deathsInARow = 0;
   #progressBefore = 0;
@@ -174,12 +181,29 @@ export class WorkerKeeper {
     }
   }
 
+  /** It is dead, and what it left behind is not repaired yet: somebody holds a lock that this takes. */
+  get isUnrepaired(): boolean {
+    return this.#nextAttempt !== undefined;
+  }
+
+  /** Repairs no more. Called when nobody is left who could release the lock that this takes. */
+  giveUp(): void {
+    if (this.#nextAttempt !== undefined) {
+      clearTimeout(this.#nextAttempt);
+      this.#nextAttempt = undefined;
+      this.#failRepair(new Error('a lock that it takes is held by somebody else'));
+    }
+  }
+
   /** Ends the thread, whatever it is doing; then it is as if it had died. */
   terminate(reason?: string): void {
+    if (this.#life === undefined) {
+      return;
+    }
     if (reason !== undefined) {
       this.#error ??= new Error(reason);
     }
-    void this.#life?.end();
+    void this.#life.end();
   }
 
   #exited(life: WorkerLife, exitCode: number): void {
@@ -188,6 +212,7 @@ export class WorkerKeeper {
     }
     this.#life = undefined;
     void life.end();
+    this.#options.exited();
     if (this.#isDone || (life.done === undefined && exitCode === 0 && this.#error === undefined)) {
       this.isRunning = false;
       this.#settle();
@@ -197,22 +222,27 @@ export class WorkerKeeper {
   }
 
   /** What it wants may be held by another thread that has died at the same time, and is repaired after in its turn. */
-  #repair(death: { exitCode: number; noticedMs: number }): void {
+  #repair(death: { exitCode: number; noticedMs: number }, pauseMs = RETRY_MS): void {
     const options = this.#options;
+    this.#nextAttempt = undefined;
     try {
       const repaired = options.repair();
       if (repaired.isComplete) {
         this.#report(death, repaired, options.takeBack());
       } else {
-        const isSoon = performance.now() - death.noticedMs < SOON_MS;
-        setTimeout(() => this.#repair(death), isSoon ? RETRY_MS : RETRY_LATER_MS).unref();
+        const again = () => this.#repair(death, Math.min(2 * pauseMs, MOST_RETRY_MS));
+        this.#nextAttempt = setTimeout(again, pauseMs);
       }
     } catch (problem) {
-      /* What it left behind is still in the way of others. */
-      const message = `${this.name} could not be repaired after: ${asError(problem).message}`;
-      this.#settle();
-      options.onFailure(new Error(message, { cause: problem }));
+      this.#failRepair(problem);
     }
+  }
+
+  /** What it left behind is still in the way of others. */
+  #failRepair(problem: unknown): void {
+    const message = `${this.name} could not be repaired after: ${asError(problem).message}`;
+    this.#settle();
+    this.#options.onFailure(new Error(message, { cause: problem }));
   }
 
   #report(
@@ -226,7 +256,7 @@ export class WorkerKeeper {
     const { role, index, participant } = this;
     const error = this.#error;
     const reason = reasonOf(error, exitCode);
-    const isExhausted = this.#deathsInARow > options.restarts;
+    const isExhausted = !options.hasBeenUp() || this.#deathsInARow > options.restarts;
     const isRestarted = !this.#isEnding && !isExhausted;
     this.isRunning = isRestarted;
     if (isRestarted) {
@@ -253,6 +283,9 @@ export class WorkerKeeper {
   }
 
   #failure(error: Error | undefined, reason: string): Error {
+    if (!this.#options.hasBeenUp()) {
+      return new Error(`${this.name} could not be started: ${reason}`, { cause: error });
+    }
     if (this.#options.restarts === 0) {
       return error ?? new Error(`${this.name}: ${reason}`);
     }

@@ -34,7 +34,10 @@ export interface DatapathOptions extends ConntrackOptions {
   restarts?: number;
   /** A worker hangs when it has had work for so long, in ms, without getting on with it; from 100 on, default 5000. */
   hangAfterMs?: number;
-  /** 'report' (default): only `onWorkerHang` is called; 'terminate': a worker that hangs is ended and started again, too. */
+  /**
+   * 'report' (default): only `onWorkerHang` is called; 'terminate': a worker that hangs is ended and started again, too, unless
+   * it waits for a lock that another thread holds.
+   */
   hung?: 'report' | 'terminate';
 }
 

@@ -6,6 +6,7 @@ import {
   lock,
   lockPair,
   lockTagOf,
+  lockWithin,
   ownerOf,
   tryLock,
   unlock,
@@ -17,6 +18,9 @@ import { randomSequence, signal, startTogether, waitForSignal } from './steps.ts
 
 let words: Words;
 let me: LockOwner;
+
+/** Of a thread that is none of the crew. */
+const STRANGER = 7;
 
 /* Two plain accesses with the owner's name between them: whoever else got in makes one increment vanish. */
 function incrementLocked(counter: number, mutex: number, thread: number): void {
@@ -105,6 +109,33 @@ const jobs = {
       unlock(words, mutex);
     } finally {
       setSchedulingHook(undefined);
+    }
+    return accesses;
+  },
+
+  /**
+   * Waits with `lockWithin` for a mutex that is held, until it naps. Then another thread goes to sleep behind it; the holder
+   * unlocks, or keeps the mutex until the time is over. @returns the accesses from there on, and of the unlock
+   */
+  accessesAfterNap({ mutex, unlocks }: { mutex: number; unlocks: boolean }): string[] {
+    const accesses: string[] = [];
+    let hasNapped = false;
+    Atomics.store(words, mutex, lockTagOf(STRANGER));
+    setSchedulingHook((kind, _words, index) => {
+      if (kind === 'wait' && !hasNapped) {
+        hasNapped = true;
+        Atomics.store(words, mutex, unlocks ? 0 : lockTagOf(STRANGER) | 1);
+      } else if (hasNapped && (kind === 'notify' || kind === 'exchange')) {
+        accesses.push(`${kind} ${index}`);
+      }
+    });
+    try {
+      if (lockWithin(words, mutex, me, LockClass.bucket, unlocks ? 10_000 : 1)) {
+        unlock(words, mutex);
+      }
+    } finally {
+      setSchedulingHook(undefined);
+      Atomics.store(words, mutex, 0);
     }
     return accesses;
   },

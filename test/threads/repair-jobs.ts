@@ -9,16 +9,23 @@ import type { EventReader } from '../../src/core/event-reader.ts';
 import { purgeFragments } from '../../src/core/fragments/fragments.ts';
 import { expireOneLocked, holdFragmentLocked } from '../../src/core/fragments/lists.ts';
 import { FragmentCounter, FragmentsWord } from '../../src/core/fragments/region.ts';
-import type { ConntrackOptions } from '../../src/core/memory.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
+import { type ConntrackOptions, memoryLayout } from '../../src/core/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
 import { ParsedWord } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import type { RepairReport } from '../../src/core/repair.ts';
 import { stateText } from '../../src/core/state.ts';
+import { ConnWord } from '../../src/core/table/conn.ts';
+import { ArenaLayout } from '../../src/core/table/line-arena.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
-import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
+import { type AccessKind, setSchedulingHook, type Words } from '../../src/shared/access.ts';
+import { LINE_WORDS } from '../../src/shared/cache-line.ts';
 import { forgetHeld, LockClass } from '../../src/shared/lockdep.ts';
-import { lock } from '../../src/shared/mutex.ts';
+import { LockTimeoutError } from '../../src/shared/lock-timeout.ts';
+import { lock, lockTagOf } from '../../src/shared/mutex.ts';
+import { ParticipantWord } from '../../src/shared/participant.ts';
+import { Slab } from '../../src/shared/slab.ts';
 import { listProblems, problemsOf } from '../support/deep-books.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
@@ -111,6 +118,39 @@ function allToldProblems(ct: Conntrack): string[] {
 }
 
 let reader: EventReader | undefined;
+/** Fills one bucket, with no memory left for its index to grow. */
+function fillBucket(ct: Conntrack): void {
+  const { arena } = memoryLayout(ct.memory);
+  const { words } = ct.memory;
+  words[arena + ArenaLayout.CAPACITY] = words[arena + ArenaLayout.NEXT_FRESH]!;
+  for (let flow = 100; ct.counters().insertFailed === 0; flow++) {
+    if (bucketOf(ct, flow) === 0) {
+      send(ct, flows(flow, 1));
+    }
+  }
+}
+
+function endExhaustion(ct: Conntrack): void {
+  ct.memory.words[memoryLayout(ct.memory).arena + ArenaLayout.CAPACITY] =
+    memoryLayout(ct.memory).lines / LINE_WORDS + memoryLayout(ct.memory).lineCount;
+}
+
+function bucketOf(ct: Conntrack, flow: number): number {
+  batch.clear();
+  batch.add(udp(ends(flow)));
+  parsePacket(batch.words, batch.slots[0]!, ct.tracker.parsed, 0, 0);
+  return ct.tracker.table.bucketOf(hashParsed(ct.tracker, 0));
+}
+
+/** A flow of the full bucket, whose answers go to another one if it is translated. */
+function flowOfFullBucket(ct: Conntrack): number {
+  let flow = 5000;
+  while (bucketOf(ct, flow) !== 0) {
+    flow++;
+  }
+  return flow;
+}
+
 function readEvents(ct: Conntrack): void {
   reader = ct.events();
 }
@@ -157,6 +197,15 @@ const scenarios: Record<string, Scenario> = {
       }
     },
     run: (victim) => send(victim, [udp({ ...ends(1), sport: 7 })], NAT),
+  },
+  'insert with NAT, no memory for the second index': {
+    options: SMALL,
+    prepare: fillBucket,
+    run: (victim) => send(victim, flows(flowOfFullBucket(victim), 1), NAT),
+    check: (ct) => {
+      endExhaustion(ct);
+      return [];
+    },
   },
   'update TCP': {
     options: SMALL,
@@ -581,6 +630,77 @@ function runUntil(n: number, run: () => void): boolean {
   }
 }
 
+/** Runs until an access of this kind to the word. */
+function dieBefore(wanted: AccessKind, word: () => number, run: () => void): void {
+  setSchedulingHook((kind, _words, index) => {
+    if (kind === wanted && index === word()) {
+      throw new Killed();
+    }
+  });
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof Killed) {
+      return;
+    }
+    throw error;
+  } finally {
+    setSchedulingHook(undefined);
+    forgetHeld();
+  }
+  throw new Error('it did not die');
+}
+
+/** Scenarios of what a thread may do that has patience: nothing with packets. */
+const PATIENT = [
+  'sweep',
+  'flush',
+  'flush with events',
+  'flush a zone with a limit',
+  'give back at the limit',
+  'set and delete a timeout policy',
+  'dump',
+  'delete the default zone limit',
+  'FTP ends',
+  'baseline: sweep',
+  'baseline: flush',
+  'ct-scale: sweep',
+  'ct-scale: flush',
+];
+
+/** A participant that nobody is. */
+const STRANGER = 2;
+
+/** Lets a stranger take the n-th lock just before `run` does, and keep it. @returns the lock; undefined: there are not so many */
+function giveUpAt(n: number, run: () => void): { words: Words; index: number } | undefined {
+  let locks = 0;
+  let held: { words: Words; index: number } | undefined;
+  setSchedulingHook((kind, words, index) => {
+    if (kind !== 'compareExchange' || held !== undefined) {
+      return;
+    }
+    const { stack = '' } = new Error('where');
+    if (stack.includes('lockWatched') && Atomics.load(words, index) === 0 && ++locks === n) {
+      held = { words, index };
+      Atomics.store(words, index, lockTagOf(STRANGER));
+    }
+  });
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof LockTimeoutError && error.message.includes(`participant ${STRANGER}`)) {
+      return held;
+    }
+    throw error;
+  } finally {
+    setSchedulingHook(undefined);
+  }
+  if (held !== undefined) {
+    throw new Error('it did not give up');
+  }
+  return undefined;
+}
+
 export interface Outcome {
   /** Accesses before which it died. */
   points: number;
@@ -671,6 +791,88 @@ const jobs = {
       if (outcome.problems.length > 10) {
         return outcome as Outcome;
       }
+    }
+  },
+
+  /** Dies where it is about to give a record back: the checks have noted it, and the record is still in hand. */
+  dieGivingBack({ what }: { what: 'keep' | 'retire' }): string[] {
+    const { options, prepare, run } = scenarios[what === 'keep' ? 'insert with NAT, no port left' : 'flush']!;
+    const ct = new Conntrack(options);
+    prepare?.(ct);
+    const victim = Conntrack.attach(ct.memory);
+    const original = Slab.prototype[what];
+    Slab.prototype[what] = () => {
+      throw new Killed();
+    };
+    try {
+      run(victim, ct);
+      return ['it did not die'];
+    } catch (error) {
+      if (!(error instanceof Killed)) {
+        throw error;
+      }
+    } finally {
+      Slab.prototype[what] = original as never;
+      forgetHeld();
+    }
+    const { isComplete } = ct.repair(victim.participant);
+    return [...(isComplete ? [] : ['the repair is not complete']), ...check(ct, 'after the repair')];
+  },
+
+  /**
+   * One dies while it writes the label of a connection, another one when it is about to tell of that connection's removal.
+   * @returns what a dump says of the label meanwhile, and how the repairs fare, the second's first
+   */
+  dieOverLabel(): { label: string; isComplete: boolean[]; told: string[]; problems: string[] } {
+    const ct = new Conntrack({ ...SMALL, maxParticipants: 4 });
+    const events = ct.events();
+    send(ct, flows(1, 1));
+    const writer = Conntrack.attach(ct.memory);
+    const remover = Conntrack.attach(ct.memory);
+    const { base } = writer.tracker.participant;
+    const wordOf = (word: number) => ct.memory.words[base + ParticipantWord.CONNECTION_LOCK]! - ConnWord.LOCK + word;
+    dieBefore(
+      'store',
+      () => wordOf(ConnWord.LABEL + 1),
+      () => send(writer, flows(1, 1), { commit: true, label: { value: '1', mask: '1' } }),
+    );
+    const label = [...ct.dump({ nowMs: NOW_MS })].flat()[0]!.label;
+    dieBefore(
+      'load',
+      () => wordOf(ConnWord.LABEL_SEQUENCE),
+      () => remover.flush(),
+    );
+    const isComplete = [remover, writer, remover].map(({ participant }) => ct.repair(participant).isComplete);
+    const told = events.drain().map(({ kind }) => kind);
+    events.close();
+    return { label, isComplete, told, problems: check(ct, 'after the repairs') };
+  },
+
+  patientScenarios(): string[] {
+    return PATIENT;
+  },
+
+  /**
+   * A thread with patience gives up waiting for each lock of a scenario in turn, which a stranger holds; when that one is gone, it
+   * does the same once more.
+   */
+  giveUpEverywhere({ name }: { name: string }): { points: number; problems: string[] } {
+    const scenario = scenarios[name]!;
+    const outcome = { points: 0, problems: [] as string[] };
+    for (let n = 1; ; n++) {
+      const ct = new Conntrack(scenario.options);
+      scenario.prepare?.(ct);
+      const thread = Conntrack.attach(ct.memory);
+      thread.lockPatienceMs = 1;
+      const held = giveUpAt(n, () => scenario.run(thread, ct));
+      if (held === undefined) {
+        return outcome;
+      }
+      outcome.points++;
+      Atomics.store(held.words, held.index, 0);
+      scenario.run(thread, ct);
+      const problems = [...check(ct, 'at the end'), ...(scenario.check?.(ct) ?? [])];
+      outcome.problems.push(...problems.slice(0, 5).map((problem) => `lock ${n}: ${problem}`));
     }
   },
 

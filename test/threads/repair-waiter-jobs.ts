@@ -93,6 +93,28 @@ const jobs = {
     return ct.participant;
   },
 
+  /** Takes over a vacant place; before it claims it, another thread does. @returns what that one got, and how the first fares */
+  takeOverTwice(): { first: number; error: string } {
+    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
+    const { participant } = Conntrack.attach(ct.memory);
+    ct.repair(participant);
+    let first = -1;
+    setSchedulingHook((kind) => {
+      if (kind === 'compareExchange') {
+        setSchedulingHook(undefined);
+        first = Conntrack.attach(ct.memory).participant;
+      }
+    });
+    try {
+      Conntrack.attach(ct.memory, { participant });
+      return { first, error: 'none' };
+    } catch (error) {
+      return { first, error: (error as Error).message };
+    } finally {
+      setSchedulingHook(undefined);
+    }
+  },
+
   /** Sends the frames. @returns their states */
   wait(plan: Waiting): string[] {
     const ct = Conntrack.attach(plan.memory);

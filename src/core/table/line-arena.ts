@@ -43,7 +43,15 @@ const SIZE_MASK = (1 << SIZE_BITS) - 1;
 export const MAX_BLOCK_BITS = 22;
 
 /** For those who check the books. Cache words are offsets in a participant's block. */
-export const ArenaLayout = { MUTEX, NEXT_FRESH, LIST_HEAD, RETIRED_HEAD, RETIRED_TAIL, RETIRED_COUNT } as const;
+export const ArenaLayout = {
+  MUTEX,
+  NEXT_FRESH,
+  CAPACITY,
+  LIST_HEAD,
+  RETIRED_HEAD,
+  RETIRED_TAIL,
+  RETIRED_COUNT,
+} as const;
 
 export function blockBits(directory: number): number {
   return directory & SIZE_MASK;

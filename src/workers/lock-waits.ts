@@ -1,0 +1,33 @@
+/** Who waits for whose lock: of two workers that do not get on, which one hangs. */
+
+import type { Tracker } from '../core/tracker.ts';
+import { peek } from '../shared/access.ts';
+import { ownerOf } from '../shared/mutex.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../shared/participant.ts';
+
+/** The participant that holds the lock that participant `id` sleeps on; -1: it sleeps on none, or on one that is free. */
+function holderBefore(tracker: Tracker, id: number): number {
+  const { words, base } = tracker.participants;
+  const at = peek(words, base + id * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON);
+  if (at === 0) {
+    return -1;
+  }
+  /* The one mutex elsewhere is that of the held fragments. */
+  return at > 0 ? ownerOf(words, at) : ownerOf(tracker.memory.fragments, ~at);
+}
+
+/**
+ * Does a participant sleep on a lock that another one holds? Not if that one, or whoever it waits for in turn, waits for this
+ * participant. A snapshot.
+ */
+export function waitsForAnother(tracker: Tracker, id: number): boolean {
+  const first = holderBefore(tracker, id);
+  let holder = first;
+  for (let steps = 0; holder >= 0 && steps < tracker.participants.maxParticipants; steps++) {
+    if (holder === id) {
+      return false;
+    }
+    holder = holderBefore(tracker, holder);
+  }
+  return first >= 0;
+}
