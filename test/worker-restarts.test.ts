@@ -163,6 +163,27 @@ describe('a PMD that dies', () => {
     await datapath.stop();
   });
 
+  it('holding a lock does not keep the owner of the datapath for ever, who is to repair after it', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { conntrack } = datapath;
+    const pmd = datapath.workers()[0]!.participant;
+    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.drain();
+    expect(conntrack.lockPatienceMs).toBe(2000);
+    conntrack.lockPatienceMs = 50;
+    lockFor(datapath, pmd);
+    expect(() => conntrack.flush()).toThrow(
+      new RegExp(`^the bucket lock at word \\d+ has been held for 0.05 s, now by participant ${pmd}: `),
+    );
+    datapath.terminateWorker('pmd', 0);
+    await until('it is repaired after', () => deaths.length === 1);
+    /* What the first call had begun is finished by now. */
+    conntrack.flush();
+    expect(conntrack.connCount).toBe(0);
+    expectBalancedBooks(conntrack, 0);
+    await datapath.stop();
+  });
+
   it('again before its replacement is up is started once more', async () => {
     const { datapath, verdicts, deaths } = await start({ sweeper: false });
     datapath.terminateWorker('pmd', 0);
