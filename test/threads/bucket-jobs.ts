@@ -1,6 +1,7 @@
 /** Jobs of the tests of a bucket's index that need a checked thread: it looks at the whole index after every change. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
+import type { ConntrackOptions } from '../../src/core/memory.ts';
 import { serve } from './serve.ts';
 import { randomSequence } from './steps.ts';
 
@@ -16,6 +17,11 @@ export interface RandomWork {
   checkEvery: number;
 }
 
+/** A table whose records are numbers that nobody handed out: its index is looked at, not the ledger of records. */
+function tableOfNumbers(options: ConntrackOptions): Conntrack {
+  return Conntrack.attach({ ...new Conntrack({ ...options, maxParticipants: 2 }).memory, ledger: undefined });
+}
+
 const jobs = {
   /**
    * Links and unlinks at random and has the index checked meanwhile; in the end every entry must be found under its hash,
@@ -23,7 +29,7 @@ const jobs = {
    */
   linkAndUnlink(work: RandomWork): { growths: number; mostDisplaced: number } {
     const { buckets, seed, changes, entries, hashMask, checkEvery } = work;
-    const ct = new Conntrack({ buckets, maxConnections: 10 * entries, maxParticipants: 1 });
+    const ct = tableOfNumbers({ buckets, maxConnections: 10 * entries });
     const { table, participant } = ct.tracker;
     const next = randomSequence(seed);
     const linked: { record: number; hash: number }[] = [];
@@ -83,13 +89,13 @@ const jobs = {
 
   /** Must throw: an index is changed behind the back of its bucket, and looked at without its lock. */
   looksAtUnlocked(): void {
-    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
+    const ct = tableOfNumbers({ buckets: 1, maxConnections: 10 });
     ct.tracker.table.assertConsistentLocked(0);
   },
 
   /** Must throw: an overflow count that is wrong. */
   looksAtWrongCount(): void {
-    const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
+    const ct = tableOfNumbers({ buckets: 1, maxConnections: 10 });
     const { table, participant, words } = ct.tracker;
     table.lockBucket(0, participant);
     table.placeLocked(0, 0, 1, participant);
