@@ -18,6 +18,7 @@ export type { ExpectationEntry } from './core/alg/dump.ts';
 export { COUNTER_NAMES, type CounterName, type Counters } from './core/counters.ts';
 export { type ConnEntry, type TcpInfo } from './core/dump.ts';
 export { UsageError } from './core/errors.ts';
+export { LockTimeoutError } from './shared/lock-timeout.ts';
 export { formatEvent, type FormatEventOptions } from './core/event-format.ts';
 export { EventReader, type ConnEvent, type DestroyReason } from './core/event-reader.ts';
 export { ConnFilter, type ConnFilterOptions, type TcpStateName, type TupleFilter } from './core/filter.ts';
