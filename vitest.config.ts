@@ -3,7 +3,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 /* Minutes to hours: `npm run test:long`. */
 const LONG = 'test/**/*.long.test.ts';
 
-/** Tests that start no threads but those of the commands they run: two files at a time. */
+/** Tests that do not care when their threads run, or start none but those of the commands they run: two files at a time. */
 const QUIET = [
   'test/address-text.test.ts',
   'test/batch-order.test.ts',
@@ -15,11 +15,13 @@ const QUIET = [
   'test/early-drop.test.ts',
   'test/expectations.test.ts',
   'test/expiry-and-clock.test.ts',
+  'test/explorer/*.test.ts',
   'test/filter.test.ts',
   'test/fragments.test.ts',
   'test/fragments-replay.test.ts',
   'test/ftp-messages.test.ts',
   'test/ftp-rewriting.test.ts',
+  'test/fuzzing.test.ts',
   'test/hash.test.ts',
   'test/imports.test.ts',
   'test/memory-options.test.ts',
@@ -29,8 +31,12 @@ const QUIET = [
   'test/packet-*.test.ts',
   'test/regress-*.test.ts',
   'test/remembered-connection.test.ts',
+  'test/repair.test.ts',
+  'test/run.test.ts',
+  'test/run-control.test.ts',
   'test/tcp-established.test.ts',
   'test/vectors.test.ts',
+  'test/wrong-input.test.ts',
   'test/zone-timeout-policies.test.ts',
 ];
 
@@ -49,6 +55,7 @@ const CHECKED_ONLY = ['test/cleaned-once.test.ts', 'test/table-concurrent.test.t
 export default defineConfig({
   test: {
     testTimeout: 60_000,
+    globalSetup: ['test/support/build.ts'],
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [
       {

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { clockMarkMs, hasJumpedPast } from '../src/core/clock.ts';
+import { UsageError } from '../src/core/errors.ts';
 import { purgeFragments } from '../src/core/fragments/fragments.ts';
 import { fragmentsOf } from './support/fragments.ts';
 import { reverse, tcp, udp } from './support/frames.ts';
@@ -44,11 +45,16 @@ describe.each(NO_TIMES)('a packet at the time %d', (noTime) => {
     ct.close();
   });
 
-  it('as the time of a sweep or a dump removes and hides nothing', () => {
+  it('as the time of a sweep or a dump is refused, or removes and hides nothing', () => {
     const ct = table();
     send(ct, udp(ENDS), 5_000_000_000);
-    expect(ct.sweep(noTime)).toBe(0);
-    expect(dumpAll(ct, noTime)).toHaveLength(1);
+    if (Number.isFinite(noTime)) {
+      expect(ct.sweep(noTime)).toBe(0);
+      expect(dumpAll(ct, noTime)).toHaveLength(1);
+    } else {
+      expect(() => ct.sweep(noTime)).toThrow(UsageError);
+      expect(() => dumpAll(ct, noTime)).toThrow(UsageError);
+    }
     expect(send(ct, udp(reverse(ENDS)), 5_000_000_001)).toBe('est|rpl|trk');
     ct.close();
   });

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pcapHeader, pcapRecord } from '../src/cli/capture.ts';
 import { COMMANDS } from '../src/workers/control/commands.ts';
 import type { ControlReply } from '../src/workers/control/protocol.ts';
-import { run, type ChildResult } from './support/child.ts';
+import { type ChildResult, CT_BUCKET, run } from './support/child.ts';
 import { capturePath } from './support/fixtures.ts';
 import { udp } from './support/frames.ts';
 import { answerOn, type Asked, request, Running } from './support/running.ts';
@@ -20,7 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 let running: Running;
 
 function ctl(args: readonly string[]): Promise<ChildResult> {
-  return run(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'ctl', '--socket', running.socketPath, ...args]);
+  return run(process.execPath, [...CT_BUCKET, 'ctl', '--socket', running.socketPath, ...args]);
 }
 
 /** Starts the tests of a describe with a run of these arguments. */
@@ -303,7 +303,7 @@ describe('ctl', () => {
     server.listen(path);
     await once(server, 'listening');
     try {
-      const main = ['--import', 'tsx', 'src/cli/main.ts', 'ctl', '--socket', path, 'ct-get-nconns'];
+      const main = [...CT_BUCKET, 'ctl', '--socket', path, 'ct-get-nconns'];
       const { code, stdout, stderr } = await run(process.execPath, main);
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toBe(`ct-bucket: ${path}: the tracker ended before its answer was complete\n`);

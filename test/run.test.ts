@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { pcapHeader, pcapRecord } from '../src/cli/capture.ts';
-import { run, type ChildResult } from './support/child.ts';
+import { type ChildResult, CT_BUCKET, run } from './support/child.ts';
 import { capturePath } from './support/fixtures.ts';
 import { udp } from './support/frames.ts';
 import { Running } from './support/running.ts';
@@ -32,7 +32,7 @@ function capture(name: string, records: readonly (readonly [frame: Buffer, times
 
 /** A command line that is to end by itself. */
 function ctBucket(args: readonly string[], input?: Uint8Array): Promise<ChildResult> {
-  return run(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], input);
+  return run(process.execPath, [...CT_BUCKET, ...args], input);
 }
 
 interface Totals {

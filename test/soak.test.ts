@@ -1,6 +1,5 @@
 /** The soak: a short one runs through and balances; what it looks at can be wrong, and then it says so. */
 
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { problemsOf } from '../bench/soak/books.ts';
 import { mutated } from '../bench/soak/mutate.ts';
@@ -12,7 +11,7 @@ import { Counter } from '../src/core/counters.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { ConnWord, UNIT_SHIFT } from '../src/core/table/conn.ts';
 import { BucketTable } from '../src/core/table/bucket-table.ts';
-import { REPOSITORY, run } from './support/child.ts';
+import { CT_BUCKET, run } from './support/child.ts';
 import { udp } from './support/frames.ts';
 import { send } from './support/tracking.ts';
 
@@ -60,7 +59,7 @@ describe('a wrong command line', () => {
       /'no-such-attack' is invalid for argument 'names'\. Allowed choices are syn-flood/,
     ],
   ])('%j is refused with one line and exit code 2', async (args, says) => {
-    const { code, stderr } = await run(join(REPOSITORY, 'node_modules', '.bin', 'tsx'), ['src/cli/main.ts', ...args]);
+    const { code, stderr } = await run(process.execPath, [...CT_BUCKET, ...args]);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
     expect(stderr).toMatch(says);

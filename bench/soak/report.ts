@@ -58,8 +58,9 @@ const MOST_RESIDENT_BYTES = 16 * 2 ** 20;
 const MOST_HEAP_BYTES = 8 * 2 ** 20;
 /** Of the table's: its buckets double one by one, each when it is fuller than ever before. */
 const MOST_TABLE_SHARE = 1 / 4;
-/** Share of a run after which it is warm, and how long that takes at most. */
+/** Share of a run after which it is warm, and how long that takes at least and at most: before, compilers and caches fill. */
 const WARM_UP_SHARE = 1 / 3;
+const SHORTEST_WARM_UP_S = 30;
 const WARM_UP_S = 600;
 
 export function removedOf(counters: Counters): number {
@@ -104,7 +105,9 @@ export function verdictOf(
 ): Verdict {
   const last = intervals.at(-1);
   const seconds = last?.s ?? 0;
-  const warm = intervals.filter(({ s }) => s >= Math.min(seconds * WARM_UP_SHARE, WARM_UP_S));
+  const warm = intervals.filter(
+    ({ s }) => s >= Math.min(Math.max(seconds * WARM_UP_SHARE, SHORTEST_WARM_UP_S), WARM_UP_S),
+  );
   const trend = (of: (figures: IntervalFigures) => number) =>
     trendOf(warm.map((figures) => ({ s: figures.s, value: of(figures) })));
   const resident = trend(({ residentBytes }) => residentBytes);

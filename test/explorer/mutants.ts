@@ -84,9 +84,9 @@ export const MUTANTS: readonly Mutant[] = [
         file: MUTEX,
         find: `    const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
-      wait(words, index, contended);
+      sleepOnLock(words, index, contended, owner, lockClass, deadline);
     }`,
-        replace: '    wait(words, index, seen);',
+        replace: '    sleepOnLock(words, index, seen, owner, lockClass, deadline);',
       },
     ],
     scenarios: ['mutex/two'],

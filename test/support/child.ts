@@ -5,6 +5,9 @@ import { join } from 'node:path';
 
 export const REPOSITORY: string = join(import.meta.dirname, '..', '..');
 
+/** Node's arguments for the command `ct-bucket`: the build that test/support/build.ts has made before all tests. */
+export const CT_BUCKET: readonly string[] = [join(REPOSITORY, 'dist', 'src', 'cli', 'main.js')];
+
 export interface ChildResult {
   /** Exit code; null when a signal ended it. */
   code: number | null;

@@ -250,7 +250,6 @@ export async function killWorkers(options: { seed: number; threads: number; kill
   const { deaths, ...rest } = figures;
   console.log(JSON.stringify({ ...rest, packets: turmoil.packets, ...foundHalfDone(deaths) }));
   expect(turmoil.datapath.conntrack.counters().workerRestarts).toBe(figures.kills);
-  expect(figures.longestMeasuredDeathMs).toBeLessThan(MOST_MS);
   expect(figures.longestMeasuredWaitMs).toBeLessThan(MOST_MS);
   return figures;
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { ControlReply } from '../../src/workers/control/protocol.ts';
 import { afterAll } from 'vitest';
-import { type ChildResult, REPOSITORY } from './child.ts';
+import { type ChildResult, CT_BUCKET, REPOSITORY } from './child.ts';
 
 const started: ChildProcessWithoutNullStreams[] = [];
 /* A test that failed before it stopped its own leaves nothing behind. */
@@ -67,7 +67,7 @@ export class Running {
   }
 
   constructor(args: readonly string[], env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'run', ...args], {
+    this.child = spawn(process.execPath, [...CT_BUCKET, 'run', ...args], {
       cwd: REPOSITORY,
       env: { ...process.env, ...env },
     });

@@ -1,0 +1,7 @@
+/** Before all tests: the build that tests of commands run, which starts in a fifth of the time that the sources take. */
+
+import { compiledBench } from '../../bench/compiled.ts';
+
+export function setup(): void {
+  compiledBench('workload-sample.js');
+}
