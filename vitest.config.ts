@@ -48,7 +48,6 @@ const CHECKED_TOO = [
   'test/linearizability.test.ts',
   'test/nat-threads.test.ts',
   'test/reclaim.test.ts',
-  'test/vectors.test.ts',
 ];
 const CHECKED_ONLY = ['test/cleaned-once.test.ts', 'test/table-concurrent.test.ts'];
 
@@ -71,6 +70,16 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, LONG, ...QUIET, ...CHECKED_ONLY],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'quiet, checked',
+          include: ['test/vectors.test.ts'],
+          env: { CT_CHECKED: '1' },
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
         },
       },
       {

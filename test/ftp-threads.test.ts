@@ -57,7 +57,7 @@ describe.each(
   it.each([1, 100, 128])('use a range of %i ports up to the last, and none twice', async (ports) => {
     await setUp(ports);
     const flows = 128;
-    const rounds = checked ? 8 : 200;
+    const rounds = checked ? 5 : 150;
     const sweeps = reclaim === 'sweep';
     const got = await crew.run('fillAndExpire', { rounds, flows, roundMs: ROUND_MS, sweeps });
     for (let round = 0; round < rounds; round++) {

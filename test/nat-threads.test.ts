@@ -47,7 +47,7 @@ describe.each(
   it.each([1, 100, 128])('use a range of %i ports up to the last, and none twice', async (ports) => {
     await setUp(ports);
     const flows = 64;
-    const rounds = checked ? 20 : 400;
+    const rounds = checked ? 12 : 300;
     const got = await crew.run('fillAndExpire', { rounds, flows, roundMs: ROUND_MS });
     for (let round = 0; round < rounds; round++) {
       expect(got.reduce((sum, ofThread) => sum + ofThread[round]!, 0)).toBe(ports);

@@ -50,7 +50,7 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
 ])('one table of $engine under threads that insert, look up, sweep and flush ($reclaim)', ({ engine, reclaim }) => {
   it.each(engine === 'ct-bucket' ? [1, 64] : [1])('keeps its books with %i buckets', async (buckets) => {
     const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 20_000 });
-    const rounds = reclaim === 'sweep' ? 1500 : 3000;
+    const rounds = reclaim === 'sweep' ? 600 : 1200;
     await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
     const { created, killed, flushed, packets } = ct.counters();
     expect(packets).toBe(rounds * 32 * 2);
@@ -70,7 +70,7 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
     const ct = new Conntrack({ engine, buckets: 16, reclaim, maxConnections: 5000 });
     ct.maxConnections = 100;
     ct.setZoneLimit(0, 90);
-    await runRoles(ct, ['pmd', 'pmd', 'pmd'], 800);
+    await runRoles(ct, ['pmd', 'pmd', 'pmd'], 400);
     const { zoneFull } = ct.counters();
     expect(zoneFull).toBeGreaterThan(0);
     expect(ct.connCount).toBeLessThanOrEqual(90);

@@ -99,11 +99,11 @@ export const MUTANTS: readonly Mutant[] = [
         file: MUTEX,
         find: `lockClass, site ?? LockSite.unnamed, MAX_SPINS);
   } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    lockContended(words, index, owner);
+    lockContended(words, index, owner, lockClass);
   }`,
         replace: `lockClass, site ?? LockSite.unnamed, MAX_SPINS);
   } else if (peek(words, index) !== FREE || exchange(words, index, owner.lockTag) < 0) {
-    lockContended(words, index, owner);
+    lockContended(words, index, owner, lockClass);
   }`,
       },
     ],
