@@ -32,9 +32,13 @@ function pathOf(command: Command): string[] {
   return command.parent === null ? [] : [...pathOf(command.parent), command.name()];
 }
 
+/** Options whose numbers need not be whole. */
+const FRACTIONS: readonly string[] = ['minutes'];
+
 /** What an option was parsed to must be of use: no number that is none. */
 function expectUsable(value: unknown, name: string): void {
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+  const isOfUse = FRACTIONS.includes(name) ? Number.isFinite : Number.isSafeInteger;
+  if (typeof value === 'number' && !isOfUse(value)) {
     throw new Finding(`--${name} is taken for ${value}`);
   }
   if (Array.isArray(value)) {
