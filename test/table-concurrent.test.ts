@@ -50,7 +50,7 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
 ])('one table of $engine under threads that insert, look up, sweep and flush ($reclaim)', ({ engine, reclaim }) => {
   it.each(engine === 'ct-bucket' ? [1, 64] : [1])('keeps its books with %i buckets', async (buckets) => {
     const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 20_000 });
-    const rounds = reclaim === 'sweep' ? 600 : 1200;
+    const rounds = reclaim === 'sweep' ? 400 : 800;
     await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
     const { created, killed, flushed, packets } = ct.counters();
     expect(packets).toBe(rounds * 32 * 2);
