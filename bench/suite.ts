@@ -37,6 +37,7 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     {
       ...common,
       workload: 'tcp-life',
+      window: 4096,
       predict: false,
       rehearsalConnections: 40_000,
       connections: Math.ceil(connections / 8),
