@@ -42,6 +42,8 @@ function expectLine(action: () => unknown, message: RegExp): void {
 
 describe('an option of another type', () => {
   const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
+  const TUPLE = { src: '10.1.1.1', dst: '10.1.1.2', proto: 6, sport: 1, dport: 2 };
+  const PING = { src: '10.1.1.1', dst: '10.1.1.2', proto: 1, id: 1, type: 8, code: 0 };
 
   it.each<[string, () => unknown, RegExp]>([
     ['nat null', () => new CtAction({ nat: any(null) }), /nat must be an object with an action, not null/],
@@ -53,7 +55,21 @@ describe('an option of another type', () => {
     ['the tuple of a filter', () => new ConnFilter({ orig: any(null) }), /a tuple of a filter must be an object/],
     ['the address of a filter', () => new ConnFilter({ orig: { src: any([]) } }), /not an IPv4 or IPv6 address: \[\]/],
     ['a timeout policy', () => ct.setTimeoutPolicy(1, any(null)), /must be an object of seconds by name, not null/],
-    ['an address of a tuple', () => ct.flushTuple(any({ src: 1, dst: 2 }), { nowMs: 1 }), /not an address: 1/],
+    ['an address of a tuple', () => ct.flushTuple(any({ ...TUPLE, src: 1 }), { nowMs: 1 }), /not an address: 1/],
+    ['a filter', () => new ConnFilter(any(null)), /a filter must be an object, not null/],
+    ['the filter of a flush', () => ct.flush({ filter: any(null) }), /a filter must be an object, not null/],
+    ['the mark of a filter', () => new ConnFilter({ mark: any(null) }), /a mark must be an object, not null/],
+    ['an action', () => new CtAction(any('commit')), /an action must be an object, not "commit"/],
+    [
+      'a protocol',
+      () => ct.flushTuple(any({ ...TUPLE, proto: 10n }), { nowMs: 1 }),
+      /proto of a tuple must be .* not 10/,
+    ],
+    ['an ICMP type', () => ct.flushTuple(any({ ...PING, type: 256 }), { nowMs: 1 }), /type of a tuple .* 255, not 256/],
+    ['a tuple', () => ct.flushTuple(any(null), { nowMs: 1 }), /a tuple must be an object, not null/],
+    ['the options of a dump', () => [...ct.dump(any(null))], /options must be an object, not null/],
+    ['the options of a flush', () => ct.flush(any(7)), /options must be an object, not 7/],
+    ['the options of statistics', () => ct.stats(any([])), /options must be an object, not \[\]/],
     ['a time', () => [...ct.dump({ nowMs: any(undefined) })], /nowMs must be a number of milliseconds, not undefined/],
     ['no time at all', () => ct.sweep(Number.NaN), /nowMs must be a number of milliseconds, not NaN/],
     ['steering', () => new FlowSteering(any('luck')), /steering must be 'flow' or 'addresses', not "luck"/],

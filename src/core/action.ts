@@ -1,6 +1,6 @@
 /** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
 
-import { shown, UsageError } from './errors.ts';
+import { expectObject, expectObjectIfGiven, shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions } from './nat/action.ts';
 
@@ -60,6 +60,9 @@ export class CtAction {
 
   /** @throws UsageError on a value out of range. */
   constructor(options: CtActionOptions = {}) {
+    expectObject('an action', options);
+    expectObjectIfGiven('a mark', options.mark);
+    expectObjectIfGiven('a label', options.label);
     this.zone = inRange('zone', options.zone ?? 0, MAX_ZONE);
     this.force = options.force ?? false;
     this.commit = (options.commit ?? false) || this.force;

@@ -8,7 +8,7 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { shown, UsageError } from './errors.ts';
+import { expectObject, shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
 import { ConnFilter, type ConnFilterOptions } from './filter.ts';
@@ -75,15 +75,17 @@ export interface ParticipantCounters {
   counters: Counters;
 }
 
-function filterOf({ zone, filter }: FlushOptions): ConnFilter {
+function filterOf(options: FlushOptions): ConnFilter {
+  expectObject('options', options);
+  const { zone, filter } = options;
   if (zone === undefined) {
     return ConnFilter.of(filter);
   }
-  const { options } = ConnFilter.of(filter);
-  if (options.zone !== undefined && options.zone !== zone) {
-    throw new UsageError(`the zone is given twice: ${shown(zone)}, and ${options.zone} in the filter`);
+  const given = ConnFilter.of(filter).options;
+  if (given.zone !== undefined && given.zone !== zone) {
+    throw new UsageError(`the zone is given twice: ${shown(zone)}, and ${given.zone} in the filter`);
   }
-  return new ConnFilter({ ...options, zone: checkZone(zone) });
+  return new ConnFilter({ ...given, zone: checkZone(zone) });
 }
 
 function checkZone(zone: number): number {
@@ -247,6 +249,7 @@ export class Conntrack {
 
   /** The connections that helpers expect, of all zones or one, in no particular order. At most 65,536. */
   dumpExpectations(options: { zone?: number } = {}): ExpectationEntry[] {
+    expectObject('options', options);
     const zone = options.zone === undefined ? undefined : checkZone(options.zone);
     return this.#inEpoch(() => dumpExpectations(this.tracker, zone));
   }
@@ -271,6 +274,7 @@ export class Conntrack {
 
   /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
   flushTuple(tuple: Tuple, options: { nowMs: number; zone?: number }): boolean {
+    expectObject('options', options);
     const zone = checkZone(options.zone ?? 0);
     checkTime(options.nowMs);
     return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, options.nowMs)));
@@ -447,6 +451,7 @@ export class Conntrack {
 
   /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
   stats(options: { nowMs: number; zone?: number }): ConnStats {
+    expectObject('options', options);
     const zone = options.zone === undefined ? undefined : checkZone(options.zone);
     checkTime(options.nowMs);
     const stats = emptyStats();

@@ -29,3 +29,21 @@ export function shown(value: unknown): string {
   const line = text ?? 'that';
   return line.length > MAX_SHOWN ? `${line.slice(0, MAX_SHOWN)}...` : line;
 }
+
+/**
+ * Refuses what cannot have members: a program without types may hand over anything.
+ * @param what who it is, with its article: "a tuple"
+ * @throws UsageError
+ */
+export function expectObject(what: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UsageError(`${what} must be an object, not ${shown(value)}`);
+  }
+}
+
+/** The same of what may be left out. */
+export function expectObjectIfGiven(what: string, value: unknown): void {
+  if (value !== undefined) {
+    expectObject(what, value);
+  }
+}

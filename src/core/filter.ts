@@ -6,7 +6,7 @@
 import { peek } from '../shared/access.ts';
 import { type MaskedLabel, type MaskedMark, parseLabel } from './action.ts';
 import { parseIpv4, parseIpv6 } from './address.ts';
-import { shown, UsageError } from './errors.ts';
+import { expectObject, expectObjectIfGiven, shown, UsageError } from './errors.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 import { hasReply, joinedTcpState } from './progress.ts';
@@ -95,9 +95,7 @@ class TupleMatch {
   readonly #hasIcmp: boolean;
 
   constructor(filter: TupleFilter) {
-    if (typeof filter !== 'object' || filter === null) {
-      throw new UsageError(`a tuple of a filter must be an object, not ${shown(filter)}`);
-    }
+    expectObject('a tuple of a filter', filter);
     this.#src = addressMatch(filter.src);
     this.#dst = addressMatch(filter.dst);
     this.#sport = number('sport', filter.sport, 0xffff);
@@ -168,6 +166,9 @@ export class ConnFilter {
 
   /** @throws UsageError on a value out of range. */
   constructor(options: ConnFilterOptions = {}) {
+    expectObject('a filter', options);
+    expectObjectIfGiven('a mark', options.mark);
+    expectObjectIfGiven('a label', options.label);
     this.options = options;
     this.#zone = number('zone', options.zone, 0xffff);
     this.#proto = number('proto', options.proto, 0xff);

@@ -1,7 +1,7 @@
 /** Tuples as users see them: text addresses, numbers in host order. */
 
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './address.ts';
-import { shown, UsageError } from './errors.ts';
+import { expectObject, shown, UsageError } from './errors.ts';
 import { icmp6Meta, icmpMeta, icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 
@@ -86,11 +86,15 @@ export function originalTuple(words: Int32Array, slot: number): OriginalTuple | 
   return { src, dst, proto, sport: first, dport: second };
 }
 
-function half(what: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0xffff) {
-    throw new UsageError(`${what} of a tuple must be a whole number from 0 to 65535, not ${shown(value)}`);
+function wholeNumber(what: string, value: unknown, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) {
+    throw new UsageError(`${what} of a tuple must be a whole number from 0 to ${max}, not ${shown(value)}`);
   }
-  return swapHalf(value);
+  return value;
+}
+
+function half(what: string, value: unknown): number {
+  return swapHalf(wholeNumber(what, value, 0xffff));
 }
 
 /**
@@ -99,6 +103,8 @@ function half(what: string, value: unknown): number {
  * @throws UsageError when it is not a tuple
  */
 export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: number): boolean {
+  expectObject('a tuple', tuple);
+  const proto = wholeNumber('proto', tuple.proto, 0xff);
   const src = parseIpv4(tuple.src);
   const dst = parseIpv4(tuple.dst);
   const src6 = src === undefined ? parseIpv6(tuple.src) : undefined;
@@ -110,14 +116,16 @@ export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: n
     throw new UsageError(`the addresses of a tuple must be of one family: ${tuple.src}, ${tuple.dst}`);
   }
   const isIpv6 = src6 !== undefined;
-  let meta = (zone << 16) | (tuple.proto << 8) | (isIpv6 ? META_IPV6 : 0);
+  let meta = (zone << 16) | (proto << 8) | (isIpv6 ? META_IPV6 : 0);
   let ports: number;
   if ('id' in tuple) {
     const identifier = half('id', tuple.id);
+    const type = wholeNumber('type', tuple.type, 0xff);
+    const code = wholeNumber('code', tuple.code, 0xff);
     ports = identifier | (identifier << 16);
-    const isOwnFamily = tuple.proto === (isIpv6 ? Protocol.ICMPV6 : Protocol.ICMP);
-    const kindAndAnswer = isIpv6 ? icmp6Meta(tuple.type & 0xff) : icmpMeta(tuple.type & 0xff);
-    if (isOwnFamily && (kindAndAnswer === 0 || tuple.code !== 0)) {
+    const isOwnFamily = proto === (isIpv6 ? Protocol.ICMPV6 : Protocol.ICMP);
+    const kindAndAnswer = isIpv6 ? icmp6Meta(type) : icmpMeta(type);
+    if (isOwnFamily && (kindAndAnswer === 0 || code !== 0)) {
       return false;
     }
     meta |= isOwnFamily ? kindAndAnswer : 0;

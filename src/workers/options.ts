@@ -41,7 +41,7 @@ export interface DatapathOptions extends ConntrackOptions {
   hung?: 'report' | 'terminate';
 }
 
-const MAX_THREADS = 64;
+export const MAX_THREADS = 64;
 const MIN_RING_BYTES = 1 << 20;
 const MAX_RING_BYTES = 1 << 30;
 const DEFAULT_RING_BYTES = 4 << 20;

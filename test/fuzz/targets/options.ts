@@ -10,6 +10,7 @@ import { CtState } from '../../../src/core/packet/layout.ts';
 import { timeoutAttributeNames } from '../../../src/core/timeouts.ts';
 import type { Tuple } from '../../../src/core/tuple.ts';
 import { Datapath, type DatapathOptions } from '../../../src/workers/datapath.ts';
+import { MAX_THREADS } from '../../../src/workers/options.ts';
 import { complainsOrWorks, expectComplaint } from '../complaints.ts';
 import { Conversations } from '../conversations.ts';
 import { Random } from '../random.ts';
@@ -40,6 +41,7 @@ const MOST: Partial<Record<keyof ConntrackOptions, number>> = {
   maxParticipants: 64,
   eventCapacity: 4096,
 };
+const MOST_THREADS = 4;
 const FILTER: ConnFilterOptions = {
   zone: 0,
   mark: { value: 1, mask: 1 },
@@ -131,7 +133,11 @@ function generate(random: Random): OptionsInput {
       return { kind: 'nat', value: mutated(nat) };
     }
     case 3:
-      return { kind: 'filter', value: mutated(FILTER) };
+      /* Now and then no object at all. */
+      return {
+        kind: 'filter',
+        value: random.oneIn(20) ? (oddValue(random, { isProgram: true }) as never) : mutated(FILTER),
+      };
     case 4:
     case 5: {
       const name = random.pick(CALL_NAMES);
@@ -139,7 +145,7 @@ function generate(random: Random): OptionsInput {
       const at = random.below(right.length);
       const argument = right[at];
       right[at] =
-        typeof argument === 'object' && argument !== null
+        typeof argument === 'object' && argument !== null && !random.oneIn(20)
           ? mutated({
               ...argument,
               ...(name === 'setTimeoutPolicy' ? { [random.pick(timeoutAttributeNames())]: 1 } : {}),
@@ -149,7 +155,15 @@ function generate(random: Random): OptionsInput {
     }
     default: {
       const names = ['threads', 'batchSize', 'ringBytes', 'steering', 'clock', 'checksums', 'action'] as const;
-      return { kind: 'datapath', value: { ...DATAPATH, [random.pick(names)]: oddValue(random, { isProgram: true }) } };
+      const value: Record<string, unknown> = {
+        ...DATAPATH,
+        [random.pick(names)]: oddValue(random, { isProgram: true }),
+      };
+      /* Many threads are right, and take half a minute to start from TypeScript. */
+      if (Number.isInteger(value['threads']) && (value['threads'] as number) <= MAX_THREADS) {
+        value['threads'] = Math.min(value['threads'] as number, MOST_THREADS);
+      }
+      return { kind: 'datapath', value };
     }
   }
 }
