@@ -90,6 +90,25 @@ describe.each([
     ct.close();
   });
 
+  it('keeps nothing alive when it is set ahead afterwards by as much as expiries can be told apart', () => {
+    for (const aheadMs of [2 ** 30, 2 ** 31, 2 ** 31 + 60_001, 2 ** 32 - DAY_MS]) {
+      const ct = table();
+      send(ct, udp({ ...ENDS, sport: 7 }), start);
+      send(ct, udp(ENDS), start - backMs);
+      expect(send(ct, udp(reverse(ENDS)), start - backMs + aheadMs, {})).toBe('new|trk');
+      expect(dumpAll(ct, start - backMs + aheadMs)).toEqual([]);
+      ct.close();
+    }
+  });
+
+  it('loses nothing when it is put right', () => {
+    const ct = table();
+    send(ct, udp(ENDS), start);
+    send(ct, udp({ ...ENDS, sport: 7 }), start - backMs);
+    expect(send(ct, udp(reverse(ENDS)), start + 59_999)).toBe('est|rpl|trk');
+    ct.close();
+  });
+
   it('does not look to the sweeper as if somebody had jumped ahead of it', () => {
     const ct = table();
     send(ct, udp(ENDS), start);

@@ -91,6 +91,38 @@ describe('two threads that open the same tuples again and again in buckets which
   });
 });
 
+describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleEvery) => {
+  let taken: Record<string, number>;
+  let counted: ProfileAnalysis;
+  let buckets: number[];
+
+  beforeAll(() => {
+    const output = execFileSync(
+      process.execPath,
+      ['--import', 'tsx', join(REPOSITORY, 'test', 'threads', 'profile-counts.ts')],
+      { encoding: 'utf8', cwd: REPOSITORY, env: { ...process.env, CT_PROFILE: String(sampleEvery) } },
+    );
+    const answer = JSON.parse(output) as { taken: Record<string, number>; profile: LockProfile };
+    taken = answer.taken;
+    counted = analyseProfile(answer.profile, 1000);
+    buckets = answer.profile.buckets!.acquisitions;
+  }, 60_000);
+
+  it(`knows how often each place was there${sampleEvery === 1 ? '' : ', to a tenth'}`, () => {
+    for (const [name, times] of Object.entries(taken)) {
+      const { figures } = counted.sites.find((site) => site.name === name)!;
+      expect(Math.abs(figures.acquisitions - times), name).toBeLessThanOrEqual(sampleEvery === 1 ? 0 : times / 10);
+      expect(Math.abs(figures.hold.count * sampleEvery - times), name).toBeLessThanOrEqual(
+        sampleEvery === 1 ? 0 : times / 5,
+      );
+    }
+  });
+
+  it('knows each bucket to the last one', () => {
+    expect(buckets.reduce((sum, acquisitions) => sum + acquisitions, 0)).toBe(taken['create connection']);
+  });
+});
+
 describe('a profile as', () => {
   it('tables shows chosen columns and the top rows only', () => {
     const [locks] = profileTables(analysis, { top: 1, columns: ['acquisitions', 'wait total'] });

@@ -70,7 +70,7 @@ function sitesOf(words: Words, participants: number, thread: number): SiteRecord
   for (let site = 0; site < LOCK_SITES.length; site++) {
     const at = (block + layout.sites) / 2 + site * SITE_FLOATS;
     const float = (offset: number) => floats[at + offset]!;
-    if (float(SiteFloat.ACQUISITIONS) + float(SiteFloat.TRIES_FAILED) === 0) {
+    if (float(SiteFloat.ACQUISITIONS) + float(SiteFloat.CONTENDED) + float(SiteFloat.TRIES_FAILED) === 0) {
       continue;
     }
     const byThread = (block + layout.byThread) / 2 + site * participants * HELD_FLOATS;
@@ -78,7 +78,8 @@ function sitesOf(words: Words, participants: number, thread: number): SiteRecord
     records.push({
       site,
       lockClass: float(SiteFloat.LOCK_CLASS),
-      acquisitions: float(SiteFloat.ACQUISITIONS),
+      /* Of few acquisitions perhaps none was looked at: those that waited are known all the same. */
+      acquisitions: Math.max(float(SiteFloat.ACQUISITIONS), float(SiteFloat.CONTENDED)),
       contended: float(SiteFloat.CONTENDED),
       triesFailed: float(SiteFloat.TRIES_FAILED),
       spins: float(SiteFloat.SPINS),

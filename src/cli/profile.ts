@@ -50,7 +50,8 @@ export function addProfile(program: Command): void {
     .command('run', { isDefault: true })
     .description(
       `run a workload of bench (${WORKLOAD_NAMES.join(', ')}) or a capture file with the lock profiler on\n\n` +
-        'Waits are always timed, holds one of --sample. Times are those of the clock; a hold has about 50 ns of it in it.',
+        'Every wait is timed; of the acquisitions one of --sample is looked at: it counts for all since the last, and its hold ' +
+        'is timed. Times are those of the clock; a hold has about 50 ns of it in it.',
     )
     .argument('<what>', 'a workload, or a capture file')
     .option('--threads <n>', 'threads', wholeNumber(1, 64), 2)
@@ -59,7 +60,7 @@ export function addProfile(program: Command): void {
     .option('--variant <name>', 'of a workload that has several')
     .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
-    .option('--sample <n>', 'time one hold of so many', wholeNumber(1, 1_000_000), DEFAULT_SAMPLE_EVERY)
+    .option('--sample <n>', 'look at one acquisition of so many', wholeNumber(1, 1_000_000), DEFAULT_SAMPLE_EVERY)
     .option('--runs <n>', 'pairs of runs, profiled and not, in turn', wholeNumber(1, 100), 3)
     .option('--top <n>', 'rows of a table at most', wholeNumber(1, 1000), 10)
     .addOption(

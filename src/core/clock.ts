@@ -6,7 +6,9 @@
  *
  * What is no time (NaN, an infinite number, one beyond MOST_MS) is answered with the time that the thread was told last.
  *
- *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it. A 64-bit float,
+ * A clock that is set back takes the mark with it, so that connections from then on do not lie before it.
+ *
+ *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it, within 2^32 ms. A 64-bit float,
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
@@ -23,7 +25,7 @@ import type { Tracker } from './tracker.ts';
 
 /** Threads must not work at times further apart than this. */
 export const WALK_AFTER_MS: number = 2 ** 30;
-/** How far clocks of threads may run behind the mark: 17.5 minutes. */
+/** How far clocks of threads may run behind the mark: 17.5 minutes. Whose is further behind was set back. */
 export const SKEW_MS: number = 2 ** 20;
 /** Beyond it milliseconds are not whole numbers any more. */
 const MOST_MS = 2 ** 53;
@@ -35,7 +37,7 @@ const MOST_MS = 2 ** 53;
 export function tellTime(tracker: Tracker, nowMs: number): number {
   const ahead = nowMs - tracker.clock[0]!;
   /* Also where one of the two is NaN, or infinite. */
-  if (!(ahead <= WALK_AFTER_MS && ahead >= -MOST_MS)) {
+  if (!(ahead <= WALK_AFTER_MS && ahead >= -SKEW_MS)) {
     return moveMark(tracker, nowMs) | 0;
   }
   tracker.time[0] = nowMs;
@@ -55,7 +57,9 @@ function moveMark(tracker: Tracker, nowMs: number): number {
   if (nowMs - mark > WALK_AFTER_MS) {
     killExpired(tracker, nowMs, mark);
   }
-  if (!(nowMs <= mark)) {
+  const backMs = mark - nowMs;
+  /* Set back by more than 12 days it is no clock: what was created in its time may be lost, but not what was there before. */
+  if (!(backMs >= 0) || (backMs > SKEW_MS && backMs <= WALK_AFTER_MS)) {
     tracker.clock[0] = nowMs;
   }
   unlock(words, settings + SettingWord.CLOCK_MUTEX);

@@ -19,7 +19,7 @@ import { allocateWords, type Words } from './access.ts';
 import { LINE_WORDS, wholeLines } from './cache-line.ts';
 import { MAX_LOCK_SITES } from './lock-sites.ts';
 
-/** CT_PROFILE=n in the environment of the process: profile, and time one hold of n. */
+/** CT_PROFILE=n in the environment of the process: profile, and look at one acquisition of n. */
 function samplingOf(text: string | undefined): number {
   const every = Number(text ?? 0);
   return Number.isInteger(every) && every >= 1 && every <= MAX_SAMPLE_EVERY ? every : 0;
@@ -27,7 +27,7 @@ function samplingOf(text: string | undefined): number {
 
 export const MAX_SAMPLE_EVERY = 1_000_000;
 
-/** One hold of so many is timed, 0 in a process that is not profiled. In small letters: the build writes capitals out as numbers. */
+/** One acquisition of so many is looked at, 0 in a process that is not profiled. In small letters: the build writes capitals out as numbers. */
 const sampleEvery: number = samplingOf(process.env['CT_PROFILE']);
 
 /** True in a process started with CT_PROFILE=n: the locks of its trackers are profiled. */
@@ -38,7 +38,7 @@ export const PROFILED: boolean = sampleEvery > 0;
  * process; the lock's line is this core's at that moment, so it costs nothing. Read as hints.
  */
 export const LockLineWord = {
-  /** Side word (sideOf) of who holds it, or held it last. */
+  /** Side word (sideOf) of who holds it, or held it last. Its tag is 0. */
   HOLDER: 4,
   ACQUISITIONS: 5,
   CONTENDED: 6,
@@ -52,7 +52,7 @@ export const ProfileWord = { SAMPLE_EVERY: 0, PARTICIPANTS: 1 } as const;
 
 /** Words of the table of sides. A power of two. */
 export const SIDE_WORDS = 1 << 14;
-/** Of the locks of which there are millions, one of so many has a side. */
+/** Of the connections' locks, of which there are millions, one of so many has a side. */
 export const LOCKS_PER_SIDE = 64;
 
 /** Who a thread is, for those who read a profile. */
@@ -67,8 +67,9 @@ const BLOCK_HEADER = LINE_WORDS;
 
 export const SiteFloat = {
   LOCK_CLASS: 0,
+  /** Those that were looked at, each for all since the last that was. All others of this list are exact. */
   ACQUISITIONS: 1,
-  /** Of these, those that had to wait. */
+  /** Acquisitions that had to wait. */
   CONTENDED: 2,
   /** tryLock that found it taken. */
   TRIES_FAILED: 3,
@@ -76,7 +77,7 @@ export const SiteFloat = {
   SPINS: 4,
   PARKS: 5,
   NOTIFIES: 6,
-  /** Acquisitions of which it is known who held the lock before, and those of these where it was another thread. */
+  /** Acquisitions of which was noted who held the lock before, and those of these where it was another thread. */
   PREDECESSORS: 7,
   BOUNCES: 8,
   WAIT_TOTAL: 9,
@@ -192,8 +193,6 @@ export class LockRecorder {
   readonly sampleEvery: number;
   /** What this thread's clock counts from, in ms of the system's clock. */
   readonly originMs: number = performance.timeOrigin;
-  /** Acquisitions until the next whose hold is timed. */
-  countdown = 1;
   /** Of the intervals between them. Never 0. */
   randomState: number;
 
@@ -215,17 +214,19 @@ export class LockRecorder {
     if (words[this.block + BlockWord.ROLE] === ThreadRole.unused) {
       words[this.block + BlockWord.ROLE] = ThreadRole.thread;
     }
-    this.nextInterval();
   }
 
-  /** Random, from 1 to 2n - 1: an interval that never changes would beat with what a packet does in turn. */
-  nextInterval(): void {
+  /**
+   * How many acquisitions until the next that is looked at. Random, from 1 to 2n - 1: an interval that never changes would
+   * beat with what a packet does in turn.
+   */
+  nextInterval(): number {
     let x = this.randomState;
     x ^= x << 13;
     x ^= x >>> 17;
     x ^= x << 5;
     this.randomState = x;
-    this.countdown = 1 + ((x >>> 1) % (2 * this.sampleEvery - 1));
+    return 1 + ((x >>> 1) % (2 * this.sampleEvery - 1));
   }
 }
 

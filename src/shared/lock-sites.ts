@@ -45,34 +45,24 @@ export type LockSite = (typeof LockSite)[keyof typeof LockSite];
 /** Room for sites in a profile's region. */
 export const MAX_LOCK_SITES = 48;
 
-/** Where a site's locks keep what the profiler must know about them between two acquisitions. */
-export type LockSide =
-  /** In the words behind the lock, which has a cache line of its own (LockLineWord). */
-  | 'line'
-  /** In the region's table of sides: one or a few locks. */
-  | 'table'
-  /** The same, but for one of LOCKS_PER_SIDE locks only: there are millions. */
-  | 'sampled';
-
 export interface LockSiteInfo {
   name: string;
   /** What is locked. Finer than the lock class, whose leaves are different locks. */
   lock: string;
-  side: LockSide;
 }
 
-const TABLE: Record<keyof typeof LockSite, [name: string, lock: string, side?: LockSide]> = {
+const TABLE: Record<keyof typeof LockSite, [name: string, lock: string]> = {
   unnamed: ['unnamed', 'other'],
-  create: ['create connection', 'bucket', 'line'],
-  createTranslated: ['create with NAT', 'bucket', 'line'],
-  remove: ['remove connection', 'bucket', 'line'],
-  update: ['update state', 'connection', 'sampled'],
-  mark: ['set mark', 'connection', 'sampled'],
-  label: ['set label', 'connection', 'sampled'],
-  helperExpect: ['helper expects', 'connection', 'sampled'],
-  sequenceShift: ['shift sequence numbers', 'connection', 'sampled'],
-  sequenceSkew: ['note skew', 'connection', 'sampled'],
-  dumpConnection: ['dump connection', 'connection', 'sampled'],
+  create: ['create connection', 'bucket'],
+  createTranslated: ['create with NAT', 'bucket'],
+  remove: ['remove connection', 'bucket'],
+  update: ['update state', 'connection'],
+  mark: ['set mark', 'connection'],
+  label: ['set label', 'connection'],
+  helperExpect: ['helper expects', 'connection'],
+  sequenceShift: ['shift sequence numbers', 'connection'],
+  sequenceSkew: ['note skew', 'connection'],
+  dumpConnection: ['dump connection', 'connection'],
   slabRefill: ['refill records', 'slab'],
   slabGiveAway: ['give records away', 'slab'],
   linesAllocate: ['allocate lines', 'line arena'],
@@ -95,13 +85,9 @@ const TABLE: Record<keyof typeof LockSite, [name: string, lock: string, side?: L
   fragmentPurge: ['purge fragments', 'fragments'],
   fragmentDump: ['dump fragments', 'fragments'],
   /* The only bucket lock of the baseline: its bucket sites take the same one. */
-  globalLock: ['move expiration', 'bucket', 'line'],
+  globalLock: ['move expiration', 'bucket'],
   globalLists: ['take from lists', 'expiration lists'],
 };
 
 /** By site number. */
-export const LOCK_SITES: readonly LockSiteInfo[] = Object.values(TABLE).map(([name, lock, side]) => ({
-  name,
-  lock,
-  side: side ?? 'table',
-}));
+export const LOCK_SITES: readonly LockSiteInfo[] = Object.values(TABLE).map(([name, lock]) => ({ name, lock }));

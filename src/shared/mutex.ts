@@ -16,13 +16,10 @@ import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
 import { type LockRecorder, PROFILED } from './lock-profile.ts';
 import { LockSite } from './lock-sites.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
-import { lockProfiled, tryLockProfiled, unlockProfiled } from './profiled-mutex.ts';
+import { endTiming, lockContendedProfiled, noteAcquired, noteNotify, noteTryFailed, timing } from './profiled-mutex.ts';
 
 const FREE = 0;
 const WAITERS = 1;
-
-/** A constant of this module, which V8 folds: what a checked or a profiled process does besides is not compiled in others. */
-const IS_WATCHED: boolean = CHECKED || PROFILED;
 
 /**
  * Upper bound of a spin, in looks at the word. One look is a few nanoseconds, so the bound is well below the cost of
@@ -58,52 +55,88 @@ export function ownerOf(words: Words, index: number): number {
   return (peek(words, index) >>> 1) - 1;
 }
 
+type Lock = (words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite) => void;
+type TryLock = (words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite) => boolean;
+type Unlock = (words: Words, index: number) => void;
+
+/*
+ * Each process has one of three, chosen once, so that what a checked or a profiled one does besides is not even there in
+ * others: V8 inlines by length, and these are what it shall inline.
+ */
+
 /** Takes the mutex at `words[index]`; returns when it is held. @throws LockTimeoutError to an owner with patience */
-export function lock(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
-  if (IS_WATCHED) {
-    lockWatched(words, index, owner, lockClass, site);
-  } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    lockContended(words, index, owner, lockClass);
+export const lock: Lock = CHECKED
+  ? (words, index, owner, lockClass, site) => {
+      beforeAcquire(words, index, lockClass);
+      lockProfiled(words, index, owner, lockClass, site);
+      acquired(words, index, lockClass, owner.lockTag);
+    }
+  : PROFILED
+    ? (words, index, owner, lockClass, site) => {
+        lockProfiled(words, index, owner, lockClass, site);
+      }
+    : (words, index, owner, lockClass) => {
+        if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+          waitForLock(words, index, owner, lockClass);
+        }
+      };
+
+/** Also for a checked process, which need not be profiled. */
+function lockProfiled(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
+  const seen = compareExchange(words, index, FREE, owner.lockTag);
+  if (seen !== FREE) {
+    lockContended(words, index, owner, lockClass, site, seen);
+  }
+  if (PROFILED) {
+    noteAcquired(words, index, owner, lockClass, site);
   }
 }
 
 /** Takes the mutex if it is free; returns whether it did. */
-export function tryLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): boolean {
-  if (IS_WATCHED) {
-    return tryLockWatched(words, index, owner, lockClass, site);
-  }
-  return compareExchange(words, index, FREE, owner.lockTag) === FREE;
-}
+export const tryLock: TryLock = CHECKED
+  ? (words, index, owner, lockClass, site) => {
+      beforeAcquire(words, index, lockClass);
+      const isTaken = tryLockProfiled(words, index, owner, lockClass, site);
+      if (isTaken) {
+        acquired(words, index, lockClass, owner.lockTag);
+      }
+      return isTaken;
+    }
+  : (words, index, owner, lockClass, site) => tryLockProfiled(words, index, owner, lockClass, site);
 
-function lockWatched(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
-  if (CHECKED) {
-    beforeAcquire(words, index, lockClass);
-  }
-  if (PROFILED && owner.recorder !== undefined) {
-    lockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed, MAX_SPINS);
-  } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    lockContended(words, index, owner, lockClass);
-  }
-  if (CHECKED) {
-    acquired(words, index, lockClass, owner.lockTag);
-  }
-}
-
-function tryLockWatched(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): boolean {
-  if (CHECKED) {
-    beforeAcquire(words, index, lockClass);
-  }
-  const isTaken =
-    PROFILED && owner.recorder !== undefined
-      ? tryLockProfiled(words, index, owner, owner.recorder, lockClass, site ?? LockSite.unnamed)
-      : compareExchange(words, index, FREE, owner.lockTag) === FREE;
-  if (CHECKED && isTaken) {
-    acquired(words, index, lockClass, owner.lockTag);
+function tryLockProfiled(
+  words: Words,
+  index: number,
+  owner: LockOwner,
+  lockClass: LockClass,
+  site?: LockSite,
+): boolean {
+  const isTaken = compareExchange(words, index, FREE, owner.lockTag) === FREE;
+  if (PROFILED && isTaken) {
+    noteAcquired(words, index, owner, lockClass, site);
+  } else if (PROFILED) {
+    noteTryFailed(owner, lockClass, site);
   }
   return isTaken;
 }
 
-function lockContended(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
+/** @param seen what the word said when it was not free */
+function lockContended(
+  words: Words,
+  index: number,
+  owner: LockOwner,
+  lockClass: LockClass,
+  site: LockSite | undefined,
+  seen: number,
+): void {
+  if (PROFILED && owner.recorder !== undefined) {
+    lockContendedProfiled(words, index, owner, lockClass, owner.recorder, site, MAX_SPINS, seen);
+  } else {
+    waitForLock(words, index, owner, lockClass);
+  }
+}
+
+function waitForLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
   const bound = Math.min(MAX_SPINS, owner.spinEstimate * 2 + 10);
   let spins = 0;
   while (spins < bound) {
@@ -130,22 +163,31 @@ function lockContended(words: Words, index: number, owner: LockOwner, lockClass:
 }
 
 /** Releases the mutex, which the caller holds. */
-export function unlock(words: Words, index: number): void {
-  if (IS_WATCHED) {
-    unlockWatched(words, index);
-  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
-    notify(words, index, 1);
-  }
-}
+export const unlock: Unlock = CHECKED
+  ? (words, index) => {
+      beforeRelease(words, index);
+      unlockProfiled(words, index);
+    }
+  : PROFILED
+    ? (words, index) => {
+        unlockProfiled(words, index);
+      }
+    : (words, index) => {
+        if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+          notify(words, index, 1);
+        }
+      };
 
-function unlockWatched(words: Words, index: number): void {
-  if (CHECKED) {
-    beforeRelease(words, index);
-  }
-  if (PROFILED) {
-    unlockProfiled(words, index);
-  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+/** Also for a checked process, which need not be profiled. */
+function unlockProfiled(words: Words, index: number): void {
+  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+    if (PROFILED) {
+      noteNotify(index);
+    }
     notify(words, index, 1);
+  }
+  if (PROFILED && timing.depth !== 0) {
+    endTiming(words, index);
   }
 }
 

@@ -1,12 +1,15 @@
 /**
- * The mutex of a profiled process (CT_PROFILE=n): as mutex.ts, and written down in the thread's block of the profile
- * (lock-profile.ts). Every acquisition is counted, every wait is timed, one hold of n is timed.
+ * What the mutex of a profiled process (CT_PROFILE=n) does besides, written down in the thread's block of the profile
+ * (lock-profile.ts). Every wait is timed. One acquisition of n stands for all since the last one that did, and its hold is timed.
+ *
+ * Between a lock's two atomic operations everything is in their way: stores must have happened before the second. So all
+ * but one acquisition of n do no more than count down, and say where they are for others to see.
  *
  * A wait is charged to whoever held the lock when it began; one that goes on while the lock changes hands is charged in
  * parts, to the holder that was seen last before each time the thread looked again.
  */
 
-import { compareExchange, exchange, notify, pause, peek, poke, type Words } from './access.ts';
+import { compareExchange, pause, peek, poke, type Words } from './access.ts';
 import {
   binOf,
   HELD_FLOATS,
@@ -24,22 +27,14 @@ import {
   threadOfSide,
   WAIT_HIGH_SHIFT,
 } from './lock-profile.ts';
-import { LOCK_SITES, MAX_LOCK_SITES } from './lock-sites.ts';
+import { LockSite, MAX_LOCK_SITES } from './lock-sites.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
-import type { LockClass } from './lockdep.ts';
+import { LockClass } from './lockdep.ts';
 import type { LockOwner } from './mutex.ts';
 
 const FREE = 0;
 const WAITERS = 1;
-
-const SIDE_LINE = 1;
-const SIDE_TABLE = 2;
-const SIDE_SAMPLED = 3;
-const SIDE_KIND = new Uint8Array(MAX_LOCK_SITES).fill(SIDE_TABLE);
-for (const [site, { side }] of LOCK_SITES.entries()) {
-  SIDE_KIND[site] = side === 'line' ? SIDE_LINE : side === 'table' ? SIDE_TABLE : SIDE_SAMPLED;
-}
 
 /*
  * The locks that this thread holds and times, last one last: one of n. Deeper than the lock order allows; what does not fit is
@@ -61,9 +56,21 @@ const held: Held[] = Array.from({ length: MAX_HELD }, () => ({
   site: 0,
   sinceNs: 0,
 }));
-let depth = 0;
 
-/* The last acquisitions, more than can be held at once: where a lock was taken that has to notify somebody. */
+/** This thread's: a constant object of small numbers, at which V8 gets without looking for it. */
+export const timing = {
+  /** Locks that are held and timed. */
+  depth: 0,
+  /** Acquisitions until the next that stands for all since the last, and how many these will be. */
+  countdown: 1,
+  interval: 1,
+  /** The connection that was locked last, and where; where a bucket was. For whoever notifies. */
+  connection: 0,
+  connectionSite: 0,
+  bucketSite: 0,
+};
+
+/* The last acquisitions of rarer locks, more than can be held at once: where a lock was taken that has to notify somebody. */
 const RECENT = 8;
 const recentIndexes = new Int32Array(RECENT);
 const recentSites = new Int32Array(RECENT);
@@ -75,67 +82,66 @@ function nowNs(): number {
   return performance.now() * 1e6;
 }
 
-/** As `lock` of mutex.ts. */
-export function lockProfiled(
+/** `owner` has taken the lock at `index`. Small, so that it is inlined; `lockClass` is a constant of the call. */
+export function noteAcquired(
   words: Words,
   index: number,
   owner: LockOwner,
-  recorder: LockRecorder,
   lockClass: LockClass,
-  site: number,
-  maxSpins: number,
+  site: number = LockSite.unnamed,
 ): void {
-  const seen = compareExchange(words, index, FREE, owner.lockTag);
-  if (seen !== FREE) {
-    lockContended(words, index, owner, lockClass, recorder, site, maxSpins, holderOf(seen));
+  if (--timing.countdown <= 0) {
+    noteSample(words, index, owner.recorder, lockClass, site);
   }
-  noteAcquired(words, index, recorder, lockClass, site);
+  if (lockClass === LockClass.bucket) {
+    words[index + LockLineWord.ACQUISITIONS]! += 1;
+    words[index + LockLineWord.HOLDER] = sideOf(0, holderOf(owner.lockTag), site);
+    timing.bucketSite = site;
+  } else if (lockClass === LockClass.connection) {
+    timing.connection = index;
+    timing.connectionSite = site;
+    if ((mixed(index) & (LOCKS_PER_SIDE - 1)) === 0) {
+      noteInTable(owner.recorder, index, site);
+    }
+  } else {
+    noteRare(owner.recorder, index, site);
+  }
 }
 
-/** As `tryLock` of mutex.ts. */
-export function tryLockProfiled(
+/** A `tryLock` found the lock taken. */
+export function noteTryFailed(owner: LockOwner, lockClass: LockClass, site: number = LockSite.unnamed): void {
+  if (owner.recorder !== undefined) {
+    const { floats, sites } = owner.recorder;
+    floats[sites + site * SITE_FLOATS + SiteFloat.LOCK_CLASS] = lockClass;
+    floats[sites + site * SITE_FLOATS + SiteFloat.TRIES_FAILED]! += 1;
+  }
+}
+
+/** This acquisition stands for all since the last that did. Before the line's words are written anew. */
+function noteSample(
   words: Words,
   index: number,
-  owner: LockOwner,
-  recorder: LockRecorder,
+  recorder: LockRecorder | undefined,
   lockClass: LockClass,
   site: number,
-): boolean {
-  if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    const at = recorder.sites + site * SITE_FLOATS;
-    recorder.floats[at + SiteFloat.LOCK_CLASS] = lockClass;
-    recorder.floats[at + SiteFloat.TRIES_FAILED]! += 1;
-    return false;
+): void {
+  const acquisitions = timing.interval;
+  if (recorder === undefined) {
+    timing.countdown = acquisitions;
+    return;
   }
-  noteAcquired(words, index, recorder, lockClass, site);
-  return true;
-}
-
-function noteAcquired(words: Words, index: number, recorder: LockRecorder, lockClass: LockClass, site: number): void {
-  const floats = recorder.floats;
+  const { floats } = recorder;
   const at = recorder.sites + site * SITE_FLOATS;
-  floats[at + SiteFloat.LOCK_CLASS] = lockClass;
-  floats[at + SiteFloat.ACQUISITIONS]! += 1;
-  const kind = SIDE_KIND[site]!;
-  if (kind === SIDE_LINE) {
-    words[index + LockLineWord.ACQUISITIONS]! += 1;
-    notePredecessor(recorder, at, words, index + LockLineWord.HOLDER, 0, site);
-  } else {
-    noteInTable(recorder, at, index, kind, site);
-  }
-  recent = (recent + 1) & (RECENT - 1);
-  recentIndexes[recent] = index;
-  recentSites[recent] = site;
+  timing.interval = recorder.nextInterval();
+  timing.countdown = timing.interval;
   lastRecorder = recorder;
-  if (--recorder.countdown <= 0) {
-    startTiming(words, index, recorder, site);
+  floats[at + SiteFloat.LOCK_CLASS] = lockClass;
+  floats[at + SiteFloat.ACQUISITIONS]! += acquisitions;
+  if (lockClass === LockClass.bucket) {
+    notePredecessor(recorder, at, peek(words, index + LockLineWord.HOLDER));
   }
-}
-
-function startTiming(words: Words, index: number, recorder: LockRecorder, site: number): void {
-  recorder.nextInterval();
-  if (depth < MAX_HELD) {
-    const top = held[depth++]!;
+  if (timing.depth < MAX_HELD) {
+    const top = held[timing.depth++]!;
     top.words = words;
     top.index = index;
     top.recorder = recorder;
@@ -144,57 +150,59 @@ function startTiming(words: Words, index: number, recorder: LockRecorder, site: 
   }
 }
 
+function noteRare(recorder: LockRecorder | undefined, index: number, site: number): void {
+  recent = (recent + 1) & (RECENT - 1);
+  recentIndexes[recent] = index;
+  recentSites[recent] = site;
+  noteInTable(recorder, index, site);
+}
+
 /** Where the table of sides keeps a lock: a mixed index, of which the high bits are the tag. */
 function mixed(index: number): number {
   return Math.imul(index, 0x9e3779b1);
-}
-
-function hasSide(hash: number, kind: number): boolean {
-  return kind === SIDE_TABLE || (hash & (LOCKS_PER_SIDE - 1)) === 0;
 }
 
 function sideWord(hash: number): number {
   return LINE_WORDS + ((hash >>> 6) & (SIDE_WORDS - 1));
 }
 
-function noteInTable(recorder: LockRecorder, at: number, index: number, kind: number, site: number): void {
-  const hash = mixed(index);
-  if (hasSide(hash, kind)) {
-    notePredecessor(recorder, at, recorder.words, sideWord(hash), hash >>> 16, site);
+/** Who held this lock before, and that it is this thread now. */
+function noteInTable(recorder: LockRecorder | undefined, index: number, site: number): void {
+  if (recorder !== undefined) {
+    const hash = mixed(index);
+    const before = peek(recorder.words, sideWord(hash));
+    if (before >>> 16 === hash >>> 16) {
+      notePredecessor(recorder, recorder.sites + site * SITE_FLOATS, before);
+    }
+    poke(recorder.words, sideWord(hash), sideOf(hash >>> 16, recorder.thread, site));
   }
 }
 
-/** Who held this lock before, and that it is this thread now. */
-function notePredecessor(
-  recorder: LockRecorder,
-  at: number,
-  sides: Words,
-  word: number,
-  tag: number,
-  site: number,
-): void {
-  const floats = recorder.floats;
-  const before = peek(sides, word);
-  if (before !== 0 && before >>> 16 === tag) {
-    floats[at + SiteFloat.PREDECESSORS]! += 1;
+/** @param before the side word of who held the lock before; 0: nobody did */
+function notePredecessor(recorder: LockRecorder, at: number, before: number): void {
+  if (before !== 0) {
+    recorder.floats[at + SiteFloat.PREDECESSORS]! += 1;
     if (threadOfSide(before) !== recorder.thread) {
-      floats[at + SiteFloat.BOUNCES]! += 1;
+      recorder.floats[at + SiteFloat.BOUNCES]! += 1;
     }
   }
-  poke(sides, word, sideOf(tag, recorder.thread, site));
 }
 
 /** The site at which `holder` took the lock that it holds, 0 if that is not known. A hint. */
-function siteOfHolder(words: Words, index: number, recorder: LockRecorder, kind: number, holder: number): number {
-  let side = 0;
-  if (kind === SIDE_LINE) {
+function siteOfHolder(
+  words: Words,
+  index: number,
+  recorder: LockRecorder,
+  lockClass: LockClass,
+  holder: number,
+): number {
+  let side: number;
+  if (lockClass === LockClass.bucket) {
     side = peek(words, index + LockLineWord.HOLDER);
   } else {
     const hash = mixed(index);
-    if (hasSide(hash, kind)) {
-      const found = peek(recorder.words, sideWord(hash));
-      side = found >>> 16 === hash >>> 16 ? found : 0;
-    }
+    const found = peek(recorder.words, sideWord(hash));
+    side = found >>> 16 === hash >>> 16 ? found : 0;
   }
   return side !== 0 && threadOfSide(side) === holder ? siteOfSide(side) : 0;
 }
@@ -203,21 +211,24 @@ function holderOf(word: number): number {
   return (word >>> 1) - 1;
 }
 
-/* As lockContended of mutex.ts, whose comments hold here; spins, parks and times are written down besides. */
-function lockContended(
+/**
+ * As waitForLock of mutex.ts, whose comments hold here; spins, parks and times are written down besides.
+ * @param firstSeen what the word said when it was not free
+ */
+export function lockContendedProfiled(
   words: Words,
   index: number,
   owner: LockOwner,
   lockClass: LockClass,
   recorder: LockRecorder,
-  site: number,
+  site: number = LockSite.unnamed,
   maxSpins: number,
-  firstHolder: number,
+  firstSeen: number,
 ): void {
   const startNs = nowNs();
   let partNs = startNs;
-  let holder = firstHolder;
-  let holderSite = siteOfHolder(words, index, recorder, SIDE_KIND[site]!, holder);
+  let holder = holderOf(firstSeen);
+  let holderSite = siteOfHolder(words, index, recorder, lockClass, holder);
   let parks = 0;
   let isWaiting = true;
 
@@ -246,7 +257,7 @@ function lockContended(
       charge(recorder, site, holder, holderSite, atNs - partNs);
       partNs = atNs;
       holder = next;
-      holderSite = siteOfHolder(words, index, recorder, SIDE_KIND[site]!, holder);
+      holderSite = siteOfHolder(words, index, recorder, lockClass, holder);
     }
     const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
@@ -257,8 +268,8 @@ function lockContended(
 
   const endNs = nowNs();
   charge(recorder, site, holder, holderSite, endNs - partNs);
-  noteWait(recorder, site, endNs - startNs, spins, parks);
-  if (SIDE_KIND[site] === SIDE_LINE) {
+  noteWait(recorder, lockClass, site, endNs - startNs, spins, parks);
+  if (lockClass === LockClass.bucket) {
     noteWaitOfLine(words, index, endNs - startNs);
   }
 }
@@ -281,9 +292,17 @@ function addHeld(floats: Float64Array, at: number, ns: number): void {
   }
 }
 
-function noteWait(recorder: LockRecorder, site: number, ns: number, spins: number, parks: number): void {
+function noteWait(
+  recorder: LockRecorder,
+  lockClass: LockClass,
+  site: number,
+  ns: number,
+  spins: number,
+  parks: number,
+): void {
   const floats = recorder.floats;
   const at = recorder.sites + site * SITE_FLOATS;
+  floats[at + SiteFloat.LOCK_CLASS] = lockClass;
   if (floats[at + SiteFloat.CONTENDED] === 0 || ns < floats[at + SiteFloat.WAIT_MIN]!) {
     floats[at + SiteFloat.WAIT_MIN] = ns;
   }
@@ -308,21 +327,9 @@ function noteWaitOfLine(words: Words, index: number, ns: number): void {
   words[index + LockLineWord.WAIT_LOW] = low % 2 ** WAIT_HIGH_SHIFT;
 }
 
-/** As `unlock` of mutex.ts, for locks of any owner. */
-export function unlockProfiled(words: Words, index: number): void {
-  const hadWaiters = (exchange(words, index, FREE) & WAITERS) !== 0;
-  if (depth !== 0) {
-    endTiming(words, index);
-  }
-  if (hadWaiters) {
-    noteNotify(index);
-    notify(words, index, 1);
-  }
-}
-
 /** The lock may be one that is timed. */
-function endTiming(words: Words, index: number): void {
-  let position = depth - 1;
+export function endTiming(words: Words, index: number): void {
+  let position = timing.depth - 1;
   while (position >= 0 && !(held[position]!.index === index && held[position]!.words === words)) {
     position--;
   }
@@ -331,8 +338,8 @@ function endTiming(words: Words, index: number): void {
   }
   const entry = held[position]!;
   noteHold(entry.recorder!, entry.site, entry.sinceNs, nowNs());
-  depth--;
-  for (; position < depth; position++) {
+  timing.depth--;
+  for (; position < timing.depth; position++) {
     const above = held[position + 1]!;
     const entryBelow = held[position]!;
     entryBelow.words = above.words;
@@ -343,14 +350,26 @@ function endTiming(words: Words, index: number): void {
   }
 }
 
-function noteNotify(index: number): void {
+/** Releasing the lock at `index`, this thread wakes somebody. */
+export function noteNotify(index: number): void {
+  if (lastRecorder !== undefined) {
+    lastRecorder.floats[lastRecorder.sites + siteOfOwn(index) * SITE_FLOATS + SiteFloat.NOTIFIES]! += 1;
+  }
+}
+
+/** Where this thread took a lock that it holds. */
+function siteOfOwn(index: number): number {
+  if (timing.connection === index) {
+    return timing.connectionSite;
+  }
   for (let back = 0; back < RECENT; back++) {
     const at = (recent - back) & (RECENT - 1);
-    if (recentIndexes[at] === index && lastRecorder !== undefined) {
-      lastRecorder.floats[lastRecorder.sites + recentSites[at]! * SITE_FLOATS + SiteFloat.NOTIFIES]! += 1;
-      return;
+    if (recentIndexes[at] === index) {
+      return recentSites[at]!;
     }
   }
+  /* Both buckets of a pair are locked at one place. */
+  return timing.bucketSite;
 }
 
 function noteHold(recorder: LockRecorder, site: number, sinceNs: number, endNs: number): void {
