@@ -42,21 +42,36 @@ const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
   10: { share: 19 / 20, isMost: false },
 };
 
-/** Idle work of so many steps for every batch. */
-function spinPatch(steps: number): Patch {
-  return {
-    path: 'src/core/execute.js',
-    find: /let count = batch\.count;\n/,
-    replace: `let count = batch.count; for (let idle = 0; idle < ${steps}; idle++) tracker.sink = (Math.imul(tracker.sink, 1664525) + 1013904223) | 0;\n`,
-  };
+/**
+ * Idle work of so many steps for every batch. Each step needs the one before it, and the packets wait for the last one: without the
+ * atomic write, which lets nothing behind it begin, a processor works on the packets meanwhile, and the first steps cost nothing.
+ */
+function spinPatches(steps: number): Patch[] {
+  const path = 'src/core/execute.js';
+  return [
+    {
+      path,
+      find: /from '\.\.\/shared\/access\.js';/,
+      replace: "from '../shared/access.js'; const idleWords = new Int32Array(new SharedArrayBuffer(64));",
+    },
+    {
+      path,
+      find: /let count = batch\.count;\n/,
+      replace:
+        'let count = batch.count; let idle = tracker.sink; ' +
+        `for (let step = 0; step < ${steps}; step++) idle = (Math.imul(idle, 1664525) + 1013904223) | 0; ` +
+        'tracker.sink = idle; Atomics.exchange(idleWords, 0, idle);\n',
+    },
+  ];
 }
 
-const PROBE_STEPS = 200;
+/** As much as the packets take, so that noise is small against it. */
+const PROBE_STEPS = 2000;
 const PROBES = 5;
 
 /** Steps of idle work, a batch, that make the times of the first case longer by a percent. */
 function calibrate(config: RegressConfig, base: Variant): number {
-  const probe = buildVariant([spinPatch(PROBE_STEPS)]);
+  const probe = buildVariant(spinPatches(PROBE_STEPS));
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
     const sampler = processSampler(builds[0]!, builds[1]!, commonProgram(builds[0]!, builds[1]!, ['insert']));
@@ -90,7 +105,7 @@ export function runSelftest({ config, slowdowns, verdicts, out, resume, say }: S
   const heads = new Map(
     slowdowns.map((percent) => [
       percent,
-      buildVariant(percent === 0 ? [] : [spinPatch(Math.round(stepsPerPercent * percent))]),
+      buildVariant(percent === 0 ? [] : spinPatches(Math.round(stepsPerPercent * percent))),
     ]),
   );
   try {
