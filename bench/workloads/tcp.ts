@@ -30,9 +30,8 @@ interface Step {
 
 /** The steps of a life with one packet of data. Packets of all steps lie in the same three places, as in the receive buffers of an interface. */
 class Conversation {
-  readonly #server: StepBatch;
-  readonly #clientData: StepBatch;
   readonly #steps: readonly Step[];
+  readonly #dataSteps: readonly Step[];
   readonly #batchSize: number;
   readonly #window: number;
 
@@ -43,8 +42,6 @@ class Conversation {
     const server = packets(true);
     const clientData = packets(false, PAYLOAD_BYTES);
     const afterData = CLIENT_SEQ + 1 + PAYLOAD_BYTES;
-    this.#server = server;
-    this.#clientData = clientData;
     this.#steps = [
       { packets: client, flags: SYN, seq: CLIENT_SEQ, ack: 0 },
       { packets: server, flags: SYN | ACK, seq: SERVER_SEQ, ack: CLIENT_SEQ + 1 },
@@ -55,6 +52,13 @@ class Conversation {
       { packets: server, flags: FIN | ACK, seq: SERVER_SEQ + 1, ack: afterData + 1 },
       { packets: client, flags: ACK, seq: afterData + 1, ack: SERVER_SEQ + 2 },
     ];
+    this.#dataSteps = Array.from({ length: DATA_ROUNDS }, (_, round) => {
+      const seq = CLIENT_SEQ + 1 + round * PAYLOAD_BYTES;
+      return [
+        { packets: clientData, flags: PSH | ACK, seq, ack: SERVER_SEQ + 1 },
+        { packets: server, flags: ACK, seq: SERVER_SEQ + 1, ack: seq + PAYLOAD_BYTES },
+      ];
+    }).flat();
     this.#batchSize = batchSize;
     this.#window = Math.max(window, batchSize);
   }
@@ -64,21 +68,17 @@ class Conversation {
     for (let first = from; first < to; first += this.#window) {
       const end = Math.min(to, first + this.#window);
       for (let number = 0; number < steps; number++) {
-        const { packets, flags, seq, ack } = this.#steps[number]!;
-        this.#sendStep(sender, packets, flags, seq, ack, first, end);
+        this.#sendStep(sender, this.#steps[number]!, first, end);
       }
     }
   }
 
-  /** Data and its acknowledgement on established connections, so many times. */
-  sendData(sender: Sender, rounds: number, from: number, to: number): void {
+  /** Data and its acknowledgement on established connections, DATA_ROUNDS times. */
+  sendData(sender: Sender, from: number, to: number): void {
     for (let first = from; first < to; first += this.#window) {
       const end = Math.min(to, first + this.#window);
-      let seq = CLIENT_SEQ + 1;
-      for (let round = 0; round < rounds; round++) {
-        this.#sendStep(sender, this.#clientData, PSH | ACK, seq, SERVER_SEQ + 1, first, end);
-        seq += PAYLOAD_BYTES;
-        this.#sendStep(sender, this.#server, ACK, SERVER_SEQ + 1, seq, first, end);
+      for (const step of this.#dataSteps) {
+        this.#sendStep(sender, step, first, end);
       }
     }
   }
@@ -87,29 +87,13 @@ class Conversation {
    * One packet of each connection, alike but for the connection. In slices: a loop over all of them would run so seldom, and for so
    * long, that V8 compiles it anew each time while it runs, which threads that use all cores pay for.
    */
-  #sendStep(
-    sender: Sender,
-    packets: StepBatch,
-    flags: number,
-    seq: number,
-    ack: number,
-    from: number,
-    to: number,
-  ): void {
+  #sendStep(sender: Sender, step: Step, from: number, to: number): void {
     for (let first = from; first < to; first += SLICE) {
-      this.#sendSlice(sender, packets, flags, seq, ack, first, Math.min(to, first + SLICE));
+      this.#sendSlice(sender, step, first, Math.min(to, first + SLICE));
     }
   }
 
-  #sendSlice(
-    sender: Sender,
-    packets: StepBatch,
-    flags: number,
-    seq: number,
-    ack: number,
-    from: number,
-    to: number,
-  ): void {
+  #sendSlice(sender: Sender, { packets, flags, seq, ack }: Step, from: number, to: number): void {
     const size = this.#batchSize;
     for (let first = from; first < to; first += size) {
       packets.fillTcp(first, Math.min(size, to - first), flags, seq, ack);
@@ -166,7 +150,7 @@ export const tcpData: Workload = {
         if (phase === 0) {
           conversation.sendSteps(sender, HANDSHAKE_STEPS, from, to);
         } else {
-          conversation.sendData(sender, DATA_ROUNDS, from, to);
+          conversation.sendData(sender, from, to);
         }
       },
     };
