@@ -105,6 +105,7 @@ describe('the fuzzer', () => {
     const mib = (...samples: number[]) => samples.map((sample) => sample * 2 ** 20);
     expect(growthOf(mib(10, 60, 60, 60, 80, 90, 100, 110))).toMatch(/^memory grows: 60\.0, 80\.0/);
     expect(growthOf(mib(10, 60, 90, 70, 65, 90, 70, 110))).toBeUndefined();
+    expect(growthOf(mib(10, 60, 60.1, 60.2, 60.3, 60.4, 60.5, 1900))).toBeUndefined();
     expect(growthOf(mib(10, 60, 60.1, 60.2, 60.3, 60.4, 60.5, 60.6))).toBeUndefined();
   });
 

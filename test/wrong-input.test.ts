@@ -40,6 +40,12 @@ function expectLine(action: () => unknown, message: RegExp): void {
   expect((error as Error).message).not.toMatch(/[\n\r]/);
 }
 
+describe('a complaint', () => {
+  it('is no longer than a line that can be read, whatever was given for a name', () => {
+    expect(new UsageError(`field ${'x'.repeat(100_000)} missing value`).message).toMatch(/^field x{1900,2000}\.\.\.$/);
+  });
+});
+
 describe('an option of another type', () => {
   const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
   const TUPLE = { src: '10.1.1.1', dst: '10.1.1.2', proto: 6, sport: 1, dport: 2 };
@@ -182,6 +188,7 @@ describe('a file', () => {
     wrong((copy) => (copy.pairs[0]!.b = any(null)), /pairs\[0\]\.b must be an object, not null/);
     wrong((copy) => (copy.pairs[0]!.phase = any('last')), /pairs\[0\]\.phase must be one of same, first, confirming/);
     wrong((copy) => (copy.config = any({})), /config: cases: is missing/);
+    wrong((copy) => (copy.machine.loadAverage1m = any(undefined)), /machine\.loadAverage1m is missing/);
   });
 
   it('of a history is read, and refused where a line is wrong', () => {

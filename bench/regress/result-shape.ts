@@ -29,7 +29,7 @@ const build = object({ label: text, commit: optional(text) });
 const result = object({
   base: build,
   head: build,
-  machine: object({ cpu: text, cores: number, node: text }),
+  machine: object({ cpu: text, cores: number, node: text, loadAverage1m: number }),
   time: text,
   seed: number,
   config: object({}),

@@ -1,9 +1,13 @@
+/** Whatever was given for a name, a message shows no more: it is a line, to be read. */
+const MAX_MESSAGE = 2000;
+
 /** A wrong option or file: the message is one line and says what to do. The command exits with code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 
   constructor(message: string, options?: ErrorOptions) {
-    super(onOneLine(message), options);
+    const line = onOneLine(message);
+    super(line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line, options);
   }
 }
 

@@ -106,12 +106,17 @@ function memoryAfterCollection(): number {
   return heapUsed + arrayBuffers;
 }
 
-/** Undefined, or how memory grew without end. The first samples are of a process that warms up. */
+/**
+ * Undefined, or how memory grew without end. The first samples are of a process that warms up. One leap is a large table that was
+ * looked at before it was gone: what grows without end does so in more than one step.
+ */
 export function growthOf(samples: readonly number[]): string | undefined {
   const settled = samples.slice(Math.ceil(samples.length / 3));
   const growth = settled.at(-1)! - settled[0]!;
   const rising = settled.every((bytes, i) => i === 0 || bytes > settled[i - 1]!);
-  if (settled.length < 3 || !rising || growth < MEMORY_SLACK_BYTES) {
+  const large = MEMORY_SLACK_BYTES / settled.length;
+  const leaps = settled.filter((bytes, i) => i > 0 && bytes - settled[i - 1]! >= large).length;
+  if (settled.length < 3 || !rising || growth < MEMORY_SLACK_BYTES || leaps < 2) {
     return undefined;
   }
   return `memory grows: ${settled.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(', ')} MiB after collections`;

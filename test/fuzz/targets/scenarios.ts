@@ -25,7 +25,7 @@ function generate(random: Random): ScenarioInput {
     const at = random.oneIn(12) ? 0 : random.below(lines.length);
     switch (random.below(8)) {
       case 0:
-        lines[at] = mutatedText(random, lines[at]!);
+        lines[at] = mutatedText(random, lines[at] ?? '');
         break;
       case 1:
         lines.splice(at, 0, random.pick(random.pick(files)));
