@@ -142,6 +142,11 @@ describe('a scenario', () => {
       { op: 'flushTuple', now: 1, expect: { error: null } },
       /line 2: flushTuple\.tuple is missing/,
     ],
+    [
+      'whose answer to a new limit is none',
+      { op: 'zoneLimit', action: 'update', zone: 1, limit: 2, expect: null },
+      /line 2: zoneLimit\.expect must be an object, not null/,
+    ],
     ['whose names are none', { op: 'clear', packets: [{ toString: 5 }] }, /line 2: clear\.packets\[0\] must be a text/],
   ])('%s is told with its line', (_what, operation, message) => {
     expectLine(scenario(operation), message);

@@ -34,7 +34,10 @@ const OPERATIONS: Record<string, Check> = {
   flushTuple: object({ now: time, tuple, expect: object({ error: anything }) }),
   sweep: object({ now: time, expect: object({ removed: anything }) }),
   set: object({ what: text, expect: object({ ok: anything }) }),
-  zoneLimit: object({ action: text, expect: anything }),
+  zoneLimit: (operation) =>
+    (['update', 'delete'] as unknown[]).includes((operation as Members)['action'])
+      ? object({ expect: object({ ok: anything }) })(operation)
+      : object({ action: text, expect: anything })(operation),
   timeoutPolicy: object({ action: text, timeouts: optional(object({})), expect: object({ error: anything }) }),
   assertDistinct: object({ packets: optional(ids) }),
   clear: object({ packets: optional(ids) }),
