@@ -38,14 +38,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MUTEX,
-        find: `    unlockProfiled(words, index);
-  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+        find: `  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+    if (PROFILED) {
+      noteNotify(index);
+    }
     notify(words, index, 1);
   }`,
-        replace: `    unlockProfiled(words, index);
-  } else {
-    exchange(words, index, FREE);
-  }`,
+        replace: '  exchange(words, index, FREE);',
       },
     ],
     scenarios: ['mutex/two'],
@@ -56,10 +55,10 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MUTEX,
-        find: `    unlockProfiled(words, index);
-  } else if ((exchange(words, index, FREE) & WAITERS) !== 0) {`,
-        replace: `    unlockProfiled(words, index);
-  } else if ((exchange(words, index, FREE) & WAITERS) === 0) {`,
+        find: `  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+    if (PROFILED) {`,
+        replace: `  if ((exchange(words, index, FREE) & WAITERS) === 0) {
+    if (PROFILED) {`,
       },
     ],
     scenarios: ['mutex/two'],
@@ -97,14 +96,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MUTEX,
-        find: `lockClass, site ?? LockSite.unnamed, MAX_SPINS);
-  } else if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-    lockContended(words, index, owner, lockClass);
-  }`,
-        replace: `lockClass, site ?? LockSite.unnamed, MAX_SPINS);
-  } else if (peek(words, index) !== FREE || exchange(words, index, owner.lockTag) < 0) {
-    lockContended(words, index, owner, lockClass);
-  }`,
+        find: 'const seen = compareExchange(words, index, FREE, owner.lockTag);',
+        replace:
+          'const seen = peek(words, index) === FREE ? exchange(words, index, owner.lockTag) & 0 : owner.lockTag;',
       },
     ],
     scenarios: ['mutex/two'],
