@@ -129,7 +129,7 @@ export const STUDIES = {
       { name: 'as it is' },
       { name: 'bare Atomics', patches: BARE_SEAM },
       {
-        name: 'and no lock checker',
+        name: 'and neither checker nor profiler',
         patches: [
           ...BARE_SEAM,
           {
@@ -137,7 +137,7 @@ export const STUDIES = {
             find: /CHECKED = process\.env\['CT_CHECKED'\] === '1'/,
             replace: 'CHECKED = false',
           },
-          { path: 'src/shared/mutex.js', find: /IS_WATCHED = CHECKED \|\| PROFILED/, replace: 'IS_WATCHED = false' },
+          { path: 'src/shared/lock-profile.js', find: /PROFILED = sampleEvery > 0/, replace: 'PROFILED = false' },
         ],
       },
     ],
