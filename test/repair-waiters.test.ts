@@ -32,8 +32,18 @@ const SYN_ACK = tcp(reverse(ENDS), { flags: 'SA', seq: 7, ack: 2 });
 const crew = new Crew<RepairWaiterJobs>({ jobs: 'repair-waiter-jobs', threads: 2, checked: true });
 afterAll(() => crew.end());
 
+interface LockToTake {
+  index: number;
+  frames: Uint8Array[];
+  isOfFragments?: boolean;
+}
+
+function planOf(ct: Conntrack, { index, frames, isOfFragments = false }: LockToTake, dies: Waiting['dies']): Waiting {
+  return { memory: ct.memory, frames, nowMs: NOW_MS, index, isOfFragments, dies, signals: allocateWords(2) };
+}
+
 /** What to lock, by packets of which both threads send the same. */
-const LOCKS: Record<string, (ct: Conntrack) => { index: number; frames: Uint8Array[]; isOfFragments?: boolean }> = {
+const LOCKS: Record<string, (ct: Conntrack) => LockToTake> = {
   bucket: (ct) => ({ index: memoryLayout(ct.memory).buckets, frames: [SYN] }),
   connection: (ct) => {
     send(ct, SYN, NOW_MS);
@@ -55,10 +65,9 @@ describe.each(Object.keys(LOCKS))('a thread that sleeps on the lock of a %s', (n
     'wakes after the repair of one that died %s',
     async (dies) => {
       const ct = new Conntrack({ buckets: 1, maxConnections: 100, maxParticipants: 3 });
-      const { index, frames, isOfFragments = false } = LOCKS[name]!(ct);
-      const words = isOfFragments ? ct.memory.fragments : ct.memory.words;
-      const signals = allocateWords(2);
-      const plan: Waiting = { memory: ct.memory, frames, nowMs: NOW_MS, index, isOfFragments, dies, signals };
+      const plan = planOf(ct, LOCKS[name]!(ct), dies);
+      const { index, signals } = plan;
+      const words = plan.isOfFragments ? ct.memory.fragments : ct.memory.words;
 
       const death = crew.runOn(VICTIM, 'die', plan);
       if (dies === 'before it wakes anybody') {
@@ -84,17 +93,7 @@ describe('a repair that needs a lock of another dead thread', () => {
   it('says that it is not complete, and is once that one was repaired after', async () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 100, maxParticipants: 4 });
     send(ct, udp(ENDS), NOW_MS);
-    const index = memoryLayout(ct.memory).buckets;
-    const signals = allocateWords(2);
-    const plan: Waiting = {
-      memory: ct.memory,
-      frames: [SYN],
-      nowMs: NOW_MS,
-      index,
-      isOfFragments: false,
-      dies: 'holding it',
-      signals,
-    };
+    const plan = planOf(ct, LOCKS['bucket']!(ct), 'holding it');
     /* One dies with the bucket's lock; another one before it takes it, having begun to remove a connection. */
     const holder = await crew.runOn(VICTIM, 'die', plan);
     const remover = await crew.runOn(WAITER, 'dieRemoving', plan);
@@ -113,18 +112,7 @@ describe('a thread with patience', () => {
     for (let port = 1001; port < 1011; port++) {
       send(ct, udp({ ...ENDS, sport: port }), NOW_MS);
     }
-    const index = memoryLayout(ct.memory).buckets;
-    const signals = allocateWords(2);
-    const dies = 'holding it';
-    const plan: Waiting = {
-      memory: ct.memory,
-      frames: [SYN],
-      nowMs: NOW_MS,
-      index,
-      isOfFragments: false,
-      dies,
-      signals,
-    };
+    const plan = planOf(ct, LOCKS['bucket']!(ct), 'holding it');
     const dead = await crew.runOn(VICTIM, 'die', plan);
     ct.lockPatienceMs = 50;
     const fromMs = performance.now();

@@ -325,7 +325,6 @@ class ScenarioRun {
     }
   }
 
-  /** A value out of range is refused: ok is false then. */
   /** `removed` may be "any": how many are left to the sweeper depends on who else removes. */
   #sweep(operation: Operation): void {
     const { removed } = operation.expect as { removed: number | 'any' };
@@ -335,6 +334,7 @@ class ScenarioRun {
     }
   }
 
+  /** A value out of range is refused: ok is false then. */
   #expectOk(operation: Operation, change: () => unknown): void {
     let ok = true;
     try {

@@ -1,6 +1,6 @@
 /** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
 
-import { expectObject, expectObjectIfGiven, shown, UsageError } from './errors.ts';
+import { expectObject, expectObjectIfGiven, expectWhole, shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions } from './nat/action.ts';
 
@@ -63,13 +63,13 @@ export class CtAction {
     expectObject('an action', options);
     expectObjectIfGiven('a mark', options.mark);
     expectObjectIfGiven('a label', options.label);
-    this.zone = inRange('zone', options.zone ?? 0, MAX_ZONE);
+    this.zone = expectWhole('zone', options.zone ?? 0, 0, MAX_ZONE);
     this.force = options.force ?? false;
     this.commit = (options.commit ?? false) || this.force;
-    this.timeoutPolicy = inRange('timeout policy', options.timeoutPolicy ?? 0, 0xffffffff) | 0;
+    this.timeoutPolicy = expectWhole('timeout policy', options.timeoutPolicy ?? 0, 0, 0xffffffff) | 0;
     this.hasMark = options.mark !== undefined;
-    this.markValue = inRange('mark value', options.mark?.value ?? 0, 0xffffffff) | 0;
-    this.markMask = inRange('mark mask', options.mark?.mask ?? 0, 0xffffffff) | 0;
+    this.markValue = expectWhole('mark value', options.mark?.value ?? 0, 0, 0xffffffff) | 0;
+    this.markMask = expectWhole('mark mask', options.mark?.mask ?? 0, 0, 0xffffffff) | 0;
     this.hasLabel = options.label !== undefined;
     this.labelValue = parseLabel('label value', options.label?.value ?? '');
     this.labelMask = parseLabel('label mask', options.label?.mask ?? '');
@@ -78,13 +78,6 @@ export class CtAction {
     this.helperName = options.helper === undefined ? new Int32Array(0) : helperNameWords(options.helper);
     this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
   }
-}
-
-function inRange(what: string, value: number, max: number): number {
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${shown(value)}`);
-  }
-  return value;
 }
 
 /** Words of a label in hexadecimal. @throws UsageError when it is not one of at most 32 digits. */

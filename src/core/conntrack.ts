@@ -8,7 +8,7 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { expectObject, shown, UsageError } from './errors.ts';
+import { expectObject, expectWhole, shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
 import { ConnFilter, type ConnFilterOptions } from './filter.ts';
@@ -89,10 +89,7 @@ function filterOf(options: FlushOptions): ConnFilter {
 }
 
 function checkZone(zone: number): number {
-  if (!Number.isInteger(zone) || zone < 0 || zone > MAX_ZONE) {
-    throw new UsageError(`a zone must be a whole number from 0 to ${MAX_ZONE}, not ${shown(zone)}`);
-  }
-  return zone;
+  return expectWhole('a zone', zone, 0, MAX_ZONE);
 }
 
 /** @throws UsageError for what is no time */

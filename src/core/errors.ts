@@ -51,3 +51,11 @@ export function expectObjectIfGiven(what: string, value: unknown): void {
     expectObject(what, value);
   }
 }
+
+/** @returns the value. @throws UsageError unless it is a whole number from `min` to `max` */
+export function expectWhole(what: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${shown(value)}`);
+  }
+  return value;
+}

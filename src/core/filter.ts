@@ -6,7 +6,7 @@
 import { peek } from '../shared/access.ts';
 import { type MaskedLabel, type MaskedMark, parseLabel } from './action.ts';
 import { parseIpv4, parseIpv6 } from './address.ts';
-import { expectObject, expectObjectIfGiven, shown, UsageError } from './errors.ts';
+import { expectObject, expectObjectIfGiven, expectWhole, shown, UsageError } from './errors.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 import { hasReply, joinedTcpState } from './progress.ts';
@@ -50,13 +50,7 @@ export interface ConnFilterOptions {
 const SEEN = ['replied', 'unreplied', 'established'];
 
 function number(what: string, value: number | undefined, max: number): number {
-  if (value === undefined) {
-    return ANY;
-  }
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new UsageError(`${what} must be a whole number from 0 to ${max}, not ${shown(value)}`);
-  }
-  return value;
+  return value === undefined ? ANY : expectWhole(what, value, 0, max);
 }
 
 /** In place of a number of a tuple. */

@@ -29,7 +29,7 @@ import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { allocateLedger } from './checks.ts';
-import { shown, UsageError } from './errors.ts';
+import { expectWhole, shown, UsageError } from './errors.ts';
 import { Expectations } from './alg/expectations.ts';
 import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
@@ -198,15 +198,8 @@ const MAX_CONNECTIONS = 7_000_000;
 const MAX_PARTICIPANTS = 256;
 const MAX_EVENT_CAPACITY = 1 << 16;
 
-function wholeNumber(what: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${shown(value)}`);
-  }
-  return value;
-}
-
 function powerOfTwo(what: string, value: number, max: number): number {
-  wholeNumber(what, value, 1, max);
+  expectWhole(what, value, 1, max);
   if ((value & (value - 1)) !== 0) {
     throw new UsageError(`${what} must be a power of two, not ${shown(value)}`);
   }
@@ -231,10 +224,10 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   const engine = options.engine ?? 'ct-bucket';
   const isBucketEngine = engineNumber(engine) === Engine.BUCKET;
   const buckets = powerOfTwo('buckets', options.buckets ?? 1024, MAX_BUCKETS);
-  const maxConnections = wholeNumber('maxConnections', options.maxConnections ?? 3_000_000, 1, MAX_CONNECTIONS);
-  const maxParticipants = wholeNumber('maxParticipants', options.maxParticipants ?? 32, 1, MAX_PARTICIPANTS);
+  const maxConnections = expectWhole('maxConnections', options.maxConnections ?? 3_000_000, 1, MAX_CONNECTIONS);
+  const maxParticipants = expectWhole('maxParticipants', options.maxParticipants ?? 32, 1, MAX_PARTICIPANTS);
   const eventCapacity = powerOfTwo('eventCapacity', options.eventCapacity ?? 16_384, MAX_EVENT_CAPACITY);
-  wholeNumber('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
+  expectWhole('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
   const reclaim = options.reclaim ?? (isBucketEngine ? 'lookup-and-sweep' : 'sweep');
   if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
     throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${shown(reclaim)}`);

@@ -1,7 +1,7 @@
 /** Tuples as users see them: text addresses, numbers in host order. */
 
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './address.ts';
-import { expectObject, shown, UsageError } from './errors.ts';
+import { expectObject, expectWhole, shown, UsageError } from './errors.ts';
 import { icmp6Meta, icmpMeta, icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 
@@ -86,15 +86,8 @@ export function originalTuple(words: Int32Array, slot: number): OriginalTuple | 
   return { src, dst, proto, sport: first, dport: second };
 }
 
-function wholeNumber(what: string, value: unknown, max: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) {
-    throw new UsageError(`${what} of a tuple must be a whole number from 0 to ${max}, not ${shown(value)}`);
-  }
-  return value;
-}
-
 function half(what: string, value: unknown): number {
-  return swapHalf(wholeNumber(what, value, 0xffff));
+  return swapHalf(expectWhole(`${what} of a tuple`, value, 0, 0xffff));
 }
 
 /**
@@ -104,7 +97,7 @@ function half(what: string, value: unknown): number {
  */
 export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: number): boolean {
   expectObject('a tuple', tuple);
-  const proto = wholeNumber('proto', tuple.proto, 0xff);
+  const proto = expectWhole('proto of a tuple', tuple.proto, 0, 0xff);
   const src = parseIpv4(tuple.src);
   const dst = parseIpv4(tuple.dst);
   const src6 = src === undefined ? parseIpv6(tuple.src) : undefined;
@@ -120,8 +113,8 @@ export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: n
   let ports: number;
   if ('id' in tuple) {
     const identifier = half('id', tuple.id);
-    const type = wholeNumber('type', tuple.type, 0xff);
-    const code = wholeNumber('code', tuple.code, 0xff);
+    const type = expectWhole('type of a tuple', tuple.type, 0, 0xff);
+    const code = expectWhole('code of a tuple', tuple.code, 0, 0xff);
     ports = identifier | (identifier << 16);
     const isOwnFamily = proto === (isIpv6 ? Protocol.ICMPV6 : Protocol.ICMP);
     const kindAndAnswer = isIpv6 ? icmp6Meta(type) : icmpMeta(type);

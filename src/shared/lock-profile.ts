@@ -67,7 +67,7 @@ const BLOCK_HEADER = LINE_WORDS;
 
 export const SiteFloat = {
   LOCK_CLASS: 0,
-  /** Those that were looked at, each for all since the last that was. All others of this list are exact. */
+  /** Those that were looked at, each for all since the last that was. What is said of waits is exact. */
   ACQUISITIONS: 1,
   /** Acquisitions that had to wait. */
   CONTENDED: 2,

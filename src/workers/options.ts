@@ -1,7 +1,7 @@
 /** The options of a datapath, and what is wrong with them. */
 
 import { type CtActionOptions, CtAction } from '../core/action.ts';
-import { shown, UsageError } from '../core/errors.ts';
+import { expectWhole, shown, UsageError } from '../core/errors.ts';
 import type { Steering } from '../core/flow.ts';
 import type { ConntrackOptions } from '../core/memory.ts';
 import { MAX_BATCH } from '../core/packet/batch.ts';
@@ -59,13 +59,6 @@ export type CheckedOptions = Required<
   >
 >;
 
-function inRange(what: string, value: number, min: number, max: number): number {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new UsageError(`${what} must be a whole number from ${min} to ${max}, not ${shown(value)}`);
-  }
-  return value;
-}
-
 function oneOf<T extends string>(what: string, value: T, [first, second]: readonly [T, T]): T {
   if (value !== first && value !== second) {
     throw new UsageError(`${what} must be '${first}' or '${second}', not ${shown(value)}`);
@@ -75,9 +68,9 @@ function oneOf<T extends string>(what: string, value: T, [first, second]: readon
 
 /** @throws UsageError on an option that is out of range; those of the table are checked where it is made */
 export function checkOptions(options: DatapathOptions): CheckedOptions {
-  const threads = inRange('threads', options.threads ?? 1, 1, MAX_THREADS);
-  const batchSize = inRange('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
-  const ringBytes = inRange('ringBytes', options.ringBytes ?? DEFAULT_RING_BYTES, MIN_RING_BYTES, MAX_RING_BYTES);
+  const threads = expectWhole('threads', options.threads ?? 1, 1, MAX_THREADS);
+  const batchSize = expectWhole('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
+  const ringBytes = expectWhole('ringBytes', options.ringBytes ?? DEFAULT_RING_BYTES, MIN_RING_BYTES, MAX_RING_BYTES);
   if ((ringBytes & (ringBytes - 1)) !== 0) {
     throw new UsageError(`ringBytes must be a power of two, not ${shown(ringBytes)}`);
   }
@@ -92,8 +85,8 @@ export function checkOptions(options: DatapathOptions): CheckedOptions {
     action,
     clock: oneOf('clock', options.clock ?? 'packets', ['packets', 'system']),
     checksums: oneOf('checksums', options.checksums ?? 'verify', ['verify', 'trust']),
-    restarts: inRange('restarts', options.restarts ?? DEFAULT_RESTARTS, 0, MAX_RESTARTS),
-    hangAfterMs: inRange('hangAfterMs', hangAfterMs, MIN_HANG_AFTER_MS, MAX_HANG_AFTER_MS),
+    restarts: expectWhole('restarts', options.restarts ?? DEFAULT_RESTARTS, 0, MAX_RESTARTS),
+    hangAfterMs: expectWhole('hangAfterMs', hangAfterMs, MIN_HANG_AFTER_MS, MAX_HANG_AFTER_MS),
     hung: oneOf('hung', options.hung ?? 'report', ['report', 'terminate']),
   };
 }

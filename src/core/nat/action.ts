@@ -1,7 +1,7 @@
 /** The translation that a pass asks for: OpenFlow's `nat` inside `ct`, compiled once into numbers. */
 
 import { parseIpv4, parseIpv6 } from '../address.ts';
-import { shown, UsageError } from '../errors.ts';
+import { expectWhole, shown, UsageError } from '../errors.ts';
 import { swapWord } from '../packet/layout.ts';
 import { ConnFlag } from '../table/conn.ts';
 
@@ -136,10 +136,7 @@ function kindOf(action: unknown): number {
 }
 
 function port(what: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_PORT) {
-    throw new UsageError(`nat ${what} must be a whole number from 0 to ${MAX_PORT}, not ${shown(value)}`);
-  }
-  return value;
+  return expectWhole(`nat ${what}`, value, 0, MAX_PORT);
 }
 
 /** An address in host order, one word or four; a zero word for none. */
