@@ -17,7 +17,9 @@ export interface ProfileOptions {
   connections: number;
   batch: number;
   buckets: number;
-  /** One hold of so many is timed. */
+  /** Connections of each thread that talk side by side, in workloads that have such. */
+  window?: number;
+  /** One acquisition of so many is looked at. */
   sample: number;
   /** Pairs of runs, with the profiler and without it. */
   runs: number;
@@ -36,14 +38,15 @@ export interface ProfileFile {
   cost?: Ratio & { onMs: number[]; offMs: number[] };
 }
 
-export const DEFAULT_SAMPLE_EVERY = 64;
+export const DEFAULT_SAMPLE_EVERY = 256;
 
 /** @throws VoidRunError */
 export function profileWorkload(options: ProfileOptions): ProfileFile {
-  const { workload, variant, engine, threads, connections, batch, buckets, sample, runs } = options;
+  const { workload, variant, window, engine, threads, connections, batch, buckets, sample, runs } = options;
   const shape: WorkloadSampleOptions = {
     workload,
     ...(variant === undefined ? {} : { variant }),
+    ...(window === undefined ? {} : { window }),
     engine,
     threads,
     connections,
@@ -90,11 +93,11 @@ export function profileWorkload(options: ProfileOptions): ProfileFile {
 /** What the profiler costs, in a line. */
 export function costLine({ cost, profile }: ProfileFile): string {
   if (cost === undefined) {
-    return `holds sampled 1/${profile.sampleEvery}; the cost of profiling was not measured (--runs 2 and more)`;
+    return `acquisitions and holds sampled 1/${profile.sampleEvery}; the cost of profiling was not measured (--runs 2 and more)`;
   }
   const change = (ratio: number) => `${ratio >= 1 ? '+' : ''}${((ratio - 1) * 100).toFixed(1)} %`;
   return (
-    `holds sampled 1/${profile.sampleEvery}; profiling cost ${change(cost.ratio)} (${change(cost.low)} to ${change(cost.high)}): ` +
+    `acquisitions and holds sampled 1/${profile.sampleEvery}; profiling cost ${change(cost.ratio)} (${change(cost.low)} to ${change(cost.high)}): ` +
     `${median(cost.onMs).toFixed(1)} ms against ${median(cost.offMs).toFixed(1)} ms, medians of ${cost.onMs.length} runs in turn`
   );
 }

@@ -18,7 +18,7 @@ import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../be
 import { WORKLOAD_NAMES, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { ExitCode } from './exit-code.ts';
-import { oneOfEach, powerOfTwo, powersOfTwo, wholeNumber, wholeNumbers } from './option-parsers.ts';
+import { oneOfEach, powerOfTwo, powersOfTwo, wholeNumber, wholeNumbers, windowOption } from './option-parsers.ts';
 
 const SUITE_FILE = 'ct-bucket-bench';
 
@@ -172,13 +172,6 @@ function engineList(): Option {
   return new Option('--engine <list>', `tables, separated by commas: ${ENGINES.join(', ')}`)
     .argParser(oneOfEach(ENGINES))
     .default(['ct-bucket']);
-}
-
-function windowOption(): Option {
-  return new Option(
-    '--window <n>',
-    'connections of each thread whose packets come side by side (default: all, so that each packet meets its connection cold)',
-  ).argParser(wholeNumber(1, 7_000_000));
 }
 
 function withReports(command: Command): Command {

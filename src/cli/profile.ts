@@ -21,13 +21,14 @@ import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workl
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { ExitCode } from './exit-code.ts';
-import { oneOfEach, powerOfTwo, wholeNumber } from './option-parsers.ts';
+import { oneOfEach, powerOfTwo, wholeNumber, windowOption } from './option-parsers.ts';
 
 interface ProfileCommandOptions {
   threads: number;
   engine: EngineName;
   connections: number;
   variant?: string;
+  window?: number;
   batch: number;
   buckets: number;
   sample: number;
@@ -58,6 +59,7 @@ export function addProfile(program: Command): void {
     .addOption(new Option('--engine <engine>', 'the table').choices([...ENGINES]).default('ct-bucket'))
     .option('--connections <n>', 'connections in all', wholeNumber(1000, 7_000_000), 300_000)
     .option('--variant <name>', 'of a workload that has several')
+    .addOption(windowOption())
     .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
     .option('--sample <n>', 'look at one acquisition of so many', wholeNumber(1, 1_000_000), DEFAULT_SAMPLE_EVERY)
@@ -135,7 +137,7 @@ function measure(what: string, options: ProfileCommandOptions): ProfileFile {
     return profileCapture(what, options);
   }
   const workload = what as WorkloadName;
-  const { variants } = workloadOf(workload);
+  const { variants, hasWindow } = workloadOf(workload);
   if (options.variant !== undefined && !variants.includes(options.variant)) {
     throw new UsageError(
       variants.length === 1
@@ -143,10 +145,15 @@ function measure(what: string, options: ProfileCommandOptions): ProfileFile {
         : `${workload} has the variants ${variants.join(', ')}, not ${options.variant}`,
     );
   }
-  const { variant, engine, threads, connections, batch, buckets, sample, runs } = options;
+  if (options.window !== undefined && hasWindow !== true) {
+    const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).hasWindow === true);
+    throw new UsageError(`${workload} has no --window, ${those.join(', ')} have`);
+  }
+  const { variant, window, engine, threads, connections, batch, buckets, sample, runs } = options;
   return profileWorkload({
     workload,
     ...(variant === undefined ? {} : { variant }),
+    ...(window === undefined ? {} : { window }),
     engine,
     threads,
     connections,

@@ -4,7 +4,7 @@
  * One region of shared words for each tracker of a profiled process:
  *
  *   header line     ProfileWord
- *   sides           SIDE_WORDS: who held a lock before, for locks that have no line of their own (see sideOf)
+ *   predecessors    PREDECESSOR_WORDS: who held a lock last, for locks that have no line of their own
  *   blocks          one per participant, which only that participant writes; read when it is done
  *
  * A block: a line of BlockWord; then for each site SITE_FLOATS 64-bit floats (SiteFloat), the histograms of its waits and
@@ -38,7 +38,7 @@ export const PROFILED: boolean = sampleEvery > 0;
  * process; the lock's line is this core's at that moment, so it costs nothing. Read as hints.
  */
 export const LockLineWord = {
-  /** Side word (sideOf) of who holds it, or held it last. Its tag is 0. */
+  /** The tag of who holds it, or held it last. */
   HOLDER: 4,
   ACQUISITIONS: 5,
   CONTENDED: 6,
@@ -50,10 +50,10 @@ export const WAIT_HIGH_SHIFT = 30;
 
 export const ProfileWord = { SAMPLE_EVERY: 0, PARTICIPANTS: 1 } as const;
 
-/** Words of the table of sides. A power of two. */
-export const SIDE_WORDS = 1 << 14;
-/** Of the connections' locks, of which there are millions, one of so many has a side. */
-export const LOCKS_PER_SIDE = 64;
+/** A power of two. A word: high half of a lock's mixed index, tag of who holds it or held it last. */
+export const PREDECESSOR_WORDS = 1 << 14;
+/** Of the connections' locks, of which there are millions, one of so many is noted there. A power of two. */
+export const LOCKS_PER_PREDECESSOR = 64;
 
 /** Who a thread is, for those who read a profile. */
 export const ThreadRole = { unused: 0, thread: 1, pmd: 2, sweeper: 3 } as const;
@@ -150,7 +150,7 @@ export function blockLayout(participants: number): BlockLayout {
 
 /** Word index of a participant's block. */
 export function blockStart(participant: number, participants: number): number {
-  return LINE_WORDS + SIDE_WORDS + participant * blockLayout(participants).words;
+  return LINE_WORDS + PREDECESSOR_WORDS + participant * blockLayout(participants).words;
 }
 
 /** The region of a tracker with so many participants; undefined in a process that is not profiled. */
@@ -162,17 +162,6 @@ export function allocateProfile(participants: number): Words | undefined {
   words[ProfileWord.SAMPLE_EVERY] = sampleEvery;
   words[ProfileWord.PARTICIPANTS] = participants;
   return words;
-}
-
-/** Who holds a lock, in one word: a tag that tells locks apart which share the word, the thread and the site. */
-export function sideOf(tag: number, thread: number, site: number): number {
-  return (tag << 16) | (thread << 8) | (site + 1);
-}
-export function siteOfSide(side: number): number {
-  return (side & 0xff) - 1;
-}
-export function threadOfSide(side: number): number {
-  return (side >>> 8) & 0xff;
 }
 
 /** A thread's hand on its block of a region. */

@@ -4,6 +4,7 @@
  */
 
 import { notify, wait, type Words } from './access.ts';
+import { holderIn } from './lock-word.ts';
 import { describeLock, type LockClass } from './lockdep.ts';
 import type { LockOwner } from './mutex.ts';
 
@@ -39,9 +40,8 @@ export function sleepOnLock(
   if (leftMs <= 0) {
     /* This thread may have been the one that an unlock has woken. */
     notify(words, index, 1);
-    const holder = (contended >>> 1) - 1;
     throw new LockTimeoutError(
-      `the ${describeLock({ index, lockClass })} has been held for ${(owner.patienceMs ?? 0) / 1000} s, now by participant ${holder}`,
+      `the ${describeLock({ index, lockClass })} has been held for ${(owner.patienceMs ?? 0) / 1000} s, now by participant ${holderIn(contended)}`,
     );
   }
   owner.fallAsleep?.(words, index);

@@ -11,6 +11,7 @@
  */
 
 import type { Words } from './access.ts';
+import { tagIn } from './lock-word.ts';
 
 /** What a lock protects; the value is its rank in the lock order. */
 export const LockClass = { bucket: 1, connection: 2, zoneLimits: 3, fragments: 4, leaf: 5 } as const;
@@ -61,7 +62,7 @@ export function beforeRelease(words: Words, index: number): void {
   for (let i = held.length - 1; i >= 0; i--) {
     const lock = held[i]!;
     if (lock.words.buffer === words.buffer && lock.index === index) {
-      const tag = Atomics.load(words, index) & ~1;
+      const tag = tagIn(Atomics.load(words, index));
       if (tag !== lock.ownerTag) {
         throw new Error(
           `lock ownership: ${describeLock(lock)} is held as ${lock.ownerTag} and released, but its word says ${tag}`,

@@ -8,18 +8,26 @@
  * Only the third state pays for a notify, since V8 guards all sleeping threads of a process with one lock. A thread
  * that comes back from sleep takes the mutex in the third state, because others may still sleep behind it.
  *
- * The word names its owner so that a participant that died holding it can be recognised.
+ * The word names its owner so that a participant that died holding it can be recognised; lock-word.ts has its bits.
  */
 
 import { CHECKED, compareExchange, exchange, load, notify, or, pause, peek, wait, type Words } from './access.ts';
 import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
 import { type LockRecorder, PROFILED } from './lock-profile.ts';
 import { LockSite } from './lock-sites.ts';
+import { FREE, holderIn, SITE_SHIFT, tagIn, TIMED, WAITERS } from './lock-word.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
-import { endTiming, lockContendedProfiled, noteAcquired, noteNotify, noteTryFailed, timing } from './profiled-mutex.ts';
+import {
+  noteHolder,
+  noteSample,
+  noteTryFailed,
+  releaseNoted,
+  sampling as samplingOfThread,
+  waitForLockProfiled,
+  wordOfSample,
+} from './profiled-mutex.ts';
 
-const FREE = 0;
-const WAITERS = 1;
+export { lockTagOf } from './lock-word.ts';
 
 /**
  * Upper bound of a spin, in looks at the word. One look is a few nanoseconds, so the bound is well below the cost of
@@ -45,14 +53,9 @@ export interface LockOwner {
   wakeUp?(): void;
 }
 
-/** The lock tag of participant `id`. */
-export function lockTagOf(id: number): number {
-  return (id + 1) << 1;
-}
-
 /** The participant that holds the mutex, or -1 when it is free. A snapshot. */
 export function ownerOf(words: Words, index: number): number {
-  return (peek(words, index) >>> 1) - 1;
+  return holderIn(peek(words, index));
 }
 
 type Lock = (words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite) => void;
@@ -60,82 +63,111 @@ type TryLock = (words: Words, index: number, owner: LockOwner, lockClass: LockCl
 type Unlock = (words: Words, index: number) => void;
 
 /*
- * Each process has one of three, chosen once, so that what a checked or a profiled one does besides is not even there in
+ * Each process has one of each, chosen once, so that what a profiled or a checked one does besides is not even there in
  * others: V8 inlines by length, and these are what it shall inline.
  */
+
+/* A constant of this module, which V8 folds. */
+const sampling = samplingOfThread;
+
+const take: Lock = PROFILED
+  ? (words, index, owner, lockClass, site = LockSite.unnamed) => {
+      const isSample = --sampling.countdown <= 0;
+      const word = isSample ? wordOfSample(owner, site) : owner.lockTag | (site << SITE_SHIFT);
+      const seen = compareExchange(words, index, FREE, word);
+      if (seen !== FREE) {
+        lockContended(words, index, owner, lockClass, word, seen);
+      }
+      if (isSample) {
+        noteSample(words, index, owner.recorder, lockClass, site);
+      }
+      noteHolder(words, index, owner, lockClass, site);
+    }
+  : (words, index, owner, lockClass) => {
+      if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+        waitForLock(words, index, owner, lockClass);
+      }
+    };
+
+const tryTake: TryLock = PROFILED
+  ? (words, index, owner, lockClass, site = LockSite.unnamed) => {
+      const isSample = sampling.countdown <= 1;
+      const word = isSample ? wordOfSample(owner, site) : owner.lockTag | (site << SITE_SHIFT);
+      if (compareExchange(words, index, FREE, word) !== FREE) {
+        noteTryFailed(owner, lockClass, site);
+        return false;
+      }
+      sampling.countdown--;
+      if (isSample) {
+        noteSample(words, index, owner.recorder, lockClass, site);
+      }
+      noteHolder(words, index, owner, lockClass, site);
+      return true;
+    }
+  : (words, index, owner) => compareExchange(words, index, FREE, owner.lockTag) === FREE;
+
+const release: Unlock = PROFILED
+  ? (words, index) => {
+      const word = exchange(words, index, FREE);
+      if ((word & (WAITERS | TIMED)) !== 0) {
+        releaseNoted(words, index, word);
+      }
+    }
+  : (words, index) => {
+      if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+        notify(words, index, 1);
+      }
+    };
 
 /** Takes the mutex at `words[index]`; returns when it is held. @throws LockTimeoutError to an owner with patience */
 export const lock: Lock = CHECKED
   ? (words, index, owner, lockClass, site) => {
       beforeAcquire(words, index, lockClass);
-      lockProfiled(words, index, owner, lockClass, site);
+      take(words, index, owner, lockClass, site);
       acquired(words, index, lockClass, owner.lockTag);
     }
-  : PROFILED
-    ? (words, index, owner, lockClass, site) => {
-        lockProfiled(words, index, owner, lockClass, site);
-      }
-    : (words, index, owner, lockClass) => {
-        if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-          waitForLock(words, index, owner, lockClass);
-        }
-      };
-
-/** Also for a checked process, which need not be profiled. */
-function lockProfiled(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site?: LockSite): void {
-  const seen = compareExchange(words, index, FREE, owner.lockTag);
-  if (seen !== FREE) {
-    lockContended(words, index, owner, lockClass, site, seen);
-  }
-  if (PROFILED) {
-    noteAcquired(words, index, owner, lockClass, site);
-  }
-}
+  : take;
 
 /** Takes the mutex if it is free; returns whether it did. */
 export const tryLock: TryLock = CHECKED
   ? (words, index, owner, lockClass, site) => {
       beforeAcquire(words, index, lockClass);
-      const isTaken = tryLockProfiled(words, index, owner, lockClass, site);
+      const isTaken = tryTake(words, index, owner, lockClass, site);
       if (isTaken) {
         acquired(words, index, lockClass, owner.lockTag);
       }
       return isTaken;
     }
-  : (words, index, owner, lockClass, site) => tryLockProfiled(words, index, owner, lockClass, site);
+  : tryTake;
 
-function tryLockProfiled(
-  words: Words,
-  index: number,
-  owner: LockOwner,
-  lockClass: LockClass,
-  site?: LockSite,
-): boolean {
-  const isTaken = compareExchange(words, index, FREE, owner.lockTag) === FREE;
-  if (PROFILED && isTaken) {
-    noteAcquired(words, index, owner, lockClass, site);
-  } else if (PROFILED) {
-    noteTryFailed(owner, lockClass, site);
-  }
-  return isTaken;
-}
+/** Releases the mutex, which the caller holds. */
+export const unlock: Unlock = CHECKED
+  ? (words, index) => {
+      beforeRelease(words, index);
+      release(words, index);
+    }
+  : release;
 
-/** @param seen what the word said when it was not free */
+/**
+ * A profiled process found the mutex taken.
+ * @param word what it shall say when it is held; @param seen what it said
+ */
 function lockContended(
   words: Words,
   index: number,
   owner: LockOwner,
   lockClass: LockClass,
-  site: LockSite | undefined,
+  word: number,
   seen: number,
 ): void {
-  if (PROFILED && owner.recorder !== undefined) {
-    lockContendedProfiled(words, index, owner, lockClass, owner.recorder, site, MAX_SPINS, seen);
-  } else {
+  if (owner.recorder === undefined) {
     waitForLock(words, index, owner, lockClass);
+  } else {
+    waitForLockProfiled(words, index, owner, lockClass, owner.recorder, word, seen, MAX_SPINS);
   }
 }
 
+/** The mutex was not free when it was asked for: spins, then sleeps, until it is held. */
 function waitForLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
   const bound = Math.min(MAX_SPINS, owner.spinEstimate * 2 + 10);
   let spins = 0;
@@ -162,41 +194,12 @@ function waitForLock(words: Words, index: number, owner: LockOwner, lockClass: L
   }
 }
 
-/** Releases the mutex, which the caller holds. */
-export const unlock: Unlock = CHECKED
-  ? (words, index) => {
-      beforeRelease(words, index);
-      unlockProfiled(words, index);
-    }
-  : PROFILED
-    ? (words, index) => {
-        unlockProfiled(words, index);
-      }
-    : (words, index) => {
-        if ((exchange(words, index, FREE) & WAITERS) !== 0) {
-          notify(words, index, 1);
-        }
-      };
-
-/** Also for a checked process, which need not be profiled. */
-function unlockProfiled(words: Words, index: number): void {
-  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
-    if (PROFILED) {
-      noteNotify(index);
-    }
-    notify(words, index, 1);
-  }
-  if (PROFILED && timing.depth !== 0) {
-    endTiming(words, index);
-  }
-}
-
 /**
  * For whoever repairs after a thread that is gone for good, with that thread's own `owner`: does it hold the mutex? Then
  * the caller holds it from now on in its place.
  */
 export function inheritLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
-  if ((load(words, index) & ~WAITERS) !== owner.lockTag) {
+  if (tagIn(load(words, index)) !== owner.lockTag) {
     return false;
   }
   if (CHECKED) {

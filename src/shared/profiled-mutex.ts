@@ -2,14 +2,15 @@
  * What the mutex of a profiled process (CT_PROFILE=n) does besides, written down in the thread's block of the profile
  * (lock-profile.ts). Every wait is timed. One acquisition of n stands for all since the last one that did, and its hold is timed.
  *
- * Between a lock's two atomic operations everything is in their way: stores must have happened before the second. So all
- * but one acquisition of n do no more than count down, and say where they are for others to see.
+ * Between a lock's two atomic operations everything is in their way: stores must have arrived before the second. So all
+ * but one acquisition of n do no more than count down, and say in the lock's word where they are (lock-word.ts); a bucket's
+ * are counted, in the line of its lock.
  *
  * A wait is charged to whoever held the lock when it began; one that goes on while the lock changes hands is charged in
  * parts, to the holder that was seen last before each time the thread looked again.
  */
 
-import { compareExchange, pause, peek, poke, type Words } from './access.ts';
+import { compareExchange, notify, pause, peek, poke, type Words } from './access.ts';
 import {
   binOf,
   HELD_FLOATS,
@@ -17,31 +18,33 @@ import {
   HISTOGRAM_BINS,
   LockLineWord,
   type LockRecorder,
-  LOCKS_PER_SIDE,
+  LOCKS_PER_PREDECESSOR,
   LONG_NS,
-  SIDE_WORDS,
-  sideOf,
+  PREDECESSOR_WORDS,
   SITE_FLOATS,
   SiteFloat,
-  siteOfSide,
-  threadOfSide,
   WAIT_HIGH_SHIFT,
 } from './lock-profile.ts';
 import { LockSite, MAX_LOCK_SITES } from './lock-sites.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
+import { FREE, holderIn, SITE_SHIFT, siteIn, tagIn, TIMED, WAITERS } from './lock-word.ts';
 import { LockClass } from './lockdep.ts';
 import type { LockOwner } from './mutex.ts';
 
-const FREE = 0;
-const WAITERS = 1;
+/** This thread's: a constant object of small numbers, at which V8 gets without looking for it. */
+export const sampling = {
+  /** Acquisitions until the next that stands for all since the last, and how many these will be. */
+  countdown: 1,
+  interval: 1,
+};
 
 /*
  * The locks that this thread holds and times, last one last: one of n. Deeper than the lock order allows; what does not fit is
  * not timed.
  */
-const MAX_HELD = 8;
-interface Held {
+const MAX_TIMED = 8;
+interface TimedHold {
   words: Words;
   index: number;
   recorder: LockRecorder | undefined;
@@ -49,7 +52,7 @@ interface Held {
   sinceNs: number;
 }
 const NO_WORDS = new Int32Array(new SharedArrayBuffer(0));
-const held: Held[] = Array.from({ length: MAX_HELD }, () => ({
+const holds: TimedHold[] = Array.from({ length: MAX_TIMED }, () => ({
   words: NO_WORDS,
   index: 0,
   recorder: undefined,
@@ -57,24 +60,9 @@ const held: Held[] = Array.from({ length: MAX_HELD }, () => ({
   sinceNs: 0,
 }));
 
-/** This thread's: a constant object of small numbers, at which V8 gets without looking for it. */
-export const timing = {
-  /** Locks that are held and timed. */
-  depth: 0,
-  /** Acquisitions until the next that stands for all since the last, and how many these will be. */
-  countdown: 1,
-  interval: 1,
-  /** The connection that was locked last, and where; where a bucket was. For whoever notifies. */
-  connection: 0,
-  connectionSite: 0,
-  bucketSite: 0,
-};
+let timed = 0;
 
-/* The last acquisitions of rarer locks, more than can be held at once: where a lock was taken that has to notify somebody. */
-const RECENT = 8;
-const recentIndexes = new Int32Array(RECENT);
-const recentSites = new Int32Array(RECENT);
-let recent = 0;
+/* Of the last acquisition that was looked at: for whoever releases a lock, and knows no owner. */
 let lastRecorder: LockRecorder | undefined;
 
 /* Of all clocks that resolve nanoseconds the cheapest in Node (about 40 ns), and it allocates nothing once compiled. */
@@ -83,33 +71,23 @@ function nowNs(): number {
 }
 
 /** `owner` has taken the lock at `index`. Small, so that it is inlined; `lockClass` is a constant of the call. */
-export function noteAcquired(
-  words: Words,
-  index: number,
-  owner: LockOwner,
-  lockClass: LockClass,
-  site: number = LockSite.unnamed,
-): void {
-  if (--timing.countdown <= 0) {
-    noteSample(words, index, owner.recorder, lockClass, site);
-  }
+export function noteHolder(words: Words, index: number, owner: LockOwner, lockClass: LockClass, site: LockSite): void {
   if (lockClass === LockClass.bucket) {
     words[index + LockLineWord.ACQUISITIONS]! += 1;
-    words[index + LockLineWord.HOLDER] = sideOf(0, holderOf(owner.lockTag), site);
-    timing.bucketSite = site;
-  } else if (lockClass === LockClass.connection) {
-    timing.connection = index;
-    timing.connectionSite = site;
-    if ((mixed(index) & (LOCKS_PER_SIDE - 1)) === 0) {
-      noteInTable(owner.recorder, index, site);
-    }
-  } else {
-    noteRare(owner.recorder, index, site);
+    words[index + LockLineWord.HOLDER] = owner.lockTag;
+  } else if (lockClass !== LockClass.connection || (mixed(index) & (LOCKS_PER_PREDECESSOR - 1)) === 0) {
+    noteInTable(index, owner, site);
   }
 }
 
+/** What the lock's word shall say when an acquisition has it that stands for all since the last that did. */
+export function wordOfSample(owner: LockOwner, site: LockSite): number {
+  const isTimed = owner.recorder !== undefined && timed < MAX_TIMED;
+  return owner.lockTag | (site << SITE_SHIFT) | (isTimed ? TIMED : 0);
+}
+
 /** A `tryLock` found the lock taken. */
-export function noteTryFailed(owner: LockOwner, lockClass: LockClass, site: number = LockSite.unnamed): void {
+export function noteTryFailed(owner: LockOwner, lockClass: LockClass, site: LockSite): void {
   if (owner.recorder !== undefined) {
     const { floats, sites } = owner.recorder;
     floats[sites + site * SITE_FLOATS + SiteFloat.LOCK_CLASS] = lockClass;
@@ -117,118 +95,86 @@ export function noteTryFailed(owner: LockOwner, lockClass: LockClass, site: numb
   }
 }
 
-/** This acquisition stands for all since the last that did. Before the line's words are written anew. */
-function noteSample(
+/** A sample has the lock. Before noteHolder, which writes the line's words anew. */
+export function noteSample(
   words: Words,
   index: number,
   recorder: LockRecorder | undefined,
   lockClass: LockClass,
-  site: number,
+  site: LockSite,
 ): void {
-  const acquisitions = timing.interval;
+  const acquisitions = sampling.interval;
   if (recorder === undefined) {
-    timing.countdown = acquisitions;
+    sampling.countdown = acquisitions;
     return;
   }
   const { floats } = recorder;
   const at = recorder.sites + site * SITE_FLOATS;
-  timing.interval = recorder.nextInterval();
-  timing.countdown = timing.interval;
+  sampling.interval = recorder.nextInterval();
+  sampling.countdown = sampling.interval;
   lastRecorder = recorder;
   floats[at + SiteFloat.LOCK_CLASS] = lockClass;
   floats[at + SiteFloat.ACQUISITIONS]! += acquisitions;
   if (lockClass === LockClass.bucket) {
     notePredecessor(recorder, at, peek(words, index + LockLineWord.HOLDER));
   }
-  if (timing.depth < MAX_HELD) {
-    const top = held[timing.depth++]!;
-    top.words = words;
-    top.index = index;
-    top.recorder = recorder;
-    top.site = site;
-    top.sinceNs = nowNs();
+  if (timed < MAX_TIMED) {
+    const hold = holds[timed++]!;
+    hold.words = words;
+    hold.index = index;
+    hold.recorder = recorder;
+    hold.site = site;
+    hold.sinceNs = nowNs();
   }
 }
 
-function noteRare(recorder: LockRecorder | undefined, index: number, site: number): void {
-  recent = (recent + 1) & (RECENT - 1);
-  recentIndexes[recent] = index;
-  recentSites[recent] = site;
-  noteInTable(recorder, index, site);
-}
-
-/** Where the table of sides keeps a lock: a mixed index, of which the high bits are the tag. */
+/** Locks by a mixed index, of which the high half tells apart those that share a word of the table. */
 function mixed(index: number): number {
   return Math.imul(index, 0x9e3779b1);
 }
 
-function sideWord(hash: number): number {
-  return LINE_WORDS + ((hash >>> 6) & (SIDE_WORDS - 1));
-}
-
-/** Who held this lock before, and that it is this thread now. */
-function noteInTable(recorder: LockRecorder | undefined, index: number, site: number): void {
+/** Who held this lock before, and that it is `owner` now. */
+function noteInTable(index: number, { recorder, lockTag }: LockOwner, site: LockSite): void {
   if (recorder !== undefined) {
     const hash = mixed(index);
-    const before = peek(recorder.words, sideWord(hash));
+    const at = LINE_WORDS + ((hash >>> 6) & (PREDECESSOR_WORDS - 1));
+    const before = peek(recorder.words, at);
     if (before >>> 16 === hash >>> 16) {
-      notePredecessor(recorder, recorder.sites + site * SITE_FLOATS, before);
+      notePredecessor(recorder, recorder.sites + site * SITE_FLOATS, tagIn(before));
     }
-    poke(recorder.words, sideWord(hash), sideOf(hash >>> 16, recorder.thread, site));
+    poke(recorder.words, at, (hash & 0xffff0000) | lockTag);
   }
 }
 
-/** @param before the side word of who held the lock before; 0: nobody did */
-function notePredecessor(recorder: LockRecorder, at: number, before: number): void {
-  if (before !== 0) {
+/** @param tag of who held the lock before; 0: nobody did */
+function notePredecessor(recorder: LockRecorder, at: number, tag: number): void {
+  if (tag !== 0) {
     recorder.floats[at + SiteFloat.PREDECESSORS]! += 1;
-    if (threadOfSide(before) !== recorder.thread) {
+    if (holderIn(tag) !== recorder.thread) {
       recorder.floats[at + SiteFloat.BOUNCES]! += 1;
     }
   }
 }
 
-/** The site at which `holder` took the lock that it holds, 0 if that is not known. A hint. */
-function siteOfHolder(
-  words: Words,
-  index: number,
-  recorder: LockRecorder,
-  lockClass: LockClass,
-  holder: number,
-): number {
-  let side: number;
-  if (lockClass === LockClass.bucket) {
-    side = peek(words, index + LockLineWord.HOLDER);
-  } else {
-    const hash = mixed(index);
-    const found = peek(recorder.words, sideWord(hash));
-    side = found >>> 16 === hash >>> 16 ? found : 0;
-  }
-  return side !== 0 && threadOfSide(side) === holder ? siteOfSide(side) : 0;
-}
-
-function holderOf(word: number): number {
-  return (word >>> 1) - 1;
-}
-
 /**
  * As waitForLock of mutex.ts, whose comments hold here; spins, parks and times are written down besides.
- * @param firstSeen what the word said when it was not free
+ * @param word what it shall say when it is held; @param firstSeen what it said when it was not free
  */
-export function lockContendedProfiled(
+export function waitForLockProfiled(
   words: Words,
   index: number,
   owner: LockOwner,
   lockClass: LockClass,
   recorder: LockRecorder,
-  site: number = LockSite.unnamed,
-  maxSpins: number,
+  word: number,
   firstSeen: number,
+  maxSpins: number,
 ): void {
+  const site = siteIn(word);
   const startNs = nowNs();
   let partNs = startNs;
-  let holder = holderOf(firstSeen);
-  let holderSite = siteOfHolder(words, index, recorder, lockClass, holder);
+  let holder = holderIn(firstSeen);
+  let holderSite = siteIn(firstSeen);
   let parks = 0;
   let isWaiting = true;
 
@@ -236,7 +182,7 @@ export function lockContendedProfiled(
   let spins = 0;
   while (spins < bound) {
     spins++;
-    if (peek(words, index) === FREE && compareExchange(words, index, FREE, owner.lockTag) === FREE) {
+    if (peek(words, index) === FREE && compareExchange(words, index, FREE, word) === FREE) {
       isWaiting = false;
       break;
     }
@@ -246,18 +192,18 @@ export function lockContendedProfiled(
 
   const deadline = isWaiting ? patienceEnd(owner) : 0;
   while (isWaiting) {
-    const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);
+    const seen = compareExchange(words, index, FREE, word | WAITERS);
     if (seen === FREE) {
       isWaiting = false;
       continue;
     }
-    const next = holderOf(seen);
+    const next = holderIn(seen);
     if (next !== holder) {
       const atNs = nowNs();
       charge(recorder, site, holder, holderSite, atNs - partNs);
       partNs = atNs;
       holder = next;
-      holderSite = siteOfHolder(words, index, recorder, lockClass, holder);
+      holderSite = siteIn(seen);
     }
     const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
@@ -327,49 +273,34 @@ function noteWaitOfLine(words: Words, index: number, ns: number): void {
   words[index + LockLineWord.WAIT_LOW] = low % 2 ** WAIT_HIGH_SHIFT;
 }
 
-/** The lock may be one that is timed. */
-export function endTiming(words: Words, index: number): void {
-  let position = timing.depth - 1;
-  while (position >= 0 && !(held[position]!.index === index && held[position]!.words === words)) {
+/** The lock that the calling thread has released said `word`: somebody may sleep, or its hold was timed. */
+export function releaseNoted(words: Words, index: number, word: number): void {
+  if ((word & WAITERS) !== 0) {
+    if (lastRecorder !== undefined) {
+      lastRecorder.floats[lastRecorder.sites + siteIn(word) * SITE_FLOATS + SiteFloat.NOTIFIES]! += 1;
+    }
+    notify(words, index, 1);
+  }
+  if ((word & TIMED) !== 0) {
+    endTiming(words, index);
+  }
+}
+
+function endTiming(words: Words, index: number): void {
+  let position = timed - 1;
+  while (position >= 0 && !(holds[position]!.index === index && holds[position]!.words === words)) {
     position--;
   }
   if (position < 0) {
+    /* A lock that was taken over from a dead thread. */
     return;
   }
-  const entry = held[position]!;
-  noteHold(entry.recorder!, entry.site, entry.sinceNs, nowNs());
-  timing.depth--;
-  for (; position < timing.depth; position++) {
-    const above = held[position + 1]!;
-    const entryBelow = held[position]!;
-    entryBelow.words = above.words;
-    entryBelow.index = above.index;
-    entryBelow.recorder = above.recorder;
-    entryBelow.site = above.site;
-    entryBelow.sinceNs = above.sinceNs;
-  }
-}
-
-/** Releasing the lock at `index`, this thread wakes somebody. */
-export function noteNotify(index: number): void {
-  if (lastRecorder !== undefined) {
-    lastRecorder.floats[lastRecorder.sites + siteOfOwn(index) * SITE_FLOATS + SiteFloat.NOTIFIES]! += 1;
-  }
-}
-
-/** Where this thread took a lock that it holds. */
-function siteOfOwn(index: number): number {
-  if (timing.connection === index) {
-    return timing.connectionSite;
-  }
-  for (let back = 0; back < RECENT; back++) {
-    const at = (recent - back) & (RECENT - 1);
-    if (recentIndexes[at] === index) {
-      return recentSites[at]!;
-    }
-  }
-  /* Both buckets of a pair are locked at one place. */
-  return timing.bucketSite;
+  const ended = holds[position]!;
+  noteHold(ended.recorder!, ended.site, ended.sinceNs, nowNs());
+  /* The others move down; the objects are used again. */
+  timed--;
+  holds.copyWithin(position, position + 1, timed + 1);
+  holds[timed] = ended;
 }
 
 function noteHold(recorder: LockRecorder, site: number, sinceNs: number, endNs: number): void {

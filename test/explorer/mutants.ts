@@ -38,13 +38,10 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MUTEX,
-        find: `  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
-    if (PROFILED) {
-      noteNotify(index);
-    }
-    notify(words, index, 1);
-  }`,
-        replace: '  exchange(words, index, FREE);',
+        find: `      if ((exchange(words, index, FREE) & WAITERS) !== 0) {
+        notify(words, index, 1);
+      }`,
+        replace: '      exchange(words, index, FREE);',
       },
     ],
     scenarios: ['mutex/two'],
@@ -55,10 +52,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MUTEX,
-        find: `  if ((exchange(words, index, FREE) & WAITERS) !== 0) {
-    if (PROFILED) {`,
-        replace: `  if ((exchange(words, index, FREE) & WAITERS) === 0) {
-    if (PROFILED) {`,
+        find: 'if ((exchange(words, index, FREE) & WAITERS) !== 0) {',
+        replace: 'if ((exchange(words, index, FREE) & WAITERS) === 0) {',
       },
     ],
     scenarios: ['mutex/two'],
@@ -96,9 +91,10 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: MUTEX,
-        find: 'const seen = compareExchange(words, index, FREE, owner.lockTag);',
-        replace:
-          'const seen = peek(words, index) === FREE ? exchange(words, index, owner.lockTag) & 0 : owner.lockTag;',
+        find: `      if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
+        waitForLock(words, index, owner, lockClass);`,
+        replace: `      if (peek(words, index) !== FREE || exchange(words, index, owner.lockTag) === -1) {
+        waitForLock(words, index, owner, lockClass);`,
       },
     ],
     scenarios: ['mutex/two'],

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { allocateWords, load, peek } from '../../src/shared/access.ts';
-import { lockTagOf } from '../../src/shared/mutex.ts';
+import { ownerOf } from '../../src/shared/mutex.ts';
 import { IntentKind, PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
@@ -127,11 +127,10 @@ export class Killer {
     const { words, room } = conntrack.tracker;
     const layout = memoryLayout(conntrack.memory);
     const base = layout.participants + participant * PARTICIPANT_WORDS;
-    const tag = lockTagOf(participant);
     const kind = base + ParticipantWord.INTENT_KIND;
     const holdsBucket = () => {
       for (let bucket = 0; bucket < conntrack.tracker.table.bucketCount; bucket++) {
-        if (peek(words, layout.buckets + BUCKET_WORDS * bucket) >>> 1 === tag >>> 1) {
+        if (ownerOf(words, layout.buckets + BUCKET_WORDS * bucket) === participant) {
           return true;
         }
       }
@@ -143,7 +142,7 @@ export class Killer {
       removing: () => peek(words, kind) === IntentKind.unlink,
       growing: () => peek(words, base + ParticipantWord.GROW_NEW) !== 0,
       'holding a bucket': () => holdsBucket(),
-      'holding room': () => peek(words, room + 2) >>> 1 === tag >>> 1,
+      'holding room': () => ownerOf(words, room + 2) === participant,
     };
     const delayMs = moment === 'anywhen' ? (this.#turmoil.random(1000) / 1000) * MOST_DELAY_MS : MOST_WAITING_MS;
     const deadline = performance.now() + delayMs;

@@ -130,7 +130,7 @@ const jobs = {
       }
     });
     try {
-      if (lockWithin(words, mutex, me, LockClass.bucket, unlocks ? 10_000 : 1)) {
+      if (lockWithin(words, mutex, me, LockClass.bucket, unlocks ? 10_000 : 200)) {
         unlock(words, mutex);
       }
     } finally {

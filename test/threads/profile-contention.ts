@@ -16,6 +16,7 @@ import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-table.ts';
 import { allocateWords, load, notify, store, wait, type Words } from '../../src/shared/access.ts';
 import { arriveAndWait, BARRIER_WORDS } from '../../src/shared/barrier.ts';
 import { LockSite } from '../../src/shared/lock-sites.ts';
+import { WAITERS } from '../../src/shared/lock-word.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import { udp } from '../support/frames.ts';
 
@@ -104,7 +105,7 @@ function hold({ memory, tracker: { table, participant } }: Conntrack, { words, p
   for (let round = 1; round <= ROUNDS; round++) {
     table.lockBucket(bucket, participant, LockSite.remove);
     tell(words, pair * PAIR_WORDS + HELD, round);
-    while (load(memory.words, lockWord) === participant.lockTag) {
+    while ((load(memory.words, lockWord) & WAITERS) === 0) {
       /* The other thread does not sleep yet. */
     }
     const end = performance.now() + holdMs;
