@@ -278,6 +278,26 @@ describe('bench', () => {
   });
 });
 
+describe('profile', () => {
+  it.each([
+    [
+      'a window of connections, where there is none',
+      ['insert', '--window', '32'],
+      /insert has no --window, tcp-.* have/,
+    ],
+    ['a variant that is not there', ['insert', '--variant', 'x'], /insert has .*variants/],
+    [
+      'neither a workload nor a file',
+      [join(folder, 'nowhere.pcap')],
+      /nowhere\.pcap is neither a workload .* nor a file/,
+    ],
+  ])('answers %s with one line and exit code 2', async (_what, args, says) => {
+    const result = await ctBucket(['profile', 'run', ...args]);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+    expect(complaintIn(result)).toMatch(says);
+  });
+});
+
 describe.concurrent('replay --events', () => {
   it('prints what happens to connections, the same with every run and, within a millisecond, every number of threads', async () => {
     const [once, again, threads] = await Promise.all([

@@ -118,6 +118,17 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
     }
   });
 
+  it('knows that the other thread held a connection before, or that it was the same, of some connections', () => {
+    const figuresOf = (name: string) => counted.sites.find((site) => site.name === name)!.figures;
+    const updates = figuresOf('update state');
+    expect(updates.predecessors).toBeGreaterThan(taken['update state']! / 64 / 4);
+    expect(updates.predecessors).toBeLessThan(taken['update state']! / 64);
+    expect(updates.bounces).toBe(updates.predecessors);
+    const marks = figuresOf('set mark');
+    expect(marks.predecessors).toBeGreaterThan(taken['set mark']! / 64 / 4);
+    expect(marks.bounces).toBe(0);
+  });
+
   it('knows each bucket to the last one', () => {
     expect(buckets.reduce((sum, acquisitions) => sum + acquisitions, 0)).toBe(taken['create connection']);
   });
