@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../src/core/conntrack.ts';
-import { clockMarkMs, hasJumpedPast } from '../src/core/clock.ts';
+import { clockMarkMs, hasJumpedPast, sweptAt } from '../src/core/clock.ts';
 import { UsageError } from '../src/core/errors.ts';
 import { purgeFragments } from '../src/core/fragments/fragments.ts';
 import { fragmentsOf } from './support/fragments.ts';
@@ -44,6 +44,19 @@ describe.each(NO_TIMES)('a packet at the time %d', (noTime) => {
     expect(ct.connCount).toBe(0);
     ct.close();
   });
+
+  it.each([5_000_000_000, 1_700_000_000_000, 1_700_000_000_000 + 2 ** 31])(
+    'as the first of a thread goes by the time that the table has (%d)',
+    (now) => {
+      const ct = new Conntrack({ buckets: 4, maxConnections: 100, maxParticipants: 2 });
+      const late = Conntrack.attach(ct.memory);
+      send(ct, udp(ENDS), now);
+      expect(send(late, udp(reverse(ENDS)), noTime)).toBe('est|rpl|trk');
+      expect(dumpAll(ct, now)).toMatchObject([{ timeoutMs: 30_000 }]);
+      late.close();
+      ct.close();
+    },
+  );
 
   it('as the time of a sweep or a dump is refused, or removes and hides nothing', () => {
     const ct = table();
@@ -145,6 +158,34 @@ describe.each([
     expect(ct.fragments.status().nfrag).toBe(1);
     purgeFragments(ct.tracker, backMs > 18 * 60_000 ? start - backMs : start + 26_000);
     expect(ct.fragments.status()).toMatchObject({ nfrag: 0, v4: { purged: 1 } });
+    ct.close();
+  });
+});
+
+describe('a clock that was once 13 days ahead, and is put right', () => {
+  it('is believed again after a sweep, without which nothing tells right from wrong', () => {
+    const ct = table();
+    const start = 1000 * DAY_MS;
+    send(ct, udp(ENDS), start);
+    send(ct, udp({ ...ENDS, sport: 7 }), start + 13 * DAY_MS);
+    send(ct, udp({ ...ENDS, sport: 8 }), start + 1);
+    expect(clockMarkMs(ct.tracker)).toBe(start + 13 * DAY_MS);
+    ct.sweep(start + 2);
+    expect(clockMarkMs(ct.tracker)).toBe(start + 2);
+    /* By signed difference it had time left here. */
+    expect(send(ct, udp({ ...ENDS, sport: 8 }), start + 25 * DAY_MS, {})).toBe('new|trk');
+    ct.close();
+  });
+
+  it('is not taken back by a sweep during which it moved', () => {
+    const ct = table();
+    const start = 1000 * DAY_MS;
+    send(ct, udp(ENDS), start);
+    const { tracker } = ct;
+    const markMs = clockMarkMs(tracker);
+    send(ct, udp({ ...ENDS, sport: 7 }), start + 13 * DAY_MS);
+    sweptAt(tracker, start, markMs);
+    expect(clockMarkMs(tracker)).toBe(start + 13 * DAY_MS);
     ct.close();
   });
 });

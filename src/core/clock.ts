@@ -4,15 +4,18 @@
  * its expiry. A full sweep sees to it, and where none has happened for 2^30 ms (12.4 days: sweeping is switched off,
  * or the clock jumped) the first operation that notices walks the table itself and moves the expiry of what has expired to that moment.
  *
- * What is no time (NaN, an infinite number, one beyond MOST_MS) is answered with the time that the thread was told last.
+ * What is no time (NaN, an infinite number, one beyond MOST_MS) is answered with the time that the thread was told last, or if it
+ * was told none yet, with the mark.
  *
- * A clock that is set back takes the mark with it, so that connections from then on do not lie before it.
+ * A clock that is set back takes the mark with it, so that connections from then on do not lie before it: at once by up to
+ * WALK_AFTER_MS, else by the first full sweep, in which what cannot be told apart from the expired goes. What lives on is what has
+ * less left than 2^31 ms less the way back.
  *
  *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it, within 2^32 ms. A 64-bit float,
  *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
-import { peek, store } from '../shared/access.ts';
+import { compareExchange, peek } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
@@ -23,7 +26,7 @@ import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
-/** Threads must not work at times further apart than this. */
+/** Threads must not work at times further apart than this, or than 2^31 ms less the longest timeout. */
 export const WALK_AFTER_MS: number = 2 ** 30;
 /** How far clocks of threads may run behind the mark: 17.5 minutes. Whose is further behind was set back. */
 export const SKEW_MS: number = 2 ** 20;
@@ -48,8 +51,9 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
 function moveMark(tracker: Tracker, nowMs: number): number {
   const { words, settings } = tracker;
   if (!(Math.abs(nowMs) <= MOST_MS)) {
-    /* Before the first time there is nothing in the table. */
-    return tracker.time[0]! | 0;
+    const told = tracker.time[0]!;
+    /* Before the first time of all there is nothing in the table. */
+    return (Number.isNaN(told) ? tracker.clock[0]! : told) | 0;
   }
   tracker.time[0] = nowMs;
   lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockMove);
@@ -58,7 +62,7 @@ function moveMark(tracker: Tracker, nowMs: number): number {
     killExpired(tracker, nowMs, mark);
   }
   const backMs = mark - nowMs;
-  /* Set back by more than 12 days it is no clock: what was created in its time may be lost, but not what was there before. */
+  /* One operation that is more than 12 days behind is a mistake of its own: what it creates may be lost, but not what is there. */
   if (!(backMs >= 0) || (backMs > SKEW_MS && backMs <= WALK_AFTER_MS)) {
     tracker.clock[0] = nowMs;
   }
@@ -79,15 +83,20 @@ export function hasJumpedPast(tracker: Tracker, nowMs: number, markMs: number): 
   return tracker.clock[0]! - (markMs > nowMs ? markMs : nowMs) > SKEW_MS;
 }
 
-/** A full sweep that began at `startedMs` has removed all that had expired then. */
-export function sweptAt(tracker: Tracker, startedMs: number): void {
+/**
+ * A full sweep that began at `startedMs` has removed all that had expired then. If the mark was far ahead of it when it began, and
+ * still is, the mark was the mistake.
+ * @param markMs the mark when the sweep began
+ */
+export function sweptAt(tracker: Tracker, startedMs: number, markMs: number): void {
   if (tracker.engine !== Engine.BUCKET || !(Math.abs(startedMs) <= MOST_MS)) {
     /* A list's order is not so strict that this could be relied on. */
     return;
   }
   const { words, settings } = tracker;
   lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockSwept);
-  if (!(startedMs <= tracker.clock[0]!)) {
+  const mark = tracker.clock[0]!;
+  if (!(startedMs <= mark) || (mark === markMs && mark - startedMs > WALK_AFTER_MS)) {
     tracker.clock[0] = startedMs;
   }
   unlock(words, settings + SettingWord.CLOCK_MUTEX);
@@ -108,9 +117,10 @@ function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
         continue;
       }
       const r = record << UNIT_SHIFT;
-      const expiresMs = origin + ((peek(words, r + ConnWord.EXPIRES) - originLow) >>> 0);
-      if (nowMs >= expiresMs) {
-        store(words, r + ConnWord.EXPIRES, nowMs | 0);
+      const expires = peek(words, r + ConnWord.EXPIRES);
+      const expiresMs = origin + ((expires - originLow) >>> 0);
+      /* It may have a packet meanwhile, of a thread whose clock is a little behind. */
+      if (nowMs >= expiresMs && compareExchange(words, r + ConnWord.EXPIRES, expires, nowMs | 0) === expires) {
         table.lookAgainAt(slot);
         if (tracker.engine === Engine.SCALE) {
           rescheduleAsIs(tracker, record);

@@ -5,7 +5,7 @@ import { LockTimeoutError } from '../shared/lock-timeout.ts';
 import { isClaimed } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
-import { sweptAt, tellTime } from './clock.ts';
+import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
 import { expectObject, expectWhole, shown, UsageError } from './errors.ts';
@@ -282,12 +282,13 @@ export class Conntrack {
     checkTime(nowMs);
     const before = this.tracker.counters.slice();
     const cursor = new SweepCursor();
+    const markMs = clockMarkMs(this.tracker);
     let isDone = false;
     while (!isDone) {
       isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
       this.#events?.collect();
     }
-    this.#patiently(() => sweptAt(this.tracker, nowMs));
+    this.#patiently(() => sweptAt(this.tracker, nowMs, markMs));
     return COUNTER_NAMES.reduce((removed, name, index) => {
       const isRemoval = name === 'expiredAtSweep' || name === 'killed';
       return isRemoval ? removed + this.tracker.counters[index]! - before[index]! : removed;

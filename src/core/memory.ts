@@ -251,6 +251,6 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     fragments: allocateFragments(),
     profile: allocateProfile(maxParticipants),
     ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
-    lists: isBucketEngine ? allocateWords(1) : allocateLists(maxConnections, maxParticipants),
+    lists: isBucketEngine ? allocateWords(LINE_WORDS) : allocateLists(maxConnections, maxParticipants),
   };
 }

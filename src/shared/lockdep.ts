@@ -11,7 +11,8 @@
  */
 
 import type { Words } from './access.ts';
-import { tagIn } from './lock-word.ts';
+import { PROFILED } from './lock-profile.ts';
+import { tagIn, WAITERS } from './lock-word.ts';
 
 /** What a lock protects; the value is its rank in the lock order. */
 export const LockClass = { bucket: 1, connection: 2, zoneLimits: 3, fragments: 4, leaf: 5 } as const;
@@ -21,7 +22,7 @@ interface HeldLock {
   words: Words;
   index: number;
   lockClass: LockClass;
-  /** What the word says while it is held: its owner's tag (mutex.ts). */
+  /** Its owner, as the word names it (lock-word.ts). */
   ownerTag: number;
 }
 
@@ -52,7 +53,7 @@ export function beforeAcquire(words: Words, index: number, lockClass: LockClass)
   }
 }
 
-/** Call after taking a lock. @param ownerTag what the lock's word says now, whoever waits apart */
+/** Call after taking a lock. @param ownerTag how the lock's word names its owner */
 export function acquired(words: Words, index: number, lockClass: LockClass, ownerTag: number): void {
   held.push({ words, index, lockClass, ownerTag });
 }
@@ -62,7 +63,8 @@ export function beforeRelease(words: Words, index: number): void {
   for (let i = held.length - 1; i >= 0; i--) {
     const lock = held[i]!;
     if (lock.words.buffer === words.buffer && lock.index === index) {
-      const tag = tagIn(Atomics.load(words, index));
+      const word = Atomics.load(words, index);
+      const tag = PROFILED ? tagIn(word) : word & ~WAITERS;
       if (tag !== lock.ownerTag) {
         throw new Error(
           `lock ownership: ${describeLock(lock)} is held as ${lock.ownerTag} and released, but its word says ${tag}`,

@@ -40,7 +40,7 @@ const NAP_MS = 0.1;
 
 /** Who takes a lock: a thread's own object, made once. */
 export interface LockOwner {
-  /** What this owner writes into the words that it locks. */
+  /** Names this owner in the words that it locks. */
   readonly lockTag: number;
   /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
   spinEstimate: number;
@@ -221,7 +221,8 @@ export function lockWithin(
 ): boolean {
   const deadline = performance.now() + timeoutMs;
   let hasSlept = false;
-  for (let looks = 1; !tryLock(words, index, owner, lockClass); looks++) {
+  /* A look comes first: a failed try is written down in a profiled process. */
+  for (let looks = 1; peek(words, index) !== FREE || !tryLock(words, index, owner, lockClass); looks++) {
     pause();
     if (looks % MAX_SPINS === 0) {
       if (performance.now() >= deadline) {

@@ -3,8 +3,8 @@
  * (lock-profile.ts). Every wait is timed. One acquisition of n stands for all since the last one that did, and its hold is timed.
  *
  * Between a lock's two atomic operations everything is in their way: stores must have arrived before the second. So all
- * but one acquisition of n do no more than count down, and say in the lock's word where they are (lock-word.ts); a bucket's
- * are counted, in the line of its lock.
+ * but one acquisition of n do no more than count down, and say in the lock's word where they are (lock-word.ts). A bucket's
+ * are counted, in the line of its lock; of one connection's lock in 64, and of the rare ones, it is noted who held them last.
  *
  * A wait is charged to whoever held the lock when it began; one that goes on while the lock changes hands is charged in
  * parts, to the holder that was seen last before each time the thread looked again.
@@ -194,39 +194,42 @@ export function waitForLockProfiled(
   owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
 
   const deadline = isWaiting ? patienceEnd(owner) : 0;
-  while (isWaiting) {
-    const seen = compareExchange(words, index, FREE, word | WAITERS);
-    if (seen === FREE) {
-      isWaiting = false;
-      continue;
+  try {
+    while (isWaiting) {
+      const seen = compareExchange(words, index, FREE, word | WAITERS);
+      if (seen === FREE) {
+        isWaiting = false;
+        continue;
+      }
+      const next = holderIn(seen);
+      if (next !== holder) {
+        const atNs = nowNs();
+        charge(recorder, site, holder, holderSite, atNs - partNs);
+        partNs = atNs;
+        holder = next;
+        holderSite = siteIn(seen);
+      }
+      const contended = seen | WAITERS;
+      if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
+        parks++;
+        sleepOnLock(words, index, contended, owner, lockClass, deadline);
+      }
     }
-    const next = holderIn(seen);
-    if (next !== holder) {
-      const atNs = nowNs();
-      charge(recorder, site, holder, holderSite, atNs - partNs);
-      partNs = atNs;
-      holder = next;
-      holderSite = siteIn(seen);
+  } finally {
+    /* Also a wait that ends because the owner's patience does. */
+    const endNs = nowNs();
+    charge(recorder, site, holder, holderSite, endNs - partNs);
+    noteWait(recorder, lockClass, site, endNs - startNs, spins, parks);
+    if (lockClass === LockClass.bucket && !isWaiting) {
+      noteWaitOfLine(words, index, endNs - startNs);
     }
-    const contended = seen | WAITERS;
-    if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
-      parks++;
-      sleepOnLock(words, index, contended, owner, lockClass, deadline);
-    }
-  }
-
-  const endNs = nowNs();
-  charge(recorder, site, holder, holderSite, endNs - partNs);
-  noteWait(recorder, lockClass, site, endNs - startNs, spins, parks);
-  if (lockClass === LockClass.bucket) {
-    noteWaitOfLine(words, index, endNs - startNs);
   }
 }
 
 /** This thread waited `ns` at `site` while `holder` held the lock, taken at `holderSite`. */
 function charge(recorder: LockRecorder, site: number, holder: number, holderSite: number, ns: number): void {
   /* Only a damaged word names somebody else. */
-  if (holder >= 0 && holder < recorder.participants) {
+  if (holder >= 0 && holder < recorder.participants && holderSite < MAX_LOCK_SITES) {
     addHeld(recorder.floats, recorder.byThread + (site * recorder.participants + holder) * HELD_FLOATS, ns);
     addHeld(recorder.floats, recorder.bySite + (site * MAX_LOCK_SITES + holderSite) * HELD_FLOATS, ns);
   }
@@ -278,18 +281,20 @@ function noteWaitOfLine(words: Words, index: number, ns: number): void {
 
 /** The lock that the calling thread has released said `word`: somebody may sleep, or its hold was timed. */
 export function releaseNoted(words: Words, index: number, word: number): void {
+  /* The lock is free by now: waking somebody is no part of the hold. */
+  const endNs = (word & TIMED) === 0 ? 0 : nowNs();
   if ((word & WAITERS) !== 0) {
-    if (lastRecorder !== undefined) {
+    if (lastRecorder !== undefined && siteIn(word) < MAX_LOCK_SITES) {
       lastRecorder.floats[lastRecorder.sites + siteIn(word) * SITE_FLOATS + SiteFloat.NOTIFIES]! += 1;
     }
     notify(words, index, 1);
   }
   if ((word & TIMED) !== 0) {
-    endTiming(words, index);
+    endTiming(words, index, endNs);
   }
 }
 
-function endTiming(words: Words, index: number): void {
+function endTiming(words: Words, index: number, endNs: number): void {
   let position = timed - 1;
   while (position >= 0 && !(holds[position]!.index === index && holds[position]!.words === words)) {
     position--;
@@ -299,7 +304,7 @@ function endTiming(words: Words, index: number): void {
     return;
   }
   const ended = holds[position]!;
-  noteHold(ended.recorder!, ended.site, ended.sinceNs, nowNs());
+  noteHold(ended.recorder!, ended.site, ended.sinceNs, endNs);
   /* The others move down; the objects are used again. */
   timed--;
   holds.copyWithin(position, position + 1, timed + 1);

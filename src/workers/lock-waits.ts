@@ -1,5 +1,6 @@
 /** Who waits for whose lock: of two workers that do not get on, which one hangs. */
 
+import { LISTS_LOCK } from '../core/engines/lists.ts';
 import type { Tracker } from '../core/tracker.ts';
 import { peek } from '../shared/access.ts';
 import { ownerOf } from '../shared/mutex.ts';
@@ -12,8 +13,11 @@ function holderBefore(tracker: Tracker, id: number): number {
   if (at === 0) {
     return -1;
   }
-  /* The one mutex elsewhere is that of the held fragments. */
-  return at > 0 ? ownerOf(words, at) : ownerOf(tracker.memory.fragments, ~at);
+  if (at > 0) {
+    return ownerOf(words, at);
+  }
+  /* Two mutexes lie elsewhere: that of the held fragments, and that of the lists of ct-scale. */
+  return ownerOf(~at === LISTS_LOCK ? tracker.memory.lists : tracker.memory.fragments, ~at);
 }
 
 /**

@@ -34,7 +34,7 @@ export function runSweeper(task: SweeperTask): void {
   const { words, settings } = tracker;
   const pressure = settings + SettingWord.PRESSURE;
   const reachedMs = new Float64Array(task.status.buffer, StatusWord.REACHED_MS * 4, 1);
-  const cursor = new SweepCursor();
+  let cursor = new SweepCursor();
   const { status, line } = task;
   const isStopped = () => load(task.status, StatusWord.STOP) !== 0;
 
@@ -74,10 +74,12 @@ export function runSweeper(task: SweeperTask): void {
       tracker.leave();
       endBeat(status, line);
       if (isDone) {
-        sweptAt(tracker, nowMs);
+        sweptAt(tracker, nowMs, markMs);
         return;
       }
       if (isStopped() || hasJumpedPast(tracker, nowMs, markMs)) {
+        /* The next one begins anew: a sweep counts if it went round at one time. */
+        cursor = new SweepCursor();
         return;
       }
       wait(task.status, StatusWord.STOP, 0, REST_MS);

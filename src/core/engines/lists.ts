@@ -49,8 +49,8 @@ const HEAD = 0;
 const TAIL = 1;
 const LIST_WORDS = 2;
 
-/** ct-scale: the mutex of lists and queues' ends. */
-export const LISTS_LOCK = 0;
+/** ct-scale: the mutex of lists and queues' ends. Not at the index of another region's mutex: sleepers are found by it. */
+export const LISTS_LOCK = 1;
 const FIRST_LIST: number = LINE_WORDS;
 export const FIRST_QUEUE: number = FIRST_LIST + wholeLines(LISTS * LIST_WORDS);
 /** A queue: a line for producers, a line for the consumer, a line for the stub. */

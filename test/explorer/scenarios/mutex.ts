@@ -10,7 +10,7 @@ const MUTEX = 0;
 const COUNTER = LINE_WORDS;
 const WORDS = 2 * LINE_WORDS;
 
-/** With this estimate of how long spinning lasts, a thread does not spin at all; see lockContended. */
+/** With this estimate of how long spinning lasts, a thread does not spin at all; see waitForLock. */
 export const NO_SPINS = -5;
 /** With this one it looks twice. */
 export const TWO_SPINS = -4;
