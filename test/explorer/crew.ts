@@ -73,10 +73,12 @@ export class ExplorerCrew {
   #snapshots: Snapshot[] = [];
   #isServing = false;
   readonly #root: string;
+  readonly #env: Record<string, string>;
 
-  /** @param root folder of the compiled sources (compile.ts): the threads' own code */
-  constructor(root: string) {
+  /** @param root folder of the compiled sources (compile.ts): the threads' own code; @param env what else the threads find set */
+  constructor(root: string, env: Record<string, string> = {}) {
     this.#root = root;
+    this.#env = env;
   }
 
   #start(): void {
@@ -87,7 +89,7 @@ export class ExplorerCrew {
       const data: ThreadData = { board: this.board, thread, reports: port2 };
       const worker = new Worker(filename, {
         execArgv: [],
-        env: { ...process.env, CT_CHECKED: '1' },
+        env: { ...process.env, ...this.#env, CT_CHECKED: '1' },
         workerData: data,
         transferList: [port2],
       });

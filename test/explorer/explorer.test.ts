@@ -6,15 +6,22 @@ import { CompiledSources } from './compile.ts';
 import { ExplorerCrew } from './crew.ts';
 import { explore, optionsOf } from './explore.ts';
 
-describe('under every schedule', () => {
+describe.each([
+  { how: '', env: {}, entries: CATALOGUE },
+  {
+    how: ', in a profiled process',
+    env: { CT_PROFILE: '1' },
+    entries: CATALOGUE.filter(({ module }) => module === 'mutex'),
+  },
+])('under every schedule$how', ({ env, entries }) => {
   const sources = new CompiledSources();
-  const crew = new ExplorerCrew(sources.root);
+  const crew = new ExplorerCrew(sources.root, env);
   afterAll(async () => {
     await crew.end();
     sources.remove();
   }, 60_000);
 
-  it.each(CATALOGUE.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
+  it.each(entries.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
     '$id with up to $preemptions preemptions: $what',
     async ({ entry }) => {
       await crew.load({ root: sources.root, ...entry });

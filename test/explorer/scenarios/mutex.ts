@@ -2,11 +2,13 @@
 
 import { allocateWords, peek, poke, type Words } from '../../../src/shared/access.ts';
 import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
+import { allocateProfile, LockRecorder } from '../../../src/shared/lock-profile.ts';
 import { LockClass } from '../../../src/shared/lockdep.ts';
 import { lock, lockTagOf, tryLock, unlock, type LockOwner } from '../../../src/shared/mutex.ts';
 import { scenario, violate, type Scenario } from '../scenario.ts';
 
-const MUTEX = 0;
+/* As a connection's lock, of which a profile notes no predecessor: nothing but the mutex's word is shared. */
+const MUTEX = 1;
 const COUNTER = LINE_WORDS;
 const WORDS = 2 * LINE_WORDS;
 
@@ -37,7 +39,10 @@ function contenders(options: {
       return { shared: { words }, regions: [{ name: 'words', words, ranges: [[0, WORDS]] }] };
     },
     attach({ words }, thread) {
-      const me: LockOwner = { lockTag: lockTagOf(thread), spinEstimate };
+      const profile = allocateProfile(threads);
+      /* Of two threads one is timed, of three two: all pairs that may meet. */
+      const recorder = profile === undefined || thread === 1 ? undefined : new LockRecorder(profile, thread);
+      const me: LockOwner = { lockTag: lockTagOf(thread), spinEstimate, recorder };
       let increments = 0;
       return {
         reset() {
@@ -47,12 +52,12 @@ function contenders(options: {
         run() {
           for (let round = 0; round < rounds; round++) {
             if (options.tries === true && thread === 0) {
-              if (!tryLock(words, MUTEX, me, LockClass.leaf)) {
+              if (!tryLock(words, MUTEX, me, LockClass.connection)) {
                 continue;
               }
               poke(words, COUNTER, peek(words, COUNTER));
             } else {
-              lock(words, MUTEX, me, LockClass.leaf);
+              lock(words, MUTEX, me, LockClass.connection);
               increment(words);
             }
             unlock(words, MUTEX);
