@@ -24,6 +24,7 @@ const QUIET = [
   'test/fuzzing.test.ts',
   'test/hash.test.ts',
   'test/imports.test.ts',
+  'test/lock-waits.test.ts',
   'test/memory-options.test.ts',
   'test/nat.test.ts',
   'test/nat-options.test.ts',
