@@ -56,6 +56,7 @@ const CHECKED_ONLY = ['test/cleaned-once.test.ts', 'test/table-concurrent.test.t
 export default defineConfig({
   test: {
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     globalSetup: ['test/support/build.ts'],
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [

@@ -26,6 +26,7 @@ export default defineConfig({
   test: {
     fileParallelism: false,
     testTimeout: 3_600_000,
+    hookTimeout: 3_600_000,
     globalSetup: ['test/support/build.ts'],
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [
