@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { machineFingerprint } from '../bench/machine.ts';
 import { analyseProfile, type ProfileAnalysis } from '../bench/profile/analysis.ts';
 import { profileDiff } from '../bench/profile/diff.ts';
@@ -12,6 +12,8 @@ import { profileHtml } from '../bench/profile/html.ts';
 import type { LockProfile } from '../bench/profile/model.ts';
 import type { ProfileFile } from '../bench/profile/run.ts';
 import { DEFAULT_TABLES, profileTables } from '../bench/profile/tables.ts';
+import { LockSite, MAX_LOCK_SITES } from '../src/shared/lock-sites.ts';
+import { LockClass } from '../src/shared/lockdep.ts';
 import { REPOSITORY } from './support/child.ts';
 
 const ROUNDS = 20;
@@ -108,13 +110,14 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
     buckets = answer.profile.buckets!.acquisitions;
   }, 60_000);
 
-  it(`knows how often each place was there${sampleEvery === 1 ? '' : ', to a tenth'}`, () => {
+  /* Of the rarest, 500 are looked at: a standard deviation of some 5 %. */
+  const tolerated = sampleEvery === 1 ? 0 : 0.3;
+
+  it(`knows how often each place was there${sampleEvery === 1 ? '' : ', nearly'}`, () => {
     for (const [name, times] of Object.entries(taken)) {
       const { figures } = counted.sites.find((site) => site.name === name)!;
-      expect(Math.abs(figures.acquisitions - times), name).toBeLessThanOrEqual(sampleEvery === 1 ? 0 : times / 10);
-      expect(Math.abs(figures.hold.count * sampleEvery - times), name).toBeLessThanOrEqual(
-        sampleEvery === 1 ? 0 : times / 5,
-      );
+      expect(Math.abs(figures.acquisitions - times) / times, name).toBeLessThanOrEqual(tolerated);
+      expect(Math.abs(figures.hold.count * sampleEvery - times) / times, name).toBeLessThanOrEqual(tolerated);
     }
   });
 
@@ -131,6 +134,37 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
 
   it('knows each bucket to the last one', () => {
     expect(buckets.reduce((sum, acquisitions) => sum + acquisitions, 0)).toBe(taken['create connection']);
+  });
+});
+
+describe('what a thread of a profiled process waits for in vain', () => {
+  it('is written down as what it gets in the end, and charged to whoever holds it', async () => {
+    vi.stubEnv('CT_PROFILE', '1');
+    vi.resetModules();
+    const { lock } = await import('../src/shared/mutex.ts');
+    const { allocateProfile, HELD_FLOATS, HeldFloat, LockRecorder, SiteFloat, SITE_FLOATS } = await import(
+      '../src/shared/lock-profile.ts'
+    );
+    const { lockTagOf, SITE_SHIFT } = await import('../src/shared/lock-word.ts');
+    const words = new Int32Array(new SharedArrayBuffer(64));
+    const held = lockTagOf(1) | (LockSite.remove << SITE_SHIFT);
+    words[1] = held;
+    const recorder = new LockRecorder(allocateProfile(2)!, 0);
+    const owner = { lockTag: lockTagOf(0), spinEstimate: 0, patienceMs: 5, recorder };
+    expect(() => lock(words, 1, owner, LockClass.connection, LockSite.update)).toThrow(
+      /held for 0.005 s, now by participant 1/,
+    );
+    expect(words[1]! & ~1).toBe(held);
+    const { floats } = recorder;
+    const at = recorder.sites + LockSite.update * SITE_FLOATS;
+    expect(floats[at + SiteFloat.CONTENDED]).toBe(1);
+    expect(floats[at + SiteFloat.ACQUISITIONS]).toBe(0);
+    expect(floats[at + SiteFloat.WAIT_TOTAL]).toBeGreaterThanOrEqual(5e6);
+    const holder = recorder.byThread + (LockSite.update * 2 + 1) * HELD_FLOATS;
+    expect(floats[holder + HeldFloat.NS]).toBe(floats[at + SiteFloat.WAIT_TOTAL]);
+    const site = recorder.bySite + (LockSite.update * MAX_LOCK_SITES + LockSite.remove) * HELD_FLOATS;
+    expect(floats[site + HeldFloat.NS]).toBe(floats[at + SiteFloat.WAIT_TOTAL]);
+    vi.unstubAllEnvs();
   });
 });
 
