@@ -12,6 +12,7 @@ import { profileHtml } from '../bench/profile/html.ts';
 import type { LockProfile } from '../bench/profile/model.ts';
 import type { ProfileFile } from '../bench/profile/run.ts';
 import { DEFAULT_TABLES, profileTables } from '../bench/profile/tables.ts';
+import { LOCKS_PER_PREDECESSOR } from '../src/shared/lock-profile.ts';
 import { LockSite, MAX_LOCK_SITES } from '../src/shared/lock-sites.ts';
 import { LockClass } from '../src/shared/lockdep.ts';
 import { REPOSITORY } from './support/child.ts';
@@ -124,11 +125,11 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
   it('knows that the other thread held a connection before, or that it was the same, of some connections', () => {
     const figuresOf = (name: string) => counted.sites.find((site) => site.name === name)!.figures;
     const updates = figuresOf('update state');
-    expect(updates.predecessors).toBeGreaterThan(taken['update state']! / 64 / 4);
-    expect(updates.predecessors).toBeLessThan(taken['update state']! / 64);
+    expect(updates.predecessors).toBeGreaterThan(taken['update state']! / LOCKS_PER_PREDECESSOR / 4);
+    expect(updates.predecessors).toBeLessThan(taken['update state']! / LOCKS_PER_PREDECESSOR);
     expect(updates.bounces).toBe(updates.predecessors);
     const marks = figuresOf('set mark');
-    expect(marks.predecessors).toBeGreaterThan(taken['set mark']! / 64 / 4);
+    expect(marks.predecessors).toBeGreaterThan(taken['set mark']! / LOCKS_PER_PREDECESSOR / 4);
     expect(marks.bounces).toBe(0);
   });
 

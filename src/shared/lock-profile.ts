@@ -53,7 +53,7 @@ export const ProfileWord = { SAMPLE_EVERY: 0, PARTICIPANTS: 1 } as const;
 /** A power of two. A word: high half of a lock's mixed index, tag of who holds it or held it last. */
 export const PREDECESSOR_WORDS = 1 << 14;
 /** Of the connections' locks, of which there are millions, one of so many is noted there. A power of two. */
-export const LOCKS_PER_PREDECESSOR = 64;
+export const LOCKS_PER_PREDECESSOR = 256;
 
 /** Who a thread is, for those who read a profile. */
 export const ThreadRole = { unused: 0, thread: 1, pmd: 2, sweeper: 3 } as const;

@@ -4,7 +4,7 @@
  *
  * Between a lock's two atomic operations everything is in their way: stores must have arrived before the second. So all
  * but one acquisition of n do no more than count down, and say in the lock's word where they are (lock-word.ts). A bucket's
- * are counted, in the line of its lock; of one connection's lock in 64, and of the rare ones, it is noted who held them last.
+ * are counted, in the line of its lock; of one connection's lock in 256, and of the rare ones, it is noted who held them last.
  *
  * A wait is charged to whoever held the lock when it began; one that goes on while the lock changes hands is charged in
  * parts, to the holder that was seen last before each time the thread looked again.
