@@ -8,7 +8,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import { reverse, tcp } from '../support/frames.ts';
 import { send } from '../support/tracking.ts';
 
-const CONNECTIONS = 16_000;
+const CONNECTIONS = 64_000;
 
 const ct = new Conntrack({ buckets: 64, maxConnections: CONNECTIONS, maxParticipants: 2 });
 const other = Conntrack.attach(ct.memory);
