@@ -1,4 +1,4 @@
-/** Parsers of option values, for commander. */
+/** Parsers of option values, and an option that several commands have, for commander. */
 
 import { InvalidArgumentError, Option } from 'commander';
 

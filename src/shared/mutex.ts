@@ -79,7 +79,7 @@ const take: Lock = PROFILED
         lockContended(words, index, owner, lockClass, word, seen);
       }
       if (isSample) {
-        noteSample(words, index, owner.recorder, lockClass, site);
+        noteSample(words, index, owner.recorder, lockClass, word);
       }
       noteHolder(words, index, owner, lockClass, site);
     }
@@ -99,7 +99,7 @@ const tryTake: TryLock = PROFILED
       }
       sampling.countdown--;
       if (isSample) {
-        noteSample(words, index, owner.recorder, lockClass, site);
+        noteSample(words, index, owner.recorder, lockClass, word);
       }
       noteHolder(words, index, owner, lockClass, site);
       return true;

@@ -98,13 +98,16 @@ export function noteTryFailed(owner: LockOwner, lockClass: LockClass, site: Lock
   }
 }
 
-/** A sample has the lock. Before noteHolder, which writes the line's words anew. */
+/**
+ * A sample has the lock. Before noteHolder, which writes the line's words anew.
+ * @param word of wordOfSample
+ */
 export function noteSample(
   words: Words,
   index: number,
   recorder: LockRecorder | undefined,
   lockClass: LockClass,
-  site: LockSite,
+  word: number,
 ): void {
   const acquisitions = sampling.interval;
   if (recorder === undefined) {
@@ -112,6 +115,7 @@ export function noteSample(
     return;
   }
   const { floats } = recorder;
+  const site = siteIn(word);
   const at = recorder.sites + site * SITE_FLOATS;
   sampling.interval = recorder.nextInterval();
   sampling.countdown = sampling.interval;
@@ -121,7 +125,7 @@ export function noteSample(
   if (lockClass === LockClass.bucket) {
     notePredecessor(recorder, at, peek(words, index + LockLineWord.HOLDER));
   }
-  if (timed < MAX_TIMED) {
+  if ((word & TIMED) !== 0) {
     const hold = holds[timed++]!;
     hold.words = words;
     hold.index = index;
