@@ -11,6 +11,7 @@ const QUIET = [
   'test/capture-file.test.ts',
   'test/captures.test.ts',
   'test/cli.test.ts',
+  'test/ctl-grammar.test.ts',
   'test/dump-text.test.ts',
   'test/early-drop.test.ts',
   'test/expectations.test.ts',

@@ -66,7 +66,6 @@ const ANSWERED: [command: string, args: string[], text: RegExp, asked?: Asked][]
     ['zone=1,2,3,4'],
     /^default limit=10\nzone=1,limit=5,count=0\nzone=2,limit=10,count=0\nzone=3,limit=3,count=0\nzone=4,limit=10,count=0\n$/,
   ],
-  ['ct-get-limits', ['zone=,'], /^default limit=10\n$/],
   ['ct-del-limits', ['default', 'zone=3'], /^$/],
   ['ct-get-limits', [], /^default limit=0\nzone=1,limit=5,count=0\n$/],
   [
@@ -124,6 +123,7 @@ const REFUSED: [command: string, args: string[], says: RegExp][] = [
   ['ct-set-limits', ['zone=,limit=1'], /field zone missing value/],
   ['ct-set-limits', ['zone=1,limit=1,x=1'], /invalid zone limit field 'x'/],
   ['ct-get-limits', ['zone=x'], /invalid zone/],
+  ['ct-get-limits', ['zone=,'], /a zone is missing in 'zone=,'/],
   ['ct-del-limits', [], /too few arguments/],
   ['ct-set-sweep-interval', ['0'], /from 1 to/],
   ['ipf-set-enabled', ['v5'], /v4 for IPv4 or v6 for IPv6/],

@@ -60,6 +60,21 @@ describe('the limit of a pool', () => {
     expect(taken).toEqual([true, true, true, false, false]);
   });
 
+  it.each([0xfffffffe, 0xffffffff])(
+    'of %d, next to the word that stands for the fallback, is told as it was given',
+    (limit) => {
+      const { region, words, own } = makePool(limit);
+      words[FALLBACK] = 3;
+      const participant = new Participant(region, 0);
+      expect(own.ownLimit(POOL)).toBe(limit);
+      own.renew(POOL, limit, participant);
+      expect(own.ownLimit(POOL)).toBe(limit);
+      const taken = Array.from({ length: 1000 }, () => own.take(POOL, participant));
+      expect(taken).not.toContain(NO_ROOM);
+      expect(own.used(POOL)).toBe(1000);
+    },
+  );
+
   it('of 0 lets nobody in', () => {
     const { region, own } = makePool(0);
     expect(own.take(POOL, new Participant(region, 0))).toBe(NO_ROOM);

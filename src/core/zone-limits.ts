@@ -23,8 +23,8 @@ const MUTEX = 1;
 const DIRECTORY = LINE_WORDS;
 const POOLS = DIRECTORY + ZONES;
 
-/** Largest limit: two values of the 32-bit word are taken. */
-const MAX_LIMIT = 0xfffffffe;
+/** Largest limit: an unsigned number of 32 bits, as in Open vSwitch. What is beyond the table's size is never reached. */
+const MAX_LIMIT = 0xffffffff;
 
 /** The answer to a query. */
 export interface ZoneLimit {

@@ -12,6 +12,7 @@
  *                 4 sequence     odd while units move between reserved and unused; written under the mutex, for `used`
  *                 5 full below   limits below this number are known to be reached; 0: nothing known. atomic: set under
  *                                the mutex by whoever was refused, cleared by whoever gives back first after that
+ *                 8 is max       1 if the limit was given as 2^32 - 1. atomic; says nothing unless the limit is 2^32 - 2
  *   then two lines per participant, word 0: generation << 16 | TELL | units lying unused. Atomic: the owner takes one or
  *                 gives one back, a refused participant takes all.
  *                 word 1: units taken ahead for a batch, not used up yet. The owner writes it; who would be refused waits
@@ -43,6 +44,7 @@ const MUTEX = 2;
 const GENERATION = 3;
 const SEQUENCE = 4;
 const FULL_BELOW = 5;
+const IS_MAX = 8;
 
 /** Offset from a participant's unused word. */
 const AHEAD = 1;
@@ -82,6 +84,10 @@ export const NO_ROOM = -1;
 
 /** A limit word of this value stands for the fallback limit. */
 export const USE_FALLBACK = -1;
+
+/** The largest limit. Its 32 bits are those of USE_FALLBACK, so the limit word holds one less, which is as far away. */
+const MAX_LIMIT = 0xffffffff;
+const NEXT_TO_MAX = 0xfffffffe;
 
 export interface RoomPoolsOptions {
   words: Words;
@@ -124,14 +130,19 @@ export class RoomPools {
     return fallback === 0 ? 0xffffffff : fallback >>> 0;
   }
 
-  /** The pool's own limit word: a limit, or USE_FALLBACK. */
+  /** The pool's own limit as it was given, from 0 to 2^32 - 1; or USE_FALLBACK. */
   ownLimit(pool: number): number {
-    return load(this.#words, pool + LIMIT);
+    const own = load(this.#words, pool + LIMIT);
+    if (own === USE_FALLBACK) {
+      return USE_FALLBACK;
+    }
+    return own >>> 0 === NEXT_TO_MAX && load(this.#words, pool + IS_MAX) !== 0 ? MAX_LIMIT : own >>> 0;
   }
 
   /** Takes effect with the next connection, in every thread. */
   setLimit(pool: number, limit: number): void {
-    store(this.#words, pool + LIMIT, limit);
+    store(this.#words, pool + IS_MAX, limit === MAX_LIMIT ? 1 : 0);
+    store(this.#words, pool + LIMIT, limit === MAX_LIMIT ? NEXT_TO_MAX : limit);
   }
 
   /** Starts the pool anew with nothing in use. */
@@ -145,7 +156,7 @@ export class RoomPools {
       store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);
     }
     poke(words, pool + RESERVED, 0);
-    store(words, pool + LIMIT, limit);
+    this.setLimit(pool, limit);
     store(words, pool + FULL_BELOW, 0);
     this.#leave(pool, participant);
   }

@@ -67,10 +67,11 @@ export function onlyNumber(args: readonly string[], name: string, min: number, m
 
 const MAX_ZONE = 65535;
 
-export function zoneNumber(text: string): number {
+/** Decimal, or hexadecimal after 0x. @param shown what the message calls it */
+export function zoneNumber(text: string, shown: string = text): number {
   const zone = Number(text);
-  if (!/^\d+$/.test(text) || zone > MAX_ZONE) {
-    throw new UsageError(`invalid zone '${text}'; it must be a whole number from 0 to ${MAX_ZONE}`);
+  if (!/^(\d+|0[xX][0-9a-fA-F]+)$/.test(text) || zone > MAX_ZONE) {
+    throw new UsageError(`invalid zone '${shown}'; it must be a whole number from 0 to ${MAX_ZONE}`);
   }
   return zone;
 }
@@ -84,6 +85,9 @@ export function onlyZone(args: readonly string[]): number | undefined {
   }
   if (!arg.startsWith('zone=')) {
     throw new UsageError(`unexpected argument '${arg}'; it takes zone=ZONE`);
+  }
+  if (arg === 'zone=') {
+    throw new UsageError('zone= has no value; it takes zone=ZONE');
   }
   return zoneNumber(arg.slice('zone='.length));
 }

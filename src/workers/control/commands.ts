@@ -2,6 +2,7 @@
 
 import { UsageError } from '../../core/errors.ts';
 import { command, requireNoMore, type Command, type CommandContext } from './command.ts';
+import { DATAPATH_NOTE, withoutDatapathName } from './datapath-name.ts';
 import { DUMP_COMMANDS } from './dump-commands.ts';
 import { EVENT_COMMANDS } from './event-commands.ts';
 import { FRAGMENT_COMMANDS } from './fragment-commands.ts';
@@ -12,12 +13,13 @@ const NAME_COLUMNS = 34;
 
 /** Lines for people: name and arguments, what it does. */
 export function commandList(): string[] {
-  return Object.entries(COMMANDS).flatMap(([name, { usage, help }]) => {
+  const lines = Object.entries(COMMANDS).flatMap(([name, { usage, help }]) => {
     const left = `${name} ${usage}`.trimEnd();
     return left.length > NAME_COLUMNS
       ? [left, `${''.padEnd(NAME_COLUMNS)}  ${help}`]
       : [`${left.padEnd(NAME_COLUMNS)}  ${help}`];
   });
+  return [...lines, DATAPATH_NOTE];
 }
 
 export const COMMANDS: Record<string, Command> = {
@@ -46,7 +48,7 @@ export async function* answerCommand(
     throw new UsageError(`unknown command '${name}'; list-commands lists those there are`);
   }
   try {
-    yield* COMMANDS[name]!.run(context, args);
+    yield* COMMANDS[name]!.run(context, withoutDatapathName(args));
   } catch (error) {
     throw error instanceof UsageError ? new UsageError(`${name}: ${error.message}`) : error;
   }

@@ -6,11 +6,10 @@ import { formatZoneLimits } from '../../core/format.ts';
 import type { ZoneLimit } from '../../core/zone-limits.ts';
 import { load } from '../../shared/access.ts';
 import { StatusWord } from '../status.ts';
-import { command, onlyNumber, requireNoMore, zoneNumber, type Command, type CommandContext } from './command.ts';
+import { command, onlyNumber, requireNoMore, type Command, type CommandContext } from './command.ts';
+import { defaultLimitOf, zoneLimitOf, zonesOf } from './limit-arguments.ts';
 
 const MAX_INTERVAL_MS = 0x7fffffff;
-/** As in core/zone-limits.ts. */
-const MAX_LIMIT = 0xfffffffe;
 
 function setTcpSeqChk(isOn: boolean): Command {
   const doing = isOn ? 'enabling' : 'disabling';
@@ -19,50 +18,6 @@ function setTcpSeqChk(isOn: boolean): Command {
     conntrack.tcpSeqChk = isOn;
     return { text: `${doing} TCP sequence checking successful`, json: { tcpSeqChk: isOn } };
   });
-}
-
-/** Zones of `zone=1,2,...`; empty ones count for nothing, as in Open vSwitch. */
-function zonesOf(arg: string): number[] {
-  if (!arg.startsWith('zone=')) {
-    throw new UsageError(`invalid argument '${arg}'; it must be zone=ZONE[,ZONE]...`);
-  }
-  return arg
-    .slice('zone='.length)
-    .split(',')
-    .filter((text) => text !== '')
-    .map(zoneNumber);
-}
-
-function limitNumber(text: string, what: string): number {
-  const limit = Number(text);
-  if (!/^\d+$/.test(text) || limit > MAX_LIMIT) {
-    throw new UsageError(`invalid ${what} '${text}'; it must be a whole number from 0 to ${MAX_LIMIT}`);
-  }
-  return limit;
-}
-
-/** `zone=Z,limit=L`, in either order. */
-function zoneLimitOf(arg: string): { zone: number; limit: number } {
-  let zone: number | undefined;
-  let limit: number | undefined;
-  for (const part of arg.split(',')) {
-    const [key, value, ...more] = part.split('=');
-    if (key !== 'zone' && key !== 'limit') {
-      throw new UsageError(`invalid zone limit field '${key}'; it must be zone=ZONE,limit=LIMIT`);
-    }
-    if (value === undefined || value === '' || more.length > 0) {
-      throw new UsageError(`field ${key} missing value; it must be zone=ZONE,limit=LIMIT`);
-    }
-    if (key === 'zone') {
-      zone = zoneNumber(value);
-    } else {
-      limit = limitNumber(value, 'limit');
-    }
-  }
-  if (zone === undefined || limit === undefined) {
-    throw new UsageError(`failed to parse zone limit '${arg}'; it must be zone=ZONE,limit=LIMIT`);
-  }
-  return { zone, limit };
 }
 
 /** The default limit, and what zones have: all with a limit of their own, or those asked for. */
@@ -127,9 +82,7 @@ export const SETTING_COMMANDS: Record<string, Command> = {
         throw new UsageError('too few arguments; it takes [default=LIMIT] [zone=ZONE,limit=LIMIT]...');
       }
       /* All are read before the first is set. */
-      const first = args[0]!.startsWith('default=')
-        ? limitNumber(args[0]!.slice('default='.length), 'default limit')
-        : undefined;
+      const first = defaultLimitOf(args[0]!);
       const zones = args.slice(first === undefined ? 0 : 1).map(zoneLimitOf);
       if (first !== undefined) {
         context.conntrack.setZoneLimit('default', first);
