@@ -30,6 +30,7 @@ const QUIET = [
   'test/nat.test.ts',
   'test/nat-options.test.ts',
   'test/nat-rewriting.test.ts',
+  'test/nearest-names.test.ts',
   'test/packet-*.test.ts',
   'test/regress-*.test.ts',
   'test/remembered-connection.test.ts',

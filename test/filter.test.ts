@@ -143,7 +143,10 @@ describe('filter text', () => {
     [['ct_nw_proto=256'], 'failed to parse field ct_nw_proto: "256" is not a number from 0 to 255'],
     [['ct_tp_src=1'], 'port is set without protocol: give ct_nw_proto as well'],
     [['ct_nw_proto=17,icmp_type=8'], 'invalid L4 fields: icmp_type needs ct_nw_proto=1 or ct_nw_proto=58 before it'],
-    [['ct_nw_source=1'], 'invalid conntrack tuple field: ct_nw_source; known are ct_nw_src, ct_nw_dst, '],
+    [
+      ['ct_nw_source=1'],
+      'invalid conntrack tuple field: ct_nw_source; did you mean ct_nw_src?; known are zone, mark, labels, state, seen, ct_nw_src,',
+    ],
     [['', '', ''], 'invalid arguments: "" after two tuples'],
     [['state=OPEN'], 'tcpState must be one of CLOSED, '],
     [['seen=once'], 'seen must be one of replied, unreplied, established, not "once"'],

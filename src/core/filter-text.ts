@@ -7,6 +7,8 @@
  *
  *   ct_nw_src ct_nw_dst (IPv4)  ct_ipv6_src ct_ipv6_dst  ct_nw_proto  ct_tp_src ct_tp_dst  icmp_type icmp_code icmp_id
  *
+ * Beyond Open vSwitch, ct_nw_proto also takes the names that conntrack(8) takes.
+ *
  * As there, an address or port of 0 stands for any. Beyond it: the first four arguments in any order, and
  *
  *   state=TCP-STATE   seen=replied|unreplied|established
@@ -17,10 +19,31 @@
 import { parseIpv4, parseIpv6 } from './address.ts';
 import { shown, UsageError } from './errors.ts';
 import { ConnFilter, type ConnFilterOptions, type TcpStateName, type TupleFilter } from './filter.ts';
+import { didYouMean } from './nearest-name.ts';
 import { Protocol } from './packet/layout.ts';
+import { protocolNumber } from './protocol-names.ts';
 
-const TUPLE_FIELDS =
-  'ct_nw_src, ct_nw_dst, ct_ipv6_src, ct_ipv6_dst, ct_nw_proto, ct_tp_src, ct_tp_dst, icmp_type, icmp_code, icmp_id';
+/** Arguments of their own, and fields of a tuple. */
+const ARGUMENT_NAMES = ['zone', 'mark', 'labels', 'state', 'seen'] as const;
+const TUPLE_FIELDS = [
+  'ct_nw_src',
+  'ct_nw_dst',
+  'ct_ipv6_src',
+  'ct_ipv6_dst',
+  'ct_nw_proto',
+  'ct_tp_src',
+  'ct_tp_dst',
+  'icmp_type',
+  'icmp_code',
+  'icmp_id',
+] as const;
+
+function unknownField(field: string): UsageError {
+  const known = [...ARGUMENT_NAMES, ...TUPLE_FIELDS];
+  return new UsageError(
+    `invalid conntrack tuple field: ${field}${didYouMean(field, known)}; known are ${known.join(', ')}`,
+  );
+}
 
 function parseNumber(field: string, text: string, max: number): number {
   const value = /^(\d+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;
@@ -61,6 +84,9 @@ function parseTupleFilter(text: string, shared: Shared): TupleFilter {
     }
     const [, field, value] = /^([^=(]*)=?(.*)$/s.exec(part)!;
     if (value === '') {
+      if (!(TUPLE_FIELDS as readonly string[]).includes(field!)) {
+        throw unknownField(field!);
+      }
       throw new UsageError(`field ${field} missing value`);
     }
     parseField(tuple, field!, value!, shared, given);
@@ -103,7 +129,7 @@ function parseField(tuple: TupleFilter, field: string, value: string, shared: Sh
       if (shared.proto !== undefined) {
         throw new UsageError('ct_nw_proto is set multiple times');
       }
-      const proto = parseNumber(field, value, 0xff);
+      const proto = protocolNumber(field, value);
       if (proto !== 0) {
         shared.proto = proto;
       }
@@ -130,7 +156,7 @@ function parseField(tuple: TupleFilter, field: string, value: string, shared: Sh
       );
       return;
     default:
-      throw new UsageError(`invalid conntrack tuple field: ${field}; known are ${TUPLE_FIELDS}`);
+      throw unknownField(field);
   }
 }
 
