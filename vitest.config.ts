@@ -38,6 +38,7 @@ const QUIET = [
   'test/run.test.ts',
   'test/run-control.test.ts',
   'test/tcp-established.test.ts',
+  'test/unknown-options.test.ts',
   'test/vectors.test.ts',
   'test/worker-restarts.test.ts',
   'test/wrong-input.test.ts',

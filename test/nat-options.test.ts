@@ -46,7 +46,11 @@ describe('the nat option', () => {
       /^nat maxPort must not be below minPort: 79 < 80$/,
     ],
     ['random and hash', { ...SRC, random: true, hash: true }, /^nat is either random or hash/],
-    ['a wrong name', { ...SRC, minAdress: '192.0.2.1' } as NatOptions, /^nat has no option "minAdress"/],
+    [
+      'a wrong name',
+      { ...SRC, minAdress: '192.0.2.1' } as NatOptions,
+      /^unknown option 'minAdress' in nat: did you mean 'minAddr'\?$/,
+    ],
   ])('with %s is refused in one clear line', (_what, nat, message) => {
     expect(() => new CtAction({ nat })).toThrow(UsageError);
     expect(() => new CtAction({ nat })).toThrow(message);

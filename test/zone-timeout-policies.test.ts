@@ -33,10 +33,22 @@ it("a pass's policy goes before its zone's, that before the default", () => {
   expect(timeoutOfNew(ct, 8, 2)).toBe(22);
 });
 
-it('a zone policy that does not exist means the built-in times, as a pass with one does', () => {
+it('a zone policy that was deleted means the built-in times, as a pass with one does', () => {
   const ct = tracker();
-  ct.setZoneTimeoutPolicy(7, 99);
+  ct.setZoneTimeoutPolicy(7, 1);
+  ct.deleteTimeoutPolicy(1);
   expect(timeoutOfNew(ct, 7)).toBe(60);
+});
+
+it('a policy that nobody has set is refused, and the zone keeps what it had', () => {
+  const ct = tracker();
+  ct.setZoneTimeoutPolicy(7, 1);
+  expect(() => ct.setZoneTimeoutPolicy(7, 99)).toThrow(
+    /^there is no timeout policy 99 for zone 7: set the policy first$/,
+  );
+  expect(ct.zoneTimeoutPolicy(7)).toBe(1);
+  ct.setZoneTimeoutPolicy(7, 0);
+  expect(ct.zoneTimeoutPolicy(7)).toBe(undefined);
 });
 
 it('connections keep the policy that they were created with, whatever it says by then', () => {
@@ -52,6 +64,7 @@ it('connections keep the policy that they were created with, whatever it says by
 
 it('zone policies are listed, and deleted', () => {
   const ct = tracker();
+  ct.setTimeoutPolicy(0xffffffff, { udp_first: 5 });
   ct.setZoneTimeoutPolicy(65_535, 0xffffffff);
   ct.setZoneTimeoutPolicy(0, 1);
   expect(ct.zoneTimeoutPolicy(65_535)).toBe(0xffffffff);

@@ -99,6 +99,7 @@ export class Steering {
     } else {
       conntrack.setTimeoutPolicy(9, { udp_first: 1 + this.#below(20), udp_multiple: 1 + this.#below(20) });
     }
-    conntrack.setZoneTimeoutPolicy(SoakZone.flood, this.#below(2) === 0 ? 9 : 0);
+    const hasPolicy = conntrack.timeoutPolicy(9) !== undefined;
+    conntrack.setZoneTimeoutPolicy(SoakZone.flood, hasPolicy && this.#below(2) === 0 ? 9 : 0);
   }
 }

@@ -1,8 +1,9 @@
 /** The parameters of a pass through the tracker: OpenFlow's `ct` action, compiled once and used for many batches. */
 
-import { expectObject, expectObjectIfGiven, expectWhole, shown, UsageError } from './errors.ts';
+import { expectFlag, expectWhole, shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions } from './nat/action.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 
 /** A value and the bits of it that count. */
 export interface MaskedMark {
@@ -39,6 +40,18 @@ export interface CtActionOptions {
 
 const MAX_ZONE = 65535;
 
+const NAMES: OptionNames<CtActionOptions> = {
+  zone: true,
+  commit: true,
+  force: true,
+  mark: true,
+  label: true,
+  timeoutPolicy: true,
+  helper: true,
+  nat: true,
+};
+export const MASKED_NAMES: OptionNames<MaskedMark> = { value: true, mask: true };
+
 export class CtAction {
   readonly zone: number;
   readonly commit: boolean;
@@ -60,24 +73,36 @@ export class CtAction {
 
   /** @throws UsageError on a value out of range. */
   constructor(options: CtActionOptions = {}) {
-    expectObject('an action', options);
-    expectObjectIfGiven('a mark', options.mark);
-    expectObjectIfGiven('a label', options.label);
-    this.zone = expectWhole('zone', options.zone ?? 0, 0, MAX_ZONE);
-    this.force = options.force ?? false;
-    this.commit = (options.commit ?? false) || this.force;
-    this.timeoutPolicy = expectWhole('timeout policy', options.timeoutPolicy ?? 0, 0, 0xffffffff) | 0;
-    this.hasMark = options.mark !== undefined;
-    this.markValue = expectWhole('mark value', options.mark?.value ?? 0, 0, 0xffffffff) | 0;
-    this.markMask = expectWhole('mark mask', options.mark?.mask ?? 0, 0, 0xffffffff) | 0;
-    this.hasLabel = options.label !== undefined;
-    this.labelValue = parseLabel('label value', options.label?.value ?? '');
-    this.labelMask = parseLabel('label mask', options.label?.mask ?? '');
+    expectOptions('an action', options, NAMES);
+    const { zone = 0, timeoutPolicy = 0, mark, label } = options;
+    this.zone = expectWhole('zone', zone, 0, MAX_ZONE);
+    this.force = expectFlag('force', options.force);
+    this.commit = expectFlag('commit', options.commit) || this.force;
+    this.timeoutPolicy = expectWhole('timeout policy', timeoutPolicy, 0, 0xffffffff) | 0;
+    this.hasMark = mark !== undefined;
+    [this.markValue, this.markMask] = mark === undefined ? [0, 0] : markWords(mark);
+    this.hasLabel = label !== undefined;
+    [this.labelValue, this.labelMask] = labelWords(label ?? NO_LABEL);
     this.nat = options.nat === undefined ? null : new NatAction(options.nat);
     this.hasHelper = options.helper !== undefined;
     this.helperName = options.helper === undefined ? new Int32Array(0) : helperNameWords(options.helper);
     this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
   }
+}
+
+const NO_LABEL: MaskedLabel = { value: '', mask: '' };
+
+/** Value and mask. @throws UsageError if one is missing or out of range */
+export function markWords(mark: MaskedMark): [value: number, mask: number] {
+  expectOptions('a mark', mark, MASKED_NAMES);
+  const value = expectWhole('mark value', mark.value, 0, 0xffffffff) | 0;
+  return [value, expectWhole('mark mask', mark.mask, 0, 0xffffffff) | 0];
+}
+
+/** Words of value and mask. @throws UsageError if one is missing or does not consist of hexadecimal digits */
+export function labelWords(label: MaskedLabel): [value: Int32Array, mask: Int32Array] {
+  expectOptions('a label', label, MASKED_NAMES);
+  return [parseLabel('label value', label.value), parseLabel('label mask', label.mask)];
 }
 
 /** Words of a label in hexadecimal. @throws UsageError when it is not one of at most 32 digits. */

@@ -8,13 +8,14 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { expectObject, expectWhole, shown, UsageError } from './errors.ts';
+import { expectFlag, expectObject, expectWhole, shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
 import { ConnFilter, type ConnFilterOptions } from './filter.ts';
 import { flushBucket, flushTuple } from './flush.ts';
 import {
   allocateMemory,
+  checkMemory,
   checkTableFull,
   SettingWord,
   type ConntrackOptions,
@@ -23,6 +24,7 @@ import {
 } from './memory.ts';
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
+import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import { repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
@@ -55,6 +57,11 @@ export interface AttachOptions {
   participant?: number;
 }
 
+export interface CloseOptions {
+  /** The place stays claimed: for whoever has claimed it for this thread. */
+  keepsPlace?: boolean;
+}
+
 /** Which connections. */
 export interface FlushOptions {
   /** Short for a filter with nothing but a zone. */
@@ -75,8 +82,24 @@ export interface ParticipantCounters {
   counters: Counters;
 }
 
+const ATTACH_NAMES: OptionNames<AttachOptions> = { participant: true };
+const CLOSE_NAMES: OptionNames<CloseOptions> = { keepsPlace: true };
+const FLUSH_NAMES: OptionNames<FlushOptions> = { zone: true, filter: true, nowMs: true };
+
+interface ZoneOptions {
+  zone?: number;
+}
+
+interface TimedZoneOptions extends ZoneOptions {
+  nowMs: number;
+}
+
+const ZONE_NAMES: OptionNames<ZoneOptions> = { zone: true };
+const TIMED_ZONE_NAMES: OptionNames<TimedZoneOptions> = { nowMs: true, zone: true };
+
+/** @throws UsageError also for a condition that is undefined: it would choose every connection */
 function filterOf(options: FlushOptions): ConnFilter {
-  expectObject('options', options);
+  expectConditions('options', options, FLUSH_NAMES);
   const { zone, filter } = options;
   if (zone === undefined) {
     return ConnFilter.of(filter);
@@ -130,7 +153,10 @@ export class Conntrack {
    * @throws UsageError on an option out of range
    */
   constructor(options: ConntrackOptions | TrackerMemory = {}, place: AttachOptions = {}) {
+    expectObject('the options of a table', options);
+    expectOptions('the options of attach', place, ATTACH_NAMES);
     if ('words' in options) {
+      checkMemory(options);
       this.memory = options;
       this.tracker = new Tracker(options, place.participant);
     } else {
@@ -144,6 +170,7 @@ export class Conntrack {
 
   /** Maps a table that was made elsewhere, for the calling thread. @throws RangeError when there is no place left */
   static attach(memory: TrackerMemory, options: AttachOptions = {}): Conntrack {
+    checkMemory(memory);
     return new Conntrack(memory, options);
   }
 
@@ -169,9 +196,9 @@ export class Conntrack {
 
   /**
    * Gives the thread's place up. The table lives as long as some thread has its memory.
-   * @param options.keepsPlace the place stays claimed: for whoever has claimed it for this thread
    */
-  close(options: { keepsPlace?: boolean } = {}): void {
+  close(options: CloseOptions = {}): void {
+    expectOptions('the options of close', options, CLOSE_NAMES);
     this.#events?.close();
     this.#patiently(() => this.tracker.close(options.keepsPlace));
   }
@@ -236,17 +263,21 @@ export class Conntrack {
    * by bucket without stopping anybody; what is created or removed meanwhile may or may not be there. Yields one array
    * per bucket.
    */
-  *dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
-    const filter = filterOf(options);
+  dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
+    expectOptions('options', options, FLUSH_NAMES);
     const nowMs = checkTime(options.nowMs);
+    return this.#dump(filterOf(options), nowMs);
+  }
+
+  *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
       yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, nowMs), filter));
     }
   }
 
   /** The connections that helpers expect, of all zones or one, in no particular order. At most 65,536. */
-  dumpExpectations(options: { zone?: number } = {}): ExpectationEntry[] {
-    expectObject('options', options);
+  dumpExpectations(options: ZoneOptions = {}): ExpectationEntry[] {
+    expectConditions('options', options, ZONE_NAMES);
     const zone = options.zone === undefined ? undefined : checkZone(options.zone);
     return this.#inEpoch(() => dumpExpectations(this.tracker, zone));
   }
@@ -270,10 +301,12 @@ export class Conntrack {
   }
 
   /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
-  flushTuple(tuple: Tuple, options: { nowMs: number; zone?: number }): boolean {
-    expectObject('options', options);
-    const zone = checkZone(options.zone ?? 0);
+  flushTuple(tuple: Tuple, options: TimedZoneOptions): boolean {
+    expectOptions('options', options, TIMED_ZONE_NAMES);
     checkTime(options.nowMs);
+    expectConditions('options', options, TIMED_ZONE_NAMES);
+    const { zone = 0 } = options;
+    checkZone(zone);
     return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, options.nowMs)));
   }
 
@@ -333,7 +366,9 @@ export class Conntrack {
     return load(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
   }
 
+  /** @throws UsageError if it is neither true nor false */
   set tcpSeqChk(isOn: boolean) {
+    expectFlag('tcpSeqChk', isOn);
     store(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK, isOn ? 1 : 0);
   }
 
@@ -402,9 +437,15 @@ export class Conntrack {
    * Lets connections that are created in a zone from now on, by a pass that names no timeout policy, use this one. The
    * policy of a pass goes before that of the zone, and that before the default policy (id 0). A connection keeps the
    * policy that it was created with. Id 0 is the same as to delete.
+   * @throws UsageError if there is no such policy
    */
   setZoneTimeoutPolicy(zone: number, id: number): void {
-    this.tracker.zonePolicies.set(checkZone(zone), this.#policyId(id));
+    const policy = this.#policyId(id);
+    checkZone(zone);
+    if (policy !== 0 && this.tracker.timeouts.get(policy) === undefined) {
+      throw new UsageError(`there is no timeout policy ${id} for zone ${zone}: set the policy first`);
+    }
+    this.tracker.zonePolicies.set(zone, policy);
   }
 
   /** The id of a zone's policy, undefined if it has none. */
@@ -415,7 +456,7 @@ export class Conntrack {
 
   /** @returns false if the zone had none */
   deleteZoneTimeoutPolicy(zone: number): boolean {
-    const had = this.zoneTimeoutPolicy(zone) !== undefined;
+    const had = this.zoneTimeoutPolicy(checkZone(zone)) !== undefined;
     this.tracker.zonePolicies.set(zone, 0);
     return had;
   }
@@ -448,10 +489,11 @@ export class Conntrack {
   }
 
   /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
-  stats(options: { nowMs: number; zone?: number }): ConnStats {
-    expectObject('options', options);
-    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+  stats(options: TimedZoneOptions): ConnStats {
+    expectOptions('options', options, TIMED_ZONE_NAMES);
     checkTime(options.nowMs);
+    expectConditions('options', options, TIMED_ZONE_NAMES);
+    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
       this.#inEpoch(() =>

@@ -52,6 +52,14 @@ export function expectObjectIfGiven(what: string, value: unknown): void {
   }
 }
 
+/** @returns whether an option is on; not given, it is off. @throws UsageError if it is neither true nor false */
+export function expectFlag(what: string, value: unknown): boolean {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw new UsageError(`${what} must be true or false, not ${shown(value)}`);
+  }
+  return value === true;
+}
+
 /** @returns the value. @throws UsageError unless it is a whole number from `min` to `max` */
 export function expectWhole(what: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {

@@ -2,6 +2,7 @@
 
 import type { TcpInfo } from './dump.ts';
 import type { ConnEvent } from './event-reader.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 import type { Tuple } from './tuple.ts';
 
 export interface FormatEventOptions {
@@ -10,6 +11,8 @@ export interface FormatEventOptions {
   /** The connection's id, as with `-o id`. */
   id?: boolean;
 }
+
+const OPTION_NAMES: OptionNames<FormatEventOptions> = { timestamp: true, id: true };
 
 const PROTOCOL_NAMES = new Map<number, string>([
   [1, 'icmp'],
@@ -75,6 +78,7 @@ function timestampText(timeMs: number): string {
  * One line, without its end. A destroy has neither timeout nor state, as on Linux; its reason is in the event object.
  */
 export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}): string {
+  expectOptions('the options of formatEvent', options, OPTION_NAMES);
   const { orig, reply, tcp, kind, zone, mark } = event;
   const isLive = kind !== 'destroy';
   const parts = [

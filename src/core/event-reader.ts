@@ -6,7 +6,7 @@ import { sumCounter } from '../shared/counters.ts';
 import { formatLabel } from './action.ts';
 import { Counter, COUNTER_NAMES } from './counters.ts';
 import { type TcpInfo, tcpInfo } from './dump.ts';
-import { UsageError } from './errors.ts';
+import { expectWhole, shown, UsageError } from './errors.ts';
 import {
   EVENT_KIND_MASK,
   EVENT_REASON_MASK,
@@ -19,6 +19,7 @@ import {
   EventWord,
 } from './event-layout.ts';
 import { SettingWord } from './memory.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { hasReply } from './progress.ts';
@@ -59,6 +60,17 @@ export interface ConnEvent {
 /** Bits of a record's number in an id; with 28 of its generation they fit a number. */
 const RECORD_SPAN = 2 ** 25;
 const GENERATION_MASK = 0xfffffff;
+
+interface FollowOptions {
+  /** Time between two looks, default 50 ms. */
+  pollMs?: number;
+  /** Ends the iteration. */
+  signal?: AbortSignal;
+}
+
+const FOLLOW_NAMES: OptionNames<FollowOptions> = { pollMs: true, signal: true };
+/** Longest that a timer of Node can wait. */
+const MAX_POLL_MS = 0x7fffffff;
 
 const KIND_NAMES = Object.keys(EventKind) as ConnEvent['kind'][];
 
@@ -161,11 +173,20 @@ export class EventReader {
 
   /**
    * Drains again and again; yields what there is, never an empty array.
-   * @param options.pollMs time between two looks, default 50 ms; a thread that writes more than `eventCapacity` events
-   *   in that time loses some
+   * @param options.pollMs a thread that writes more than `eventCapacity` events in that time loses some
+   * @throws UsageError on a wrong option
    */
-  async *follow(options: { pollMs?: number; signal?: AbortSignal } = {}): AsyncGenerator<ConnEvent[], void, void> {
+  follow(options: FollowOptions = {}): AsyncGenerator<ConnEvent[], void, void> {
+    expectOptions('the options of follow', options, FOLLOW_NAMES);
     const { pollMs = 50, signal } = options;
+    expectWhole('pollMs', pollMs, 0, MAX_POLL_MS);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new UsageError(`signal must be an AbortSignal, not ${shown(signal)}`);
+    }
+    return this.#follow(pollMs, signal);
+  }
+
+  async *#follow(pollMs: number, signal: AbortSignal | undefined): AsyncGenerator<ConnEvent[], void, void> {
     while (this.#isOpen) {
       if (signal?.aborted === true) {
         return;

@@ -4,9 +4,10 @@
  */
 
 import { peek } from '../shared/access.ts';
-import { type MaskedLabel, type MaskedMark, parseLabel } from './action.ts';
+import { labelWords, type MaskedLabel, type MaskedMark, markWords } from './action.ts';
 import { parseIpv4, parseIpv6 } from './address.ts';
-import { expectObject, expectObjectIfGiven, expectWhole, shown, UsageError } from './errors.ts';
+import { expectWhole, shown, UsageError } from './errors.ts';
+import { expectConditions, type OptionNames } from './option-names.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 import { hasReply, joinedTcpState } from './progress.ts';
@@ -46,6 +47,26 @@ export interface ConnFilterOptions {
   /** 'replied': packets came from both ends; 'unreplied': from one; 'established': replied, and TCP is ESTABLISHED. */
   seen?: 'replied' | 'unreplied' | 'established';
 }
+
+const TUPLE_NAMES: OptionNames<TupleFilter> = {
+  src: true,
+  dst: true,
+  sport: true,
+  dport: true,
+  id: true,
+  type: true,
+  code: true,
+};
+const NAMES: OptionNames<ConnFilterOptions> = {
+  zone: true,
+  mark: true,
+  label: true,
+  proto: true,
+  orig: true,
+  reply: true,
+  tcpState: true,
+  seen: true,
+};
 
 const SEEN = ['replied', 'unreplied', 'established'];
 
@@ -89,7 +110,7 @@ class TupleMatch {
   readonly #hasIcmp: boolean;
 
   constructor(filter: TupleFilter) {
-    expectObject('a tuple of a filter', filter);
+    expectConditions('a tuple of a filter', filter, TUPLE_NAMES);
     this.#src = addressMatch(filter.src);
     this.#dst = addressMatch(filter.dst);
     this.#sport = number('sport', filter.sport, 0xffff);
@@ -160,18 +181,15 @@ export class ConnFilter {
 
   /** @throws UsageError on a value out of range. */
   constructor(options: ConnFilterOptions = {}) {
-    expectObject('a filter', options);
-    expectObjectIfGiven('a mark', options.mark);
-    expectObjectIfGiven('a label', options.label);
+    expectConditions('a filter', options, NAMES);
+    const { mark, label } = options;
     this.options = options;
     this.#zone = number('zone', options.zone, 0xffff);
     this.#proto = number('proto', options.proto, 0xff);
-    this.#markMask = number('mark mask', options.mark?.mask ?? 0, 0xffffffff) | 0;
-    this.#markValue = number('mark value', options.mark?.value ?? 0, 0xffffffff) | 0;
-    this.#labelMask = parseLabel('label mask', options.label?.mask ?? '');
-    this.#labelValue = parseLabel('label value', options.label?.value ?? '').map(
-      (word, i) => word & this.#labelMask[i]!,
-    );
+    [this.#markValue, this.#markMask] = mark === undefined ? [0, 0] : markWords(mark);
+    const [labelValue, labelMask] = label === undefined ? [new Int32Array(4), new Int32Array(4)] : labelWords(label);
+    this.#labelMask = labelMask;
+    this.#labelValue = labelValue.map((word, i) => word & labelMask[i]!);
     this.#hasLabel = this.#labelMask.some((word) => word !== 0);
     this.#orig = options.orig === undefined ? undefined : new TupleMatch(options.orig);
     this.#reply = options.reply === undefined ? undefined : new TupleMatch(options.reply);

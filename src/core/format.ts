@@ -3,6 +3,7 @@
 import type { ExpectationEntry } from './alg/dump.ts';
 import type { ConnEntry, TcpInfo } from './dump.ts';
 import type { FragmentListEntry } from './fragments/dump.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 import { TcpState } from './proto/tcp.ts';
 import type { ConnStats } from './stats.ts';
 import type { Tuple } from './tuple.ts';
@@ -14,6 +15,20 @@ export interface FormatConnOptions {
   /** -s: the timeout. */
   statistics?: boolean;
 }
+
+interface FormatConnStatsOptions {
+  /** TCP connections by state. */
+  verbose?: boolean;
+}
+
+interface FormatBucketsOptions {
+  /** Show `.` for buckets with no more connections than this, default 0. */
+  greaterThan?: number;
+}
+
+const CONN_OPTIONS: OptionNames<FormatConnOptions> = { more: true, statistics: true };
+const STATS_OPTIONS: OptionNames<FormatConnStatsOptions> = { verbose: true };
+const BUCKETS_OPTIONS: OptionNames<FormatBucketsOptions> = { greaterThan: true };
 
 const PROTOCOL_NAMES = new Map<number, string>([
   [1, 'icmp'],
@@ -84,6 +99,7 @@ function tcpText(tcp: TcpInfo, more: boolean): string {
  * A line of `dump-conntrack`. The userspace tracker has neither ids nor status bits: with -m both are 0, as there.
  */
 export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): string {
+  expectOptions('the options of formatConn', options, CONN_OPTIONS);
   const { more = false, statistics = false } = options;
   return (
     `${protocolName(entry.orig.proto)},orig=(${formatTupleText(entry.orig)}),reply=(${formatTupleText(entry.reply)})` +
@@ -119,8 +135,9 @@ const STATS_LINES: readonly (readonly [label: string, protocol: string])[] = [
   ['Other', 'other'],
 ];
 
-/** `ct-stats-show`. @param options.verbose TCP connections by state */
-export function formatConnStats(stats: ConnStats, options: { verbose?: boolean } = {}): string {
+/** `ct-stats-show`. */
+export function formatConnStats(stats: ConnStats, options: FormatConnStatsOptions = {}): string {
+  expectOptions('the options of formatConnStats', options, STATS_OPTIONS);
   const lines = ['Connections Stats:', `    Total: ${stats.total}`];
   const tcp = stats.byProtocol['tcp'] ?? 0;
   if (tcp > 0) {
@@ -142,11 +159,9 @@ export function formatConnStats(stats: ConnStats, options: { verbose?: boolean }
 
 const BUCKETS_PER_ROW = 8;
 
-/**
- * `ct-bkts`: connections per bucket, eight buckets in a row.
- * @param options.greaterThan show `.` for buckets with no more than this, default 0
- */
-export function formatBuckets(stats: ConnStats, options: { greaterThan?: number } = {}): string {
+/** `ct-bkts`: connections per bucket, eight buckets in a row. */
+export function formatBuckets(stats: ConnStats, options: FormatBucketsOptions = {}): string {
+  expectOptions('the options of formatBuckets', options, BUCKETS_OPTIONS);
   const { greaterThan = 0 } = options;
   const { byBucket, total } = stats;
   let text = `Total Buckets: ${byBucket.length}\nCurrent Connections: ${total}\n\n`;

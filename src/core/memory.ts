@@ -29,13 +29,14 @@ import { PARTICIPANT_WORDS } from '../shared/participant.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { Slab, SLAB_WORDS } from '../shared/slab.ts';
 import { allocateLedger } from './checks.ts';
-import { expectWhole, shown, UsageError } from './errors.ts';
+import { expectObject, expectWhole, shown, UsageError } from './errors.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 import { Expectations } from './alg/expectations.ts';
 import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
-import { allocateFragments } from './fragments/region.ts';
+import { allocateFragments, FRAGMENTS_WORDS } from './fragments/region.ts';
 import { Engine, type EngineName, engineNumber } from './engines/engine.ts';
-import { allocateLists } from './engines/lists.ts';
+import { allocateLists, listsWords } from './engines/lists.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
@@ -75,6 +76,19 @@ export interface ConntrackOptions {
   /** Events that each thread can write before somebody has to read them; a power of two, default 16384. */
   eventCapacity?: number;
 }
+
+/** The names of the options above. */
+export const CONNTRACK_OPTIONS: OptionNames<ConntrackOptions> = {
+  engine: true,
+  buckets: true,
+  maxConnections: true,
+  prefaultConnections: true,
+  reclaim: true,
+  tableFull: true,
+  hashSeed: true,
+  maxParticipants: true,
+  eventCapacity: true,
+};
 
 /** The memory of a tracker and what must be known to map it. Structured-cloneable. */
 export interface TrackerMemory {
@@ -195,15 +209,20 @@ export function memoryLayout(memory: {
 const MAX_BUCKETS = 65536;
 /** More would not fit the 4 GiB of one region. */
 const MAX_CONNECTIONS = 7_000_000;
-const MAX_PARTICIPANTS = 256;
+export const MAX_PARTICIPANTS = 256;
 const MAX_EVENT_CAPACITY = 1 << 16;
 
-function powerOfTwo(what: string, value: number, max: number): number {
+function powerOfTwo(what: string, value: number, max: number): void {
   expectWhole(what, value, 1, max);
   if ((value & (value - 1)) !== 0) {
     throw new UsageError(`${what} must be a power of two, not ${shown(value)}`);
   }
-  return value;
+}
+
+function checkReclaim(reclaim: Reclaim): void {
+  if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
+    throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${shown(reclaim)}`);
+  }
 }
 
 function isSeed(seed: unknown): seed is [number, number] {
@@ -221,20 +240,21 @@ export function checkTableFull(tableFull: TableFull): TableFull {
 
 /** Reserves the region. @throws UsageError on an option out of range. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
-  const engine = options.engine ?? 'ct-bucket';
+  expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
+  const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
   const isBucketEngine = engineNumber(engine) === Engine.BUCKET;
-  const buckets = powerOfTwo('buckets', options.buckets ?? 1024, MAX_BUCKETS);
-  const maxConnections = expectWhole('maxConnections', options.maxConnections ?? 3_000_000, 1, MAX_CONNECTIONS);
-  const maxParticipants = expectWhole('maxParticipants', options.maxParticipants ?? 32, 1, MAX_PARTICIPANTS);
-  const eventCapacity = powerOfTwo('eventCapacity', options.eventCapacity ?? 16_384, MAX_EVENT_CAPACITY);
-  expectWhole('prefaultConnections', options.prefaultConnections ?? 0, 0, maxConnections);
-  const reclaim = options.reclaim ?? (isBucketEngine ? 'lookup-and-sweep' : 'sweep');
-  if (reclaim !== 'lookup-and-sweep' && reclaim !== 'sweep') {
-    throw new UsageError(`reclaim must be 'lookup-and-sweep' or 'sweep', not ${shown(reclaim)}`);
-  }
-  checkTableFull(options.tableFull ?? 'refuse');
+  const { buckets = 1024, maxConnections = 3_000_000, maxParticipants = 32, eventCapacity = 16_384 } = options;
+  powerOfTwo('buckets', buckets, MAX_BUCKETS);
+  expectWhole('maxConnections', maxConnections, 1, MAX_CONNECTIONS);
+  expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
+  powerOfTwo('eventCapacity', eventCapacity, MAX_EVENT_CAPACITY);
+  expectWhole('prefaultConnections', prefaultConnections, 0, maxConnections);
+  const { reclaim = isBucketEngine ? 'lookup-and-sweep' : 'sweep' } = options;
+  checkReclaim(reclaim);
+  checkTableFull(tableFull);
   const random = randomBytes(8);
-  const seed: unknown = options.hashSeed ?? [random.readInt32LE(0), random.readInt32LE(4)];
+  const { hashSeed = [random.readInt32LE(0), random.readInt32LE(4)] } = options;
+  const seed: unknown = hashSeed;
   if (!isSeed(seed)) {
     throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${shown(seed)}`);
   }
@@ -251,6 +271,38 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
     fragments: allocateFragments(),
     profile: allocateProfile(maxParticipants),
     ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
-    lists: isBucketEngine ? allocateWords(LINE_WORDS) : allocateLists(maxConnections, maxParticipants),
+    lists: isBucketEngine ? allocateWords(LINE_WORDS) : allocateLists(sizes),
   };
+}
+
+function expectRegion(what: string, words: unknown, length: number): void {
+  const isShared = words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer;
+  if (!isShared || words.length < length) {
+    throw new UsageError(
+      `the ${what} of a table's memory must be ${length} shared words: hand over another table's memory`,
+    );
+  }
+}
+
+/**
+ * Refuses what is not the memory of a table: an attachment to it would be a new table, or work on words of something else.
+ * @throws UsageError
+ */
+export function checkMemory(memory: TrackerMemory): void {
+  expectObject("a table's memory", memory);
+  const isBucketEngine = engineNumber(memory.engine) === Engine.BUCKET;
+  expectWhole('bucketBits', memory.bucketBits, 0, isBucketEngine ? Math.log2(MAX_BUCKETS) : 0);
+  expectWhole('maxConnections', memory.maxConnections, 1, MAX_CONNECTIONS);
+  expectWhole('maxParticipants', memory.maxParticipants, 1, MAX_PARTICIPANTS);
+  powerOfTwo('eventCapacity', memory.eventCapacity, MAX_EVENT_CAPACITY);
+  checkReclaim(memory.reclaim);
+  if (!isSeed(memory.hashKey)) {
+    throw new UsageError(
+      `the hashKey of a table's memory must be two 32-bit whole numbers, not ${shown(memory.hashKey)}`,
+    );
+  }
+  expectRegion('words', memory.words, memoryLayout(memory).end);
+  expectRegion('events', memory.events, eventsWords(memory.maxParticipants, memory.eventCapacity));
+  expectRegion('fragments', memory.fragments, FRAGMENTS_WORDS);
+  expectRegion('lists', memory.lists, isBucketEngine ? LINE_WORDS : listsWords(memory));
 }

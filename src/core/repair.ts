@@ -25,6 +25,7 @@ import { writeParent } from './alg/clean.ts';
 import { Engine } from './engines/engine.ts';
 import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
 import { UsageError } from './errors.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 import { repairEvents, wantsEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
 import { repairFragments } from './fragments/repair.ts';
@@ -78,6 +79,8 @@ export interface RepairOptions {
   keepsPlace?: boolean;
 }
 
+const OPTION_NAMES: OptionNames<RepairOptions> = { keepsPlace: true };
+
 function emptyReport(participant: number): RepairReport {
   return {
     participant,
@@ -105,6 +108,7 @@ function emptyReport(participant: number): RepairReport {
  * @throws UsageError if there is no such participant, or it is the caller's own
  */
 export function repairParticipant(tracker: Tracker, id: number, options: RepairOptions = {}): RepairReport {
+  expectOptions('the options of repair', options, OPTION_NAMES);
   const { participants } = tracker;
   if (!Number.isInteger(id) || id < 0 || id >= participants.maxParticipants) {
     throw new UsageError(

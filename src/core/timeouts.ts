@@ -19,6 +19,7 @@ import { LockClass } from '../shared/lockdep.ts';
 import { lock, releaseOfDead, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
 import { shown, UsageError } from './errors.ts';
+import { nearestName } from './option-names.ts';
 import { Protocol } from './packet/layout.ts';
 
 /** States of a connection that have a timeout. */
@@ -107,11 +108,17 @@ function policyMs(policy: TimeoutPolicy): number[] {
     if (timeout >= 0) {
       ms[timeout] = Math.min(seconds * 1000, MAX_TIMEOUT_MS);
     } else if (!WITHOUT_EFFECT.includes(name)) {
-      const known = ATTRIBUTES.map(([attribute]) => attribute).join(', ');
-      throw new UsageError(`unknown timeout ${name.slice(0, MAX_NAME)}; known are ${known}`);
+      throw unknownTimeout(name);
     }
   }
   return ms;
+}
+
+function unknownTimeout(name: string): UsageError {
+  const known = ATTRIBUTES.map(([attribute]) => attribute);
+  const near = nearestName(name, known);
+  const hint = near === undefined ? '' : `: did you mean '${near}'?`;
+  return new UsageError(`unknown timeout ${name.slice(0, MAX_NAME)}${hint}; known are ${known.join(', ')}`);
 }
 
 export class TimeoutPolicies {

@@ -2,6 +2,7 @@
 
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from './address.ts';
 import { expectObject, expectWhole, shown, UsageError } from './errors.ts';
+import { expectOptions, type OptionNames } from './option-names.ts';
 import { icmp6Meta, icmpMeta, icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 
@@ -26,6 +27,9 @@ export interface IcmpTuple extends TupleEnds {
 }
 
 export type Tuple = PortTuple | IcmpTuple;
+
+const PORT_NAMES: OptionNames<PortTuple> = { src: true, dst: true, proto: true, sport: true, dport: true };
+const ICMP_NAMES: OptionNames<IcmpTuple> = { src: true, dst: true, proto: true, id: true, type: true, code: true };
 
 /** Where the parts of a key stand: word indexes. */
 export interface KeyPlace {
@@ -97,6 +101,11 @@ function half(what: string, value: unknown): number {
  */
 export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: number): boolean {
   expectObject('a tuple', tuple);
+  if ('id' in tuple) {
+    expectOptions('an ICMP tuple', tuple, ICMP_NAMES);
+  } else {
+    expectOptions('a tuple', tuple, PORT_NAMES);
+  }
   const proto = expectWhole('proto of a tuple', tuple.proto, 0, 0xff);
   const src = parseIpv4(tuple.src);
   const dst = parseIpv4(tuple.dst);

@@ -3,6 +3,7 @@
 import { chmodSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { UsageError } from '../core/errors.ts';
+import { expectOptions, type OptionNames } from '../core/option-names.ts';
 import { prepareSocketPath } from './control/socket-path.ts';
 import type { ControlReady, ControlTask } from './control-worker.ts';
 import type { Datapath } from './datapath.ts';
@@ -15,6 +16,16 @@ const OWNER_ONLY = 0o600;
 /** A thread that has lived for so long, in ms, may die as often as a new one. */
 const HEALTHY_MS = 1000;
 
+interface ControlOptions {
+  datapath: Datapath;
+  /** Made free by prepareSocketPath. */
+  path: string;
+  /** Told when the thread has died and is not started again. */
+  onError?: (error: Error) => void;
+}
+
+const OPTION_NAMES: OptionNames<ControlOptions> = { datapath: true, path: true, onError: true };
+
 export class Control {
   /** Path of the socket. */
   readonly path: string;
@@ -26,15 +37,10 @@ export class Control {
   /**
    * Answers on a socket, made accessible to its owner alone, until `stop`. When its thread dies it is started again, as
    * the other workers of the datapath are (DatapathOptions.restarts); clients that it was answering then lose their connection.
-   * @param options.path made free by prepareSocketPath
-   * @param options.onError told when the thread has died and is not started again
    * @throws UsageError when it cannot listen there
    */
-  static async start(options: {
-    datapath: Datapath;
-    path: string;
-    onError?: (error: Error) => void;
-  }): Promise<Control> {
+  static async start(options: ControlOptions): Promise<Control> {
+    expectOptions('the options of a control socket', options, OPTION_NAMES);
     const control = new Control(options.datapath, options.path);
     await options.datapath.group.keep({
       role: 'control',

@@ -8,9 +8,10 @@ import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
-import { UsageError } from '../core/errors.ts';
+import { expectWhole, shown, UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
-import { SettingWord } from '../core/memory.ts';
+import { CONNTRACK_OPTIONS, MAX_PARTICIPANTS, SettingWord } from '../core/memory.ts';
+import { pickOptions } from '../core/option-names.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { ChecksumBit, roomyPacketWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
@@ -30,6 +31,8 @@ export type { DatapathOptions } from './options.ts';
 /** A packet that comes back with its verdict: words of a ring, readable until the visitor returns. */
 export type VerdictVisitor = (words: Words, slot: number) => void;
 
+/** Participants beside PMDs: the sweeper, this thread, and some for tools. */
+const TOOLS = 8;
 /** Longest wait for returned packets before looking whether a worker has died. */
 const LOOK_ROUND_MS = 100;
 /** A stop gives up on packets when no worker has got on for so long; while one is being started, twice that. */
@@ -83,15 +86,18 @@ export class Datapath {
   }
 
   private constructor(options: DatapathOptions) {
-    const { threads, batchSize, ringBytes, action, clock, checksums, ...ofWorkers } = checkOptions(options);
+    const { threads, batchSize, ringBytes, action, sweeper, clock, checksums, ...ofWorkers } = checkOptions(options);
     this.threads = threads;
     this.#steering = new FlowSteering(options.steering);
     this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 
     tuneCompiler();
-    /* Beside PMDs and sweeper: this thread, and some for tools. */
-    const maxParticipants = Math.max(options.maxParticipants ?? 0, this.threads + 8);
-    this.conntrack = new Conntrack({ ...options, maxParticipants });
+    const { maxParticipants = 1 } = options;
+    expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
+    this.conntrack = new Conntrack({
+      ...pickOptions(options, CONNTRACK_OPTIONS),
+      maxParticipants: Math.max(maxParticipants, this.threads + TOOLS),
+    });
     this.conntrack.lockPatienceMs = LOCK_PATIENCE_MS;
     this.#status = allocateWords(statusWords(this.threads));
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
@@ -134,7 +140,7 @@ export class Datapath {
         hasWork: () => !ring.isGivenBack,
       });
     });
-    if (options.sweeper ?? true) {
+    if (sweeper) {
       const task = { memory, status: this.#status, clock };
       this.#keep({
         role: 'sweeper',
@@ -241,7 +247,7 @@ export class Datapath {
    * @returns false if that PMD's ring is full; the packet is then lost, and counted in `ringDropped`
    */
   offer(frame: Uint8Array, nowMs: number, number = 0): boolean {
-    this.#check(frame);
+    this.#check(frame, nowMs);
     const worker = this.#steering.workerOf(frame, this.threads);
     if (!this.#write(worker, frame, nowMs, number)) {
       this.harvest();
@@ -258,7 +264,7 @@ export class Datapath {
    * does. A promise only if it has to wait.
    */
   push(frame: Uint8Array, nowMs: number, number = 0): void | Promise<void> {
-    this.#check(frame);
+    this.#check(frame, nowMs);
     const worker = this.#steering.workerOf(frame, this.threads);
     if (nowMs - this.#latestMs > WALK_AFTER_MS) {
       /* No two PMDs may work at times so far apart: see core/clock.ts. */
@@ -270,8 +276,14 @@ export class Datapath {
     }
   }
 
-  #check(frame: Uint8Array): void {
+  #check(frame: Uint8Array, nowMs: number): void {
     this.#throwIfFailed();
+    if (!(frame instanceof Uint8Array)) {
+      throw new UsageError(`a frame must be a Uint8Array, not ${shown(frame)}`);
+    }
+    if (typeof nowMs !== 'number') {
+      throw new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
+    }
     if (frame.length > MAX_FRAME_BYTES) {
       throw new UsageError(`a frame has at most ${MAX_FRAME_BYTES} bytes, not ${frame.length}`);
     }

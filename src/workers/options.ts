@@ -1,9 +1,10 @@
 /** The options of a datapath, and what is wrong with them. */
 
 import { type CtActionOptions, CtAction } from '../core/action.ts';
-import { expectWhole, shown, UsageError } from '../core/errors.ts';
+import { expectFlag, expectWhole, shown, UsageError } from '../core/errors.ts';
 import type { Steering } from '../core/flow.ts';
-import type { ConntrackOptions } from '../core/memory.ts';
+import { CONNTRACK_OPTIONS, type ConntrackOptions } from '../core/memory.ts';
+import { expectOptions, type OptionNames } from '../core/option-names.ts';
 import { MAX_BATCH } from '../core/packet/batch.ts';
 import type { DatapathClock } from './status.ts';
 
@@ -41,6 +42,21 @@ export interface DatapathOptions extends ConntrackOptions {
   hung?: 'report' | 'terminate';
 }
 
+const NAMES: OptionNames<DatapathOptions> = {
+  ...CONNTRACK_OPTIONS,
+  threads: true,
+  batchSize: true,
+  ringBytes: true,
+  steering: true,
+  action: true,
+  checksums: true,
+  clock: true,
+  sweeper: true,
+  restarts: true,
+  hangAfterMs: true,
+  hung: true,
+};
+
 export const MAX_THREADS = 64;
 const MIN_RING_BYTES = 1 << 20;
 const MAX_RING_BYTES = 1 << 30;
@@ -55,7 +71,16 @@ const DEFAULT_HANG_AFTER_MS = 5000;
 export type CheckedOptions = Required<
   Pick<
     DatapathOptions,
-    'threads' | 'batchSize' | 'ringBytes' | 'action' | 'clock' | 'checksums' | 'restarts' | 'hangAfterMs' | 'hung'
+    | 'threads'
+    | 'batchSize'
+    | 'ringBytes'
+    | 'action'
+    | 'sweeper'
+    | 'clock'
+    | 'checksums'
+    | 'restarts'
+    | 'hangAfterMs'
+    | 'hung'
   >
 >;
 
@@ -68,25 +93,28 @@ function oneOf<T extends string>(what: string, value: T, [first, second]: readon
 
 /** @throws UsageError on an option that is out of range; those of the table are checked where it is made */
 export function checkOptions(options: DatapathOptions): CheckedOptions {
-  const threads = expectWhole('threads', options.threads ?? 1, 1, MAX_THREADS);
-  const batchSize = expectWhole('batch', options.batchSize ?? MAX_BATCH, 1, MAX_BATCH);
-  const ringBytes = expectWhole('ringBytes', options.ringBytes ?? DEFAULT_RING_BYTES, MIN_RING_BYTES, MAX_RING_BYTES);
+  expectOptions('the options of a datapath', options, NAMES);
+  const { threads = 1, batchSize = MAX_BATCH, ringBytes = DEFAULT_RING_BYTES, sweeper = true } = options;
+  expectWhole('threads', threads, 1, MAX_THREADS);
+  expectWhole('batch', batchSize, 1, MAX_BATCH);
+  expectWhole('ringBytes', ringBytes, MIN_RING_BYTES, MAX_RING_BYTES);
   if ((ringBytes & (ringBytes - 1)) !== 0) {
     throw new UsageError(`ringBytes must be a power of two, not ${shown(ringBytes)}`);
   }
-  const action = options.action ?? { commit: true };
+  const { action = { commit: true }, clock = 'packets', checksums = 'verify', hung = 'report' } = options;
   /* A wrong action is to be told here, not to kill a worker. */
   void new CtAction(action);
-  const hangAfterMs = options.hangAfterMs ?? DEFAULT_HANG_AFTER_MS;
+  const { restarts = DEFAULT_RESTARTS, hangAfterMs = DEFAULT_HANG_AFTER_MS } = options;
   return {
     threads,
     batchSize,
     ringBytes,
     action,
-    clock: oneOf('clock', options.clock ?? 'packets', ['packets', 'system']),
-    checksums: oneOf('checksums', options.checksums ?? 'verify', ['verify', 'trust']),
-    restarts: expectWhole('restarts', options.restarts ?? DEFAULT_RESTARTS, 0, MAX_RESTARTS),
+    sweeper: expectFlag('sweeper', sweeper),
+    clock: oneOf('clock', clock, ['packets', 'system']),
+    checksums: oneOf('checksums', checksums, ['verify', 'trust']),
+    restarts: expectWhole('restarts', restarts, 0, MAX_RESTARTS),
     hangAfterMs: expectWhole('hangAfterMs', hangAfterMs, MIN_HANG_AFTER_MS, MAX_HANG_AFTER_MS),
-    hung: oneOf('hung', options.hung ?? 'report', ['report', 'terminate']),
+    hung: oneOf('hung', hung, ['report', 'terminate']),
   };
 }

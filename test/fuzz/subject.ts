@@ -141,6 +141,9 @@ export class Subject {
       case 'timeouts':
         return ct.setTimeoutPolicy(step.id, { [step.name]: step.seconds });
       case 'zonePolicy':
+        if (ct.timeoutPolicy(step.id) === undefined) {
+          ct.setTimeoutPolicy(step.id, {});
+        }
         return ct.setZoneTimeoutPolicy(step.zone, step.id);
       case 'seqChk':
         ct.tcpSeqChk = step.isOn;

@@ -90,9 +90,19 @@ export const DEQUEUED = -2;
 export const QUEUE_BIAS = 2;
 const ListChange = { none: 0, append: 1, prepend: 2, insert: 3, remove: 4 } as const;
 
+/** Words of the region for a table of this size. */
+export function listsWords({ maxConnections, maxParticipants }: TableSize): number {
+  return FIRST_NODE + (Slab.unitsFor(maxConnections, maxParticipants) + 2) * NODE_WORDS;
+}
+
+interface TableSize {
+  maxConnections: number;
+  maxParticipants: number;
+}
+
 /** The region for a table of this size. */
-export function allocateLists(maxConnections: number, maxParticipants: number): Words {
-  return allocateWords(FIRST_NODE + (Slab.unitsFor(maxConnections, maxParticipants) + 2) * NODE_WORDS);
+export function allocateLists(size: TableSize): Words {
+  return allocateWords(listsWords(size));
 }
 
 export class ExpirationLists {

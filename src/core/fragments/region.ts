@@ -150,7 +150,8 @@ const LISTS_AT: number = FragmentsWord.HEADS + LIST_HEADS;
 const FRAGMENTS_AT: number = LISTS_AT + (MAX_FRAGMENTS + 1) * LIST_WORDS;
 const LINKS_AT: number = FRAGMENTS_AT + (MAX_FRAGMENTS + 1) * FRAGMENT_WORDS;
 const CHUNKS_AT: number = Math.ceil((LINKS_AT + CHUNKS + 1) / CHUNK_WORDS) * CHUNK_WORDS;
-const END: number = CHUNKS_AT + (CHUNKS + 1) * CHUNK_WORDS;
+/** Words of the region. */
+export const FRAGMENTS_WORDS: number = CHUNKS_AT + (CHUNKS + 1) * CHUNK_WORDS;
 
 if (FragmentWord.HEADER + PACKET_HEADER_WORDS > FRAGMENT_WORDS) {
   throw new Error('a packet header does not fit a fragment record');
@@ -181,7 +182,7 @@ export const LAST_CHUNK: number = CHUNKS;
 
 /** Reserves the region, with settings at their defaults. */
 export function allocateFragments(): Words {
-  const words = allocateWords(END);
+  const words = allocateWords(FRAGMENTS_WORDS);
   words[FragmentsWord.NEXT_LIST] = 1;
   words[FragmentsWord.NEXT_FRAGMENT] = 1;
   words[FragmentsWord.NEXT_CHUNK] = 1;

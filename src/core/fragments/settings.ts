@@ -1,7 +1,7 @@
 /** Settings and statistics of the reassembly, for threads other than PMDs. Settings take effect in every thread at once. */
 
 import { load, store as storeWord } from '../../shared/access.ts';
-import { shown, UsageError } from '../errors.ts';
+import { expectFlag, shown, UsageError } from '../errors.ts';
 import { FAMILY_COUNTERS, FragmentCounter, FragmentsWord, MAX_FRAGMENTS, MIN_FRAGMENT_BYTES_FLOOR } from './region.ts';
 import type { FragmentStore } from './store.ts';
 
@@ -37,8 +37,12 @@ export class FragmentSettings {
     this.#store = store;
   }
 
-  /** Switches the reassembly of a family on or off; what is held stays until it is complete or expires. */
+  /**
+   * Switches the reassembly of a family on or off; what is held stays until it is complete or expires.
+   * @throws UsageError for another family, or what is neither true nor false
+   */
   setEnabled(family: IpFamily, isOn: boolean): void {
+    expectFlag('the reassembly of a family', isOn);
     storeWord(this.#store.words, pick(family, FragmentsWord.V4_ENABLED, FragmentsWord.V6_ENABLED), isOn ? 1 : 0);
   }
 
@@ -96,5 +100,8 @@ export class FragmentSettings {
 }
 
 function pick(family: IpFamily, v4: number, v6: number): number {
+  if (family !== 'v4' && family !== 'v6') {
+    throw new UsageError(`a family of addresses must be 'v4' or 'v6', not ${shown(family)}`);
+  }
   return family === 'v4' ? v4 : v6;
 }

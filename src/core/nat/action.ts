@@ -1,7 +1,8 @@
 /** The translation that a pass asks for: OpenFlow's `nat` inside `ct`, compiled once into numbers. */
 
 import { parseIpv4, parseIpv6 } from '../address.ts';
-import { expectWhole, shown, UsageError } from '../errors.ts';
+import { expectFlag, expectWhole, shown, UsageError } from '../errors.ts';
+import { expectOptions, type OptionNames } from '../option-names.ts';
 import { swapWord } from '../packet/layout.ts';
 import { ConnFlag } from '../table/conn.ts';
 
@@ -38,7 +39,16 @@ const MAX_OFFSET = 0xfffffffe;
 
 const MAX_PORT = 65535;
 
-const KNOWN = ['action', 'minAddr', 'maxAddr', 'minPort', 'maxPort', 'random', 'hash', 'persistent'];
+const NAMES: OptionNames<NatOptions> = {
+  action: true,
+  minAddr: true,
+  maxAddr: true,
+  minPort: true,
+  maxPort: true,
+  random: true,
+  hash: true,
+  persistent: true,
+};
 
 export class NatAction {
   /** A NatKind: the ConnFlag of connections that it creates, 0 for none. */
@@ -61,10 +71,7 @@ export class NatAction {
     if (typeof options !== 'object' || options === null) {
       throw new UsageError(`nat must be an object with an action, not ${shown(options)}`);
     }
-    const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-    if (unknown !== undefined) {
-      throw new UsageError(`nat has no option ${shown(unknown)}; it has ${KNOWN.join(', ')}`);
-    }
+    expectOptions('nat', options, NAMES);
     this.kind = kindOf(options.action);
     const range = [options.minAddr, options.maxAddr, options.minPort, options.maxPort];
     if (this.kind === NatKind.none && range.some((value) => value !== undefined)) {
@@ -75,16 +82,16 @@ export class NatAction {
     if (!this.hasPorts && options.maxPort !== undefined) {
       throw new UsageError('nat maxPort needs minPort');
     }
-    this.minPort = port('minPort', options.minPort ?? 0);
-    this.maxPort = port('maxPort', options.maxPort ?? this.minPort);
+    this.minPort = port('minPort', options.minPort === undefined ? 0 : options.minPort);
+    this.maxPort = port('maxPort', options.maxPort === undefined ? this.minPort : options.maxPort);
     if (this.maxPort < this.minPort) {
       throw new UsageError(`nat maxPort must not be below minPort: ${this.maxPort} < ${this.minPort}`);
     }
-    if (options.random === true && options.hash === true) {
+    this.isRandom = expectFlag('nat random', options.random);
+    if (expectFlag('nat hash', options.hash) && this.isRandom) {
       throw new UsageError('nat is either random or hash, not both');
     }
-    this.isRandom = options.random ?? false;
-    this.isPersistent = options.persistent ?? false;
+    this.isPersistent = expectFlag('nat persistent', options.persistent);
 
     const min = hostWords('minAddr', options.minAddr);
     const max = options.maxAddr === undefined ? min : hostWords('maxAddr', options.maxAddr);

@@ -1,8 +1,9 @@
 /** A batch of packets: where they are, not what they are. */
 
 import { allocateWords, type Words } from '../../shared/access.ts';
-import { UsageError } from '../errors.ts';
-import { frameByteOffset, GROWTH_BYTES, PacketWord, roomyPacketWords } from './layout.ts';
+import { expectWhole, shown, UsageError } from '../errors.ts';
+import { expectOptions, type OptionNames } from '../option-names.ts';
+import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, roomyPacketWords } from './layout.ts';
 
 /** Packets of a batch, as in the reference datapath (NETDEV_MAX_BURST). */
 export const MAX_BATCH = 32;
@@ -12,6 +13,9 @@ export const MAX_BATCH = 32;
  * IPv4 datagram in fragments of the smallest minimum size (400 bytes) fit beside other packets.
  */
 export const MAX_RETURNED = 256;
+
+/** Largest memory of `PacketBatch.allocate` for frames. */
+const MAX_FRAME_BYTES = 1 << 30;
 
 /** Memory of `PacketBatch.allocate` for fragments that come back from earlier batches. */
 const SPARE_WORDS = 1 << 17;
@@ -23,6 +27,9 @@ export interface PacketMetadata {
   /** For the sender's own use. */
   number?: number;
 }
+
+const METADATA_NAMES: OptionNames<PacketMetadata> = { checksums: true, number: true };
+const KNOWN_CHECKSUMS = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD | ChecksumBit.IP_BAD | ChecksumBit.L4_BAD;
 
 /**
  * Up to 32 packets in one region of words. The region is a ring's for packets that a PMD received, or the batch's own
@@ -59,9 +66,11 @@ export class PacketBatch {
 
   /**
    * A batch with memory of its own.
-   * @param frameBytes for all frames of a batch together
+   * @param frameBytes for all frames of a batch together, in bytes
+   * @throws UsageError unless that is a whole number up to 1 GiB
    */
   static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
+    expectWhole('frameBytes', frameBytes, 0, MAX_FRAME_BYTES);
     const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * roomyPacketWords(16) + 1) & ~1;
     return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
   }
@@ -102,9 +111,15 @@ export class PacketBatch {
   /**
    * Copies a frame (Ethernet, without FCS) into the batch.
    * @returns the packet's index in the batch
-   * @throws UsageError when the batch or its memory is full
+   * @throws UsageError when the batch or its memory is full, or something else than a frame is given
    */
-  add(frame: Uint8Array, metadata: PacketMetadata = {}): number {
+  add(frame: Uint8Array, metadata: PacketMetadata = NO_METADATA): number {
+    if (!(frame instanceof Uint8Array)) {
+      throw new UsageError(`a frame must be a Uint8Array, not ${shown(frame)}`);
+    }
+    if (metadata !== NO_METADATA) {
+      checkMetadata(metadata);
+    }
     const words = roomyPacketWords(frame.length);
     if (this.count >= MAX_BATCH || this.#used + words > this.#end) {
       throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.#end * 4} bytes; execute and clear it`);
@@ -127,6 +142,15 @@ export class PacketBatch {
     const start = frameByteOffset(slot);
     return this.#bytes.subarray(start, start + this.words[slot + PacketWord.LENGTH]!);
   }
+}
+
+const NO_METADATA: PacketMetadata = {};
+
+function checkMetadata(metadata: PacketMetadata): void {
+  expectOptions('the metadata of a packet', metadata, METADATA_NAMES);
+  const { checksums = 0, number = 0 } = metadata;
+  expectWhole('checksums', checksums, 0, KNOWN_CHECKSUMS);
+  expectWhole('the number of a packet', number, -0x80000000, 0xffffffff);
 }
 
 /** Writes a packet at `slot`, where there are roomyPacketWords: fresh metadata, and the frame. */

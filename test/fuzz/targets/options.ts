@@ -77,7 +77,7 @@ const CALLS: Record<string, { right: readonly unknown[]; call: (ct: Conntrack, a
   setTimeoutPolicy: { right: [1, { udp_first: 5 }], call: (ct, [id, policy]) => ct.setTimeoutPolicy(id!, policy!) },
   timeoutPolicy: { right: [1], call: (ct, [id]) => ct.timeoutPolicy(id!) },
   deleteTimeoutPolicy: { right: [1], call: (ct, [id]) => ct.deleteTimeoutPolicy(id!) },
-  setZoneTimeoutPolicy: { right: [5, 1], call: (ct, [zone, id]) => ct.setZoneTimeoutPolicy(zone!, id!) },
+  setZoneTimeoutPolicy: { right: [5, 0], call: (ct, [zone, id]) => ct.setZoneTimeoutPolicy(zone!, id!) },
   deleteZoneTimeoutPolicy: { right: [5], call: (ct, [zone]) => ct.deleteZoneTimeoutPolicy(zone!) },
   setMinFragSize: { right: ['v4', 500], call: (ct, [family, bytes]) => ct.fragments.setMinFragSize(family!, bytes!) },
   setMaxFrags: { right: [100], call: (ct, [count]) => ct.fragments.setMaxFrags(count!) },

@@ -1,0 +1,111 @@
+/**
+ * Names of options. A name that nobody reads is refused, with the known one that is most like it: a misspelt filter would let a
+ * flush remove every connection, and a misspelt setting would do nothing without a word.
+ */
+
+import { expectObject, shown, UsageError } from './errors.ts';
+
+/** All names of an interface of options. The compiler refuses a list that misses one. */
+export type OptionNames<Options extends object> = Readonly<Record<keyof Options, true>>;
+
+/** A name is like a known one if it differs from it in this share of its own characters at most. */
+const MOST_DIFFERENT = 0.5;
+/** A beginning of so many characters, or more, makes two names alike. */
+const FEWEST_IN_COMMON = 3;
+/** Longer names are not compared. */
+const MOST_COMPARED = 64;
+
+/**
+ * Refuses a value that is no object, and one with a member that the caller does not read.
+ * @param what the options, with their article: "a filter"
+ * @throws UsageError
+ */
+export function expectOptions<Options extends object>(what: string, given: unknown, names: OptionNames<Options>): void {
+  expectObject(what, given);
+  /* With inherited names, since reading an option would find them, too. */
+  for (const name in given as object) {
+    if (!Object.hasOwn(names, name)) {
+      throw unknownOption(what, name, Object.keys(names));
+    }
+  }
+}
+
+/**
+ * As expectOptions, of conditions that narrow a choice down: one that is there without a value is refused. A variable that was
+ * never set would choose everything.
+ * @throws UsageError
+ */
+export function expectConditions<Options extends object>(
+  what: string,
+  given: unknown,
+  names: OptionNames<Options>,
+): void {
+  expectOptions(what, given, names);
+  for (const [name, value] of Object.entries(given as object)) {
+    if (value === undefined) {
+      throw new UsageError(`${shownName(name)} in ${what} is undefined: give it a value, or leave the name out`);
+    }
+  }
+}
+
+/** The options with these names, of an object that has others beside them. */
+export function pickOptions<Options extends object>(given: object, names: OptionNames<Options>): Partial<Options> {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(names, name))) as Partial<Options>;
+}
+
+/** The error for a name that is none of the known ones. */
+export function unknownOption(what: string, name: string, known: readonly string[]): UsageError {
+  const near = nearestName(name, known);
+  const hint = near === undefined ? `it has ${known.join(', ')}` : `did you mean '${near}'?`;
+  return new UsageError(`unknown option ${shownName(name)} in ${what}: ${hint}`);
+}
+
+function shownName(name: string): string {
+  return `'${shown(name).slice(1, -1)}'`;
+}
+
+/** The known name that is most like the given one; undefined: none is. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  if (name.length > MOST_COMPARED) {
+    return undefined;
+  }
+  return nearestOf(name.toLowerCase(), known);
+}
+
+function isBeginningOf(a: string, b: string): boolean {
+  return a.length >= FEWEST_IN_COMMON && b.startsWith(a);
+}
+
+function nearestOf(name: string, known: readonly string[]): string | undefined {
+  let nearest: string | undefined;
+  let fewest = Math.floor(name.length * MOST_DIFFERENT) + 1;
+  for (const original of known) {
+    const each = original.toLowerCase();
+    const edits = isBeginningOf(name, each) || isBeginningOf(each, name) ? 1 : editsBetween(name, each);
+    if (edits < fewest) {
+      nearest = original;
+      fewest = edits;
+    }
+  }
+  return nearest;
+}
+
+/** Characters to insert, delete, replace, or exchange with their neighbour to make one text of the other. */
+function editsBetween(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      let edits = Math.min(replaced, last[j]! + 1, row[j - 1]! + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        edits = Math.min(edits, beforeLast[j - 2]! + 1);
+      }
+      row.push(edits);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length]!;
+}
