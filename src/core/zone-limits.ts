@@ -3,9 +3,10 @@
  * does; a default limit makes entries appear with the first commit into a zone, and these survive the deletion of
  * their own limit as long as there is a default.
  *
- *   header line      0 default limit (atomic; 0: none)   1 mutex
+ *   header line      0 default limit (atomic: changed under the mutex, read without; 0: none)   1 mutex
  *   directory        one word per zone: 1 if the zone has an entry. atomic: changed under the mutex, read without
- *   pools            one room pool per zone (shared/room-pool.ts), touched only for zones with an entry
+ *   pools            one room pool per zone (shared/room-pool.ts), touched only for zones with an entry. Its limit is changed
+ *                    under the mutex
  */
 
 import { load, peek, store, type Words } from '../shared/access.ts';
@@ -72,24 +73,28 @@ export class ZoneLimits {
     if (peek(this.#words, this.#base + DEFAULT_LIMIT) === 0) {
       return 0;
     }
-    return this.#create(zone, USE_FALLBACK, participant) ? this.#poolOf(zone) : 0;
+    return this.#createByDefault(zone, participant) ? this.#poolOf(zone) : 0;
   }
 
   /**
    * Makes the entry unless somebody else just did.
    * @returns false if the default limit, by which the entry was to live, is gone by now
    */
-  #create(zone: number, limit: number, participant: Participant): boolean {
+  #createByDefault(zone: number, participant: Participant): boolean {
     const words = this.#words;
-    const pool = this.#poolOf(zone);
     lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitCreate);
-    const isWanted = limit !== USE_FALLBACK || words[this.#base + DEFAULT_LIMIT] !== 0;
-    if (words[this.#directory + zone] === 0 && isWanted) {
-      this.pools.renew(pool, limit, participant);
-      store(words, this.#directory + zone, 1);
+    const isWanted = words[this.#base + DEFAULT_LIMIT] !== 0;
+    if (isWanted && words[this.#directory + zone] === 0) {
+      this.#addLocked(zone, USE_FALLBACK, participant);
     }
     unlock(words, this.#base + MUTEX);
     return isWanted;
+  }
+
+  /** Nothing counts yet in the zone's pool. */
+  #addLocked(zone: number, limit: number, participant: Participant): void {
+    this.pools.renew(this.#poolOf(zone), limit, participant);
+    store(this.#words, this.#directory + zone, 1);
   }
 
   /** What applies to a zone; a number beyond 65535 is no zone and has what all have. */
@@ -117,16 +122,22 @@ export class ZoneLimits {
     if (!Number.isInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
       throw new UsageError(`a zone limit must be a whole number from 0 to ${MAX_LIMIT}, not ${shown(limit)}`);
     }
-    if (zone === 'default') {
-      if (limit === 0) {
-        this.delete('default', participant);
-      } else {
-        store(this.#words, this.#base + DEFAULT_LIMIT, limit);
-      }
+    if (zone === 'default' && limit === 0) {
+      this.delete('default', participant);
       return;
     }
-    this.#create(zone, limit, participant);
-    this.pools.setLimit(this.#poolOf(zone), limit);
+    /* To the end under the mutex: between the look at the entry and the limit that is written into it, the deletion of the
+     * default limit would take the entry away, and the limit with it. */
+    const words = this.#words;
+    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitSet);
+    if (zone === 'default') {
+      store(words, this.#base + DEFAULT_LIMIT, limit);
+    } else if (words[this.#directory + zone] === 0) {
+      this.#addLocked(zone, limit, participant);
+    } else {
+      this.pools.setOwnLimit(this.#poolOf(zone), limit);
+    }
+    unlock(words, this.#base + MUTEX);
   }
 
   #dropEntriesOfDefault(): void {
@@ -147,7 +158,7 @@ export class ZoneLimits {
       this.#dropEntriesOfDefault();
     } else if (words[this.#directory + zone] !== 0) {
       if (words[this.#base + DEFAULT_LIMIT] !== 0) {
-        this.pools.setLimit(this.#poolOf(zone), USE_FALLBACK);
+        this.pools.setOwnLimit(this.#poolOf(zone), USE_FALLBACK);
       } else {
         store(words, this.#directory + zone, 0);
       }

@@ -141,6 +141,11 @@ export class RoomPools {
 
   /** Takes effect with the next connection, in every thread. */
   setLimit(pool: number, limit: number): void {
+    this.setOwnLimit(pool, limit);
+  }
+
+  /** As setLimit. @param limit a limit, or USE_FALLBACK */
+  setOwnLimit(pool: number, limit: number): void {
     store(this.#words, pool + IS_MAX, limit === MAX_LIMIT ? 1 : 0);
     store(this.#words, pool + LIMIT, limit === MAX_LIMIT ? NEXT_TO_MAX : limit);
   }
@@ -156,7 +161,7 @@ export class RoomPools {
       store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);
     }
     poke(words, pool + RESERVED, 0);
-    this.setLimit(pool, limit);
+    this.setOwnLimit(pool, limit);
     store(words, pool + FULL_BELOW, 0);
     this.#leave(pool, participant);
   }

@@ -113,6 +113,22 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     { scenario: 'evictAndAnswer', what: 'a connection is evicted as its answer comes', preemptions: 2, long: 3 },
     { scenario: 'evictAndFlush', what: 'a connection is evicted as it is flushed', preemptions: 2, long: 3 },
   ]),
+  ...entries('zones', [
+    { scenario: 'setAndDeleteDefault', what: "a zone's limit is set, the default deleted", preemptions: 3, long: 4 },
+    {
+      scenario: 'setDefaultAndDeleteDefault',
+      what: 'the default limit is set and deleted',
+      preemptions: 3,
+      long: 4,
+    },
+    {
+      scenario: 'setterDies',
+      what: 'it sets a limit, another deletes the default',
+      preemptions: 1,
+      long: 2,
+      victim: 0,
+    },
+  ]),
   ...entries('nat', [
     {
       scenario: 'insertAgainstLookup',

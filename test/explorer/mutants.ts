@@ -517,6 +517,22 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['broken books', 'limit exceeded', 'refused too early'],
   },
   {
+    name: 'the limit of a zone is written when its lock is gone',
+    edits: [
+      {
+        file: 'src/core/zone-limits.ts',
+        find: `      this.pools.setOwnLimit(this.#poolOf(zone), limit);
+    }
+    unlock(words, this.#base + MUTEX);`,
+        replace: `    }
+    unlock(words, this.#base + MUTEX);
+    this.pools.setOwnLimit(this.#poolOf(zone), limit);`,
+      },
+    ],
+    scenarios: ['zones/setAndDeleteDefault'],
+    found: ['lost update'],
+  },
+  {
     name: 'a removal counts as done before the connection is unlinked',
     edits: [
       {

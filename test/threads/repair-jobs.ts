@@ -344,6 +344,18 @@ const scenarios: Record<string, Scenario> = {
       victim.deleteTimeoutPolicy(7);
     },
   },
+  'set zone limits': {
+    options: SMALL,
+    prepare: (ct) => {
+      ct.setZoneLimit('default', 3);
+      send(ct, flows(100, 2), { commit: true, zone: 5 });
+    },
+    run: (victim) => {
+      victim.setZoneLimit(5, 2);
+      victim.setZoneLimit(6, 2);
+      victim.setZoneLimit('default', 4);
+    },
+  },
   dump: {
     options: SMALL,
     prepare: (ct) => send(ct, [tcp(ends(1), { flags: 'S', seq: 1 })]),
@@ -659,7 +671,7 @@ const PATIENT = [
   'flush a zone with a limit',
   'give back at the limit',
   'set and delete a timeout policy',
-  'dump',
+  'set zone limits',
   'delete the default zone limit',
   'FTP ends',
   'baseline: sweep',

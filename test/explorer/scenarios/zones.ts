@@ -1,0 +1,100 @@
+/** Limits of zones: what one thread sets while another one deletes, and one that dies in the middle. */
+
+import { ZoneLimits } from '../../../src/core/zone-limits.ts';
+import { allocateWords, type Words } from '../../../src/shared/access.ts';
+import { PARTICIPANT_WORDS, Participant } from '../../../src/shared/participant.ts';
+import { type Scenario, scenario, violate } from '../scenario.ts';
+import { NO_SPINS } from './mutex.ts';
+
+const ZONE = 7;
+const DEFAULT = 5;
+const LIMIT = 100;
+
+interface Shared {
+  words: Words;
+}
+
+/** One connection of the zone counts against the default limit when the scenario begins. */
+function zones(
+  parts: readonly ((limits: ZoneLimits, me: Participant) => void)[],
+  check: (limits: ZoneLimits) => void,
+  repairs = false,
+): Scenario<Shared> {
+  const threads = parts.length + (repairs ? 1 : 0);
+  const participants = ZoneLimits.wordsFor(threads);
+  const regionOf = (words: Words) => ({ words, base: participants, maxParticipants: threads });
+  return scenario<Shared>({
+    threads,
+    build() {
+      const words = allocateWords(participants + threads * PARTICIPANT_WORDS);
+      const limits = new ZoneLimits(words, 0, threads);
+      const me = new Participant(regionOf(words), 0);
+      limits.set('default', DEFAULT, me);
+      limits.pools.take(limits.admit(ZONE, me), me);
+      const pool = limits.admit(ZONE, me);
+      const poolWords = limits.admit(ZONE + 1, me) - pool;
+      return {
+        shared: { words },
+        regions: [
+          {
+            name: 'zones',
+            words,
+            ranges: [
+              [0, 64],
+              [pool, pool + poolWords],
+              [participants, words.length],
+            ],
+          },
+        ],
+      };
+    },
+    attach({ words }, thread, stage) {
+      const limits = new ZoneLimits(words, 0, threads);
+      const me = new Participant(regionOf(words), thread);
+      return {
+        reset() {
+          me.spinEstimate = NO_SPINS;
+        },
+        run() {
+          if (thread < parts.length) {
+            parts[thread]!(limits, me);
+          } else if (stage.awaitDeath(0)) {
+            limits.repair(new Participant(regionOf(words), 0));
+          }
+        },
+        check() {
+          if (words[1] !== 0) {
+            violate('lock left held', `the mutex of the zone limits is ${words[1]} at the end`);
+          }
+          check(limits);
+        },
+      };
+    },
+  });
+}
+
+function expectLimit(limits: ZoneLimits, allowed: readonly string[]): void {
+  const { zone, limit, count } = limits.get(ZONE);
+  const found = `${zone}: ${limit}, ${count} in use`;
+  if (!allowed.includes(found)) {
+    violate('lost update', `the zone's limit is "${found}", not one of "${allowed.join('", "')}"`);
+  }
+}
+
+const sets = (limits: ZoneLimits, me: Participant) => limits.set(ZONE, LIMIT, me);
+const deletesDefault = (limits: ZoneLimits, me: Participant) => limits.delete('default', me);
+
+/* Whichever comes first, what was set is there at the end. */
+const SET = [`${ZONE}: ${LIMIT}, 1 in use`, `${ZONE}: ${LIMIT}, 0 in use`];
+
+export const setAndDeleteDefault = zones([sets, deletesDefault], (limits) => expectLimit(limits, SET));
+export const setDefaultAndDeleteDefault = zones(
+  [(limits, me) => limits.set('default', LIMIT, me), deletesDefault],
+  (limits) => expectLimit(limits, ['default: 0, 0 in use', `default: ${LIMIT}, 0 in use`]),
+);
+/** Thread 0 dies as it sets the limit. */
+export const setterDies = zones(
+  [sets, deletesDefault],
+  (limits) => expectLimit(limits, [...SET, 'default: 0, 0 in use']),
+  true,
+);
