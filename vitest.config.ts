@@ -13,6 +13,7 @@ const QUIET = [
   'test/cli.test.ts',
   'test/ctl-grammar.test.ts',
   'test/dump-text.test.ts',
+  'test/dump-waits-for-nobody.test.ts',
   'test/early-drop.test.ts',
   'test/expectations.test.ts',
   'test/expiry-and-clock.test.ts',

@@ -1,7 +1,6 @@
 /** Connections as users see them. Allocates; for threads other than PMDs. */
 
 import { load, peek } from '../shared/access.ts';
-import { LockSite } from '../shared/lock-sites.ts';
 import { formatLabel } from './action.ts';
 import type { ConnFilter } from './filter.ts';
 import { isStale } from './lookup.ts';
@@ -9,7 +8,6 @@ import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
 import { SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN, tcpStateName } from './proto/tcp.ts';
 import { BucketTable } from './table/bucket-table.ts';
-import { lockConn, unlockConn } from './table/conn-lock.ts';
 import { ConnFlag, ConnWord, HELPER_NAME_MASK, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
@@ -102,10 +100,8 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
     timeoutMs: (peek(records, r + ConnWord.EXPIRES) - now) | 0,
   };
   if (metaProtocol(meta) === Protocol.TCP) {
-    lockConn(records, r, tracker.participant, LockSite.dumpConnection);
-    const state = load(records, r + ConnWord.STATE);
-    unlockConn(records, r);
-    entry.tcp = tcpInfo(state);
+    /* One word, whole at every moment: no lock is needed to read it. */
+    entry.tcp = tcpInfo(load(records, r + ConnWord.STATE));
   }
   const flags = records[r + ConnWord.FLAGS]!;
   if ((flags & ConnFlag.HELPER) !== 0) {
