@@ -40,6 +40,7 @@ const QUIET = [
   'test/run-control.test.ts',
   'test/tcp-established.test.ts',
   'test/unknown-options.test.ts',
+  'test/version-nibble.test.ts',
   'test/vectors.test.ts',
   'test/worker-restarts.test.ts',
   'test/wrong-input.test.ts',

@@ -4,6 +4,7 @@ import type { Words } from '../../shared/access.ts';
 import { pseudoHeaderSum, sumWords } from '../packet/checksum.ts';
 import { META_IPV6, ParsedWord } from '../packet/key.ts';
 import { frameByteOffset, PacketWord, Protocol, swapHalf, swapWord } from '../packet/layout.ts';
+import { completeByNibble, hasOddVersion } from '../packet/odd-version.ts';
 import { networkHeaderOf } from '../packet/parse.ts';
 
 const MAX_IP_BYTES = 65535;
@@ -109,6 +110,10 @@ export function finishTcp(words: Words, slot: number, parsed: Int32Array, at: nu
   const l4 = parsed[at + ParsedWord.L4]!;
   const bytes = parsed[at + ParsedWord.L4_BYTES]!;
   const isIpv6 = (parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
+  if (hasOddVersion(words, l3, isIpv6)) {
+    completeByNibble(words, slot, l3, l4, bytes, Protocol.TCP);
+    return;
+  }
   words[l4 + CHECKSUM] = words[l4 + CHECKSUM]! & 0xffff0000;
   /* The addresses as they stand in the header by now. */
   const pseudo = pseudoHeaderSum(Protocol.TCP, bytes);

@@ -4,6 +4,7 @@ import type { Words } from '../../shared/access.ts';
 import { findTransport } from '../packet/extension-headers.ts';
 import { META_IPV6, metaProtocol, ParsedKind, ParsedWord } from '../packet/key.ts';
 import { CtState, swapPorts } from '../packet/layout.ts';
+import { completeByNibble, hasOddVersion } from '../packet/odd-version.ts';
 import { networkHeaderOf } from '../packet/parse.ts';
 import {
   rewriteIpv4,
@@ -72,6 +73,9 @@ export function translatePacket(
     const from = r + ipv6Word(reply, isSource);
     const isPlain = l4 === l3 + IPV6_HEADER_BYTES / 4 || parsed[at + ParsedWord.KIND] === ParsedKind.WHOLE;
     rewriteIpv6(words, l3, l4, l4Bytes, metaProtocol(meta), addressAt, records, from, swapPorts(ports), isPlain);
+  }
+  if (hasOddVersion(words, l3, (meta & META_IPV6) !== 0)) {
+    completeByNibble(words, slot, l3, l4, l4Bytes, metaProtocol(meta));
   }
   return translated;
 }
