@@ -1,20 +1,12 @@
-/** Builds under test: a folder as it is, or a commit of this repository, built apart with its own build command and kept. */
+/** Builds under test: a folder with a build, the sources of a folder, or a commit, built apart by its own build command and kept. */
 
 import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
-import { join, resolve } from 'node:path';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { defaultCache, keptBuild } from './build-cache.ts';
+import { cleanEnvironment, commitOf, repositoryOf, uncommittedNote, writeCommit } from './git.ts';
 
 export interface Build {
   /** As it was asked for. */
@@ -28,130 +20,194 @@ export interface Build {
 export interface BuildPlaces {
   /** A folder within the repository. */
   repository: string;
-  /** Where builds are kept, by commit. */
-  cache: string;
+  /** Where builds are kept; by default that of the user (defaultCache). */
+  cache?: string;
 }
 
+/** What a build is made of. */
+const SOURCES = [
+  'src',
+  'bench',
+  'scripts',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
+const MAX_OUTPUT_BYTES = 64 << 20;
+
 export function defaultPlaces(): BuildPlaces {
-  return { repository: process.cwd(), cache: join(tmpdir(), `ct-bucket-builds-${userInfo().uid}`) };
+  return { repository: process.cwd() };
 }
 
 /** @throws UsageError if there is no such folder, commit or build, or it does not build */
-export function findBuild(
-  label: string,
-  places: BuildPlaces = defaultPlaces(),
-  onBuild?: (text: string) => void,
-): Build {
+export function findBuild(label: string, places: BuildPlaces = defaultPlaces(), say?: (line: string) => void): Build {
+  if (label === '') {
+    throw new UsageError('a state must be a commit or a folder with a build; it is empty');
+  }
   if (existsSync(label) && statSync(label).isDirectory()) {
-    return { label, dist: distIn(resolve(label)) };
+    return { label, dist: distOfFolder(label, places, say) };
   }
-  const commit = git(places.repository, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${label}^{commit}`]);
-  if (commit === undefined) {
-    throw new UsageError(`${label} is neither a folder nor a commit of ${places.repository}`);
-  }
-  const kept = join(places.cache, commit);
-  if (!existsSync(join(kept, 'dist', '.complete')) || !existsSync(join(kept, 'node_modules'))) {
-    onBuild?.(`building ${label} (${commit.slice(0, 10)})`);
-    buildCommit(commit, kept, places);
-  }
+  const repository = repositoryOf(places.repository);
+  const commit = commitOf(label, repository);
+  const kept = keptBuild({
+    cache: places.cache ?? defaultCache(),
+    key: commit,
+    label: `${label} (${commit.slice(0, 10)})`,
+    make: (result, scratch) => {
+      const tree = join(scratch, 'tree');
+      mkdirSync(tree);
+      writeCommit(commit, repository, tree);
+      buildTree(tree, repository.root, result);
+    },
+    ...(say === undefined ? {} : { say }),
+  });
   return { label, commit, dist: join(kept, 'dist') };
 }
 
-function distIn(folder: string): string {
-  const found = [join(folder, 'dist'), folder].find(
-    (dist) => existsSync(join(dist, 'bench')) && existsSync(join(dist, '.complete')),
+/** Says so if the checked-out commit is measured and files differ from it. */
+export function noteUncommitted(builds: readonly Build[], places: BuildPlaces, say: (line: string) => void): void {
+  const commits = builds.map(({ commit }) => commit);
+  if (commits.every((commit) => commit === undefined)) {
+    return;
+  }
+  const note = uncommittedNote(commits, repositoryOf(places.repository), SOURCES);
+  if (note !== undefined) {
+    say(note);
+  }
+}
+
+/** The build in the folder, or, where the folder's sources are newer or there is none, one made of the sources. */
+function distOfFolder(label: string, places: BuildPlaces, say?: (line: string) => void): string {
+  const folder = resolve(label);
+  const dist = [join(folder, 'dist'), folder].find(
+    (each) => existsSync(join(each, 'bench')) && existsSync(join(each, '.complete')),
   );
-  if (found === undefined) {
-    throw new UsageError(`${folder} holds no build: run npm run build there`);
-  }
-  return found;
-}
-
-/** In a worktree of its own, which is gone afterwards. */
-function buildCommit(commit: string, kept: string, { repository, cache }: BuildPlaces): void {
-  mkdirSync(cache, { recursive: true, mode: 0o700 });
-  const root = git(repository, ['rev-parse', '--show-toplevel'])!;
-  const scratch = mkdtempSync(join(tmpdir(), 'ct-bucket-build-'));
-  const worktree = join(scratch, 'worktree');
-  /* An interrupt ends the child, whose end throws here: the worktree is then removed all the same. */
-  const onInterrupt = (): void => {};
-  process.on('SIGINT', onInterrupt);
-  try {
-    step('git worktree add', 'git', ['-C', root, 'worktree', 'add', '--quiet', '--detach', worktree, commit], root);
-    const modules = installModules(root, worktree);
-    step('npm run build', 'npm', ['run', '--silent', 'build'], worktree);
-    const result = join(scratch, 'result');
-    mkdirSync(result);
-    renameSync(join(worktree, 'dist'), join(result, 'dist'));
-    cpSync(join(worktree, 'package.json'), join(result, 'package.json'));
-    if (modules === 'linked') {
-      symlinkSync(join(root, 'node_modules'), join(result, 'node_modules'));
-      rmSync(join(worktree, 'node_modules'));
-    } else {
-      renameSync(join(worktree, 'node_modules'), join(result, 'node_modules'));
+  const sources = sourcesIn(folder);
+  if (sources === undefined || dist === folder) {
+    if (dist === undefined) {
+      throw new UsageError(`${label} holds no build: run npm run build there`);
     }
-    rmSync(kept, { recursive: true, force: true });
-    move(result, kept);
-  } finally {
-    git(root, ['worktree', 'remove', '--force', worktree]);
-    rmSync(scratch, { recursive: true, force: true });
-    git(root, ['worktree', 'prune']);
-    process.off('SIGINT', onInterrupt);
+    return dist;
   }
-  if (!existsSync(join(kept, 'dist', '.complete'))) {
-    throw new UsageError(`the build of ${commit} left no dist/.complete`);
+  const why = dist === undefined ? 'it holds no build' : 'its sources are newer than its dist';
+  if (dist !== undefined && !isStale(dist, sources)) {
+    return dist;
+  }
+  const kept = keptBuild({
+    cache: places.cache ?? defaultCache(),
+    key: `tree-${hashOf(folder, sources)}`,
+    label: `${label} (${why})`,
+    make: (result, scratch) => {
+      const tree = join(scratch, 'tree');
+      for (const source of sources) {
+        const path = relative(folder, source);
+        mkdirSync(dirname(join(tree, path)), { recursive: true });
+        cpSync(source, join(tree, path));
+      }
+      buildTree(tree, folder, result);
+    },
+    ...(say === undefined ? {} : { say }),
+  });
+  say?.(`${label}: ${why}: a build of the sources is measured`);
+  return join(kept, 'dist');
+}
+
+/** All source files, sorted; undefined for a folder that is no source tree of this program. */
+function sourcesIn(folder: string): string[] | undefined {
+  if (!['src', 'bench', join('scripts', 'build.mjs'), 'package.json'].every((path) => existsSync(join(folder, path)))) {
+    return undefined;
+  }
+  const files = (path: string): string[] => {
+    if (!statSync(path).isDirectory()) {
+      return [path];
+    }
+    return readdirSync(path).flatMap((name) => (name === 'node_modules' ? [] : files(join(path, name))));
+  };
+  return SOURCES.map((name) => join(folder, name))
+    .filter((path) => existsSync(path))
+    .flatMap(files)
+    .toSorted();
+}
+
+/** A removed source is newer too: its folder has changed. */
+function isStale(dist: string, sources: readonly string[]): boolean {
+  const builtMs = statSync(join(dist, '.complete')).mtimeMs;
+  const folders = new Set(sources.map((source) => dirname(source)));
+  folders.delete(dirname(dist));
+  return [...sources, ...folders].some((path) => statSync(path).mtimeMs > builtMs);
+}
+
+function hashOf(folder: string, sources: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const source of sources) {
+    const content = readFileSync(source);
+    hash.update(`${relative(folder, source)}\0${content.length}\0`).update(content);
+  }
+  return hash.digest('hex').slice(0, 40);
+}
+
+/** Builds the tree with its own build command. @param root whose node_modules serve if the tree wants the same packages */
+function buildTree(tree: string, root: string, result: string): void {
+  const installed = join(root, 'node_modules');
+  const isShared = existsSync(installed) && sameText(join(root, 'package-lock.json'), join(tree, 'package-lock.json'));
+  if (isShared) {
+    symlinkSync(installed, join(tree, 'node_modules'));
+  } else {
+    step('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], tree);
+  }
+  step('npm', ['run', '--silent', 'build'], tree);
+  if (!existsSync(join(tree, 'dist', '.complete'))) {
+    throw new UsageError('the build left no dist/.complete');
+  }
+  renameSync(join(tree, 'dist'), join(result, 'dist'));
+  cpSync(join(tree, 'package.json'), join(result, 'package.json'));
+  if (isShared) {
+    /* Not a link: another clone may use this build when that folder is gone. */
+    copyPackages(root, result);
+  } else {
+    renameSync(join(tree, 'node_modules'), join(result, 'node_modules'));
   }
 }
 
-function installModules(root: string, worktree: string): 'linked' | 'installed' {
-  const here = join(root, 'node_modules');
-  if (existsSync(here) && sameText(join(root, 'package-lock.json'), join(worktree, 'package-lock.json'))) {
-    symlinkSync(here, join(worktree, 'node_modules'));
-    return 'linked';
+/** The packages that the compiled program needs, not those that build and test it. */
+function copyPackages(root: string, result: string): void {
+  mkdirSync(join(result, 'node_modules'));
+  const { packages = {} } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages?: Record<string, { dev?: boolean }>;
+  };
+  for (const [path, { dev = false }] of Object.entries(packages)) {
+    if (!dev && path.startsWith('node_modules/') && existsSync(join(root, path))) {
+      cpSync(join(root, path), join(result, path), { recursive: true, dereference: true });
+    }
   }
-  step('npm ci', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], worktree);
-  return 'installed';
 }
 
 function sameText(a: string, b: string): boolean {
   return existsSync(a) && existsSync(b) && readFileSync(a).equals(readFileSync(b));
 }
 
-/** Another run may have been faster: then its build stays. */
-function move(from: string, to: string): void {
+function step(program: string, args: readonly string[], cwd: string): void {
+  const name = [program, ...args.filter((arg) => !arg.startsWith('-'))].join(' ');
   try {
-    renameSync(from, to);
-  } catch (error) {
-    if (!existsSync(join(to, 'dist', '.complete'))) {
-      throw error;
-    }
-  }
-}
-
-function step(name: string, program: string, args: readonly string[], cwd: string): void {
-  try {
-    execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: cleanEnvironment() });
-  } catch (error) {
-    const { stderr = '', stdout = '' } = error as { stderr?: string; stdout?: string };
-    const said = `${stderr}\n${stdout}`.trim().split('\n').slice(0, 3).join(' | ');
-    throw new UsageError(`${name} failed: ${said || (error as Error).message}`);
-  }
-}
-
-/** What a git hook sets would turn git to the repository of the hook. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_')));
-}
-
-/** @returns what git prints; undefined where it fails */
-function git(cwd: string, args: readonly string[]): string | undefined {
-  try {
-    return execFileSync('git', ['-C', cwd, ...args], {
+    execFileSync(program, args, {
+      cwd,
       encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: MAX_OUTPUT_BYTES,
       env: cleanEnvironment(),
-    }).trim();
-  } catch {
-    return undefined;
+    });
+  } catch (error) {
+    const { code, stderr = '', stdout = '', message } = error as NodeJS.ErrnoException & Record<string, string>;
+    if (code === 'ENOENT') {
+      throw new UsageError(`${name} failed: ${program} is not found: install it, or put it into PATH`);
+    }
+    const said = `${stderr}\n${stdout}`
+      .trim()
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .slice(0, 3)
+      .join(' | ');
+    throw new UsageError(`${name} failed: ${said || message}`);
   }
 }

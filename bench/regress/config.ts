@@ -163,3 +163,22 @@ export function scalingReference(config: RegressConfig, each: RegressCase): Regr
     ? undefined
     : config.cases.find((other) => other.threads === 1 && same.every((name) => other[name] === each[name]));
 }
+
+/** A part of the cases, for one of several machines: the `number`th case of each `of`, from 1. */
+export interface Shard {
+  number: number;
+  of: number;
+}
+
+const QUICK_SECONDS = 45;
+
+/** The cases of a shard; with `isQuick` only the first of these, in less time. @throws UsageError if the shard has none */
+export function chosenCases(config: RegressConfig, isQuick: boolean, shard?: Shard): RegressConfig {
+  const own = config.cases.filter((_, index) => shard === undefined || index % shard.of === shard.number - 1);
+  if (shard !== undefined && own.length === 0) {
+    throw new UsageError(`shard ${shard.number}/${shard.of} has no case: there are ${config.cases.length}`);
+  }
+  return isQuick
+    ? { ...config, cases: own.slice(0, 1), budgetSeconds: Math.min(QUICK_SECONDS, config.budgetSeconds) }
+    : { ...config, cases: own };
+}

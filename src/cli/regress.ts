@@ -4,10 +4,11 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import Table from 'cli-table3';
 import { machineFingerprint } from '../../bench/machine.ts';
-import { type Build, defaultPlaces, findBuild } from '../../bench/regress/builds.ts';
+import { measuring } from '../../bench/regress/build-cache.ts';
+import { type Build, defaultPlaces, findBuild, noteUncommitted } from '../../bench/regress/builds.ts';
 import { SampleError } from '../../bench/regress/cases.ts';
 import { changePoints } from '../../bench/regress/change-points.ts';
-import { CONFIG_FILE, readConfig, type RegressConfig } from '../../bench/regress/config.ts';
+import { chosenCases, CONFIG_FILE, readConfig, type Shard } from '../../bench/regress/config.ts';
 import { regressJunit, regressMarkdown, regressText } from '../../bench/regress/report.ts';
 import {
   appendHistory,
@@ -38,7 +39,7 @@ interface RegressOptions extends Outputs {
   head: string;
   config: string;
   quick: boolean;
-  shard?: { number: number; of: number };
+  shard?: Shard;
   seed?: number;
   advisory: boolean;
 }
@@ -93,7 +94,9 @@ export function addRegress(program: Command): void {
     .action((options: { verdicts: number; slowdowns: number[]; config: string; out: string; resume: boolean }) => {
       requireWritable(options.out);
       const config = readConfig(options.config);
-      process.exitCode = measured(() => (runSelftest({ ...options, config, say }) ? ExitCode.ok : ExitCode.notSo));
+      process.exitCode = measured(() =>
+        measuring(say, () => (runSelftest({ ...options, config, say }) ? ExitCode.ok : ExitCode.notSo)),
+      );
     });
 }
 
@@ -105,7 +108,7 @@ function withOutputs(command: Command): Command {
     .option('--history <file>', 'add a line to a history (JSON lines)');
 }
 
-function parseShard(text: string): { number: number; of: number } {
+function parseShard(text: string): Shard {
   const [, number, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
   const shard = { number: Number(number), of: Number(of) };
   if (!(shard.number >= 1 && shard.number <= shard.of)) {
@@ -139,18 +142,21 @@ function runCommand(options: RegressOptions): void {
       requireWritable(file);
     }
   }
-  const config = casesOf(readConfig(options.config), options);
+  const config = chosenCases(readConfig(options.config), options.quick, options.shard);
   const base = findBase(options);
   const head = findBuild(options.head, defaultPlaces(), say);
+  noteUncommitted([base, head], defaultPlaces(), say);
   process.exitCode = measured(() => {
-    const result = runRegress({
-      base,
-      head,
-      config,
-      seed: options.seed ?? Date.now() % 0x7fffffff,
-      ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
-      say,
-    });
+    const result = measuring(say, () =>
+      runRegress({
+        base,
+        head,
+        config,
+        seed: options.seed ?? Date.now() % 0x7fffffff,
+        ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
+        say,
+      }),
+    );
     const code = finish(result, options);
     return options.advisory ? ExitCode.ok : code;
   });
@@ -170,22 +176,6 @@ function findBase({ base, advisory }: RegressOptions): Build {
     throw new UsageError(`${base} is about a folder, ${earlier.head.label}: give the folder, or a commit`);
   }
   return findBuild(earlier.head.commit, defaultPlaces(), say);
-}
-
-const QUICK_SECONDS = 45;
-
-function casesOf(config: RegressConfig, { quick, shard }: Pick<RegressOptions, 'quick' | 'shard'>): RegressConfig {
-  if (quick) {
-    return { ...config, cases: config.cases.slice(0, 1), budgetSeconds: Math.min(QUICK_SECONDS, config.budgetSeconds) };
-  }
-  if (shard === undefined) {
-    return config;
-  }
-  const cases = config.cases.filter((_, index) => index % shard.of === shard.number - 1);
-  if (cases.length === 0) {
-    throw new UsageError(`shard ${shard.number}/${shard.of} has no case: there are ${config.cases.length}`);
-  }
-  return { ...config, cases };
 }
 
 /** Prints and writes. @returns the exit code */

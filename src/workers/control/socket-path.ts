@@ -1,48 +1,21 @@
 /** Where the control socket lies, and that only its owner gets to it. */
 
-import { lstatSync, mkdirSync, renameSync, rmSync, type Stats } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../core/errors.ts';
+import { requirePrivateFolder, statOf } from '../private-folder.ts';
 
 /** Longest path that sockaddr_un holds on every system (macOS: 104 bytes with the zero behind it). */
 const MAX_PATH_BYTES = 103;
-const PERMISSIONS = 0o777;
-const OTHERS = 0o077;
+const REMEDY = 'say another place with --socket';
 
 /** The path used when none is given. Its folder belongs to the user alone. */
 export function defaultSocketPath(env: NodeJS.ProcessEnv = process.env): string {
   const runtime = env['XDG_RUNTIME_DIR'];
   const folder = runtime ? join(runtime, 'ct-bucket') : join(tmpdir(), `ct-bucket-${process.getuid?.() ?? 'user'}`);
   return join(folder, 'control.sock');
-}
-
-function statOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch (error) {
-    throw new UsageError(`${path}: cannot be reached (${(error as NodeJS.ErrnoException).code})`);
-  }
-}
-
-/** Makes the folder of the default path, or sees that nobody else can have put anything there. */
-function requirePrivateFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new UsageError(
-      `${folder}: cannot be made (${(error as NodeJS.ErrnoException).code}); say another place with --socket`,
-    );
-  }
-  const stat = statOf(folder);
-  const isOurs = stat?.isDirectory() === true && stat.uid === (process.getuid?.() ?? stat.uid);
-  if (!isOurs || (stat.mode & OTHERS) !== 0) {
-    const mode = stat === undefined ? 'gone' : `mode ${(stat.mode & PERMISSIONS).toString(8)}, user ${stat.uid}`;
-    throw new UsageError(
-      `${folder} must be a folder of this user with mode 700 (it is: ${mode}); say another place with --socket`,
-    );
-  }
 }
 
 /** Does anybody accept connections there? */
@@ -78,7 +51,7 @@ export async function prepareSocketPath(given: string | undefined): Promise<stri
     throw new UsageError(`${path}: a socket's path may have ${MAX_PATH_BYTES} bytes; say a shorter one with --socket`);
   }
   if (given === undefined) {
-    requirePrivateFolder(dirname(path));
+    requirePrivateFolder(dirname(path), REMEDY);
   } else if (statOf(dirname(path)) === undefined) {
     throw new UsageError(`${dirname(path)}: no such folder for the control socket`);
   }

@@ -1,0 +1,151 @@
+/**
+ * Where builds are kept: a folder of the user alone, since code in it is run. A build appears in one step, complete; one
+ * process makes it, others wait.
+ */
+
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { UsageError } from '../../src/core/errors.ts';
+import { requirePrivateFolder } from '../../src/workers/private-folder.ts';
+import { tryLock, withLock } from '../lock-file.ts';
+
+const REMEDY = 'give a folder of your own in XDG_CACHE_HOME, or chmod 700 it';
+/** Builds that nobody has used for this long are removed. */
+const UNUSED_MS = 30 * 86_400_000;
+/** What a killed build has left is removed after this long. */
+const ABANDONED_MS = 86_400_000;
+const SCRATCH = '.building-';
+
+/** The cache of the user. @throws UsageError if the user has no home folder */
+export function defaultCache(env: NodeJS.ProcessEnv = process.env): string {
+  const given = env['XDG_CACHE_HOME'];
+  if (given !== undefined && isAbsolute(given)) {
+    return join(given, 'ct-bucket');
+  }
+  let home = '';
+  try {
+    home = homedir();
+  } catch {
+    /* A user id without an entry in the list of users, and no HOME. */
+  }
+  if (!isAbsolute(home)) {
+    throw new UsageError('there is no home folder to keep builds in: set XDG_CACHE_HOME to a folder of yours');
+  }
+  return join(home, '.cache', 'ct-bucket');
+}
+
+/** Makes the folder of the builds. @throws UsageError if another user could have put something there */
+function openCache(cache: string): string {
+  requirePrivateFolder(cache, REMEDY);
+  const builds = join(cache, 'builds');
+  mkdirSync(builds, { recursive: true, mode: 0o700 });
+  return builds;
+}
+
+function isComplete(build: string): boolean {
+  return existsSync(join(build, 'dist', '.complete')) && existsSync(join(build, 'node_modules'));
+}
+
+export interface KeptBuild {
+  cache: string;
+  /** The same for the same sources. */
+  key: string;
+  /** What is built, for lines that users see. */
+  label: string;
+  /** Fills `result` with dist/ and node_modules/; `scratch` is for everything else. */
+  make: (result: string, scratch: string) => void;
+  say?: (line: string) => void;
+}
+
+/** The folder of a kept build, made if it is not there. @throws UsageError */
+export function keptBuild({ cache, key, label, make, say }: KeptBuild): string {
+  const builds = openCache(cache);
+  const kept = join(builds, key);
+  if (isComplete(kept)) {
+    return used(kept);
+  }
+  return withLock(
+    `${kept}.lock`,
+    () => {
+      if (!isComplete(kept)) {
+        say?.(`building ${label}`);
+        buildInto(kept, builds, make);
+      }
+      return used(kept);
+    },
+    { onWait: (holder) => say?.(`waiting for process ${holder}, which builds ${label}`) },
+  );
+}
+
+/** The lock is held. */
+function buildInto(kept: string, builds: string, make: KeptBuild['make']): void {
+  removeOld(builds);
+  const scratch = mkdtempSync(join(builds, SCRATCH));
+  /* An interrupt ends the child, whose end throws here: the folder is then removed all the same. */
+  const onInterrupt = (): void => {};
+  process.on('SIGINT', onInterrupt);
+  try {
+    const result = join(scratch, 'result');
+    mkdirSync(result);
+    make(result, scratch);
+    if (!isComplete(result)) {
+      throw new UsageError('the build left no dist/.complete');
+    }
+    /* Nothing complete is there. A process that began while it was complete may still read from what is. */
+    if (existsSync(kept)) {
+      renameSync(kept, join(scratch, 'old'));
+    }
+    renameSync(result, kept);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+    process.off('SIGINT', onInterrupt);
+  }
+}
+
+function used(kept: string): string {
+  const now = new Date();
+  utimesSync(kept, now, now);
+  return kept;
+}
+
+function removeOld(builds: string): void {
+  for (const name of readdirSync(builds)) {
+    const path = join(builds, name);
+    const ageMs = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (ageMs > (name.startsWith(SCRATCH) ? ABANDONED_MS : UNUSED_MS)) {
+      rmSync(path, { recursive: true, force: true });
+    }
+  }
+}
+
+/**
+ * Runs a measurement, and says before it if another one of this user runs at the same time. It does not wait: that one
+ * may take hours.
+ */
+export function measuring<Result>(say: (line: string) => void, action: () => Result): Result {
+  const release = tryMeasuring();
+  if (typeof release === 'number') {
+    say(`another regress (process ${release}) measures at the same time: each disturbs the other`);
+    return action();
+  }
+  try {
+    return action();
+  } finally {
+    release();
+  }
+}
+
+/** Folders with a build can be compared without a cache: then nobody knows of this measurement. */
+function tryMeasuring(): (() => void) | number {
+  try {
+    const cache = defaultCache();
+    requirePrivateFolder(cache, REMEDY);
+    return tryLock(join(cache, 'measuring.lock'));
+  } catch (error) {
+    if (error instanceof UsageError || (error as NodeJS.ErrnoException).code !== undefined) {
+      return () => {};
+    }
+    throw error;
+  }
+}
