@@ -30,7 +30,10 @@ interface AgingSet {
 }
 
 /** @param say told of each sample. @throws VoidRunError */
-export function benchAging(options: AgingBenchOptions, say: (line: string) => void = () => {}): ResultsFile {
+export async function benchAging(
+  options: AgingBenchOptions,
+  say: (line: string) => void = () => {},
+): Promise<ResultsFile> {
   const { engines, buckets, connections, threads, runs, isQuick = false } = options;
   const sets: AgingSet[] = connections.flatMap((count) =>
     engines.flatMap((engine) =>
@@ -43,7 +46,7 @@ export function benchAging(options: AgingBenchOptions, say: (line: string) => vo
     for (const set of sets) {
       const what = `aging, ${set.engine}, ${set.buckets} buckets, ${set.connections} connections`;
       showProgress(`run ${run + 1} of ${runs}: ${what}`);
-      const sample = takeSample<AgingSample>('aging-sample.js', {
+      const sample = await takeSample<AgingSample>('aging-sample.js', {
         engine: set.engine,
         buckets: set.buckets,
         connections: set.connections,

@@ -4,14 +4,13 @@
  * last stage are taken out one at a time. Beside it stands what touching the same cache lines takes that does nothing else.
  */
 
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import type { FloorOptions, FloorSample } from './floor-sample.ts';
 import { machineFingerprint } from './machine.ts';
-import { showProgress, takeSample } from './samples.ts';
+import { sampleOf, showProgress, takeSample } from './samples.ts';
 import { median } from './statistics.ts';
-import { buildVariant, type Patch } from './variants.ts';
+import { buildVariant, type Patch, type Variant } from './variants.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
 
 type PhaseName = 'udp-insert' | 'udp-lookup';
@@ -102,21 +101,25 @@ export interface AnatomyResults {
 const BATCH = 32;
 
 /** Measures and prints. */
-export function runAnatomy(options: AnatomyOptions): AnatomyResults {
+export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResults> {
   const cuts: Cut[] = [
     ...cutsOf('udp-insert'),
     ...cutsOf('udp-lookup'),
     { name: 'all of it', patches: [], kind: 'whole' },
     ...REMOVALS,
   ];
-  const variants = cuts.map(({ patches }) => buildVariant(patches));
+  const variants: Variant[] = [];
   const runs = cuts.map((): Partial<Record<PhaseName, number[]>> => ({}));
   try {
+    for (const { name, patches } of cuts) {
+      showProgress(`building: ${name}`);
+      variants.push(await buildVariant(patches));
+    }
     for (let run = 0; run < options.runs; run++) {
       for (const [index, cut] of cuts.entries()) {
         showProgress(`run ${run + 1} of ${options.runs}: ${cut.name}`);
         /* Where something is cut off the books do not balance, and are not looked at. */
-        const { results } = sampleOf(variants[index]!.dist, options.connections);
+        const { results } = await sampleFrom(variants[index]!.dist, options.connections);
         for (const { name, ms, packets } of results) {
           if (cut.phase === undefined || cut.phase === name) {
             (runs[index]![name as PhaseName] ??= []).push((ms * 1e6) / packets);
@@ -139,7 +142,7 @@ export function runAnatomy(options: AnatomyOptions): AnatomyResults {
       ...(phase === undefined ? {} : { phase }),
       runsNs: runs[index]!,
     })),
-    floor: takeSample<FloorSample>('floor-sample.js', {
+    floor: await takeSample<FloorSample>('floor-sample.js', {
       connections: options.connections,
       batchSize: BATCH,
     } satisfies FloorOptions),
@@ -148,7 +151,7 @@ export function runAnatomy(options: AnatomyOptions): AnatomyResults {
   return results;
 }
 
-function sampleOf(dist: string, connections: number): WorkloadSample {
+function sampleFrom(dist: string, connections: number): Promise<WorkloadSample> {
   const options: WorkloadSampleOptions = {
     workload: 'insert',
     threads: 1,
@@ -157,11 +160,7 @@ function sampleOf(dist: string, connections: number): WorkloadSample {
     buckets: 1024,
     prefaulted: true,
   };
-  const output = execFileSync(process.execPath, [join(dist, 'bench', 'workload-sample.js'), JSON.stringify(options)], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return JSON.parse(output) as WorkloadSample;
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'workload-sample.js'), options);
 }
 
 function print({ cuts, floor, options }: AnatomyResults): void {

@@ -40,7 +40,7 @@ interface AttackSummary {
 }
 
 /** Runs the attacks, prints tables, writes the file. @returns false if a bound is broken or the books do not balance */
-export function runAttackBench(names: readonly AttackName[], options: AttackBenchOptions): boolean {
+export async function runAttackBench(names: readonly AttackName[], options: AttackBenchOptions): Promise<boolean> {
   if (options.json !== undefined) {
     requireWritable(options.json);
   }
@@ -48,16 +48,18 @@ export function runAttackBench(names: readonly AttackName[], options: AttackBenc
   const summaries: AttackSummary[] = [];
   let isRight = true;
   for (const name of chosen) {
-    const runs = Array.from({ length: options.runs }, (_, run) => {
+    const runs: AttackResult[] = [];
+    for (let run = 0; run < options.runs; run++) {
       showProgress(`${name}: run ${run + 1} of ${options.runs}`);
-      return takeSample<AttackResult>('attack-sample.js', {
+      const sample = await takeSample<AttackResult>('attack-sample.js', {
         name,
         packets: options.packets,
         connections: options.table,
         seed: options.seed + run,
         buckets: options.buckets,
       } satisfies AttackSampleOptions);
-    });
+      runs.push(sample);
+    }
     showProgress('');
     const summary = summaryOf(name, runs);
     summaries.push(summary);

@@ -1,9 +1,9 @@
 /** What measures runs the compiled build. This file knows where that is, and compiles it when it is stale. */
 
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runChild } from '../src/host/children.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const isSource = import.meta.url.endsWith('.ts');
@@ -19,13 +19,13 @@ function newestMs(path: string): number {
 }
 
 /** Path of a compiled module of bench/, after compiling if a source is newer than the build. */
-export function compiledBench(module: string): string {
+export async function compiledBench(module: string): Promise<string> {
   if (isSource) {
     const mark = join(root, 'dist', '.complete');
     const sources = ['src', 'bench', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
     const builtMs = existsSync(mark) ? statSync(mark).mtimeMs : 0;
     if (sources.some((source) => newestMs(join(root, source)) > builtMs)) {
-      execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs')], { stdio: ['ignore', 'ignore', 'inherit'] });
+      await runChild(process.execPath, [join(root, 'scripts', 'build.mjs')], { stderr: 'inherit', isGroup: true });
     }
   }
   return join(root, 'dist', 'bench', module);

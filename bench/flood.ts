@@ -44,7 +44,7 @@ interface FloodResult {
 }
 
 /** Runs the benchmark, prints a table, writes the JSON file. @returns false if the books of a run did not balance */
-export function runFloodBench(options: FloodBenchOptions): boolean {
+export async function runFloodBench(options: FloodBenchOptions): Promise<boolean> {
   const { connections, table, established, runs, batch, buckets, json } = options;
   if (batch < 2 || batch % 2 !== 0) {
     throw new UsageError(`the flood needs batches of an even number of packets, both directions of each, not ${batch}`);
@@ -59,7 +59,7 @@ export function runFloodBench(options: FloodBenchOptions): boolean {
   for (let run = 0; run < runs; run++) {
     for (const { mode, samples } of sets) {
       showProgress(`run ${run + 1} of ${runs}: ${mode}`);
-      const sample = takeSample<FloodSample>('flood-sample.js', {
+      const sample = await takeSample<FloodSample>('flood-sample.js', {
         mode,
         connections,
         table,

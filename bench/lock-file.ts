@@ -5,7 +5,9 @@
 
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { UsageError } from '../src/core/errors.ts';
+import { atEnd } from '../src/host/cleanup.ts';
 
 export interface LockOptions {
   /** Called once if another process has the lock. @param holder its process id */
@@ -114,11 +116,14 @@ export function tryLock(path: string): (() => void) | number {
   try {
     for (;;) {
       if (isLinked(own, path)) {
-        return () => {
+        const release = (): void => {
+          forget();
           if (textOf(path) === mine) {
             rmSync(path, { force: true });
           }
         };
+        const forget = atEnd(release);
+        return release;
       }
       const found = textOf(path);
       const holder = found === undefined ? undefined : holderIn(found);
@@ -135,26 +140,29 @@ export function tryLock(path: string): (() => void) | number {
 }
 
 /**
- * Runs an action while this process alone holds the lock. The thread sleeps until then.
+ * Runs an action while this process alone holds the lock.
  * @throws UsageError if the lock does not become free in time
  */
-export function withLock<Result>(path: string, action: () => Result, options: LockOptions = {}): Result {
+export async function withLock<Result>(
+  path: string,
+  action: () => Result | Promise<Result>,
+  options: LockOptions = {},
+): Promise<Result> {
   const { onWait, timeoutMs = TIMEOUT_MS } = options;
   const endMs = performance.now() + timeoutMs;
   let release = tryLock(path);
   if (typeof release === 'number') {
     onWait?.(release);
   }
-  const sleeper = new Int32Array(new SharedArrayBuffer(4));
   while (typeof release === 'number') {
     if (performance.now() > endMs) {
       throw new UsageError(`${path}: process ${release} has held this lock for too long: end it, or remove the file`);
     }
-    Atomics.wait(sleeper, 0, 0, LOOK_MS);
+    await delay(LOOK_MS);
     release = tryLock(path);
   }
   try {
-    return action();
+    return await action();
   } finally {
     release();
   }

@@ -44,12 +44,12 @@ interface NatRangeResult {
 }
 
 /** Runs the benchmark, prints two tables, writes the JSON file. @returns false if the books of a run did not balance */
-export function runNatBench(options: NatBenchOptions): boolean {
+export async function runNatBench(options: NatBenchOptions): Promise<boolean> {
   if (options.json !== undefined) {
     requireWritable(options.json);
   }
-  const results = measureTraffic(options);
-  const ranges = results && measureRanges(options);
+  const results = await measureTraffic(options);
+  const ranges = results && (await measureRanges(options));
   showProgress('');
   if (results === undefined || ranges === undefined) {
     return false;
@@ -70,7 +70,12 @@ function isVoid(what: string, sample: { error?: string }): boolean {
   return sample.error !== undefined;
 }
 
-function measureTraffic({ established, runs, batch, buckets }: NatBenchOptions): NatResult[] | undefined {
+async function measureTraffic({
+  established,
+  runs,
+  batch,
+  buckets,
+}: NatBenchOptions): Promise<NatResult[] | undefined> {
   /* In turn, so that a drift of the machine meets all alike. */
   const sets = (['udp', 'tcp'] as const).flatMap((protocol) =>
     [false, true].map((isTranslated) => ({ protocol, isTranslated, nsPerPacket: [] as number[] })),
@@ -79,7 +84,7 @@ function measureTraffic({ established, runs, batch, buckets }: NatBenchOptions):
     for (const { protocol, isTranslated, nsPerPacket } of sets) {
       const what = `${protocol} ${isTranslated ? 'through source NAT' : 'without NAT'}`;
       showProgress(`run ${run + 1} of ${runs}: ${what}`);
-      const sample = takeSample<NatSample>('nat-sample.js', {
+      const sample = await takeSample<NatSample>('nat-sample.js', {
         protocol,
         isTranslated,
         connections: established,
@@ -107,7 +112,7 @@ function measureTraffic({ established, runs, batch, buckets }: NatBenchOptions):
   });
 }
 
-function measureRanges({ runs, buckets }: NatBenchOptions): NatRangeResult[] | undefined {
+async function measureRanges({ runs, buckets }: NatBenchOptions): Promise<NatRangeResult[] | undefined> {
   const results: NatRangeResult[] = [];
   for (const ports of PORT_RANGES) {
     const samples: NatRangeSample[] = [];
@@ -115,7 +120,7 @@ function measureRanges({ runs, buckets }: NatBenchOptions): NatRangeResult[] | u
       const what = `a range of ${ports} ports`;
       showProgress(`run ${run + 1} of ${runs}: ${what}`);
       const options = { ports, beyond: BEYOND, buckets } satisfies NatRangeSampleOptions;
-      const sample = takeSample<NatRangeSample>('nat-range-sample.js', options);
+      const sample = await takeSample<NatRangeSample>('nat-range-sample.js', options);
       if (isVoid(what, sample)) {
         return undefined;
       }

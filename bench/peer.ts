@@ -6,9 +6,9 @@
  * are passed over.
  */
 
-import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { UsageError } from '../src/core/errors.ts';
+import { ChildError, runChild } from '../src/host/children.ts';
 import { machineFingerprint } from './machine.ts';
 import { isPositive, type BenchResult, type ResultsFile } from './report/results-file.ts';
 import { showProgress, takeSample } from './samples.ts';
@@ -50,7 +50,7 @@ export interface PeerOptions {
   window?: number;
   buckets: number;
   /** Runs our side once. */
-  takeOurs?: (work: PeerWork) => PeerFigure[];
+  takeOurs?: (work: PeerWork) => PeerFigure[] | Promise<PeerFigure[]>;
 }
 
 /** A peer that takes longer hangs. */
@@ -58,7 +58,7 @@ const TIMEOUT_MS = 300_000;
 const ENGINE = 'ct-bucket';
 
 /** @throws UsageError where the peer fails, prints no figures, or does other work than ours */
-export function measurePeer(options: PeerOptions): ResultsFile {
+export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeOurSample } = options;
   const window = options.window ?? connections;
   const name = options.name ?? programName(command);
@@ -77,9 +77,9 @@ export function measurePeer(options: PeerOptions): ResultsFile {
       showProgress(`run ${run + 1} of ${runs}: ${count} threads, ${ENGINE} and ${name}`);
       const work = { workload, threads: count, connections, batch, window, buckets };
       /* Who goes first alternates: what the one leaves behind (heat, caches, freed memory) meets both. */
-      let theirs = run % 2 === 0 ? undefined : runPeerOnce(command, work);
-      const ours = takeOurs(work);
-      theirs ??= runPeerOnce(command, work);
+      let theirs = run % 2 === 0 ? undefined : await runPeerOnce(command, work);
+      const ours = await takeOurs(work);
+      theirs ??= await runPeerOnce(command, work);
       for (const figure of ours) {
         keep(ENGINE, figure);
         keep(name, sameWork(figure, theirs, name));
@@ -123,19 +123,19 @@ export function fillTemplate(command: string, work: PeerWork): string {
   );
 }
 
-function runPeerOnce(template: string, work: PeerWork): PeerFigure[] {
+async function runPeerOnce(template: string, work: PeerWork): Promise<PeerFigure[]> {
   const command = fillTemplate(template, work);
-  const { status, signal, error, stdout, stderr } = spawnSync(command, {
-    shell: true,
-    encoding: 'utf8',
-    timeout: TIMEOUT_MS,
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const { stdout } = await runChild('/bin/sh', ['-c', command], {
+    timeoutMs: TIMEOUT_MS,
+    stderr: 'pipe',
+    isGroup: true,
+  }).catch((error: unknown) => {
+    if (!(error instanceof ChildError)) {
+      throw error;
+    }
+    const said = error.stderr.trim().split('\n').at(-1) ?? '';
+    throw new UsageError(`the peer failed (${error.message}): ${command}${said === '' ? '' : `: ${said}`}`);
   });
-  if (error !== undefined || status !== 0) {
-    const how = error === undefined ? (signal ?? `exit code ${status}`) : error.message;
-    const said = stderr?.trim().split('\n').at(-1) ?? '';
-    throw new UsageError(`the peer failed (${how}): ${command}${said === '' ? '' : `: ${said}`}`);
-  }
   const figures = stdout
     .split('\n')
     .filter((line) => line.trimStart().startsWith('{'))
@@ -182,12 +182,12 @@ function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string)
   return figure;
 }
 
-function takeOurSample(work: PeerWork): PeerFigure[] {
+async function takeOurSample(work: PeerWork): Promise<PeerFigure[]> {
   const { workload, threads, connections, batch, window, buckets } = work;
   if (!WORKLOAD_NAMES.includes(workload as WorkloadName)) {
     throw new UsageError(`there is no workload ${workload}; there are ${WORKLOAD_NAMES.join(', ')}`);
   }
-  const sample = takeSample<WorkloadSample>('workload-sample.js', {
+  const sample = await takeSample<WorkloadSample>('workload-sample.js', {
     workload: workload as WorkloadName,
     threads,
     connections,

@@ -1,22 +1,47 @@
 /** What all benchmarks share: samples in fresh processes, progress, ranges, the file of results. */
 
-import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { UsageError } from '../src/core/errors.ts';
+import { ChildError, runChild } from '../src/host/children.ts';
 import { compiledBench } from './compiled.ts';
 
 /** A sample takes seconds; one that takes this long hangs. */
 const TIMEOUT_MS = 300_000;
 
 /** Runs a compiled module of bench/ in a process of its own, which prints one line of JSON. */
-export function takeSample<Sample>(module: string, options: unknown, environment: Record<string, string> = {}): Sample {
-  const output = execFileSync(process.execPath, [compiledBench(module), JSON.stringify(options)], {
-    encoding: 'utf8',
-    timeout: TIMEOUT_MS,
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return JSON.parse(output) as Sample;
+export async function takeSample<Sample>(
+  module: string,
+  options: unknown,
+  environment: Record<string, string> = {},
+): Promise<Sample> {
+  return sampleOf<Sample>(await compiledBench(module), options, environment);
+}
+
+/** The same of a module that is given by its path: that of another build. @throws Error of one line if the process fails */
+export async function sampleOf<Sample>(
+  path: string,
+  options: unknown,
+  environment: Record<string, string> = {},
+): Promise<Sample> {
+  try {
+    const { stdout } = await runChild(process.execPath, [path, JSON.stringify(options)], {
+      timeoutMs: TIMEOUT_MS,
+      env: { ...process.env, ...environment },
+      stderr: 'inherit',
+    });
+    return JSON.parse(stdout) as Sample;
+  } catch (error) {
+    if (error instanceof ChildError) {
+      throw new SampleFailure(`the process of a sample failed: ${error.message} (${basename(path)})`);
+    }
+    throw error;
+  }
+}
+
+/** A process that measures has failed: there are no results. */
+export class SampleFailure extends Error {
+  override readonly name = 'SampleFailure';
 }
 
 export function showProgress(text: string): void {

@@ -18,8 +18,9 @@ const LEAST_HOLD_NS = 5;
 const GLOBAL_LOCK_LINES = 2;
 
 /** ns until a line that another core wrote is here; undefined where there is one core only. */
-export function measureLineTransferNs(): number | undefined {
-  return takeSample<{ ns: number | null }>('line-transfer-sample.js', {}).ns ?? undefined;
+export async function measureLineTransferNs(): Promise<number | undefined> {
+  const { ns } = await takeSample<{ ns: number | null }>('line-transfer-sample.js', {});
+  return ns ?? undefined;
 }
 
 export interface InputOptions {
@@ -43,9 +44,9 @@ function clockNs(): number {
 }
 
 /** For the first result of a workload. The profile is of all its phases together, so that only workloads of one timed phase are exact. */
-export function measureInputs(options: InputOptions): SimulationInput[] {
+export async function measureInputs(options: InputOptions): Promise<SimulationInput[]> {
   const { workload, engine, connections, batch, buckets, lineTransferNs, packetNs } = options;
-  const sample = takeSample<WorkloadSample>(
+  const sample = await takeSample<WorkloadSample>(
     'workload-sample.js',
     {
       workload,

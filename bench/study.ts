@@ -1,12 +1,11 @@
 /** `ct-bucket bench study NAME`: a choice of the design, and what the other choices would cost. */
 
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import { machineFingerprint } from './machine.ts';
-import { showProgress } from './samples.ts';
+import { sampleOf, showProgress } from './samples.ts';
 import { median, medianRatio } from './statistics.ts';
-import { buildVariant, type Patch } from './variants.ts';
+import { buildVariant, type Patch, type Variant } from './variants.ts';
 import { VoidRunError } from './workload-bench.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
 
@@ -189,16 +188,20 @@ export interface StudyResults {
 }
 
 /** Measures and prints a study. @throws VoidRunError */
-export function runStudy(name: StudyName, options: StudyOptions): StudyResults {
+export async function runStudy(name: StudyName, options: StudyOptions): Promise<StudyResults> {
   const study: Study = STUDIES[name];
-  const variants = study.choices.map(({ patches = [] }) => buildVariant(patches));
+  const variants: Variant[] = [];
   const rows = new Map<string, StudyRow>();
   try {
+    for (const { name: choice, patches = [] } of study.choices) {
+      showProgress(`building: ${choice}`);
+      variants.push(await buildVariant(patches));
+    }
     for (let run = 0; run < options.runs; run++) {
       for (const work of study.works) {
         for (const [index, choice] of study.choices.entries()) {
           showProgress(`run ${run + 1} of ${options.runs}: ${work.workload}, ${work.threads} threads, ${choice.name}`);
-          const sample = takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
+          const sample = await takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
           if (sample.error !== undefined) {
             throw new VoidRunError(`run ${run + 1} of ${choice.name} is void: ${sample.error}`);
           }
@@ -225,7 +228,7 @@ export function runStudy(name: StudyName, options: StudyOptions): StudyResults {
 function takeFrom(
   dist: string,
   { workload, threads, connections, ...rest }: Partial<WorkloadSampleOptions> & Omit<StudyOptions, 'runs'>,
-): WorkloadSample {
+): Promise<WorkloadSample> {
   const options: WorkloadSampleOptions = {
     workload: workload!,
     threads: threads!,
@@ -235,11 +238,7 @@ function takeFrom(
     prefaulted: rest.prefaulted ?? true,
     ...(rest.window === undefined ? {} : { window: rest.window }),
   };
-  const output = execFileSync(process.execPath, [join(dist, 'bench', 'workload-sample.js'), JSON.stringify(options)], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  return JSON.parse(output) as WorkloadSample;
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'workload-sample.js'), options);
 }
 
 function print({ question, choices }: Study, { rows, options }: StudyResults): void {

@@ -16,7 +16,7 @@ export interface SuiteOptions {
 }
 
 /** @param say for first figures, as they come. @throws VoidRunError */
-export function runSuite(options: SuiteOptions, say: (line: string) => void): ResultsFile {
+export async function runSuite(options: SuiteOptions, say: (line: string) => void): Promise<ResultsFile> {
   const { threads, connections, runs, batch, buckets } = options;
   const told = new Set<string>();
   const onSample = (what: string, { results }: WorkloadSample) => {
@@ -29,11 +29,11 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     }
   };
   const common = { engines: ENGINES, threads, batch, buckets, latency: false };
-  const insert = benchWorkload(
+  const insert = await benchWorkload(
     { ...common, workload: 'insert', connections, runs, memory: false, rehearsalConnections: 100_000 },
     onSample,
   );
-  const life = benchWorkload(
+  const life = await benchWorkload(
     {
       ...common,
       workload: 'tcp-life',
@@ -46,7 +46,7 @@ export function runSuite(options: SuiteOptions, say: (line: string) => void): Re
     },
     onSample,
   );
-  const aging = benchAging(
+  const aging = await benchAging(
     {
       engines: ['ct-bucket'],
       buckets: [buckets],

@@ -1,8 +1,9 @@
 /** Builds that differ in one thing: copies of the compiled build in which a few places are changed. */
 
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { temporaryFolder } from '../src/host/cleanup.ts';
 import { compiledBench } from './compiled.ts';
 
 /** A change of compiled code. */
@@ -29,15 +30,15 @@ function filesOf(path: string): string[] {
 }
 
 /** @throws Error where a patch finds nothing to change: the code has become another */
-export function buildVariant(patches: readonly Patch[]): Variant {
-  const ours = dirname(dirname(compiledBench('workload-sample.js')));
+export async function buildVariant(patches: readonly Patch[]): Promise<Variant> {
+  const ours = dirname(dirname(await compiledBench('workload-sample.js')));
   if (patches.length === 0) {
     return { dist: ours, remove: () => {} };
   }
-  const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-variant-'));
+  const { path: folder, remove } = temporaryFolder('ct-bucket-variant-');
   const dist = join(folder, 'dist');
-  cpSync(ours, dist, { recursive: true });
-  cpSync(join(dirname(ours), 'package.json'), join(folder, 'package.json'));
+  await cp(ours, dist, { recursive: true });
+  await cp(join(dirname(ours), 'package.json'), join(folder, 'package.json'));
   symlinkSync(join(dirname(ours), 'node_modules'), join(folder, 'node_modules'));
   for (const { path, find, replace } of patches) {
     let changes = 0;
@@ -52,9 +53,9 @@ export function buildVariant(patches: readonly Patch[]): Variant {
       }
     }
     if (changes === 0) {
-      rmSync(folder, { recursive: true });
+      remove();
       throw new Error(`nothing in ${path} matches ${find}`);
     }
   }
-  return { dist, remove: () => rmSync(folder, { recursive: true }) };
+  return { dist, remove };
 }

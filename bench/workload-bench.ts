@@ -82,10 +82,10 @@ function setsOf(options: WorkloadBenchOptions): SampleSet[] {
  * @param onSample told of each sample, for first figures
  * @throws VoidRunError
  */
-export function benchWorkload(
+export async function benchWorkload(
   options: WorkloadBenchOptions,
   onSample: (what: string, sample: WorkloadSample) => void = () => {},
-): ResultsFile {
+): Promise<ResultsFile> {
   const { workload, connections, perThread = false, runs, batch, window, buckets, rehearsalConnections } = options;
   if (connections < Math.max(...options.threads)) {
     throw new UsageError('there must be at least as many connections as threads');
@@ -98,7 +98,7 @@ export function benchWorkload(
         continue;
       }
       showProgress(`run ${run + 1} of ${runs}: ${describe(set, workload)}`);
-      const sample = takeSample<WorkloadSample>('workload-sample.js', {
+      const sample = await takeSample<WorkloadSample>('workload-sample.js', {
         workload,
         variant: set.variant,
         engine: set.engine,
@@ -125,7 +125,7 @@ export function benchWorkload(
     sets.filter((set) => set.kind === kind).flatMap((set) => resultsOf(options, sets, set));
   const notPrefaulted = resultsOfKind('cold');
   const results = resultsOfKind('shared');
-  const simulation = simulationOf(options, results);
+  const simulation = await simulationOf(options, results);
   return {
     benchmark: workload,
     machine: machineFingerprint(),
@@ -137,23 +137,25 @@ export function benchWorkload(
 }
 
 /** What the simulation of the first result goes by, for each engine; nothing where it cannot be measured. */
-function simulationOf(options: WorkloadBenchOptions, results: readonly BenchResult[]): SimulationInput[] {
+async function simulationOf(
+  options: WorkloadBenchOptions,
+  results: readonly BenchResult[],
+): Promise<SimulationInput[]> {
   const { workload, engines, connections, batch, buckets, perThread = false, predict = true } = options;
   if (!predict || perThread || workloadOf(workload).variants.length > 1) {
     return [];
   }
   showProgress('measuring what the simulation goes by');
-  const lineTransferNs = measureLineTransferNs();
-  const inputs =
-    lineTransferNs === undefined
-      ? []
-      : engines.flatMap((engine) => {
-          const alone = results.filter((result) => result.engine === engine && result.threads === 1);
-          const packetNs = Object.fromEntries(
-            alone.map((result) => [result.workload, (result.medianMs * 1e6) / result.packets]),
-          );
-          return measureInputs({ workload, engine, connections, batch, buckets, lineTransferNs, packetNs });
-        });
+  const lineTransferNs = await measureLineTransferNs();
+  const inputs: SimulationInput[] = [];
+  for (const engine of lineTransferNs === undefined ? [] : engines) {
+    const alone = results.filter((result) => result.engine === engine && result.threads === 1);
+    const packetNs = Object.fromEntries(
+      alone.map((result) => [result.workload, (result.medianMs * 1e6) / result.packets]),
+    );
+    const input = { workload, engine, connections, batch, buckets, lineTransferNs: lineTransferNs!, packetNs };
+    inputs.push(...(await measureInputs(input)));
+  }
   showProgress('');
   return inputs;
 }

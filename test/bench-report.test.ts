@@ -28,12 +28,21 @@ function exitCodeOf(action: () => void): number {
 const runCompare = (files: readonly string[], options: CompareOptions = {}): number =>
   exitCodeOf(() => compareFiles(files, options));
 
-const runPeer = ({ json, ...options }: PeerOptions & { json?: string }): number =>
-  exitCodeOf(() => {
-    const measured = measurePeer(options);
+async function runPeer({ json, ...options }: PeerOptions & { json?: string }): Promise<number> {
+  let measured: ResultsFile | UsageError;
+  try {
+    measured = await measurePeer(options);
+  } catch (error) {
+    measured = error as UsageError;
+  }
+  return exitCodeOf(() => {
+    if (measured instanceof Error) {
+      throw measured;
+    }
     printReport(measured);
     writeReports(measured, json === undefined ? {} : { json });
   });
+}
 
 let folder: string;
 let out: string[];
@@ -214,9 +223,9 @@ describe('peer', () => {
   });
   const line = 'JSON.stringify({ workload: "udp-insert", threads, connections, packets: connections, ms: 300 })';
 
-  it('runs once per run in turn with ours and stands in the same table with the ratio', () => {
+  it('runs once per run in turn with ours and stands in the same table with the ratio', async () => {
     const json = join(folder, 'peer.json');
-    expect(runPeer({ ...options(program(`console.log('hello'); console.log(${line})`)), json })).toBe(0);
+    expect(await runPeer({ ...options(program(`console.log('hello'); console.log(${line})`)), json })).toBe(0);
     expect(order).toEqual(['ours 1', 'ours 2', 'ours 1', 'ours 2', 'ours 1', 'ours 2']);
     const written = JSON.parse(readFileSync(json, 'utf8')) as ResultsFile;
     expect(written.results.map(({ engine, threads, runsMs }) => [engine, threads, runsMs])).toEqual([
@@ -235,8 +244,8 @@ describe('peer', () => {
     ['lacks a figure', `console.log(${line.replace(', ms: 300', '')})`, /lacks/],
     ['does other work', `console.log(${line.replace('packets: connections', 'packets: 7')})`, /other work: 7 packets/],
     ['does another workload', `console.log(${line.replace('udp-insert', 'tcp')})`, /no figure of udp-insert/],
-  ])('gives one line and exit code 2 where it %s', (_, expression, message) => {
-    expect(runPeer(options(program(expression)))).toBe(2);
+  ])('gives one line and exit code 2 where it %s', async (_, expression, message) => {
+    expect(await runPeer(options(program(expression)))).toBe(2);
     expect(err).toHaveLength(1);
     expect(err[0]).toMatch(message);
     expect(err[0]).not.toContain('\n');

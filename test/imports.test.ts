@@ -9,9 +9,11 @@ import { REPOSITORY } from './support/child.ts';
 const MAY_IMPORT: Record<string, string[]> = {
   'src/shared': [],
   'src/core': ['src/shared'],
+  /* Processes, files, signals and terminals of commands. */
+  'src/host': ['src/core', 'src/shared'],
   'src/workers': ['src/core', 'src/shared'],
-  bench: ['src/workers', 'src/core', 'src/shared'],
-  'src/cli': ['bench', 'src/workers', 'src/core', 'src/shared'],
+  bench: ['src/host', 'src/workers', 'src/core', 'src/shared'],
+  'src/cli': ['bench', 'src/host', 'src/workers', 'src/core', 'src/shared'],
   /* What users of the package import. */
   'src/index.ts': ['src/workers', 'src/core', 'src/shared'],
 };

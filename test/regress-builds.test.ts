@@ -109,37 +109,37 @@ afterEach(() => {
 });
 
 describe('the build of a commit', () => {
-  it('is made once of its files, kept, and leaves nothing in the repository', () => {
+  it('is made once of its files, kept, and leaves nothing in the repository', async () => {
     const first = commit('one');
     commit('two');
-    const build = findBuild('HEAD~1', places(), say);
+    const build = await findBuild('HEAD~1', places(), say);
     expect(build).toMatchObject({ label: 'HEAD~1', commit: first });
     expect(textIn(build.dist)).toBe('one');
-    expect(findBuild(first, places(), say).dist).toBe(build.dist);
+    expect((await findBuild(first, places(), say)).dist).toBe(build.dist);
     expect([builds(), said]).toEqual([1, [`building HEAD~1 (${first.slice(0, 10)})`]]);
     expect(git('worktree', 'list').split('\n')).toHaveLength(1);
     expect(git('status', '--porcelain')).toBe('');
     expect(readdirSync(join(cache, 'builds'))).toEqual([first]);
   });
 
-  it('has the packages that it needs of its own, so that the clone it was made of may go', () => {
+  it('has the packages that it needs of its own, so that the clone it was made of may go', async () => {
     commit('one');
-    const { dist } = findBuild('HEAD', places());
+    const { dist } = await findBuild('HEAD', places());
     expect(readdirSync(join(dirname(dist), 'node_modules'))).toEqual(['needed']);
     rmSync(join(repository, 'node_modules'), { recursive: true });
-    findBuild('HEAD', places());
+    await findBuild('HEAD', places());
     expect(builds()).toBe(1);
   });
 
-  it('is made anew if what is kept is not complete, and not half kept if it fails', () => {
+  it('is made anew if what is kept is not complete, and not half kept if it fails', async () => {
     commit('one');
-    const { dist } = findBuild('HEAD', places());
+    const { dist } = await findBuild('HEAD', places());
     rmSync(join(dist, '.complete'));
-    expect(textIn(findBuild('HEAD', places()).dist)).toBe('one');
+    expect(textIn((await findBuild('HEAD', places())).dist)).toBe('one');
     expect(builds()).toBe(2);
     write(join(repository, 'scripts', 'build.mjs'), 'console.error("line 7: wrong");process.exit(1)');
     commit('two');
-    expect(() => findBuild('HEAD', places())).toThrow(/^npm run build failed: line 7: wrong$/);
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/^npm run build failed: line 7: wrong$/);
     expect(readdirSync(join(cache, 'builds'))).toHaveLength(1);
   });
 
@@ -152,7 +152,7 @@ describe('the build of a commit', () => {
     write(
       module,
       `import { findBuild } from ${JSON.stringify(builds_)};
-       const build = findBuild('HEAD', ${JSON.stringify(places())}, (line) => console.log(line));
+       const build = await findBuild('HEAD', ${JSON.stringify(places())}, (line) => console.log(line));
        console.log(JSON.stringify(build));`,
     );
     const outputs = await Promise.all(
@@ -175,18 +175,18 @@ describe('the build of a commit', () => {
 });
 
 describe('a folder', () => {
-  it('with a build newer than its sources is measured as it is, without a cache', () => {
+  it('with a build newer than its sources is measured as it is, without a cache', async () => {
     commit('one');
     execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: repository });
     setAge(repository, 1);
-    expect(findBuild(repository, places(), say).dist).toBe(join(repository, 'dist'));
-    expect(findBuild(join(repository, 'dist'), places(), say).dist).toBe(join(repository, 'dist'));
+    expect((await findBuild(repository, places(), say)).dist).toBe(join(repository, 'dist'));
+    expect((await findBuild(join(repository, 'dist'), places(), say)).dist).toBe(join(repository, 'dist'));
     expect([builds(), said, existsSync(cache)]).toEqual([1, [], false]);
   });
 
   it.each(['a source is newer', 'a source is gone', 'there is no build'])(
     'is built apart when %s, once for the same sources, and its own build stays',
-    (what) => {
+    async (what) => {
       commit('one');
       write(join(repository, 'src', 'b.txt'), '');
       execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: repository });
@@ -204,27 +204,29 @@ describe('a folder', () => {
       } else {
         rmSync(join(repository, 'dist'), { recursive: true });
       }
-      const { dist } = findBuild(repository, places(), say);
+      const { dist } = await findBuild(repository, places(), say);
       expect(dist.startsWith(join(cache, 'builds', 'tree-'))).toBe(true);
       expect(textIn(dist)).toBe(what === 'a source is newer' ? 'edited' : 'one');
       expect(existsSync(join(dist, 'src', 'b.txt'))).toBe(what !== 'a source is gone');
       expect(said.join('\n')).toMatch(
         what === 'there is no build' ? /it holds no build/ : /its sources are newer than its dist/,
       );
-      expect(findBuild(repository, places(), say).dist).toBe(dist);
+      expect((await findBuild(repository, places(), say)).dist).toBe(dist);
       expect(builds()).toBe(2);
       if (what !== 'there is no build') {
         expect(textIn(join(repository, 'dist'))).toBe(old);
       }
       write(join(repository, 'src', 'a.txt'), 'edited again');
-      expect(textIn(findBuild(repository, places(), say).dist)).toBe('edited again');
+      expect(textIn((await findBuild(repository, places(), say)).dist)).toBe('edited again');
     },
   );
 
-  it('that is neither a build nor sources is refused', () => {
+  it('that is neither a build nor sources is refused', async () => {
     commit('one');
-    expect(() => findBuild(join(repository, 'src'), places())).toThrow(/src holds no build: run npm run build there$/);
-    expect(() => findBuild('', places())).toThrow(/empty/);
+    await expect(findBuild(join(repository, 'src'), places())).rejects.toThrow(
+      /src holds no build: run npm run build there$/,
+    );
+    await expect(findBuild('', places())).rejects.toThrow(/empty/);
   });
 });
 
@@ -264,49 +266,48 @@ describe('uncommitted changes', () => {
 });
 
 describe('the reason of git', () => {
-  it('is told for a commit that is not there', () => {
+  it('is told for a commit that is not there', async () => {
     commit('one');
-    expect(() => findBuild('nosuch', places())).toThrow(
+    await expect(findBuild('nosuch', places())).rejects.toThrow(
       /^nosuch is neither a folder nor a commit of .*\(git: fatal: bad revision 'nosuch'\)$/,
     );
-    expect(() => findBuild('HEAD..HEAD', places())).toThrow(/neither a folder nor a commit/);
-    expect(() => findBuild('--all', places())).toThrow(/^--all is neither a folder nor a commit/);
+    await expect(findBuild('HEAD..HEAD', places())).rejects.toThrow(/neither a folder nor a commit/);
+    await expect(findBuild('--all', places())).rejects.toThrow(/^--all is neither a folder nor a commit/);
   });
 
-  it('is told with the way out for a clone that is shallow', () => {
+  it('is told with the way out for a clone that is shallow', async () => {
     commit('one');
     commit('two');
     const shallow = join(folder, 'shallow');
     execFileSync('git', ['clone', '-q', '--depth', '1', `file://${repository}`, shallow]);
-    expect(() => findBuild('HEAD~1', { repository: shallow, cache })).toThrow(
+    await expect(findBuild('HEAD~1', { repository: shallow, cache })).rejects.toThrow(
       /HEAD~1 is neither .*; this is a shallow clone: .*fetch --unshallow.*fetch-depth: 0/,
     );
   });
 
-  it('is told outside of a repository, and for one of another owner', () => {
+  it('is told outside of a repository, and for one of another owner', async () => {
     const none = join(folder, 'none');
     mkdirSync(none);
-    expect(() => findBuild('HEAD', { repository: none, cache })).toThrow(/not a git repository/);
+    await expect(findBuild('HEAD', { repository: none, cache })).rejects.toThrow(/not a git repository/);
     commit('one');
     vi.stubEnv('GIT_TEST_ASSUME_DIFFERENT_OWNER', '1');
     /* Settings of the user that allow every folder are not asked. */
     vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
     vi.stubEnv('GIT_CONFIG_SYSTEM', '/dev/null');
-    const findHead = (): unknown => findBuild('HEAD', places());
-    expect(findHead).toThrow(/^[^\n]*dubious ownership[^\n]*safe\.directory[^\n]*$/);
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/^[^\n]*dubious ownership[^\n]*safe\.directory[^\n]*$/);
   });
 
-  it('is that there is no git', () => {
+  it('is that there is no git', async () => {
     commit('one');
     vi.stubEnv('PATH', folder);
-    expect(() => findBuild('HEAD', places())).toThrow(/git is not found: install it, or put it into PATH/);
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/git is not found: install it, or put it into PATH/);
   });
 
-  it('is not sought in the repository of a hook that runs the command', () => {
+  it('is not sought in the repository of a hook that runs the command', async () => {
     const id = commit('one');
     vi.stubEnv('GIT_DIR', join(folder, 'nowhere'));
     vi.stubEnv('GIT_INDEX_FILE', join(folder, 'index'));
-    expect(findBuild('HEAD', places()).commit).toBe(id);
+    expect((await findBuild('HEAD', places())).commit).toBe(id);
   });
 });
 
@@ -315,32 +316,34 @@ describe('the folder of kept builds', () => {
     write(join(result, 'dist', '.complete'), '');
     mkdirSync(join(result, 'node_modules'));
   };
-  const keep = (): string => keptBuild({ cache, key: 'key', label: 'a', make });
+  const keep = (): Promise<string> => keptBuild({ cache, key: 'key', label: 'a', make });
 
-  it('belongs to the user alone', () => {
-    keep();
+  it('belongs to the user alone', async () => {
+    await keep();
     expect(statSync(cache).mode & 0o777).toBe(0o700);
   });
 
-  it.each([0o755, 0o777, 0o710])('is refused with mode %o, in which others can look or write', (mode) => {
+  it.each([0o755, 0o777, 0o710])('is refused with mode %o, in which others can look or write', async (mode) => {
     mkdirSync(cache);
     chmodSync(cache, mode);
-    expect(keep).toThrow(/cache must be a folder of this user with mode 700 \(it is: mode 7\d\d, user \d+\)/);
+    await expect(keep()).rejects.toThrow(
+      /cache must be a folder of this user with mode 700 \(it is: mode 7\d\d, user \d+\)/,
+    );
   });
 
-  it('is refused where it is a link or a file', () => {
+  it('is refused where it is a link or a file', async () => {
     mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 });
     symlinkSync(join(folder, 'elsewhere'), cache);
-    expect(keep).toThrow(/must be a folder of this user/);
+    await expect(keep()).rejects.toThrow(/must be a folder of this user/);
     rmSync(cache);
     writeFileSync(cache, '');
-    expect(keep).toThrow(/cannot be made/);
+    await expect(keep()).rejects.toThrow(/cannot be made/);
   });
 
-  it.runIf(process.getuid?.() === 0)('is refused where it belongs to another user', () => {
+  it.runIf(process.getuid?.() === 0)('is refused where it belongs to another user', async () => {
     mkdirSync(cache, { mode: 0o700 });
     execFileSync('chown', ['65534', cache]);
-    expect(keep).toThrow(/must be a folder of this user with mode 700 \(it is: mode 700, user 65534\)/);
+    await expect(keep()).rejects.toThrow(/must be a folder of this user with mode 700 \(it is: mode 700, user 65534\)/);
   });
 
   it('is in XDG_CACHE_HOME if that is a whole path, else in the home folder, and needs no entry in the list of users', () => {
@@ -363,37 +366,37 @@ describe('the folder of kept builds', () => {
     }
   });
 
-  it('loses builds that nobody has used for a month, and what a killed build left', () => {
-    const old = keep();
+  it('loses builds that nobody has used for a month, and what a killed build left', async () => {
+    const old = await keep();
     const left = join(cache, 'builds', '.building-x');
     mkdirSync(left);
     const longAgo = new Date(Date.now() - 40 * 86_400_000);
     utimesSync(old, longAgo, longAgo);
     utimesSync(left, longAgo, longAgo);
-    keptBuild({ cache, key: 'other', label: 'b', make });
+    await keptBuild({ cache, key: 'other', label: 'b', make });
     expect(readdirSync(join(cache, 'builds'))).toEqual(['other']);
   });
 
-  it('tells a measurement that another one runs', () => {
+  it('tells a measurement that another one runs', async () => {
     vi.stubEnv('XDG_CACHE_HOME', folder);
-    expect(measuring(say, () => measuring(say, () => 7))).toBe(7);
+    expect(await measuring(say, () => measuring(say, () => 7))).toBe(7);
     expect(said).toEqual([
       `another regress (process ${process.pid}) measures at the same time: each disturbs the other`,
     ]);
-    measuring(say, () => 7);
+    await measuring(say, () => 7);
     expect(said).toHaveLength(1);
   });
 });
 
 describe('a lock between processes', () => {
-  it('is held by one, and free again after it, though its action throws', () => {
+  it('is held by one, and free again after it, though its action throws', async () => {
     const lock = join(folder, 'lock');
-    expect(withLock(lock, () => tryLock(lock))).toBe(process.pid);
-    expect(() =>
+    expect(await withLock(lock, () => tryLock(lock))).toBe(process.pid);
+    await expect(
       withLock(lock, () => {
         throw new Error('broken');
       }),
-    ).toThrow('broken');
+    ).rejects.toThrow('broken');
     expect(readdirSync(folder)).not.toContain('lock');
   });
 
@@ -401,30 +404,30 @@ describe('a lock between processes', () => {
     const lock = join(folder, 'lock');
     const child = spawn(process.execPath, ['-e', '']);
     await once(child, 'close');
-    const host = (JSON.parse(lockText(lock)) as { host: string }).host;
+    const host = (JSON.parse(await lockText(lock)) as { host: string }).host;
     for (const holder of [
       { pid: child.pid, start: '1', host },
       { pid: process.pid, start: '1', host },
     ]) {
       writeFileSync(lock, JSON.stringify(holder));
-      expect(withLock(lock, () => 'mine')).toBe('mine');
+      expect(await withLock(lock, () => 'mine')).toBe('mine');
     }
     writeFileSync(lock, 'torn');
-    expect(withLock(lock, () => 'mine')).toBe('mine');
+    expect(await withLock(lock, () => 'mine')).toBe('mine');
   });
 
-  it('of a process on another host is waited for, with a word, but not for ever', () => {
+  it('of a process on another host is waited for, with a word, but not for ever', async () => {
     const lock = join(folder, 'lock');
     writeFileSync(lock, JSON.stringify({ pid: 1, start: '1', host: 'elsewhere' }));
     const waits: number[] = [];
-    expect(() => withLock(lock, () => 1, { onWait: (holder) => waits.push(holder), timeoutMs: 150 })).toThrow(
+    await expect(withLock(lock, () => 1, { onWait: (holder) => waits.push(holder), timeoutMs: 150 })).rejects.toThrow(
       /lock: process 1 has held this lock for too long: end it, or remove the file$/,
     );
     expect(waits).toEqual([1]);
     expect(existsSync(lock)).toBe(true);
   });
 
-  function lockText(lock: string): string {
-    return withLock(lock, () => readFileSync(lock, 'utf8'));
+  async function lockText(lock: string): Promise<string> {
+    return await withLock(lock, () => readFileSync(lock, 'utf8'));
   }
 });

@@ -41,7 +41,7 @@ export interface ProfileFile {
 export const DEFAULT_SAMPLE_EVERY = 256;
 
 /** @throws VoidRunError */
-export function profileWorkload(options: ProfileOptions): ProfileFile {
+export async function profileWorkload(options: ProfileOptions): Promise<ProfileFile> {
   const { workload, variant, window, engine, threads, connections, batch, buckets, sample, runs } = options;
   const shape: WorkloadSampleOptions = {
     workload,
@@ -54,8 +54,9 @@ export function profileWorkload(options: ProfileOptions): ProfileFile {
     buckets,
     prefaulted: true,
   };
-  const take = (isOn: boolean): WorkloadSample => {
-    const taken = takeSample<WorkloadSample>('workload-sample.js', shape, isOn ? { CT_PROFILE: String(sample) } : {});
+  const take = async (isOn: boolean): Promise<WorkloadSample> => {
+    const environment = isOn ? { CT_PROFILE: String(sample) } : {};
+    const taken = await takeSample<WorkloadSample>('workload-sample.js', shape, environment);
     if (taken.error !== undefined) {
       throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
     }
@@ -68,11 +69,11 @@ export function profileWorkload(options: ProfileOptions): ProfileFile {
     showProgress(`run ${run + 1} of ${runs}: ${workload}, profiled and not`);
     /* Who goes first alternates. */
     if (run % 2 === 0) {
-      on.push(take(true));
-      offMs.push(timeOf(take(false)));
+      on.push(await take(true));
+      offMs.push(timeOf(await take(false)));
     } else {
-      offMs.push(timeOf(take(false)));
-      on.push(take(true));
+      offMs.push(timeOf(await take(false)));
+      on.push(await take(true));
     }
   }
   showProgress('');

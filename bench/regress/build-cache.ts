@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, st
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { atEnd } from '../../src/host/cleanup.ts';
 import { requirePrivateFolder } from '../../src/workers/private-folder.ts';
 import { tryLock, withLock } from '../lock-file.ts';
 
@@ -54,12 +55,12 @@ export interface KeptBuild {
   /** What is built, for lines that users see. */
   label: string;
   /** Fills `result` with dist/ and node_modules/; `scratch` is for everything else. */
-  make: (result: string, scratch: string) => void;
+  make: (result: string, scratch: string) => void | Promise<void>;
   say?: (line: string) => void;
 }
 
 /** The folder of a kept build, made if it is not there. @throws UsageError */
-export function keptBuild({ cache, key, label, make, say }: KeptBuild): string {
+export async function keptBuild({ cache, key, label, make, say }: KeptBuild): Promise<string> {
   const builds = openCache(cache);
   const kept = join(builds, key);
   if (isComplete(kept)) {
@@ -67,10 +68,10 @@ export function keptBuild({ cache, key, label, make, say }: KeptBuild): string {
   }
   return withLock(
     `${kept}.lock`,
-    () => {
+    async () => {
       if (!isComplete(kept)) {
         say?.(`building ${label}`);
-        buildInto(kept, builds, make);
+        await buildInto(kept, builds, make);
       }
       return used(kept);
     },
@@ -79,16 +80,15 @@ export function keptBuild({ cache, key, label, make, say }: KeptBuild): string {
 }
 
 /** The lock is held. */
-function buildInto(kept: string, builds: string, make: KeptBuild['make']): void {
+async function buildInto(kept: string, builds: string, make: KeptBuild['make']): Promise<void> {
   removeOld(builds);
   const scratch = mkdtempSync(join(builds, SCRATCH));
-  /* An interrupt ends the child, whose end throws here: the folder is then removed all the same. */
-  const onInterrupt = (): void => {};
-  process.on('SIGINT', onInterrupt);
+  const remove = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
+  const forget = atEnd(remove);
   try {
     const result = join(scratch, 'result');
     mkdirSync(result);
-    make(result, scratch);
+    await make(result, scratch);
     if (!isComplete(result)) {
       throw new UsageError('the build left no dist/.complete');
     }
@@ -98,8 +98,8 @@ function buildInto(kept: string, builds: string, make: KeptBuild['make']): void 
     }
     renameSync(result, kept);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
-    process.off('SIGINT', onInterrupt);
+    remove();
+    forget();
   }
 }
 
@@ -123,14 +123,17 @@ function removeOld(builds: string): void {
  * Runs a measurement, and says before it if another one of this user runs at the same time. It does not wait: that one
  * may take hours.
  */
-export function measuring<Result>(say: (line: string) => void, action: () => Result): Result {
+export async function measuring<Result>(
+  say: (line: string) => void,
+  action: () => Result | Promise<Result>,
+): Promise<Result> {
   const release = tryMeasuring();
   if (typeof release === 'number') {
     say(`another regress (process ${release}) measures at the same time: each disturbs the other`);
     return action();
   }
   try {
-    return action();
+    return await action();
   } finally {
     release();
   }

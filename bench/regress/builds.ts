@@ -1,10 +1,10 @@
 /** Builds under test: a folder with a build, the sources of a folder, or a commit, built apart by its own build command and kept. */
 
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { ChildError, runChild } from '../../src/host/children.ts';
 import { defaultCache, keptBuild } from './build-cache.ts';
 import { cleanEnvironment, commitOf, repositoryOf, uncommittedNote, writeCommit } from './git.ts';
 
@@ -34,31 +34,34 @@ const SOURCES = [
   'tsconfig.json',
   'tsconfig.build.json',
 ];
-const MAX_OUTPUT_BYTES = 64 << 20;
 
 export function defaultPlaces(): BuildPlaces {
   return { repository: process.cwd() };
 }
 
 /** @throws UsageError if there is no such folder, commit or build, or it does not build */
-export function findBuild(label: string, places: BuildPlaces = defaultPlaces(), say?: (line: string) => void): Build {
+export async function findBuild(
+  label: string,
+  places: BuildPlaces = defaultPlaces(),
+  say?: (line: string) => void,
+): Promise<Build> {
   if (label === '') {
     throw new UsageError('a state must be a commit or a folder with a build; it is empty');
   }
   if (existsSync(label) && statSync(label).isDirectory()) {
-    return { label, dist: distOfFolder(label, places, say) };
+    return { label, dist: await distOfFolder(label, places, say) };
   }
   const repository = repositoryOf(places.repository);
   const commit = commitOf(label, repository);
-  const kept = keptBuild({
+  const kept = await keptBuild({
     cache: places.cache ?? defaultCache(),
     key: commit,
     label: `${label} (${commit.slice(0, 10)})`,
-    make: (result, scratch) => {
+    make: async (result, scratch) => {
       const tree = join(scratch, 'tree');
       mkdirSync(tree);
       writeCommit(commit, repository, tree);
-      buildTree(tree, repository.root, result);
+      await buildTree(tree, repository.root, result);
     },
     ...(say === undefined ? {} : { say }),
   });
@@ -78,7 +81,7 @@ export function noteUncommitted(builds: readonly Build[], places: BuildPlaces, s
 }
 
 /** The build in the folder, or, where the folder's sources are newer or there is none, one made of the sources. */
-function distOfFolder(label: string, places: BuildPlaces, say?: (line: string) => void): string {
+async function distOfFolder(label: string, places: BuildPlaces, say?: (line: string) => void): Promise<string> {
   const folder = resolve(label);
   const dist = [join(folder, 'dist'), folder].find(
     (each) => existsSync(join(each, 'bench')) && existsSync(join(each, '.complete')),
@@ -94,18 +97,18 @@ function distOfFolder(label: string, places: BuildPlaces, say?: (line: string) =
   if (dist !== undefined && !isStale(dist, sources)) {
     return dist;
   }
-  const kept = keptBuild({
+  const kept = await keptBuild({
     cache: places.cache ?? defaultCache(),
     key: `tree-${hashOf(folder, sources)}`,
     label: `${label} (${why})`,
-    make: (result, scratch) => {
+    make: async (result, scratch) => {
       const tree = join(scratch, 'tree');
       for (const source of sources) {
         const path = relative(folder, source);
         mkdirSync(dirname(join(tree, path)), { recursive: true });
         cpSync(source, join(tree, path));
       }
-      buildTree(tree, folder, result);
+      await buildTree(tree, folder, result);
     },
     ...(say === undefined ? {} : { say }),
   });
@@ -148,15 +151,15 @@ function hashOf(folder: string, sources: readonly string[]): string {
 }
 
 /** Builds the tree with its own build command. @param root whose node_modules serve if the tree wants the same packages */
-function buildTree(tree: string, root: string, result: string): void {
+async function buildTree(tree: string, root: string, result: string): Promise<void> {
   const installed = join(root, 'node_modules');
   const isShared = existsSync(installed) && sameText(join(root, 'package-lock.json'), join(tree, 'package-lock.json'));
   if (isShared) {
     symlinkSync(installed, join(tree, 'node_modules'));
   } else {
-    step('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], tree);
+    await step('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], tree);
   }
-  step('npm', ['run', '--silent', 'build'], tree);
+  await step('npm', ['run', '--silent', 'build'], tree);
   if (!existsSync(join(tree, 'dist', '.complete'))) {
     throw new UsageError('the build left no dist/.complete');
   }
@@ -187,18 +190,15 @@ function sameText(a: string, b: string): boolean {
   return existsSync(a) && existsSync(b) && readFileSync(a).equals(readFileSync(b));
 }
 
-function step(program: string, args: readonly string[], cwd: string): void {
+async function step(program: string, args: readonly string[], cwd: string): Promise<void> {
   const name = [program, ...args.filter((arg) => !arg.startsWith('-'))].join(' ');
   try {
-    execFileSync(program, args, {
-      cwd,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-      maxBuffer: MAX_OUTPUT_BYTES,
-      env: cleanEnvironment(),
-    });
+    await runChild(program, args, { cwd, stderr: 'pipe', env: cleanEnvironment(), isGroup: true });
   } catch (error) {
-    const { code, stderr = '', stdout = '', message } = error as NodeJS.ErrnoException & Record<string, string>;
+    if (!(error instanceof ChildError)) {
+      throw error;
+    }
+    const { code, stderr, stdout, message } = error;
     if (code === 'ENOENT') {
       throw new UsageError(`${name} failed: ${program} is not found: install it, or put it into PATH`);
     }

@@ -1,9 +1,9 @@
 /** Samples of a case, each from a fresh process of the build under test, whichever sample program that build has. */
 
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { ChildError, runChild } from '../../src/host/children.ts';
 import { sumOfFigures, type LockProfile } from '../profile/model.ts';
 import { DEFAULT_SAMPLE_EVERY } from '../profile/run.ts';
 import type { Build } from './builds.ts';
@@ -19,7 +19,7 @@ export interface CaseSample {
 }
 
 /** Takes a sample of a case from one of the two builds. @throws SampleError */
-export type Sampler = (build: 'a' | 'b', each: RegressCase) => CaseSample;
+export type Sampler = (build: 'a' | 'b', each: RegressCase) => CaseSample | Promise<CaseSample>;
 
 /** A process that failed, or whose books do not balance: no verdict comes of it. */
 export class SampleError extends Error {}
@@ -41,8 +41,6 @@ const CONTENTION_FLOORS: Record<string, number> = {
 const PROGRAMS = ['workload-sample.js', 'insert-sample.js'] as const;
 type Program = (typeof PROGRAMS)[number];
 const TIMEOUT_MS = 120_000;
-/** A profile of 65,536 buckets is a few megabytes. */
-const MAX_OUTPUT_BYTES = 64 << 20;
 
 /** The program that both builds have, and whether both repeat within a process. */
 export interface SampleProgram {
@@ -72,7 +70,7 @@ export function commonProgram(a: Build, b: Build, workloads: readonly string[]):
 }
 
 export function processSampler(a: Build, b: Build, program: SampleProgram): Sampler {
-  return (which, each) => {
+  return async (which, each) => {
     const build = which === 'a' ? a : b;
     const { name, gates, repetitions, rehearsals, rehearsalConnections, ...shape } = each;
     const options = {
@@ -83,12 +81,12 @@ export function processSampler(a: Build, b: Build, program: SampleProgram): Samp
       separateTables: false,
       ...(program.repeats ? { repetitions, rehearsals, rehearsalConnections } : {}),
     };
-    const run = (env: Record<string, string>): CaseSample =>
+    const run = (env: Record<string, string>): Promise<CaseSample> =>
       runSample({ program: join(build.dist, 'bench', program.name), label: `${name} of ${build.label}`, options, env });
-    const sample = run({});
+    const sample = await run({});
     /* Contention comes of a process of its own, since profiling takes time; a build that cannot profile tells nothing. */
     const contention =
-      gates.contention === undefined ? undefined : run({ CT_PROFILE: String(DEFAULT_SAMPLE_EVERY) }).contention;
+      gates.contention === undefined ? undefined : (await run({ CT_PROFILE: String(DEFAULT_SAMPLE_EVERY) })).contention;
     return { ...sample, ...(contention === undefined ? {} : { contention }) };
   };
 }
@@ -101,21 +99,19 @@ interface SampleRun {
   env: Record<string, string>;
 }
 
-function runSample({ program, label, options, env }: SampleRun): CaseSample {
+async function runSample({ program, label, options, env }: SampleRun): Promise<CaseSample> {
   try {
-    const output = execFileSync(process.execPath, [...NODE_FLAGS, program, JSON.stringify(options)], {
-      encoding: 'utf8',
-      timeout: TIMEOUT_MS,
-      maxBuffer: MAX_OUTPUT_BYTES,
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const { stdout } = await runChild(process.execPath, [...NODE_FLAGS, program, JSON.stringify(options)], {
+      timeoutMs: TIMEOUT_MS,
+      stderr: 'pipe',
       env: { ...process.env, ...env },
     });
-    return readSample(JSON.parse(output) as RawSample);
+    return readSample(JSON.parse(stdout) as RawSample);
   } catch (error) {
     if (error instanceof SampleError) {
       throw new SampleError(`${label}: ${error.message}`);
     }
-    const lines = ((error as { stderr?: string }).stderr ?? '').trim().split('\n');
+    const lines = (error instanceof ChildError ? error.stderr : '').trim().split('\n');
     const said = lines.find((line) => /error/i.test(line)) ?? (error as Error).message.split('\n')[0];
     throw new SampleError(`${label} failed: ${said}`);
   }

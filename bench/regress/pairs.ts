@@ -26,7 +26,7 @@ export interface SequenceOptions {
 const FIRST_SHARE = 0.6;
 
 /** Measures. @returns all pairs, in the order in which they were taken. @throws SampleError */
-export function takePairs(options: SequenceOptions): RawPair[] {
+export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
   const { config, samePairs = FEWEST_PAIRS, nowMs = () => performance.now(), onNote } = options;
   const { aimPercent, maxPairs, budgetSeconds, cases } = config;
   const endMs = nowMs() + budgetSeconds * 1000;
@@ -36,7 +36,7 @@ export function takePairs(options: SequenceOptions): RawPair[] {
 
   const startMs = nowMs();
   for (let i = 0; i < samePairs; i++) {
-    takeRound('same', cases, samePairs - i);
+    await takeRound('same', cases, samePairs - i);
   }
   const roundMs = (nowMs() - startMs) / samePairs;
 
@@ -59,7 +59,7 @@ export function takePairs(options: SequenceOptions): RawPair[] {
   );
 
   for (let i = 0; i < count; i++) {
-    takeRound('first', cases, count - i);
+    await takeRound('first', cases, count - i);
   }
 
   const suspects = suspectsOf(pairsByFigure(config, all));
@@ -75,25 +75,25 @@ export function takePairs(options: SequenceOptions): RawPair[] {
         `${fresh} fresh pairs`,
     );
     for (let i = 0; i < fresh; i++) {
-      takeRound('confirming', again, fresh - i);
+      await takeRound('confirming', again, fresh - i);
     }
   }
   return all;
 
-  function takeRound(phase: RawPair['phase'], among: readonly RegressCase[], left: number): void {
+  async function takeRound(phase: RawPair['phase'], among: readonly RegressCase[], left: number): Promise<void> {
     for (const each of shuffled(among, random)) {
       options.onProgress?.(`${PHASE_NAMES[phase]}, ${left} rounds left: ${each.name}`);
-      all.push({ case: each.name, phase, round, ...takePair(phase, each) });
+      all.push({ case: each.name, phase, round, ...(await takePair(phase, each)) });
     }
     round++;
   }
 
-  function takePair(phase: RawPair['phase'], each: RegressCase): Pick<RawPair, 'order' | 'a' | 'b'> {
+  async function takePair(phase: RawPair['phase'], each: RegressCase): Promise<Pick<RawPair, 'order' | 'a' | 'b'>> {
     const order = random() < 0.5 ? 'ab' : 'ba';
     const second = phase === 'same' ? 'a' : 'b';
     const samples: Partial<Record<'a' | 'b', CaseSample>> = {};
     for (const which of order) {
-      samples[which as 'a' | 'b'] = options.sample(which === 'a' ? 'a' : second, each);
+      samples[which as 'a' | 'b'] = await options.sample(which === 'a' ? 'a' : second, each);
     }
     return { order, a: samples.a!, b: samples.b! };
   }

@@ -38,14 +38,14 @@ export interface RunOptions {
 }
 
 /** @throws UsageError, SampleError */
-export function runRegress({ base, head, config, seed, shard, say }: RunOptions): RegressResult {
+export async function runRegress({ base, head, config, seed, shard, say }: RunOptions): Promise<RegressResult> {
   const startMs = Date.now();
   const program = commonProgram(
     base,
     head,
     config.cases.map(({ workload }) => workload),
   );
-  const pairs = takePairs({
+  const pairs = await takePairs({
     config,
     sample: processSampler(base, head, program),
     seed,

@@ -70,14 +70,18 @@ const PROBE_STEPS = 2000;
 const PROBES = 5;
 
 /** Steps of idle work, a batch, that make the times of the first case longer by a percent. */
-function calibrate(config: RegressConfig, base: Variant): number {
-  const probe = buildVariant(spinPatches(PROBE_STEPS));
+async function calibrate(config: RegressConfig, base: Variant): Promise<number> {
+  const probe = await buildVariant(spinPatches(PROBE_STEPS));
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
     const sampler = processSampler(builds[0]!, builds[1]!, commonProgram(builds[0]!, builds[1]!, ['insert']));
     const [each] = config.cases;
-    const timeOf = (which: 'a' | 'b') => Object.values(sampler(which, each!).timesMs).reduce((sum, ms) => sum + ms, 0);
-    const ratios = Array.from({ length: PROBES }, () => timeOf('b') / timeOf('a'));
+    const timeOf = async (which: 'a' | 'b') =>
+      Object.values((await sampler(which, each!)).timesMs).reduce((sum, ms) => sum + ms, 0);
+    const ratios: number[] = [];
+    for (let i = 0; i < PROBES; i++) {
+      ratios.push((await timeOf('b')) / (await timeOf('a')));
+    }
     return PROBE_STEPS / ((median(ratios) - 1) * 100);
   } finally {
     probe.remove();
@@ -94,27 +98,27 @@ function readLines(file: string): SelftestLine[] {
 }
 
 /** @returns whether every share is as required, as far as verdicts were taken */
-export function runSelftest({ config, slowdowns, verdicts, out, resume, say }: SelftestOptions): boolean {
+export async function runSelftest(options: SelftestOptions): Promise<boolean> {
+  const { config, slowdowns, verdicts, out, resume, say } = options;
   const before = readLines(out);
   if (before.length > 0 && !resume) {
     throw new UsageError(`${out} has verdicts already: continue with --resume, or choose another file`);
   }
-  const base = buildVariant([]);
-  const stepsPerPercent = calibrate(config, base);
+  const base = await buildVariant([]);
+  const stepsPerPercent = await calibrate(config, base);
   say(`one percent is ${stepsPerPercent.toFixed(1)} steps of idle work a batch`);
-  const heads = new Map(
-    slowdowns.map((percent) => [
-      percent,
-      buildVariant(percent === 0 ? [] : spinPatches(Math.round(stepsPerPercent * percent))),
-    ]),
-  );
+  const heads = new Map<number, Variant>();
+  for (const percent of slowdowns) {
+    const patches = percent === 0 ? [] : spinPatches(Math.round(stepsPerPercent * percent));
+    heads.set(percent, await buildVariant(patches));
+  }
   try {
     for (let run = 0; run < verdicts; run++) {
       for (const slowdownPercent of slowdowns) {
         if (before.some((line) => line.run === run && line.slowdownPercent === slowdownPercent)) {
           continue;
         }
-        const { verdict, figures, tookSeconds } = runRegress({
+        const { verdict, figures, tookSeconds } = await runRegress({
           base: { label: 'base', dist: base.dist },
           head: { label: `${slowdownPercent} % slower`, dist: heads.get(slowdownPercent)!.dist },
           config,

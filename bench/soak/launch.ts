@@ -13,7 +13,7 @@ export async function runSoak(options: SoakOptions): Promise<number> {
     requireWritable(options.json);
     writeFileSync(options.json, '');
   }
-  const module = compiledBench('soak/process.js');
+  const module = await compiledBench('soak/process.js');
   const child = spawn(process.execPath, [module, JSON.stringify(options)], { stdio: 'inherit' });
   const exited = once(child, 'exit') as Promise<[number | null]>;
   /* From a terminal both processes are told; the other one ends it. */

@@ -201,14 +201,14 @@ async function exitWith(isRight: () => boolean | Promise<boolean>): Promise<void
 /** What prints its results itself, and returns them for the file. */
 function withJson<Options>(
   options: Options & { json?: string },
-  measure: (options: Options) => unknown,
+  measure: (options: Options) => Promise<unknown>,
 ): Promise<void> {
   const { json } = options;
   if (json !== undefined) {
     requireWritable(json);
   }
-  return unlessVoid(() => {
-    const results = measure(options);
+  return unlessVoid(async () => {
+    const results = await measure(options);
     if (json !== undefined) {
       writeJson(json, results);
     }
@@ -229,13 +229,13 @@ async function unlessVoid(action: () => void | Promise<void>): Promise<void> {
 }
 
 /** Measures, prints the tables, writes the files. */
-function report(files: ReportFiles, measure: () => ResultsFile, isSuite = false): Promise<void> {
+function report(files: ReportFiles, measure: () => Promise<ResultsFile>, isSuite = false): Promise<void> {
   const { json, markdown, html } = files;
   const wanted: ReportFiles = { ...(json && { json }), ...(markdown && { markdown }), ...(html && { html }) };
   /* Not after minutes of measuring. */
   requireReportsWritable(wanted);
-  return unlessVoid(() => {
-    const results = measure();
+  return unlessVoid(async () => {
+    const results = await measure();
     printReport(results, { isBrief: isSuite });
     writeReports(results, wanted);
     if (isSuite) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `ct-bucket`. */
 
+import { watchSignals } from '../host/signals.ts';
 import { ExitCode } from './exit-code.ts';
 import { runCommandLine } from './program.ts';
 
@@ -12,4 +13,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(ExitCode.ok);
 });
 
+watchSignals();
 await runCommandLine(process.argv.slice(2));

@@ -1,17 +1,11 @@
 /** `ct-bucket profile`: see bench/profile/. */
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { existsSync, writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { compiledBench } from '../../bench/compiled.ts';
-import { machineFingerprint } from '../../bench/machine.ts';
 import { analyseProfile, COLUMNS, DEFAULT_COLUMNS } from '../../bench/profile/analysis.ts';
 import { profileDiff } from '../../bench/profile/diff.ts';
 import { pprofOf, readProfile, speedscopeOf } from '../../bench/profile/files.ts';
 import { profileHtml } from '../../bench/profile/html.ts';
-import type { LockProfile } from '../../bench/profile/model.ts';
 import { costLine, DEFAULT_SAMPLE_EVERY, type ProfileFile, profileWorkload } from '../../bench/profile/run.ts';
 import { profileTables, time } from '../../bench/profile/tables.ts';
 import { markdownTable, textTable } from '../../bench/report/tables.ts';
@@ -20,8 +14,10 @@ import { VoidRunError } from '../../bench/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
+import { didYouMean } from '../core/nearest-name.ts';
 import { ExitCode } from './exit-code.ts';
 import { oneOfEach, powerOfTwo, wholeNumber, windowOption } from './option-parsers.ts';
+import { profileCapture } from './profile-capture.ts';
 
 interface ProfileCommandOptions {
   threads: number;
@@ -75,7 +71,10 @@ export function addProfile(program: Command): void {
     .option('--html <file>', 'write one page: heat map of the buckets, histograms, who waited for whom')
     .option('--speedscope <file>', 'write the waiting for speedscope.app')
     .option('--pprof <file>', 'write the waiting for `go tool pprof` (gzipped)')
-    .action(runProfile);
+    .action((what: string, options: ProfileCommandOptions, command: Command) => {
+      refuseForCapture(what, command);
+      return runProfile(what, options);
+    });
   profile
     .command('diff')
     .description('two profiles, written with --json: what changed at each site')
@@ -84,7 +83,20 @@ export function addProfile(program: Command): void {
     .action((a: string, b: string) => console.log(textTable(profileDiff(readProfile(a), readProfile(b)))));
 }
 
-function runProfile(what: string, options: ProfileCommandOptions): void {
+function isWorkload(what: string): what is WorkloadName {
+  return (WORKLOAD_NAMES as readonly string[]).includes(what);
+}
+
+/** Of a capture, nobody chooses what comes in it. @throws UsageError */
+function refuseForCapture(what: string, command: Command): void {
+  for (const name of ['connections', 'variant', 'window']) {
+    if (!isWorkload(what) && command.getOptionValueSource(name) === 'cli') {
+      throw new UsageError(`--${name} is for workloads; ${what} is taken for a capture file`);
+    }
+  }
+}
+
+async function runProfile(what: string, options: ProfileCommandOptions): Promise<void> {
   const { json, markdown, html, speedscope, pprof } = options;
   for (const file of [json, markdown, html, speedscope, pprof]) {
     if (file !== undefined) {
@@ -93,7 +105,7 @@ function runProfile(what: string, options: ProfileCommandOptions): void {
   }
   let file: ProfileFile;
   try {
-    file = measure(what, options);
+    file = await measure(what, options);
   } catch (error) {
     if (!(error instanceof VoidRunError)) {
       throw error;
@@ -129,14 +141,17 @@ function runProfile(what: string, options: ProfileCommandOptions): void {
   }
 }
 
-function measure(what: string, options: ProfileCommandOptions): ProfileFile {
-  if (!WORKLOAD_NAMES.includes(what as WorkloadName)) {
+async function measure(what: string, options: ProfileCommandOptions): Promise<ProfileFile> {
+  if (!isWorkload(what)) {
     if (!existsSync(what)) {
-      throw new UsageError(`${what} is neither a workload (${WORKLOAD_NAMES.join(', ')}) nor a file`);
+      throw new UsageError(
+        `${what} is neither a workload (${WORKLOAD_NAMES.join(', ')}) nor a file${didYouMean(what, WORKLOAD_NAMES)}`,
+      );
     }
-    return profileCapture(what, options);
+    const { threads, engine, batch, buckets, sample, runs } = options;
+    return profileCapture(what, { threads, engine, batch, buckets, sample, runs });
   }
-  const workload = what as WorkloadName;
+  const workload = what;
   const { variants, hasWindow } = workloadOf(workload);
   if (options.variant !== undefined && !variants.includes(options.variant)) {
     throw new UsageError(
@@ -162,35 +177,4 @@ function measure(what: string, options: ProfileCommandOptions): ProfileFile {
     sample,
     runs,
   });
-}
-
-/** A capture goes through `replay` in a profiled process of its own. */
-function profileCapture(what: string, { threads, engine, batch, sample }: ProfileCommandOptions): ProfileFile {
-  const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-profile-'));
-  const out = join(folder, 'profile.json');
-  const main = join(dirname(dirname(compiledBench('workload-sample.js'))), 'src', 'cli', 'main.js');
-  const args = ['replay', what, '--threads', String(threads), '--engine', engine, '--batch', String(batch)];
-  try {
-    execFileSync(process.execPath, [main, ...args, '--lock-profile', out], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, CT_PROFILE: String(sample) },
-    });
-    const { durationMs, profile } = JSON.parse(readFileSync(out, 'utf8')) as {
-      durationMs: number;
-      profile: LockProfile;
-    };
-    return {
-      format: 'ct-bucket profile',
-      what: `${what}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}`,
-      machine: machineFingerprint(),
-      options: { what, threads, engine, batch, sample },
-      durationMs,
-      profile,
-    };
-  } catch (error) {
-    const said = String((error as { stderr?: Buffer }).stderr ?? (error as Error).message).trim();
-    throw new UsageError(said.replace(/^ct-bucket: /, '').split('\n')[0]!);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }

@@ -82,11 +82,19 @@ export function makeProgram(): Command {
       false,
     )
     .option('--timestamps', 'with --events: the time of each', false)
+    .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
     .addOption(new Option('--lock-profile <file>', 'for the command profile').hideHelp())
     .action(
       async (file: string, given: Pick<ReplayOptions, 'format' | 'events' | 'timestamps'> & Partial<ReplayOptions>) => {
         const isStates = given.format === 'states';
-        const defaults = { threads: 1, engine: 'ct-bucket' as const, zone: 0, commit: true, batch: isStates ? 1 : 32 };
+        const defaults = {
+          threads: 1,
+          engine: 'ct-bucket' as const,
+          zone: 0,
+          commit: true,
+          batch: isStates ? 1 : 32,
+          buckets: 1024,
+        };
         process.exitCode = await replay(file, { ...defaults, clock: isStates ? 'frozen' : 'capture', ...given });
       },
     );

@@ -91,13 +91,15 @@ export function addRegress(program: Command): void {
     .option('--config <file>', 'cases and what is tolerated', CONFIG_FILE)
     .option('--out <file>', 'verdicts as JSON lines', 'ct-bucket-selftest.jsonl')
     .option('--resume', 'continue the file', false)
-    .action((options: { verdicts: number; slowdowns: number[]; config: string; out: string; resume: boolean }) => {
-      requireWritable(options.out);
-      const config = readConfig(options.config);
-      process.exitCode = measured(() =>
-        measuring(say, () => (runSelftest({ ...options, config, say }) ? ExitCode.ok : ExitCode.notSo)),
-      );
-    });
+    .action(
+      async (options: { verdicts: number; slowdowns: number[]; config: string; out: string; resume: boolean }) => {
+        requireWritable(options.out);
+        const config = readConfig(options.config);
+        process.exitCode = await measured(() =>
+          measuring(say, async () => ((await runSelftest({ ...options, config, say })) ? ExitCode.ok : ExitCode.notSo)),
+        );
+      },
+    );
 }
 
 function withOutputs(command: Command): Command {
@@ -123,9 +125,9 @@ function say(line: string): void {
 }
 
 /** A sample that failed makes no verdict: exit code 2. */
-function measured(action: () => number): number {
+async function measured(action: () => Promise<number>): Promise<number> {
   try {
-    return action();
+    return await action();
   } catch (error) {
     if (error instanceof SampleError) {
       showProgress('');
@@ -136,18 +138,18 @@ function measured(action: () => number): number {
   }
 }
 
-function runCommand(options: RegressOptions): void {
+async function runCommand(options: RegressOptions): Promise<void> {
   for (const file of [options.json, options.markdown, options.junit, options.history]) {
     if (file !== undefined) {
       requireWritable(file);
     }
   }
   const config = chosenCases(readConfig(options.config), options.quick, options.shard);
-  const base = findBase(options);
-  const head = findBuild(options.head, defaultPlaces(), say);
+  const base = await findBase(options);
+  const head = await findBuild(options.head, defaultPlaces(), say);
   noteUncommitted([base, head], defaultPlaces(), say);
-  process.exitCode = measured(() => {
-    const result = measuring(say, () =>
+  process.exitCode = await measured(async () => {
+    const result = await measuring(say, () =>
       runRegress({
         base,
         head,
@@ -163,7 +165,7 @@ function runCommand(options: RegressOptions): void {
 }
 
 /** The builds that files of an earlier verdict are about are measured anew, beside the head: times of another day are no base. */
-function findBase({ base, advisory }: RegressOptions): Build {
+async function findBase({ base, advisory }: RegressOptions): Promise<Build> {
   if (!base.endsWith('.json') || !existsSync(base)) {
     return findBuild(base, defaultPlaces(), say);
   }

@@ -21,6 +21,7 @@ export interface ReplayOptions {
   /** In a profiled process: a file for what its threads recorded about locks. */
   lockProfile?: string;
   batch: number;
+  buckets: number;
   zone: number;
   commit: boolean;
   /** 'capture': the time of each packet is its own, never running backwards; 'frozen': time stands still. */
@@ -167,7 +168,7 @@ export function printSummary(summary: Summary): void {
  * @returns the exit code
  */
 export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
-  const { threads, engine, batch, zone, commit, clock, format } = options;
+  const { threads, engine, batch, buckets, zone, commit, clock, format } = options;
   if (options.events && format === 'states') {
     throw new UsageError('--events prints events, --format states verdicts: give one of them');
   }
@@ -188,6 +189,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     engine,
     steering,
     batchSize: batch,
+    buckets,
     action: { zone, commit },
     sweeper,
     /* Verdicts are to be the same in every run: what a dead worker loses is not to pass for one. */

@@ -15,6 +15,7 @@ import { ExitCode } from './exit-code.ts';
 import { printSummary, type Summary } from './replay.ts';
 import { deathLine, hangLine } from './worker-lines.ts';
 import { UsageError } from '../core/errors.ts';
+import { stopOnSignals } from '../host/signals.ts';
 
 export interface RunOptions {
   threads: number;
@@ -44,7 +45,6 @@ export interface RunOptions {
   json: boolean;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** The packet after the end of a round comes so much later than the last one. */
 const ROUND_GAP_MS = 1;
 /** Ahead of its rate by more than this, a source rests. */
@@ -211,18 +211,6 @@ function untilAborted(signal: AbortSignal): Promise<void> {
     }
     signal.addEventListener('abort', () => done(), { once: true });
   });
-}
-
-/** Aborts at the first signal to end; a second one ends the process as if nobody listened. */
-function stopOnSignals(): { stop: AbortController; release: () => void } {
-  const stop = new AbortController();
-  const release = () => SIGNALS.forEach((name) => process.off(name, onSignal));
-  const onSignal = () => {
-    release();
-    stop.abort();
-  };
-  SIGNALS.forEach((name) => process.on(name, onSignal));
-  return { stop, release };
 }
 
 /**

@@ -2,6 +2,6 @@
 
 import { compiledBench } from '../../bench/compiled.ts';
 
-export function setup(): void {
-  compiledBench('workload-sample.js');
+export async function setup(): Promise<void> {
+  await compiledBench('workload-sample.js');
 }

@@ -1,0 +1,88 @@
+/** `ct-bucket profile CAPTURE`: a capture goes through `replay`, in a profiled process and in one that is not, in turn. */
+
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { compiledBench } from '../../bench/compiled.ts';
+import { machineFingerprint } from '../../bench/machine.ts';
+import type { LockProfile } from '../../bench/profile/model.ts';
+import type { ProfileFile } from '../../bench/profile/run.ts';
+import { showProgress } from '../../bench/samples.ts';
+import { medianRatio } from '../../bench/statistics.ts';
+import type { EngineName } from '../core/engines/engine.ts';
+import { UsageError } from '../core/errors.ts';
+import { ChildError, runChild } from '../host/children.ts';
+import { temporaryFolder } from '../host/cleanup.ts';
+
+export interface CaptureProfileOptions {
+  threads: number;
+  engine: EngineName;
+  batch: number;
+  buckets: number;
+  /** One acquisition of so many is looked at. */
+  sample: number;
+  /** Pairs of runs, with the profiler and without it. */
+  runs: number;
+}
+
+interface CaptureRun {
+  durationMs: number;
+  profile?: LockProfile;
+}
+
+/** @throws UsageError with what `replay` said of the capture */
+export async function profileCapture(what: string, options: CaptureProfileOptions): Promise<ProfileFile> {
+  const { threads, engine, batch, buckets, sample, runs } = options;
+  const folder = temporaryFolder('ct-bucket-profile-');
+  const out = join(folder.path, 'profile.json');
+  const main = join(dirname(dirname(await compiledBench('workload-sample.js'))), 'src', 'cli', 'main.js');
+  const shape = { threads, engine, batch, buckets };
+  const args = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const take = async (isOn: boolean): Promise<CaptureRun> => {
+    await runChild(process.execPath, [main, 'replay', what, ...args, '--lock-profile', out], {
+      stderr: 'pipe',
+      env: { ...process.env, CT_PROFILE: isOn ? String(sample) : undefined },
+    });
+    return JSON.parse(readFileSync(out, 'utf8')) as CaptureRun;
+  };
+  const on: CaptureRun[] = [];
+  const offMs: number[] = [];
+  try {
+    for (let run = 0; run < runs; run++) {
+      showProgress(`run ${run + 1} of ${runs}: ${what}, profiled${runs < 2 ? '' : ' and not'}`);
+      const takeOff = async () => {
+        if (runs > 1) {
+          offMs.push((await take(false)).durationMs);
+        }
+      };
+      /* The order alternates: each kind goes first in every other pair. */
+      if (run % 2 === 1) {
+        await takeOff();
+      }
+      on.push(await take(true));
+      if (run % 2 === 0) {
+        await takeOff();
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ChildError)) {
+      throw error;
+    }
+    const said = error.stderr.trim().split('\n').at(-1)!;
+    throw new UsageError(said.replace(/^ct-bucket: /, '') || `${what}: replay failed: ${error.message}`);
+  } finally {
+    folder.remove();
+    showProgress('');
+  }
+  const onMs = on.map(({ durationMs }) => durationMs);
+  /* The run in the middle speaks for all. */
+  const middle = on.toSorted((a, b) => a.durationMs - b.durationMs)[Math.floor((runs - 1) / 2)]!;
+  return {
+    format: 'ct-bucket profile',
+    what: `${what}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    machine: machineFingerprint(),
+    options: { what, ...options },
+    durationMs: middle.durationMs,
+    profile: middle.profile!,
+    ...(runs < 2 ? {} : { cost: { ...medianRatio(onMs, offMs), onMs, offMs } }),
+  };
+}

@@ -1,0 +1,130 @@
+/** Child processes that do not outlive this one. While one runs, the event loop runs too: signals are heard at once. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { atEnd } from './cleanup.ts';
+
+export interface ChildOptions {
+  cwd?: string;
+  /** All of its environment; default: that of this process. */
+  env?: NodeJS.ProcessEnv;
+  /** A child that takes longer is killed. */
+  timeoutMs?: number;
+  /** Where its standard error goes: to that of this process, or into the result. */
+  stderr: 'inherit' | 'pipe';
+  /** It starts processes of its own: all of them are killed together. */
+  isGroup?: boolean;
+}
+
+export interface ChildOutput {
+  stdout: string;
+  stderr: string;
+}
+
+/** A child that did not end with exit code 0. The message is one line. */
+export class ChildError extends Error {
+  override readonly name = 'ChildError';
+  readonly stdout: string;
+  readonly stderr: string;
+  /** ENOENT if there is no such program, or why else it could not be started. */
+  readonly code: string | undefined;
+
+  constructor(message: string, { stdout, stderr }: ChildOutput, code?: string) {
+    super(message);
+    this.code = code;
+    this.stdout = stdout;
+    this.stderr = stderr;
+  }
+}
+
+/** Signals that end a child together with this process; this process hears of them a moment later. */
+const SHARED_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const SIGNAL_GRACE_MS = 300;
+/** A killed process is gone within this. */
+const KILL_MS = 2000;
+const KILL_LOOK_MS = 2;
+
+/** Has the process ended? It may still wait for this process to take its exit code. */
+function hasEnded(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    try {
+      process.kill(pid, 0);
+      /* No /proc: it cannot be told. */
+      return process.platform !== 'linux';
+    } catch {
+      return true;
+    }
+  }
+}
+
+/** Kills a child, with its group if it has one, and waits until it is gone. */
+function killAndWait({ pid, exitCode, signalCode }: ChildProcess, isGroup: boolean): void {
+  if (pid === undefined) {
+    return;
+  }
+  try {
+    process.kill(isGroup ? -pid : pid, 'SIGKILL');
+  } catch {
+    /* It has ended. */
+    return;
+  }
+  if (exitCode !== null || signalCode !== null) {
+    return;
+  }
+  const sleep = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; waitedMs < KILL_MS && !hasEnded(pid); waitedMs += KILL_LOOK_MS) {
+    Atomics.wait(sleep, 0, 0, KILL_LOOK_MS);
+  }
+}
+
+/** Runs a program to its end. @throws ChildError if it fails or takes too long */
+export async function runChild(program: string, args: readonly string[], options: ChildOptions): Promise<ChildOutput> {
+  const { cwd, env, timeoutMs, stderr, isGroup = false } = options;
+  const child = spawn(program, args, {
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env === undefined ? {} : { env }),
+    detached: isGroup,
+    stdio: ['ignore', 'pipe', stderr],
+  });
+  const kill = (): void => killAndWait(child, isGroup);
+  const forget = atEnd(kill);
+  const parts: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
+  child.stdout!.on('data', (chunk: Buffer) => parts.stdout.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => parts.stderr.push(chunk));
+  let isLate = false;
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          isLate = true;
+          kill();
+        }, timeoutMs);
+  const output = (): ChildOutput => ({
+    stdout: Buffer.concat(parts.stdout).toString('utf8'),
+    stderr: Buffer.concat(parts.stderr).toString('utf8'),
+  });
+  try {
+    const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((done, fail) => {
+      child.once('error', (error: NodeJS.ErrnoException) =>
+        fail(new ChildError(`${program} cannot be started: ${error.message}`, output(), error.code)),
+      );
+      child.once('close', (exitCode, by) => done([exitCode, by]));
+    });
+    if (isLate) {
+      throw new ChildError(`it took longer than ${timeoutMs! / 1000} s`, output());
+    }
+    if (code !== 0) {
+      if (SHARED_SIGNALS.includes(signal)) {
+        await delay(SIGNAL_GRACE_MS);
+      }
+      throw new ChildError(signal === null ? `it ended with exit code ${code}` : `${signal} ended it`, output());
+    }
+    return output();
+  } finally {
+    clearTimeout(timer);
+    forget();
+  }
+}
