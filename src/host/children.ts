@@ -120,7 +120,7 @@ export async function runChild(program: string, args: readonly string[], options
       if (SHARED_SIGNALS.includes(signal)) {
         await delay(SIGNAL_GRACE_MS);
       }
-      throw new ChildError(signal === null ? `it ended with exit code ${code}` : `${signal} ended it`, output());
+      throw new ChildError(signal === null ? `exit code ${code}` : signal, output());
     }
     return output();
   } finally {
