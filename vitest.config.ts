@@ -8,7 +8,7 @@ const QUIET = [
   'test/address-text.test.ts',
   'test/batch-order.test.ts',
   'test/bucket-growth.test.ts',
-  'test/capture-file.test.ts',
+  'test/capture-*.test.ts',
   'test/captures.test.ts',
   'test/cli.test.ts',
   'test/ctl-grammar.test.ts',

@@ -1,26 +1,36 @@
 /**
- * Capture files: classic pcap and pcapng, from a file or a pipe.
+ * Capture files: classic pcap and pcapng, from a file or a pipe, compressed or not.
  *
  * The parsers are synchronous generators over the bytes that have arrived. They yield packets, and undefined when they
  * cannot go on without the next chunk: chunks are awaited, packets are not. Every length is checked before it is waited
  * for, so that a broken file costs no more memory than its largest legal block.
  */
 
-import { accessSync, constants, createReadStream, statSync } from 'node:fs';
-import { addAbortSignal } from 'node:stream';
-import { UsageError } from '../core/errors.ts';
 import { another, arrival, ByteWindow, CaptureError } from './capture/bytes.ts';
 import type { CapturePacket, Parser } from './capture/bytes.ts';
+import { CaptureClock } from './capture/clock.ts';
+import { compressionText, decompressed } from './capture/compression.ts';
+import { CaptureNotes } from './capture/notes.ts';
 import { parseRecords, PCAP_KINDS } from './capture/pcap.ts';
+import { withSilences } from './capture/silence.ts';
 import { BlockType, parseBlocks } from './capture/pcapng.ts';
 
 export { CaptureError, MAX_FRAME_BYTES } from './capture/bytes.ts';
 export type { CapturePacket } from './capture/bytes.ts';
+export { CaptureClock } from './capture/clock.ts';
+export { CaptureNotes } from './capture/notes.ts';
 export { pcapHeader, pcapRecord } from './capture/pcap.ts';
+export { CaptureSource, fileChunks, requireReadable, requireRepeatable } from './capture/source.ts';
 
-const FILE_CHUNK_BYTES = 2 ** 18;
+function* parse(window: ByteWindow, notes: CaptureNotes): Parser {
+  try {
+    yield* parseFile(window, notes);
+  } catch (error) {
+    throw window.isDecompressed && error instanceof CaptureError ? error.ofDecompressed() : error;
+  }
+}
 
-function* parse(window: ByteWindow): Parser {
+function* parseFile(window: ByteWindow, notes: CaptureNotes): Parser {
   if (!(yield* another(window))) {
     throw new CaptureError(0, 'the file is empty');
   }
@@ -28,83 +38,78 @@ function* parse(window: ByteWindow): Parser {
   const magic = window.view.getUint32(window.at);
   const kind = PCAP_KINDS.get(magic);
   if (kind !== undefined) {
-    yield* parseRecords(window, kind.littleEndian, kind.unitsPerSecond);
+    yield* parseRecords(window, kind, notes);
   } else if (magic === BlockType.section) {
-    yield* parseBlocks(window);
-  } else if (magic >>> 16 === 0x1f8b) {
-    throw new CaptureError(0, 'the file is compressed with gzip: decompress it first');
+    yield* parseBlocks(window, notes);
   } else {
+    const compression = compressionText(window.bytes.subarray(window.at, window.at + window.unread));
     const hex = magic.toString(16).padStart(8, '0');
-    throw new CaptureError(0, `magic number 0x${hex} is neither pcap nor pcapng: convert it with editcap`);
+    const kindText = compression === undefined ? `magic number 0x${hex} is neither pcap nor pcapng` : '';
+    throw new CaptureError(0, compression ?? `${kindText}: convert it with editcap`);
   }
 }
 
-/**
- * The packets of a pcap or pcapng file.
- * @throws CaptureError at the first broken place, after all packets before it
- */
-export async function* readCapture(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<CapturePacket, void, void> {
-  const window = new ByteWindow();
-  const parser = parse(window);
-  for await (const chunk of chunks) {
-    window.append(chunk);
-    for (let packet = parser.next().value; packet; packet = parser.next().value) {
+/** What the parser yields, in the order and at the times of the clock. */
+function* onTime(parser: Parser, clock: CaptureClock): Parser {
+  for (const packet of parser) {
+    if (packet === undefined || clock.take(packet)) {
       yield packet;
+    } else {
+      yield* waited(clock, false);
     }
   }
-  window.ended = true;
-  for (let packet = parser.next().value; packet; packet = parser.next().value) {
+}
+
+function* waited(clock: CaptureClock, isEnd: boolean): Generator<CapturePacket, void, void> {
+  for (let packet = clock.next(isEnd); packet; packet = clock.next(isEnd)) {
     yield packet;
   }
 }
 
-const FILE_PROBLEMS: Record<string, string> = {
-  ENOENT: 'no such file',
-  EISDIR: 'is a directory, not a file',
-  EACCES: 'may not be read by this user',
-};
-
-function unreadable(path: string, code: string): UsageError {
-  const name = path === '-' ? 'standard input' : path;
-  return new UsageError(`${name}: ${FILE_PROBLEMS[code] ?? `cannot be read (${code})`}`);
-}
-
-/** Complains about a file that cannot be read, without reading of it. @throws UsageError */
-export function requireReadable(path: string): void {
-  if (path === '-') {
-    if (process.stdin.isTTY) {
-      throw new UsageError('standard input is a terminal: pipe a capture into it (tcpdump -w - | ct-bucket run -)');
-    }
-    return;
-  }
-  let isFolder: boolean;
-  try {
-    accessSync(path, constants.R_OK);
-    isFolder = statSync(path).isDirectory();
-  } catch (error) {
-    throw unreadable(path, (error as NodeJS.ErrnoException).code ?? 'unknown');
-  }
-  if (isFolder) {
-    throw unreadable(path, 'EISDIR');
-  }
+export interface ReadCaptureOptions {
+  /** Counts what is unusual about the capture. */
+  notes?: CaptureNotes;
+  /** Its `nowMs` is set before each packet to the time at which the packet is to be tracked. Packets may be held back for that. */
+  clock?: CaptureClock;
 }
 
 /**
- * The bytes of a file; '-' is standard input. When `stop` is aborted they end, wherever they are.
- * @throws UsageError when it cannot be read
+ * The packets of a pcap or pcapng file, which may be compressed with gzip (or zstd, where Node can).
+ * @throws CaptureError at the first broken place, after all packets before it
  */
-export async function* fileChunks(path: string, stop?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+export async function* readCapture(
+  chunks: AsyncIterable<Uint8Array>,
+  { notes = new CaptureNotes(), clock }: ReadCaptureOptions = {},
+): AsyncGenerator<CapturePacket, void, void> {
+  const window = new ByteWindow();
+  const parser = parse(window, notes);
+  const onCompressed = () => {
+    window.isDecompressed = true;
+  };
+  const packets = clock === undefined ? parser : onTime(parser, clock);
   try {
-    const stream = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: FILE_CHUNK_BYTES });
-    yield* stop === undefined ? stream : addAbortSignal(stop, stream);
+    const isWaiting = () => clock?.isWaiting === true;
+    for await (const chunk of withSilences(decompressed(chunks, onCompressed), isWaiting)) {
+      if (chunk === undefined) {
+        yield* waited(clock!, true);
+        continue;
+      }
+      window.append(chunk);
+      for (let packet = packets.next().value; packet; packet = packets.next().value) {
+        yield packet;
+      }
+    }
+    window.ended = true;
+    for (let packet = packets.next().value; packet; packet = packets.next().value) {
+      yield packet;
+    }
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (stop?.aborted) {
-      return;
+    if (clock !== undefined) {
+      yield* waited(clock, true);
     }
-    if (code === undefined) {
-      throw error;
-    }
-    throw unreadable(path, code);
+    throw error;
+  }
+  if (clock !== undefined) {
+    yield* waited(clock, true);
   }
 }

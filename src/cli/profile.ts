@@ -15,6 +15,7 @@ import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workl
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest-name.ts';
+import { requireRepeatable } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { oneOfEach, powerOfTwo, wholeNumber, windowOption } from './option-parsers.ts';
 import { profileCapture } from './profile-capture.ts';
@@ -143,11 +144,12 @@ async function runProfile(what: string, options: ProfileCommandOptions): Promise
 
 async function measure(what: string, options: ProfileCommandOptions): Promise<ProfileFile> {
   if (!isWorkload(what)) {
-    if (!existsSync(what)) {
+    if (what !== '-' && !existsSync(what)) {
       throw new UsageError(
         `${what} is neither a workload (${WORKLOAD_NAMES.join(', ')}) nor a file${didYouMean(what, WORKLOAD_NAMES)}`,
       );
     }
+    requireRepeatable(what, 'profile reads it in several runs');
     const { threads, engine, batch, buckets, sample, runs } = options;
     return profileCapture(what, { threads, engine, batch, buckets, sample, runs });
   }

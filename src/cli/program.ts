@@ -55,7 +55,7 @@ export function makeProgram(): Command {
 
   program
     .command('replay')
-    .description('track the packets of a capture file (pcap or pcapng) and report the verdicts')
+    .description('track the packets of a capture file (pcap or pcapng, also .gz) and report the verdicts')
     .argument('<file>', 'capture file, or - for standard input')
     .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 1)
     .addOption(engineOption())
@@ -69,6 +69,13 @@ export function makeProgram(): Command {
       ).choices(['capture', 'frozen']),
     )
     .option('--late <file>', 'write verdicts of held fragments: packet number, number of the releasing packet, verdict')
+    .addOption(
+      new Option(
+        '--checksums <mode>',
+        'verify, or trust: what a host sends is captured before its interface writes the checksums ' +
+          '(default: verify for a file, trust for -)',
+      ).choices(['verify', 'trust']),
+    )
     .addOption(
       new Option('--format <format>', 'states: one line per packet; json, summary: totals')
         .choices(['states', 'json', 'summary'])

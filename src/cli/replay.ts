@@ -11,7 +11,9 @@ import type { FragmentStatus } from '../core/fragments/settings.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { stateText } from '../core/state.ts';
 import { Datapath } from '../workers/datapath.ts';
-import { CaptureError, fileChunks, readCapture } from './capture.ts';
+import { CaptureClock, CaptureError, CaptureNotes, CaptureSource, readCapture } from './capture.ts';
+import { cutLine } from './capture/notes.ts';
+import { ChecksumWatch } from './checksum-watch.ts';
 import { ExitCode } from './exit-code.ts';
 import { EventLog } from './replay-events.ts';
 
@@ -33,6 +35,8 @@ export interface ReplayOptions {
   events: boolean;
   /** Time before each event. */
   timestamps: boolean;
+  /** Default: trust for standard input, verify for a file. */
+  checksums?: 'verify' | 'trust';
 }
 
 /** Lines written to standard output at once. */
@@ -106,19 +110,19 @@ class LateLog {
 
 /**
  * How packets are to be spread over the PMDs. A capture with fragments is steered by addresses, so that the fragments
- * stay in order with the other packets of their flow and the verdicts do not depend on the number of threads. Standard
- * input can not be read twice: there may be fragments in it.
+ * stay in order with the other packets of their flow and the verdicts do not depend on the number of threads. A pipe
+ * can not be read twice: there may be fragments in it.
  */
-async function steeringFor(file: string, threads: number): Promise<Steering> {
+async function steeringFor(source: CaptureSource, threads: number): Promise<Steering> {
   if (threads === 1) {
     return 'flow';
   }
-  if (file === '-') {
+  if (!source.isRepeatable) {
     return 'addresses';
   }
   const steering = new FlowSteering();
   try {
-    for await (const packet of readCapture(fileChunks(file))) {
+    for await (const packet of readCapture(source.chunks())) {
       if (packet.frame.length <= MAX_FRAME_BYTES && steering.isFragment(packet.frame)) {
         return 'addresses';
       }
@@ -141,6 +145,10 @@ export interface Summary {
   counters: Counters;
   fragments: FragmentStatus;
   pmds: { packets: number; batches: number }[];
+  /** Packets of which the capture has less than was on the wire. */
+  cutPackets: number;
+  /** Packets of link types that cannot be tracked. */
+  skippedPackets: number;
   error?: string;
 }
 
@@ -149,6 +157,9 @@ export function printSummary(summary: Summary): void {
   const verdicts = Object.entries(summary.verdicts).toSorted(([, a], [, b]) => b - a);
   for (const [verdict, count] of verdicts) {
     console.log(`  ${verdict.padEnd(20)} ${String(count).padStart(10)}`);
+  }
+  if (summary.cutPackets > 0) {
+    console.log(`  ${cutLine(summary)}`);
   }
   summary.pmds.forEach(({ packets, batches }, index) => {
     console.log(`  PMD ${index}: ${packets} packets in ${batches} batches`);
@@ -176,13 +187,18 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     throw new UsageError('--timestamps is for --events');
   }
   /* Before any thread is started: a file that is not there is said at once. */
-  const packets = readCapture(fileChunks(file));
+  const source = new CaptureSource(file);
+  const notes = new CaptureNotes();
+  const captureClock = new CaptureClock();
+  const packets = readCapture(source.chunks(), { notes, clock: captureClock });
   const first = await packets.next().catch((error: unknown) => error as Error);
   if (first instanceof Error && !(first instanceof CaptureError)) {
+    source.close();
     throw first;
   }
 
-  const steering = await steeringFor(file, threads);
+  const checksums = options.checksums ?? (file === '-' ? 'trust' : 'verify');
+  const steering = await steeringFor(source, threads);
   const sweeper = !options.events;
   const datapath = await Datapath.start({
     threads,
@@ -191,6 +207,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     batchSize: batch,
     buckets,
     action: { zone, commit },
+    checksums,
     sweeper,
     /* Verdicts are to be the same in every run: what a dead worker loses is not to pass for one. */
     restarts: 0,
@@ -203,7 +220,11 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
       })
     : undefined;
   const log = new VerdictLog(format === 'states');
-  datapath.onVerdict = (words, slot) => log.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
+  const checksumWatch = checksums === 'verify' ? new ChecksumWatch() : undefined;
+  datapath.onVerdict = (words, slot) => {
+    log.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
+    checksumWatch?.see(words, slot);
+  };
   const lateLog = new LateLog();
   datapath.onLateVerdict = (words, slot) =>
     lateLog.add(
@@ -213,13 +234,12 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     );
   const startedMs = performance.now();
   let count = 0;
-  let nowMs = Number.NEGATIVE_INFINITY;
   let failure: CaptureError | undefined = first instanceof Error ? first : undefined;
   try {
     if (!(first instanceof Error) && !first.done) {
       for (let packet = first.value; ; ) {
         count++;
-        nowMs = clock === 'frozen' ? 0 : Math.max(nowMs, Math.floor(packet.timestampMs));
+        const nowMs = clock === 'frozen' ? 0 : captureClock.nowMs;
         const comesFirst = eventLog?.before(nowMs);
         if (comesFirst !== undefined) {
           await comesFirst;
@@ -242,6 +262,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     }
     failure = error;
   }
+  source.close();
   await eventLog?.print();
   await datapath.stop();
   const durationMs = performance.now() - startedMs;
@@ -254,6 +275,9 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
   if (options.lockProfile !== undefined) {
     writeJson(options.lockProfile, { durationMs, ...profileOf(conntrack) });
   }
+  for (const line of [...notes.lines(), ...captureClock.lines(), ...(checksumWatch?.lines() ?? [])]) {
+    console.error(`ct-bucket: ${file}: ${line}`);
+  }
   const summary: Summary = {
     file,
     packets: count,
@@ -263,6 +287,8 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
     counters: conntrack.counters(),
     fragments: conntrack.fragments.status(),
     pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
+    cutPackets: notes.cutPackets,
+    skippedPackets: notes.skippedPackets,
     ...(failure === undefined ? {} : { error: failure.message }),
   };
   if (eventLog !== undefined) {

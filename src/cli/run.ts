@@ -10,7 +10,8 @@ import { Control } from '../workers/control.ts';
 import { prepareSocketPath } from '../workers/control/socket-path.ts';
 import { Datapath } from '../workers/datapath.ts';
 import { systemTimeMs } from '../workers/status.ts';
-import { CaptureError, fileChunks, readCapture, requireReadable } from './capture.ts';
+import { CaptureClock, CaptureError, CaptureNotes, CaptureSource, readCapture } from './capture.ts';
+import { ChecksumWatch } from './checksum-watch.ts';
 import { ExitCode } from './exit-code.ts';
 import { printSummary, type Summary } from './replay.ts';
 import { deathLine, hangLine } from './worker-lines.ts';
@@ -53,26 +54,36 @@ const RATE_SLACK_MS = 2;
 const HARVEST_MS = 20;
 const MAX_STATES = 256;
 
+interface FeederOptions extends RunOptions {
+  isLive: boolean;
+  /** Is told once, in lines for a person, what is unusual about the capture. */
+  onNotes: (lines: readonly string[]) => void;
+}
+
 /** Feeds the packets of a source to a datapath. */
 class Feeder {
   /** Packets read. */
   packets = 0;
   rounds = 0;
+  /** Of the first round: others would say the same. */
+  readonly notes: CaptureNotes = new CaptureNotes();
+  readonly #clock = new CaptureClock();
   readonly #datapath: Datapath;
-  readonly #file: string;
-  readonly #options: RunOptions;
+  readonly #source: CaptureSource;
+  readonly #options: FeederOptions;
   readonly #stop: AbortSignal;
   readonly #isLive: boolean;
   readonly #isWall: boolean;
   #nowMs = Number.NEGATIVE_INFINITY;
   #startedMs = 0;
+  #isTold = false;
 
-  constructor(datapath: Datapath, file: string, options: RunOptions, stop: AbortSignal) {
+  constructor(datapath: Datapath, source: CaptureSource, options: FeederOptions, stop: AbortSignal) {
     this.#datapath = datapath;
-    this.#file = file;
+    this.#source = source;
     this.#options = options;
     this.#stop = stop;
-    this.#isLive = file === '-';
+    this.#isLive = options.isLive;
     this.#isWall = datapath.share.clock === 'system';
   }
 
@@ -96,12 +107,17 @@ class Feeder {
       if (!this.#stop.aborted) {
         throw error;
       }
+    } finally {
+      this.#tellNotes();
     }
   }
 
   async #round(): Promise<void> {
     let shiftMs = Number.NaN;
-    for await (const packet of readCapture(fileChunks(this.#file, this.#stop))) {
+    const isFirst = this.rounds === 0;
+    const clock = isFirst ? this.#clock : new CaptureClock();
+    const options = { notes: isFirst ? this.notes : new CaptureNotes(), ...(this.#isWall ? {} : { clock }) };
+    for await (const packet of readCapture(this.#source.chunks(this.#stop), options)) {
       if (this.#stop.aborted) {
         return;
       }
@@ -110,9 +126,9 @@ class Feeder {
         this.#nowMs = Math.floor(systemTimeMs());
       } else {
         if (Number.isNaN(shiftMs)) {
-          shiftMs = this.rounds === 0 ? 0 : this.#nowMs + ROUND_GAP_MS - packet.timestampMs;
+          shiftMs = isFirst ? 0 : this.#nowMs + ROUND_GAP_MS - clock.nowMs;
         }
-        this.#nowMs = Math.max(this.#nowMs, Math.floor(packet.timestampMs + shiftMs));
+        this.#nowMs = clock.nowMs + shiftMs;
       }
       if (this.#isLive) {
         this.#datapath.offer(packet.frame, this.#nowMs, this.packets);
@@ -127,6 +143,15 @@ class Feeder {
       }
     }
     await this.#datapath.drain();
+    this.#tellNotes();
+  }
+
+  /** What is unusual about the capture is told once, as soon as it was read. */
+  #tellNotes(): void {
+    if (!this.#isTold) {
+      this.#isTold = true;
+      this.#options.onNotes([...this.notes.lines(), ...this.#clock.lines()]);
+    }
   }
 
   async #keepRate(packetsPerSecond: number): Promise<void> {
@@ -141,9 +166,10 @@ class Feeder {
 class VerdictCounts {
   readonly #counts = new Float64Array(MAX_STATES);
 
-  constructor(datapath: Datapath) {
+  constructor(datapath: Datapath, checksums: ChecksumWatch | undefined) {
     datapath.onVerdict = (words, slot) => {
       this.#counts[words[slot + PacketWord.STATE]! & (MAX_STATES - 1)]!++;
+      checksums?.see(words, slot);
     };
   }
 
@@ -159,7 +185,8 @@ class VerdictCounts {
   }
 }
 
-function checkOptions(file: string, options: RunOptions): void {
+/** @throws UsageError on options that are not for this source, or a source that cannot be opened */
+function openSource(file: string, options: RunOptions): CaptureSource {
   if (file === '-') {
     for (const name of ['loop', 'rate'] as const) {
       if (options[name] !== undefined) {
@@ -167,7 +194,11 @@ function checkOptions(file: string, options: RunOptions): void {
       }
     }
   }
-  requireReadable(file);
+  const source = new CaptureSource(file);
+  if (options.loop !== undefined) {
+    source.requireRepeatable('--loop reads it again');
+  }
+  return source;
 }
 
 /** Takes verdicts back also where no packet follows: by them the sweeper and dumps know the time. @returns what ends it */
@@ -219,12 +250,13 @@ function untilAborted(signal: AbortSignal): Promise<void> {
  * @throws UsageError on wrong options, a file that cannot be read, a socket that is in use
  */
 export async function run(file: string, options: RunOptions): Promise<ExitCode> {
-  checkOptions(file, options);
+  const source = openSource(file, options);
   const isLive = file === '-';
   const clock = options.clock ?? (isLive ? 'wall' : 'capture');
   const atEnd = options.atEnd ?? (isLive ? 'exit' : 'stay');
   const path = await prepareSocketPath(options.socket);
   const { threads, engine, batch, zone, commit, buckets, maxConnections, tableFull } = options;
+  const checksums = options.checksums ?? (isLive ? 'trust' : 'verify');
   const { stop, release } = stopOnSignals();
   const datapath = await Datapath.start({
     threads,
@@ -235,16 +267,19 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
     ...(tableFull === undefined ? {} : { tableFull }),
     steering: options.steering,
     action: { zone, commit },
-    checksums: options.checksums ?? (isLive ? 'trust' : 'verify'),
+    checksums,
     clock: clock === 'wall' ? 'system' : 'packets',
     ...(options.hung === undefined ? {} : { hung: options.hung }),
     ...(options.restarts === undefined ? {} : { restarts: options.restarts }),
   });
   datapath.onWorkerDeath = (death) => console.error(`ct-bucket: ${deathLine(death)}`);
   datapath.onWorkerHang = (hang) => console.error(`ct-bucket: ${hangLine(hang)}`);
-  const verdicts = new VerdictCounts(datapath);
-  const feeder = new Feeder(datapath, file, options, stop.signal);
   const name = isLive ? 'standard input' : file;
+  const checksumWatch = checksums === 'verify' ? new ChecksumWatch() : undefined;
+  const verdicts = new VerdictCounts(datapath, checksumWatch);
+  const onNotes = (lines: readonly string[]) =>
+    [...lines, ...(checksumWatch?.lines() ?? [])].forEach((line) => console.error(`ct-bucket: ${name}: ${line}`));
+  const feeder = new Feeder(datapath, source, { ...options, isLive, onNotes }, stop.signal);
   let failure: Error | undefined;
   let control: Control | undefined;
   let endProgress = () => {};
@@ -274,6 +309,7 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
     endHarvest();
     await control?.stop();
     release();
+    source.close();
     await datapath.stop();
   }
 
@@ -287,6 +323,8 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
     counters: conntrack.counters(),
     fragments: conntrack.fragments.status(),
     pmds: datapath.pmdCounters().map((pmd) => ({ packets: pmd.packets, batches: pmd.batches })),
+    cutPackets: feeder.notes.cutPackets,
+    skippedPackets: feeder.notes.skippedPackets,
     ...(failure === undefined ? {} : { error: failure.message }),
   };
   conntrack.close();

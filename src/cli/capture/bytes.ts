@@ -9,17 +9,18 @@ export const MAX_FRAME_BYTES = 262_144;
 
 export interface CapturePacket {
   /**
-   * What was captured of the frame, with its frame check sequence if the file has those. It may be a view of a chunk
-   * and is valid until the next packet is asked for; copy it to keep it.
+   * What was captured of the frame, with its frame check sequence if the file has those. Always Ethernet: a packet of another
+   * link type has an Ethernet header in place of its own. It may be a view of a chunk and is valid until the next packet
+   * is asked for; copy it to keep it.
    */
   frame: Uint8Array;
-  /** Length of the frame on the wire; more than `frame.length` when the capture cut it short. */
+  /** Length of the record's frame on the wire; if it is more than was captured, the packet is cut. */
   originalBytes: number;
   /** Since the epoch. A float: microseconds are kept, of nanoseconds about the last 250 are not. */
   timestampMs: number;
-  /** The first packet of the file is 1. */
+  /** The first packet of the file is 1. Packets that are skipped count. */
   number: number;
-  /** LINKTYPE_ value; 1 is Ethernet. */
+  /** LINKTYPE_ value of the record; 1 is Ethernet. */
   linkType: number;
 }
 
@@ -27,28 +28,17 @@ export interface CapturePacket {
 export class CaptureError extends UsageError {
   /** Where the broken header, record or block starts, in bytes from the start of the file. */
   readonly offset: number;
+  readonly #problem: string;
 
-  constructor(offset: number, problem: string) {
-    super(`offset ${offset}: ${problem}`);
+  constructor(offset: number, problem: string, where = '') {
+    super(`offset ${offset}${where}: ${problem}`);
     this.offset = offset;
+    this.#problem = problem;
   }
-}
 
-export const ETHERNET = 1;
-const LINK_TYPE_NAMES: Record<number, string> = {
-  0: 'BSD loopback',
-  101: 'raw IP',
-  105: 'IEEE 802.11',
-  113: 'Linux cooked',
-  127: 'IEEE 802.11 radiotap',
-  276: 'Linux cooked v2',
-};
-
-export function requireEthernet(offset: number, linkType: number): void {
-  if (linkType !== ETHERNET) {
-    const name = LINK_TYPE_NAMES[linkType] ?? 'not Ethernet';
-    const advice = 'only Ethernet (1) is supported: capture on an Ethernet interface, not on "any"';
-    throw new CaptureError(offset, `link type ${linkType} (${name}): ${advice}`);
+  /** The same with its offset counted in the decompressed file. */
+  ofDecompressed(): CaptureError {
+    return new CaptureError(this.offset, this.#problem, ' of the decompressed file');
   }
 }
 
@@ -73,6 +63,8 @@ export class ByteWindow {
   offset = 0;
   /** No more chunks follow. */
   ended = false;
+  /** Offsets are not those of the file itself. */
+  isDecompressed = false;
   #end = 0;
   /** What of the latest chunk is not in `bytes`; empty when `has` says no. */
   #rest: Uint8Array = NO_BYTES;

@@ -1,55 +1,93 @@
 /** Classic pcap files: reading, and writing the simplest kind. */
 
 import { UsageError } from '../../core/errors.ts';
-import {
-  another,
-  arrival,
-  CaptureError,
-  ETHERNET,
-  MAX_FRAME_BYTES,
-  requireEthernet,
-  requireFrameLength,
-} from './bytes.ts';
+import { another, arrival, CaptureError, MAX_FRAME_BYTES, requireFrameLength } from './bytes.ts';
 import type { ByteWindow, Parser } from './bytes.ts';
+import { ETHERNET, requireTrackable, Wrapper } from './link-types.ts';
+import type { CaptureNotes } from './notes.ts';
 
-/** The magic number, read in network order, of the four kinds of classic pcap files. */
-export const PCAP_KINDS = new Map([
-  [0xa1b2c3d4, { littleEndian: false, unitsPerSecond: 1e6 }],
-  [0xd4c3b2a1, { littleEndian: true, unitsPerSecond: 1e6 }],
-  [0xa1b23c4d, { littleEndian: false, unitsPerSecond: 1e9 }],
-  [0x4d3cb2a1, { littleEndian: true, unitsPerSecond: 1e9 }],
-]);
+export interface PcapKind {
+  littleEndian: boolean;
+  unitsPerSecond: number;
+  recordHeaderBytes: number;
+}
+
 const PCAP_HEADER_BYTES = 24;
 const PCAP_RECORD_BYTES = 16;
+/** Of the modified kind: interface, protocol and direction follow the lengths. */
+const MODIFIED_RECORD_BYTES = 24;
+
+function kinds(magic: number, unitsPerSecond: number, recordHeaderBytes: number): [number, PcapKind][] {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, magic, true);
+  return [
+    [magic, { littleEndian: false, unitsPerSecond, recordHeaderBytes }],
+    [view.getUint32(0), { littleEndian: true, unitsPerSecond, recordHeaderBytes }],
+  ];
+}
+
+/** The kinds of classic pcap files, by their magic number, read in network order. */
+export const PCAP_KINDS: ReadonlyMap<number, PcapKind> = new Map([
+  ...kinds(0xa1b2c3d4, 1e6, PCAP_RECORD_BYTES),
+  ...kinds(0xa1b23c4d, 1e9, PCAP_RECORD_BYTES),
+  ...kinds(0xa1b2cd34, 1e6, MODIFIED_RECORD_BYTES),
+]);
 /** Above these bits the link type has the length of frame check sequences. */
 const LINK_TYPE_MASK = 0x03ff_ffff;
 
+/** Which of a record's two lengths comes first: before version 2.3 that on the wire, in 2.3 either. */
+type FirstLength = 'captured' | 'original' | 'either';
+
+/** @throws CaptureError on a version that nobody has described */
+function firstLengthOf(major: number, minor: number): FirstLength {
+  if (major === 2 && minor <= 4) {
+    return minor < 3 ? 'original' : minor === 3 ? 'either' : 'captured';
+  }
+  /* The tcpdump of DG/UX. */
+  if (major === 543 && minor === 0) {
+    return 'original';
+  }
+  throw new CaptureError(
+    0,
+    `pcap version ${major}.${minor} is not supported, only 2.0 to 2.4: convert it with editcap`,
+  );
+}
+
 /** The rest of a classic pcap file. */
-export function* parseRecords(window: ByteWindow, littleEndian: boolean, unitsPerSecond: number): Parser {
+export function* parseRecords(window: ByteWindow, kind: PcapKind, notes: CaptureNotes): Parser {
+  const { littleEndian, unitsPerSecond, recordHeaderBytes } = kind;
   yield* arrival(window, 'the pcap header takes', PCAP_HEADER_BYTES);
   const major = window.view.getUint16(window.at + 4, littleEndian);
   const minor = window.view.getUint16(window.at + 6, littleEndian);
-  if (major !== 2 || minor !== 4) {
-    throw new CaptureError(0, `pcap version ${major}.${minor} is not supported, only 2.4: convert it with editcap`);
-  }
+  const firstLength = firstLengthOf(major, minor);
   const linkType = window.view.getUint32(window.at + 20, littleEndian) & LINK_TYPE_MASK;
-  requireEthernet(0, linkType);
+  requireTrackable(0, linkType);
+  const wrapper = new Wrapper();
   window.advance(PCAP_HEADER_BYTES);
   for (let number = 1; window.has(1) || (yield* another(window)); number++) {
-    if (!window.has(PCAP_RECORD_BYTES)) {
-      yield* arrival(window, 'a record header takes', PCAP_RECORD_BYTES);
+    if (!window.has(recordHeaderBytes)) {
+      yield* arrival(window, 'a record header takes', recordHeaderBytes);
     }
-    const frameBytes = window.view.getUint32(window.at + 8, littleEndian);
-    requireFrameLength(window.offset, frameBytes);
-    if (!window.has(PCAP_RECORD_BYTES + frameBytes)) {
-      yield* arrival(window, 'record says', frameBytes, PCAP_RECORD_BYTES);
+    let capturedBytes = window.view.getUint32(window.at + 8, littleEndian);
+    let originalBytes = window.view.getUint32(window.at + 12, littleEndian);
+    if (firstLength === 'original' || (firstLength === 'either' && capturedBytes > originalBytes)) {
+      [capturedBytes, originalBytes] = [originalBytes, capturedBytes];
+    }
+    requireFrameLength(window.offset, capturedBytes);
+    if (!window.has(recordHeaderBytes + capturedBytes)) {
+      yield* arrival(window, 'record says', capturedBytes, recordHeaderBytes);
     }
     const { view, at } = window;
     const seconds = view.getUint32(at, littleEndian);
-    const fraction = view.getUint32(at + 4, littleEndian);
-    const originalBytes = view.getUint32(at + 12, littleEndian);
-    const frame = window.bytes.subarray(at + PCAP_RECORD_BYTES, at + PCAP_RECORD_BYTES + frameBytes);
-    window.advance(PCAP_RECORD_BYTES + frameBytes);
+    let fraction = view.getUint32(at + 4, littleEndian);
+    if (fraction >= unitsPerSecond) {
+      notes.badFractions.add(number);
+      fraction = unitsPerSecond - 1;
+    }
+    const start = at + recordHeaderBytes;
+    const frame = wrapper.frame(linkType, window.bytes.subarray(start, start + capturedBytes));
+    notes.count(capturedBytes, originalBytes);
+    window.advance(recordHeaderBytes + capturedBytes);
     yield { frame, originalBytes, timestampMs: seconds * 1000 + (fraction * 1000) / unitsPerSecond, number, linkType };
   }
 }

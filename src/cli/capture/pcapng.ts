@@ -1,7 +1,10 @@
 /** Pcapng files (draft-ietf-opsawg-pcapng). */
 
-import { another, arrival, CaptureError, requireEthernet, requireFrameLength } from './bytes.ts';
+import { another, arrival, CaptureError, requireFrameLength } from './bytes.ts';
 import type { ByteWindow, CapturePacket, Parser, Wait } from './bytes.ts';
+import { boundedTimeMs } from './clock.ts';
+import { isTrackable, requireTrackable, Wrapper } from './link-types.ts';
+import type { CaptureNotes } from './notes.ts';
 
 /** A frame and a generous share of options. Blocks of unknown types are skipped and may be longer. */
 const MAX_BLOCK_BYTES = 2 ** 20;
@@ -40,11 +43,13 @@ interface Section {
   interfaces: CaptureInterface[];
 }
 
-/** A pcapng file. */
-export function* parseBlocks(window: ByteWindow): Parser {
+/** A pcapng file. Packets of link types that cannot be tracked are skipped, unless there are no others. */
+export function* parseBlocks(window: ByteWindow, notes: CaptureNotes): Parser {
+  const wrapper = new Wrapper();
   let section: Section = { littleEndian: false, interfaces: [] };
   let number = 0;
   let timestampMs = 0;
+  let firstSkipped: { offset: number; linkType: number } | undefined;
   while (window.has(1) || (yield* another(window))) {
     if (!window.has(8)) {
       yield* arrival(window, 'a block header takes', 8);
@@ -78,11 +83,20 @@ export function* parseBlocks(window: ByteWindow): Parser {
     } else {
       const packet = readPacket(window, { type, blockBytes, section, number: ++number, timestampMs });
       timestampMs = packet.timestampMs;
-      window.advance(blockBytes);
-      yield packet;
-      continue;
+      if (isTrackable(packet.linkType)) {
+        notes.count(packet.frame.length, packet.originalBytes);
+        packet.frame = wrapper.frame(packet.linkType, packet.frame);
+        window.advance(blockBytes);
+        yield packet;
+        continue;
+      }
+      firstSkipped ??= { offset: window.offset, linkType: packet.linkType };
+      notes.skip(packet.linkType, number);
     }
     window.advance(blockBytes);
+  }
+  if (firstSkipped !== undefined && notes.packets === 0) {
+    requireTrackable(firstSkipped.offset, firstSkipped.linkType);
   }
 }
 
@@ -191,7 +205,6 @@ function readPacket(window: ByteWindow, block: PacketBlock): CapturePacket {
   if (source === undefined) {
     throw new CaptureError(offset, `packet of interface ${interfaceId} but the section describes ${interfaces.length}`);
   }
-  requireEthernet(offset, source.linkType);
   const start = simple ? 12 : 28;
   const originalBytes = view.getUint32(at + start - 4, littleEndian);
   const frameBytes = simple
@@ -221,5 +234,5 @@ function blockTimestampMs(high: number, low: number, source: CaptureInterface): 
   const rest = upperRest + low;
   const fraction = rest % units;
   const seconds = Math.round((upper - upperRest) / units) + Math.round((rest - fraction) / units);
-  return (seconds + source.offsetSeconds) * 1000 + (fraction * 1000) / units;
+  return boundedTimeMs((seconds + source.offsetSeconds) * 1000 + (fraction * 1000) / units);
 }
