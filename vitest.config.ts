@@ -38,6 +38,7 @@ const QUIET = [
   'test/repair.test.ts',
   'test/run.test.ts',
   'test/run-control.test.ts',
+  'test/same-key.test.ts',
   'test/tcp-established.test.ts',
   'test/unknown-options.test.ts',
   'test/version-nibble.test.ts',

@@ -8,6 +8,8 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
+import { noteDisorder } from './engines/disorder.ts';
+import { Engine } from './engines/engine.ts';
 import { expectFlag, expectObject, expectWhole, shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
@@ -415,6 +417,7 @@ export class Conntrack {
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
     const { timeouts, participant } = this.tracker;
     this.#patiently(() => timeouts.set(this.#policyId(id), policy, participant));
+    this.#noteDisorder(id);
   }
 
   /** Seconds by attribute name; undefined: there is no such policy. */
@@ -430,7 +433,16 @@ export class Conntrack {
   /** @returns false if there was none */
   deleteTimeoutPolicy(id: number): boolean {
     const { timeouts, participant } = this.tracker;
-    return this.#patiently(() => timeouts.delete(this.#policyId(id), participant));
+    const existed = this.#patiently(() => timeouts.delete(this.#policyId(id), participant));
+    this.#noteDisorder(id);
+    return existed;
+  }
+
+  /** The times of a timeout policy have changed. */
+  #noteDisorder(policyId: number): void {
+    if (this.tracker.engine === Engine.BASELINE) {
+      this.#patiently(() => noteDisorder(this.tracker, policyId));
+    }
   }
 
   /**

@@ -19,13 +19,21 @@ import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import type { NatAction } from './nat/action.ts';
 import { noteLinked } from './linked.ts';
-import { Linked } from './nat/link.ts';
+import { Linked, noteRivals } from './nat/link.ts';
 import { linkUnique } from './nat/tuple.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { openTcp } from './proto/tcp.ts';
 import { giveRoomBack, giveZoneBack, removeStale } from './remove.ts';
-import { ConnWord, LIFE_FLAGS, LIFE_GENERATION, RecordClass, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
+import {
+  ConnWord,
+  LIFE_FLAGS,
+  LIFE_GENERATION,
+  LIFE_RIVAL,
+  RecordClass,
+  recordClassOf,
+  UNIT_SHIFT,
+} from './table/conn.ts';
 import { firstTimeout } from './timeouts.ts';
 import type { Tracker } from './tracker.ts';
 
@@ -97,6 +105,9 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   let isPlaced = table.placeAbsentLocked(bucket, hash, record);
   if (!isPlaced) {
     match = findConnLocked(tracker, at, now);
+    if (match === 0 && tracker.othersMet > 0) {
+      noteRivals(tracker, record, at);
+    }
     isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
   }
   if (tracker.engine === Engine.BASELINE && isPlaced) {
@@ -234,5 +245,5 @@ function fillRecord(
   }
   poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, firstTimeout(protocol))) | 0);
   /* A record is handed out once nobody can see it, so a plain write does; placing it publishes it. */
-  poke(records, r + ConnWord.LIFE, (peek(records, r + ConnWord.LIFE) & ~LIFE_FLAGS) + LIFE_GENERATION);
+  poke(records, r + ConnWord.LIFE, (peek(records, r + ConnWord.LIFE) & ~(LIFE_FLAGS | LIFE_RIVAL)) + LIFE_GENERATION);
 }

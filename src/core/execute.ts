@@ -20,7 +20,7 @@ import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
-import { afterUpdate, beforeUpdate, handleControl, isForHelper } from './alg/control.ts';
+import { afterUpdate, beforeUpdate, classifyByPass, handleControl, isForHelper } from './alg/control.ts';
 import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
 import { obtain } from './checks.ts';
 import { tellTime } from './clock.ts';
@@ -34,9 +34,9 @@ import { closeWhole, finishFragments, hasFragmentWork, openWhole, takeFragments 
 import { FragmentsWord } from './fragments/region.ts';
 import { copyWords } from './fragments/store.ts';
 import { hashParsed } from './key-hash.ts';
-import { confirmHint, findConn } from './lookup.ts';
+import { confirmHint, findConn, isLeftToRival } from './lookup.ts';
 import { SettingWord } from './memory.ts';
-import { findTranslated, UNCONNECTED } from './nat/recirculate.ts';
+import { BY_ORIGINAL, findTranslated, UNCONNECTED } from './nat/recirculate.ts';
 import { NAT_STATES, translatePacket } from './nat/translate.ts';
 import { MAX_BATCH, type PacketBatch } from './packet/batch.ts';
 import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
@@ -346,13 +346,15 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
   /* Where a miss leads to creation, that looks once more under the lock: no need to search here. */
   const searchesAgain = action.commit && !isRelated && action.nat === null;
   let match = 0;
+  let isByOriginal = false;
   if ((state & NAT_STATES) !== 0) {
     match = findTranslated(tracker, words, slot, at, action, now);
     if (match === UNCONNECTED) {
-      writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
-      count(tracker, state);
+      leaveUnconnected(tracker, words, slot, at, action, state);
       return;
     }
+    isByOriginal = (match & BY_ORIGINAL) !== 0;
+    match &= ~BY_ORIGINAL;
   } else if (tracker.parsed[at + ParsedWord.HINT] !== 0) {
     match = confirmHint(tracker, at, now);
     if (match === 0) {
@@ -363,14 +365,20 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
   }
   let record = match >>> 1;
   let reply = match & 1;
-  if (record !== 0 && reply !== 0 && action.force) {
+  if (record !== 0 && reply !== 0 && action.force && !isByOriginal) {
     killConn(tracker, record);
+    if (!isRelated && isLeftToRival(tracker, record, at, now)) {
+      leaveUnconnected(tracker, words, slot, at, action, state);
+      return;
+    }
     record = 0;
   }
 
   /* What helpers have to do with the connection that the packet opens. */
   let opening = 0;
   let inheritedHelper = 0;
+  /* Of the connection that was cut for a new one: Open vSwitch keeps that for the helper of the new one. */
+  let cutReply = 0;
   for (;;) {
     if (record !== 0) {
       if (isRelated) {
@@ -380,10 +388,12 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       const r = record << UNIT_SHIFT;
       const isAlg = (tracker.words[r + ConnWord.FLAGS]! & CONN_ALG) !== 0;
       if (isAlg) {
-        state |= beforeUpdate(tracker, words, slot, at, r, reply, action) | 0;
+        state |= isByOriginal
+          ? classifyByPass(tracker, words, at, r, action) | 0
+          : beforeUpdate(tracker, words, slot, at, r, reply, action) | 0;
       }
       const update = updateConn(tracker, words, at, record, reply, now);
-      if (isAlg && update !== Update.NEW) {
+      if (isAlg && update !== Update.NEW && !isByOriginal) {
         afterUpdate(tracker, words, slot, at, r, reply, action);
       }
       if (update === Update.VALID) {
@@ -398,8 +408,13 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
         state = CtState.INV;
         break;
       }
-      inheritedHelper = helperOf(tracker.words, r) | 0;
+      inheritedHelper = isByOriginal ? 0 : helperOf(tracker.words, r) | 0;
       killConn(tracker, record);
+      if (isByOriginal ? findConn(tracker, at, now) !== 0 : isLeftToRival(tracker, record, at, now)) {
+        leaveWithKilled(tracker, words, slot, at, action, record, reply, state);
+        return;
+      }
+      isByOriginal = false;
       record = 0;
     } else if (isRelated) {
       /* An error about a connection that is not known opens none. */
@@ -419,6 +434,10 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       reply = match & 1;
       if (reply !== 0 && action.force) {
         killConn(tracker, record);
+        if (isLeftToRival(tracker, record, at, now)) {
+          leaveUnconnected(tracker, words, slot, at, action, state);
+          return;
+        }
         record = 0;
       }
       continue;
@@ -432,6 +451,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     const made = createConn(tracker, words, at, action, now);
     if (made === 0 || (made & CREATED) !== 0) {
       record = made >>> 2;
+      cutReply = reply;
       reply = 0;
       state = openingState;
       break;
@@ -440,6 +460,10 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     reply = (made >>> 1) & 1;
     if (reply !== 0 && action.force) {
       killConn(tracker, record);
+      if (isLeftToRival(tracker, record, at, now)) {
+        leaveUnconnected(tracker, words, slot, at, action, state);
+        return;
+      }
       record = 0;
     }
   }
@@ -464,10 +488,54 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     words[slot + PacketWord.CONN_FLAGS] =
       (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
     if ((tracker.words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
-      state = handleControl(tracker, words, slot, at, r, reply, action, state) | 0;
+      state = handleControl(tracker, words, slot, at, r, reply | cutReply, action, state) | 0;
     }
   }
   count(tracker, state);
+}
+
+/** A packet whose tuple is somebody else's: it opens nothing, and has no connection. */
+function leaveUnconnected(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  state: number,
+): void {
+  const opening =
+    peek(tracker.words, tracker.alg.expectations.count) === 0
+      ? 0
+      : prepareOpening(tracker, words, slot, at, action, 0) | 0;
+  writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+  tracker.counters[Counter.unconnected]!++;
+  if ((opening & Opening.EXPECTED) !== 0) {
+    writeExpected(tracker, words, slot);
+  }
+  count(tracker, state);
+}
+
+/** A packet that has killed its connection to open it anew, but whose tuple is somebody else's: it keeps the dead one. */
+function leaveWithKilled(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  record: number,
+  reply: number,
+  state: number,
+): void {
+  const r = record << UNIT_SHIFT;
+  writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
+  if (action.hasMark || action.hasLabel) {
+    applyMarks(tracker, words, slot, r, action);
+  }
+  words[slot + PacketWord.CONN] = action.nat === null ? record : 0;
+  words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
+  words[slot + PacketWord.CONN_FLAGS] = reply !== 0 ? RememberedBit.REPLY : 0;
+  const isControl = (tracker.words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0;
+  count(tracker, isControl ? handleControl(tracker, words, slot, at, r, reply, action, state) | 0 : state);
 }
 
 function count(tracker: Tracker, state: number): void {

@@ -3,6 +3,11 @@
  *
  * A match is a number: record << 1 | reply, where reply is 1 if the packet's key is the connection's reverse key;
  * 0 is no match. Records found stay valid until the thread's next quiescent point.
+ *
+ * Two connections may claim one key: a translated one, and a newer one that is not translated and whose answers carry it
+ * (nothing asks at creation whether the answers are somebody's already). The newer one is found, as in Open vSwitch,
+ * wherever in the index the two stand. Both are marked (LIFE_RIVAL), so that other searches end at the first match. An
+ * older one that is not translated there cannot be: its answers' key would have been found taken.
  */
 
 import { or, peek } from '../shared/access.ts';
@@ -10,11 +15,21 @@ import { Counter } from './counters.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from './packet/key.ts';
 import { swapPorts } from './packet/layout.ts';
 import { removeConn } from './remove.ts';
-import { ConnFlag, ConnWord, isExpired, LIFE_DEAD, LIFE_FLAGS, LIFE_SUPERSEDED, UNIT_SHIFT } from './table/conn.ts';
+import {
+  CONN_NAT,
+  ConnFlag,
+  ConnWord,
+  isExpired,
+  LIFE_DEAD,
+  LIFE_FLAGS,
+  LIFE_RIVAL,
+  LIFE_SUPERSEDED,
+  UNIT_SHIFT,
+} from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Neither direction. */
-const NO_DIRECTION = -1;
+export const NO_DIRECTION = -1;
 const FORWARD = 0;
 const REPLY = 1;
 
@@ -95,12 +110,16 @@ export function isStale(records: Tracker['words'], r: number, now: number): bool
   return (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now);
 }
 
-/** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds. */
+/** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds and has no rival. */
 export function confirmHint(tracker: Tracker, at: number, now: number): number {
   const parsed = tracker.parsed;
   const record = tracker.table.recordAt(parsed[at + ParsedWord.HINT]!);
   const r = record << UNIT_SHIFT;
-  if (record === 0 || isStale(tracker.words, r, now)) {
+  if (
+    record === 0 ||
+    (peek(tracker.words, r + ConnWord.LIFE) & (LIFE_FLAGS | LIFE_RIVAL)) !== 0 ||
+    isExpired(peek(tracker.words, r + ConnWord.EXPIRES), now)
+  ) {
     return 0;
   }
   const direction = directionOf(tracker.words, r, parsed, at);
@@ -115,13 +134,15 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
   const { table, words: records, parsed } = tracker;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
+  let older = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
     if (record === 0) {
       continue;
     }
     const r = record << UNIT_SHIFT;
-    if (isStale(records, r, now)) {
+    const life = peek(records, r + ConnWord.LIFE);
+    if ((life & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now)) {
       if (tracker.reclaimsAtLookup) {
         removeConn(tracker, record, Counter.expiredAtLookup);
       } else {
@@ -131,10 +152,23 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
     }
     const direction = directionOf(records, r, parsed, at);
     if (direction !== NO_DIRECTION) {
-      return (record << 1) | direction;
+      const match = (record << 1) | direction;
+      if ((life & LIFE_RIVAL) === 0 || (records[r + ConnWord.FLAGS]! & CONN_NAT) === 0) {
+        return match;
+      }
+      older = match;
     }
   }
-  return 0;
+  return older;
+}
+
+/**
+ * Is a key of this connection, which was killed just now, claimed by the rival that it had? Then the tuple at
+ * `parsed[at...]` is not free, though nothing was found for it before.
+ */
+export function isLeftToRival(tracker: Tracker, killed: number, at: number, now: number): boolean {
+  const isRival = (peek(tracker.words, (killed << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_RIVAL) !== 0;
+  return isRival && findConn(tracker, at, now) !== 0;
 }
 
 /**
@@ -142,23 +176,35 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
  *
  * An expired connection with this key is declared dead here, since its tuple is about to be taken: a thread whose clock
  * is a little behind could otherwise still find and refresh it, and there would be two. Stale entries cannot be removed
- * here (they may stand in a second bucket); they are noted in `tracker.stale`, for removeStale afterwards.
+ * here (they may stand in a second bucket); they are noted in `tracker.stale`, for removeStale afterwards. Counts in
+ * `tracker.othersMet` what may be an older rival of a connection with this key.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
   const { table, words: records, parsed } = tracker;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
+  let older = 0;
+  tracker.othersMet = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
     const r = record << UNIT_SHIFT;
     const direction = directionOf(records, r, parsed, at);
+    const life = peek(records, r + ConnWord.LIFE);
+    if (direction === NO_DIRECTION && (life & LIFE_FLAGS) === 0) {
+      /* Also one that has expired: to a thread whose clock is behind it has not. */
+      tracker.othersMet++;
+    }
     if (!isStale(records, r, now)) {
       if (direction !== NO_DIRECTION) {
-        return (record << 1) | direction;
+        const match = (record << 1) | direction;
+        if ((life & LIFE_RIVAL) === 0 || (records[r + ConnWord.FLAGS]! & CONN_NAT) === 0) {
+          return match;
+        }
+        older = match;
       }
       continue;
     }
-    if (direction !== NO_DIRECTION && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
+    if (direction !== NO_DIRECTION && (life & LIFE_FLAGS) === 0) {
       or(records, r + ConnWord.LIFE, LIFE_DEAD | LIFE_SUPERSEDED);
     }
     if (!tracker.reclaimsAtLookup) {
@@ -167,5 +213,5 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
       tracker.stale[tracker.staleCount++] = record;
     }
   }
-  return 0;
+  return older;
 }

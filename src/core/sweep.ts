@@ -115,7 +115,7 @@ function sweepLine(tracker: Tracker, bucket: number, line: number, firstSlot: nu
   table.endLook(line, token, (now + left) | 0);
 }
 
-/** The sweep of an engine with lists: it looks at the first of each, and goes on while these are stale. */
+/** The sweep of an engine with lists: it looks at the first of each, and goes on while these are stale (disorder.ts: or to the end). */
 function sweepLists(tracker: Tracker, cursor: SweepCursor, now: number, end: number): boolean {
   const isScale = tracker.engine === Engine.SCALE;
   const steps = isScale ? SCALE_STEPS : LISTS;
@@ -128,7 +128,8 @@ function sweepLists(tracker: Tracker, cursor: SweepCursor, now: number, end: num
     tracker.lists.intents[tracker.lists.intentBase + EngineIntent.SWEEP_LEFT] = 0;
     tracker.counters[Counter.sweepVisited]! += Math.max(0, found);
     /* Of baseline's lists others may be removing what was found: not to be waited for. */
-    if (found < 0 || (!isScale && removed === 0)) {
+    const { walk } = tracker.lists;
+    if (isScale ? found < 0 : walk.isWhole ? walk.next === 0 : removed === 0) {
       cursor.step++;
     }
     if (performance.now() >= end && cursor.step < steps) {

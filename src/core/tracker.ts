@@ -96,6 +96,8 @@ export class Tracker {
   /** Stale records that a search under a lock has met. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
   staleCount = 0;
+  /** Connections of other keys, not dead, that the last search under a lock has met under the hash. */
+  othersMet = 0;
   /** Stale records that a sweep of lists has found. */
   readonly sweepFound: Int32Array;
   /** The search for connections to evict from a full table. */

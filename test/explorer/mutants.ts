@@ -352,6 +352,9 @@ export const MUTANTS: readonly Mutant[] = [
         find: `  let isPlaced = table.placeAbsentLocked(bucket, hash, record);
   if (!isPlaced) {
     match = findConnLocked(tracker, at, now);
+    if (match === 0 && tracker.othersMet > 0) {
+      noteRivals(tracker, record, at);
+    }
     isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
   }`,
         replace: '  const isPlaced = table.placeLocked(bucket, hash, record, participant);',

@@ -63,6 +63,22 @@ function takeMessage(tracker: Tracker, words: Words, at: number): boolean {
 }
 
 /**
+ * In place of beforeUpdate, of a connection that was found by the packet's original tuple: what the packet is to helpers, the pass
+ * alone says.
+ * @returns state flags to add
+ */
+export function classifyByPass(tracker: Tracker, words: Words, at: number, r: number, action: CtAction): number {
+  const { parsed, alg } = tracker;
+  const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
+  alg.packetKind = packetKindOf(
+    action.hasHelper ? action.helperKind : 0,
+    protocol,
+    words[parsed[at + ParsedWord.L4]!]!,
+  );
+  return (tracker.words[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0 ? CtState.REL : 0;
+}
+
+/**
  * Before a packet moves a connection with CONN_ALG on: what the other end's payload has grown by is taken out of its
  * acknowledgement.
  * @returns state flags to add

@@ -14,6 +14,7 @@ import { isStale } from '../lookup.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
+import { collectAnywhere, isOutOfOrder } from './disorder.ts';
 import { EngineIntent, ExpirationLists, FRONT, LISTS } from './lists.ts';
 
 /** The only bucket. */
@@ -66,14 +67,20 @@ export function listFirst(tracker: Tracker, record: number): void {
 }
 
 /**
- * The stale ones among the first records of a list, into `tracker.sweepFound`; they stay where they are until they are removed.
+ * The stale ones among the first records of a list, or of all of one that is out of order, into `tracker.sweepFound`; they stay where they are until they are removed.
  * @returns how many
  */
 export function collectBaseline(tracker: Tracker, list: number, now: number): number {
   const { lists, participant, sweepFound, table, words } = tracker;
   /* A list that looks empty gets its turn the next time. */
+  lists.walk.isWhole = false;
   if (list >= LISTS || lists.firstOf(list) === 0) {
+    lists.walk.next = 0;
     return 0;
+  }
+  if (isOutOfOrder(tracker, list)) {
+    lists.walk.isWhole = true;
+    return collectAnywhere(tracker, list, now);
   }
   let found = 0;
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);

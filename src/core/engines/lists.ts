@@ -2,11 +2,12 @@
  * Expiration lists of the engines `baseline` and `ct-scale`, in a shared region of their own:
  *
  *   lists    HEAD and TAIL (record numbers, 0: none) of every list
+ *   disorder a word for each list, only used by baseline (disorder.ts)
  *   queues   one for each kind of timeout, only used by ct-scale (queue.ts)
  *   nodes    one for each unit of the slab, by record number (NodeWord)
  *
  * A list holds connections of one kind of timeout and one timeout policy, so that whoever is appended expires last. Policies
- * share POLICY_LISTS sets of lists: where two of them meet, one connection may be removed late.
+ * share POLICY_LISTS sets of lists. A policy that changes while connections live breaks that order (disorder.ts).
  *
  * Lists and their nodes are changed under one lock: in baseline the lock of the only bucket, in ct-scale LOCK.
  */
@@ -55,7 +56,9 @@ const FIRST_LIST: number = LINE_WORDS;
 export const FIRST_QUEUE: number = FIRST_LIST + wholeLines(LISTS * LIST_WORDS);
 /** A queue: a line for producers, a line for the consumer, a line for the stub. */
 export const QUEUE_WORDS: number = 3 * LINE_WORDS;
-const FIRST_NODE: number = FIRST_QUEUE + KINDS * QUEUE_WORDS;
+/** Under the lists' lock; read as a hint. */
+export const FIRST_DISORDER: number = FIRST_QUEUE + KINDS * QUEUE_WORDS;
+const FIRST_NODE: number = FIRST_DISORDER + wholeLines(LISTS);
 
 /**
  * What a participant is changing, in its block from ParticipantWord.ENGINE on, for whoever repairs after it (repair.ts): enough to
@@ -105,12 +108,27 @@ export function allocateLists(size: TableSize): Words {
   return allocateWords(listsWords(size));
 }
 
+/** Where a walk through a whole list stands, between two of its steps. */
+export class ListWalk {
+  /** The last step was one of such a walk. */
+  isWhole = false;
+  list = 0;
+  /** The record to go on with, 0: it is at its end; and when that expires, to know whether it has been moved since. */
+  next = 0;
+  nextExpires = 0;
+  /** What was passed so far is in order, and expires no later than this (low 32 bits of ms). */
+  isInOrder = true;
+  lastExpires = 0;
+}
+
 export class ExpirationLists {
   readonly words: Words;
   /** The calling thread's EngineIntent: `intents[intentBase + ...]`. */
   readonly intents: Words;
   readonly intentBase: number;
   readonly #firstNode: number;
+  /** The calling thread's walk through a list that is out of order (disorder.ts). */
+  readonly walk: ListWalk = new ListWalk();
 
   /** @param firstUnit the lowest record number that the slab hands out */
   constructor(words: Words, firstUnit: number, participant: Participant) {

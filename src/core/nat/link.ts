@@ -5,7 +5,7 @@
  * The reverse key stands at `parsed[SCRATCH_AT...]`, in the same form as a packet's.
  */
 
-import { or } from '../../shared/access.ts';
+import { or, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../../shared/participant.ts';
 import { listLocked } from '../engines/baseline.ts';
@@ -13,11 +13,11 @@ import { Engine } from '../engines/engine.ts';
 import { EngineIntent } from '../engines/lists.ts';
 import { announceNew, settleNew, wantsEvents } from '../events.ts';
 import { noteLinked } from '../linked.ts';
-import { findConnLocked } from '../lookup.ts';
+import { directionOf, findConnLocked, NO_DIRECTION } from '../lookup.ts';
 import { META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
 import { removeStale } from '../remove.ts';
-import { ConnFlag, ConnWord, LIFE_CLEANED, UNIT_SHIFT } from '../table/conn.ts';
+import { CONN_NAT, ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, LIFE_RIVAL, UNIT_SHIFT } from '../table/conn.ts';
 import { firstTimeout } from '../timeouts.ts';
 import { SCRATCH_AT, type Tracker } from '../tracker.ts';
 
@@ -47,6 +47,30 @@ export function turnKey(tracker: Tracker, at: number): void {
   for (let i = 0; i < 4; i++) {
     parsed[SCRATCH_AT + ParsedWord.SRC6 + i] = parsed[at + ParsedWord.DST6 + i]!;
     parsed[SCRATCH_AT + ParsedWord.DST6 + i] = parsed[at + ParsedWord.SRC6 + i]!;
+  }
+}
+
+/**
+ * The answers to a connection that is not translated may be a key that an older, translated one has: nobody looks that
+ * up when it is created. Marks both, for searches to find the newer one. Before the record is linked, under the lock of
+ * its bucket, in which such an older one has an entry, too.
+ */
+export function noteRivals(tracker: Tracker, record: number, at: number): void {
+  const { table, words: records, parsed } = tracker;
+  const hash = parsed[at + ParsedWord.HASH]!;
+  turnKey(tracker, at);
+  const block = table.blockOf(hash);
+  for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
+    const older = table.recordAt(slot) << UNIT_SHIFT;
+    if (
+      (records[older + ConnWord.FLAGS]! & CONN_NAT) !== 0 &&
+      (peek(records, older + ConnWord.LIFE) & LIFE_FLAGS) === 0 &&
+      directionOf(records, older, parsed, SCRATCH_AT) !== NO_DIRECTION
+    ) {
+      or(records, older + ConnWord.LIFE, LIFE_RIVAL);
+      const r = record << UNIT_SHIFT;
+      poke(records, r + ConnWord.LIFE, peek(records, r + ConnWord.LIFE) | LIFE_RIVAL);
+    }
   }
 }
 

@@ -15,6 +15,11 @@ import { turnKey } from './link.ts';
 
 /** findTranslated: the packet stays without a connection. */
 export const UNCONNECTED = -1;
+/**
+ * In a match of findTranslated: it is a connection with the packet's original tuple. To Open vSwitch it is not the connection that the
+ * packet was found to belong to: no helper looks into the packet, and it is not translated.
+ */
+export const BY_ORIGINAL: number = 1 << 28;
 
 /**
  * The match of a packet that was translated before. The answer to what it is now is what the other end would send, so
@@ -22,8 +27,10 @@ export const UNCONNECTED = -1;
  * connection's key of that direction.
  *
  * If that connection is gone, another one with the packet's original tuple may have taken its place: looked for only
- * in a pass that does not translate.
- * @returns a match as in lookup.ts, or UNCONNECTED: its translated key is somebody else's
+ * in a pass that does not translate. The packet travels in the direction that the first search has found, also where `force`
+ * has cut what that found.
+ * @returns a match as in lookup.ts, of record 0 if there is none, perhaps with BY_ORIGINAL; or UNCONNECTED: its
+ * translated key is somebody else's
  */
 export function findTranslated(
   tracker: Tracker,
@@ -36,21 +43,23 @@ export function findTranslated(
   turnKey(tracker, at);
   const match = findConn(tracker, SCRATCH_AT, now) ^ 1;
   const record = match >>> 1;
+  let reply = 0;
   if (record !== 0) {
     takeKey(tracker, at, record << UNIT_SHIFT, match & 1);
     if ((match & 1) === 0 || !action.force) {
       return match;
     }
     killConn(tracker, record);
+    reply = 1;
   }
   if (action.nat === null && hasOriginalTuple(tracker, words, slot, at)) {
     const replacement = findOriginal(tracker, words, slot, at, now);
     if (replacement !== 0) {
-      return replacement;
+      return replacement | reply | BY_ORIGINAL;
     }
   }
   const isRelated = tracker.parsed[at + ParsedWord.RELATED] !== 0;
-  return !isRelated && findConn(tracker, at, now) !== 0 ? UNCONNECTED : 0;
+  return !isRelated && findConn(tracker, at, now) !== 0 ? UNCONNECTED : reply;
 }
 
 /** Makes the key at `parsed[at...]` that of a direction of the connection at word `r`. */
@@ -92,7 +101,7 @@ function hasOriginalTuple(tracker: Tracker, words: Int32Array, slot: number, at:
   return (kind & 0xff) !== 0 && ((kind & ORIG_IPV6) !== 0) === isIpv6;
 }
 
-/** The match for the packet's original tuple; its packets count as sent in the original direction. */
+/** The match for the packet's original tuple, without a direction. */
 function findOriginal(tracker: Tracker, words: Int32Array, slot: number, at: number, now: number): number {
   const { parsed } = tracker;
   const meta = parsed[at + ParsedWord.META]!;

@@ -24,7 +24,8 @@ export const ConnWord = {
   META: 3,
   /**
    * generation << LIFE_GENERATION_SHIFT | LIFE_ flags. atomic: set to alive before the record is linked; any thread
-   * sets DEAD (killed, or superseded after it had expired) and CLEANED (whoever sets it removes the record). The
+   * sets DEAD (killed, or superseded after it had expired) and CLEANED (whoever sets it removes the record), whoever
+   * links another connection with one of its keys RIVAL. The
    * generation counts how often the memory was handed out, so that a remembered connection can be told from its
    * successor.
    */
@@ -100,7 +101,12 @@ export const LIFE_DEAD = 2;
 /** With LIFE_DEAD: it had expired, and a new connection has taken its tuple. Not a reason of its own to be dead. */
 export const LIFE_SUPERSEDED = 4;
 export const LIFE_FLAGS: number = LIFE_CLEANED | LIFE_DEAD | LIFE_SUPERSEDED;
-export const LIFE_GENERATION_SHIFT = 3;
+/**
+ * Another connection claims one of its keys, or did: a translated one that is older, and a newer one that claims it by the answers
+ * to it. A search that meets one of them goes on (lookup.ts). Set under the bucket's lock, never cleared.
+ */
+export const LIFE_RIVAL = 8;
+export const LIFE_GENERATION_SHIFT = 4;
 /** What one generation adds to LIFE. */
 export const LIFE_GENERATION: number = 1 << LIFE_GENERATION_SHIFT;
 

@@ -1,0 +1,94 @@
+/**
+ * The engine `baseline`, lists that are not in order of expiry: a timeout policy was changed while connections of it live, so that one
+ * of a short new time stands behind one of a long old one. The sweeper walks such lists whole, as Open vSwitch walks all of
+ * its lists, until it has found them in order again.
+ */
+
+import { CHECKED, peek, poke } from '../../shared/access.ts';
+import { LockSite } from '../../shared/lock-sites.ts';
+import { obtain } from '../checks.ts';
+import { ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
+import type { Tracker } from '../tracker.ts';
+import { ExpirationLists, FIRST_DISORDER, KINDS, NodeWord } from './lists.ts';
+
+/** The only bucket. */
+const GLOBAL = 0;
+/** So many whole walks must find a list in order: a packet may have read the old time before the change, and come late. */
+const WALKS = 2;
+/** Of a policy with an id: other ids may share its lists, so these may be out of order again at any time. */
+const FOR_EVER = -1;
+/** Threads whose clocks differ by this, ms, append a little out of order. */
+const CLOCKS_DIFFER_MS = 20;
+/** Connections that are looked at before the lock is given back. */
+const STEPS = 256;
+
+/** A timeout policy has got other times, or was deleted. */
+export function noteDisorder(tracker: Tracker, policyId: number): void {
+  const { lists, participant, table } = tracker;
+  const first = ExpirationLists.listOf(0, policyId);
+  table.lockBucket(GLOBAL, participant, LockSite.globalLock);
+  for (let list = first; list < first + KINDS; list++) {
+    poke(lists.words, FIRST_DISORDER + list, policyId === 0 ? WALKS : FOR_EVER);
+  }
+  table.unlockBucket(GLOBAL);
+}
+
+/** Must this list be walked whole? A hint. */
+export function isOutOfOrder(tracker: Tracker, list: number): boolean {
+  return peek(tracker.lists.words, FIRST_DISORDER + list) !== 0;
+}
+
+/**
+ * One step of a walk through a whole list: as collectBaseline. `lists.walk.next` says where the next one begins. What
+ * is moved between two steps ends the walk for this round of the sweep.
+ */
+export function collectAnywhere(tracker: Tracker, list: number, now: number): number {
+  const { lists, participant, sweepFound, table, words } = tracker;
+  const { walk } = lists;
+  table.lockBucket(GLOBAL, participant, LockSite.globalLock);
+  let record = walk.next;
+  if (record === 0 || walk.list !== list) {
+    record = lists.firstOf(list);
+    walk.list = list;
+    walk.isInOrder = true;
+    walk.lastExpires = now;
+  } else if (
+    peek(lists.words, lists.nodeOf(record) + NodeWord.LIST) !== list + 1 ||
+    peek(words, (record << UNIT_SHIFT) + ConnWord.EXPIRES) !== walk.nextExpires
+  ) {
+    walk.isInOrder = false;
+    record = 0;
+  }
+  let found = 0;
+  for (let steps = 0; record !== 0 && steps < STEPS && found < sweepFound.length; steps++) {
+    const r = record << UNIT_SHIFT;
+    const expires = peek(words, r + ConnWord.EXPIRES);
+    if ((peek(words, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(expires, now)) {
+      if (CHECKED) {
+        obtain(tracker, record);
+      }
+      sweepFound[found++] = record;
+    } else {
+      walk.isInOrder &&= ((expires - walk.lastExpires) | 0) >= -CLOCKS_DIFFER_MS;
+      walk.lastExpires = expires;
+    }
+    record = lists.nextLocked(record);
+  }
+  walk.next = record;
+  if (record !== 0) {
+    walk.nextExpires = peek(words, (record << UNIT_SHIFT) + ConnWord.EXPIRES);
+  } else {
+    noteWalk(tracker, list);
+  }
+  table.unlockBucket(GLOBAL);
+  return found;
+}
+
+/** A walk has come to the end of the list. */
+function noteWalk(tracker: Tracker, list: number): void {
+  const { walk, words } = tracker.lists;
+  const left = peek(words, FIRST_DISORDER + list);
+  if (left > 0) {
+    poke(words, FIRST_DISORDER + list, walk.isInOrder ? left - 1 : WALKS);
+  }
+}
