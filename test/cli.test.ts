@@ -330,7 +330,7 @@ describe.concurrent('replay --events', () => {
     expect(events.every(({ kind, reason }) => (kind === 'destroy') === (reason !== undefined))).toBe(true);
   });
 
-  it('sweeps by the time of the capture: a gap lets connections go, at the second in which they expire', async () => {
+  it('sweeps by the time of the capture: a gap lets connections go, at the half second in which they expire', async () => {
     const frame = udp({ src: '10.1.1.1', dst: '10.1.1.2', sport: 1, dport: 2 });
     const other = udp({ src: '10.1.1.3', dst: '10.1.1.4', sport: 3, dport: 4 });
     const file = temporary(
@@ -349,8 +349,8 @@ describe.concurrent('replay --events', () => {
     expect(told).toEqual([
       '[10.250000]\t    [NEW] 10.1.1.1',
       '[10.500000]\t    [NEW] 10.1.1.3',
-      '[71.000000]\t[DESTROY] 10.1.1.1',
-      '[71.000000]\t[DESTROY] 10.1.1.3',
+      '[70.500000]\t[DESTROY] 10.1.1.1',
+      '[70.500000]\t[DESTROY] 10.1.1.3',
       '[90.000000]\t    [NEW] 10.1.1.3',
     ]);
   });

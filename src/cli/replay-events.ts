@@ -2,13 +2,14 @@
  * `replay --events`: what happens to connections, printed as it would be seen live.
  *
  * So that the lines depend on the capture alone, time passes here as the capture has it: no sweeper thread runs; before
- * the first packet of each new second everybody finishes, and this thread sweeps. With one PMD the events are then
- * the same in every run, in order of capture time. With more they still are in order of capture time; those of one
- * millisecond stand in the order in which the PMDs came to them.
+ * the first packet of each new half second everybody finishes, and this thread sweeps as the sweeper would have done
+ * meanwhile. With one PMD the events are then the same in every run, in order of capture time. With more they still are
+ * in order of capture time; those of one millisecond stand in the order in which the PMDs came to them.
  */
 
 import { formatEvent } from '../core/event-format.ts';
 import type { ConnEvent, EventReader } from '../core/event-reader.ts';
+import { expiryTimes } from '../core/expiry-times.ts';
 import type { Datapath } from '../workers/datapath.ts';
 
 /**
@@ -17,8 +18,8 @@ import type { Datapath } from '../workers/datapath.ts';
  */
 const PACKETS_PER_LOOK = 1024;
 
-/** A gap in the capture is swept through in at most this many steps. */
-const MAX_SWEEPS_PER_GAP = 128;
+/** In a longer gap of the capture sweeps are made only where something expires: this is how many ticks are swept at any rate. */
+const MAX_TICKS = 16;
 
 export interface EventLogOptions {
   format: 'text' | 'json';
@@ -69,15 +70,24 @@ export class EventLog {
     const last = Math.floor(nowMs / interval) * interval;
     if (!Number.isNaN(this.#nextSweepMs)) {
       await this.print();
-      const ticks = (last - this.#nextSweepMs) / interval + 1;
-      const step = Math.ceil(ticks / MAX_SWEEPS_PER_GAP) * interval;
-      for (let sweepMs = this.#nextSweepMs; sweepMs <= last; sweepMs += step) {
+      for (const sweepMs of this.#sweepTimes(this.#nextSweepMs, last)) {
         this.#datapath.conntrack.sweep(sweepMs);
       }
       /* In the order of the table they would depend on its hash. */
       this.#write(byText);
     }
     this.#nextSweepMs = last + interval;
+  }
+
+  /** The ticks from one to another at which something may expire, and the last one. */
+  #sweepTimes(firstMs: number, lastMs: number): number[] {
+    const stepMs = this.#intervalMs;
+    const ticks = (lastMs - firstMs) / stepMs + 1;
+    if (ticks <= MAX_TICKS) {
+      return Array.from({ length: ticks }, (_, tick) => firstMs + tick * stepMs);
+    }
+    const times = expiryTimes(this.#datapath.conntrack.tracker, { fromMs: firstMs, untilMs: lastMs, stepMs });
+    return times.at(-1) === lastMs ? times : [...times, lastMs];
   }
 
   /** Prints what the packets handed in so far have caused. */

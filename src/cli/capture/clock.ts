@@ -118,13 +118,19 @@ export class CaptureClock {
   #isBelieved(timeMs: number, isEnd: boolean): boolean | undefined {
     const isFirst = Number.isNaN(this.nowMs);
     let lead = 0;
+    let hasNeighbour = false;
     const last = Math.min(this.#waiting.length - 1, MAX_LOOKAHEAD);
     for (let i = 1; i <= last; i++) {
       const otherMs = Math.floor(this.#waiting[i]!.timestampMs);
       if (isTime(otherMs)) {
-        /* Before the first packet there is nothing to compare with: that all others come ages later speaks against it. */
-        const agrees = otherMs >= timeMs - LEAP_MS && !(isFirst && otherMs - timeMs > LONGEST_PAUSE_MS);
-        lead += agrees ? 1 : -1;
+        const isLater = otherMs >= timeMs - LEAP_MS;
+        if (isFirst && isLater && otherMs - timeMs > LONGEST_PAUSE_MS) {
+          /* Before the first packet there is nothing to compare with: it is wrong if all others come ages later. */
+          lead -= hasNeighbour ? 0 : 1;
+        } else {
+          hasNeighbour ||= isLater;
+          lead += isLater ? 1 : -1;
+        }
       }
       if (Math.abs(lead) === LEAD) {
         return lead > 0;
