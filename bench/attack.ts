@@ -8,7 +8,7 @@ import type { Figures } from './attacks/figures.ts';
 import { ATTACK_NAMES, type AttackName, attackOf } from './attacks/registry.ts';
 import type { AttackResult, Times } from './attacks/run.ts';
 import { machineFingerprint } from './machine.ts';
-import { requireWritable, showProgress, takeSample, writeJson } from './samples.ts';
+import { showProgress, takeSample } from './samples.ts';
 import { median } from './statistics.ts';
 
 export interface AttackBenchOptions {
@@ -17,7 +17,6 @@ export interface AttackBenchOptions {
   runs: number;
   seed: number;
   buckets: number;
-  json?: string;
 }
 
 /** Of the runs: medians of p50 and p99, the greatest maximum. */
@@ -39,11 +38,12 @@ interface AttackSummary {
   runs: AttackResult[];
 }
 
-/** Runs the attacks, prints tables, writes the file. @returns false if a bound is broken or the books do not balance */
-export async function runAttackBench(names: readonly AttackName[], options: AttackBenchOptions): Promise<boolean> {
-  if (options.json !== undefined) {
-    requireWritable(options.json);
-  }
+/** Runs the attacks and prints tables. @returns false if a bound is broken or the books do not balance */
+export async function runAttackBench(
+  names: readonly AttackName[],
+  options: AttackBenchOptions,
+  onResults: (results: object) => void,
+): Promise<boolean> {
   const chosen = names.length === 0 ? ATTACK_NAMES : names;
   const summaries: AttackSummary[] = [];
   let isRight = true;
@@ -73,9 +73,7 @@ export async function runAttackBench(names: readonly AttackName[], options: Atta
     }
   }
   print(summaries, options);
-  if (options.json !== undefined) {
-    writeJson(options.json, { benchmark: 'attack', machine: machineFingerprint(), options, results: summaries });
-  }
+  onResults({ benchmark: 'attack', machine: machineFingerprint(), options, results: summaries });
   return isRight;
 }
 

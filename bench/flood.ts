@@ -7,7 +7,7 @@ import Table from 'cli-table3';
 import { UsageError } from '../src/core/errors.ts';
 import type { FloodMode, FloodSample, FloodSampleOptions } from './flood-sample.ts';
 import { machineFingerprint } from './machine.ts';
-import { range, requireWritable, showProgress, takeSample, writeJson } from './samples.ts';
+import { range, showProgress, takeSample } from './samples.ts';
 import { median } from './statistics.ts';
 
 export interface FloodBenchOptions {
@@ -17,7 +17,6 @@ export interface FloodBenchOptions {
   runs: number;
   batch: number;
   buckets: number;
-  json?: string;
 }
 
 /** In turn, so that a drift of the machine meets all alike. */
@@ -43,17 +42,17 @@ interface FloodResult {
   refused: number[];
 }
 
-/** Runs the benchmark, prints a table, writes the JSON file. @returns false if the books of a run did not balance */
-export async function runFloodBench(options: FloodBenchOptions): Promise<boolean> {
-  const { connections, table, established, runs, batch, buckets, json } = options;
+/** Runs the benchmark and prints a table. @returns false if the books of a run did not balance */
+export async function runFloodBench(
+  options: FloodBenchOptions,
+  onResults: (results: object) => void,
+): Promise<boolean> {
+  const { connections, table, established, runs, batch, buckets } = options;
   if (batch < 2 || batch % 2 !== 0) {
     throw new UsageError(`the flood needs batches of an even number of packets, both directions of each, not ${batch}`);
   }
   if (established >= table) {
     throw new UsageError(`--established (${established}) must be less than --table (${table})`);
-  }
-  if (json !== undefined) {
-    requireWritable(json);
   }
   const sets = MODES.map((mode) => ({ mode, samples: [] as FloodSample[] }));
   for (let run = 0; run < runs; run++) {
@@ -98,9 +97,7 @@ export async function runFloodBench(options: FloodBenchOptions): Promise<boolean
     }),
   );
   printTable(results, options);
-  if (json !== undefined) {
-    writeJson(json, { benchmark: 'flood', machine: machineFingerprint(), options, results });
-  }
+  onResults({ benchmark: 'flood', machine: machineFingerprint(), options, results });
   return true;
 }
 

@@ -7,7 +7,7 @@ import Table from 'cli-table3';
 import { machineFingerprint } from './machine.ts';
 import type { NatRangeSample, NatRangeSampleOptions } from './nat-range-sample.ts';
 import type { NatSample, NatSampleOptions } from './nat-sample.ts';
-import { range, requireWritable, showProgress, takeSample, writeJson } from './samples.ts';
+import { range, showProgress, takeSample } from './samples.ts';
 import { median } from './statistics.ts';
 import type { L4Protocol } from './workloads/established.ts';
 
@@ -16,7 +16,6 @@ export interface NatBenchOptions {
   runs: number;
   batch: number;
   buckets: number;
-  json?: string;
 }
 
 /** Of each sample. */
@@ -43,11 +42,8 @@ interface NatRangeResult {
   samples: NatRangeSample[];
 }
 
-/** Runs the benchmark, prints two tables, writes the JSON file. @returns false if the books of a run did not balance */
-export async function runNatBench(options: NatBenchOptions): Promise<boolean> {
-  if (options.json !== undefined) {
-    requireWritable(options.json);
-  }
+/** Runs the benchmark and prints two tables. @returns false if the books of a run did not balance */
+export async function runNatBench(options: NatBenchOptions, onResults: (results: object) => void): Promise<boolean> {
   const results = await measureTraffic(options);
   const ranges = results && (await measureRanges(options));
   showProgress('');
@@ -56,9 +52,7 @@ export async function runNatBench(options: NatBenchOptions): Promise<boolean> {
   }
   printTraffic(results, options);
   printRanges(ranges, options);
-  if (options.json !== undefined) {
-    writeJson(options.json, { benchmark: 'nat', machine: machineFingerprint(), options, results, ranges });
-  }
+  onResults({ benchmark: 'nat', machine: machineFingerprint(), options, results, ranges });
   return true;
 }
 

@@ -1,8 +1,6 @@
 /** What all benchmarks share: samples in fresh processes, progress, ranges, the file of results. */
 
-import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { UsageError } from '../src/core/errors.ts';
 import { ChildError, runChild } from '../src/host/children.ts';
 import { compiledBench } from './compiled.ts';
 
@@ -52,17 +50,4 @@ export function showProgress(text: string): void {
 
 export function range(samples: readonly number[], digits = 0): string {
   return `${Math.min(...samples).toFixed(digits)}-${Math.max(...samples).toFixed(digits)}`;
-}
-
-export function writeJson(file: string, content: unknown): void {
-  writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);
-}
-
-/** Call before measuring, not after minutes of it. @throws UsageError */
-export function requireWritable(file: string): void {
-  try {
-    closeSync(openSync(file, 'a'));
-  } catch (error) {
-    throw new UsageError(`cannot write ${file}: ${(error as Error).message}`);
-  }
 }

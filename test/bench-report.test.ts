@@ -10,6 +10,7 @@ import { htmlReport } from '../bench/report/html.ts';
 import { markdownReport, printReport, textReport, writeReports } from '../bench/report/report.ts';
 import type { BenchResult, ResultsFile } from '../bench/report/results-file.ts';
 import { UsageError } from '../src/core/errors.ts';
+import { OutputFiles } from '../src/host/output-files.ts';
 
 /** The exit code and the line that the command would make of it. */
 function exitCodeOf(action: () => void): number {
@@ -40,7 +41,7 @@ async function runPeer({ json, ...options }: PeerOptions & { json?: string }): P
       throw measured;
     }
     printReport(measured);
-    writeReports(measured, json === undefined ? {} : { json });
+    writeReports(measured, new OutputFiles(json === undefined ? {} : { json }).begin());
   });
 }
 

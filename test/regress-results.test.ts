@@ -10,7 +10,8 @@ import { readSample, type RawPair } from '../bench/regress/cases.ts';
 import { changePoints } from '../bench/regress/change-points.ts';
 import { checkConfig } from '../bench/regress/config.ts';
 import { headline, regressJunit, regressMarkdown, regressText } from '../bench/regress/report.ts';
-import { appendHistory, mergeResults, readHistory, readResult } from '../bench/regress/result-file.ts';
+import { historyEntryOf, mergeResults, readHistory, readResult } from '../bench/regress/result-file.ts';
+import { LineLog } from '../src/host/output-files.ts';
 import { conclude, type RegressResult } from '../bench/regress/run.ts';
 
 let folder: string;
@@ -147,8 +148,9 @@ describe('shards', () => {
 describe('a history', () => {
   it('gets a line for each verdict and is read back', () => {
     const file = join(folder, 'history.jsonl');
-    appendHistory(file, result('insert', 1));
-    appendHistory(file, result('insert', 1.1));
+    const log = new LineLog(file);
+    [1, 1.1].forEach((ratio) => log.add(JSON.stringify(historyEntryOf(result('insert', ratio)))));
+    log.close();
     const entries = readHistory(file);
     expect(entries.map(({ verdict }) => verdict)).toEqual(['fine', 'regressed']);
     expect(entries[1]!.timesMs['insert, udp-insert']).toBeCloseTo(11, 0);

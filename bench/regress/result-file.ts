@@ -1,6 +1,6 @@
 /** Files of verdicts: read, merged from shards, kept as history. */
 
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine.ts';
 import { entryFault, resultFault } from './result-shape.ts';
@@ -105,10 +105,6 @@ export function historyEntryOf(result: RegressResult): HistoryEntry {
     verdict: result.verdict,
     timesMs: Object.fromEntries([...times].map(([key, values]) => [key, middle(values)])),
   };
-}
-
-export function appendHistory(file: string, result: RegressResult): void {
-  appendFileSync(file, `${JSON.stringify(historyEntryOf(result))}\n`);
 }
 
 /** @throws UsageError that names the line */

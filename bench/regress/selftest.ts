@@ -3,9 +3,10 @@
  * how often was each called? Every verdict is written down at once, so that a test can run in pieces.
  */
 
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
+import { LineLog } from '../../src/host/output-files.ts';
 import { median } from '../statistics.ts';
 import { buildVariant, type Patch, type Variant } from '../variants.ts';
 import { commonProgram, processSampler } from './cases.ts';
@@ -104,6 +105,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   if (before.length > 0 && !resume) {
     throw new UsageError(`${out} has verdicts already: continue with --resume, or choose another file`);
   }
+  const log = new LineLog(out);
   const base = await buildVariant([]);
   const stepsPerPercent = await calibrate(config, base);
   say(`one percent is ${stepsPerPercent.toFixed(1)} steps of idle work a batch`);
@@ -134,13 +136,14 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
           smallestEffectPercent: times.map(({ smallestEffectPercent }) => Number(smallestEffectPercent.toFixed(2))),
           tookSeconds: Number(tookSeconds.toFixed(1)),
         };
-        appendFileSync(out, `${JSON.stringify(line)}\n`);
+        log.add(JSON.stringify(line));
         say(
           `${slowdownPercent} % slower, verdict ${run + 1}: ${verdict}, measured ${line.changePercent.join(' and ')} %`,
         );
       }
     }
   } finally {
+    log.close();
     for (const head of heads.values()) {
       head.remove();
     }

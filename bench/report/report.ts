@@ -1,7 +1,6 @@
 /** A file of results as text, Markdown, JSON and one page of HTML. */
 
-import { writeFileSync } from 'node:fs';
-import { requireWritable, writeJson } from '../samples.ts';
+import { jsonText, type OutputFiles } from '../../src/host/output-files.ts';
 import { analyse } from './analysis.ts';
 import { htmlReport } from './html.ts';
 import type { ResultsFile } from './results-file.ts';
@@ -13,25 +12,13 @@ export interface ReportFiles {
   html?: string;
 }
 
-/** Call before measuring. @throws UsageError */
-export function requireReportsWritable({ json, markdown, html }: ReportFiles): void {
-  for (const file of [json, markdown, html]) {
-    if (file !== undefined) {
-      requireWritable(file);
-    }
-  }
-}
-
-export function writeReports(results: ResultsFile, { json, markdown, html }: ReportFiles): void {
-  if (json !== undefined) {
-    writeJson(json, results);
-  }
-  if (markdown !== undefined) {
-    writeFileSync(markdown, markdownReport(results));
-  }
-  if (html !== undefined) {
-    writeFileSync(html, htmlReport(results));
-  }
+/** Writes those of the files that are wanted. @throws UsageError */
+export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
+  outputs.write({
+    json: () => jsonText(results),
+    markdown: () => markdownReport(results),
+    html: () => htmlReport(results),
+  });
 }
 
 /** @param options.isBrief only what was measured: no laws, no predictions */

@@ -2,26 +2,37 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { atEnd } from '../../src/host/cleanup.ts';
+import { ExitCode } from '../../src/host/command-end.ts';
+import { type OutputFiles, withOutputFiles } from '../../src/host/output-files.ts';
+import { stopOnSignals } from '../../src/host/signals.ts';
 import { compiledBench } from '../compiled.ts';
-import { requireWritable } from '../samples.ts';
 import type { SoakOptions } from './options.ts';
 
-/** @returns the process's exit code: 0 all is right, 1 it is not */
-export async function runSoak(options: SoakOptions): Promise<number> {
-  if (options.json !== undefined) {
-    requireWritable(options.json);
-    writeFileSync(options.json, '');
-  }
+/** @returns the process's exit code: 0 all is right, 1 it is not, 2 it could not be told */
+export function runSoak(options: SoakOptions): Promise<number> {
+  return withOutputFiles({ json: options.json }, (outputs) => soakInto(outputs, options));
+}
+
+async function soakInto(outputs: OutputFiles, { json, ...options }: SoakOptions): Promise<number> {
   const module = await compiledBench('soak/process.js');
-  const child = spawn(process.execPath, [module, JSON.stringify(options)], { stdio: 'inherit' });
-  const exited = once(child, 'exit') as Promise<[number | null]>;
-  /* From a terminal both processes are told; the other one ends it. */
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
-  process.on('SIGINT', forward);
-  process.on('SIGTERM', forward);
-  const [code] = await exited;
-  process.off('SIGINT', forward);
-  process.off('SIGTERM', forward);
-  return code ?? 1;
+  const lines = json === undefined ? {} : { json: outputs.partOf('json') ?? json };
+  const { stop, release } = stopOnSignals();
+  const child = spawn(process.execPath, [module, JSON.stringify({ ...options, ...lines })], { stdio: 'inherit' });
+  const forget = atEnd(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  /* A terminal tells both processes; this is for a signal to this one alone. */
+  stop.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+  const [code, signal] = await exited;
+  release();
+  forget();
+  if (code === ExitCode.ok || code === ExitCode.notSo) {
+    outputs.commit();
+    return code;
+  }
+  outputs.keepUnfinished('json');
+  if (signal !== null) {
+    console.error(`ct-bucket: ${signal} ended the soak: there is no verdict`);
+  }
+  return ExitCode.usage;
 }

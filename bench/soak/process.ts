@@ -1,25 +1,35 @@
 /** The process of a soak: `node process.js '<SoakOptions>'`. Prints a line for each interval, then the verdict. */
 
 import { appendFileSync } from 'node:fs';
+import { concludeWith, guardProcess } from '../../src/host/command-end.ts';
+import { stopOnSignals } from '../../src/host/signals.ts';
 import type { SoakOptions } from './options.ts';
-import { lineOf, summaryOf } from './report.ts';
+import { lineOf, sentenceOf, summaryOf } from './report.ts';
 import { Soak } from './soak.ts';
 
+guardProcess();
 const options = JSON.parse(process.argv[2]!) as SoakOptions;
-const note = (line: unknown) => {
-  if (options.json !== undefined) {
+const isJsonPrinted = options.json === '-';
+const print = (text: string): void => (isJsonPrinted ? console.error(text) : console.log(text));
+const note = (line: unknown): void => {
+  if (isJsonPrinted) {
+    console.log(JSON.stringify(line));
+  } else if (options.json !== undefined) {
     appendFileSync(options.json, `${JSON.stringify(line)}\n`);
   }
 };
 
+const { stop } = stopOnSignals();
 const soak = await Soak.start(options);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => soak.interrupt());
+stop.signal.addEventListener('abort', () => soak.interrupt());
+if (stop.signal.aborted) {
+  soak.interrupt();
 }
 const verdict = await soak.run((figures) => {
-  console.log(lineOf(figures));
+  print(lineOf(figures));
   note(figures);
 });
-console.log(summaryOf(verdict));
+concludeWith(sentenceOf(verdict));
+print(summaryOf(verdict));
 note(verdict);
 process.exit(verdict.isRight ? 0 : 1);

@@ -141,6 +141,11 @@ export function verdictOf(
   };
 }
 
+/** The verdict in a sentence. */
+export function sentenceOf({ isRight }: Verdict): string {
+  return isRight ? 'Nothing lost, nothing grew, the books balance.' : 'Something is wrong: see above.';
+}
+
 const SHOWN_REASONS = 10;
 
 export function summaryOf(verdict: Verdict): string {
@@ -161,6 +166,6 @@ export function summaryOf(verdict: Verdict): string {
     trend('memory of the table', table),
     ...reasons.slice(0, SHOWN_REASONS).map((reason) => `  wrong: ${reason}`),
     ...(reasons.length > SHOWN_REASONS ? [`  and ${reasons.length - SHOWN_REASONS} more`] : []),
-    verdict.isRight ? 'Nothing lost, nothing grew, the books balance.' : 'Something is wrong: see above.',
+    sentenceOf(verdict),
   ].join('\n');
 }

@@ -9,14 +9,15 @@ import { type CompareOptions, compareFiles } from '../../bench/compare.ts';
 import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
 import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
 import { measurePeer, type PeerOptions } from '../../bench/peer.ts';
-import { printReport, type ReportFiles, requireReportsWritable, writeReports } from '../../bench/report/report.ts';
+import { printReport, type ReportFiles, writeReports } from '../../bench/report/report.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
-import { requireWritable, showProgress, writeJson } from '../../bench/samples.ts';
+import { showProgress } from '../../bench/samples.ts';
 import { runStudy, STUDY_NAMES, type StudyName, type StudyOptions } from '../../bench/study.ts';
 import { runSuite, type SuiteOptions } from '../../bench/suite.ts';
 import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../bench/workload-bench.ts';
 import { WORKLOAD_NAMES, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
+import { jsonText, withOutputFiles } from '../host/output-files.ts';
 import { ExitCode } from './exit-code.ts';
 import { oneOfEach, powerOfTwo, powersOfTwo, wholeNumber, wholeNumbers, windowOption } from './option-parsers.ts';
 
@@ -92,7 +93,9 @@ export function addBench(program: Command): void {
     .option('--table <n>', 'connections of the full table', wholeNumber(100, 3_000_000), 100_000)
     .option('--established <n>', 'how many of these are established', wholeNumber(1, 3_000_000), 10_000)
     .option('--json <file>', 'write results and raw samples to a file')
-    .action((options: FloodBenchOptions) => exitWith(() => runFloodBench(options)));
+    .action((options: FloodBenchOptions & JsonOption) =>
+      judging(options, (onResults) => runFloodBench(options, onResults)),
+    );
   add(
     'attack',
     'what attacks cost a packet and what they make the table hold: exit code 1 if that is not bounded\n\n' +
@@ -105,14 +108,18 @@ export function addBench(program: Command): void {
     .option('--seed <n>', "of what is drawn; the table's key is another in every run", wholeNumber(0, 0xffffffff), 1)
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
     .option('--json <file>', 'write results and raw samples to a file')
-    .action((names: AttackName[], options: AttackBenchOptions) => exitWith(() => runAttackBench(names, options)));
+    .action((names: AttackName[], options: AttackBenchOptions & JsonOption) =>
+      judging(options, (onResults) => runAttackBench(names, options, onResults)),
+    );
   add('nat', 'what source NAT costs established traffic, and a search for a port in a nearly full range')
     .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
     .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
     .option('--established <n>', 'established connections', wholeNumber(1, 3_000_000), 10_000)
     .option('--json <file>', 'write results and raw samples to a file')
-    .action((options: NatBenchOptions) => exitWith(() => runNatBench(options)));
+    .action((options: NatBenchOptions & JsonOption) =>
+      judging(options, (onResults) => runNatBench(options, onResults)),
+    );
   withShape(
     add(
       'peer',
@@ -134,7 +141,7 @@ export function addBench(program: Command): void {
     .option('--connections <n>', 'connections in all', wholeNumber(1000, 3_000_000), 400_000)
     .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
     .option('--json <file>', 'write results and raw samples to a file')
-    .action((name: StudyName, options: StudyOptions & { json?: string }) =>
+    .action((name: StudyName, options: StudyOptions & JsonOption) =>
       withJson(options, (shape) => runStudy(name, shape)),
     );
   add(
@@ -144,18 +151,13 @@ export function addBench(program: Command): void {
     .option('--connections <n>', 'connections in all', wholeNumber(1000, 3_000_000), 1_000_000)
     .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)
     .option('--json <file>', 'write results and raw samples to a file')
-    .action((options: AnatomyOptions & { json?: string }) => withJson(options, runAnatomy));
+    .action((options: AnatomyOptions & JsonOption) => withJson(options, runAnatomy));
   add('compare', 'two files of results, written with --json: what changed, with intervals')
     .argument('<before>', 'a file of results')
     .argument('<after>', 'a file of results')
     .option('--force', 'also results of different machines', false)
     .option('--json', 'as JSON', false)
-    .action((before: string, after: string, options: CompareOptions) =>
-      exitWith(() => {
-        compareFiles([before, after], options);
-        return true;
-      }),
-    );
+    .action((before: string, after: string, options: CompareOptions) => compareFiles([before, after], options));
 }
 
 /** Whatever is no command comes here, since the suite is the default. */
@@ -192,37 +194,51 @@ function withShape(command: Command, defaults: { connections: number; runs: numb
   );
 }
 
-async function exitWith(isRight: () => boolean | Promise<boolean>): Promise<void> {
-  await unlessVoid(async () => {
-    process.exitCode = (await isRight()) ? ExitCode.ok : ExitCode.notSo;
-  });
+interface JsonOption {
+  json?: string;
+}
+
+/** What says itself whether all is as it must be, and has its results for the file. */
+function judging(
+  { json }: JsonOption,
+  measure: (onResults: (results: object) => void) => Promise<boolean>,
+): Promise<void> {
+  return unlessVoid(() =>
+    withOutputFiles({ json }, async (outputs) => {
+      let results: object | undefined;
+      const isRight = await measure((all) => {
+        results = all;
+      });
+      if (results !== undefined) {
+        outputs.write({ json: () => jsonText(results) });
+      }
+      process.exitCode = isRight ? ExitCode.ok : ExitCode.notSo;
+    }),
+  );
 }
 
 /** What prints its results itself, and returns them for the file. */
 function withJson<Options>(
-  options: Options & { json?: string },
+  options: Options & JsonOption,
   measure: (options: Options) => Promise<unknown>,
 ): Promise<void> {
-  const { json } = options;
-  if (json !== undefined) {
-    requireWritable(json);
-  }
-  return unlessVoid(async () => {
-    const results = await measure(options);
-    if (json !== undefined) {
-      writeJson(json, results);
-    }
-  });
+  return unlessVoid(() =>
+    withOutputFiles({ json: options.json }, async (outputs) => {
+      const results = await measure(options);
+      outputs.write({ json: () => jsonText(results) });
+    }),
+  );
 }
 
 /** A run whose books do not balance ends the command with exit code 1. */
-async function unlessVoid(action: () => void | Promise<void>): Promise<void> {
+async function unlessVoid(action: () => Promise<void>): Promise<void> {
   try {
     await action();
   } catch (error) {
     if (!(error instanceof VoidRunError)) {
       throw error;
     }
+    showProgress('');
     console.error(`ct-bucket: ${error.message}`);
     process.exitCode = ExitCode.notSo;
   }
@@ -231,15 +247,15 @@ async function unlessVoid(action: () => void | Promise<void>): Promise<void> {
 /** Measures, prints the tables, writes the files. */
 function report(files: ReportFiles, measure: () => Promise<ResultsFile>, isSuite = false): Promise<void> {
   const { json, markdown, html } = files;
-  const wanted: ReportFiles = { ...(json && { json }), ...(markdown && { markdown }), ...(html && { html }) };
-  /* Not after minutes of measuring. */
-  requireReportsWritable(wanted);
-  return unlessVoid(async () => {
-    const results = await measure();
-    printReport(results, { isBrief: isSuite });
-    writeReports(results, wanted);
-    if (isSuite) {
-      console.log(`With scaling laws, predictions and plots in ${Object.values(wanted).join(', ')}`);
-    }
-  });
+  return unlessVoid(() =>
+    withOutputFiles({ json, markdown, html }, async (outputs) => {
+      const results = await measure();
+      printReport(results, { isBrief: isSuite });
+      writeReports(results, outputs);
+      if (isSuite) {
+        const written = [json, markdown, html].filter((file) => file !== undefined);
+        console.log(`With scaling laws, predictions and plots in ${written.join(', ')}`);
+      }
+    }),
+  );
 }

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
 import { type ControlReply, type ControlRequest, MAX_REQUEST_BYTES } from '../workers/control/protocol.ts';
 import { defaultSocketPath } from '../workers/control/socket-path.ts';
+import { endWithReader } from '../host/command-end.ts';
 import { ExitCode } from './exit-code.ts';
 
 const CONNECT_PROBLEMS: Record<string, string> = {
@@ -54,6 +55,7 @@ async function* replies(socket: Socket): AsyncGenerator<ControlReply, void, void
  * @returns the exit code
  */
 export async function ctl(request: ControlRequest, options: { socket?: string }): Promise<number> {
+  endWithReader();
   const path = resolve(options.socket ?? defaultSocketPath());
   const line = `${JSON.stringify(request)}\n`;
   if (Buffer.byteLength(line) > MAX_REQUEST_BYTES) {

@@ -1,17 +1,14 @@
 #!/usr/bin/env node
 /** The command `ct-bucket`. */
 
+import { guardProcess, tellError } from '../host/command-end.ts';
 import { watchSignals } from '../host/signals.ts';
-import { ExitCode } from './exit-code.ts';
 import { runCommandLine } from './program.ts';
 
-/* Whoever reads our output may have seen enough (`| head`). */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') {
-    throw error;
-  }
-  process.exit(ExitCode.ok);
-});
-
+guardProcess();
 watchSignals();
-await runCommandLine(process.argv.slice(2));
+try {
+  await runCommandLine(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = tellError(error);
+}

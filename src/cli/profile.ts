@@ -1,6 +1,6 @@
 /** `ct-bucket profile`: see bench/profile/. */
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { analyseProfile, COLUMNS, DEFAULT_COLUMNS } from '../../bench/profile/analysis.ts';
 import { profileDiff } from '../../bench/profile/diff.ts';
@@ -9,12 +9,12 @@ import { profileHtml } from '../../bench/profile/html.ts';
 import { costLine, DEFAULT_SAMPLE_EVERY, type ProfileFile, profileWorkload } from '../../bench/profile/run.ts';
 import { profileTables, time } from '../../bench/profile/tables.ts';
 import { markdownTable, textTable } from '../../bench/report/tables.ts';
-import { requireWritable, writeJson } from '../../bench/samples.ts';
 import { VoidRunError } from '../../bench/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest-name.ts';
+import { jsonText, withOutputFiles } from '../host/output-files.ts';
 import { requireRepeatable } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { oneOfEach, powerOfTwo, wholeNumber, windowOption } from './option-parsers.ts';
@@ -97,49 +97,36 @@ function refuseForCapture(what: string, command: Command): void {
   }
 }
 
-async function runProfile(what: string, options: ProfileCommandOptions): Promise<void> {
+function runProfile(what: string, options: ProfileCommandOptions): Promise<void> {
   const { json, markdown, html, speedscope, pprof } = options;
-  for (const file of [json, markdown, html, speedscope, pprof]) {
-    if (file !== undefined) {
-      requireWritable(file);
+  return withOutputFiles({ json, markdown, html, speedscope, pprof }, async (outputs) => {
+    let file: ProfileFile;
+    try {
+      file = await measure(what, options);
+    } catch (error) {
+      if (!(error instanceof VoidRunError)) {
+        throw error;
+      }
+      console.error(`ct-bucket: ${error.message}`);
+      process.exitCode = ExitCode.notSo;
+      return;
     }
-  }
-  let file: ProfileFile;
-  try {
-    file = await measure(what, options);
-  } catch (error) {
-    if (!(error instanceof VoidRunError)) {
-      throw error;
-    }
-    console.error(`ct-bucket: ${error.message}`);
-    process.exitCode = ExitCode.notSo;
-    return;
-  }
-  const analysis = analyseProfile(file.profile, file.durationMs);
-  const tables = profileTables(analysis, options);
-  console.log(`${file.what}: ${file.durationMs.toFixed(1)} ms; ${costLine(file)}`);
-  console.log(
-    `waiting for locks: ${time(analysis.waitNs)} of all threads together; while the sweeper held them: ${(analysis.sweeperShare * 100).toFixed(1)} %\n`,
-  );
-  console.log(tables.map(textTable).join('\n\n'));
-  if (json !== undefined) {
-    writeJson(json, file);
-  }
-  if (markdown !== undefined) {
-    writeFileSync(
-      markdown,
-      [`## ct-bucket profile: ${file.what}`, costLine(file), ...tables.map(markdownTable), ''].join('\n\n'),
+    const analysis = analyseProfile(file.profile, file.durationMs);
+    const tables = profileTables(analysis, options);
+    console.log(`${file.what}: ${file.durationMs.toFixed(1)} ms; ${costLine(file)}`);
+    console.log(
+      `waiting for locks: ${time(analysis.waitNs)} of all threads together; while the sweeper held them: ${(analysis.sweeperShare * 100).toFixed(1)} %\n`,
     );
-  }
-  if (html !== undefined) {
-    writeFileSync(html, profileHtml(file, analysis, options));
-  }
-  if (speedscope !== undefined) {
-    writeJson(speedscope, speedscopeOf(file));
-  }
-  if (pprof !== undefined) {
-    writeFileSync(pprof, pprofOf(file));
-  }
+    console.log(tables.map((table) => textTable(table)).join('\n\n'));
+    outputs.write({
+      json: () => jsonText(file),
+      markdown: () =>
+        [`## ct-bucket profile: ${file.what}`, costLine(file), ...tables.map(markdownTable), ''].join('\n\n'),
+      html: () => profileHtml(file, analysis, options),
+      speedscope: () => jsonText(speedscopeOf(file)),
+      pprof: () => pprofOf(file),
+    });
+  });
 }
 
 async function measure(what: string, options: ProfileCommandOptions): Promise<ProfileFile> {

@@ -8,6 +8,7 @@ import { addBench } from './bench.ts';
 import { commandList } from '../workers/control/commands.ts';
 import { defaultSocketPath } from '../workers/control/socket-path.ts';
 import { ctl } from './ctl.ts';
+import { tellError } from '../host/command-end.ts';
 import { ExitCode } from './exit-code.ts';
 import { powerOfTwo, wholeNumber } from './option-parsers.ts';
 import { addProfile } from './profile.ts';
@@ -239,8 +240,7 @@ export async function runCommandLine(args: readonly string[], program: Command =
       /* Commander has printed what was wrong, or the help that was asked for. */
       process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
     } else if (error instanceof UsageError) {
-      console.error(`ct-bucket: ${error.message}`);
-      process.exitCode = ExitCode.usage;
+      process.exitCode = tellError(error);
     } else {
       throw error;
     }

@@ -1,40 +1,24 @@
 /** `ct-bucket regress`: see bench/regress/. */
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import Table from 'cli-table3';
 import { machineFingerprint } from '../../bench/machine.ts';
 import { measuring } from '../../bench/regress/build-cache.ts';
-import { type Build, defaultPlaces, findBuild, noteUncommitted } from '../../bench/regress/builds.ts';
+import { defaultPlaces, findBuild, noteUncommitted } from '../../bench/regress/builds.ts';
 import { SampleError } from '../../bench/regress/cases.ts';
 import { changePoints } from '../../bench/regress/change-points.ts';
 import { chosenCases, CONFIG_FILE, readConfig, type Shard } from '../../bench/regress/config.ts';
-import { regressJunit, regressMarkdown, regressText } from '../../bench/regress/report.ts';
-import {
-  appendHistory,
-  fingerprintOf,
-  mergeResults,
-  readHistory,
-  readResult,
-} from '../../bench/regress/result-file.ts';
-import { type RegressResult, runRegress } from '../../bench/regress/run.ts';
+import { fingerprintOf, mergeResults, readHistory, readResult } from '../../bench/regress/result-file.ts';
+import { runRegress } from '../../bench/regress/run.ts';
 import { runSelftest } from '../../bench/regress/selftest.ts';
-import type { Verdict } from '../../bench/regress/verdict.ts';
-import { requireWritable, showProgress, writeJson } from '../../bench/samples.ts';
+import { showProgress } from '../../bench/samples.ts';
 import { UsageError } from '../core/errors.ts';
 import { ExitCode } from './exit-code.ts';
 import { wholeNumber, wholeNumbers } from './option-parsers.ts';
+import { type RegressOutputPaths, RegressOutputs } from './regress-outputs.ts';
 
-const EXIT_CODES: Record<Verdict, number> = { fine: ExitCode.ok, regressed: ExitCode.notSo, inconclusive: 3 };
-
-interface Outputs {
-  json?: string;
-  markdown?: string;
-  junit?: string;
-  history?: string;
-}
-
-interface RegressOptions extends Outputs {
+interface RegressOptions extends RegressOutputPaths {
   base: string;
   head: string;
   config: string;
@@ -75,8 +59,12 @@ export function addRegress(program: Command): void {
       .command('merge')
       .description('the verdict of several shards together')
       .argument('<files...>', 'JSON files of shards'),
-  ).action((files: string[], options: Outputs) => {
-    finish(mergeResults(files.map(readResult)), options);
+  ).action(async (files: string[], options: RegressOutputPaths) => {
+    process.exitCode = await withRegressOutputs(options, (outputs) => {
+      const result = mergeResults(files.map(readResult));
+      outputs.begin();
+      return outputs.finish(result);
+    });
   });
   regress
     .command('history')
@@ -93,7 +81,6 @@ export function addRegress(program: Command): void {
     .option('--resume', 'continue the file', false)
     .action(
       async (options: { verdicts: number; slowdowns: number[]; config: string; out: string; resume: boolean }) => {
-        requireWritable(options.out);
         const config = readConfig(options.config);
         process.exitCode = await measured(() =>
           measuring(say, async () => ((await runSelftest({ ...options, config, say })) ? ExitCode.ok : ExitCode.notSo)),
@@ -138,36 +125,47 @@ async function measured(action: () => Promise<number>): Promise<number> {
   }
 }
 
-async function runCommand(options: RegressOptions): Promise<void> {
-  for (const file of [options.json, options.markdown, options.junit, options.history]) {
-    if (file !== undefined) {
-      requireWritable(file);
-    }
+async function withRegressOutputs(
+  paths: RegressOutputPaths,
+  work: (outputs: RegressOutputs) => number | Promise<number>,
+): Promise<number> {
+  const outputs = new RegressOutputs(paths);
+  try {
+    return await work(outputs);
+  } finally {
+    outputs.close();
   }
-  const config = chosenCases(readConfig(options.config), options.quick, options.shard);
-  const base = await findBase(options);
-  const head = await findBuild(options.head, defaultPlaces(), say);
-  noteUncommitted([base, head], defaultPlaces(), say);
-  process.exitCode = await measured(async () => {
-    const result = await measuring(say, () =>
-      runRegress({
-        base,
-        head,
-        config,
-        seed: options.seed ?? Date.now() % 0x7fffffff,
-        ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
-        say,
-      }),
-    );
-    const code = finish(result, options);
-    return options.advisory ? ExitCode.ok : code;
+}
+
+async function runCommand(options: RegressOptions): Promise<void> {
+  process.exitCode = await withRegressOutputs(options, async (outputs) => {
+    const config = chosenCases(readConfig(options.config), options.quick, options.shard);
+    const baseLabel = baseLabelOf(options);
+    outputs.begin();
+    const base = await findBuild(baseLabel, defaultPlaces(), say);
+    const head = await findBuild(options.head, defaultPlaces(), say);
+    noteUncommitted([base, head], defaultPlaces(), say);
+    return measured(async () => {
+      const result = await measuring(say, () =>
+        runRegress({
+          base,
+          head,
+          config,
+          seed: options.seed ?? Date.now() % 0x7fffffff,
+          ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
+          say,
+        }),
+      );
+      const code = outputs.finish(result);
+      return options.advisory ? ExitCode.ok : code;
+    });
   });
 }
 
 /** The builds that files of an earlier verdict are about are measured anew, beside the head: times of another day are no base. */
-async function findBase({ base, advisory }: RegressOptions): Promise<Build> {
+function baseLabelOf({ base, advisory }: RegressOptions): string {
   if (!base.endsWith('.json') || !existsSync(base)) {
-    return findBuild(base, defaultPlaces(), say);
+    return base;
   }
   const earlier = readResult(base);
   const [then, now] = [fingerprintOf(earlier.machine), fingerprintOf(machineFingerprint())];
@@ -177,26 +175,7 @@ async function findBase({ base, advisory }: RegressOptions): Promise<Build> {
   if (earlier.head.commit === undefined) {
     throw new UsageError(`${base} is about a folder, ${earlier.head.label}: give the folder, or a commit`);
   }
-  return findBuild(earlier.head.commit, defaultPlaces(), say);
-}
-
-/** Prints and writes. @returns the exit code */
-function finish(result: RegressResult, { json, markdown, junit, history }: Outputs): number {
-  console.log(regressText(result));
-  if (json !== undefined) {
-    writeJson(json, result);
-  }
-  if (markdown !== undefined) {
-    writeFileSync(markdown, regressMarkdown(result));
-  }
-  if (junit !== undefined) {
-    writeFileSync(junit, regressJunit(result));
-  }
-  if (history !== undefined) {
-    appendHistory(history, result);
-  }
-  process.exitCode = EXIT_CODES[result.verdict];
-  return EXIT_CODES[result.verdict];
+  return earlier.head.commit;
 }
 
 function showHistory(file: string): void {

@@ -1,11 +1,12 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
 import { profileOf } from '../../bench/profile/in-sample.ts';
-import { writeJson } from '../../bench/samples.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { writeFileSync } from 'node:fs';
 import type { Counters } from '../core/counters.ts';
 import { UsageError } from '../core/errors.ts';
+import { endWithReader } from '../host/command-end.ts';
+import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
 import type { FragmentStatus } from '../core/fragments/settings.ts';
 import { PacketWord } from '../core/packet/layout.ts';
@@ -174,18 +175,32 @@ export function printSummary(summary: Summary): void {
   console.log(`  counters: ${counters.map(([name, count]) => `${name} ${count}`).join(', ')}`);
 }
 
-/**
- * Replays a capture file ('-': standard input) and prints verdicts. What came before a broken place is still reported.
- * @returns the exit code
- */
-export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
-  const { threads, engine, batch, buckets, zone, commit, clock, format } = options;
-  if (options.events && format === 'states') {
+function checkReplayOptions(options: ReplayOptions): void {
+  if (options.events && options.format === 'states') {
     throw new UsageError('--events prints events, --format states verdicts: give one of them');
   }
   if (options.timestamps && !options.events) {
     throw new UsageError('--timestamps is for --events');
   }
+  if (options.late === '-') {
+    throw new UsageError('--late -: the verdicts go to standard output; name a file');
+  }
+}
+
+/**
+ * Replays a capture file ('-': standard input) and prints verdicts. What came before a broken place is still reported.
+ * @returns the exit code
+ */
+export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {
+  checkReplayOptions(options);
+  if (options.late === undefined && (options.format === 'states' || options.events)) {
+    endWithReader();
+  }
+  return withOutputFiles({ late: options.late }, (outputs) => replayInto(outputs, file, options));
+}
+
+async function replayInto(outputs: OutputFiles, file: string, options: ReplayOptions): Promise<ExitCode> {
+  const { threads, engine, batch, buckets, zone, commit, clock, format } = options;
   /* Before any thread is started: a file that is not there is said at once. */
   const source = new CaptureSource(file);
   const notes = new CaptureNotes();
@@ -268,12 +283,12 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
   const durationMs = performance.now() - startedMs;
   log.flush();
   if (options.late !== undefined) {
-    writeFileSync(options.late, lateLog.text());
+    outputs.write({ late: () => lateLog.text() });
   }
 
   const { conntrack } = datapath;
   if (options.lockProfile !== undefined) {
-    writeJson(options.lockProfile, { durationMs, ...profileOf(conntrack) });
+    writeFileSync(options.lockProfile, jsonText({ durationMs, ...profileOf(conntrack) }));
   }
   for (const line of [...notes.lines(), ...captureClock.lines(), ...(checksumWatch?.lines() ?? [])]) {
     console.error(`ct-bucket: ${file}: ${line}`);

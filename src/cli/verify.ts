@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { UsageError } from '../core/errors.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import type { Reclaim } from '../core/memory.ts';
+import { concludeWith } from '../host/command-end.ts';
 import { ExitCode } from './exit-code.ts';
 import { runScenario, type ScenarioResult } from './scenario.ts';
 
@@ -57,7 +58,9 @@ export function verify(files: readonly string[], options: VerifyOptions): ExitCo
   if (options.json) {
     console.log(JSON.stringify({ passed, failed, files: reports }, undefined, 2));
   } else {
-    console.log(`${passed} passed, ${failed} failed`);
+    const counts = `${passed} passed, ${failed} failed`;
+    concludeWith(counts);
+    console.log(counts);
   }
   if (reports.some((report) => report.error !== undefined)) {
     return ExitCode.usage;
