@@ -131,7 +131,10 @@ class OutputFile {
 
   /** @returns false where the folder takes no new file and the old one can be written */
   #openAside(found: Stats | undefined): boolean {
-    const part = join(dirname(this.target), `${basename(this.target)}.${process.pid}-${randomBytes(3).toString('hex')}${PART}`);
+    const part = join(
+      dirname(this.target),
+      `${basename(this.target)}.${process.pid}-${randomBytes(3).toString('hex')}${PART}`,
+    );
     try {
       this.#file = openSync(part, 'wx', found === undefined ? NEW_FILE_MODE : found.mode & 0o777);
       this.#part = part;
