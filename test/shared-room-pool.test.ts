@@ -1,10 +1,10 @@
 /** Room for connections: never more in use than the limit, never refused while any is left, counted exactly. */
 
-import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../src/shared/access.ts';
 import { LINE_WORDS } from '../src/shared/cache-line.ts';
-import { Participant, PARTICIPANT_WORDS } from '../src/shared/participant.ts';
+import { ownerOf } from '../src/shared/mutex.ts';
+import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../src/shared/participant.ts';
 import { NO_ROOM, RoomPools, USE_FALLBACK } from '../src/shared/room-pool.ts';
 import { Crew } from './threads/crew.ts';
 import type { RoomPoolJobs, RoomPoolSetUp } from './threads/room-pool-jobs.ts';
@@ -282,16 +282,14 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     await take(0, 1);
     expect(await crew.runOn(0, 'takeAhead', { count: 32 })).toBe(32);
     expect(await take(1, LARGE - 33)).toBe(LARGE - 33);
-    let done = false;
-    const taking = take(2, 1).finally(() => {
-      done = true;
-    });
-    for (let turn = 0; turn < 20; turn++) {
-      await setImmediate();
-    }
-    expect(done).toBe(false);
+    const taking = take(2, 1);
+    /* It sleeps, and whoever watches for threads that hang sees on whose account. */
+    const sleepsOn = 2 * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON;
+    await until('thread 2 sleeps', () => Atomics.load(words, sleepsOn) !== 0);
+    expect(ownerOf(words, Atomics.load(words, sleepsOn))).toBe(0);
     await crew.runOn(0, 'endAhead', { left });
     expect(await taking).toBe(Math.min(left, 1));
+    expect(Atomics.load(words, sleepsOn)).toBe(0);
     expect(await take(3, 100)).toBe(Math.max(left - 1, 0));
     expect(own.used(POOL)).toBe(LARGE);
   });
@@ -375,8 +373,8 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     it('does not take itself for full when a unit is given back while one is refused', async () => {
       await setUp(1);
       await take(0, 1);
-      /* Not sure, not sure, full. */
-      const plan = { words, index: POOL_FULL_BELOW, nth: 3, stopped: STOPPED, goOn: GO_ON };
+      /* Not sure, full. */
+      const plan = { words, index: POOL_FULL_BELOW, nth: 2, stopped: STOPPED, goOn: GO_ON };
       let done = false;
       const refused = crew.runOn(2, 'takeStoppingBefore', plan).finally(() => {
         done = true;
@@ -386,6 +384,22 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
       signal(words, GO_ON, 1);
       expect(await refused).toBe(false);
       expect(await take(3, 1)).toBe(1);
+    });
+
+    it('counts what is in use while another thread stands still in the middle of looking for a unit', async () => {
+      await setUp(2);
+      await take(0, 1);
+      await take(1, 1);
+      const plan = { words, stopped: STOPPED, goOn: GO_ON };
+      const collecting = crew.runOn(2, 'takeStoppingWhileCollecting', plan);
+      await until('thread 2 has emptied the word of thread 0', () => Atomics.load(words, STOPPED) === 1);
+      expect(own.used(POOL)).toBe(2);
+      expect(own.mayUseReserved(POOL)).toBe(true);
+      await giveBack(0, 1);
+      expect(own.used(POOL)).toBe(1);
+      signal(words, GO_ON, 1);
+      expect(await collecting).toBe(true);
+      expect(own.used(POOL)).toBe(2);
     });
 
     it('never says that less than nothing is in use', async () => {

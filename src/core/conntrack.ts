@@ -330,7 +330,10 @@ export class Conntrack {
     }, 0);
   }
 
-  /** Connections held, expired ones that nobody has removed yet included. */
+  /**
+   * Connections held, expired ones that nobody has removed yet included. Exact while nobody opens or removes any; a batch of
+   * another thread that opens connections may count for up to 32 of them until it ends.
+   */
   get connCount(): number {
     return this.tracker.rooms.used(this.tracker.room);
   }

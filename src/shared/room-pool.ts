@@ -3,20 +3,8 @@
  *
  * Taking every unit of room from one shared word would move that word's cache line between all threads for every new
  * connection. So a participant takes blocks while the limit is far away, and single units near it. Room taken but
- * not used yet lies in a word of its own; before anybody is refused, those words are emptied.
- *
- *   header line   0 limit        atomic: set from outside, read by all
- *                 1 reserved     changed under the mutex, read as a hint: units in use + units lying unused
- *                 2 mutex
- *                 3 generation   under the mutex
- *                 4 sequence     odd while units move between reserved and unused; written under the mutex, for `used`
- *                 5 full below   limits below this number are known to be reached; 0: nothing known. atomic: set under
- *                                the mutex by whoever was refused, cleared by whoever gives back first after that
- *                 8 is max       1 if the limit was given as 2^32 - 1. atomic; says nothing unless the limit is 2^32 - 2
- *   then two lines per participant, word 0: generation << 16 | TELL | units lying unused. Atomic: the owner takes one or
- *                 gives one back, a refused participant takes all.
- *                 word 1: units taken ahead for a batch, not used up yet. The owner writes it; who would be refused waits
- *                 until it is 0
+ * not used yet lies in a word of its own; before anybody is refused, those words are emptied. room-layout.ts has the words,
+ * room-count.ts counts what is in use, room-ahead.ts waits for batches that have taken units ahead.
  *
  * A unit that was reserved may be used while reserved <= limit: then even using every reserved unit stays within.
  * Refusing is cheap, since a flood is refused millions of times: who has emptied all unused words in vain leaves the
@@ -31,53 +19,44 @@
  * caller writes that it is in use.
  */
 
-import { add, compareExchange, exchange, load, notify, pause, peek, poke, store, wait, type Words } from './access.ts';
-import { LINE_WORDS } from './cache-line.ts';
+import { add, compareExchange, exchange, load, notify, peek, poke, store, type Words } from './access.ts';
 import { LockSite } from './lock-sites.ts';
+import { FREE } from './lock-word.ts';
 import { LockClass } from './lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from './mutex.ts';
 import { HandWord, type Participant, ParticipantWord } from './participant.ts';
-
-const LIMIT = 0;
-const RESERVED = 1;
-const MUTEX = 2;
-const GENERATION = 3;
-const SEQUENCE = 4;
-const FULL_BELOW = 5;
-const IS_MAX = 8;
-
-/** Offset from a participant's unused word. */
-const AHEAD = 1;
-
-/** Tries to add up reserved and unused units while nobody moves any: each is a fraction of a microsecond. */
-const USED_ATTEMPTS = 1000;
-
-/** Looks at another participant's AHEAD before sleeping: a batch takes a few microseconds. */
-const AHEAD_LOOKS = 1000;
-
-/** RESERVED while the unused words are being emptied: above every limit, as an unsigned number. */
-const COLLECTING = -1;
-
-const GENERATION_SHIFT = 16;
-/** In an unused word: who gives a unit back clears FULL_BELOW. */
-const TELL = 1 << (GENERATION_SHIFT - 1);
-const COUNT_MASK = TELL - 1;
-const GENERATION_MASK = 0x7fff;
-
-/**
- * FULL_BELOW while the one who will set it empties the unused words: whoever gives back meanwhile clears it. What it
- * says is that a limit of 0 is reached, which is always so.
- */
-const NOT_SURE = 1;
+import { awaitEndOfAhead, endOfAhead, someoneAhead } from './room-ahead.ts';
+import { clearCounts, unitsInUse } from './room-count.ts';
+import {
+  AHEAD,
+  COLLECTING,
+  COUNT_MASK,
+  FULL_BELOW,
+  GENERATION,
+  GENERATION_MASK,
+  GENERATION_SHIFT,
+  GIVEN,
+  IS_MAX,
+  LIMIT,
+  MUTEX,
+  NOT_SURE,
+  RESERVED,
+  RESERVED_MASK,
+  SLOT_MASK,
+  SLOT_SHIFT,
+  STRIDE_WORDS,
+  TAKEN,
+  TELL,
+} from './room-layout.ts';
 
 /** Units taken at once far from the limit: makes the shared words 1/256 as busy as the table. */
 const BLOCK = 256;
 
-/** Two lines: processors that fetch lines in pairs would pull neighbours' lines back and forth. */
-const STRIDE_WORDS = 2 * LINE_WORDS;
+/** Looks at another participant's AHEAD before sleeping: a batch takes a few microseconds. */
+const AHEAD_LOOKS = 1000;
 
 /** For those who check the books. */
-export const RoomLayout = { MUTEX, RESERVED, SEQUENCE, FULL_BELOW, AHEAD, STRIDE_WORDS, COUNT_MASK } as const;
+export const RoomLayout = { MUTEX, RESERVED, FULL_BELOW, AHEAD, STRIDE_WORDS, COUNT_MASK } as const;
 
 /** `take` refused: the limit is reached. */
 export const NO_ROOM = -1;
@@ -96,6 +75,12 @@ export interface RoomPoolsOptions {
   fallbackLimit?: number;
   /** Offset in a participant's block of its hand (HandWord) for these pools; default ROOM_HAND. */
   hand?: number;
+  /** Units taken at once far from the limit; default 256. */
+  block?: number;
+  /** Closer to the limit than so many units they are taken singly; default a block for each participant. */
+  margin?: number;
+  /** Looks at a batch that has taken ahead before sleeping until it ends; default 1000. */
+  aheadLooks?: number;
 }
 
 /** Pools in one region, each named by the word index of its header. */
@@ -103,16 +88,22 @@ export class RoomPools {
   readonly #words: Words;
   readonly #maxParticipants: number;
   readonly #fallbackLimit: number;
+  readonly #block: number;
   readonly #margin: number;
+  readonly #aheadLooks: number;
   readonly #hand: number;
+  /** The AHEAD word for which the last attempt to take was in vain; 0: nobody was ahead. */
+  #holder = 0;
 
   constructor(options: RoomPoolsOptions) {
     this.#words = options.words;
     this.#maxParticipants = options.maxParticipants;
     this.#fallbackLimit = options.fallbackLimit ?? 0;
     this.#hand = options.hand ?? ParticipantWord.ROOM_HAND;
+    this.#block = options.block ?? BLOCK;
     /* Closer to the limit than this, blocks would only be collected again. */
-    this.#margin = options.maxParticipants * BLOCK;
+    this.#margin = options.margin ?? options.maxParticipants * this.#block;
+    this.#aheadLooks = options.aheadLooks ?? AHEAD_LOOKS;
   }
 
   /** Words of one pool. */
@@ -156,7 +147,8 @@ export class RoomPools {
     this.#enter(pool, participant);
     participant.words[participant.base + ParticipantWord.POOL_IS_KNOWN] = 0;
     const generation = (words[pool + GENERATION]! + 1) & GENERATION_MASK;
-    poke(words, pool + GENERATION, generation);
+    clearCounts(words, pool, this.#maxParticipants, generation);
+    store(words, pool + GENERATION, generation);
     for (let id = 0; id < this.#maxParticipants; id++) {
       store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);
     }
@@ -166,29 +158,22 @@ export class RoomPools {
     this.#leave(pool, participant);
   }
 
-  /** May units that are already reserved be used: is the limit not below them? */
+  /**
+   * May units that are already reserved be used: is the limit not below them? While somebody collects, they count as they were
+   * when that began.
+   */
   mayUseReserved(pool: number): boolean {
-    return this.#within(pool, peek(this.#words, pool + RESERVED));
+    return (peek(this.#words, pool + RESERVED) & RESERVED_MASK) <= this.#peekLimit(pool);
   }
 
-  /** Units in use; exact when nobody is taking or giving back, else as of some moment of the call, give or take those. */
+  /**
+   * Units in use; those that a batch has taken ahead count until it ends. Exact while nobody takes or gives back, and whatever
+   * else others are in the middle of: see room-count.ts.
+   */
   used(pool: number): number {
-    const words = this.#words;
-    let used = 0;
-    for (let attempt = 0; attempt < USED_ATTEMPTS; attempt++) {
-      const sequence = load(words, pool + SEQUENCE);
-      used = load(words, pool + RESERVED);
-      for (let id = 0; id < this.#maxParticipants; id++) {
-        used -= load(words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
-      }
-      if ((sequence & 1) === 0 && load(words, pool + SEQUENCE) === sequence) {
-        break;
-      }
-    }
-    return Math.max(used, 0);
+    return unitsInUse(this.#words, pool, this.#maxParticipants);
   }
 
-  /** Takes the mutex; until #leave the sum of reserved and unused units is not to be trusted. */
   #enter(pool: number, participant: Participant): void {
     const own = participant.words;
     const { base } = participant;
@@ -197,11 +182,9 @@ export class RoomPools {
     lock(this.#words, pool + MUTEX, participant, LockClass.leaf, LockSite.room);
     own[base + ParticipantWord.POOL_RESERVED] = this.#words[pool + RESERVED]!;
     own[base + ParticipantWord.POOL_IS_KNOWN] = 1;
-    add(this.#words, pool + SEQUENCE, 1);
   }
 
   #leave(pool: number, participant: Participant): void {
-    add(this.#words, pool + SEQUENCE, 1);
     participant.words[participant.base + ParticipantWord.POOL_IS_KNOWN] = 0;
     unlock(this.#words, pool + MUTEX);
   }
@@ -213,9 +196,10 @@ export class RoomPools {
     const unused = peek(words, own);
     if (
       (unused & COUNT_MASK) > 0 &&
-      this.#within(pool, peek(words, pool + RESERVED)) &&
+      this.#leaves(pool, 0) &&
       compareExchange(words, own, unused, unused - 1) === unused
     ) {
+      words[own + TAKEN + (((unused >>> GENERATION_SHIFT) & SLOT_MASK) << SLOT_SHIFT)]!++;
       const hand = participant.base + this.#hand;
       participant.words[hand + HandWord.UNITS]!++;
       participant.words[hand + HandWord.POOL] = pool;
@@ -225,15 +209,22 @@ export class RoomPools {
     return this.#takeShared(pool, own, participant);
   }
 
-  #within(pool: number, reserved: number): boolean {
+  /** Does the limit leave room for so many units beyond those that are reserved? Not while somebody collects. */
+  #leaves(pool: number, beyond: number): boolean {
+    const reserved = peek(this.#words, pool + RESERVED);
+    return reserved >= 0 && reserved + beyond <= this.#peekLimit(pool);
+  }
+
+  /** The limit in force, as a hint. */
+  #peekLimit(pool: number): number {
     const own = peek(this.#words, pool + LIMIT);
-    return reserved >>> 0 <= (own === USE_FALLBACK ? this.limit(pool) : own >>> 0);
+    return own === USE_FALLBACK ? this.limit(pool) : own >>> 0;
   }
 
   /**
    * Far from the limit, takes up to `count` units at once for a batch, so that each connection of it costs no atomic
    * operation; near it takes nothing. They stand in ROOM_AHEAD of the participant, which the caller counts down as it
-   * uses them; what is left must be given back with `endAhead` when the batch ends.
+   * uses them; what is left must be given back with `endAhead` when the batch ends. Not of a pool that starts anew.
    * @returns how many were taken
    */
   takeAhead(pool: number, count: number, participant: Participant): number {
@@ -241,30 +232,33 @@ export class RoomPools {
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
     const taken = Math.min(count, unused & COUNT_MASK);
-    if (taken === 0 || !this.#within(pool, peek(words, pool + RESERVED) + this.#margin)) {
+    if (taken === 0 || !this.#leaves(pool, this.#margin)) {
       return 0;
     }
     /* Before the units disappear from the unused word: nobody may miss them in both. */
-    poke(words, own + AHEAD, taken);
+    poke(words, own + AHEAD, participant.lockTag);
     if (compareExchange(words, own, unused, unused - taken) !== unused) {
-      poke(words, own + AHEAD, 0);
+      endOfAhead(words, own + AHEAD);
       return 0;
     }
     participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = taken;
+    words[own + TAKEN + (((unused >>> GENERATION_SHIFT) & SLOT_MASK) << SLOT_SHIFT)]! += taken;
     return taken;
   }
 
   /** The batch is over: gives back what is left of the units taken ahead. */
   endAhead(pool: number, left: number, participant: Participant): void {
+    const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     if (left > 0) {
-      const unused = add(this.#words, own, left);
+      const unused = add(words, own, left);
       participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = 0;
+      words[own + GIVEN + (((unused >>> GENERATION_SHIFT) & SLOT_MASK) << SLOT_SHIFT)]! += left;
       if ((unused & TELL) !== 0) {
-        store(this.#words, pool + FULL_BELOW, 0);
+        store(words, pool + FULL_BELOW, 0);
       }
     }
-    store(this.#words, own + AHEAD, 0);
+    endOfAhead(words, own + AHEAD);
   }
 
   #takeShared(pool: number, own: number, participant: Participant): number {
@@ -272,47 +266,29 @@ export class RoomPools {
     if (this.limit(pool) < load(words, pool + FULL_BELOW) >>> 0) {
       return NO_ROOM;
     }
-    /* Whoever comes here has used up what it took ahead. */
-    store(words, own + AHEAD, 0);
-    /* Between an attempt and the look at who is ahead, somebody may have given back: only an attempt that begins with
-     * nobody ahead counts. After a failed one nobody can take ahead, so there is such an attempt. */
-    let isNobodyAhead = false;
+    if (peek(words, own + AHEAD) !== FREE) {
+      /* Whoever comes here has used up what it took ahead. */
+      endOfAhead(words, own + AHEAD);
+    }
     for (;;) {
-      const taken = this.#tryTakeShared(pool, own, participant, isNobodyAhead);
-      if (taken !== NO_ROOM || isNobodyAhead) {
+      const taken = this.#tryTakeShared(pool, own, participant);
+      if (taken !== NO_ROOM || this.#holder === 0) {
         return taken;
       }
-      const holder = this.#someoneAhead(pool);
-      isNobodyAhead = holder === 0;
-      if (!isNobodyAhead) {
-        this.#waitForEnd(holder);
-      }
+      /* What a batch does not use up comes back at its end. Near the limit no other one takes ahead. */
+      awaitEndOfAhead(words, this.#holder, participant, this.#aheadLooks);
     }
   }
 
-  /** Word index of an AHEAD word that is not 0, or 0 if there is none. */
-  #someoneAhead(pool: number): number {
-    for (let id = 0; id < this.#maxParticipants; id++) {
-      const ahead = pool + (1 + id) * STRIDE_WORDS + AHEAD;
-      if (load(this.#words, ahead) !== 0) {
-        return ahead;
-      }
-    }
-    return 0;
-  }
-
-  /** Waits until a participant's batch is over; what it then gives back may be taken. It waits for nobody. */
-  #waitForEnd(ahead: number): void {
-    for (let looks = 0; looks < AHEAD_LOOKS; looks++) {
-      if (load(this.#words, ahead) === 0) {
-        return;
-      }
-      pause();
-    }
-    wait(this.#words, ahead, load(this.#words, ahead), 1);
-  }
-
-  #tryTakeShared(pool: number, own: number, participant: Participant, isNobodyAhead: boolean): number {
+  /**
+   * One attempt, under the mutex. NO_ROOM: all units are in use, or but for those that the batch of `#holder` has taken ahead.
+   *
+   * Whoever is refused must not have missed a unit. From the mark COLLECTING on nobody begins to take from its own word, and
+   * after the first round nobody who had begun before can succeed: its word has changed. So whoever is not ahead when it is
+   * looked at then will not be. What came back until the last of these looks, the second round finds where it lies: if
+   * there is nothing, all units were in use at that moment.
+   */
+  #tryTakeShared(pool: number, own: number, participant: Participant): number {
     const words = this.#words;
     this.#enter(pool, participant);
     const mine = participant.words;
@@ -321,38 +297,34 @@ export class RoomPools {
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
     let reserved = words[pool + RESERVED]!;
+    this.#holder = 0;
     if (reserved >= limit) {
       store(words, pool + FULL_BELOW, NOT_SURE);
-      /* From here on nobody starts to take from its own word. Twice, since a unit given back behind the first round and
-       * one taken before it, by a participant that had looked before, could make it look as if there was none. */
-      poke(words, pool + RESERVED, COLLECTING);
+      poke(words, pool + RESERVED, reserved | COLLECTING);
       this.#collect(pool, generation, participant);
+      this.#holder = someoneAhead(words, pool, this.#maxParticipants);
       this.#collect(pool, generation, participant);
       reserved = mine[base + ParticipantWord.POOL_RESERVED]!;
       poke(words, pool + RESERVED, reserved);
     }
-    let taken = generation;
-    if (reserved + BLOCK + this.#margin <= limit) {
-      poke(words, pool + RESERVED, reserved + BLOCK);
-      mine[base + ParticipantWord.POOL_RESERVED] = reserved + BLOCK;
-      mine[base + ParticipantWord.POOL_UNITS] = BLOCK - 1;
+    let taken = NO_ROOM;
+    if (reserved < limit) {
+      const more = reserved + this.#block + this.#margin <= limit ? this.#block - 1 : 0;
+      taken = generation;
+      poke(words, pool + RESERVED, reserved + 1 + more);
+      mine[base + ParticipantWord.POOL_RESERVED] = reserved + 1 + more;
+      mine[base + ParticipantWord.POOL_UNITS] = more;
       mine[hand + HandWord.UNITS]!++;
       mine[hand + HandWord.POOL] = pool;
       mine[hand + HandWord.GENERATION] = generation;
-      store(words, pool + FULL_BELOW, 0);
-      add(words, own, BLOCK - 1 - (peek(words, own) & TELL));
-      mine[base + ParticipantWord.POOL_UNITS] = 0;
-    } else if (reserved < limit) {
-      poke(words, pool + RESERVED, reserved + 1);
-      mine[base + ParticipantWord.POOL_RESERVED] = reserved + 1;
-      mine[hand + HandWord.UNITS]!++;
-      mine[hand + HandWord.POOL] = pool;
-      mine[hand + HandWord.GENERATION] = generation;
-    } else {
-      taken = NO_ROOM;
-      if (isNobodyAhead) {
-        compareExchange(words, pool + FULL_BELOW, NOT_SURE, (limit + 1) | 0);
+      words[own + TAKEN + ((generation & SLOT_MASK) << SLOT_SHIFT)]!++;
+      if (more > 0) {
+        store(words, pool + FULL_BELOW, 0);
+        add(words, own, more - (peek(words, own) & TELL));
+        mine[base + ParticipantWord.POOL_UNITS] = 0;
       }
+    } else if (this.#holder === 0) {
+      compareExchange(words, pool + FULL_BELOW, NOT_SURE, (limit + 1) | 0);
     }
     this.#leave(pool, participant);
     return taken;
@@ -396,10 +368,11 @@ export class RoomPools {
       }
       if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {
         participant.words[participant.base + note]! += by;
+        words[own + GIVEN + ((generation & SLOT_MASK) << SLOT_SHIFT)]!++;
         if ((unused & TELL) !== 0) {
           store(words, pool + FULL_BELOW, 0);
         }
-        return (unused & COUNT_MASK) >= 2 * BLOCK;
+        return (unused & COUNT_MASK) >= 2 * this.#block;
       }
     }
   }
@@ -433,9 +406,6 @@ export class RoomPools {
         poke(words, pool + RESERVED, reserved);
         own[base + ParticipantWord.POOL_IS_KNOWN] = 0;
         own[base + ParticipantWord.POOL_UNITS] = 0;
-      }
-      if ((load(words, pool + SEQUENCE) & 1) !== 0) {
-        add(words, pool + SEQUENCE, 1);
       }
       unlock(words, pool + MUTEX);
     }

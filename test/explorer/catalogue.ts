@@ -113,6 +113,45 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     { scenario: 'evictAndAnswer', what: 'a connection is evicted as its answer comes', preemptions: 2, long: 3 },
     { scenario: 'evictAndFlush', what: 'a connection is evicted as it is flushed', preemptions: 2, long: 3 },
   ]),
+  ...entries('quota', [
+    {
+      scenario: 'nextBatch',
+      what: 'a batch ends and the next begins while the last unit is wanted',
+      preemptions: 4,
+      long: 5,
+    },
+    { scenario: 'batchAndTwo', what: 'a batch ends, and two want what it leaves', preemptions: 1, long: 2 },
+    { scenario: 'batchBegins', what: 'a batch begins and ends while another one takes all', preemptions: 3, long: 4 },
+    {
+      scenario: 'batchGoesOn',
+      what: 'a batch uses what it has ahead while another one collects',
+      preemptions: 3,
+      long: 4,
+    },
+    { scenario: 'batchUsesIt', what: 'a batch uses the unit that another one waits for', preemptions: 3, long: 4 },
+    {
+      scenario: 'giveThenTake',
+      what: 'one gives back, then one takes, while a third collects',
+      preemptions: 2,
+      long: 3,
+    },
+    { scenario: 'usedWhileCollecting', what: 'units are counted while one collects', preemptions: 3, long: 4 },
+    { scenario: 'usedOfFull', what: 'units of a full pool are counted while one is refused', preemptions: 3, long: 4 },
+    { scenario: 'usedWhileBlockComes', what: 'units are counted while a block is taken', preemptions: 3, long: 4 },
+    { scenario: 'usedWhileReturning', what: 'units are counted while unused ones return', preemptions: 3, long: 4 },
+    {
+      scenario: 'usedWhileMoving',
+      what: 'units are counted while one goes from hand to hand',
+      preemptions: 2,
+      long: 3,
+    },
+    ...[
+      { scenario: 'collectorDies', what: 'it looks for a unit, another takes one', preemptions: 1, long: 2 },
+      { scenario: 'collectorDiesUnderEyes', what: 'it looks for a unit, another counts', preemptions: 1, long: 2 },
+      { scenario: 'batchDies', what: 'its batch ends, another waits for that', preemptions: 1, long: 2 },
+      { scenario: 'batchDiesAsItBegins', what: 'its batch takes ahead, another wants all', preemptions: 1, long: 2 },
+    ].map((entry) => ({ ...entry, victim: 0 })),
+  ]),
   ...entries('zones', [
     { scenario: 'setAndDeleteDefault', what: "a zone's limit is set, the default deleted", preemptions: 3, long: 4 },
     {

@@ -31,6 +31,9 @@ const TABLE = 'src/core/table/bucket-table.ts';
 const CREATE = 'src/core/create.ts';
 const REMOVE = 'src/core/remove.ts';
 const LINK = 'src/core/nat/link.ts';
+const ROOM = 'src/shared/room-pool.ts';
+const AHEAD = 'src/shared/room-ahead.ts';
+const COUNT = 'src/shared/room-count.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -511,7 +514,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the room counter is read, then written',
     edits: [
       {
-        file: 'src/shared/room-pool.ts',
+        file: ROOM,
         find: 'if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {',
         replace: 'poke(words, own, (unused & ~TELL) + 1);\n      if (unused >= 0) {',
       },
@@ -534,6 +537,160 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     scenarios: ['zones/setAndDeleteDefault'],
     found: ['lost update'],
+  },
+  {
+    name: 'who takes ahead takes the mark of a collection for a number',
+    edits: [
+      {
+        file: ROOM,
+        find: 'return reserved >= 0 && reserved + beyond <= this.#peekLimit(pool);',
+        replace: 'return ((reserved >= 0 ? reserved : -1) + beyond) >>> 0 <= this.#peekLimit(pool);',
+      },
+    ],
+    scenarios: ['quota/nextBatch'],
+    found: ['refused too early'],
+  },
+  {
+    name: 'the mark of a collection is taken for a limit that was lowered',
+    edits: [
+      {
+        file: ROOM,
+        find: 'return (peek(this.#words, pool + RESERVED) & RESERVED_MASK) <= this.#peekLimit(pool);',
+        replace: 'return this.#leaves(pool, 0);',
+      },
+    ],
+    scenarios: ['quota/batchGoesOn'],
+    found: ['refused too early'],
+  },
+  {
+    name: 'in use is what is reserved and does not lie unused',
+    edits: [
+      {
+        file: ROOM,
+        find: 'return unitsInUse(this.#words, pool, this.#maxParticipants);',
+        replace: `let inUse = load(this.#words, pool + RESERVED);
+    for (let id = 0; id < this.#maxParticipants; id++) {
+      inUse -= load(this.#words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
+    }
+    return Math.max(inUse, 0);`,
+      },
+    ],
+    scenarios: ['quota/usedOfFull'],
+    found: ['wrong count'],
+  },
+  {
+    name: 'what is given back while units are counted goes unnoticed',
+    edits: [
+      {
+        file: COUNT,
+        find: 'if (sumOf(words, pool, maxParticipants, GIVEN + slot) === given && load(words, pool + GENERATION) === generation) {',
+        replace: 'if (load(words, pool + GENERATION) === generation) {',
+      },
+    ],
+    scenarios: ['quota/usedWhileMoving'],
+    found: ['wrong count'],
+  },
+  {
+    name: 'a batch ends and wakes nobody',
+    edits: [
+      {
+        file: AHEAD,
+        find: `  if ((exchange(words, ahead, FREE) & WAITERS) !== 0) {
+    notify(words, ahead, Number.POSITIVE_INFINITY);
+  }`,
+        replace: '  exchange(words, ahead, FREE);',
+      },
+    ],
+    scenarios: ['quota/batchUsesIt'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'a batch that finds its units gone wakes nobody',
+    edits: [
+      {
+        file: ROOM,
+        find: `      endOfAhead(words, own + AHEAD);
+      return 0;`,
+        replace: `      poke(words, own + AHEAD, FREE);
+      return 0;`,
+      },
+    ],
+    scenarios: ['quota/batchBegins'],
+    found: ['lost wake-up'],
+  },
+  {
+    name: 'a batch says that it has units ahead when it has them',
+    edits: [
+      {
+        file: ROOM,
+        find: `    poke(words, own + AHEAD, participant.lockTag);
+    if (`,
+        replace: '    if (',
+      },
+      {
+        file: ROOM,
+        find: `      endOfAhead(words, own + AHEAD);
+      return 0;
+    }`,
+        replace: `      return 0;
+    }
+    poke(words, own + AHEAD, participant.lockTag);`,
+      },
+    ],
+    scenarios: ['quota/batchBegins'],
+    found: ['refused too early'],
+  },
+  {
+    name: 'who is ahead is looked at before the words are emptied',
+    edits: [
+      {
+        file: ROOM,
+        find: `      this.#collect(pool, generation, participant);
+      this.#holder = someoneAhead(words, pool, this.#maxParticipants);`,
+        replace: `      this.#holder = someoneAhead(words, pool, this.#maxParticipants);
+      this.#collect(pool, generation, participant);`,
+      },
+    ],
+    scenarios: ['quota/batchBegins'],
+    found: ['refused too early'],
+  },
+  {
+    name: 'the unused words are emptied once',
+    edits: [
+      {
+        file: ROOM,
+        find: `      this.#collect(pool, generation, participant);
+      reserved = mine`,
+        replace: '      reserved = mine',
+      },
+    ],
+    scenarios: ['quota/giveThenTake'],
+    found: ['refused too early'],
+  },
+  {
+    name: 'a repair leaves a collection as it stands',
+    edits: [
+      {
+        file: ROOM,
+        find: `        poke(words, pool + RESERVED, reserved);
+        own[`,
+        replace: '        own[',
+      },
+    ],
+    scenarios: ['quota/collectorDies'],
+    found: ['broken books', 'refused too early'],
+  },
+  {
+    name: 'a repair does not wake who waits for the batch of the dead',
+    edits: [
+      {
+        file: ROOM,
+        find: '    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + AHEAD, Number.POSITIVE_INFINITY);\n',
+        replace: '',
+      },
+    ],
+    scenarios: ['quota/batchDies'],
+    found: ['lost wake-up'],
   },
   {
     name: 'a removal counts as done before the connection is unlinked',

@@ -65,6 +65,7 @@ export type ViolationKind =
   | 'stale mark'
   | 'refused too early'
   | 'limit exceeded'
+  | 'wrong count'
   | 'not repaired';
 
 /** Throws what the explorer reports under this name. */

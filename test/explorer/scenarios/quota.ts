@@ -1,0 +1,424 @@
+/**
+ * A room pool (shared/room-pool.ts) near its limit, with small blocks and a margin that its limit is beyond: units taken ahead for
+ * a batch, words that are emptied before anybody is refused, threads that die in the middle, and what `used` says meanwhile.
+ */
+
+import { allocateWords, type Words } from '../../../src/shared/access.ts';
+import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
+import { HandWord, PARTICIPANT_WORDS, Participant, ParticipantWord } from '../../../src/shared/participant.ts';
+import { NO_ROOM, RoomLayout, RoomPools } from '../../../src/shared/room-pool.ts';
+import { type Scenario, scenario, violate } from '../scenario.ts';
+import { NO_SPINS } from './mutex.ts';
+
+const POOL = LINE_WORDS;
+/** Plain words of the scenario: units in use; what threads tell each other; then for each thread what it got. */
+const IN_USE = 0;
+const TOLD = 1;
+const GOT = 2;
+
+const LIMIT = 4;
+const BLOCK = 2;
+
+interface Shared {
+  words: Words;
+}
+
+interface Options {
+  margin: number;
+  /** Participants that are there besides the threads. */
+  others?: number;
+  prepare: (players: readonly Player[]) => void;
+  /** What each thread does. */
+  parts: readonly ((player: Player) => void)[];
+  /** One more thread waits for the death of the first, and repairs. */
+  repairs?: boolean;
+  /** What threads must have got: units for each, or one of several ways. */
+  got?: readonly (readonly number[])[];
+  /** Only where TOLD is this at the end. */
+  ifTold?: number;
+}
+
+/** What a thread does to the pool. What it takes it has in use at once. */
+class Player {
+  readonly participant: Participant;
+  readonly pools: RoomPools;
+  readonly #words: Words;
+  readonly #thread: number;
+
+  constructor(words: Words, id: number, participants: number, margin: number) {
+    this.#words = words;
+    this.#thread = id;
+    this.participant = new Participant(regionOf(words, participants), id);
+    this.participant.spinEstimate = NO_SPINS;
+    this.pools = new RoomPools({ words, maxParticipants: participants, block: BLOCK, margin, aheadLooks: 0 });
+  }
+
+  get #hand(): number {
+    return this.participant.base + ParticipantWord.ROOM_HAND + HandWord.UNITS;
+  }
+
+  take(): boolean {
+    const isTaken = this.pools.take(POOL, this.participant) !== NO_ROOM;
+    if (isTaken) {
+      this.#words[this.#hand]!--;
+      this.#use(1);
+    }
+    return isTaken;
+  }
+
+  give(): void {
+    this.#use(-1);
+    this.#words[this.#hand]!++;
+    this.pools.giveBack(POOL, 0, this.participant);
+  }
+
+  /** A batch that takes so many ahead if it may, and uses some of them. */
+  batch(count: number, uses: number): void {
+    this.endBatch(this.pools.takeAhead(POOL, count, this.participant), uses);
+  }
+
+  endBatch(taken: number, uses: number): void {
+    const { base } = this.participant;
+    if (taken > 0) {
+      const used = Math.min(taken, uses);
+      this.#words[base + ParticipantWord.ROOM_AHEAD]! -= used;
+      this.#use(used);
+      this.pools.endAhead(POOL, taken - used, this.participant);
+    }
+  }
+
+  tell(what: number): void {
+    this.#words[TOLD] = what;
+  }
+
+  get told(): number {
+    return this.#words[TOLD]!;
+  }
+
+  #use(units: number): void {
+    this.#words[GOT + this.#thread]! += units;
+    const inUse = this.#words[IN_USE]! + units;
+    this.#words[IN_USE] = inUse;
+    if (inUse > LIMIT) {
+      violate('limit exceeded', `${inUse} units are in use, and there are ${LIMIT}`);
+    }
+  }
+
+  /** Throws unless `used` says between so many units twice, and the second time none that contradict the first. */
+  observe(from: number, to: number): void {
+    const first = this.pools.used(POOL);
+    const second = this.pools.used(POOL);
+    const [low, high] = from < to ? [from, to] : [to, from];
+    const isInOrder = from < to ? first <= second : first >= second;
+    if (Math.min(first, second) < low || Math.max(first, second) > high || !isInOrder) {
+      violate('wrong count', `used() says ${first} and then ${second} while it goes from ${from} to ${to}`);
+    }
+  }
+
+  /** As core/repair does after the first thread. */
+  repair(participants: number): void {
+    const dead = new Participant(regionOf(this.#words, participants), 0);
+    this.pools.repair(POOL, dead);
+    this.pools.repairAhead(POOL, dead);
+    while (this.#words[dead.base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {
+      this.pools.putBack(POOL, 0, dead, ParticipantWord.ROOM_HAND + HandWord.UNITS, -1);
+    }
+  }
+}
+
+function blocksAt(participants: number): number {
+  return POOL + RoomPools.wordsFor(participants);
+}
+
+function regionOf(words: Words, participants: number) {
+  return { words, base: blocksAt(participants), maxParticipants: participants };
+}
+
+function pool({ margin, others = 0, prepare, parts, repairs = false, got, ifTold }: Options): Scenario<Shared> {
+  const threads = parts.length + (repairs ? 1 : 0);
+  const participants = threads + others;
+  const playerOf = (words: Words, id: number) => new Player(words, id, participants, margin);
+  return scenario<Shared>({
+    threads,
+    build() {
+      const words = allocateWords(blocksAt(participants) + participants * PARTICIPANT_WORDS);
+      const players = Array.from({ length: participants }, (_, id) => playerOf(words, id));
+      players[0]!.pools.setLimit(POOL, LIMIT);
+      prepare(players);
+      words.fill(0, GOT, GOT + participants);
+      return { shared: { words }, regions: [{ name: 'pool', words, ranges: [[0, words.length]] }] };
+    },
+    attach({ words }, thread, stage) {
+      const player = playerOf(words, thread);
+      return {
+        reset() {
+          player.participant.spinEstimate = NO_SPINS;
+        },
+        run() {
+          if (thread < parts.length) {
+            parts[thread]!(player);
+          } else if (stage.awaitDeath(0)) {
+            player.repair(participants);
+          }
+        },
+        check() {
+          const units = Array.from(words.subarray(GOT, GOT + parts.length));
+          const matters = ifTold === undefined || words[TOLD] === ifTold;
+          if (got !== undefined && matters && !got.some((way) => way.every((wanted, n) => units[n] === wanted))) {
+            violate('refused too early', `the threads have got ${units.join(', ')} units`);
+          }
+          checkPool(words, player, participants);
+        },
+      };
+    },
+    nameOf: (_shared, _region, index) => nameOf(index, participants),
+  });
+}
+
+function checkPool(words: Words, player: Player, participants: number): void {
+  const inUse = words[IN_USE]!;
+  let reserved = words[POOL + RoomLayout.RESERVED]!;
+  for (let id = 0; id < participants; id++) {
+    const own = POOL + (1 + id) * RoomLayout.STRIDE_WORDS;
+    reserved -= words[own]! & RoomLayout.COUNT_MASK;
+    if (words[own + RoomLayout.AHEAD] !== 0) {
+      violate('lock left held', `participant ${id} has still units ahead`);
+    }
+  }
+  if (words[POOL + RoomLayout.MUTEX] !== 0) {
+    violate('lock left held', `the mutex of the pool is ${words[POOL + RoomLayout.MUTEX]} at the end`);
+  }
+  if (reserved !== inUse) {
+    violate('broken books', `${reserved} units are reserved and not unused; in use are ${inUse}`);
+  }
+  if (player.pools.used(POOL) !== inUse) {
+    violate('wrong count', `used() says ${player.pools.used(POOL)} at the end, and ${inUse} are in use`);
+  }
+  /* What is left can be taken, and no more. */
+  let left = 0;
+  while (left <= LIMIT && player.pools.take(POOL, player.participant) !== NO_ROOM) {
+    left++;
+  }
+  if (inUse + left !== LIMIT) {
+    violate('refused too early', `${inUse} and then ${left} units were given out, of ${LIMIT}`);
+  }
+}
+
+function nameOf(index: number, participants: number): string {
+  const at = index - POOL;
+  if (at < 0 || index >= blocksAt(participants)) {
+    return at < 0 ? `note ${index}` : `block word ${index - blocksAt(participants)}`;
+  }
+  const participant = Math.floor(at / RoomLayout.STRIDE_WORDS) - 1;
+  const word = at % RoomLayout.STRIDE_WORDS;
+  if (participant >= 0) {
+    return `${['unused', 'ahead'][word] ?? `count ${word}`} of ${participant}`;
+  }
+  return ['limit', 'reserved', 'mutex', 'generation', '', 'full below'][word] ?? String(word);
+}
+
+/** So many by one participant; the rest of its last block lies unused with it. */
+const takes = (player: Player, units: number) => {
+  for (let n = 0; n < units; n++) {
+    player.take();
+  }
+};
+
+/** Thread 0 has one unit in use and one ahead, thread 1 the others. */
+const lastAhead = ([batch, other]: readonly Player[]) => {
+  batch!.take();
+  batch!.pools.takeAhead(POOL, 1, batch!.participant);
+  takes(other!, 2);
+};
+
+/** The unit comes back when the batch ends, and the next batch, which uses none, may not have it while it is looked for. */
+export const nextBatch = pool({
+  margin: 1,
+  prepare: lastAhead,
+  parts: [
+    (player) => {
+      player.endBatch(1, 0);
+      player.batch(1, 0);
+    },
+    (player) => void player.take(),
+  ],
+  got: [[0, 1]],
+});
+
+/** A batch does not use its unit, and two others want it. */
+export const batchAndTwo = pool({
+  margin: 1,
+  others: 1,
+  prepare: ([batch, , , other]) => lastAhead([batch!, other!]),
+  parts: [(player) => player.endBatch(1, 0), (player) => void player.take(), (player) => void player.take()],
+  got: [
+    [0, 1, 0],
+    [0, 0, 1],
+  ],
+});
+/** Who waits for that is refused. */
+export const batchUsesIt = pool({
+  margin: 1,
+  prepare: lastAhead,
+  parts: [(player) => player.endBatch(1, 1), (player) => void player.take()],
+  got: [[1, 0]],
+});
+
+/** A batch begins, and ends without a use for its unit, while another one takes all that there is, and asks for more. */
+const beginsWhileAllIsTaken: Omit<Options, 'repairs'> = {
+  margin: 1,
+  prepare: ([batch, other]) => {
+    takes(batch!, 1);
+    takes(other!, 1);
+  },
+  parts: [(player) => player.batch(1, 0), (player) => takes(player, 3)],
+  got: [[0, 2]],
+};
+export const batchBegins = pool(beginsWhileAllIsTaken);
+/** The batch goes on with what it has ahead: the limit is not lowered. */
+export const batchGoesOn = pool({
+  margin: 1,
+  prepare: lastAhead,
+  parts: [
+    (player) => {
+      if (!player.pools.mayUseReserved(POOL)) {
+        violate('refused too early', 'the limit, which nobody lowers, is said to be below what is reserved');
+      }
+      player.endBatch(1, 1);
+    },
+    (player) => void player.take(),
+  ],
+  got: [[1, 0]],
+});
+
+const GIVEN = 1;
+const TAKEN_AFTER = 2;
+/**
+ * One gives its only unit back, then another one gets what lies with it: so there is always one for the third, which may have
+ * looked at the word of the first before and at that of the second after.
+ */
+export const giveThenTake = pool({
+  margin: 2,
+  others: 1,
+  prepare([giver, taker, , other]) {
+    takes(giver!, 1);
+    takes(taker!, 1);
+    takes(other!, 2);
+    taker!.give();
+  },
+  parts: [
+    (player) => {
+      player.give();
+      player.tell(GIVEN);
+    },
+    (player) => {
+      if (player.take() && player.told === GIVEN) {
+        player.tell(TAKEN_AFTER);
+      }
+    },
+    (player) => void player.take(),
+  ],
+  got: [[-1, 1, 1]],
+  ifTold: TAKEN_AFTER,
+});
+
+/** All but one unit are in use, which lies unused with a participant that does nothing. */
+const oneIdle = ([first, , , idle]: readonly Player[]) => {
+  takes(first!, 2);
+  takes(idle!, 2);
+  idle!.give();
+};
+
+export const usedWhileCollecting = pool({
+  margin: 1,
+  others: 2,
+  prepare: oneIdle,
+  parts: [(player) => void player.take(), (player) => player.observe(LIMIT - 1, LIMIT)],
+  got: [[1]],
+});
+export const usedOfFull = pool({
+  margin: 1,
+  others: 1,
+  prepare: ([first, , other]) => {
+    takes(first!, 2);
+    takes(other!, 2);
+  },
+  parts: [(player) => void player.take(), (player) => player.observe(LIMIT, LIMIT)],
+  got: [[0]],
+});
+export const usedWhileBlockComes = pool({
+  margin: 1,
+  prepare: () => {},
+  parts: [(player) => takes(player, 1), (player) => player.observe(0, 1)],
+  got: [[1]],
+});
+/** The last of four units given back returns all. */
+export const usedWhileReturning = pool({
+  margin: 1,
+  prepare: ([first]) => {
+    takes(first!, 4);
+    for (let n = 0; n < 3; n++) {
+      first!.give();
+    }
+  },
+  parts: [
+    (player) => {
+      player.give();
+      player.pools.returnAll(POOL, player.participant);
+    },
+    (player) => player.observe(1, 0),
+  ],
+});
+/** One unit goes from one thread to the other. */
+export const usedWhileMoving = pool({
+  margin: 1,
+  others: 1,
+  prepare: ([giver, , , other]) => {
+    takes(giver!, 2);
+    takes(other!, 2);
+  },
+  parts: [
+    (player) => player.give(),
+    (player) => void player.take(),
+    (player) => {
+      const used = player.pools.used(POOL);
+      if (used < LIMIT - 1 || used > LIMIT) {
+        violate('wrong count', `used() says ${used} of ${LIMIT} units, of which one goes from hand to hand`);
+      }
+    },
+  ],
+});
+
+/** Thread 0 dies as it looks for a unit; another one takes what lies with it. */
+export const collectorDies = pool({
+  margin: 1,
+  others: 1,
+  prepare: ([, taker, , other]) => {
+    takes(other!, 2);
+    takes(taker!, 2);
+    taker!.give();
+  },
+  parts: [(player) => void player.take(), (player) => void player.take()],
+  repairs: true,
+});
+/** Thread 0 dies as it looks, and `used` is asked meanwhile. */
+export const collectorDiesUnderEyes = pool({
+  margin: 1,
+  others: 1,
+  prepare: ([first, , , other]) => {
+    takes(first!, 2);
+    takes(other!, 2);
+  },
+  parts: [(player) => void player.take(), (player) => player.observe(LIMIT, LIMIT)],
+  repairs: true,
+  got: [[0]],
+});
+/** Thread 0 dies as its batch takes ahead, or ends; who waits for that gets the unit. */
+export const batchDies = pool({
+  margin: 1,
+  prepare: lastAhead,
+  parts: [(player) => player.endBatch(1, 0), (player) => void player.take()],
+  repairs: true,
+  got: [[0, 1]],
+});
+export const batchDiesAsItBegins = pool({ ...beginsWhileAllIsTaken, repairs: true });
