@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { loadCompiled } from './test/support/compiled.ts';
 
 /* Minutes to hours: `npm run test:long`. */
 const LONG = 'test/**/*.long.test.ts';
@@ -35,6 +36,7 @@ const QUIET = [
   'test/nearest-names.test.ts',
   'test/output-files.test.ts',
   'test/packet-*.test.ts',
+  'test/profile-waits-in-vain.test.ts',
   'test/regress-*.test.ts',
   'test/remembered-connection.test.ts',
   'test/repair.test.ts',
@@ -62,15 +64,24 @@ const CHECKED_TOO = [
 const CHECKED_ONLY = ['test/cleaned-once.test.ts', 'test/table-concurrent.test.ts'];
 
 export default defineConfig({
+  plugins: [loadCompiled()],
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    server: { deps: { external: [/\/\.compiled\//] } },
+    /* Failure deadlines, for a machine on which everything takes ten times as long. */
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     globalSetup: ['test/support/build.ts'],
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [
       {
         extends: true,
-        test: { name: 'quiet', include: QUIET, exclude: [...configDefaults.exclude, LONG], maxWorkers: 2, sequence: { groupOrder: 0 } },
+        test: {
+          name: 'quiet',
+          include: QUIET,
+          exclude: [...configDefaults.exclude, LONG],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         /* Threads of a test and vitest's own share two cores: one file at a time keeps them from starving each other. */

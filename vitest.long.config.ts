@@ -1,6 +1,7 @@
 /** `npm run test:long`: the tests that take too long for every commit, and more of the others with CT_CHECKED=1. */
 
 import { defineConfig } from 'vitest/config';
+import { loadCompiled } from './test/support/compiled.ts';
 
 /** Tests that do not break the rules of a checked process on purpose, or hand it records that never were. */
 const CHECKED = [
@@ -23,7 +24,9 @@ const CHECKED = [
 ];
 
 export default defineConfig({
+  plugins: [loadCompiled()],
   test: {
+    server: { deps: { external: [/\/\.compiled\//] } },
     fileParallelism: false,
     testTimeout: 3_600_000,
     hookTimeout: 3_600_000,

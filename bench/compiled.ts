@@ -7,8 +7,13 @@ import { runChild } from '../src/host/children.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const isSource = import.meta.url.endsWith('.ts');
-/** The package's folder: two levels up from dist/bench, one from bench. */
-const root = isSource ? dirname(here) : dirname(dirname(here));
+const root = packageFolder(here);
+
+/** The package's folder: where package.json is. */
+function packageFolder(from: string): string {
+  const up = dirname(from);
+  return existsSync(join(from, 'package.json')) || up === from ? from : packageFolder(up);
+}
 
 function newestMs(path: string): number {
   const stat = statSync(path);

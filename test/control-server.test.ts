@@ -59,7 +59,7 @@ describe('clients', () => {
           socket.write('still here');
           return socket.destroyed;
         },
-        { timeout: 5000, interval: 100 },
+        { timeout: 120_000, interval: 100 },
       )
       .toBe(true);
   });

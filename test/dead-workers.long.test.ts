@@ -11,6 +11,7 @@ afterEach(() => {
 });
 
 describe.each([
+  { checked: false, threads: 2, kills: 50, seed: 1 },
   { checked: false, threads: 3, kills: 600, seed: 2 },
   { checked: true, threads: 2, kills: 400, seed: 3 },
 ])('a datapath whose workers are killed under load (checked: $checked)', ({ checked, ...options }) => {

@@ -7,18 +7,11 @@ import { describe, expect, it } from 'vitest';
 import { killWorkers } from './support/killing.ts';
 import { type Scenario, stopEverywhere } from './support/stop-scenarios.ts';
 
-/** A failure deadline for a machine with a lot to do. */
-const LONG_MS = 240_000;
-
 describe('a datapath whose workers are killed under load', () => {
-  it(
-    'starts them again 50 times, and its books balance',
-    async () => {
-      const figures = await killWorkers({ seed: 1, threads: 2, kills: 50 });
-      expect(figures.kills).toBeGreaterThanOrEqual(50);
-    },
-    LONG_MS,
-  );
+  it('starts them again 20 times, and its books balance', async () => {
+    const figures = await killWorkers({ seed: 1, threads: 2, kills: 20 });
+    expect(figures.kills).toBeGreaterThanOrEqual(20);
+  });
 });
 
 describe('a worker that is stopped at a shared access and terminated there', () => {
@@ -28,11 +21,7 @@ describe('a worker that is stopped at a shared access and terminated there', () 
     { scenario: 'an insertion with NAT', first: 7, step: 37 },
     { scenario: 'the growth of a bucket', first: 11, step: 67 },
     { scenario: 'a removal by the sweeper', first: 9, step: 31 },
-  ])(
-    'in the middle of $scenario leaves everything in order',
-    async ({ scenario, first, step }) => {
-      expect(await stopEverywhere(scenario, step, first)).toBeGreaterThan(0);
-    },
-    LONG_MS,
-  );
+  ])('in the middle of $scenario leaves everything in order', async ({ scenario, first, step }) => {
+    expect(await stopEverywhere(scenario, step, first)).toBeGreaterThan(0);
+  });
 });

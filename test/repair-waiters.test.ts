@@ -115,13 +115,11 @@ describe('a thread with patience', () => {
     const plan = planOf(ct, LOCKS['bucket']!(ct), 'holding it');
     const dead = await crew.runOn(VICTIM, 'die', plan);
     ct.lockPatienceMs = 50;
-    const fromMs = performance.now();
     expect(() => ct.flush()).toThrow(
       new RegExp(`bucket lock .* held for 0.05 s, now by participant ${dead}: .* repaired after .* call again`),
     );
-    expect(() => ct.flush()).toThrow(/call again/);
-    expect(() => ct.execute(PacketBatch.allocate(), new CtAction({}), NOW_MS)).toThrow(/call again/);
-    expect(performance.now() - fromMs).toBeLessThan(1000);
+    expect(() => ct.flush()).toThrow(/still the lock .*call again/s);
+    expect(() => ct.execute(PacketBatch.allocate(), new CtAction({}), NOW_MS)).toThrow(/still the lock .*call again/s);
 
     expect(ct.repair(dead).isComplete).toBe(true);
     expect(ct.connCount).toBe(9);

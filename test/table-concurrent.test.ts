@@ -7,9 +7,10 @@ import { allocateWords } from '../src/shared/access.ts';
 import { workerEntry } from '../src/workers/entry.ts';
 import { expectAllListed } from './support/expiration-lists.ts';
 import { expectBalancedBooks } from './support/books.ts';
+import { threadModule } from './threads/entry.ts';
 import type { TableWorkerTask } from './threads/table-worker.ts';
 
-const ENTRY = workerEntry('threads/table-worker', import.meta.url);
+const ENTRY = workerEntry('table-worker', threadModule('table-worker'));
 
 /** Runs the roles on one table, each in a checked thread of its own, and returns when all have ended. */
 async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds: number): Promise<void> {

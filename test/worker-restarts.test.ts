@@ -33,9 +33,6 @@ import { heldLocks } from './support/locks.ts';
 import { answerOn, request } from './support/running.ts';
 import { until } from './threads/steps.ts';
 
-/** A failure deadline for starts on a machine with a lot to do. */
-const LONG_MS = 60_000;
-
 function flow(i: number): PortEnds {
   return { src: `10.${i & 255}.0.1`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 };
 }
@@ -256,7 +253,7 @@ describe('a repair that waits for a lock that another worker holds', () => {
   }
 
   it('is tried again, ever more seldom, and reported', async () => {
-    const { datapath, deaths, hangs, verdicts } = await start({ sweeper: false, hangAfterMs: 400, hung: 'terminate' });
+    const { datapath, deaths, hangs, verdicts } = await start({ sweeper: false, hangAfterMs: 2000, hung: 'terminate' });
     const { attempts, letGo } = holdRepairs(datapath);
     datapath.terminateWorker('pmd', 0);
     await until('the first attempt is made', () => attempts.mock.calls.length > 0);
@@ -380,13 +377,13 @@ describe('the control thread, when it dies,', () => {
 
 describe('a worker that hangs', () => {
   it('is reported once, and once when it gets on again', async () => {
-    const { datapath, hangs, verdicts } = await start({ hangAfterMs: 200 });
+    const { datapath, hangs, verdicts } = await start({ hangAfterMs: 1000 });
     const letGo = hold(datapath);
     await datapath.push(udp(flow(1)), 0, 1);
     await until('it is reported', () => hangs.some(({ role }) => role === 'pmd'));
     expect(hangs.filter(({ role }) => role === 'pmd')).toMatchObject([{ index: 0, isStuck: true }]);
     expect(hangLine(hangs[0]!)).toMatch(/^PMD 0 hangs: it has work and did not get on for \d+\.\d s$/);
-    expect(hangs[0]!.stuckMs).toBeGreaterThanOrEqual(200);
+    expect(hangs[0]!.stuckMs).toBeGreaterThanOrEqual(1000);
     letGo();
     await until('it is reported again', () => hangs.some(({ isStuck }) => !isStuck));
     await datapath.drain();
@@ -408,7 +405,7 @@ describe('a worker that hangs', () => {
   });
 
   it('is terminated and started again where that is asked for', async () => {
-    const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 200, hung: 'terminate', sweeper: false });
+    const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 1000, hung: 'terminate', sweeper: false });
     /* It waits for itself, for ever. */
     lockFor(datapath, datapath.workers()[0]!.participant);
     await datapath.push(udp(flow(1)), 0, 1);
@@ -424,7 +421,7 @@ describe('a worker that hangs', () => {
   it('is terminated alone: those who wait for its lock get on then', async () => {
     const { datapath, hangs, deaths, verdicts } = await start({
       threads: 3,
-      hangAfterMs: 500,
+      hangAfterMs: 1500,
       hung: 'terminate',
       sweeper: false,
     });
@@ -458,66 +455,61 @@ describe('a worker that hangs', () => {
   });
 });
 
-describe(
-  'stop',
-  () => {
-    it('does not wait for a PMD that hangs: its packets come back with no verdict', async () => {
-      const { datapath, verdicts, deaths } = await start({ threads: 1 });
-      const letGo = hold(datapath);
-      for (let number = 1; number <= 100; number++) {
-        await datapath.push(udp(flow(number)), 0, number);
-      }
-      const startedMs = performance.now();
-      await datapath.stop();
-      expect(performance.now() - startedMs).toBeLessThan(5000);
-      letGo();
-      expect(verdicts.size).toBe(100);
-      expect(new Set(verdicts.values())).toEqual(new Set(['0']));
-      expect(datapath.conntrack.counters().workerLost).toBe(100);
-      expect(deaths).toMatchObject([{ role: 'pmd', isRestarted: false }]);
-      expect(heldLocks(datapath.conntrack)).toEqual([]);
-      expectBalancedBooks(datapath.conntrack, 0);
-    });
+describe('stop', () => {
+  it('does not wait for a PMD that hangs: its packets come back with no verdict', async () => {
+    const { datapath, verdicts, deaths } = await start({ threads: 1 });
+    const letGo = hold(datapath);
+    for (let number = 1; number <= 100; number++) {
+      await datapath.push(udp(flow(number)), 0, number);
+    }
+    /* It ends, while the lock is still held. */
+    await datapath.stop();
+    letGo();
+    expect(verdicts.size).toBe(100);
+    expect(new Set(verdicts.values())).toEqual(new Set(['0']));
+    expect(datapath.conntrack.counters().workerLost).toBe(100);
+    expect(deaths).toMatchObject([{ role: 'pmd', isRestarted: false }]);
+    expect(heldLocks(datapath.conntrack)).toEqual([]);
+    expectBalancedBooks(datapath.conntrack, 0);
+  });
 
-    it('may be called twice at once, and leaves the control thread beside alone', async () => {
-      const { datapath } = await start({ threads: 2 });
-      const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
-      const path = await prepareSocketPath(join(folder, 'control.sock'));
-      const control = await Control.start({ datapath, path });
-      try {
-        await Promise.all([datapath.stop(), datapath.stop()]);
-        expect(datapath.workers()).toMatchObject([{ role: 'control', isUp: true }]);
-        expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({
-          exitCode: 0,
-        });
-      } finally {
-        await control.stop();
-        rmSync(folder, { recursive: true });
-      }
-      expect(datapath.workers()).toEqual([]);
-    });
+  it('may be called twice at once, and leaves the control thread beside alone', async () => {
+    const { datapath } = await start({ threads: 2 });
+    const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
+    const path = await prepareSocketPath(join(folder, 'control.sock'));
+    const control = await Control.start({ datapath, path });
+    try {
+      await Promise.all([datapath.stop(), datapath.stop()]);
+      expect(datapath.workers()).toMatchObject([{ role: 'control', isUp: true }]);
+      expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({
+        exitCode: 0,
+      });
+    } finally {
+      await control.stop();
+      rmSync(folder, { recursive: true });
+    }
+    expect(datapath.workers()).toEqual([]);
+  });
 
-    it('of some workers, twice at once, takes no others away', async () => {
-      const { datapath } = await start({ threads: 2 });
-      const isPmd = ({ role }: { role: string }) => role === 'pmd';
-      await Promise.all([datapath.group.end(isPmd), datapath.group.end(isPmd)]);
-      expect(datapath.workers()).toMatchObject([{ role: 'sweeper' }]);
-      await datapath.stop();
-    });
+  it('of some workers, twice at once, takes no others away', async () => {
+    const { datapath } = await start({ threads: 2 });
+    const isPmd = ({ role }: { role: string }) => role === 'pmd';
+    await Promise.all([datapath.group.end(isPmd), datapath.group.end(isPmd)]);
+    expect(datapath.workers()).toMatchObject([{ role: 'sweeper' }]);
+    await datapath.stop();
+  });
 
-    it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {
-      const { datapath, verdicts } = await start({ sweeper: false });
-      for (let number = 0; number < 500; number++) {
-        await datapath.push(udp(flow(number)), number, number);
-      }
-      datapath.terminateWorker('pmd', 0);
-      await datapath.stop();
-      const lost = [...verdicts.values()].filter((state) => state === '0').length;
-      expect(verdicts.size).toBe(500);
-      expect(lost).toBeLessThanOrEqual(32);
-      expect(datapath.conntrack.counters().workerLost).toBe(lost);
-      expectBalancedBooks(datapath.conntrack, 499);
-    });
-  },
-  LONG_MS,
-);
+  it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {
+    const { datapath, verdicts } = await start({ sweeper: false });
+    for (let number = 0; number < 500; number++) {
+      await datapath.push(udp(flow(number)), number, number);
+    }
+    datapath.terminateWorker('pmd', 0);
+    await datapath.stop();
+    const lost = [...verdicts.values()].filter((state) => state === '0').length;
+    expect(verdicts.size).toBe(500);
+    expect(lost).toBeLessThanOrEqual(32);
+    expect(datapath.conntrack.counters().workerLost).toBe(lost);
+    expectBalancedBooks(datapath.conntrack, 499);
+  });
+});

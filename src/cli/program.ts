@@ -19,12 +19,12 @@ import { addSoak } from './soak.ts';
 import { verify, type VerifyOptions } from './verify.ts';
 
 function packageVersion(): string {
-  for (const up of ['../..', '../../..']) {
+  for (const up of ['../..', '../../..', '../../../..']) {
     try {
       const text = readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8');
       return (JSON.parse(text) as { version: string }).version;
     } catch {
-      /* One level higher: compiled, this file lies one folder deeper. */
+      /* Compiled, this file lies one or two folders deeper. */
     }
   }
   return 'unknown';

@@ -24,7 +24,7 @@ import type { LoggedAccess } from './stage.ts';
 import type { ScenarioPlace, ThreadAnswer, ThreadData, ThreadOrder, ThreadReport } from './thread.ts';
 
 /** A thread that computes for so long without an access to shared memory is in an endless loop. */
-const HANG_MS = 30_000;
+const HANG_MS = 300_000;
 
 /** How a run's threads take turns. */
 export type RunPlan =

@@ -19,7 +19,7 @@ describe.each([
   afterAll(async () => {
     await crew.end();
     sources.remove();
-  }, 60_000);
+  });
 
   it.each(entries.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
     '$id with up to $preemptions preemptions: $what',

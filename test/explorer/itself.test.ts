@@ -12,7 +12,7 @@ describe('the explorer', () => {
   afterAll(async () => {
     await crew.end();
     sources.remove();
-  }, 60_000);
+  });
 
   async function search(scenario: string, options: ExploreOptions) {
     await crew.load({ root: sources.root, module: 'toys', scenario });

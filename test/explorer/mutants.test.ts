@@ -10,8 +10,6 @@ import { MUTANTS } from './mutants.ts';
 import { replay } from './replay.ts';
 
 const MISSED = 'MISSED';
-/** Hundreds of files have to be removed. */
-const TIDY_UP_MS = 60_000;
 
 describe('the explorer finds', () => {
   const sources = new CompiledSources(MUTANTS);
@@ -28,7 +26,7 @@ describe('the explorer finds', () => {
     table.push(...rows);
     const caught = rows.filter(([, , found]) => found !== MISSED).length;
     console.log(`${table.toString()}\n${caught} of ${MUTANTS.length} mutants caught`);
-  }, TIDY_UP_MS);
+  });
 
   it.each(MUTANTS.map((mutant) => ({ mutant, ...mutant })))('$name', async ({ mutant }) => {
     for (const id of mutant.scenarios) {

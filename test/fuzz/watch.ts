@@ -10,7 +10,7 @@ import { targetOf } from './targets.ts';
 import type { FuzzTask } from './worker.ts';
 
 const LOOK_MS = 100;
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 100_000;
 
 export interface Watched<Answer> {
   /** What the thread had to say; undefined: it hung, or died. */

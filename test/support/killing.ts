@@ -13,6 +13,7 @@ import { workerEntry } from '../../src/workers/entry.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import type { WorkerState } from '../../src/workers/group.ts';
 import { type BeatWatchTask, BeatWatchWord } from '../threads/beat-watch.ts';
+import { threadModule } from '../threads/entry.ts';
 import { Turmoil } from './turmoil.ts';
 
 /** When a worker is killed: after a random time, or when it is seen in the middle of something. */
@@ -26,7 +27,7 @@ const MOST_DELAY_MS = 5;
 const MOST_BY_OTHERS = 0.3;
 const MS_PER_TICK = 10;
 /** Failure deadline. */
-const BACK_MS = 20_000;
+const BACK_MS = 240_000;
 const PUMPED = 32;
 const ROUNDS_PER_CHECK = 4;
 /** Nobody waits longer for what a dead worker holds. */
@@ -73,7 +74,7 @@ export class Killer {
       workers: this.#workers,
       results: this.#watched,
     };
-    const entry = workerEntry('../../test/threads/beat-watch', new URL('../../src/workers/x.ts', import.meta.url).href);
+    const entry = workerEntry('beat-watch', threadModule('beat-watch'));
     this.#watch = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
     datapath.onWorkerDeath = (death) => this.figures.deaths.push(death);
   }

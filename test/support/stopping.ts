@@ -12,6 +12,7 @@ import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import { WorkerWord, sweeperNumber, workerLine } from '../../src/workers/status.ts';
 import { STOP_WORDS_KEY, StopWord } from '../threads/stop-at.ts';
+import { threadModule } from '../threads/entry.ts';
 import { until } from '../threads/steps.ts';
 import { expectBalancedBooks } from './books.ts';
 import { type PortEnds, udp } from './frames.ts';
@@ -35,7 +36,7 @@ export class StoppableDatapath {
     const stop = allocateWords(16);
     const before = { ...process.env };
     process.env['CT_CHECKED'] = '1';
-    process.env['CT_WORKER_IMPORT'] = new URL('../threads/stop-at.ts', import.meta.url).href;
+    process.env['CT_WORKER_IMPORT'] = threadModule('stop-at');
     setEnvironmentData(STOP_WORDS_KEY, stop);
     const datapath = await Datapath.start({ threads: THREADS, maxConnections: 20_000, ringBytes: 1 << 20, ...options });
     /* Also those that are started again. */

@@ -33,7 +33,7 @@ interface Established {
 }
 
 /** A failure deadline. */
-const DRAIN_MS = 30_000;
+const DRAIN_MS = 240_000;
 
 /** As drain, but rejects when packets do not come back. */
 export async function drainInTime(datapath: Datapath): Promise<void> {

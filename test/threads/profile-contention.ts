@@ -1,8 +1,9 @@
 /**
  * A process started with CT_PROFILE=1 and a table of 4 buckets. Two pairs of threads, ROUNDS times each: one thread holds a
  * bucket until the other has slept on it for some milliseconds; that one sends a packet that opens a connection in it, always
- * the same tuple.
- * Prints the profile, who is who, and how long the packets were held up by their senders' own clocks.
+ * the same tuple. One pair after the other: the holder of the second holds five times as long as the first was kept waiting,
+ * however long threads of a busy machine wait for processors.
+ * Prints the profile, who is who, and how long the waiters slept: at least, by the holders' clocks, and at most, by their own.
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
@@ -20,11 +21,14 @@ import { WAITERS } from '../../src/shared/lock-word.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import { udp } from '../support/frames.ts';
 
-/** The first pair's waiting is five times the second's. */
+/** The first pair begins when the second has done. */
 const PAIRS = [
   { bucket: 2, holdMs: 5 },
   { bucket: 0, holdMs: 1 },
 ] as const;
+const LAST: number = PAIRS.length - 1;
+/** The first pair's waiting is so many times the second's. */
+const MORE = 5;
 const ROUNDS = 20;
 const NOW_MS = 1000;
 
@@ -42,6 +46,7 @@ interface Task {
   words: Words;
   pair: number;
   role: typeof HOLDER | typeof WAITER;
+  heldMs: Float64Array<SharedArrayBuffer>;
   waitedMs: Float64Array<SharedArrayBuffer>;
 }
 
@@ -53,7 +58,7 @@ function awaitRound(words: Words, word: number, round: number): void {
 
 function tell(words: Words, word: number, round: number): void {
   store(words, word, round);
-  notify(words, word, 1);
+  notify(words, word, PAIRS.length);
 }
 
 if (isMainThread) {
@@ -74,10 +79,11 @@ if (isMainThread) {
 function main(): void {
   const ct = new Conntrack({ buckets: 4, maxConnections: 1000, maxParticipants: 8 });
   const words = allocateWords(BARRIER + BARRIER_WORDS);
+  const heldMs = new Float64Array(new SharedArrayBuffer(PAIRS.length * 8));
   const waitedMs = new Float64Array(new SharedArrayBuffer(PAIRS.length * 8));
   const entry = workerEntry('profile-contention', import.meta.url);
   const tasks = PAIRS.flatMap((_, pair) =>
-    ([HOLDER, WAITER] as const).map((role): Task => ({ memory: ct.memory, words, pair, role, waitedMs })),
+    ([HOLDER, WAITER] as const).map((role): Task => ({ memory: ct.memory, words, pair, role, heldMs, waitedMs })),
   );
   let running = tasks.length;
   for (const task of tasks) {
@@ -91,6 +97,7 @@ function main(): void {
           bucket,
           holder: words[pair * PAIR_WORDS + HOLDER],
           waiter: words[pair * PAIR_WORDS + WAITER],
+          heldMs: heldMs[pair],
           waitedMs: waitedMs[pair],
         }));
         console.log(JSON.stringify({ pairs, ...profileOf(ct) }));
@@ -99,8 +106,13 @@ function main(): void {
   }
 }
 
-function hold({ memory, tracker: { table, participant } }: Conntrack, { words, pair }: Task): void {
-  const { bucket, holdMs } = PAIRS[pair]!;
+function hold({ memory, tracker: { table, participant } }: Conntrack, task: Task): void {
+  const { words, pair, heldMs, waitedMs } = task;
+  const { bucket } = PAIRS[pair]!;
+  if (pair !== LAST) {
+    awaitRound(words, LAST * PAIR_WORDS + DONE, ROUNDS);
+  }
+  const holdMs = Math.max(PAIRS[pair]!.holdMs, pair === LAST ? 0 : (MORE * waitedMs[LAST]!) / ROUNDS);
   const lockWord = memoryLayout(memory).buckets + bucket * BUCKET_WORDS + BucketWord.LOCK;
   for (let round = 1; round <= ROUNDS; round++) {
     table.lockBucket(bucket, participant, LockSite.remove);
@@ -108,10 +120,13 @@ function hold({ memory, tracker: { table, participant } }: Conntrack, { words, p
     while ((load(memory.words, lockWord) & WAITERS) === 0) {
       /* The other thread does not sleep yet. */
     }
-    const end = performance.now() + holdMs;
-    while (performance.now() < end) {
+    const from = performance.now();
+    let now = from;
+    while (now < from + holdMs) {
       /* The other thread waits. */
+      now = performance.now();
     }
+    heldMs[pair]! += now - from;
     table.unlockBucket(bucket);
     awaitRound(words, pair * PAIR_WORDS + DONE, round);
   }

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Words } from '../../src/shared/access.ts';
 
 /** A failure deadline, not a pause. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 240_000;
 
 /** Blocks the calling thread until `threads` of them are here. The gate is a fresh word, used once. */
 export function startTogether(words: Words, gate: number, threads: number): void {
