@@ -17,6 +17,7 @@ const QUIET = [
   'test/dump-text.test.ts',
   'test/dump-waits-for-nobody.test.ts',
   'test/early-drop.test.ts',
+  'test/execute-refuses.test.ts',
   'test/expectations.test.ts',
   'test/expiry-and-clock.test.ts',
   'test/explorer/*.test.ts',

@@ -18,6 +18,7 @@ import { send } from './support/tracking.ts';
 import { Crew } from './threads/crew.ts';
 import type { RepairWaiterJobs, Waiting } from './threads/repair-waiter-jobs.ts';
 import { signal, until } from './threads/steps.ts';
+import { pretendDead } from './support/places.ts';
 
 const VICTIM = 0;
 const WAITER = 1;
@@ -143,7 +144,8 @@ describe('repair', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 3 });
     const dead = Conntrack.attach(ct.memory);
     send(dead, udp(ENDS), NOW_MS);
-    ct.repair(dead.participant);
+    pretendDead(dead);
+    const { participant, token } = ct.repair(dead.participant);
     const other = Conntrack.attach(ct.memory);
     expect(other.participant).not.toBe(dead.participant);
     const last = Conntrack.attach(ct.memory);
@@ -151,15 +153,17 @@ describe('repair', () => {
     expect(() => Conntrack.attach(ct.memory)).toThrow(/maxParticipants/);
     expect(ct.participantCounters()[dead.participant]!.counters.created).toBe(1);
     last.close();
-    expect(() => Conntrack.attach(ct.memory, { participant: dead.participant })).toThrow(/cannot be taken over/);
+    expect(() => Conntrack.attach(ct.memory, { participant, token })).toThrow(/cannot be taken over/);
   });
 
   it('leaves the place to the replacement alone if it is told to', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
     const dead = Conntrack.attach(ct.memory);
-    expect(ct.repair(dead.participant, { keepsPlace: true }).isComplete).toBe(true);
+    pretendDead(dead);
+    const { participant, token, isComplete } = ct.repair(dead.participant, { keepsPlace: true });
+    expect(isComplete).toBe(true);
     expect(() => Conntrack.attach(ct.memory)).toThrow(/maxParticipants/);
-    const replacement = Conntrack.attach(ct.memory, { participant: dead.participant });
+    const replacement = Conntrack.attach(ct.memory, { participant, token });
     expect(replacement.participant).toBe(dead.participant);
   });
 
@@ -178,8 +182,9 @@ describe('repair', () => {
     batch.add(first!);
     dead.execute(batch, new CtAction({ commit: true }), NOW_MS);
     expect(batch.count).toBe(0);
-    ct.repair(dead.participant);
-    const replacement = Conntrack.attach(ct.memory, { participant: dead.participant });
+    pretendDead(dead);
+    const { participant, token } = ct.repair(dead.participant);
+    const replacement = Conntrack.attach(ct.memory, { participant, token });
     batch.clear();
     batch.add(second!);
     replacement.execute(batch, new CtAction({ commit: true }), NOW_MS);
@@ -193,6 +198,7 @@ describe('repair', () => {
     const dead = Conntrack.attach(ct.memory);
     dead.events();
     expect(() => ct.events()).toThrow(/read already/);
+    pretendDead(dead);
     expect(ct.repair(dead.participant).wasEventReader).toBe(true);
     const events = ct.events();
     send(ct, udp(ENDS), NOW_MS);

@@ -206,7 +206,7 @@ describe('a PMD that dies', () => {
     });
     datapath.terminateWorker('pmd', 0);
     await until('it has died', () => deaths.length === 1);
-    expect(claims).toEqual([Claim.claimed]);
+    expect(claims).toEqual([Claim.reserved]);
     await datapath.stop();
   });
 

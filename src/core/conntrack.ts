@@ -1,9 +1,9 @@
 /** The tracker as a library object: one per thread and table, around a Tracker. */
 
-import { load, notify, store } from '../shared/access.ts';
+import { CHECKED, load, notify, store } from '../shared/access.ts';
 import { LockTimeoutError } from '../shared/lock-timeout.ts';
-import { isClaimed } from '../shared/participant.ts';
-import type { CtAction } from './action.ts';
+import { Claim, claimOf, isClaimed, participantAt } from '../shared/participant.ts';
+import { CtAction } from './action.ts';
 import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
@@ -27,12 +27,13 @@ import {
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
-import type { PacketBatch } from './packet/batch.ts';
+import { MAX_RETURNED, PacketBatch } from './packet/batch.ts';
 import { repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
+import { isThreadAlive } from './thread-mark.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
-import { Tracker } from './tracker.ts';
+import { type KeptPlace, Tracker } from './tracker.ts';
 import type { Tuple } from './tuple.ts';
 import type { ZoneLimit } from './zone-limits.ts';
 
@@ -57,6 +58,8 @@ const SWEEP_STEP_MS = 1;
 export interface AttachOptions {
   /** The place to take over, instead of any free one: that of a thread that has died and was repaired after. */
   participant?: number;
+  /** The token of the report of that repair: without it nobody takes a place over. */
+  token?: number;
 }
 
 export interface CloseOptions {
@@ -84,7 +87,7 @@ export interface ParticipantCounters {
   counters: Counters;
 }
 
-const ATTACH_NAMES: OptionNames<AttachOptions> = { participant: true };
+const ATTACH_NAMES: OptionNames<AttachOptions> = { participant: true, token: true };
 const CLOSE_NAMES: OptionNames<CloseOptions> = { keepsPlace: true };
 const FLUSH_NAMES: OptionNames<FlushOptions> = { zone: true, filter: true, nowMs: true };
 
@@ -98,6 +101,21 @@ interface TimedZoneOptions extends ZoneOptions {
 
 const ZONE_NAMES: OptionNames<ZoneOptions> = { zone: true };
 const TIMED_ZONE_NAMES: OptionNames<TimedZoneOptions> = { nowMs: true, zone: true };
+
+function trackerAt(memory: TrackerMemory, { participant, token }: AttachOptions): Tracker {
+  let place: KeptPlace | undefined;
+  if (participant !== undefined || token !== undefined) {
+    if (participant === undefined || token === undefined) {
+      throw new UsageError('to take a place over, give participant and token of the report of the repair');
+    }
+    place = { participant, token };
+  }
+  try {
+    return new Tracker(memory, place);
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(error.message, { cause: error }) : error;
+  }
+}
 
 /** @throws UsageError also for a condition that is undefined: it would choose every connection */
 function filterOf(options: FlushOptions): ConnFilter {
@@ -117,6 +135,16 @@ function checkZone(zone: number): number {
   return expectWhole('a zone', zone, 0, MAX_ZONE);
 }
 
+function wrongArgument(batch: unknown, action: unknown, nowMs: unknown): UsageError {
+  if (!(batch instanceof PacketBatch)) {
+    return new UsageError(`a batch must be a PacketBatch, not ${shown(batch)}`);
+  }
+  if (!(action instanceof CtAction)) {
+    return new UsageError(`an action must be a CtAction, not ${shown(action)}`);
+  }
+  return new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
+}
+
 /** @throws UsageError for what is no time */
 function checkTime(nowMs: number): number {
   if (!Number.isFinite(nowMs)) {
@@ -132,8 +160,11 @@ function checkTime(nowMs: number): number {
  * goes through postMessage or workerData). Each thread has its own object, and all work on the table at once. Times
  * are milliseconds of any origin, the same for all threads.
  *
- * `execute` is made for the packet path: it allocates nothing and never throws, whatever the packets hold. Everything
- * else allocates and is meant for other threads.
+ * `execute` is made for the packet path: it allocates nothing, and nothing that a packet holds makes it throw. Everything else
+ * allocates and is meant for other threads.
+ *
+ * Every call throws a UsageError on wrong arguments and on a closed handle, and with `lockPatienceMs` a LockTimeoutError. Whatever
+ * a call throws, it has left its epoch: the memory of what was removed is freed all the same.
  */
 export class Conntrack {
   readonly memory: TrackerMemory;
@@ -144,6 +175,8 @@ export class Conntrack {
    * repairs after all others: while it waits for a lock of a dead one, nobody does. `execute` waits for ever.
    */
   lockPatienceMs = 0;
+  /** What works on this handle and must be stopped before it can be closed. */
+  usedBy: string | undefined;
   /** A call gave up waiting, and what it had begun is not finished yet. */
   #isUnfinished = false;
   #events: EventReader | undefined;
@@ -152,7 +185,7 @@ export class Conntrack {
 
   /**
    * Makes a table; or maps one, given its memory.
-   * @throws UsageError on an option out of range
+   * @throws UsageError on an option that is unknown or out of range, or when there is no place left
    */
   constructor(options: ConntrackOptions | TrackerMemory = {}, place: AttachOptions = {}) {
     expectObject('the options of a table', options);
@@ -160,49 +193,81 @@ export class Conntrack {
     if ('words' in options) {
       checkMemory(options);
       this.memory = options;
-      this.tracker = new Tracker(options, place.participant);
+      this.tracker = trackerAt(options, place);
     } else {
       this.memory = allocateMemory(options);
       this.tracker = new Tracker(this.memory);
       this.tracker.initialise(options.prefaultConnections ?? 0);
       this.tableFull = options.tableFull ?? 'refuse';
     }
-    this.fragments = new FragmentSettings(this.tracker.fragments);
+    this.fragments = new FragmentSettings(this.tracker);
   }
 
-  /** Maps a table that was made elsewhere, for the calling thread. @throws RangeError when there is no place left */
+  /**
+   * Maps a table that was made elsewhere, for the calling thread.
+   * @throws UsageError on what is no table's memory, when there is no place left, or when the place is not kept for this token
+   */
   static attach(memory: TrackerMemory, options: AttachOptions = {}): Conntrack {
     checkMemory(memory);
     return new Conntrack(memory, options);
   }
 
-  /** The calling thread's place at the table. */
+  /** The calling thread's place at the table; after `close` the one that it had. */
   get participant(): number {
     return this.tracker.participant.id;
   }
 
   /**
    * Repairs after another thread of this table that is gone for good: finishes or undoes what it was in the middle of, releases
-   * its locks, and keeps its place for the thread that replaces it (`participant` of `attach`; where no other place is
-   * left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone must be
-   * certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more.
+   * its locks, and keeps its place for the thread that replaces it (`participant` and `token` of the report go to `attach`; where
+   * no other place is left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone
+   * must be certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more. Where the
+   * system tells of threads (Linux), a thread that lives is refused.
    * @param participant its `participant`
    * @param options `keepsPlace`: nobody but the replacement gets the place
-   * @throws UsageError if there is no such place, or it is the calling thread's own
+   * @throws UsageError if there is no such place, or its thread lives as far as can be known
    */
   repair(participant: number, options: RepairOptions = {}): RepairReport {
+    this.tracker.assertOpen();
+    this.#assertGone(participant, options);
     const report = repairParticipant(this.tracker, participant, options);
     this.#finish();
     return report;
   }
 
+  #assertGone(participant: number, options: RepairOptions): void {
+    const { participants } = this.tracker;
+    const isOther = Number.isInteger(participant) && participant !== this.participant;
+    if (
+      options.token === undefined &&
+      isOther &&
+      participant >= 0 &&
+      participant < participants.maxParticipants &&
+      claimOf(participants, participant) === Claim.claimed &&
+      isThreadAlive(participantAt(participants, participant))
+    ) {
+      throw new UsageError(
+        `participant ${participant} belongs to a thread that lives: close its handle, or wait until the thread has ended`,
+      );
+    }
+  }
+
   /**
-   * Gives the thread's place up. The table lives as long as some thread has its memory.
+   * Gives the thread's place up. From then on every other call on this handle, and on what it gave out, is refused; closing it
+   * again does nothing. The table lives as long as some thread has its memory.
+   * @throws UsageError while a datapath works on the handle
    */
   close(options: CloseOptions = {}): void {
     expectOptions('the options of close', options, CLOSE_NAMES);
+    const keepsPlace = expectFlag('keepsPlace', options.keepsPlace);
+    if (this.tracker.isClosed) {
+      return;
+    }
+    if (this.usedBy !== undefined) {
+      throw new UsageError(`${this.usedBy} works on this handle: stop it first`);
+    }
     this.#events?.close();
-    this.#patiently(() => this.tracker.close(options.keepsPlace));
+    this.#patiently(() => this.tracker.close(keepsPlace));
   }
 
   #inEpoch<T>(work: () => T): T {
@@ -224,15 +289,23 @@ export class Conntrack {
       }
       return result;
     } catch (error) {
-      if (error instanceof LockTimeoutError) {
-        this.#isUnfinished = !repairOwn(tracker);
-      }
+      this.#putInOrder(error);
       throw error;
     } finally {
       tracker.participant.patienceMs = 0;
       if (inEpoch) {
         tracker.leave();
       }
+    }
+  }
+
+  /**
+   * After a call that broke off: what it was in the middle of is finished or undone, as if its thread had died there. Wrong
+   * arguments are told before anything is begun. A checked process leaves the table as the broken rule was found.
+   */
+  #putInOrder(error: unknown): void {
+    if (error instanceof LockTimeoutError || !(CHECKED || error instanceof UsageError)) {
+      this.#isUnfinished = !repairOwn(this.tracker);
     }
   }
 
@@ -244,20 +317,43 @@ export class Conntrack {
 
   /** @returns whether nothing is left to finish */
   #finish(): boolean {
+    this.tracker.assertOpen();
     if (this.#isUnfinished) {
       this.tracker.enter();
-      this.#isUnfinished = !repairOwn(this.tracker);
-      this.tracker.leave();
+      try {
+        this.#isUnfinished = !repairOwn(this.tracker);
+      } finally {
+        this.tracker.leave();
+      }
     }
     return !this.#isUnfinished;
   }
 
-  /** Sends a batch through the tracker; the verdicts stand beside the packets. */
+  /**
+   * Sends a batch through the tracker; the verdicts stand beside the packets. Nothing in a packet makes it throw. A time that is
+   * none (NaN, infinite, beyond 2^53) counts as the time of the call before.
+   * @throws UsageError when the handle is closed, or an argument is not what its type says: nothing has happened then
+   * @throws LockTimeoutError while what a call before this one had begun is not finished (`lockPatienceMs`)
+   */
   execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
+    if (!(batch instanceof PacketBatch) || !(action instanceof CtAction) || typeof nowMs !== 'number') {
+      throw wrongArgument(batch, action, nowMs);
+    }
+    const { count } = batch;
+    if (typeof count !== 'number' || count >>> 0 !== count || count > MAX_RETURNED) {
+      throw new UsageError(`a batch has 0 to ${MAX_RETURNED} packets, not ${shown(count)}`);
+    }
     this.#assertFinished();
-    this.tracker.enter();
-    conntrackExecute(this.tracker, batch, action, nowMs);
-    this.tracker.leave();
+    const { tracker } = this;
+    tracker.enter();
+    try {
+      conntrackExecute(tracker, batch, action, nowMs);
+    } catch (error) {
+      this.#putInOrder(error);
+      throw error;
+    } finally {
+      tracker.leave();
+    }
   }
 
   /**
@@ -266,6 +362,7 @@ export class Conntrack {
    * per bucket.
    */
   dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
+    this.tracker.assertOpen();
     expectOptions('options', options, FLUSH_NAMES);
     const nowMs = checkTime(options.nowMs);
     return this.#dump(filterOf(options), nowMs);
@@ -279,6 +376,7 @@ export class Conntrack {
 
   /** The connections that helpers expect, of all zones or one, in no particular order. At most 65,536. */
   dumpExpectations(options: ZoneOptions = {}): ExpectationEntry[] {
+    this.tracker.assertOpen();
     expectConditions('options', options, ZONE_NAMES);
     const zone = options.zone === undefined ? undefined : checkZone(options.zone);
     return this.#inEpoch(() => dumpExpectations(this.tracker, zone));
@@ -290,6 +388,7 @@ export class Conntrack {
    * @returns how many
    */
   flush(options: FlushOptions = {}): number {
+    this.tracker.assertOpen();
     const filter = filterOf(options);
     if (options.nowMs !== undefined) {
       this.tracker.time[0] = checkTime(options.nowMs);
@@ -297,13 +396,21 @@ export class Conntrack {
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
       removed += this.#inEpoch(() => flushBucket(this.tracker, bucket, filter));
-      this.#events?.collect();
+      this.#collectEvents();
     }
     return removed;
   }
 
+  /** Makes room in the rings for the events of what this thread does in one go. */
+  #collectEvents(): void {
+    if (this.#events?.isOpen === true) {
+      this.#events.collect();
+    }
+  }
+
   /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
   flushTuple(tuple: Tuple, options: TimedZoneOptions): boolean {
+    this.tracker.assertOpen();
     expectOptions('options', options, TIMED_ZONE_NAMES);
     checkTime(options.nowMs);
     expectConditions('options', options, TIMED_ZONE_NAMES);
@@ -314,6 +421,7 @@ export class Conntrack {
 
   /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
   sweep(nowMs: number): number {
+    this.tracker.assertOpen();
     checkTime(nowMs);
     const before = this.tracker.counters.slice();
     const cursor = new SweepCursor();
@@ -321,7 +429,7 @@ export class Conntrack {
     let isDone = false;
     while (!isDone) {
       isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
-      this.#events?.collect();
+      this.#collectEvents();
     }
     this.#patiently(() => sweptAt(this.tracker, nowMs, markMs));
     return COUNTER_NAMES.reduce((removed, name, index) => {
@@ -335,16 +443,19 @@ export class Conntrack {
    * another thread that opens connections may count for up to 32 of them until it ends.
    */
   get connCount(): number {
+    this.tracker.assertOpen();
     return this.tracker.rooms.used(this.tracker.room);
   }
 
   /** No new connection while connCount has reached it. */
   get maxConnections(): number {
+    this.tracker.assertOpen();
     return this.tracker.rooms.limit(this.tracker.room);
   }
 
   /** @throws UsageError beyond what the table was made for. */
   set maxConnections(limit: number) {
+    this.tracker.assertOpen();
     const made = this.memory.maxConnections;
     if (!Number.isInteger(limit) || limit < 0 || limit > made) {
       throw new UsageError(
@@ -356,33 +467,39 @@ export class Conntrack {
 
   /** What becomes of a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
   get tableFull(): TableFull {
+    this.tracker.assertOpen();
     const isEarlyDrop = load(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP) !== 0;
     return isEarlyDrop ? 'early-drop' : 'refuse';
   }
 
   /** Takes effect with the next connection, in every thread. @throws UsageError if it is neither. */
   set tableFull(tableFull: TableFull) {
+    this.tracker.assertOpen();
     const isEarlyDrop = checkTableFull(tableFull) === 'early-drop';
     store(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP, isEarlyDrop ? 1 : 0);
   }
 
   /** Are TCP sequence numbers checked? */
   get tcpSeqChk(): boolean {
+    this.tracker.assertOpen();
     return load(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
   }
 
   /** @throws UsageError if it is neither true nor false */
   set tcpSeqChk(isOn: boolean) {
+    this.tracker.assertOpen();
     expectFlag('tcpSeqChk', isOn);
     store(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK, isOn ? 1 : 0);
   }
 
   /** Time between the starts of two sweeps of the sweeper worker. */
   get sweepIntervalMs(): number {
+    this.tracker.assertOpen();
     return load(this.tracker.words, this.tracker.settings + SettingWord.SWEEP_INTERVAL_MS);
   }
 
   set sweepIntervalMs(ms: number) {
+    this.tracker.assertOpen();
     if (!Number.isInteger(ms) || ms < 1 || ms > 0x7fffffff) {
       throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${shown(ms)}`);
     }
@@ -394,16 +511,19 @@ export class Conntrack {
   }
 
   zoneLimit(zone: number | 'default'): ZoneLimit {
+    this.tracker.assertOpen();
     return this.tracker.zoneLimits.get(zone);
   }
 
   setZoneLimit(zone: number | 'default', limit: number): void {
+    this.tracker.assertOpen();
     const { zoneLimits, participant } = this.tracker;
     this.#patiently(() => zoneLimits.set(zone === 'default' ? zone : checkZone(zone), limit, participant));
   }
 
   /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
   zoneLimits(): ZoneLimit[] {
+    this.tracker.assertOpen();
     const { zoneLimits } = this.tracker;
     const zones = Array.from({ length: MAX_ZONE + 1 }, (_, zone) => zone);
     return [
@@ -413,11 +533,13 @@ export class Conntrack {
   }
 
   deleteZoneLimit(zone: number | 'default'): void {
+    this.tracker.assertOpen();
     const { zoneLimits, participant } = this.tracker;
     this.#patiently(() => zoneLimits.delete(zone === 'default' ? zone : checkZone(zone), participant));
   }
 
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
+    this.tracker.assertOpen();
     const { timeouts, participant } = this.tracker;
     this.#patiently(() => timeouts.set(this.#policyId(id), policy, participant));
     this.#noteDisorder(id);
@@ -425,16 +547,19 @@ export class Conntrack {
 
   /** Seconds by attribute name; undefined: there is no such policy. */
   timeoutPolicy(id: number): TimeoutPolicy | undefined {
+    this.tracker.assertOpen();
     return this.tracker.timeouts.get(this.#policyId(id));
   }
 
   /** All policies that are set. */
   timeoutPolicies(): { id: number; timeouts: TimeoutPolicy }[] {
+    this.tracker.assertOpen();
     return this.tracker.timeouts.all();
   }
 
   /** @returns false if there was none */
   deleteTimeoutPolicy(id: number): boolean {
+    this.tracker.assertOpen();
     const { timeouts, participant } = this.tracker;
     const existed = this.#patiently(() => timeouts.delete(this.#policyId(id), participant));
     this.#noteDisorder(id);
@@ -455,6 +580,7 @@ export class Conntrack {
    * @throws UsageError if there is no such policy
    */
   setZoneTimeoutPolicy(zone: number, id: number): void {
+    this.tracker.assertOpen();
     const policy = this.#policyId(id);
     checkZone(zone);
     if (policy !== 0 && this.tracker.timeouts.get(policy) === undefined) {
@@ -465,6 +591,7 @@ export class Conntrack {
 
   /** The id of a zone's policy, undefined if it has none. */
   zoneTimeoutPolicy(zone: number): number | undefined {
+    this.tracker.assertOpen();
     const id = this.tracker.zonePolicies.get(checkZone(zone));
     return id === 0 ? undefined : id >>> 0;
   }
@@ -478,6 +605,7 @@ export class Conntrack {
 
   /** All zones that have one. */
   zoneTimeoutPolicies(): { zone: number; id: number }[] {
+    this.tracker.assertOpen();
     return Array.from(this.tracker.zonePolicies.all(), ([zone, id]) => ({ zone, id: id >>> 0 }));
   }
 
@@ -490,11 +618,13 @@ export class Conntrack {
 
   /** Counters of all threads together (counters.ts says what each counts). At most some stores old. */
   counters(): Counters {
+    this.tracker.assertOpen();
     return sumOfCounters(this.tracker.participants);
   }
 
   /** Counters by participant, for all places that a thread has or had and counted something. */
   participantCounters(): ParticipantCounters[] {
+    this.tracker.assertOpen();
     const { participants } = this.tracker;
     return Array.from({ length: participants.maxParticipants }, (_, participant) => ({
       participant,
@@ -505,6 +635,7 @@ export class Conntrack {
 
   /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
   stats(options: TimedZoneOptions): ConnStats {
+    this.tracker.assertOpen();
     expectOptions('options', options, TIMED_ZONE_NAMES);
     checkTime(options.nowMs);
     expectConditions('options', options, TIMED_ZONE_NAMES);
@@ -523,17 +654,20 @@ export class Conntrack {
    * @throws UsageError if somebody reads them already
    */
   events(): EventReader {
+    this.tracker.assertOpen();
     this.#events = new EventReader(this.tracker);
     return this.#events;
   }
 
   /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
+    this.tracker.assertOpen();
     return this.#patiently(() => dumpFragmentLists(this.tracker));
   }
 
   /** Figures of every bucket. */
   buckets(): BucketFigures[] {
+    this.tracker.assertOpen();
     const { table } = this.tracker;
     return Array.from({ length: table.bucketCount }, (_, bucket) =>
       this.#inEpoch(() => ({ bucket, entries: table.entriesIn(bucket), ...table.shapeOf(bucket) })),

@@ -124,13 +124,26 @@ export class EventReader {
     return sumCounter(this.#tracker.participants, Counter.eventsLost);
   }
 
+  /** Events are written and read. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** Events that found their thread's ring full since this reader was opened. */
   get lost(): number {
+    this.#tracker.assertOpen();
     return this.#sumLost() - this.#lostBefore;
   }
 
-  /** Takes what stands in the rings, to make room for more; `drain` hands it out. */
+  /**
+   * Takes what stands in the rings, to make room for more; `drain` hands it out.
+   * @throws UsageError when the reader is closed: the events are another one's by now
+   */
   collect(): void {
+    this.#tracker.assertOpen();
+    if (!this.#isOpen) {
+      throw new UsageError('this reader of events is closed: ask for another one');
+    }
     const words = this.#words;
     let complete = load(words, EventsWord.SEQUENCE);
     for (const ring of this.#rings) {
@@ -160,8 +173,9 @@ export class EventReader {
     return this.#complete + ((sequence - (this.#complete | 0)) | 0);
   }
 
-  /** The events since the last drain, in order. */
+  /** The events since the last drain, in order. @throws UsageError when the handle that gave this reader is closed */
   drain(): ConnEvent[] {
+    this.#tracker.assertOpen();
     if (this.#isOpen) {
       this.collect();
     }
@@ -177,6 +191,7 @@ export class EventReader {
    * @throws UsageError on a wrong option
    */
   follow(options: FollowOptions = {}): AsyncGenerator<ConnEvent[], void, void> {
+    this.#tracker.assertOpen();
     expectOptions('the options of follow', options, FOLLOW_NAMES);
     const { pollMs = 50, signal } = options;
     expectWhole('pollMs', pollMs, 0, MAX_POLL_MS);

@@ -11,7 +11,7 @@
  * Stages 1 to 3 only read what others may change, and what they find is a hint. Stage 4 asks again (still linked? dead?
  * a miss that an earlier packet of the batch filled?), so that the result is as if the packets had come one by one.
  *
- * Nothing is allocated, and nothing throws, whatever the packets hold.
+ * Nothing is allocated, and nothing that a packet holds makes it throw. Arguments are checked by the caller (Conntrack.execute).
  */
 
 import { CHECKED, load, peek, poke, store, type Words } from '../shared/access.ts';

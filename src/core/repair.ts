@@ -19,7 +19,8 @@ import {
   HandWord,
   IntentKind,
   ParticipantWord,
-  vacateParticipant,
+  keepForToken,
+  tokenOf,
 } from '../shared/participant.ts';
 import { writeParent } from './alg/clean.ts';
 import { Engine } from './engines/engine.ts';
@@ -69,6 +70,11 @@ export interface RepairReport {
   fragmentsLost: number;
   /** It was the one who read the events: they are switched off. */
   wasEventReader: boolean;
+  /**
+   * With it and `participant` the replacement takes the place (AttachOptions). It is good for one thread; a later repair gives
+   * another. 0 while the repair is not complete, and where no thread had the place.
+   */
+  token: number;
 }
 
 export interface RepairOptions {
@@ -77,9 +83,14 @@ export interface RepairOptions {
    * it becomes vacant. A repair that was not complete is asked for again in the same way.
    */
   keepsPlace?: boolean;
+  /**
+   * The token by which the dead thread took its place. The owner of a thread has it, and answers for its being gone: then nobody
+   * asks the system.
+   */
+  token?: number;
 }
 
-const OPTION_NAMES: OptionNames<RepairOptions> = { keepsPlace: true };
+const OPTION_NAMES: OptionNames<RepairOptions> = { keepsPlace: true, token: true };
 
 function emptyReport(participant: number): RepairReport {
   return {
@@ -97,15 +108,16 @@ function emptyReport(participant: number): RepairReport {
     eventsLost: 0,
     fragmentsLost: 0,
     wasEventReader: false,
+    token: 0,
   };
 }
 
 /**
  * Finishes or undoes what participant `id`, whose thread is gone for good, was in the middle of, and releases its locks. Its
- * place is then free for the thread that replaces it (adoptParticipant, or the `participant` of Conntrack.attach), and for it
+ * place is then kept for the thread that has the token of the report (adoptParticipant, or Conntrack.attach), and for it
  * alone if the options say so. Not by two threads at once for the same participant; any number of times one after another.
  * @param tracker the calling thread's own
- * @throws UsageError if there is no such participant, or it is the caller's own
+ * @throws UsageError if there is no such participant, it is the caller's own, or the token is not its own
  */
 export function repairParticipant(tracker: Tracker, id: number, options: RepairOptions = {}): RepairReport {
   expectOptions('the options of repair', options, OPTION_NAMES);
@@ -118,17 +130,25 @@ export function repairParticipant(tracker: Tracker, id: number, options: RepairO
   if (id === tracker.participant.id) {
     throw new UsageError(`participant ${id} is the calling thread's own, which is alive`);
   }
+  if (options.token !== undefined && options.token !== tokenOf(participants, id)) {
+    throw new UsageError(`participant ${id} was not taken with this token: another thread may have the place by now`);
+  }
   const report = emptyReport(id);
-  if (claimOf(participants, id) !== Claim.claimed) {
-    return report;
+  const claim = claimOf(participants, id);
+  if (claim === Claim.reserved && options.token === undefined) {
+    throw new UsageError(
+      `participant ${id} is kept for a thread that has its token: repair it with the token if that one has died`,
+    );
+  }
+  if (claim === Claim.free || claim === Claim.vacant) {
+    return { ...report, token: tokenOf(participants, id) };
   }
   const dead = putInOrder(tracker, id, report);
   repairReader(dead, report);
   if (report.isComplete) {
     dead.leave();
-    if (options.keepsPlace !== true) {
-      vacateParticipant(dead.participant);
-    }
+    const claimAfter = options.keepsPlace === true ? Claim.reserved : Claim.vacant;
+    report.token = keepForToken(dead.participant, claimAfter);
   }
   return report;
 }

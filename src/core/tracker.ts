@@ -11,6 +11,8 @@ import { Epochs } from '../shared/epoch.ts';
 import {
   adoptParticipant,
   claimParticipant,
+  participantAt,
+  ParticipantWord,
   releaseParticipant,
   type Participant,
   type ParticipantRegion,
@@ -24,6 +26,7 @@ import { Alg } from './alg/state.ts';
 import { Engine, engineNumber } from './engines/engine.ts';
 import { EngineIntent, ExpirationLists, MAX_SWEEP_FOUND } from './engines/lists.ts';
 import { initialiseQueues } from './engines/queue.ts';
+import { UsageError } from './errors.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { derivedKey } from './key-hash.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
@@ -33,6 +36,7 @@ import { BucketTable } from './table/bucket-table.ts';
 import { CheckedBucketTable, CheckedLineArena } from './table/checked-table.ts';
 import { ConnWord, UNIT_WORDS } from './table/conn.ts';
 import { LineArena } from './table/line-arena.ts';
+import { markThread } from './thread-mark.ts';
 import { TimeoutPolicies } from './timeouts.ts';
 import { ZoneLimits } from './zone-limits.ts';
 import { ZonePolicies } from './zone-policies.ts';
@@ -48,6 +52,13 @@ const DEFAULT_SWEEP_INTERVAL_MS = 500;
 
 /** Where in `Tracker.parsed` a key stands that was not read from a packet: behind those of the batch. */
 export const SCRATCH_AT: number = MAX_BATCH * PARSED_WORDS;
+
+/** A place at the table that is kept for the calling thread. */
+export interface KeptPlace {
+  participant: number;
+  /** From the repair, or from whoever has reserved the place. */
+  token: number;
+}
 
 export class Tracker {
   readonly memory: TrackerMemory;
@@ -106,13 +117,16 @@ export class Tracker {
   randomState: number;
   /** Keeps reads alive that only pull lines into the cache. */
   sink = 0;
+  /** The place at the table was given up: it may be another thread's by now. */
+  isClosed = false;
 
   /**
    * Maps the memory of a tracker for the calling thread and claims a participant.
-   * @param place the participant to take over instead of claiming one (adoptParticipant)
-   * @throws RangeError when maxParticipants threads have already done so, or the place is nobody's
+   * @param place the participant to take over instead of claiming one (adoptParticipant); or the number of one to repair after,
+   *   which stays its own
+   * @throws RangeError when maxParticipants threads have already done so, or the place is not kept for this token
    */
-  constructor(memory: TrackerMemory, place?: number) {
+  constructor(memory: TrackerMemory, place?: KeptPlace | number) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {
@@ -125,7 +139,16 @@ export class Tracker {
     this.engine = engineNumber(memory.engine);
     this.words = words;
     this.participants = participants;
-    this.participant = place === undefined ? claimParticipant(participants) : adoptParticipant(participants, place);
+    if (typeof place === 'number') {
+      this.participant = participantAt(participants, place);
+      this.participant.wakeUp();
+    } else {
+      this.participant =
+        place === undefined
+          ? claimParticipant(participants)
+          : adoptParticipant(participants, place.participant, place.token);
+      markThread(this.participant);
+    }
     const checks = Checks.of(memory, layout, participants, this.participant);
     this.checks = checks;
     this.epochs =
@@ -205,6 +228,7 @@ export class Tracker {
 
   /** The calling thread may hold references into the table from here on. */
   enter(): void {
+    this.assertOpen();
     this.epochs.enter(this.participant);
   }
 
@@ -228,6 +252,13 @@ export class Tracker {
     this.epochs.leave(this.participant);
   }
 
+  /** @throws UsageError when the place at the table was given up */
+  assertOpen(): void {
+    if (this.isClosed) {
+      throw closedError();
+    }
+  }
+
   /**
    * Gives the participant back; the tracker is not to be used afterwards.
    * @param keepsPlace the place stays claimed: for whoever has claimed it for this thread
@@ -236,8 +267,15 @@ export class Tracker {
     this.leave();
     this.reclaim();
     this.rooms.returnAll(this.room, this.participant);
-    if (!keepsPlace) {
+    this.isClosed = true;
+    if (keepsPlace) {
+      this.words[this.participant.base + ParticipantWord.THREAD] = 0;
+    } else {
       releaseParticipant(this.participant);
     }
   }
+}
+
+function closedError(): UsageError {
+  return new UsageError('this handle is closed: attach to the memory of the table for another one');
 }

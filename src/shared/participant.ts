@@ -2,7 +2,7 @@
  * Participants: the threads that work on a table (PMDs, the sweeper, whoever dumps or flushes). Each has a block of
  * shared words that only it writes, a multiple of the cache line apart from everybody else's.
  *
- *   line 0       who and when     claimed flag, announced epoch, the lock that it sleeps on
+ *   line 0       who and when     claim, announced epoch, the lock that it sleeps on, its thread
  *   line 1       intent           what this participant has in hand and is in the middle of (see below)
  *   lines 2-3    caches           free records and line blocks of its own, and those it has retired
  *   lines 4-11   counters         64-bit floats, read by anyone (counters.ts)
@@ -21,12 +21,20 @@ import { lockTagOf, type LockOwner } from './mutex.ts';
 
 /** Word offsets inside a participant's block. */
 export const ParticipantWord = {
-  /** A Claim. Atomic: any thread claims, the owner releases; who repairs makes it vacant. */
+  /**
+   * A Claim; with `vacant` and `reserved`, the token of the thread that may take the place stands above it. Atomic: any thread
+   * claims, the owner releases, the thread that repairs makes it vacant or reserved.
+   */
   CLAIMED: 0,
   /** Epoch announced at the last quiescent point, 0 while offline. Atomic: owner writes, all read. */
   EPOCH: 1,
   /** Word index of the mutex that it sleeps on, its complement if that is not in the table's words; 0: it does not. A hint. */
   SLEEPS_ON: 2,
+  /** The thread that has the place (core/thread-mark.ts), 0: none that is known. Plain: the owner writes, who would repair reads. */
+  THREAD: 3,
+  THREAD_STARTED: 4,
+  /** The token by which its thread took the place, 0: it claimed a free one. As THREAD. */
+  TOKEN: 5,
   /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
   INTENT_KIND: LINE_WORDS,
   /** The record that is being removed. */
@@ -73,9 +81,14 @@ export const Claim = {
   free: 0,
   /** A thread has it. */
   claimed: 1,
-  /** Its thread has died and was repaired after: for the thread that replaces it, or if no other is left for anyone. */
+  /** Its thread has died and was repaired after: for the thread that has the token, or if no other place is left for anyone. */
   vacant: 2,
+  /** For the thread that has the token, and for nobody else. */
+  reserved: 3,
 } as const;
+const CLAIM_MASK = 3;
+const TOKEN_SHIFT = 2;
+const MAX_TOKEN = 0x1fffffff;
 
 /** What a participant is in the middle of. */
 export const IntentKind = {
@@ -153,7 +166,12 @@ export class Participant implements LockOwner {
 export function claimParticipant(region: ParticipantRegion): Participant {
   for (const from of [Claim.free, Claim.vacant]) {
     for (let id = 0; id < region.maxParticipants; id++) {
-      if (compareExchange(region.words, claimWord(region, id), from, Claim.claimed) === from) {
+      const word = load(region.words, claimWord(region, id));
+      if (
+        (word & CLAIM_MASK) === from &&
+        compareExchange(region.words, claimWord(region, id), word, Claim.claimed) === word
+      ) {
+        region.words[claimWord(region, id) + ParticipantWord.TOKEN] = 0;
         return new Participant(region, id);
       }
     }
@@ -166,32 +184,73 @@ function claimWord(region: ParticipantRegion, id: number): number {
 }
 
 /**
- * Takes a place that is kept for the calling thread: one that another thread has claimed for it, or that of a thread that
- * has died and was repaired after. With the place come its caches of free records, what is retired there, its unused
- * room and its counters.
- * @throws RangeError when nobody has claimed it, or another thread takes it at this moment
+ * Claims a free block for a thread that is yet to start, and gives the token with which that thread takes it (adoptParticipant).
+ * @throws RangeError when all are taken
  */
-export function adoptParticipant(region: ParticipantRegion, id: number): Participant {
+export function reserveParticipant(region: ParticipantRegion): { participant: Participant; token: number } {
+  const participant = claimParticipant(region);
+  return { participant, token: keepForToken(participant, Claim.reserved) };
+}
+
+/**
+ * Takes a place that is kept for the calling thread: a reserved one, or that of a thread that has died and was repaired after.
+ * With the place come its caches of free records, what is retired there, its unused room and its counters.
+ * @param token what reserveParticipant or the repair gave; it is good for one taking
+ * @throws RangeError when the token is not that of the place
+ */
+export function adoptParticipant(region: ParticipantRegion, id: number, token: number): Participant {
   const isPlace = Number.isInteger(id) && id >= 0 && id < region.maxParticipants;
-  const claim = isPlace ? claimOf(region, id) : Claim.free;
-  if (claim === Claim.free) {
-    throw new RangeError(`participant ${id} cannot be taken over: it is not one that a thread has or had`);
+  if (!isPlace || !isKept(claimOf(region, id))) {
+    throw new RangeError(
+      `participant ${id} cannot be taken over: a thread has it, or it is not one that was repaired after`,
+    );
   }
-  if (
-    claim === Claim.vacant &&
-    compareExchange(region.words, claimWord(region, id), Claim.vacant, Claim.claimed) !== Claim.vacant
-  ) {
-    throw new RangeError(`participant ${id} cannot be taken over: another thread has just taken it`);
+  const isToken = Number.isInteger(token) && token > 0 && token <= MAX_TOKEN;
+  const takes = (claim: number) => {
+    const word = claim | (token << TOKEN_SHIFT);
+    return compareExchange(region.words, claimWord(region, id), word, Claim.claimed) === word;
+  };
+  if (!isToken || !(takes(Claim.vacant) || takes(Claim.reserved))) {
+    const isTaken = !isKept(claimOf(region, id));
+    const reason = isTaken ? 'another thread has just taken it' : 'the token is not the one that the last repair gave';
+    throw new RangeError(`participant ${id} cannot be taken over: ${reason}`);
   }
-  const participant = new Participant(region, id);
+  const participant = participantAt(region, id);
+  participant.words[participant.base + ParticipantWord.TOKEN] = token;
   /* Its thread may have died asleep. */
   participant.wakeUp();
   return participant;
 }
 
-/** The repaired place of a dead thread waits for who takes it over. */
-export function vacateParticipant(participant: Participant): void {
-  store(participant.words, participant.base + ParticipantWord.CLAIMED, Claim.vacant);
+/** Is a place with this claim kept for a thread with a token? */
+function isKept(claim: number): boolean {
+  return claim === Claim.vacant || claim === Claim.reserved;
+}
+
+/** The block of another thread, for the thread that repairs after it. */
+export function participantAt(region: ParticipantRegion, id: number): Participant {
+  return new Participant(region, id);
+}
+
+/**
+ * The repaired place of a dead thread waits for its replacement.
+ * @param claim Claim.vacant or Claim.reserved
+ * @returns the token with which the replacement takes it
+ */
+export function keepForToken(participant: Participant, claim: number): number {
+  const token = 1 + Math.floor(Math.random() * MAX_TOKEN);
+  participant.words[participant.base + ParticipantWord.THREAD] = 0;
+  store(participant.words, participant.base + ParticipantWord.CLAIMED, claim | (token << TOKEN_SHIFT));
+  return token;
+}
+
+/** The token of a block: the one by which its thread took it, or by which one may take it; 0: it has none. */
+export function tokenOf(region: ParticipantRegion, id: number): number {
+  const word = load(region.words, claimWord(region, id));
+  if ((word & CLAIM_MASK) === Claim.claimed) {
+    return region.words[claimWord(region, id) + ParticipantWord.TOKEN]!;
+  }
+  return word >>> TOKEN_SHIFT;
 }
 
 /** Does a thread have this block now, or did one that has died? */
@@ -201,11 +260,12 @@ export function isClaimed(region: ParticipantRegion, id: number): boolean {
 
 /** A Claim. */
 export function claimOf(region: ParticipantRegion, id: number): number {
-  return load(region.words, claimWord(region, id));
+  return load(region.words, claimWord(region, id)) & CLAIM_MASK;
 }
 
 /** Gives the block back. The caller is offline and holds nothing. */
 export function releaseParticipant(participant: Participant): void {
+  participant.words[participant.base + ParticipantWord.THREAD] = 0;
   store(participant.words, participant.base + ParticipantWord.EPOCH, 0);
   store(participant.words, participant.base + ParticipantWord.CLAIMED, 0);
 }

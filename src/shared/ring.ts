@@ -63,6 +63,8 @@ export class RingProducer {
   #head: number;
   /** Everything before it was given back and harvested. */
   #harvested: number;
+  /** What waits for returns now: the consumer wakes one waiter. */
+  #waiting: Promise<void> | undefined;
 
   /** Takes the ring's end where a producer before it left it; what that one had not harvested yet is not shown to this one. */
   constructor(words: Words) {
@@ -149,8 +151,21 @@ export class RingProducer {
     return ((this.#harvested - size) | 0) === this.#head ? -1 : DATA;
   }
 
-  /** Resolves when the consumer has given something back since the last harvest, or after `timeoutMs`. */
-  async waitForReturns(timeoutMs: number): Promise<void> {
+  /**
+   * Resolves when the consumer has given something back since the last harvest, or after `timeoutMs`. Whoever waits while another
+   * one does waits with it, and no longer.
+   */
+  waitForReturns(timeoutMs: number): Promise<void> {
+    if (load(this.words, TAIL) !== this.#harvested) {
+      return Promise.resolve();
+    }
+    this.#waiting ??= this.#waitForReturns(timeoutMs).finally(() => {
+      this.#waiting = undefined;
+    });
+    return this.#waiting;
+  }
+
+  async #waitForReturns(timeoutMs: number): Promise<void> {
     const seen = load(this.words, PRODUCER_WAKE);
     store(this.words, PRODUCER_ASLEEP, 1);
     if (load(this.words, TAIL) === this.#harvested) {

@@ -14,8 +14,9 @@ import { datapathTimeMs, type DatapathShare, endBeat, tellUp } from './status.ts
 export interface ControlTask {
   share: DatapathShare;
   path: string;
-  /** Its place at the table, and its line in the status words. */
+  /** Its place at the table, the token with which it takes it, and its line in the status words. */
   participant: number;
+  token: number;
   line: number;
   /** It gives a sign of life so often, in ms. */
   beatMs: number;
@@ -27,8 +28,8 @@ export type ControlReady = { listening: true } | { error: string };
 /** Answers whose reader is slow are cut off so long after the stop. */
 const GRACE_MS = 200;
 
-const { share, path, participant, line, beatMs } = workerData as ControlTask;
-const conntrack = Conntrack.attach(share.memory, { participant });
+const { share, path, participant, token, line, beatMs } = workerData as ControlTask;
+const conntrack = Conntrack.attach(share.memory, { participant, token });
 
 const events = new EventHub(conntrack);
 

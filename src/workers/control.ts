@@ -41,6 +41,9 @@ export class Control {
    */
   static async start(options: ControlOptions): Promise<Control> {
     expectOptions('the options of a control socket', options, OPTION_NAMES);
+    if (options.datapath.isStopped) {
+      throw new UsageError('the datapath is stopped: start another one');
+    }
     const control = new Control(options.datapath, options.path);
     await options.datapath.group.keep({
       role: 'control',

@@ -3,7 +3,7 @@
  * in and takes verdicts out; it never waits for a bucket.
  */
 
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
@@ -25,6 +25,7 @@ import { LATE_RING_WORDS, SPARE_WORDS } from './late.ts';
 import { startPmd, startSweeper } from './lives.ts';
 import { checkOptions, type DatapathOptions } from './options.ts';
 import { type DatapathShare, statusWords, StatusWord, sweeperNumber, workerLine, WorkerWord } from './status.ts';
+import { WaitingPushes } from './waiting-pushes.ts';
 
 export type { DatapathOptions } from './options.ts';
 
@@ -62,6 +63,7 @@ export class Datapath {
   readonly #status: Words;
   readonly #reachedMs: Float64Array;
   readonly #workers: WorkerGroup;
+  readonly #waiting: WaitingPushes;
   #latestMs = Number.NaN;
   #visitor: VerdictVisitor = () => {};
   #lateVisitor: VerdictVisitor = () => {};
@@ -99,6 +101,7 @@ export class Datapath {
       maxParticipants: Math.max(maxParticipants, this.threads + TOOLS),
     });
     this.conntrack.lockPatienceMs = LOCK_PATIENCE_MS;
+    this.conntrack.usedBy = 'a datapath';
     this.#status = allocateWords(statusWords(this.threads));
     this.#reachedMs = new Float64Array(this.#status.buffer, StatusWord.REACHED_MS * 4, 1);
     this.#reachedMs[0] = Number.NaN;
@@ -118,6 +121,13 @@ export class Datapath {
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
 
+    this.#waiting = new WaitingPushes(this.threads, {
+      harvest: () => void this.harvest(),
+      write: ({ worker, frame, nowMs, number }) => this.#write(worker, frame, nowMs, number),
+      untilReturns: (worker) => this.#untilReturns(worker),
+      leapsAhead: (nowMs) => this.#leapsAhead(nowMs),
+      untilEmpty: () => this.#untilEmpty(() => false),
+    });
     this.#workers = new WorkerGroup({
       conntrack: this.conntrack,
       status: this.#status,
@@ -170,10 +180,15 @@ export class Datapath {
     this.#failure ??= error;
   }
 
-  #throwIfFailed(): void {
-    if (this.#isStopped) {
-      throw new Error('the datapath is stopped');
+  /** @throws UsageError when it is stopped, or was told to stop */
+  #assertRunning(): void {
+    this.#throwIfFailed();
+    if (this.#stopping !== undefined) {
+      throw stoppedError();
     }
+  }
+
+  #throwIfFailed(): void {
     if (this.#failure !== undefined) {
       throw new Error(`a worker of the datapath has died: ${this.#failure.message}`, { cause: this.#failure });
     }
@@ -211,6 +226,11 @@ export class Datapath {
     this.#workers.onHang = visitor;
   }
 
+  /** It was told to stop. */
+  get isStopped(): boolean {
+    return this.#stopping !== undefined;
+  }
+
   /** Where each worker stands. */
   workers(): WorkerState[] {
     return this.#workers.states();
@@ -226,6 +246,7 @@ export class Datapath {
    * @param index number of the PMD
    */
   terminateWorker(role: WorkerRole, index = 0): void {
+    this.#assertRunning();
     this.#workers.terminate(role, index, 'it was told to');
   }
 
@@ -249,9 +270,10 @@ export class Datapath {
   offer(frame: Uint8Array, nowMs: number, number = 0): boolean {
     this.#check(frame, nowMs);
     const worker = this.#steering.workerOf(frame, this.threads);
-    if (!this.#write(worker, frame, nowMs, number)) {
+    if (this.#waiting.mustWait(worker) || !this.#write(worker, frame, nowMs, number)) {
       this.harvest();
-      if (!this.#write(worker, frame, nowMs, number)) {
+      /* What waits for room was there first. */
+      if (this.#waiting.mustWait(worker) || !this.#write(worker, frame, nowMs, number)) {
         this.conntrack.tracker.counters[Counter.ringDropped]!++;
         return false;
       }
@@ -261,23 +283,28 @@ export class Datapath {
 
   /**
    * Hands a packet to the PMD of its flow; while that PMD's ring is full, waits (counted in `ringWaited`): what a file
-   * does. A promise only if it has to wait.
+   * does. A promise only if it has to wait. Packets of one PMD go in the order of the calls, whether or not each is awaited; a
+   * frame that waits must stay as it is until its promise has resolved.
    */
   push(frame: Uint8Array, nowMs: number, number = 0): void | Promise<void> {
     this.#check(frame, nowMs);
     const worker = this.#steering.workerOf(frame, this.threads);
-    if (nowMs - this.#latestMs > WALK_AFTER_MS) {
-      /* No two PMDs may work at times so far apart: see core/clock.ts. */
-      return this.drain().then(() => this.#pushWaiting(worker, frame, nowMs, number));
-    }
-    if (!this.#write(worker, frame, nowMs, number)) {
-      this.conntrack.tracker.counters[Counter.ringWaited]!++;
-      return this.#pushWaiting(worker, frame, nowMs, number);
+    const leaps = this.#leapsAhead(nowMs);
+    if (leaps || this.#waiting.mustWait(worker) || !this.#write(worker, frame, nowMs, number)) {
+      if (!leaps) {
+        this.conntrack.tracker.counters[Counter.ringWaited]!++;
+      }
+      return this.#waiting.add({ worker, frame, nowMs, number });
     }
   }
 
+  /** No two PMDs may work at times so far apart: see core/clock.ts. */
+  #leapsAhead(nowMs: number): boolean {
+    return nowMs - this.#latestMs > WALK_AFTER_MS;
+  }
+
   #check(frame: Uint8Array, nowMs: number): void {
-    this.#throwIfFailed();
+    this.#assertRunning();
     if (!(frame instanceof Uint8Array)) {
       throw new UsageError(`a frame must be a Uint8Array, not ${shown(frame)}`);
     }
@@ -289,14 +316,10 @@ export class Datapath {
     }
   }
 
-  async #pushWaiting(worker: number, frame: Uint8Array, nowMs: number, number: number): Promise<void> {
-    this.harvest();
-    while (!this.#write(worker, frame, nowMs, number)) {
-      this.#throwIfFailed();
-      await this.#rings[worker]!.waitForReturns(LOOK_ROUND_MS);
-      await this.#giveTurn();
-      this.harvest();
-    }
+  async #untilReturns(worker: number): Promise<void> {
+    this.#throwIfFailed();
+    await this.#rings[worker]!.waitForReturns(LOOK_ROUND_MS);
+    await this.#giveTurn();
   }
 
   /** While returns come as fast as they are waited for, nothing else would ever have its turn. */
@@ -372,13 +395,35 @@ export class Datapath {
     return count;
   }
 
-  /** Resolves when every packet handed in has come back (and was shown to the visitor). */
+  /**
+   * Resolves when every packet handed in has come back (and was shown to the visitor), those included that waited for room.
+   * @throws UsageError when the datapath is stopped
+   */
   async drain(): Promise<void> {
+    if (this.#isStopped) {
+      throw stoppedError();
+    }
     await this.#drain(() => false);
   }
 
   /** @param isEnough says that nothing more is to be waited for */
   async #drain(isEnough: () => boolean): Promise<void> {
+    while (this.#waiting.count > 0) {
+      this.#throwIfFailed();
+      if (isEnough()) {
+        return;
+      }
+      const round = new AbortController();
+      await Promise.race([
+        this.#waiting.settled(),
+        delay(LOOK_ROUND_MS, undefined, { signal: round.signal }).catch(() => {}),
+      ]);
+      round.abort();
+    }
+    await this.#untilEmpty(isEnough);
+  }
+
+  async #untilEmpty(isEnough: () => boolean): Promise<void> {
     for (const ring of this.#rings) {
       for (;;) {
         this.harvest();
@@ -436,7 +481,7 @@ export class Datapath {
 
   /**
    * Lets the PMDs finish what they were handed, and ends all threads. The table stays: `conntrack` can be dumped and
-   * asked as before. A worker that hangs is terminated after a second or two; packets that it never came to are given back
+   * asked as before. Pushes that wait for room get it; later ones are refused. A worker that hangs is terminated after a second or two; packets that it never came to are given back
    * with no state, and counted in `workerLost`. Called again it gives the same promise.
    * @throws Error if a worker had died and was not started again
    */
@@ -451,6 +496,7 @@ export class Datapath {
         await this.#drainWhileAlive();
       }
     } finally {
+      this.#waiting.rejectAll(this.#failure ?? stoppedError());
       await this.#end();
     }
     this.#throwIfFailed();
@@ -469,6 +515,7 @@ export class Datapath {
     store(words, settings + SettingWord.PRESSURE, 1);
     notify(words, settings + SettingWord.PRESSURE, 1);
     await ended;
+    this.conntrack.usedBy = undefined;
     const states = this.#workers.states();
     for (let index = 0; index < this.threads; index++) {
       /* One that could not even be terminated may still be at its packets. */
@@ -478,6 +525,10 @@ export class Datapath {
     }
     this.harvest();
   }
+}
+
+function stoppedError(): UsageError {
+  return new UsageError('the datapath is stopped: start another one');
 }
 
 /** As a packet comes in: what is written so far of a verdict is none. The frame may have been translated already. */

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../core/conntrack.ts';
 import { Counter } from '../core/counters.ts';
 import { load, peek, store, type Words } from '../shared/access.ts';
-import { claimParticipant, releaseParticipant, type Participant } from '../shared/participant.ts';
+import { releaseParticipant, reserveParticipant, type Participant } from '../shared/participant.ts';
 import { HangWatch, type Watched, type WorkerHang } from './hang-watch.ts';
 import { WorkerKeeper, type WorkerDeath, type WorkerLife, type WorkerRole } from './keeper.ts';
 import { waitsForAnother } from './lock-waits.ts';
@@ -42,6 +42,8 @@ export interface WorkerOptions {
 /** What a worker is told of its place. */
 export interface WorkerPlace {
   participant: number;
+  /** With it the worker takes its place; good for one life. */
+  token: number;
   /** Its line in the status words. */
   line: number;
   /** While it has nothing to do it gives a sign of life at least so often, in ms. */
@@ -98,7 +100,9 @@ export class WorkerGroup {
     const { conntrack, status, threads, restarts } = this.#options;
     const { role, index, number } = options;
     const { participants } = conntrack.tracker;
-    const place = claimParticipant(participants);
+    const reserved = reserveParticipant(participants);
+    const place = reserved.participant;
+    let { token } = reserved;
     const participant = place.id;
     const line = workerLine(threads, number);
     store(status, StatusWord.PARTICIPANT + number, participant + 1);
@@ -117,7 +121,7 @@ export class WorkerGroup {
       restarts,
       start: () => {
         mustBeGone();
-        return options.start({ participant, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) });
+        return options.start({ participant, token, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) });
       },
       exited: () => {
         hasBeenUp ||= load(status, up) !== 0;
@@ -127,7 +131,11 @@ export class WorkerGroup {
       progress: () => options.progress(participant),
       repair: () => {
         mustBeGone();
-        return conntrack.repair(participant, { keepsPlace: true });
+        const report = conntrack.repair(participant, { keepsPlace: true, token });
+        if (report.isComplete) {
+          token = report.token;
+        }
+        return report;
       },
       takeBack: () => options.takeBack(),
       onDeath: (death) => {

@@ -24,8 +24,9 @@ export interface PmdTask {
   index: number;
   /** Its line in `status`. */
   line: number;
-  /** Its place at the table. */
+  /** Its place at the table, and the token with which it takes it. */
   participant: number;
+  token: number;
   action: CtActionOptions;
   /** Packets of a batch, 1..32. */
   batchSize: number;
@@ -36,7 +37,7 @@ const IDLE_LOOKS = 2000;
 
 /** One endless task of the pool; ends when the ring is closed and empty. */
 export default function runPmd(task: PmdTask): void {
-  const tracker = new Tracker(task.memory, task.participant);
+  const tracker = new Tracker(task.memory, task);
   nameThread(tracker.participant.recorder, ThreadRole.pmd);
   const ring = new RingConsumer(task.ring);
   const batch = new PacketBatch(task.ring, spareOf(task.ring));

@@ -13,8 +13,9 @@ export interface SweeperTask {
   memory: TrackerMemory;
   status: Words;
   clock: DatapathClock;
-  /** Its place at the table; by default it claims one. */
+  /** Its place at the table, and the token with which it takes it; by default it claims one. */
   participant?: number;
+  token?: number;
   /** Its line in `status`. */
   line: number;
   /** It gives a sign of life at least so often, in ms. */
@@ -29,7 +30,9 @@ const MIN_INTERVAL_MS = 20;
 
 /** Sweeps until it is told to stop. Blocks the thread. */
 export function runSweeper(task: SweeperTask): void {
-  const tracker = new Tracker(task.memory, task.participant);
+  const { participant, token } = task;
+  const place = participant === undefined || token === undefined ? undefined : { participant, token };
+  const tracker = new Tracker(task.memory, place);
   nameThread(tracker.participant.recorder, ThreadRole.sweeper);
   const { words, settings } = tracker;
   const pressure = settings + SettingWord.PRESSURE;
@@ -58,7 +61,7 @@ export function runSweeper(task: SweeperTask): void {
       wait(task.status, StatusWord.STOP, 0, earlyMs);
     }
   }
-  tracker.close(task.participant !== undefined);
+  tracker.close(place !== undefined);
 
   /** Goes round the table once, at one time, in steps; offline while it rests. */
   function sweepTable(nowMs: number): void {

@@ -15,6 +15,7 @@ import { LINE_WORDS } from '../../src/shared/cache-line.ts';
 import { Readers, UnitLedger } from '../../src/shared/ledger.ts';
 import { reverse, udp, type PortEnds } from '../support/frames.ts';
 import type { Built, Region } from './scenario.ts';
+import { takePlace } from '../support/places.ts';
 
 /** Time of the preparation; scenarios go on from here. */
 export const START_MS = 1000;
@@ -155,8 +156,7 @@ export class TablePlayer {
 
   /** Takes the thread's place at the table anew: after a death in the middle of something there is more to set back than numbers. */
   resurrect(): void {
-    const { memory, participant } = this.ct;
-    this.#use(Conntrack.attach(memory, { participant }));
+    this.#use(takePlace(this.ct.memory, this.ct));
   }
 
   /** Everything that this thread keeps besides shared memory is as when it attached. */

@@ -32,6 +32,7 @@ import { reverse, tcp, udp } from '../support/frames.ts';
 import { ControlConnection, hostPort } from '../support/ftp.ts';
 import { tcpFrame } from '../support/tcp-frames.ts';
 import { serve } from './serve.ts';
+import { pretendDead } from '../support/places.ts';
 
 const NOW_MS = 1000;
 const A_WEEK_MS = 7 * 86_400_000;
@@ -580,6 +581,7 @@ function tearFragments(n: number, change: (tracker: Tracker) => void): { isDone:
     isDone = false;
   }
   forgetHeld();
+  pretendDead(victim);
   ct.repair(victim.participant);
   const problems = check(ct, 'after the repair');
   const states = send(ct, fragmentsOf(udp(ends(5), Buffer.alloc(2992)), 9, 1000), { commit: true });
@@ -745,16 +747,23 @@ function dieAt({ scenario, n, m }: Death): { isDone: boolean; report?: RepairRep
   }
   if (m !== undefined) {
     const repairer = Conntrack.attach(ct.memory);
+    pretendDead(victim);
     runUntil(m, () => repairer.repair(victim.participant));
+    pretendDead(repairer);
     ct.repair(repairer.participant);
   }
+  pretendDead(victim);
   const report = ct.repair(victim.participant);
   const problems = report.isComplete ? [] : ['the repair is not complete'];
   problems.push(...check(ct, 'after the repair'), ...(scenario.check?.(ct) ?? []));
 
   /* The replacement does the same once more, and all of it can be undone. */
-  const replacement = Conntrack.attach(ct.memory, { participant: victim.participant });
+  const { participant, token } = report;
+  let replacement = Conntrack.attach(ct.memory, { participant, token });
   scenario.run(replacement, ct);
+  if (replacement.tracker.isClosed) {
+    replacement = Conntrack.attach(ct.memory);
+  }
   replacement.tracker.leave();
   ct.deleteZoneLimit('default');
   ct.sweep(NOW_MS + A_WEEK_MS);
@@ -827,6 +836,7 @@ const jobs = {
       Slab.prototype[what] = original as never;
       forgetHeld();
     }
+    pretendDead(victim);
     const { isComplete } = ct.repair(victim.participant);
     return [...(isComplete ? [] : ['the repair is not complete']), ...check(ct, 'after the repair')];
   },
@@ -854,6 +864,7 @@ const jobs = {
       () => wordOf(ConnWord.LABEL_SEQUENCE),
       () => remover.flush(),
     );
+    [writer, remover].forEach(pretendDead);
     const isComplete = [remover, writer, remover].map(({ participant }) => ct.repair(participant).isComplete);
     const told = events.drain().map(({ kind }) => kind);
     events.close();

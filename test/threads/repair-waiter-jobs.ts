@@ -9,6 +9,7 @@ import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { forgetHeld } from '../../src/shared/lockdep.ts';
 import { serve } from './serve.ts';
 import { signal, waitForSignal } from './steps.ts';
+import { pretendDead } from '../support/places.ts';
 
 export interface Waiting {
   memory: TrackerMemory;
@@ -64,6 +65,7 @@ const jobs = {
       if (!(error instanceof Killed)) {
         throw error;
       }
+      pretendDead(ct);
       return ct.participant;
     } finally {
       setSchedulingHook(undefined);
@@ -90,14 +92,16 @@ const jobs = {
       setSchedulingHook(undefined);
       forgetHeld();
     }
+    pretendDead(ct);
     return ct.participant;
   },
 
   /** Takes over a vacant place; before it claims it, another thread does. @returns what that one got, and how the first fares */
   takeOverTwice(): { first: number; error: string } {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
-    const { participant } = Conntrack.attach(ct.memory);
-    ct.repair(participant);
+    const dead = Conntrack.attach(ct.memory);
+    pretendDead(dead);
+    const { participant, token } = ct.repair(dead.participant);
     let first = -1;
     setSchedulingHook((kind) => {
       if (kind === 'compareExchange') {
@@ -106,7 +110,7 @@ const jobs = {
       }
     });
     try {
-      Conntrack.attach(ct.memory, { participant });
+      Conntrack.attach(ct.memory, { participant, token });
       return { first, error: 'none' };
     } catch (error) {
       return { first, error: (error as Error).message };

@@ -3,6 +3,7 @@
 import { load, store as storeWord } from '../../shared/access.ts';
 import { expectFlag, shown, UsageError } from '../errors.ts';
 import { FAMILY_COUNTERS, FragmentCounter, FragmentsWord, MAX_FRAGMENTS, MIN_FRAGMENT_BYTES_FLOOR } from './region.ts';
+import type { Tracker } from '../tracker.ts';
 import type { FragmentStore } from './store.ts';
 
 export type IpFamily = 'v4' | 'v6';
@@ -31,10 +32,16 @@ export interface FragmentStatus {
 }
 
 export class FragmentSettings {
-  readonly #store: FragmentStore;
+  readonly #tracker: Tracker;
 
-  constructor(store: FragmentStore) {
-    this.#store = store;
+  constructor(tracker: Tracker) {
+    this.#tracker = tracker;
+  }
+
+  /** @throws UsageError when the handle is closed */
+  get #store(): FragmentStore {
+    this.#tracker.assertOpen();
+    return this.#tracker.fragments;
   }
 
   /**

@@ -28,6 +28,12 @@ export interface PacketMetadata {
   number?: number;
 }
 
+interface Spare {
+  start: number;
+  end: number;
+}
+
+const SPARE_NAMES: OptionNames<Spare> = { start: true, end: true };
 const METADATA_NAMES: OptionNames<PacketMetadata> = { checksums: true, number: true };
 const KNOWN_CHECKSUMS = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD | ChecksumBit.IP_BAD | ChecksumBit.L4_BAD;
 
@@ -54,8 +60,19 @@ export class PacketBatch {
   #spareStart = 0;
   #spareEnd = 0;
 
-  /** @param spare part of the region where fragments that come back from earlier batches are put; none by default */
-  constructor(words: Words, spare: { start: number; end: number } = { start: words.length, end: words.length }) {
+  /**
+   * @param spare part of the region where fragments that come back from earlier batches are put; none by default
+   * @throws UsageError unless the words are shared, and the part lies in them
+   */
+  constructor(words: Words, spare: Spare = { start: words?.length, end: words?.length }) {
+    if (!(words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer)) {
+      throw new UsageError(
+        'the words of a batch must be an Int32Array of shared memory (PacketBatch.allocate makes one)',
+      );
+    }
+    expectOptions('the spare part of a batch', spare, SPARE_NAMES);
+    expectWhole('the start of the spare part', spare.start, 0, words.length);
+    expectWhole('the end of the spare part', spare.end, spare.start, words.length);
     this.words = words;
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.length * 4);
     this.#end = spare.start;

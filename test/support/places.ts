@@ -1,0 +1,20 @@
+/** Places at a table, of threads that died for a test alone. */
+
+import { Conntrack } from '../../src/core/conntrack.ts';
+import type { TrackerMemory } from '../../src/core/memory.ts';
+import { Claim, keepForToken, participantAt, ParticipantWord } from '../../src/shared/participant.ts';
+
+/** As if the thread of this handle had ended: only then may others repair after it. */
+export function pretendDead({ tracker }: Conntrack): void {
+  tracker.words[tracker.participant.base + ParticipantWord.THREAD] = 0;
+}
+
+/** Takes a place whatever became of its thread, without any repair. */
+export function takePlace(memory: TrackerMemory, { tracker }: Conntrack): Conntrack {
+  const participant = participantAt(tracker.participants, tracker.participant.id);
+  const token = keepForToken(participant, Claim.reserved);
+  const taken = Conntrack.attach(memory, { participant: participant.id, token });
+  /* As in a table that nobody was repaired in. */
+  participant.words[participant.base + ParticipantWord.TOKEN] = 0;
+  return taken;
+}
