@@ -349,11 +349,13 @@ export class Conntrack {
     try {
       conntrackExecute(tracker, batch, action, nowMs);
     } catch (error) {
-      this.#putInOrder(error);
+      if (!CHECKED) {
+        this.#putInOrder(error);
+        tracker.leave();
+      }
       throw error;
-    } finally {
-      tracker.leave();
     }
+    tracker.leave();
   }
 
   /**
