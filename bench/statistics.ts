@@ -24,7 +24,8 @@ export function quantile(samples: readonly number[], share: number): number {
   );
 }
 
-function sortedQuantile(sorted: readonly number[], share: number): number {
+/** The same of samples in order. */
+export function sortedQuantile(sorted: ArrayLike<number>, share: number): number {
   if (sorted.length === 0) {
     return Number.NaN;
   }

@@ -13,6 +13,7 @@ import {
   smallestEffect,
   studentQuantile,
 } from '../bench/regress/pair-statistics.ts';
+import { medianInPlace } from '../bench/regress/select.ts';
 import { judge, overallVerdict, suspectsOf, type Figure, type FigurePairs } from '../bench/regress/verdict.ts';
 
 /** Normal deviates (Box and Muller), seeded. */
@@ -37,6 +38,21 @@ describe('the statistics of pairs', () => {
     expect(hodgesLehmann([1, 2, 4])).toBe(2.25);
     expect(hodgesLehmann([1, 2, 3, 4, 100])).toBe(3);
     expect(hodgesLehmann([])).toBeNaN();
+  });
+
+  it('find the median as sorting does, whatever the values', () => {
+    const random = seededRandom(3);
+    for (let count = 1; count <= 60; count++) {
+      for (const values of [
+        Float64Array.from({ length: count }, random),
+        Float64Array.from({ length: count }, () => Math.floor(random() * 3)),
+        Float64Array.from({ length: count }, (_, i) => i),
+        Float64Array.from({ length: count }, (_, i) => -i),
+      ]) {
+        const sorted = values.toSorted();
+        expect(medianInPlace(values, count)).toBe((sorted[(count - 1) >> 1]! + sorted[count >> 1]!) / 2);
+      }
+    }
   });
 
   it('give the same interval for the same pairs, wherever they are', () => {
@@ -141,12 +157,34 @@ describe('a verdict', () => {
     expect(verdict!.changePercent).toBeCloseTo(1, 0);
   });
 
-  it('suspects a figure among many only if its p holds among all', () => {
-    const weak = made({ first: [0.03, 0.04, 0.05, 0.06, 0.05, 0.04] });
-    expect(suspectsOf([weak])).toHaveLength(1);
+  it('needs all pairs of a figure to hold among all figures, not the first ones alone', () => {
+    const beyond = [0.03, 0.04, 0.05, 0.06, 0.05, 0.04];
     const others = Array.from({ length: 4 }, (_, i) => made({ first: pairsAround(0, 0.01, 12, 20 + i) }));
-    expect(suspectsOf([weak, ...others])).toHaveLength(0);
-    expect(judge([weak, ...others])[0]).toMatchObject({ verdict: 'inconclusive' });
+    const among = (change: Partial<FigurePairs>) => judge([made({ first: beyond, ...change }), ...others])[0]!;
+    expect(suspectsOf([made({ first: beyond }), ...others])).toHaveLength(1);
+    expect(among({}).holmP).toBeCloseTo(5 / 64, 12);
+    expect(among({})).toMatchObject({ verdict: 'inconclusive', reason: 'suspected, not confirmed: no fresh pairs' });
+    expect(among({ confirming: beyond }).holmP).toBeCloseTo(5 / 4096, 12);
+    expect(among({ confirming: beyond }).verdict).toBe('regressed');
+    /* Among 300 figures 12 pairs are too few, whatever they are. */
+    const crowd = Array.from({ length: 299 }, () => made({ same: [] }));
+    expect(judge([made({ first: beyond, confirming: beyond }), ...crowd])[0]).toMatchObject({
+      verdict: 'inconclusive',
+      reason: 'confirmed, but too few pairs for so many figures',
+    });
+  });
+
+  it('on a machine that makes A differ from itself needs a slowdown beyond that too', () => {
+    const same = pairsAround(5, 0.005, 8, 10);
+    const verdictAt = (percent: number) =>
+      judge([
+        made({ same, first: pairsAround(percent, 0.005, 8, 30), confirming: pairsAround(percent, 0.005, 8, 31) }),
+      ])[0]!;
+    expect(verdictAt(6)).toMatchObject({
+      verdict: 'inconclusive',
+      reason: 'A differs from itself by more than is tolerated',
+    });
+    expect(verdictAt(200).verdict).toBe('regressed');
   });
 
   it('is open when A differs from itself, and with too few pairs', () => {

@@ -3,14 +3,24 @@
  * preferred. Whatever draws at random is seeded: the same samples give the same numbers.
  */
 
-import { RESAMPLES, quantile, seededRandom, type Interval } from '../statistics.ts';
+import { RESAMPLES, seededRandom, sortedQuantile, type Interval } from '../statistics.ts';
+import { medianInPlace } from './select.ts';
 
-/** With fewer no interval is trusted: all signs alike still happen 1 time of 32. */
+/**
+ * With fewer no interval is trusted: all signs alike still happen 1 time of 32. With these a p of 0.05 is reached even if
+ * one pair, the closest to the limit, contradicts.
+ */
 export const FEWEST_PAIRS = 6;
+/** A p above it says nothing: of one figure, and, adjusted for all figures, of a verdict. */
+export const SIGNIFICANT = 0.05;
 const SEED = 0x9e37;
-/** Two-sided 95 %, and 80 % of a one-sided power, of the normal distribution. */
+/** Two-sided 95 % of the normal distribution. */
 const Z95 = 1.959964;
-const Z80 = 0.841621;
+/**
+ * How far beyond what the interval of the first pairs needs a slowdown must be to be called 8 times of 10, in standard
+ * errors. The first pairs and as many fresh ones must both show it; simulated for 6 to 20 pairs.
+ */
+const Z_BOTH = 1.2;
 /** Standard error of a Hodges-Lehmann estimate in that of a mean, for normal values: 1/sqrt(0.955). */
 const EFFICIENCY = 1.023;
 
@@ -37,8 +47,7 @@ export function hodgesLehmann(values: ArrayLike<number>, scratch?: Float64Array)
       means[at++] = (values[i]! + values[j]!) / 2;
     }
   }
-  means.sort();
-  return (means[(count - 1) >> 1]! + means[count >> 1]!) / 2;
+  return medianInPlace(means, count);
 }
 
 /**
@@ -54,14 +63,16 @@ export function estimatePairs(logRatios: readonly number[], resamples = RESAMPLE
   const random = seededRandom(SEED);
   const drawn = new Float64Array(n);
   const scratch = new Float64Array((n * (n + 1)) / 2);
-  const estimates = Array.from({ length: resamples }, () => {
+  const estimates = new Float64Array(resamples);
+  for (let sample = 0; sample < resamples; sample++) {
     for (let i = 0; i < n; i++) {
       drawn[i] = logRatios[Math.floor(random() * n)]!;
     }
-    return hodgesLehmann(drawn, scratch);
-  });
+    estimates[sample] = hodgesLehmann(drawn, scratch);
+  }
+  estimates.sort();
   const tail = expandedTail(n);
-  return { pairs: n, estimate, low: quantile(estimates, tail), high: quantile(estimates, 1 - tail) };
+  return { pairs: n, estimate, low: sortedQuantile(estimates, tail), high: sortedQuantile(estimates, 1 - tail) };
 }
 
 /** The share left out at each end of an expanded percentile interval of 95 %. */
@@ -121,6 +132,23 @@ function doubledRanks(values: readonly number[]): number[] {
   return values.map((value) => sorted.indexOf(value) + sorted.lastIndexOf(value) + 2);
 }
 
+/** The least p that signFlipP gives with so many pairs: all of them are above the limit, which 1 flip of 2^pairs does. */
+export function leastP(pairs: number): number {
+  return 2 ** -pairs;
+}
+
+/**
+ * The pairs with which a figure can be called among so many, if every pair speaks for it: Holm multiplies the least p by
+ * their number.
+ */
+export function fewestPairsAmong(figures: number): number {
+  let pairs = FEWEST_PAIRS;
+  while (leastP(pairs) * figures > SIGNIFICANT) {
+    pairs++;
+  }
+  return pairs;
+}
+
 /** Holm's adjustment (1979): p values such that `adjusted <= 0.05` errs in 5 % of families at most. In the given order. */
 export function holmAdjust(pValues: readonly number[]): number[] {
   const order = pValues.map((_, i) => i).toSorted((a, b) => pValues[a]! - pValues[b]!);
@@ -144,7 +172,28 @@ export function deviationOf({ pairs, low, high }: PairEstimate): number {
  * @param deviation of ln(B/A) of one pair
  */
 export function smallestEffect(deviation: number, pairs: number, limit: number): number {
-  return limit + (studentQuantile(pairs - 1) + Z80) * standardError(deviation, pairs);
+  return limit + (studentQuantile(pairs - 1) + Z_BOTH) * standardError(deviation, pairs);
+}
+
+/** Standard deviation of values; cheap, and large if a value is wild. */
+function plainDeviation(values: readonly number[]): number {
+  const middle = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / Math.max(1, values.length - 1));
+}
+
+/** In deviations of one pair: six fresh pairs then all lie beyond the limit 99 times of 100. */
+const LARGE = 3;
+
+/**
+ * Is the slowdown so large that more pairs would only take time, and the fewest fresh ones confirm it? May be asked after
+ * every pair: without a slowdown six pairs look like this less than once in 2000 times, and fresh ones do not confirm it.
+ */
+export function isLarge(first: readonly number[], same: readonly number[], limit: number): boolean {
+  return (
+    first.length >= FEWEST_PAIRS &&
+    first.every((value) => value > limit) &&
+    hodgesLehmann(first) - limit >= LARGE * Math.max(plainDeviation(first), plainDeviation(same))
+  );
 }
 
 /** Of the Hodges-Lehmann estimate. */

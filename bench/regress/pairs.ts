@@ -1,12 +1,20 @@
 /**
- * The sequence of a verdict: A against A, then B against A, then fresh pairs for suspects. Cases take turns within a
- * round, so that what the machine does meets all alike.
+ * The sequence of a verdict: A against A, then B against A, then fresh pairs for suspects. A large slowdown is not looked
+ * at any longer than its verdict needs. Cases take turns within a round, so that what the machine does meets all alike.
  */
 
 import { seededRandom } from '../statistics.ts';
 import { ratiosOfRound, type CaseSample, type RawPair, type Sampler } from './cases.ts';
 import { scalingReference, type Gates, type RegressCase, type RegressConfig } from './config.ts';
-import { deviationOf, estimatePairs, FEWEST_PAIRS, pairsFor, smallestEffect } from './pair-statistics.ts';
+import {
+  deviationOf,
+  estimatePairs,
+  FEWEST_PAIRS,
+  fewestPairsAmong,
+  isLarge,
+  pairsFor,
+  smallestEffect,
+} from './pair-statistics.ts';
 import { limitOf, percentOf, suspectsOf, type FigurePairs } from './verdict.ts';
 
 export interface SequenceOptions {
@@ -58,18 +66,26 @@ export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
       (needed > count ? ` (${needed} pairs were needed to show ${aimPercent} %, the time allows ${count})` : ''),
   );
 
-  for (let i = 0; i < count; i++) {
-    await takeRound('first', cases, count - i);
+  let taken = 0;
+  let suspects: FigurePairs[] = [];
+  let isEnough = false;
+  while (taken < count && !isEnough) {
+    await takeRound('first', cases, count - taken);
+    taken++;
+    const figures = pairsByFigure(config, all);
+    if (taken === count || figures.some((pairs) => isLargeIn(pairs))) {
+      suspects = suspectsOf(figures);
+      isEnough = suspects.some((pairs) => isLargeIn(pairs));
+    }
   }
-
-  const suspects = suspectsOf(pairsByFigure(config, all));
   if (suspects.length > 0) {
     const names = new Set(suspects.map(({ figure }) => figure.case));
     const again = cases.filter((each) => names.has(each.name) || isReferenceOf(config, each, names));
-    const fresh = Math.max(
-      FEWEST_PAIRS,
-      Math.min(count, Math.floor((endMs - nowMs()) / (roundMs * (again.length / cases.length)))),
-    );
+    /* Both stages together must be able to hold among all figures. */
+    const fewest = Math.max(FEWEST_PAIRS, fewestPairsAmong(same.length) - taken);
+    const fresh = isEnough
+      ? fewest
+      : Math.max(fewest, Math.min(count, Math.floor((endMs - nowMs()) / (roundMs * (again.length / cases.length)))));
     onNote?.(
       `suspected: ${suspects.map(({ figure }) => `${figure.case} ${figure.gate} ${figure.name}`).join('; ')}; ` +
         `${fresh} fresh pairs`,
@@ -100,6 +116,10 @@ export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
 }
 
 const PHASE_NAMES = { same: 'A against A', first: 'B against A', confirming: 'B against A once more' } as const;
+
+function isLargeIn({ figure, first, same }: FigurePairs): boolean {
+  return isLarge(first, same, limitOf(figure));
+}
 
 function effectText({ figure, same }: FigurePairs, count: number): string {
   const effect = smallestEffect(deviationOf(estimatePairs(same)), count, limitOf(figure));

@@ -2,12 +2,23 @@
  * Verdicts from pairs. A figure is one number of a case that is gated: a time, memory, contention, scaling. Each is held
  * as ln(B/A), positive for worse.
  *
- * A figure regressed only if its whole interval lies beyond what is tolerated, its p holds among all figures, and fresh
- * pairs confirm it; it is fine only if the whole interval lies below. All else is inconclusive.
+ * A figure is suspected if the interval of its first pairs lies beyond what is tolerated, at p <= 0.05 of its own. It
+ * regressed only if fresh pairs confirm that (their p alone), and all pairs together hold among all figures (Holm). So one
+ * figure of k errs with a probability of 0.05 * 0.05, and all together of 0.05; and the correction meets the p of
+ * at least twelve pairs, which can be as small as 1/4096: six pairs, with 1/64, could call nothing among four figures.
+ * A figure is fine only if its whole interval lies below. All else is inconclusive.
  */
 
 import type { Interval } from '../statistics.ts';
-import { deviationOf, estimatePairs, FEWEST_PAIRS, holmAdjust, signFlipP, smallestEffect } from './pair-statistics.ts';
+import {
+  deviationOf,
+  estimatePairs,
+  FEWEST_PAIRS,
+  holmAdjust,
+  SIGNIFICANT,
+  signFlipP,
+  smallestEffect,
+} from './pair-statistics.ts';
 
 export type Verdict = 'fine' | 'regressed' | 'inconclusive';
 
@@ -39,7 +50,7 @@ export interface FigureVerdict extends Figure {
   /** Change of B against A with its 95 % interval, %; of all pairs. */
   changePercent: number;
   intervalPercent: Interval;
-  /** One-sided, of "not beyond the tolerance", by the first pairs; alone, and among all figures (Holm). */
+  /** One-sided, of "not beyond the tolerance": by the first pairs alone, and by all pairs among all figures (Holm). */
   p: number;
   holmP: number;
   /** Of the fresh pairs of a suspect. */
@@ -53,8 +64,6 @@ export interface FigureVerdict extends Figure {
   smallestEffectPercent: number;
 }
 
-export const SIGNIFICANT = 0.05;
-
 export function percentOf(logRatio: number): number {
   return Math.expm1(logRatio) * 100;
 }
@@ -65,8 +74,7 @@ export function limitOf({ tolerancePercent }: Figure): number {
 
 /** Figures that the first pairs call beyond their tolerance: these need confirmation. */
 export function suspectsOf(all: readonly FigurePairs[]): FigurePairs[] {
-  const adjusted = holmPs(all);
-  return all.filter(({ figure, first }, i) => isBeyond(figure, first) && adjusted[i]! <= SIGNIFICANT);
+  return all.filter(({ figure, first }) => isSuspect(figure, first));
 }
 
 export function judge(all: readonly FigurePairs[]): FigureVerdict[] {
@@ -74,12 +82,17 @@ export function judge(all: readonly FigurePairs[]): FigureVerdict[] {
   return all.map((pairs, i) => judgeFigure(pairs, adjusted[i]!));
 }
 
+/**
+ * Of all pairs. That only suspects have fresh ones makes no p too small: had all figures fresh pairs, these p would be
+ * right, and fewer of them are called.
+ */
 function holmPs(all: readonly FigurePairs[]): number[] {
-  return holmAdjust(all.map(({ figure, first }) => signFlipP(first, limitOf(figure))));
+  return holmAdjust(all.map(({ figure, first, confirming }) => signFlipP([...first, ...confirming], limitOf(figure))));
 }
 
-function isBeyond(figure: Figure, logRatios: readonly number[]): boolean {
-  return logRatios.length >= FEWEST_PAIRS && estimatePairs(logRatios).low > limitOf(figure);
+function isSuspect(figure: Figure, first: readonly number[]): boolean {
+  const limit = limitOf(figure);
+  return first.length >= FEWEST_PAIRS && signFlipP(first, limit) <= SIGNIFICANT && estimatePairs(first).low > limit;
 }
 
 function judgeFigure({ figure, same, first, confirming }: FigurePairs, holmP: number): FigureVerdict {
@@ -107,27 +120,36 @@ function judgeFigure({ figure, same, first, confirming }: FigurePairs, holmP: nu
     if (first.length < FEWEST_PAIRS) {
       return { verdict: 'inconclusive', reason: `${first.length} pairs are too few` };
     }
-    if (same.length >= FEWEST_PAIRS && Math.max(sameAll.low, -sameAll.high) > limit) {
+    /* A machine that makes A differ from itself makes B differ by as much: what is called must be beyond that too. */
+    const isUnsteady = same.length >= FEWEST_PAIRS && Math.max(sameAll.low, -sameAll.high) > limit;
+    const drift = isUnsteady ? Math.max(Math.abs(sameAll.low), Math.abs(sameAll.high)) : 0;
+    const isSuspected = isSuspect(figure, first);
+    const isConfirmed = isSuspected && confirmingP !== undefined && confirmingP <= SIGNIFICANT;
+    if (isConfirmed && holmP <= SIGNIFICANT && all.low > limit + drift) {
+      return { verdict: 'regressed' };
+    }
+    if (isUnsteady) {
       return { verdict: 'inconclusive', reason: 'A differs from itself by more than is tolerated' };
     }
-    const isSuspect = isBeyond(figure, first) && holmP <= SIGNIFICANT;
-    if (isSuspect && confirmingP === undefined) {
+    if (isSuspected && confirmingP === undefined) {
       return { verdict: 'inconclusive', reason: 'suspected, not confirmed: no fresh pairs' };
-    }
-    if (isSuspect && confirmingP! <= SIGNIFICANT && all.low > limit) {
-      return { verdict: 'regressed' };
     }
     /* The larger sample, not the luckier one: fresh pairs do not turn a suspect into a pass on their own. */
     if (all.high < limit) {
       return { verdict: 'fine' };
     }
-    if (isSuspect) {
+    if (isConfirmed && all.low > limit) {
+      return { verdict: 'inconclusive', reason: 'confirmed, but too few pairs for so many figures' };
+    }
+    if (isSuspected) {
       return { verdict: 'inconclusive', reason: 'suspected, not confirmed by fresh pairs' };
     }
     return {
       verdict: 'inconclusive',
       reason:
-        all.low > limit ? 'beyond the tolerance, but not among so many figures' : 'the interval spans the tolerance',
+        all.low > limit
+          ? 'beyond the tolerance, but the first pairs do not show it'
+          : 'the interval spans the tolerance',
     };
   }
 }
