@@ -22,6 +22,7 @@ const QUIET = [
   'test/expiry-and-clock.test.ts',
   'test/explorer/*.test.ts',
   'test/filter.test.ts',
+  'test/filter-grammar.test.ts',
   'test/fragments.test.ts',
   'test/fragments-replay.test.ts',
   'test/ftp-messages.test.ts',

@@ -139,7 +139,6 @@ describe('filter text', () => {
     [['ct_nw_src=10.1.1.1,ct_ipv6_dst=fd00::1'], 'the L3 protocol does not match fd00::1'],
     [['ct_nw_src=10.1.1.1', 'ct_ipv6_dst=fd00::1'], 'the L3 protocol does not match fd00::1'],
     [['ct_nw_src=10.1.1.1,ct_nw_src=10.1.1.2'], 'ct_nw_src is set multiple times'],
-    [['ct_nw_proto=17', 'ct_nw_proto=17'], 'ct_nw_proto is set multiple times'],
     [['ct_nw_proto=256'], 'failed to parse field ct_nw_proto: "256" is not a number from 0 to 255'],
     [['ct_tp_src=1'], 'port is set without protocol: give ct_nw_proto as well'],
     [['ct_nw_proto=17,icmp_type=8'], 'invalid L4 fields: icmp_type needs ct_nw_proto=1 or ct_nw_proto=58 before it'],

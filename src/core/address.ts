@@ -35,12 +35,12 @@ export function formatIpv6(words: Int32Array, at: number): string {
   return runStart < 0 ? text(0, 8) : `${text(0, runStart)}::${text(runStart + runLength, 8)}`;
 }
 
-/** The word of an IPv4 address, or undefined if the text is none. */
+/** The word of an IPv4 address, or undefined if the text is none. As to inet_pton(3), 010 is no number: some take it for octal. */
 export function parseIpv4(text: string): number | undefined {
   if (typeof text !== 'string') {
     return undefined;
   }
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  const match = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
   if (match === null) {
     return undefined;
   }

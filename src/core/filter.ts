@@ -32,12 +32,16 @@ export interface TupleFilter {
 
 export type TcpStateName = keyof typeof TcpState;
 
+export type IpFamilyName = 'ipv4' | 'ipv6';
+
 /** A connection must satisfy everything that is given. */
 export interface ConnFilterOptions {
   zone?: number;
-  /** The bits of the mask must be those of the value. */
+  /** The bits of the mask must be those of the value; with a mask of 0 it is no condition. */
   mark?: MaskedMark;
   label?: MaskedLabel;
+  /** Address family. */
+  family?: IpFamilyName;
   /** IP protocol number. */
   proto?: number;
   orig?: TupleFilter;
@@ -61,6 +65,7 @@ const NAMES: OptionNames<ConnFilterOptions> = {
   zone: true,
   mark: true,
   label: true,
+  family: true,
   proto: true,
   orig: true,
   reply: true,
@@ -69,6 +74,7 @@ const NAMES: OptionNames<ConnFilterOptions> = {
 };
 
 const SEEN = ['replied', 'unreplied', 'established'];
+const FAMILIES = ['ipv4', 'ipv6'];
 
 function number(what: string, value: number | undefined, max: number): number {
   return value === undefined ? ANY : expectWhole(what, value, 0, max);
@@ -169,6 +175,8 @@ function isAddress(records: Int32Array, at: number, meta: number, wanted: Addres
 export class ConnFilter {
   readonly options: ConnFilterOptions;
   readonly #zone: number;
+  /** META_IPV6 or 0; ANY. */
+  readonly #family: number;
   readonly #proto: number;
   readonly #markValue: number;
   readonly #markMask: number;
@@ -182,9 +190,12 @@ export class ConnFilter {
   /** @throws UsageError on a value out of range. */
   constructor(options: ConnFilterOptions = {}) {
     expectConditions('a filter', options, NAMES);
-    const { mark, label } = options;
+    const { mark, label, family } = options;
     this.options = options;
     this.#zone = number('zone', options.zone, 0xffff);
+    if (family !== undefined && !FAMILIES.includes(family)) {
+      throw new UsageError(`family must be one of ${FAMILIES.join(', ')}, not ${shown(family)}`);
+    }
     this.#proto = number('proto', options.proto, 0xff);
     [this.#markValue, this.#markMask] = mark === undefined ? [0, 0] : markWords(mark);
     const [labelValue, labelMask] = label === undefined ? [new Int32Array(4), new Int32Array(4)] : labelWords(label);
@@ -200,10 +211,12 @@ export class ConnFilter {
     if (options.seen !== undefined && !SEEN.includes(options.seen)) {
       throw new UsageError(`seen must be one of ${SEEN.join(', ')}, not ${shown(options.seen)}`);
     }
-    const [origFamily, replyFamily] = [this.#orig?.isIpv6, this.#reply?.isIpv6];
-    if (origFamily !== undefined && replyFamily !== undefined && origFamily !== replyFamily) {
-      throw new UsageError('the original and the reply tuple must be of one address family');
+    const named = family === undefined ? undefined : family === 'ipv6';
+    const families = [named, this.#orig?.isIpv6, this.#reply?.isIpv6].filter((isIpv6) => isIpv6 !== undefined);
+    if (families.includes(true) && families.includes(false)) {
+      throw new UsageError('the original tuple, the reply tuple and the family must be of one address family');
     }
+    this.#family = families.length === 0 ? ANY : families[0] ? META_IPV6 : 0;
   }
 
   /** Whatever is given for a filter: one that is compiled, its options, or nothing. @throws UsageError */
@@ -214,7 +227,11 @@ export class ConnFilter {
   /** Does the connection at word `r` satisfy the filter? Takes no lock. */
   matches(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
     const meta = records[r + ConnWord.META]!;
-    if (!is(this.#zone, metaZone(meta)) || !is(this.#proto, metaProtocol(meta))) {
+    if (
+      !is(this.#zone, metaZone(meta)) ||
+      !is(this.#proto, metaProtocol(meta)) ||
+      !is(this.#family, meta & META_IPV6)
+    ) {
       return false;
     }
     if (((peek(records, r + ConnWord.MARK) ^ this.#markValue) & this.#markMask) !== 0) {
@@ -275,16 +292,22 @@ export class ConnFilter {
 
   /**
    * The tuple, if the filter names one connection and nothing else but a zone: Open vSwitch then removes by tuple, in
-   * either direction, in zone 0 if none is given, and it is an error if there is none (Conntrack.flushTuple).
+   * either direction, in zone 0 if none is given, and it is an error if there is none (Conntrack.flushTuple). A mask of
+   * 0 says nothing; of ICMP both addresses are a whole tuple, and a reply tuple without addresses says nothing.
    */
   get fiveTuple(): Tuple | undefined {
-    const { orig, reply, mark, label, proto, tcpState, seen } = this.options;
-    const isBare = reply === undefined && mark === undefined && label === undefined && tcpState === undefined;
-    if (orig?.src === undefined || orig.dst === undefined || proto === undefined || !isBare || seen !== undefined) {
+    const { orig, reply, proto, tcpState, seen } = this.options;
+    const isBare = this.#markMask === 0 && !this.#hasLabel && tcpState === undefined && seen === undefined;
+    if (orig?.src === undefined || orig.dst === undefined || proto === undefined || !isBare) {
       return undefined;
     }
     const { src, dst, sport, dport } = orig;
-    if (proto === Protocol.ICMP || proto === Protocol.ICMPV6) {
+    const isIcmp = proto === Protocol.ICMP || proto === Protocol.ICMPV6;
+    const hasPorts = !isIcmp && (reply?.sport !== undefined || reply?.dport !== undefined);
+    if (reply?.src !== undefined || reply?.dst !== undefined || hasPorts) {
+      return undefined;
+    }
+    if (isIcmp) {
       return { src, dst, proto, id: orig.id ?? 0, type: orig.type ?? 0, code: orig.code ?? 0 };
     }
     return sport === undefined || dport === undefined ? undefined : { src, dst, proto, sport, dport };

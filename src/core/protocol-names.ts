@@ -2,6 +2,7 @@
 
 import { shown, UsageError } from './errors.ts';
 import { didYouMean } from './nearest-name.ts';
+import { parseWhole } from './whole-number-text.ts';
 
 const PROTOCOLS: Readonly<Record<string, number>> = {
   icmp: 1,
@@ -17,7 +18,7 @@ const PROTOCOLS: Readonly<Record<string, number>> = {
 };
 
 /**
- * The number of a protocol, given as a number from 0 to 255 (decimal or hexadecimal) or by its name.
+ * The number of a protocol, given as a number from 0 to 255 (decimal, 0x hexadecimal, 0 octal) or by its name.
  * @param field what errors call it
  * @throws UsageError
  */
@@ -26,13 +27,13 @@ export function protocolNumber(field: string, text: string): number {
   if (named !== undefined && Object.hasOwn(PROTOCOLS, text.toLowerCase())) {
     return named;
   }
-  const value = /^(\d+|0[xX][0-9a-fA-F]+)$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= 0xff)) {
+  const value = parseWhole(text);
+  if (value === undefined || value > 0xffn) {
     const names = Object.keys(PROTOCOLS);
     throw new UsageError(
       `failed to parse field ${field}: ${shown(text)} is not a number from 0 to 255, nor one of ` +
         `${names.join(', ')}${didYouMean(text, names)}`,
     );
   }
-  return value;
+  return Number(value);
 }

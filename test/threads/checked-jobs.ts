@@ -8,7 +8,7 @@ import type { TrackerMemory } from '../../src/core/memory.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
 import { killConn, removeConn } from '../../src/core/remove.ts';
 import { BUCKET_WORDS, BucketTable, BucketWord } from '../../src/core/table/bucket-table.ts';
-import { ConnWord, UNIT_SHIFT, UNIT_WORDS } from '../../src/core/table/conn.ts';
+import { ConnWord, LIFE_GENERATION, UNIT_SHIFT, UNIT_WORDS } from '../../src/core/table/conn.ts';
 import { forgetHeld } from '../../src/shared/lockdep.ts';
 import { lockTagOf } from '../../src/shared/mutex.ts';
 import { udp } from '../support/frames.ts';
@@ -156,7 +156,7 @@ const SABOTAGE = {
   'refers to another generation': () => {
     const victim = new Victim();
     const record = victim.withConnection();
-    victim.words[(record << UNIT_SHIFT) + ConnWord.LIFE]! += 8;
+    victim.words[(record << UNIT_SHIFT) + ConnWord.LIFE]! += LIFE_GENERATION;
     killConn(victim.tracker, record);
   },
   'links what it does not have': () => {
