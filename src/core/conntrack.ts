@@ -600,9 +600,8 @@ export class Conntrack {
 
   /** @returns false if the zone had none */
   deleteZoneTimeoutPolicy(zone: number): boolean {
-    const had = this.zoneTimeoutPolicy(checkZone(zone)) !== undefined;
-    this.tracker.zonePolicies.set(zone, 0);
-    return had;
+    this.tracker.assertOpen();
+    return this.tracker.zonePolicies.delete(checkZone(zone));
   }
 
   /** All zones that have one. */

@@ -5,7 +5,7 @@
  * A connection keeps the policy that it was created with, as in Open vSwitch; what the policy says may change under it.
  */
 
-import { load, peek, store, type Words } from '../shared/access.ts';
+import { exchange, load, peek, store, type Words } from '../shared/access.ts';
 
 const ZONES = 65536;
 
@@ -31,6 +31,11 @@ export class ZonePolicies {
 
   set(zone: number, policyId: number): void {
     store(this.#words, this.#base + zone, policyId);
+  }
+
+  /** @returns whether the zone had one: of two threads that delete it at once, one is told so */
+  delete(zone: number): boolean {
+    return exchange(this.#words, this.#base + zone, 0) !== 0;
   }
 
   /** Zones that have one, with its id. */

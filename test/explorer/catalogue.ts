@@ -153,6 +153,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     ].map((entry) => ({ ...entry, victim: 0 })),
   ]),
   ...entries('zones', [
+    {
+      scenario: 'policyDeletedTwice',
+      what: "a zone's policy is deleted by two, set and deleted",
+      preemptions: 3,
+      long: 4,
+    },
     { scenario: 'setAndDeleteDefault', what: "a zone's limit is set, the default deleted", preemptions: 3, long: 4 },
     {
       scenario: 'setDefaultAndDeleteDefault',

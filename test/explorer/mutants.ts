@@ -693,6 +693,20 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['lost wake-up'],
   },
   {
+    name: 'the policy of a zone is looked at, then deleted',
+    edits: [
+      {
+        file: 'src/core/zone-policies.ts',
+        find: 'return exchange(this.#words, this.#base + zone, 0) !== 0;',
+        replace: `const had = load(this.#words, this.#base + zone) !== 0;
+    store(this.#words, this.#base + zone, 0);
+    return had;`,
+      },
+    ],
+    scenarios: ['zones/policyDeletedTwice'],
+    found: ['lost update'],
+  },
+  {
     name: 'a removal counts as done before the connection is unlinked',
     edits: [
       {

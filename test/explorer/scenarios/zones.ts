@@ -1,6 +1,7 @@
 /** Limits of zones: what one thread sets while another one deletes, and one that dies in the middle. */
 
 import { ZoneLimits } from '../../../src/core/zone-limits.ts';
+import { ZONE_POLICIES_WORDS, ZonePolicies } from '../../../src/core/zone-policies.ts';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { PARTICIPANT_WORDS, Participant } from '../../../src/shared/participant.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
@@ -98,3 +99,50 @@ export const setterDies = zones(
   (limits) => expectLimit(limits, [...SET, 'default: 0, 0 in use']),
   true,
 );
+
+const POLICY = 3;
+const TOLD = ZONE_POLICIES_WORDS;
+const SETS = 3;
+
+/** Two threads delete the timeout policy of a zone, set it and delete it again: of each policy one is told that it was there. */
+export const policyDeletedTwice: Scenario<Shared> = scenario<Shared>({
+  threads: 2,
+  build() {
+    const words = allocateWords(ZONE_POLICIES_WORDS + 16);
+    new ZonePolicies(words, 0).set(ZONE, POLICY);
+    return {
+      shared: { words },
+      regions: [
+        {
+          name: 'policies',
+          words,
+          ranges: [
+            [ZONE, ZONE + 1],
+            [TOLD, TOLD + 1],
+          ],
+        },
+      ],
+    };
+  },
+  attach({ words }, thread) {
+    const policies = new ZonePolicies(words, 0);
+    return {
+      run() {
+        for (let round = 0; round < 2; round++) {
+          if (policies.delete(ZONE)) {
+            words[TOLD]!++;
+          }
+          if (round === 0) {
+            policies.set(ZONE, POLICY + 1 + thread);
+          }
+        }
+      },
+      check() {
+        const left = policies.get(ZONE) === 0 ? 0 : 1;
+        if (words[TOLD]! + left > SETS) {
+          violate('lost update', `${words[TOLD]} deletions of a policy that was set ${SETS} times, and ${left} left`);
+        }
+      },
+    };
+  },
+});
