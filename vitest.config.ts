@@ -36,6 +36,7 @@ const QUIET = [
   'test/nat-options.test.ts',
   'test/nat-rewriting.test.ts',
   'test/nearest-names.test.ts',
+  'test/npm-scripts.test.ts',
   'test/output-files.test.ts',
   'test/packet-*.test.ts',
   'test/profile-waits-in-vain.test.ts',
