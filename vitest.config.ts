@@ -8,6 +8,7 @@ const LONG = 'test/**/*.long.test.ts';
 const QUIET = [
   'test/address-text.test.ts',
   'test/batch-order.test.ts',
+  'test/bench-*.test.ts',
   'test/bucket-growth.test.ts',
   'test/capture-*.test.ts',
   'test/captures.test.ts',

@@ -4,7 +4,7 @@ import type { EngineName } from '../src/core/engines/engine.ts';
 import type { AgingSample, AgingSampleOptions } from './aging-sample.ts';
 import { machineFingerprint } from './machine.ts';
 import type { AgingResult, ResultsFile } from './report/results-file.ts';
-import { showProgress, takeSample } from './samples.ts';
+import { showProgress, takeSample, type TakeSample } from './samples.ts';
 import { median } from './statistics.ts';
 import { VoidRunError } from './workload-bench.ts';
 
@@ -33,6 +33,7 @@ interface AgingSet {
 export async function benchAging(
   options: AgingBenchOptions,
   say: (line: string) => void = () => {},
+  take: TakeSample = takeSample,
 ): Promise<ResultsFile> {
   const { engines, buckets, connections, threads, runs, isQuick = false } = options;
   const sets: AgingSet[] = connections.flatMap((count) =>
@@ -46,7 +47,7 @@ export async function benchAging(
     for (const set of sets) {
       const what = `aging, ${set.engine}, ${set.buckets} buckets, ${set.connections} connections`;
       showProgress(`run ${run + 1} of ${runs}: ${what}`);
-      const sample = await takeSample<AgingSample>('aging-sample.js', {
+      const sample = await take<AgingSample>('aging-sample.js', {
         engine: set.engine,
         buckets: set.buckets,
         connections: set.connections,

@@ -16,6 +16,8 @@ export async function takeSample<Sample>(
   return sampleOf<Sample>(await compiledBench(module), options, environment);
 }
 
+export type TakeSample = typeof takeSample;
+
 /** The same of a module that is given by its path: that of another build. @throws Error of one line if the process fails */
 export async function sampleOf<Sample>(
   path: string,

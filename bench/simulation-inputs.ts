@@ -3,7 +3,7 @@
 import type { EngineName } from '../src/core/engines/engine.ts';
 import { holdNsOf, meanOf, sumOfFigures, type LockProfile } from './profile/model.ts';
 import type { SimulationInput } from './report/results-file.ts';
-import { takeSample } from './samples.ts';
+import { takeSample, type TakeSample } from './samples.ts';
 import type { CriticalSection } from './simulation.ts';
 import { median } from './statistics.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
@@ -18,8 +18,8 @@ const LEAST_HOLD_NS = 5;
 const GLOBAL_LOCK_LINES = 2;
 
 /** ns until a line that another core wrote is here; undefined where there is one core only. */
-export async function measureLineTransferNs(): Promise<number | undefined> {
-  const { ns } = await takeSample<{ ns: number | null }>('line-transfer-sample.js', {});
+export async function measureLineTransferNs(take: TakeSample = takeSample): Promise<number | undefined> {
+  const { ns } = await take<{ ns: number | null }>('line-transfer-sample.js', {});
   return ns ?? undefined;
 }
 
@@ -44,9 +44,9 @@ function clockNs(): number {
 }
 
 /** For the first result of a workload. The profile is of all its phases together, so that only workloads of one timed phase are exact. */
-export async function measureInputs(options: InputOptions): Promise<SimulationInput[]> {
+export async function measureInputs(options: InputOptions, take: TakeSample = takeSample): Promise<SimulationInput[]> {
   const { workload, engine, connections, batch, buckets, lineTransferNs, packetNs } = options;
-  const sample = await takeSample<WorkloadSample>(
+  const sample = await take<WorkloadSample>(
     'workload-sample.js',
     {
       workload,

@@ -4,7 +4,7 @@ import type { EngineName } from '../src/core/engines/engine.ts';
 import { UsageError } from '../src/core/errors.ts';
 import { machineFingerprint } from './machine.ts';
 import type { BenchResult, ResultsFile, SimulationInput } from './report/results-file.ts';
-import { showProgress, takeSample } from './samples.ts';
+import { showProgress, takeSample, type TakeSample } from './samples.ts';
 import { measureInputs, measureLineTransferNs } from './simulation-inputs.ts';
 import { median } from './statistics.ts';
 import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
@@ -31,6 +31,17 @@ export interface WorkloadBenchOptions {
   predict?: boolean;
   /** A shorter warm-up of each sample: connections of each of three tables. For a first look. */
   rehearsalConnections?: number;
+}
+
+/** Who decides how much is measured, and with what. */
+export interface BenchConduct {
+  take?: TakeSample;
+  /** The clock of `roundMs`. */
+  nowMs?: () => number;
+  /** Asked after each run of everything. Default: yes, up to the number of runs. */
+  mayRunAgain?: (done: number, roundMs: number) => boolean;
+  /** Asked before what the simulation goes by is measured. */
+  mayPredict?: () => boolean;
 }
 
 /** Books that do not balance: the run is no measurement. */
@@ -85,20 +96,24 @@ function setsOf(options: WorkloadBenchOptions): SampleSet[] {
 export async function benchWorkload(
   options: WorkloadBenchOptions,
   onSample: (what: string, sample: WorkloadSample) => void = () => {},
+  conduct: BenchConduct = {},
 ): Promise<ResultsFile> {
+  const { take = takeSample, nowMs = () => performance.now(), mayRunAgain = () => true } = conduct;
   const { workload, connections, perThread = false, runs, batch, window, buckets, rehearsalConnections } = options;
   if (connections < Math.max(...options.threads)) {
     throw new UsageError('there must be at least as many connections as threads');
   }
   const sets = setsOf(options);
   /* In turn, so that a drift of the machine meets all alike. */
-  for (let run = 0; run < runs; run++) {
+  let hasTime = true;
+  for (let run = 0; run < runs && hasTime; run++) {
+    const fromMs = nowMs();
     for (const set of sets) {
       if (run > 0 && (set.kind === 'cold' || set.kind === 'latency')) {
         continue;
       }
       showProgress(`run ${run + 1} of ${runs}: ${describe(set, workload)}`);
-      const sample = await takeSample<WorkloadSample>('workload-sample.js', {
+      const sample = await take<WorkloadSample>('workload-sample.js', {
         workload,
         variant: set.variant,
         engine: set.engine,
@@ -120,12 +135,13 @@ export async function benchWorkload(
       set.samples.push(sample);
       onSample(describe(set, workload), sample);
     }
+    hasTime = mayRunAgain(run + 1, nowMs() - fromMs);
   }
   const resultsOfKind = (kind: Kind) =>
     sets.filter((set) => set.kind === kind).flatMap((set) => resultsOf(options, sets, set));
   const notPrefaulted = resultsOfKind('cold');
   const results = resultsOfKind('shared');
-  const simulation = await simulationOf(options, results);
+  const simulation = await simulationOf(options, results, conduct);
   return {
     benchmark: workload,
     machine: machineFingerprint(),
@@ -140,13 +156,14 @@ export async function benchWorkload(
 async function simulationOf(
   options: WorkloadBenchOptions,
   results: readonly BenchResult[],
+  { take = takeSample, mayPredict = () => true }: BenchConduct,
 ): Promise<SimulationInput[]> {
   const { workload, engines, connections, batch, buckets, perThread = false, predict = true } = options;
-  if (!predict || perThread || workloadOf(workload).variants.length > 1) {
+  if (!predict || perThread || workloadOf(workload).variants.length > 1 || !mayPredict()) {
     return [];
   }
   showProgress('measuring what the simulation goes by');
-  const lineTransferNs = await measureLineTransferNs();
+  const lineTransferNs = await measureLineTransferNs(take);
   const inputs: SimulationInput[] = [];
   for (const engine of lineTransferNs === undefined ? [] : engines) {
     const alone = results.filter((result) => result.engine === engine && result.threads === 1);
@@ -154,7 +171,7 @@ async function simulationOf(
       alone.map((result) => [result.workload, (result.medianMs * 1e6) / result.packets]),
     );
     const input = { workload, engine, connections, batch, buckets, lineTransferNs: lineTransferNs!, packetNs };
-    inputs.push(...(await measureInputs(input)));
+    inputs.push(...(await measureInputs(input, take)));
   }
   showProgress('');
   return inputs;

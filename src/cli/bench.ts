@@ -5,10 +5,12 @@ import { benchAging } from '../../bench/aging.ts';
 import { type AttackBenchOptions, runAttackBench } from '../../bench/attack.ts';
 import { ATTACK_NAMES, type AttackName } from '../../bench/attacks/registry.ts';
 import { type AnatomyOptions, runAnatomy } from '../../bench/anatomy.ts';
+import { compiledBench } from '../../bench/compiled.ts';
 import { type CompareOptions, compareFiles } from '../../bench/compare.ts';
 import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
 import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
 import { measurePeer, type PeerOptions } from '../../bench/peer.ts';
+import { firstLook } from '../../bench/report/first-look.ts';
 import { printReport, type ReportFiles, writeReports } from '../../bench/report/report.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
 import { showProgress } from '../../bench/samples.ts';
@@ -35,11 +37,21 @@ export function addBench(program: Command): void {
     connections: 400_000,
     runs: 3,
   })
+    .option(
+      '--seconds <n>',
+      'for everything: a slow machine gets fewer runs and connections',
+      wholeNumber(10, 86_400),
+      90,
+    )
     .addArgument(bench.createArgument('[name]').argParser(noSuchBenchmark))
     .action((_name: string | undefined, options: SuiteOptions & ReportFiles) =>
       report(
         { json: `${SUITE_FILE}.json`, html: `${SUITE_FILE}.html`, ...options },
-        () => runSuite(options, say),
+        async () => {
+          /* A build that is made first tells nothing of how fast the machine measures. */
+          await compiledBench('workload-sample.js');
+          return runSuite(options, say);
+        },
         true,
       ),
     );
@@ -254,7 +266,13 @@ function report(files: ReportFiles, measure: () => Promise<ResultsFile>, isSuite
       writeReports(results, outputs);
       if (isSuite) {
         const written = [json, markdown, html].filter((file) => file !== undefined);
-        console.log(`With scaling laws, predictions and plots in ${written.join(', ')}`);
+        console.log(
+          [
+            '',
+            ...firstLook(results).filter((line) => line !== ''),
+            `Scaling laws, predictions and plots: ${written.join(', ')}`,
+          ].join('\n'),
+        );
       }
     }),
   );
