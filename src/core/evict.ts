@@ -12,8 +12,9 @@
  *   one way        several packets, never answered (UDP and others)
  *   half open      TCP before both ends acknowledged the other's SYN, or after both closed
  *
- * All others are never evicted. The search is bounded: a few entries around the newcomer's own place in the index (which
- * is in the cache), and where none of these may go, a walk over the buckets as far as the budget allows.
+ * All others are not chosen; one that gets its first reply between that choice and its removal goes. The search is bounded:
+ * a few entries around the newcomer's own place in the index (which is in the cache), and where none of these may go, a
+ * walk over the buckets as far as the budget allows.
  */
 
 import { peek, type Words } from '../shared/access.ts';
