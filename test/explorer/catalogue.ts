@@ -111,6 +111,8 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   ...entries('room', [
     { scenario: 'twoEvict', what: 'two newcomers want the place of one connection', preemptions: 2, long: 3 },
     { scenario: 'evictAndAnswer', what: 'a connection is evicted as its answer comes', preemptions: 2, long: 3 },
+    { scenario: 'countWhileRefused', what: 'connections of a full table are counted', preemptions: 2, long: 3 },
+    { scenario: 'countWhileEvicted', what: 'they are counted while one is evicted', preemptions: 2, long: 3 },
     { scenario: 'evictAndFlush', what: 'a connection is evicted as it is flushed', preemptions: 2, long: 3 },
   ]),
   ...entries('quota', [
@@ -166,6 +168,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
       preemptions: 3,
       long: 4,
     },
+    { scenario: 'countOfFullZone', what: 'connections of a full zone are counted', preemptions: 3, long: 4 },
     {
       scenario: 'setterDies',
       what: 'it sets a limit, another deletes the default',

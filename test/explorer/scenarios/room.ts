@@ -114,3 +114,13 @@ export const twoEvict = full({ limit: 1, tableFull: 'early-drop', live: [1] }, [
 export const evictAndAnswer = full({ limit: 1, tableFull: 'early-drop', live: [1] }, [opens(1), answers(0)]);
 /** What is to be evicted is flushed. */
 export const evictAndFlush = full({ limit: 1, tableFull: 'early-drop', live: [0, 1] }, [opens(1), flushes]);
+
+/** A full table is full at every moment, whoever is being refused, or takes another one's place. */
+const counts = (player: TablePlayer) => {
+  const { connCount } = player.ct;
+  if (connCount !== LIMIT) {
+    violate('wrong count', `a table with ${LIMIT} connections says that it has ${connCount}`);
+  }
+};
+export const countWhileRefused = full({ limit: LIMIT, tableFull: 'refuse', live: [LIMIT] }, [opens(LIMIT), counts]);
+export const countWhileEvicted = full({ limit: LIMIT, tableFull: 'early-drop', live: [LIMIT] }, [opens(LIMIT), counts]);

@@ -19,7 +19,7 @@ interface Shared {
 function zones(
   parts: readonly ((limits: ZoneLimits, me: Participant) => void)[],
   check: (limits: ZoneLimits) => void,
-  repairs = false,
+  { repairs = false, limit }: { repairs?: boolean; limit?: number } = {},
 ): Scenario<Shared> {
   const threads = parts.length + (repairs ? 1 : 0);
   const participants = ZoneLimits.wordsFor(threads);
@@ -32,6 +32,9 @@ function zones(
       const me = new Participant(regionOf(words), 0);
       limits.set('default', DEFAULT, me);
       limits.pools.take(limits.admit(ZONE, me), me);
+      if (limit !== undefined) {
+        limits.set(ZONE, limit, me);
+      }
       const pool = limits.admit(ZONE, me);
       const poolWords = limits.admit(ZONE + 1, me) - pool;
       return {
@@ -93,11 +96,20 @@ export const setDefaultAndDeleteDefault = zones(
   [(limits, me) => limits.set('default', LIMIT, me), deletesDefault],
   (limits) => expectLimit(limits, ['default: 0, 0 in use', `default: ${LIMIT}, 0 in use`]),
 );
+/** The limit is what the zone has in use: one asks for more, the other one what is in use. */
+export const countOfFullZone = zones(
+  [
+    (limits, me) => void limits.pools.take(limits.admit(ZONE, me), me),
+    (limits) => expectLimit(limits, [`${ZONE}: 1, 1 in use`]),
+  ],
+  (limits) => expectLimit(limits, [`${ZONE}: 1, 1 in use`]),
+  { limit: 1 },
+);
 /** Thread 0 dies as it sets the limit. */
 export const setterDies = zones(
   [sets, deletesDefault],
   (limits) => expectLimit(limits, [...SET, 'default: 0, 0 in use']),
-  true,
+  { repairs: true },
 );
 
 const POLICY = 3;
