@@ -192,6 +192,13 @@ describe('a pcapng file', () => {
     expect(stderr).toContain('3 packets with a time beyond the years 1 to 9999, first packet 1:');
   });
 
+  it('may have times before 1970', async () => {
+    const { path, times } = await capturedAt(3, -2n, [500n, 1250n, 2000n, 2500n]);
+    expect(times).toEqual([-1500, -750, 0, 500]);
+    const { stdout } = await ctBucket('replay', path, '--events', '--timestamps');
+    expect(stdout).toMatch(/^\[-1\.500000\]\t {4}\[NEW\] /);
+  });
+
   it.each([9, 12, 127, 0x80 | 32, 0x80 | 127])('with units so small that all fits is right: %i', async (unit) => {
     const [first, ...others] = (await capturedAt(unit, 0n, [MOST, MOST, MOST])).times;
     const seconds = unit < 0x80 ? 2 ** 64 / 10 ** unit : 2 ** 64 / 2 ** (unit & 0x7f);

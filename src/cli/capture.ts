@@ -20,7 +20,7 @@ export type { CapturePacket } from './capture/bytes.ts';
 export { CaptureClock } from './capture/clock.ts';
 export { CaptureNotes } from './capture/notes.ts';
 export { pcapHeader, pcapRecord } from './capture/pcap.ts';
-export { CaptureSource, fileChunks, requireReadable, requireRepeatable } from './capture/source.ts';
+export { CaptureSource, fileChunks, requireRepeatable } from './capture/source.ts';
 
 function* parse(window: ByteWindow, notes: CaptureNotes): Parser {
   try {

@@ -69,9 +69,11 @@ function tupleText(tuple: Tuple): string {
 }
 
 function timestampText(timeMs: number): string {
-  const seconds = Math.floor(timeMs / 1000);
-  const microseconds = Math.floor((timeMs - seconds * 1000) * 1000);
-  return `[${seconds}.${String(microseconds).padStart(6, '0')}]\t`;
+  /* Before 1970 the sign is that of the whole. */
+  const sinceMs = Math.abs(timeMs);
+  const seconds = Math.floor(sinceMs / 1000);
+  const microseconds = Math.floor((sinceMs - seconds * 1000) * 1000);
+  return `[${timeMs < 0 ? '-' : ''}${seconds}.${String(microseconds).padStart(6, '0')}]\t`;
 }
 
 /**

@@ -153,9 +153,34 @@ export function findNflog(record: Uint8Array, found: Found, at: number): void {
   found.set(at, EtherType.none);
 }
 
+/** Token ring: two control bytes, addresses, and the way through bridges if the source's highest bit says so; then LLC. */
+export function findTokenRing(record: Uint8Array, found: Found, at: number): void {
+  const hasWay = (record[at + 8]! & 0x80) !== 0;
+  findLlcSnap(record, found, at + 14 + (hasWay ? record[at + 14]! & 0x1f : 0));
+}
+
+/** MPLS: labels up to the one whose last bit of the third byte is set, then IP. */
+export function findMpls(record: Uint8Array, found: Found, at: number): void {
+  let next = at;
+  while (next + 4 < record.length && (record[next + 2]! & 1) === 0) {
+    next += 4;
+  }
+  findRaw(record, found, next + 4);
+}
+
+/** The log of OpenBSD's pf: its own length, family. */
+export function findPflog(record: Uint8Array, found: Found, at: number): void {
+  found.set(at + ((record[at]! + 3) & ~3), etherTypeOfFamily(record[at + 1]!));
+}
+
 /** IP over InfiniBand: an EtherType and two reserved bytes behind the address. */
 export function findIpoib(record: Uint8Array, found: Found, at: number): void {
   found.set(at + 44, halfAt(record, at + 40));
+}
+
+/** `bytes` in front of an Ethernet frame, or a tag of so many behind its addresses: where the EtherType stands is the same. */
+export function taggedEthernet(bytes: number): Finder {
+  return behind(12 + bytes, findEtherType);
 }
 
 /** A header of fixed length, then what `find` finds. */

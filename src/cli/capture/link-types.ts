@@ -23,12 +23,16 @@ import {
   findLinuxCooked2,
   findLlcSnap,
   findLoopback,
+  findMpls,
   findNflog,
+  findPflog,
   findPpp,
   findPppOrCisco,
   findPppd,
   findPppoe,
   findRaw,
+  findTokenRing,
+  taggedEthernet,
 } from './link-finders.ts';
 import { findIn80211, findInRadiotap } from './wireless.ts';
 
@@ -43,7 +47,7 @@ interface LinkType {
 const LINK_TYPES: ReadonlyMap<number, LinkType> = new Map<number, LinkType>([
   [0, { name: 'BSD loopback', find: findLoopback }],
   [ETHERNET, { name: 'Ethernet' }],
-  [6, { name: 'token ring' }],
+  [6, { name: 'token ring', find: findTokenRing }],
   [8, { name: 'SLIP', find: behind(16, findRaw) }],
   [9, { name: 'PPP', find: findPpp }],
   [10, { name: 'FDDI', find: behind(13, findLlcSnap) }],
@@ -59,6 +63,7 @@ const LINK_TYPES: ReadonlyMap<number, LinkType> = new Map<number, LinkType>([
   [108, { name: 'OpenBSD loopback', find: findLoopback }],
   [109, { name: 'OpenBSD IPsec', find: findEnc }],
   [113, { name: 'Linux cooked', find: findLinuxCooked }],
+  [117, { name: 'OpenBSD pf log', find: findPflog }],
   [122, { name: 'IP over Fibre Channel', find: behind(16, findLlcSnap) }],
   [127, { name: 'IEEE 802.11 radiotap', find: findInRadiotap }],
   [138, { name: 'IP over IEEE 1394', find: behind(16, findEtherType) }],
@@ -68,14 +73,22 @@ const LINK_TYPES: ReadonlyMap<number, LinkType> = new Map<number, LinkType>([
   [204, { name: 'PPP with direction', find: behind(1, findPpp) }],
   [205, { name: 'Cisco HDLC with direction', find: behind(1, findPppOrCisco) }],
   [206, { name: 'frame relay with direction', find: behind(1, findFrameRelay) }],
+  [219, { name: 'MPLS', find: findMpls }],
   [220, { name: 'Linux USB' }],
   [227, { name: 'CAN' }],
   [228, { name: 'IPv4', find: findIpv4 }],
   [229, { name: 'IPv6', find: findIpv6 }],
   [239, { name: 'netfilter log', find: findNflog }],
+  [240, { name: 'netANALYZER', find: taggedEthernet(4) }],
+  [241, { name: 'netANALYZER with preamble', find: taggedEthernet(12) }],
   [242, { name: 'IP over InfiniBand', find: findIpoib }],
   [253, { name: 'netlink' }],
+  [274, { name: 'Ethernet with preamble', find: taggedEthernet(8) }],
   [276, { name: 'Linux cooked v2', find: findLinuxCooked2 }],
+  [281, { name: 'Broadcom switch tag', find: taggedEthernet(4) }],
+  [282, { name: 'Broadcom switch tag in front', find: taggedEthernet(4) }],
+  [283, { name: 'Marvell switch tag', find: taggedEthernet(4) }],
+  [284, { name: 'long Marvell switch tag', find: taggedEthernet(8) }],
 ]);
 
 /** Can packets of this link type be tracked? */

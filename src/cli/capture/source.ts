@@ -146,7 +146,7 @@ function openForReading(path: string): number {
 }
 
 /** Complains about a file that cannot be read, without opening it: who opens a pipe has to read it. @throws UsageError */
-export function requireReadable(path: string): void {
+function requireReadable(path: string): void {
   if (path === '-') {
     requireNoTerminal();
     return;
