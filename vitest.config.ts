@@ -47,6 +47,7 @@ const QUIET = [
   'test/run.test.ts',
   'test/run-control.test.ts',
   'test/same-key.test.ts',
+  'test/sizes-together.test.ts',
   'test/tcp-established.test.ts',
   'test/unknown-options.test.ts',
   'test/version-nibble.test.ts',

@@ -127,7 +127,11 @@ describe('a setting of a table', () => {
     ['the zone of a dump', () => dumpAll(ct, 0, -1), /^a zone must be /],
     ['the zone of a flush', () => ct.flush({ zone: 1.5 }), /^a zone must be /],
     ['a timeout policy id', () => ct.setTimeoutPolicy(-1, {}), /^a timeout policy id must be /],
-    ['the name of a timeout', () => ct.setTimeoutPolicy(1, { udp: 1 }), /^unknown timeout udp; known are /],
+    [
+      'the name of a timeout',
+      () => ct.setTimeoutPolicy(1, { udp: 1 }),
+      /^unknown timeout udp: did you mean 'udp_first'\?; known are /,
+    ],
     ['a timeout', () => ct.setTimeoutPolicy(1, { udp_first: -1 }), /^timeout udp_first must be /],
     [
       'an address',
@@ -168,7 +172,8 @@ describe('the size of a table', () => {
     ['the default', {}],
     ['one bucket', { buckets: 1 }],
     ['the most connections', { maxConnections: 7_000_000 }],
-    ['the most of everything', { maxConnections: 7_000_000, buckets: 65_536, maxParticipants: 256 }],
+    ['the most connections and buckets', { maxConnections: 7_000_000, buckets: 65_536 }],
+    ['the most buckets and participants', { buckets: 65_536, maxParticipants: 256 }],
   ])('can be %s', (_size, options) => {
     const ct = new Conntrack(options);
     for (let sport = 1; sport <= 100; sport++) {

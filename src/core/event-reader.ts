@@ -23,6 +23,7 @@ import { expectOptions, type OptionNames } from './option-names.ts';
 import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { hasReply } from './progress.ts';
+import { RECORD_SPAN } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 
@@ -57,8 +58,6 @@ export interface ConnEvent {
   tcp?: TcpInfo;
 }
 
-/** Bits of a record's number in an id; with 28 of its generation they fit a number. */
-const RECORD_SPAN = 2 ** 25;
 const GENERATION_MASK = 0xfffffff;
 
 interface FollowOptions {

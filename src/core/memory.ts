@@ -36,7 +36,8 @@ import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
 import { allocateFragments, FRAGMENTS_WORDS } from './fragments/region.ts';
 import { Engine, type EngineName, engineNumber } from './engines/engine.ts';
-import { allocateLists, listsWords } from './engines/lists.ts';
+import { listsWords } from './engines/lists.ts';
+import { checkMemorySize, type MemorySizes, orTooMuch } from './memory-limits.ts';
 import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
@@ -160,11 +161,7 @@ function evenLines(words: number): number {
   return Math.ceil(words / (2 * LINE_WORDS)) * 2 * LINE_WORDS;
 }
 
-export function memoryLayout(memory: {
-  bucketBits: number;
-  maxConnections: number;
-  maxParticipants: number;
-}): MemoryLayout {
+export function memoryLayout(memory: MemorySizes): MemoryLayout {
   const { bucketBits, maxConnections, maxParticipants } = memory;
   const lineCount = BucketTable.linesFor(maxConnections * 2, bucketBits);
   const settings = 0;
@@ -207,7 +204,7 @@ export function memoryLayout(memory: {
 }
 
 const MAX_BUCKETS = 65536;
-/** More would not fit the 4 GiB of one region. */
+/** With the default of 32 participants so many fit one table, whatever its buckets; with more, checkMemorySize decides. */
 const MAX_CONNECTIONS = 7_000_000;
 export const MAX_PARTICIPANTS = 256;
 const MAX_EVENT_CAPACITY = 1 << 16;
@@ -238,7 +235,7 @@ export function checkTableFull(tableFull: TableFull): TableFull {
   return tableFull;
 }
 
-/** Reserves the region. @throws UsageError on an option out of range. */
+/** Reserves the region. @throws UsageError on an option out of range, and on sizes that do not fit together. */
 export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
   const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
@@ -260,19 +257,24 @@ export function allocateMemory(options: ConntrackOptions): TrackerMemory {
   }
   const [k0, k1] = seed;
   const sizes = { bucketBits: isBucketEngine ? Math.log2(buckets) : 0, maxConnections, maxParticipants };
-  return {
+  checkMemorySize(sizes, (each) => memoryLayout(each).end);
+  const { end } = memoryLayout(sizes);
+  const eventWords = eventsWords(maxParticipants, eventCapacity);
+  const listWords = isBucketEngine ? LINE_WORDS : listsWords(sizes);
+  const inAll = end + eventWords + FRAGMENTS_WORDS + listWords;
+  return orTooMuch('a table of this size', 'maxConnections, maxParticipants, eventCapacity', inAll, () => ({
     engine,
     ...sizes,
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
-    words: allocateWords(memoryLayout(sizes).end),
-    events: allocateWords(eventsWords(maxParticipants, eventCapacity)),
+    words: allocateWords(end),
+    events: allocateWords(eventWords),
     eventCapacity,
     fragments: allocateFragments(),
     profile: allocateProfile(maxParticipants),
     ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
-    lists: isBucketEngine ? allocateWords(LINE_WORDS) : allocateLists(sizes),
-  };
+    lists: allocateWords(listWords),
+  }));
 }
 
 function expectRegion(what: string, words: unknown, length: number): void {

@@ -11,6 +11,7 @@ import { WALK_AFTER_MS } from '../core/clock.ts';
 import { expectWhole, shown, UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
 import { CONNTRACK_OPTIONS, MAX_PARTICIPANTS, SettingWord } from '../core/memory.ts';
+import { orTooMuch } from '../core/memory-limits.ts';
 import { pickOptions } from '../core/option-names.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { ChecksumBit, roomyPacketWords, PacketWord } from '../core/packet/layout.ts';
@@ -107,9 +108,9 @@ export class Datapath {
     this.#reachedMs[0] = Number.NaN;
     const memory = this.conntrack.memory;
     this.share = { memory, status: this.#status, clock, threads: this.threads };
-    this.#rings = Array.from(
-      { length: this.threads },
-      () => new RingProducer(allocateRing(ringBytes / 4, SPARE_WORDS)),
+    const ringWords = this.threads * (ringBytes / 4 + SPARE_WORDS);
+    this.#rings = orTooMuch(`the rings of ${this.threads} PMDs`, 'threads, ringBytes', ringWords, () =>
+      Array.from({ length: this.threads }, () => new RingProducer(allocateRing(ringBytes / 4, SPARE_WORDS))),
     );
     const lateRings = this.#rings.map(() => allocateRing(LATE_RING_WORDS));
     this.#late = lateRings.map((words, index) => ({

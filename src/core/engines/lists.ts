@@ -12,7 +12,7 @@
  * Lists and their nodes are changed under one lock: in baseline the lock of the only bucket, in ct-scale LOCK.
  */
 
-import { allocateWords, peek, poke, type Words } from '../../shared/access.ts';
+import { peek, poke, type Words } from '../../shared/access.ts';
 import { LINE_WORDS, wholeLines } from '../../shared/cache-line.ts';
 import { type Participant, ParticipantWord } from '../../shared/participant.ts';
 import { Slab } from '../../shared/slab.ts';
@@ -101,11 +101,6 @@ export function listsWords({ maxConnections, maxParticipants }: TableSize): numb
 interface TableSize {
   maxConnections: number;
   maxParticipants: number;
-}
-
-/** The region for a table of this size. */
-export function allocateLists(size: TableSize): Words {
-  return allocateWords(listsWords(size));
 }
 
 /** Where a walk through a whole list stands, between two of its steps. */

@@ -87,6 +87,8 @@ export const ConnWord = {
 export const UNIT_WORDS: number = 2 * LINE_WORDS;
 /** log2 of UNIT_WORDS: a record's number shifted by it is its word index. */
 export const UNIT_SHIFT = 5;
+/** Records have lower numbers than this: with 28 bits of a generation, one fits the id of an event, which is a number. */
+export const RECORD_SPAN: number = 2 ** 25;
 
 if (1 << UNIT_SHIFT !== UNIT_WORDS) {
   throw new Error('UNIT_SHIFT and UNIT_WORDS disagree');
