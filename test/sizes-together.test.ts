@@ -2,7 +2,7 @@
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { UsageError } from '../src/core/errors.ts';
 import { memoryLayout } from '../src/core/memory.ts';
@@ -12,6 +12,8 @@ import { Datapath } from '../src/workers/datapath.ts';
 import { CT_BUCKET, run } from './support/child.ts';
 import { udp } from './support/frames.ts';
 import { send } from './support/tracking.ts';
+import { Crew } from './threads/crew.ts';
+import type { HandleJobs } from './threads/handle-jobs.ts';
 
 const MOST_CONNECTIONS = 7_000_000;
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
@@ -35,6 +37,9 @@ function complaint(make: () => unknown): string {
 }
 
 describe('a table', () => {
+  const crew = new Crew<HandleJobs>({ jobs: 'handle-jobs', threads: 1, checked: false });
+  afterAll(() => crew.end());
+
   it('of 7 million connections and 256 participants is refused, with what fits', () => {
     const says = complaint(() => new Conntrack({ maxConnections: MOST_CONNECTIONS, maxParticipants: 256 }));
     const [, need, connections, participants] =
@@ -50,13 +55,14 @@ describe('a table', () => {
   });
 
   it.each([100, 256])(
-    'of the most connections for %i participants works, and with one more is refused',
-    (maxParticipants) => {
+    'of the most connections for %i participants works, in other threads too, and with one more is refused',
+    async (maxParticipants) => {
       const maxConnections = mostConnections(maxParticipants);
       expect(maxConnections).toBeLessThan(MOST_CONNECTIONS);
       const ct = new Conntrack({ maxConnections, maxParticipants });
       expect(send(ct, udp(ENDS), 0)).toBe('new|trk');
       expect(ct.connCount).toBe(1);
+      expect(await crew.run('attach', ct.memory)).toEqual([1]);
       expect(complaint(() => new Conntrack({ maxConnections: maxConnections + 1, maxParticipants }))).toMatch(
         new RegExp(`: at most ${maxConnections} connections fit with ${maxParticipants} participants, or `),
       );
@@ -70,7 +76,7 @@ describe('a table', () => {
   });
 
   it('has no record whose number does not fit an id, or whose words an index', () => {
-    expect(MAX_MEMORY_WORDS / UNIT_WORDS).toBe(RECORD_SPAN);
+    expect(MAX_MEMORY_WORDS / UNIT_WORDS).toBe(RECORD_SPAN - 1);
     expect((RECORD_SPAN - 1) << UNIT_SHIFT).toBeGreaterThan(0);
     /* With a generation of 28 bits. */
     expect(Number.isSafeInteger((2 ** 28 - 1) * RECORD_SPAN + RECORD_SPAN - 1)).toBe(true);
@@ -104,5 +110,12 @@ describe('a datapath', () => {
     ]);
     expect(stderr).toMatch(/^ct-bucket: 7000000 connections with 72 participants [^\n]*\n$/);
     expect(code).toBe(2);
+  });
+});
+
+describe('memory of so many words', () => {
+  it('arrives in another thread whole', () => {
+    const words = new Int32Array(new SharedArrayBuffer(MAX_MEMORY_WORDS * 4));
+    expect(structuredClone(words)).toHaveLength(MAX_MEMORY_WORDS);
   });
 });

@@ -10,8 +10,11 @@ export interface MemorySizes {
   maxParticipants: number;
 }
 
-/** Words of the largest table: records are named by numbers below RECORD_SPAN, counted from the region's start (4 GiB). */
-export const MAX_MEMORY_WORDS: number = RECORD_SPAN * UNIT_WORDS;
+/**
+ * Words of the largest table, which are less than 4 GiB: records are named by numbers below RECORD_SPAN, counted from the start of
+ * the region. An array of 4 GiB arrives in another thread without any words, since its bytes are counted in 32 bits there.
+ */
+export const MAX_MEMORY_WORDS: number = (RECORD_SPAN - 1) * UNIT_WORDS;
 
 const GIB = 2 ** 30;
 const WORD_BYTES = 4;
