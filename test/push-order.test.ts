@@ -65,7 +65,7 @@ class Rings {
   harvest(): void {}
 
   write({ worker, number, nowMs }: Push): boolean {
-    if (this.room[worker]! === 0) {
+    if (this.room[worker] === 0) {
       return false;
     }
     this.room[worker]!--;

@@ -106,7 +106,9 @@ describe('a datapath', () => {
       ...CT_BUCKET,
       'run',
       'test/fixtures/captures/zeek_dnp3.pcap',
-      ...[...sizes, '--socket', socket],
+      ...sizes,
+      '--socket',
+      socket,
     ]);
     expect(stderr).toMatch(/^ct-bucket: 7000000 connections with 72 participants [^\n]*\n$/);
     expect(code).toBe(2);
