@@ -39,6 +39,7 @@ const QUIET = [
   'test/nearest-names.test.ts',
   'test/npm-scripts.test.ts',
   'test/output-files.test.ts',
+  'test/option-table.test.ts',
   'test/packet-*.test.ts',
   'test/profile-waits-in-vain.test.ts',
   'test/regress-*.test.ts',

@@ -121,7 +121,7 @@ export function addBench(program: Command): void {
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
     .option('--json <file>', 'write results and raw samples to a file')
     .action((names: AttackName[], options: AttackBenchOptions & JsonOption) =>
-      judging(options, (onResults) => runAttackBench(names, options, onResults)),
+      judging(options, (onResults) => runAttackBench([...new Set(names)], options, onResults)),
     );
   add('nat', 'what source NAT costs established traffic, and a search for a port in a nearly full range')
     .option('--runs <n>', 'runs of each, in turn, each in a fresh process', wholeNumber(1, 1000), 5)

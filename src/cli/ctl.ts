@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
+import { COMMANDS } from '../workers/control/commands.ts';
 import { type ControlReply, type ControlRequest, MAX_REQUEST_BYTES } from '../workers/control/protocol.ts';
 import { defaultSocketPath } from '../workers/control/socket-path.ts';
 import { endWithReader } from '../host/command-end.ts';
@@ -50,11 +51,28 @@ async function* replies(socket: Socket): AsyncGenerator<ControlReply, void, void
   }
 }
 
+/** Commands that have more to tell with -m, and with -s. */
+const USE_OF: Record<'more' | 'statistics', { flag: string; commands: readonly string[] }> = {
+  more: { flag: '-m', commands: ['dump-conntrack', 'ct-stats-show', 'ipf-get-status', 'events'] },
+  statistics: { flag: '-s', commands: ['dump-conntrack', 'events'] },
+};
+
+/** @throws UsageError for an option that the command would ignore */
+function requireUsedOptions(request: ControlRequest): void {
+  for (const name of ['more', 'statistics'] as const) {
+    const { flag, commands } = USE_OF[name];
+    if (request[name] && Object.hasOwn(COMMANDS, request.command) && !commands.includes(request.command)) {
+      throw new UsageError(`${request.command} has no ${flag}; ${commands.join(', ')} have`);
+    }
+  }
+}
+
 /**
  * Sends a request and prints its answer as it comes, no faster than standard output takes it.
  * @returns the exit code
  */
 export async function ctl(request: ControlRequest, options: { socket?: string }): Promise<number> {
+  requireUsedOptions(request);
   endWithReader();
   const path = resolve(options.socket ?? defaultSocketPath());
   const line = `${JSON.stringify(request)}\n`;

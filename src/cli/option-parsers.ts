@@ -23,13 +23,13 @@ export function powerOfTwo(max: number): (text: string) => number {
   };
 }
 
-/** Of comma-separated whole numbers. */
+/** Of comma-separated whole numbers, each once. */
 export function wholeNumbers(min: number, max: number): (text: string) => number[] {
-  return (text) => text.split(',').map(wholeNumber(min, max));
+  return (text) => [...new Set(text.split(',').map(wholeNumber(min, max)))];
 }
 
 export function powersOfTwo(max: number): (text: string) => number[] {
-  return (text) => text.split(',').map(powerOfTwo(max));
+  return (text) => [...new Set(text.split(',').map(powerOfTwo(max)))];
 }
 
 /** Of a comma-separated list of some of these, each once. */

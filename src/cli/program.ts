@@ -11,6 +11,7 @@ import { ctl } from './ctl.ts';
 import { tellError } from '../host/command-end.ts';
 import { ExitCode } from './exit-code.ts';
 import { powerOfTwo, wholeNumber } from './option-parsers.ts';
+import { applyOptionRules } from './option-rules.ts';
 import { addProfile } from './profile.ts';
 import { addRegress } from './regress.ts';
 import { replay, type ReplayOptions } from './replay.ts';
@@ -225,6 +226,7 @@ export function makeProgram(): Command {
   addProfile(program);
   addRegress(program);
   addSoak(program);
+  applyOptionRules(program);
   return program;
 }
 

@@ -54,10 +54,8 @@ export function lineOfError(error: unknown): string {
 
 /** Prints one line about an error; with CT_DEBUG=1 the stack too. @returns the exit code */
 export function tellError(error: unknown): ExitCode {
-  console.error(`ct-bucket: ${lineOfError(error)}`);
-  if (process.env['CT_DEBUG'] === '1' && error instanceof Error) {
-    console.error(error.stack);
-  }
+  const stack = process.env['CT_DEBUG'] === '1' && error instanceof Error ? `${error.stack}\n` : '';
+  process.stderr.write(`ct-bucket: ${lineOfError(error)}\n${stack}`);
   return ExitCode.usage;
 }
 

@@ -1,6 +1,7 @@
 /** All commands of the control socket, named as Open vSwitch's dpctl names them. */
 
 import { UsageError } from '../../core/errors.ts';
+import { didYouMean } from '../../core/nearest-name.ts';
 import { command, requireNoMore, type Command, type CommandContext } from './command.ts';
 import { DATAPATH_NOTE, withoutDatapathName } from './datapath-name.ts';
 import { DUMP_COMMANDS } from './dump-commands.ts';
@@ -45,7 +46,7 @@ export async function* answerCommand(
   args: string[],
 ): AsyncGenerator<string, void, void> {
   if (!Object.hasOwn(COMMANDS, name)) {
-    throw new UsageError(`unknown command '${name}'; list-commands lists those there are`);
+    throw new UsageError(`unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists those there are`);
   }
   try {
     yield* COMMANDS[name]!.run(context, withoutDatapathName(args));
