@@ -5,6 +5,7 @@ import type { AgingSample, AgingSampleOptions } from './aging-sample.ts';
 import { machineFingerprint } from './machine.ts';
 import type { AgingResult, ResultsFile } from './report/results-file.ts';
 import { showProgress, takeSample, type TakeSample } from './samples.ts';
+import { counted, thousands as groups } from '../src/host/terminal.ts';
 import { median } from './statistics.ts';
 import { VoidRunError } from './workload-bench.ts';
 
@@ -45,7 +46,7 @@ export async function benchAging(
   );
   for (let run = 0; run < runs; run++) {
     for (const set of sets) {
-      const what = `aging, ${set.engine}, ${set.buckets} buckets, ${set.connections} connections`;
+      const what = `aging, ${set.engine}, ${counted(set.buckets, 'bucket')}, ${groups(set.connections)} connections`;
       showProgress(`run ${run + 1} of ${runs}: ${what}`);
       const sample = await take<AgingSample>('aging-sample.js', {
         engine: set.engine,

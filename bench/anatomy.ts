@@ -133,6 +133,7 @@ export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResult
       variant.remove();
     }
   }
+  showProgress('measuring the floor: what touching the same cache lines takes');
   const results: AnatomyResults = {
     machine: machineFingerprint(),
     options,
@@ -147,6 +148,7 @@ export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResult
       batchSize: BATCH,
     } satisfies FloorOptions),
   };
+  showProgress('');
   print(results);
   return results;
 }

@@ -149,13 +149,16 @@ function print(summaries: readonly AttackSummary[], { packets, table, runs, buck
       establishedRatio.toFixed(2),
       attackOf(attack).expiresAll ? 'expire' : String(lost),
     ]);
-    const limitOf = (what: string) => bounds.find((bound) => bound.what === what)?.limit ?? Number.NaN;
+    const ofLimit = (what: string) => {
+      const bound = bounds.find((each) => each.what === what);
+      return bound === undefined ? '' : ` of ${bound.limit}`;
+    };
     const change = (of: (figures: Figures) => number) => `${mib(of(before))} > ${mib(of(after))}`;
     holds.push([
       attack,
-      `${after.connections} of ${limitOf('connections')}`,
-      `${after.expectations} of ${limitOf('expectations')}`,
-      `${after.fragments} of ${limitOf('fragments')}`,
+      `${after.connections}${ofLimit('connections')}`,
+      `${after.expectations}${ofLimit('expectations')}`,
+      `${after.fragments}${ofLimit('fragments')}`,
       `${after.longestSearch} lines`,
       change(({ recordBytes }) => recordBytes),
       change(({ lineBytes }) => lineBytes),

@@ -2,6 +2,7 @@
 
 import Table from 'cli-table3';
 import { UsageError } from '../src/core/errors.ts';
+import { counted } from '../src/host/terminal.ts';
 import { machineDifferences } from './machine.ts';
 import { readResultsFile, type BenchResult, type ResultsFile } from './report/results-file.ts';
 import { medianRatio, type Ratio } from './statistics.ts';
@@ -68,7 +69,7 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
 }
 
 function keyOf({ workload, engine, threads }: Pick<BenchResult, 'workload' | 'engine' | 'threads'>): string {
-  return `${workload}, ${engine}, ${threads} threads`;
+  return `${workload}, ${engine}, ${counted(threads, 'thread')}`;
 }
 
 function fewestRuns(a: ResultsFile, b: ResultsFile, comparison: Comparison): number {

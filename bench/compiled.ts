@@ -4,6 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from '../src/host/children.ts';
+import { showProgress } from '../src/host/terminal.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const isSource = import.meta.url.endsWith('.ts');
@@ -30,6 +31,7 @@ export async function compiledBench(module: string): Promise<string> {
     const sources = ['src', 'bench', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
     const builtMs = existsSync(mark) ? statSync(mark).mtimeMs : 0;
     if (sources.some((source) => newestMs(join(root, source)) > builtMs)) {
+      showProgress('compiling the sources');
       await runChild(process.execPath, [join(root, 'scripts', 'build.mjs')], { stderr: 'inherit', isGroup: true });
     }
   }

@@ -12,6 +12,7 @@ import { ChildError, runChild } from '../src/host/children.ts';
 import { machineFingerprint } from './machine.ts';
 import { isPositive, type BenchResult, type ResultsFile } from './report/results-file.ts';
 import { showProgress, takeSample } from './samples.ts';
+import { counted } from '../src/host/terminal.ts';
 import { median } from './statistics.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from './workload-sample.ts';
 import { WORKLOAD_NAMES, type WorkloadName } from './workloads/registry.ts';
@@ -74,7 +75,7 @@ export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   };
   for (let run = 0; run < runs; run++) {
     for (const count of threads) {
-      showProgress(`run ${run + 1} of ${runs}: ${count} threads, ${ENGINE} and ${name}`);
+      showProgress(`run ${run + 1} of ${runs}: ${counted(count, 'thread')}, ${ENGINE} and ${name}`);
       const work = { workload, threads: count, connections, batch, window, buckets };
       /* Who goes first alternates: what the one leaves behind (heat, caches, freed memory) meets both. */
       let theirs = run % 2 === 0 ? undefined : await runPeerOnce(command, work);
@@ -169,13 +170,13 @@ function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string)
   const figure = found[0];
   if (figure === undefined || found.length > 1) {
     throw new UsageError(
-      `${name} printed ${found.length === 0 ? 'no figure' : `${found.length} figures`} of ${ours.workload} with ${ours.threads} threads`,
+      `${name} printed ${found.length === 0 ? 'no figure' : `${found.length} figures`} of ${ours.workload} with ${counted(ours.threads, 'thread')}`,
     );
   }
   for (const what of ['connections', 'packets'] as const) {
     if (figure[what] !== ours[what]) {
       throw new UsageError(
-        `${name} does other work: ${figure[what]} ${what} of ${ours.workload} with ${ours.threads} threads, ours ${ours[what]}`,
+        `${name} does other work: ${figure[what]} ${what} of ${ours.workload} with ${counted(ours.threads, 'thread')}, ours ${ours[what]}`,
       );
     }
   }

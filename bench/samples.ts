@@ -44,11 +44,7 @@ export class SampleFailure extends Error {
   override readonly name = 'SampleFailure';
 }
 
-export function showProgress(text: string): void {
-  if (process.stderr.isTTY) {
-    process.stderr.write(`\r\u001b[K${text}`);
-  }
-}
+export { showProgress } from '../src/host/terminal.ts';
 
 export function range(samples: readonly number[], digits = 0): string {
   return `${Math.min(...samples).toFixed(digits)}-${Math.max(...samples).toFixed(digits)}`;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 import { machineFingerprint } from './machine.ts';
 import { sampleOf, showProgress } from './samples.ts';
+import { counted } from '../src/host/terminal.ts';
 import { median, medianRatio } from './statistics.ts';
 import { buildVariant, type Patch, type Variant } from './variants.ts';
 import { VoidRunError } from './workload-bench.ts';
@@ -200,7 +201,9 @@ export async function runStudy(name: StudyName, options: StudyOptions): Promise<
     for (let run = 0; run < options.runs; run++) {
       for (const work of study.works) {
         for (const [index, choice] of study.choices.entries()) {
-          showProgress(`run ${run + 1} of ${options.runs}: ${work.workload}, ${work.threads} threads, ${choice.name}`);
+          showProgress(
+            `run ${run + 1} of ${options.runs}: ${work.workload}, ${counted(work.threads, 'thread')}, ${choice.name}`,
+          );
           const sample = await takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
           if (sample.error !== undefined) {
             throw new VoidRunError(`run ${run + 1} of ${choice.name} is void: ${sample.error}`);

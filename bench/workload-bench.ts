@@ -170,6 +170,7 @@ async function simulationOf(
     const packetNs = Object.fromEntries(
       alone.map((result) => [result.workload, (result.medianMs * 1e6) / result.packets]),
     );
+    showProgress(`measuring what the simulation goes by: ${engine}`);
     const input = { workload, engine, connections, batch, buckets, lineTransferNs: lineTransferNs!, packetNs };
     inputs.push(...(await measureInputs(input, take)));
   }

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
 import { LineLog } from '../../src/host/output-files.ts';
+import { showProgress } from '../samples.ts';
 import { median } from '../statistics.ts';
 import { buildVariant, type Patch, type Variant } from '../variants.ts';
 import { commonProgram, processSampler } from './cases.ts';
@@ -81,6 +82,7 @@ async function calibrate(config: RegressConfig, base: Variant): Promise<number> 
       Object.values((await sampler(which, each!)).timesMs).reduce((sum, ms) => sum + ms, 0);
     const ratios: number[] = [];
     for (let i = 0; i < PROBES; i++) {
+      showProgress(`how long is a step? probe ${i + 1} of ${PROBES}`);
       ratios.push((await timeOf('b')) / (await timeOf('a')));
     }
     return PROBE_STEPS / ((median(ratios) - 1) * 100);
@@ -111,6 +113,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   say(`one percent is ${stepsPerPercent.toFixed(1)} steps of idle work a batch`);
   const heads = new Map<number, Variant>();
   for (const percent of slowdowns) {
+    showProgress(`building what is ${percent} % slower`);
     const patches = percent === 0 ? [] : spinPatches(Math.round(stepsPerPercent * percent));
     heads.set(percent, await buildVariant(patches));
   }

@@ -1,5 +1,7 @@
 /** Numbers as people read them. */
 
+import { thousands as groups } from '../../src/host/terminal.ts';
+
 /** Three significant digits, or all digits before the point. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) {
@@ -15,10 +17,8 @@ export function short(value: number): string {
   return size >= 1 || size === 0 ? value.toFixed(2) : String(Number(value.toPrecision(2)));
 }
 
-/** 1000000 as 1 000 000. */
-export function groups(value: number): string {
-  return String(value).replaceAll(/\B(?=(?:\d{3})+(?!\d))/g, '\u202f');
-}
+/** 1000000 as 1,000,000: as all output of the command has it. */
+export { thousands as groups } from '../../src/host/terminal.ts';
 
 const SCALES = [
   [1e9, 'G'],
@@ -37,6 +37,9 @@ export function scaled(value: number): string {
 }
 
 export function ms(value: number): string {
+  if (!Number.isFinite(value)) {
+    return '–';
+  }
   return `${value < 10 ? value.toFixed(2) : groups(Math.round(value))}\u00a0ms`;
 }
 

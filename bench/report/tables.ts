@@ -258,7 +258,7 @@ export function agingTable(file: ResultsFile): ReportTable | undefined {
         `${short(aging.nsPerVisited)}\u00a0ns`,
         `${short(aging.nsPerRemoved)}\u00a0ns`,
         short(aging.bytesPerConnection),
-        `×${aging.batchP999RatioToNoSweeper.toFixed(2)}`,
+        `×${short(aging.batchP999RatioToNoSweeper)}`,
       ],
     })),
   };

@@ -1,6 +1,7 @@
 /** What a soak prints, and how it judges. */
 
 import type { Counters } from '../../src/core/counters.ts';
+import { thousands } from '../../src/host/terminal.ts';
 import { latencyQuantile } from '../latency-histogram.ts';
 import { type Trend, trendOf } from './trend.ts';
 
@@ -69,11 +70,12 @@ export function removedOf(counters: Counters): number {
 }
 
 const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
-const thousands = (value: number) => Math.round(value).toLocaleString('en-US');
 
 export function lineOf(figures: IntervalFigures): string {
   const { batchUs, events } = figures;
-  const us = [batchUs.p50, batchUs.p99, batchUs.max].map((value) => value.toFixed(0)).join('/');
+  const us = [batchUs.p50, batchUs.p99, batchUs.max]
+    .map((value) => (Number.isFinite(value) ? value.toFixed(0) : '-'))
+    .join('/');
   return [
     `${figures.s.toFixed(0).padStart(6)} s`,
     `${thousands(figures.packetsPerSecond)} packets/s`,

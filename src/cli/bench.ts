@@ -19,6 +19,7 @@ import { runSuite, type SuiteOptions } from '../../bench/suite.ts';
 import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../bench/workload-bench.ts';
 import { WORKLOAD_NAMES, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
+import { didYouMean } from '../core/nearest-name.ts';
 import { jsonText, withOutputFiles } from '../host/output-files.ts';
 import { ExitCode } from './exit-code.ts';
 import { oneOfEach, powerOfTwo, powersOfTwo, wholeNumber, wholeNumbers, windowOption } from './option-parsers.ts';
@@ -43,7 +44,14 @@ export function addBench(program: Command): void {
       wholeNumber(10, 86_400),
       90,
     )
-    .addArgument(bench.createArgument('[name]').argParser(noSuchBenchmark))
+    .addArgument(
+      bench.createArgument('[name]').argParser((name) =>
+        noSuchBenchmark(
+          name,
+          bench.commands.map((command) => command.name()),
+        ),
+      ),
+    )
     .action((_name: string | undefined, options: SuiteOptions & ReportFiles) =>
       report(
         { json: `${SUITE_FILE}.json`, html: `${SUITE_FILE}.html`, ...options },
@@ -173,8 +181,10 @@ export function addBench(program: Command): void {
 }
 
 /** Whatever is no command comes here, since the suite is the default. */
-function noSuchBenchmark(): never {
-  throw new InvalidArgumentError('There is no such benchmark: see `ct-bucket bench --help`.');
+function noSuchBenchmark(name: string, names: readonly string[]): never {
+  throw new InvalidArgumentError(
+    `There is no such benchmark${didYouMean(name, names)}; see \`ct-bucket bench --help\`.`,
+  );
 }
 
 function say(line: string): void {

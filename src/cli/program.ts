@@ -14,6 +14,7 @@ import { powerOfTwo, wholeNumber } from './option-parsers.ts';
 import { applyOptionRules } from './option-rules.ts';
 import { addProfile } from './profile.ts';
 import { addRegress } from './regress.ts';
+import { addHelpOfDefaults } from './default-help.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
 import { addSoak } from './soak.ts';
@@ -50,9 +51,16 @@ export function makeProgram(): Command {
     .description("A userspace connection tracker on a bucket table in shared memory, with Open vSwitch's semantics.")
     .version(packageVersion())
     .exitOverride()
-    .showSuggestionAfterError(false)
     .configureOutput({
-      outputError: (text, write) => write(`ct-bucket: ${onOneLine(text.replace(/^error: /, '').trimEnd())}\n`),
+      outputError: (text, write) =>
+        write(
+          `ct-bucket: ${onOneLine(
+            text
+              .replace(/^error: /, '')
+              .trimEnd()
+              .replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?'),
+          )}\n`,
+        ),
     });
 
   program
@@ -227,6 +235,7 @@ export function makeProgram(): Command {
   addRegress(program);
   addSoak(program);
   applyOptionRules(program);
+  addHelpOfDefaults(program);
   return program;
 }
 

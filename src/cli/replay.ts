@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs';
 import type { Counters } from '../core/counters.ts';
 import { UsageError } from '../core/errors.ts';
 import { endWithReader } from '../host/command-end.ts';
+import { counted, thousands, watchProgress } from '../host/terminal.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
 import type { FragmentStatus } from '../core/fragments/settings.ts';
@@ -153,8 +154,16 @@ export interface Summary {
   error?: string;
 }
 
+/** Counters whose names read like faults, and are none. */
+const COUNTER_WORDS: Record<string, string> = {
+  /* Another thread, or an earlier packet of the batch, had just created the connection. */
+  clash: 'found just created',
+  staleSkipped: 'stale ones passed over',
+};
+
 export function printSummary(summary: Summary): void {
-  console.log(`${summary.file}: ${summary.packets} packets, ${summary.connections} connections at the end`);
+  const { packets: all, connections } = summary;
+  console.log(`${summary.file}: ${counted(all, 'packet')}, ${counted(connections, 'connection')} at the end`);
   const verdicts = Object.entries(summary.verdicts).toSorted(([, a], [, b]) => b - a);
   for (const [verdict, count] of verdicts) {
     console.log(`  ${verdict.padEnd(20)} ${String(count).padStart(10)}`);
@@ -163,7 +172,7 @@ export function printSummary(summary: Summary): void {
     console.log(`  ${cutLine(summary)}`);
   }
   summary.pmds.forEach(({ packets, batches }, index) => {
-    console.log(`  PMD ${index}: ${packets} packets in ${batches} batches`);
+    console.log(`  PMD ${index}: ${counted(packets, 'packet')} in ${batches} ${batches === 1 ? 'batch' : 'batches'}`);
   });
   const { v4, v6 } = summary.fragments;
   if (v4.accepted + v6.accepted > 0) {
@@ -172,7 +181,7 @@ export function printSummary(summary: Summary): void {
     );
   }
   const counters = Object.entries(summary.counters).filter(([, count]) => count > 0);
-  console.log(`  counters: ${counters.map(([name, count]) => `${name} ${count}`).join(', ')}`);
+  console.log(`  counters: ${counters.map(([name, count]) => `${COUNTER_WORDS[name] ?? name} ${count}`).join(', ')}`);
 }
 
 function checkReplayOptions(options: ReplayOptions): void {
@@ -249,6 +258,9 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
     );
   const startedMs = performance.now();
   let count = 0;
+  /* A profile measures: nothing is drawn beside it. */
+  const endProgress =
+    options.lockProfile === undefined ? watchProgress(() => `${file}: ${thousands(count)} packets`) : () => {};
   let failure: CaptureError | undefined = first instanceof Error ? first : undefined;
   try {
     if (!(first instanceof Error) && !first.done) {
@@ -277,6 +289,7 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
     }
     failure = error;
   }
+  endProgress();
   source.close();
   await eventLog?.print();
   await datapath.stop();
@@ -311,7 +324,7 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
     eventLog.close();
   } else if (format === 'json') {
     console.log(JSON.stringify(summary, undefined, 2));
-  } else if (format === 'summary') {
+  } else if (format === 'summary' && (failure === undefined || count > 0)) {
     printSummary(summary);
   }
   conntrack.close();

@@ -17,6 +17,7 @@ import { printSummary, type Summary } from './replay.ts';
 import { deathLine, hangLine } from './worker-lines.ts';
 import { UsageError } from '../core/errors.ts';
 import { stopOnSignals } from '../host/signals.ts';
+import { counted } from '../host/terminal.ts';
 
 export interface RunOptions {
   threads: number;
@@ -227,7 +228,7 @@ function startProgress(datapath: Datapath, feeder: Feeder, options: RunOptions):
       console.log(JSON.stringify({ packets, packetsPerSecond, connections, ringDropped, ringWaited, rounds }));
     } else {
       console.log(
-        `${packets} packets (${packetsPerSecond}/s), ${connections} connections, ` +
+        `${counted(packets, 'packet')} (${packetsPerSecond}/s), ${counted(connections, 'connection')}, ` +
           `${ringDropped} dropped, ${ringWaited} waits`,
       );
     }
@@ -301,7 +302,7 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
       failure ??= error;
     }
     if (failure === undefined && atEnd === 'stay' && !stop.signal.aborted) {
-      console.error(`ct-bucket: ${name} ended after ${feeder.packets} packets; answering until stopped`);
+      console.error(`ct-bucket: ${name} ended after ${counted(feeder.packets, 'packet')}; answering until stopped`);
       await untilAborted(stop.signal);
     }
   } finally {
@@ -331,7 +332,9 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   if (options.json) {
     console.log(JSON.stringify(summary));
   } else {
-    printSummary(summary);
+    if (failure === undefined || summary.packets > 0) {
+      printSummary(summary);
+    }
   }
   if (failure !== undefined) {
     console.error(`ct-bucket: ${failure instanceof CaptureError ? `${name}: ` : ''}${failure.message}`);

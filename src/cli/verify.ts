@@ -5,6 +5,7 @@ import { UsageError } from '../core/errors.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { concludeWith } from '../host/command-end.ts';
+import { showProgress } from '../host/terminal.ts';
 import { ExitCode } from './exit-code.ts';
 import { runScenario, type ScenarioResult } from './scenario.ts';
 
@@ -45,7 +46,9 @@ function describe(report: FileReport): string {
 /** Runs the files in order, prints what differs, and returns the exit code. */
 export function verify(files: readonly string[], options: VerifyOptions): ExitCode {
   const reports = files.map((file) => {
+    showProgress(file, { firstAfterMs: 10_000 });
     const report = reportOf(file, options);
+    showProgress('');
     if (report.error !== undefined) {
       console.error(`ct-bucket: ${describe(report)}`);
     } else if (!options.json && !report.passed) {

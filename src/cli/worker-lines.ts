@@ -1,12 +1,13 @@
 /** What is said of workers that die or hang. */
 
+import { counted } from '../host/terminal.ts';
 import type { WorkerHang } from '../workers/hang-watch.ts';
 import { type WorkerDeath, workerName } from '../workers/keeper.ts';
 
 /** One line about a worker that has died. */
 export function deathLine(death: WorkerDeath): string {
   const { packetsLost, repairMs, isRestarted, reason } = death;
-  const lost = packetsLost === 0 ? '' : `, ${packetsLost} packets lost`;
+  const lost = packetsLost === 0 ? '' : `, ${counted(packetsLost, 'packet')} lost`;
   const then = isRestarted ? 'started again' : 'not started again';
   return `${workerName(death)} has died (${reason}): repaired in ${repairMs.toFixed(1)} ms${lost}, ${then}`;
 }
