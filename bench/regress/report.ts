@@ -1,5 +1,6 @@
 /** A verdict as text, Markdown and JUnit. */
 
+import { textColumns } from '../../src/host/terminal.ts';
 import { markdownTable, textTable, type ReportTable } from '../report/tables.ts';
 import type { RegressResult } from './run.ts';
 import type { FigureVerdict } from './verdict.ts';
@@ -52,7 +53,7 @@ export function headline({ base, head, verdict, tookSeconds }: RegressResult): s
 export function regressText(result: RegressResult): string {
   const unseen = result.figures.filter(({ verdict }) => verdict === 'inconclusive');
   return [
-    textTable(figuresTable(result)),
+    textTable(figuresTable(result), textColumns()),
     ...result.missing.map((line) => `not judged: ${line}`),
     ...unseen.map(
       ({ case: name, gate, name: figure, smallestEffectPercent }) =>

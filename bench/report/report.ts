@@ -23,7 +23,9 @@ export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
 
 /** @param options.isBrief only what was measured: no laws, no predictions */
 export function textReport(results: ResultsFile, { isBrief = false } = {}): string {
-  return reportTables(results, analyse(results), isBrief).map(textTable).join('\n\n');
+  return reportTables(results, analyse(results), isBrief)
+    .map((table) => textTable(table))
+    .join('\n\n');
 }
 
 export function printReport(results: ResultsFile, options: { isBrief?: boolean } = {}): void {

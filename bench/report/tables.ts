@@ -1,6 +1,7 @@
 /** The tables of a report, apart from the form in which they are shown: text, Markdown or HTML. */
 
 import Table from 'cli-table3';
+import { outputColumns } from '../../src/host/terminal.ts';
 import type { EngineAnalysis, WorkloadAnalysis } from './analysis.ts';
 import { peerRatios, peersIn, unique } from './analysis.ts';
 import { groups, mega, ms, percent, rate, short, threadsLabel } from './format.ts';
@@ -281,14 +282,29 @@ export function reportTables(
   ].filter((table) => table !== undefined);
 }
 
-export function textTable({ title, head, rows }: ReportTable): string {
+/** The same with a line for each cell: for what is wider than the terminal. */
+function stackedTable({ title, head, rows }: ReportTable): string {
+  const width = Math.max(...head.slice(1).map((name) => name.length));
+  const blocks = rows.map(({ cells: [name, ...cells] }) =>
+    [
+      name,
+      ...cells.flatMap((cell, index) => (cell === '' ? [] : [`  ${head[index + 1]!.padEnd(width)}  ${cell}`])),
+    ].join('\n'),
+  );
+  return [title, ...blocks].join('\n');
+}
+
+/** @param columns of the terminal: a wider table has a line for each cell; default: those of standard output's, if it is one */
+export function textTable(report: ReportTable, columns: number | undefined = outputColumns()): string {
+  const { title, head, rows } = report;
   const table = new Table({
     head,
     style: { head: [], border: [] },
     colAligns: head.map((_, column) => (column === 0 ? ('left' as const) : ('right' as const))),
   });
   table.push(...rows.map((row) => row.cells));
-  return `${title}\n${table.toString()}`;
+  const text = table.toString();
+  return columns !== undefined && text.indexOf('\n') > columns ? stackedTable(report) : `${title}\n${text}`;
 }
 
 export function markdownTable({ title, head, rows }: ReportTable): string {

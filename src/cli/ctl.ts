@@ -81,7 +81,12 @@ export async function ctl(request: ControlRequest, options: { socket?: string })
   }
   const socket = await connected(path);
   socket.write(line);
+  let isListening = request.command !== 'events';
   for await (const reply of replies(socket)) {
+    if (!isListening && 'text' in reply) {
+      isListening = true;
+      console.error('ct-bucket: listening for events; Ctrl-C ends it');
+    }
     if ('text' in reply) {
       if (!process.stdout.write(reply.text)) {
         await once(process.stdout, 'drain');

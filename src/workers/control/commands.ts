@@ -11,16 +11,36 @@ import { POLICY_COMMANDS } from './policy-commands.ts';
 import { SETTING_COMMANDS } from './setting-commands.ts';
 
 const NAME_COLUMNS = 34;
+/** With the two spaces in front that help puts there, a line fits a terminal. */
+const LINE_COLUMNS = 76;
+const CONTINUED = '    ';
+
+/** Text in lines of so many columns, broken between words. */
+function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else {
+      lines.push(word);
+    }
+  }
+  return lines;
+}
 
 /** Lines for people: name and arguments, what it does. */
 export function commandList(): string[] {
   const lines = Object.entries(COMMANDS).flatMap(([name, { usage, help }]) => {
-    const left = `${name} ${usage}`.trimEnd();
-    return left.length > NAME_COLUMNS
-      ? [left, `${''.padEnd(NAME_COLUMNS)}  ${help}`]
-      : [`${left.padEnd(NAME_COLUMNS)}  ${help}`];
+    const left = wrapped(`${name} ${usage}`.trimEnd(), LINE_COLUMNS - CONTINUED.length);
+    const [first, ...rest] = wrapped(help, LINE_COLUMNS - NAME_COLUMNS - 2);
+    const indented = (line: string): string => `${''.padEnd(NAME_COLUMNS)}  ${line}`;
+    const head = left.map((line, index) => (index === 0 ? line : `${CONTINUED}${line}`));
+    return left.length > 1 || left[0]!.length > NAME_COLUMNS
+      ? [...head, indented(first!), ...rest.map(indented)]
+      : [`${left[0]!.padEnd(NAME_COLUMNS)}  ${first}`, ...rest.map(indented)];
   });
-  return [...lines, DATAPATH_NOTE];
+  return [...lines, ...wrapped(DATAPATH_NOTE, LINE_COLUMNS)];
 }
 
 export const COMMANDS: Record<string, Command> = {
@@ -46,7 +66,9 @@ export async function* answerCommand(
   args: string[],
 ): AsyncGenerator<string, void, void> {
   if (!Object.hasOwn(COMMANDS, name)) {
-    throw new UsageError(`unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists those there are`);
+    throw new UsageError(
+      `unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists those there are`,
+    );
   }
   try {
     yield* COMMANDS[name]!.run(context, withoutDatapathName(args));

@@ -35,6 +35,8 @@ export class EventHub {
     const listener = new Listener();
     this.#listeners.add(listener);
     try {
+      /* From here on nothing is missed: whoever asked may be told. */
+      yield { events: [], lost: 0 };
       while (!signal.aborted) {
         if (listener.queue.length === 0 && listener.lost === 0) {
           await once(listener.wake, 'events', { signal }).catch(() => {});

@@ -97,11 +97,14 @@ async function serve(socket: Socket, answer: Answerer, stop: AbortSignal): Promi
   socket.once('end', () => gone.abort());
   socket.once('close', () => gone.abort());
   let last: ControlReply = { exitCode: 0 };
+  let isFirst = true;
   try {
     const request = parseRequest(await requestLine(socket));
     for await (const text of answer(request, AbortSignal.any([gone.signal, stop]))) {
-      if (text !== '') {
+      /* The first piece is sent even if it is empty: it says that the command is at work. */
+      if (text !== '' || isFirst) {
         await send(socket, { text });
+        isFirst = false;
       }
       /* Other clients have their turn between two pieces. */
       await turn();
