@@ -19,6 +19,7 @@ const QUIET = [
   'test/dump-waits-for-nobody.test.ts',
   'test/early-drop.test.ts',
   'test/execute-refuses.test.ts',
+  'test/event-assured.test.ts',
   'test/expectations.test.ts',
   'test/expiry-and-clock.test.ts',
   'test/explorer/*.test.ts',

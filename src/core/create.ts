@@ -8,6 +8,7 @@ import { LockSite } from '../shared/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { NO_ROOM } from '../shared/room-pool.ts';
 import type { CtAction } from './action.ts';
+import { beginStream } from './assured.ts';
 import { fillOpening, linkExpected, Opening } from './alg/data-connection.ts';
 import { Counter } from './counters.ts';
 import { evictForRoom } from './evict.ts';
@@ -242,6 +243,7 @@ function fillRecord(
     openTcp(records, r, words, parsed[at + ParsedWord.L4]!, parsed[at + ParsedWord.L4_BYTES]!);
   } else {
     records[r + ConnWord.STATE] = 0;
+    beginStream(records, r, now);
   }
   poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, firstTimeout(protocol))) | 0);
   /* A record is handed out once nobody can see it, so a plain write does; placing it publishes it. */

@@ -91,6 +91,7 @@ export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}):
     tupleText(orig),
     event.hasReply ? '' : '[UNREPLIED]',
     tupleText(reply),
+    event.isAssured ? '[ASSURED]' : '',
     mark === 0 ? '' : `mark=${mark}`,
     zone === 0 ? '' : `zone=${zone}`,
     options.id === true ? `id=${event.id}` : '',

@@ -30,7 +30,7 @@ export const EventRingWord = {
 /** One event, two cache lines. */
 export const EventWord = {
   SEQUENCE: 0,
-  /** EventKind | the Counter of the removal << 8 | EVENT_TRANSLATED. */
+  /** EventKind | the Counter of the removal << 8 | EVENT_TRANSLATED | EVENT_ASSURED. */
   KIND: 1,
   /** 64-bit float, ms. */
   TIME: 2,
@@ -59,6 +59,8 @@ export const EVENT_REASON_SHIFT = 8;
 export const EVENT_REASON_MASK = 0xff;
 /** The reverse tuple is not simply the tuple turned round. */
 export const EVENT_TRANSLATED = 0x10000;
+/** Linux would call the connection assured (assured.ts). */
+export const EVENT_ASSURED = 0x20000;
 
 /** Words of a ring for this many events. */
 function ringWords(capacity: number): number {

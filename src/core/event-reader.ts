@@ -8,6 +8,7 @@ import { Counter, COUNTER_NAMES } from './counters.ts';
 import { type TcpInfo, tcpInfo } from './dump.ts';
 import { expectWhole, shown, UsageError } from './errors.ts';
 import {
+  EVENT_ASSURED,
   EVENT_KIND_MASK,
   EVENT_REASON_MASK,
   EVENT_REASON_SHIFT,
@@ -53,6 +54,8 @@ export interface ConnEvent {
   label: string;
   /** Have packets come from both ends? */
   hasReply: boolean;
+  /** As Linux has it: the TCP handshake was completed, or UDP goes on for more than two seconds. */
+  isAssured: boolean;
   /** Until it expires; of no meaning in a destroy. */
   timeoutMs: number;
   tcp?: TcpInfo;
@@ -263,6 +266,7 @@ export class EventReader {
       mark: words[slot + EventWord.MARK]! >>> 0,
       label: formatLabel(words, slot + EventWord.LABEL),
       hasReply: hasReply(meta, state),
+      isAssured: (kindWord & EVENT_ASSURED) !== 0,
       timeoutMs: words[slot + EventWord.TIMEOUT_MS]!,
       ...(isTcp ? { tcp: tcpInfo(state) } : {}),
     };

@@ -10,8 +10,10 @@
 import { add, load, peek, store, type Words } from '../shared/access.ts';
 import { EventIntent, IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { CtAction } from './action.ts';
+import { isAssured, noteAnswer } from './assured.ts';
 import { Counter } from './counters.ts';
 import {
+  EVENT_ASSURED,
   EVENT_REASON_SHIFT,
   EVENT_TRANSLATED,
   EventKind,
@@ -100,6 +102,7 @@ export function settleNew(tracker: Tracker, isLinked: boolean): void {
 
 /** The connection's state has changed. With the connection's lock held where its protocol has one. */
 export function announceUpdate(tracker: Tracker, r: number): void {
+  noteAnswer(tracker.words, r, tracker.time[0]!);
   if (wantsEvents(tracker) && (peek(tracker.words, r + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
     tracker.words[tracker.participant.base + ParticipantWord.EVENT] = EventIntent.update;
     publish(tracker, begin(tracker, r >>> UNIT_SHIFT, EventKind.update));
@@ -177,7 +180,8 @@ function fill(tracker: Tracker, event: number, r: number, kind: number): void {
   const nowMs = tracker.time[0]!;
   const meta = records[r + ConnWord.META]!;
   const isTranslated = (records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) !== 0;
-  words[event + EventWord.KIND] = kind | (isTranslated ? EVENT_TRANSLATED : 0);
+  words[event + EventWord.KIND] =
+    kind | (isTranslated ? EVENT_TRANSLATED : 0) | (isAssured(tracker, r) ? EVENT_ASSURED : 0);
   times[(event + EventWord.TIME) >> 1] = nowMs;
   words[event + EventWord.META] = meta;
   words[event + EventWord.PORTS] = records[r + ConnWord.PORTS]!;

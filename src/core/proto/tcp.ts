@@ -6,7 +6,7 @@
  * highest that the other end's acknowledgement and window allow), its largest window and its window scale. A packet
  * moves the sender's state on, and with its ACK the receiver's.
  *
- *   STATE        original state | reply state << 4 | original scale << 8 | reply scale << 16
+ *   STATE        original state | reply state << 4 | original scale << 8 | reply scale << 16 | TCP_ASSURED | TCP_WAS_ANSWERED
  *   TCP_SEQ_LOW, TCP_SEQ_HIGH, TCP_MAX_WINDOW     see core/table/conn.ts
  *
  * All under the connection's lock.
@@ -186,8 +186,15 @@ export const KEEP_EXPIRY = 15;
 export const TIMEOUT_MASK = 15;
 /** In the answer of an update: the connection's state is another one now, worth an event. */
 export const CHANGED = 64;
-/** Both peers' states in STATE. */
+/** Both peers' states in STATE, and both peers' scales. */
 const PEER_STATES = 0xff;
+const PEER_SCALES = 0xffff;
+/** The state of the peer that answers. */
+const REPLY_STATE = 0xf0;
+/** In STATE: both peers have been ESTABLISHED at once, which Linux calls assured; it stays when they close. For events. */
+export const TCP_ASSURED = 1 << 24;
+/** In STATE of a connection whose tuple a SYN opens anew, for its last event: it was answered. */
+export const TCP_WAS_ANSWERED = 1 << 25;
 
 const BOTH_ESTABLISHED: number = TcpState.ESTABLISHED | (TcpState.ESTABLISHED << 4);
 
@@ -210,7 +217,7 @@ function passesEstablishedLocked(
   const otherLow = records[r + ConnWord.TCP_SEQ_LOW + 1 - reply]!;
   const otherHigh = records[r + ConnWord.TCP_SEQ_HIGH + 1 - reply]!;
   const windows = records[r + ConnWord.TCP_MAX_WINDOW]!;
-  const scales = records[r + ConnWord.STATE]! >>> 8;
+  const scales = (records[r + ConnWord.STATE]! >>> 8) & PEER_SCALES;
   let shiftSource = 0;
   let shiftDestination = 0;
   if (scales !== 0) {
@@ -309,7 +316,7 @@ export function updateAnyTcpLocked(
 
   if ((flags & (SYN | ACK)) === SYN) {
     if (destination >= TcpState.FIN_WAIT_2 && source >= TcpState.FIN_WAIT_2) {
-      records[r + ConnWord.STATE] = both & ~0xff;
+      records[r + ConnWord.STATE] = (both & ~PEER_STATES) | ((both & REPLY_STATE) !== 0 ? TCP_WAS_ANSWERED : 0);
       return Update.NEW | (KEEP_EXPIRY << 2);
     }
     if (source <= TcpState.SYN_SENT) {
@@ -459,11 +466,13 @@ export function updateAnyTcpLocked(
     (source << sourceShift) |
     (destination << destinationShift) |
     (sourceScale << (8 + (reply << 3))) |
-    (destinationScale << (16 - (reply << 3)));
+    (destinationScale << (16 - (reply << 3))) |
+    (both & TCP_ASSURED);
   let changed = 0;
   if (states !== both) {
-    records[r + ConnWord.STATE] = states;
     changed = ((states ^ both) & PEER_STATES) !== 0 ? CHANGED : 0;
+    const isAssured = changed !== 0 && (states & PEER_STATES) === BOTH_ESTABLISHED;
+    records[r + ConnWord.STATE] = isAssured ? states | TCP_ASSURED : states;
   }
   const newWindows = (maxWindowSource << windowShift) | (maxWindowDestination << (16 - windowShift));
   if (newWindows !== windows) {

@@ -50,6 +50,12 @@ export const ConnWord = {
   ADMIT_GENERATION: 14,
   /** conn lock. TCP: largest window of each peer, original in the low half. */
   TCP_MAX_WINDOW: 15,
+  /**
+   * Other protocols, in the same word, for events (assured.ts): a packet later than this (low 32 bits of the clock in ms)
+   * makes a UDP conversation a stream. Written before the record is linked, and by the thread that has set STATE to
+   * answered.
+   */
+  STREAM_AFTER: 15,
 
   /** conn lock. TCP: sequence numbers of the two peers. */
   TCP_SEQ_LOW: 16,
