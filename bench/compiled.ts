@@ -1,14 +1,17 @@
 /** What measures runs the compiled build. This file knows where that is, and compiles it when it is stale. */
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from '../src/host/children.ts';
 import { showProgress } from '../src/host/terminal.ts';
+import { withLock } from './lock-file.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const isSource = import.meta.url.endsWith('.ts');
 const root = packageFolder(here);
+/** Tests load this file compiled too, from another folder: only the build itself is never stale. */
+const isBuild = relative(root, here).split(sep)[0] === 'dist';
+const SOURCES = ['src', 'bench', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
 
 /** The package's folder: where package.json is. */
 function packageFolder(from: string): string {
@@ -24,16 +27,21 @@ function newestMs(path: string): number {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))));
 }
 
-/** Path of a compiled module of bench/, after compiling if a source is newer than the build. */
+function isStale(): boolean {
+  const mark = join(root, 'dist', '.complete');
+  const builtMs = existsSync(mark) ? statSync(mark).mtimeMs : 0;
+  return SOURCES.some((source) => newestMs(join(root, source)) > builtMs);
+}
+
+/** Path of a compiled module of bench/, after compiling if a source is newer than the build. One process compiles. */
 export async function compiledBench(module: string): Promise<string> {
-  if (isSource) {
-    const mark = join(root, 'dist', '.complete');
-    const sources = ['src', 'bench', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
-    const builtMs = existsSync(mark) ? statSync(mark).mtimeMs : 0;
-    if (sources.some((source) => newestMs(join(root, source)) > builtMs)) {
-      showProgress('compiling the sources');
-      await runChild(process.execPath, [join(root, 'scripts', 'build.mjs')], { stderr: 'inherit', isGroup: true });
-    }
+  if (!isBuild && isStale()) {
+    await withLock(join(root, '.dist.lock'), async () => {
+      if (isStale()) {
+        showProgress('compiling the sources');
+        await runChild(process.execPath, [join(root, 'scripts', 'build.mjs')], { stderr: 'inherit', isGroup: true });
+      }
+    });
   }
   return join(root, 'dist', 'bench', module);
 }

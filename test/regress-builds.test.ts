@@ -388,6 +388,18 @@ describe('the folder of kept builds', () => {
   });
 });
 
+describe('the build of this repository', () => {
+  it('was made anew before the tests if a source was newer', () => {
+    const builtMs = statSync(join(REPOSITORY, 'dist', '.complete')).mtimeMs;
+    const newer = ['src', 'bench', 'scripts']
+      .flatMap((name) =>
+        readdirSync(join(REPOSITORY, name), { recursive: true, encoding: 'utf8' }).map((file) => join(name, file)),
+      )
+      .filter((file) => statSync(join(REPOSITORY, file)).mtimeMs > builtMs);
+    expect(newer).toEqual([]);
+  });
+});
+
 describe('a lock between processes', () => {
   it('is held by one, and free again after it, though its action throws', async () => {
     const lock = join(folder, 'lock');
