@@ -121,9 +121,11 @@ describe('a record of link type', () => {
     expect(await packetsIn(linkType, wrapped(v4, IPV4), wrapped(v6, IPV6))).toEqual([AS_IPV4, AS_IPV6]);
   });
 
-  it('228 or 229 holds packets of one family', async () => {
-    expect(await packetsIn(228, IPV4)).toEqual([AS_IPV4]);
-    expect(await packetsIn(229, IPV6)).toEqual([AS_IPV6]);
+  it('228 or 229 holds packets of one family, or those that say clearly that they are of the other', async () => {
+    expect(await packetsIn(228, IPV4, IPV6)).toEqual([AS_IPV4, AS_IPV6]);
+    expect(await packetsIn(229, IPV4, IPV6)).toEqual([AS_IPV4, AS_IPV6]);
+    expect(await packetsIn(228, hex('5500'))).toEqual(['08005500']);
+    expect(await packetsIn(229, hex('5500'))).toEqual(['86dd5500']);
   });
 
   it('113 or 276 may have a VLAN tag or LLC in it, which become what they are on Ethernet', async () => {

@@ -188,12 +188,13 @@ export function behind(headerBytes: number, find: Finder): Finder {
   return (record, found, at) => find(record, found, at + headerBytes);
 }
 
-export function findIpv4(_record: Uint8Array, found: Found, at: number): void {
-  found.set(at, EtherType.ipv4);
+/** Link types of one family. Some programs write both under one of them: where the version is clear it decides. */
+export function findIpv4(record: Uint8Array, found: Found, at: number): void {
+  found.set(at, record[at]! >>> 4 === 6 ? EtherType.ipv6 : EtherType.ipv4);
 }
 
-export function findIpv6(_record: Uint8Array, found: Found, at: number): void {
-  found.set(at, EtherType.ipv6);
+export function findIpv6(record: Uint8Array, found: Found, at: number): void {
+  found.set(at, record[at]! >>> 4 === 4 ? EtherType.ipv4 : EtherType.ipv6);
 }
 
 export function findEtherType(record: Uint8Array, found: Found, at: number): void {
