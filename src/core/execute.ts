@@ -20,7 +20,7 @@ import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
-import { afterUpdate, beforeUpdate, classifyByPass, handleControl, isForHelper } from './alg/control.ts';
+import { afterUpdate, beforeUpdate, classifyByOriginal, handleControl, isForHelper } from './alg/control.ts';
 import { helperOf, Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
 import { obtain } from './checks.ts';
 import { tellTime } from './clock.ts';
@@ -389,7 +389,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       const isAlg = (tracker.words[r + ConnWord.FLAGS]! & CONN_ALG) !== 0;
       if (isAlg) {
         state |= isByOriginal
-          ? classifyByPass(tracker, words, at, r, action) | 0
+          ? classifyByOriginal(tracker, words, slot, at, r, action) | 0
           : beforeUpdate(tracker, words, slot, at, r, reply, action) | 0;
       }
       const update = updateConn(tracker, words, at, record, reply, now);

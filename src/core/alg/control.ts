@@ -24,11 +24,19 @@ import { HelperKind } from './helper-names.ts';
 import { finishTcp, NO_SPACE, replaceInPayload, tcpHeaderBytes } from './payload.ts';
 import { shiftNumbers, skewBy } from './sequence.ts';
 
-/** Is this packet, of a connection with a helper, one to look into? Notes what it is in `Alg.packetKind`. */
-function classify(tracker: Tracker, words: Words, at: number, r: number, action: CtAction): number {
+/**
+ * Is this packet one to look into? Notes what it is in `Alg.packetKind`. The helper of the pass goes before that of the
+ * connection that the packet remembers, of another zone or cut by force, and that before `found`, the one of its own
+ * connection (as from helperOf).
+ */
+function classify(tracker: Tracker, words: Words, slot: number, at: number, found: number, action: CtAction): number {
   const { parsed, alg } = tracker;
-  const helper = helperOf(tracker.words, r);
-  const helperKind = action.hasHelper ? action.helperKind : helper >>> HELPER_KIND_SHIFT;
+  let { helperKind } = action;
+  if (!action.hasHelper) {
+    const remembered = words[slot + PacketWord.CONN]!;
+    const known = remembered === 0 ? 0 : helperOf(tracker.words, remembered << UNIT_SHIFT);
+    helperKind = (known !== 0 ? known : found) >>> HELPER_KIND_SHIFT;
+  }
   const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
   alg.packetKind = packetKindOf(helperKind, protocol, words[parsed[at + ParsedWord.L4]!]!);
   return alg.packetKind;
@@ -63,18 +71,19 @@ function takeMessage(tracker: Tracker, words: Words, at: number): boolean {
 }
 
 /**
- * In place of beforeUpdate, of a connection that was found by the packet's original tuple: what the packet is to helpers, the pass
- * alone says.
+ * In place of beforeUpdate, of a connection that was found by the packet's original tuple: its helper does not say what
+ * the packet is to helpers.
  * @returns state flags to add
  */
-export function classifyByPass(tracker: Tracker, words: Words, at: number, r: number, action: CtAction): number {
-  const { parsed, alg } = tracker;
-  const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
-  alg.packetKind = packetKindOf(
-    action.hasHelper ? action.helperKind : 0,
-    protocol,
-    words[parsed[at + ParsedWord.L4]!]!,
-  );
+export function classifyByOriginal(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  r: number,
+  action: CtAction,
+): number {
+  classify(tracker, words, slot, at, 0, action);
   return (tracker.words[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0 ? CtState.REL : 0;
 }
 
@@ -94,7 +103,10 @@ export function beforeUpdate(
 ): number {
   const records = tracker.words;
   const flags = records[r + ConnWord.FLAGS]!;
-  if ((flags & ConnFlag.HELPER) !== 0 && classify(tracker, words, at, r, action) === HelperKind.ftp) {
+  if (
+    (flags & ConnFlag.HELPER) !== 0 &&
+    classify(tracker, words, slot, at, helperOf(records, r), action) === HelperKind.ftp
+  ) {
     if (action.nat !== null && peek(records, r + ConnWord.SEQ_SKEW) !== 0 && !takeMessage(tracker, words, at)) {
       shiftNumbers(tracker, words, slot, at, r, reply, false);
     }
