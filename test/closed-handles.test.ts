@@ -6,6 +6,7 @@ import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import { UsageError } from '../src/core/errors.ts';
 import { PacketBatch } from '../src/core/packet/batch.ts';
+import { Control } from '../src/workers/control.ts';
 import { Datapath } from '../src/workers/datapath.ts';
 import { udp } from './support/frames.ts';
 import { pretendDead } from './support/places.ts';
@@ -39,6 +40,8 @@ const CALLS: Record<string, (ct: Conntrack) => unknown> = {
   'set tableFull': (ct) => (ct.tableFull = 'early-drop'),
   tcpSeqChk: (ct) => ct.tcpSeqChk,
   'set tcpSeqChk': (ct) => (ct.tcpSeqChk = false),
+  lockPatienceMs: (ct) => ct.lockPatienceMs,
+  'set lockPatienceMs': (ct) => (ct.lockPatienceMs = 5),
   sweepIntervalMs: (ct) => ct.sweepIntervalMs,
   'set sweepIntervalMs': (ct) => (ct.sweepIntervalMs = 1),
   zoneLimit: (ct) => ct.zoneLimit('default'),
@@ -242,6 +245,7 @@ describe('a datapath', () => {
       () => datapath.offer(udp(ENDS), NOW_MS),
       () => datapath.drain(),
       () => datapath.terminateWorker('pmd'),
+      () => Control.start({ datapath, path: '/nowhere/control.sock' }),
     ]) {
       expect(await complaint(call)).toBe('the datapath is stopped: start another one');
     }

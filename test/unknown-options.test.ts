@@ -187,6 +187,7 @@ describe('a value of another type', () => {
     [/^threads must be .* not null$/, () => Datapath.start({ threads: any(null) })],
     [/^sweeper must be true or false, not "no"$/, () => Datapath.start({ sweeper: any('no') })],
     [/^maxParticipants must be .* not NaN$/, () => Datapath.start({ maxParticipants: Number.NaN })],
+    [/^lockPatienceMs must be .* not NaN$/, (ct) => (ct.lockPatienceMs = Number.NaN)],
     [/^tcpSeqChk must be true or false, not "off"$/, (ct) => (ct.tcpSeqChk = any('off'))],
     [/^the reassembly of a family must be true or false/, (ct) => ct.fragments.setEnabled('v4', any('off'))],
     [/^a family of addresses must be 'v4' or 'v6', not "v5"$/, (ct) => ct.fragments.setEnabled(any('v5'), false)],

@@ -170,11 +170,7 @@ export class Conntrack {
   readonly memory: TrackerMemory;
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
-  /**
-   * How long a call waits for a lock at most, in ms, before it throws a LockTimeoutError; 0: for ever. For the thread that
-   * repairs after all others: while it waits for a lock of a dead one, nobody does. `execute` waits for ever.
-   */
-  lockPatienceMs = 0;
+  #lockPatienceMs = 0;
   /** What works on this handle and must be stopped before it can be closed. */
   usedBy: string | undefined;
   /** A call gave up waiting, and what it had begun is not finished yet. */
@@ -270,6 +266,21 @@ export class Conntrack {
     this.#patiently(() => this.tracker.close(keepsPlace));
   }
 
+  /**
+   * How long a call waits for a lock at most, in ms, before it throws a LockTimeoutError; 0: for ever. For the thread that
+   * repairs after all others: while it waits for a lock of a dead one, nobody does. `execute` waits for ever.
+   */
+  get lockPatienceMs(): number {
+    this.tracker.assertOpen();
+    return this.#lockPatienceMs;
+  }
+
+  /** @throws UsageError unless it is a whole number */
+  set lockPatienceMs(ms: number) {
+    this.tracker.assertOpen();
+    this.#lockPatienceMs = expectWhole('lockPatienceMs', ms, 0, 0x7fffffff);
+  }
+
   #inEpoch<T>(work: () => T): T {
     return this.#patiently(work, { inEpoch: true });
   }
@@ -278,7 +289,7 @@ export class Conntrack {
   #patiently<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
     const { tracker } = this;
     this.#assertFinished();
-    tracker.participant.patienceMs = this.lockPatienceMs;
+    tracker.participant.patienceMs = this.#lockPatienceMs;
     try {
       if (inEpoch) {
         tracker.enter();
