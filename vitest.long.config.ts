@@ -23,6 +23,15 @@ const CHECKED = [
   'test/zone-timeout-policies.test.ts',
 ];
 
+/** Files of `npm test` that do only some of their rounds there: see test/support/rounds.ts. */
+const IN_FULL = [
+  'test/ftp-threads.test.ts',
+  'test/nat-threads.test.ts',
+  'test/packet-bounds.test.ts',
+  'test/repair.test.ts',
+];
+const IN_FULL_CHECKED = ['test/ftp-threads.test.ts', 'test/nat-threads.test.ts', 'test/table-concurrent.test.ts'];
+
 export default defineConfig({
   plugins: [loadCompiled()],
   test: {
@@ -34,6 +43,15 @@ export default defineConfig({
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [
       { extends: true, test: { name: 'long', include: ['test/**/*.long.test.ts'] } },
+      { extends: true, test: { name: 'in full', include: IN_FULL, env: { CT_TEST_ROUNDS: 'all' } } },
+      {
+        extends: true,
+        test: {
+          name: 'in full, checked',
+          include: IN_FULL_CHECKED,
+          env: { CT_TEST_ROUNDS: 'all', CT_CHECKED: '1' },
+        },
+      },
       { extends: true, test: { name: 'long, checked', include: CHECKED, env: { CT_CHECKED: '1' } } },
     ],
   },

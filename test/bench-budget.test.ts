@@ -135,7 +135,7 @@ describe('the sentences at the end', () => {
   it('say how fast it is, beside the other tables, and that the runs agree', () => {
     const steady = all([199, 200, 201]).filter(({ engine }) => engine !== 'ct-scale');
     expect(firstLook(file(steady))).toEqual([
-      'ct-bucket opens about 2.0 million on one thread and 4.0 million on two threads (2.0 times as many) UDP connections a second.',
+      'ct-bucket opens about 2.0 million UDP connections a second on one thread and 4.0 million on two threads (2.0 times as many).',
       expect.stringMatching(/^On one thread it is about as fast as baseline \(1\.00 to 1\.\d\d times\)\.$/),
       'On two threads it is 3.92 to 4.08 times as fast as baseline.',
       'Runs of the same thing lie at most 2 % apart: for a first look the figures can be trusted.',

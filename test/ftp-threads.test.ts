@@ -10,6 +10,7 @@ import { BARRIER_WORDS } from '../src/shared/barrier.ts';
 import { expectBalancedBooks } from './support/books.ts';
 import { dumpAll } from './support/tracking.ts';
 import { ofThisProcess } from './support/checked.ts';
+import { rounds } from './support/rounds.ts';
 import { Crew } from './threads/crew.ts';
 import type { FtpJobs } from './threads/ftp-jobs.ts';
 
@@ -57,25 +58,26 @@ describe.each(
   it.each([1, 100, 128])('use a range of %i ports up to the last, and none twice', async (ports) => {
     await setUp(ports);
     const flows = 128;
-    const rounds = checked ? 5 : 150;
+    /* Records that are not given back come to more than MOST_UNITS after that many. */
+    const count = checked ? rounds(3, 5) : rounds(60, 150);
     const sweeps = reclaim === 'sweep';
-    const got = await crew.run('fillAndExpire', { rounds, flows, roundMs: ROUND_MS, sweeps });
-    for (let round = 0; round < rounds; round++) {
+    const got = await crew.run('fillAndExpire', { rounds: count, flows, roundMs: ROUND_MS, sweeps });
+    for (let round = 0; round < count; round++) {
       expect(got.reduce((sum, ofThread) => sum + ofThread[round]!, 0)).toBe(ports);
     }
     /* Each that got a port has announced one data connection, and that was opened. */
     const counters = ct.counters();
     expect(counters).toMatchObject({
-      created: rounds * ports * 2,
-      natExhausted: rounds * (THREADS * flows - ports),
-      expectationsAdded: rounds * ports,
+      created: count * ports * 2,
+      natExhausted: count * (THREADS * flows - ports),
+      expectationsAdded: count * ports,
       expectationsRefused: 0,
       insertFailed: 0,
       tableFull: 0,
     });
     /* Two units a record, some caches of each thread, but not more with every round. */
     expect(ct.tracker.slab.unitsTaken).toBeLessThan(MOST_UNITS);
-    const nowMs = rounds * ROUND_MS;
+    const nowMs = count * ROUND_MS;
     expectBalancedBooks(ct, nowMs);
     const controls = dumpAll(ct, nowMs).filter(({ parent }) => parent === undefined);
     const parents = dumpAll(ct, nowMs).flatMap(({ parent }) => (parent === undefined ? [] : [JSON.stringify(parent)]));
@@ -102,8 +104,8 @@ describe.each(
 
   it('leave no expectation of a control connection that was removed', async () => {
     await setUp(1);
-    for (let round = 0; round < 5; round++) {
-      await crew.run('churn', { steps: checked ? 1500 : 8000 });
+    for (let round = 0; round < rounds(2, 5); round++) {
+      await crew.run('churn', { steps: checked ? rounds(800, 1500) : rounds(4000, 8000) });
       if (reclaim === 'sweep') {
         ct.sweep(0);
       }

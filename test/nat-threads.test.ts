@@ -8,6 +8,7 @@ import { BARRIER_WORDS } from '../src/shared/barrier.ts';
 import { expectBalancedBooks } from './support/books.ts';
 import { dumpAll } from './support/tracking.ts';
 import { ofThisProcess } from './support/checked.ts';
+import { rounds } from './support/rounds.ts';
 import { Crew } from './threads/crew.ts';
 import type { NatJobs } from './threads/nat-jobs.ts';
 
@@ -47,24 +48,27 @@ describe.each(
   it.each([1, 100, 128])('use a range of %i ports up to the last, and none twice', async (ports) => {
     await setUp(ports);
     const flows = 64;
-    const rounds = checked ? 12 : 300;
-    const got = await crew.run('fillAndExpire', { rounds, flows, roundMs: ROUND_MS });
-    for (let round = 0; round < rounds; round++) {
+    const count = checked ? rounds(4, 12) : rounds(60, 300);
+    const got = await crew.run('fillAndExpire', { rounds: count, flows, roundMs: ROUND_MS });
+    for (let round = 0; round < count; round++) {
       expect(got.reduce((sum, ofThread) => sum + ofThread[round]!, 0)).toBe(ports);
     }
     const { created, natExhausted } = ct.counters();
-    expect(created).toBe(rounds * ports);
-    expect(natExhausted).toBe(rounds * (THREADS * flows - ports));
-    expectBalancedBooks(ct, rounds * ROUND_MS);
-    expect(dumpAll(ct, rounds * ROUND_MS)).toHaveLength(ports);
+    expect(created).toBe(count * ports);
+    expect(natExhausted).toBe(count * (THREADS * flows - ports));
+    expectBalancedBooks(ct, count * ROUND_MS);
+    expect(dumpAll(ct, count * ROUND_MS)).toHaveLength(ports);
     ct.flush();
     expect(ct.connCount).toBe(0);
-    expectBalancedBooks(ct, rounds * ROUND_MS);
+    expectBalancedBooks(ct, count * ROUND_MS);
   });
 
   it('never share a tuple while connections come and go', async () => {
     await setUp(100);
-    const results = await crew.run('openAndFlush', { steps: checked ? 3000 : 40_000, most: 40 });
+    const results = await crew.run('openAndFlush', {
+      steps: checked ? rounds(1000, 3000) : rounds(10_000, 40_000),
+      most: 40,
+    });
     const left = results.reduce((sum, result) => sum + result.left, 0);
     const opened = results.reduce((sum, result) => sum + result.opened, 0);
     expect(opened).toBeGreaterThan(left);

@@ -7,13 +7,14 @@ import { allocateWords } from '../src/shared/access.ts';
 import { workerEntry } from '../src/workers/entry.ts';
 import { expectAllListed } from './support/expiration-lists.ts';
 import { expectBalancedBooks } from './support/books.ts';
+import { rounds } from './support/rounds.ts';
 import { threadModule } from './threads/entry.ts';
 import type { TableWorkerTask } from './threads/table-worker.ts';
 
 const ENTRY = workerEntry('table-worker', threadModule('table-worker'));
 
 /** Runs the roles on one table, each in a checked thread of its own, and returns when all have ended. */
-async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds: number): Promise<void> {
+async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], count: number): Promise<void> {
   const words = allocateWords(16);
   const pmds = roles.filter((role) => role === 'pmd').length;
   await Promise.all(
@@ -22,7 +23,7 @@ async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], rounds:
         role,
         seed: 77 + index,
         memory: ct.memory,
-        rounds,
+        rounds: count,
         tuples: 300,
         words,
         parties: roles.length,
@@ -51,14 +52,14 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
 ])('one table of $engine under threads that insert, look up, sweep and flush ($reclaim)', ({ engine, reclaim }) => {
   it.each(engine === 'ct-bucket' ? [1, 64] : [1])('keeps its books with %i buckets', async (buckets) => {
     const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 20_000 });
-    const rounds = reclaim === 'sweep' ? 400 : 800;
-    await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], rounds);
+    const count = reclaim === 'sweep' ? rounds(200, 400) : rounds(250, 800);
+    await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], count);
     const { created, killed, flushed, packets } = ct.counters();
-    expect(packets).toBe(rounds * 32 * 2);
+    expect(packets).toBe(count * 32 * 2);
     expect(created).toBeGreaterThan(1000);
     expect(killed).toBeGreaterThan(0);
     expect(flushed).toBeGreaterThan(0);
-    const endMs = 1000 + rounds * 200;
+    const endMs = 1000 + count * 200;
     expectBalancedBooks(ct, endMs);
     expectAllListed(ct);
     /* Nothing lives longer than the longest timeout that these packets ask for. */
@@ -71,7 +72,7 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
     const ct = new Conntrack({ engine, buckets: 16, reclaim, maxConnections: 5000 });
     ct.maxConnections = 100;
     ct.setZoneLimit(0, 90);
-    await runRoles(ct, ['pmd', 'pmd', 'pmd'], 400);
+    await runRoles(ct, ['pmd', 'pmd', 'pmd'], rounds(100, 400));
     const { zoneFull } = ct.counters();
     expect(zoneFull).toBeGreaterThan(0);
     expect(ct.connCount).toBeLessThanOrEqual(90);

@@ -32,11 +32,13 @@ export function firstLook(file: ResultsFile): string[] {
 }
 
 function rates(ours: readonly BenchResult[]): string {
-  const each = ours.map((result, index) => {
-    const gain = (ours[0]!.medianMs / result.medianMs) * (result.packets / ours[0]!.packets);
-    return `${millions(result)} on ${threadsText(result.threads)}${index === 0 ? '' : ` (${gain.toFixed(1)} times as many)`}`;
+  const [first] = ours;
+  const more = ours.slice(1).map((result) => {
+    const gain = (first!.medianMs / result.medianMs) * (result.packets / first!.packets);
+    return `${millions(result)} on ${threadsText(result.threads)} (${gain.toFixed(1)} times as many)`;
   });
-  return `${OURS} opens about ${listed(each)} UDP connections a second.`;
+  const alone = `${millions(first!)} UDP connections a second on ${threadsText(first!.threads)}`;
+  return `${OURS} opens about ${listed([alone, ...more])}.`;
 }
 
 /** How one of ours compares with the other tables on as many threads. */

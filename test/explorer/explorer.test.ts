@@ -21,14 +21,13 @@ describe.each([
     sources.remove();
   });
 
-  it.each(entries.map((entry) => ({ id: idOf(entry), entry, ...entry })))(
-    '$id with up to $preemptions preemptions: $what',
-    async ({ entry }) => {
-      await crew.load({ root: sources.root, ...entry });
-      const { failure, isComplete, schedules } = await explore(crew, optionsOf(entry));
-      expect(failure).toBeUndefined();
-      expect(isComplete).toBe(true);
-      expect(schedules).toBeGreaterThan(10);
-    },
-  );
+  it.each(
+    entries.map((entry) => ({ id: idOf(entry), entry, ...entry, preemptions: entry.short ?? entry.preemptions })),
+  )('$id with up to $preemptions preemptions: $what', async ({ entry, preemptions }) => {
+    await crew.load({ root: sources.root, ...entry });
+    const { failure, isComplete, schedules } = await explore(crew, { ...optionsOf(entry), preemptions });
+    expect(failure).toBeUndefined();
+    expect(isComplete).toBe(true);
+    expect(schedules).toBeGreaterThan(10);
+  });
 });

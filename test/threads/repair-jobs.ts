@@ -793,10 +793,18 @@ const jobs = {
   },
 
   /** Dies before each access of a scenario in turn. */
-  dieEverywhere({ name, isRepairerMortal }: { name: string; isRepairerMortal: boolean }): Outcome {
+  dieEverywhere({
+    name,
+    isRepairerMortal,
+    step = 1,
+  }: {
+    name: string;
+    isRepairerMortal: boolean;
+    step?: number;
+  }): Outcome {
     const outcome: { points: number; report?: RepairReport; problems: string[] } = { points: 0, problems: [] };
     const { stride = 1 } = scenarios[name]!;
-    for (let n = 1; ; n += stride) {
+    for (let n = 1; ; n += Math.max(stride, step)) {
       let result;
       try {
         result = dieAt({ scenario: scenarios[name]!, n, m: isRepairerMortal ? repairerDiesAt(n) : undefined });
