@@ -67,6 +67,10 @@ const CALLS: Record<string, (ct: Conntrack) => unknown> = {
   'fragments.setMaxFrags': (ct) => ct.fragments.setMaxFrags(1),
   'fragments.status': (ct) => ct.fragments.status(),
   'tracker.enter': (ct) => ct.tracker.enter(),
+  'tracker.quiesce': (ct) => ct.tracker.quiesce(),
+  'tracker.leave': (ct) => ct.tracker.leave(),
+  'tracker.reclaim': (ct) => ct.tracker.reclaim(),
+  'tracker.close': (ct) => ct.tracker.close(),
 };
 /** What a closed handle has still. */
 const HARMLESS = ['constructor', 'close', 'participant'];

@@ -234,6 +234,7 @@ export class Tracker {
 
   /** The calling thread holds no reference now; memory that it retired is freed when its time has come. */
   quiesce(): void {
+    this.assertOpen();
     this.epochs.quiesce(this.participant);
     if (this.slab.retiredCount(this.participant) > 0 || this.arena.retiredCount(this.participant) > 0) {
       this.reclaim();
@@ -242,6 +243,7 @@ export class Tracker {
 
   /** Frees what this thread retired and nobody can see any more. */
   reclaim(): void {
+    this.assertOpen();
     const oldest = this.epochs.advance();
     this.slab.reclaim(this.participant, oldest);
     this.arena.reclaim(this.participant, oldest);
@@ -249,6 +251,7 @@ export class Tracker {
 
   /** The calling thread holds no reference and will not before it enters again. */
   leave(): void {
+    this.assertOpen();
     this.epochs.leave(this.participant);
   }
 
