@@ -240,11 +240,10 @@ describe.concurrent('verify', () => {
 });
 
 describe('bench', () => {
-  let bytesPerConnection = Number.NaN;
-
   it('insert writes its results and samples to a file', async () => {
     const file = join(folder, 'insert.json');
     const args = ['bench', 'insert', '--connections', '20000', '--runs', '1', '--threads', '1', '--json', file];
+    args.push('--no-memory', '--no-predict');
     const { code, stdout } = await ctBucket(args);
     expect(code).toBe(0);
     expect(stdout).toMatch(/udp-insert/);
@@ -254,14 +253,7 @@ describe('bench', () => {
       expect(result).toMatchObject({ engine: 'ct-bucket', threads: 1, connections: 20_000, packets: 20_000 });
       expect(result.runsMs).toEqual([result.medianMs]);
       expect(result.medianMs).toBeGreaterThan(0);
-      bytesPerConnection = result.bytesPerConnection;
-      expect(bytesPerConnection).toEqual(expect.any(Number));
     }
-  });
-
-  it('insert tells how many bytes a connection takes', () => {
-    /* 128 of record and some of index, less what the process gives back of other memory meanwhile. */
-    expect(bytesPerConnection).toBeGreaterThan(100);
   });
 
   it('says before it measures that it cannot write its results', async () => {

@@ -186,5 +186,5 @@ describe('any fragments', () => {
     expect(ct.fragments.status().nfrag).toBe(0);
     expect(ct.memory.fragments[FragmentsWord.CHUNKS_IN_USE]).toBe(0);
     ct.close();
-  }, 60_000);
+  });
 });

@@ -372,7 +372,7 @@ describe('a ring', () => {
     expect(producer.takeBack(() => expect.fail('it was given back'))).toBe(0);
     await waiting;
     expect(harvestAll()).toEqual(sent);
-  }, 10_000);
+  });
 
   it('takes everything back when there will be no other consumer', () => {
     const sent = [send(16), send(32), send(16)];

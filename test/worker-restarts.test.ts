@@ -309,7 +309,7 @@ describe('a worker that cannot be started', () => {
     } finally {
       vi.unstubAllEnvs();
     }
-  }, 20_000);
+  });
 });
 
 describe('a thread that is up', () => {
