@@ -301,7 +301,7 @@ describe.concurrent('replay --events', () => {
     const lines = once.stdout.trimEnd().split('\n');
     for (const line of lines) {
       expect(line).toMatch(
-        /^\[\d+\.\d{6}\]\t( {4}\[NEW\]| \[UPDATE\]|\[DESTROY\]) \w+ +\d+ (\d+ )?([A-Z_]+ )?src=\S+ dst=\S+ sport=\d+ dport=\d+ (\[UNREPLIED\] )?src=\S+ dst=\S+ sport=\d+ dport=\d+$/,
+        /^\[\d+\.\d{6}\]\t( {4}\[NEW\]| \[UPDATE\]|\[DESTROY\]) \w+ +\d+ (\d+ )?([A-Z_]+ )?src=\S+ dst=\S+ sport=\d+ dport=\d+ (\[UNREPLIED\] )?src=\S+ dst=\S+ sport=\d+ dport=\d+( \[ASSURED\])?$/,
       );
     }
     const times = lines.map((line) => Number(line.slice(1, line.indexOf(']'))));
