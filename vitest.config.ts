@@ -34,6 +34,7 @@ const QUIET = [
   'test/imports.test.ts',
   'test/lock-waits.test.ts',
   'test/memory-options.test.ts',
+  'test/machine-limits.test.ts',
   'test/nat.test.ts',
   'test/nat-options.test.ts',
   'test/nat-rewriting.test.ts',

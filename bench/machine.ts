@@ -1,11 +1,19 @@
 /** What a result was measured on. Results of different machines are not to be compared. */
 
 import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpuQuota, usableCores } from '../src/host/machine-limits.ts';
 
 export interface MachineFingerprint {
   cpu: string;
+  /** Threads that can run at once: the affinity, and no more than a cgroup's CPU quota has. */
   cores: number;
+  /** Of the whole machine: its load is theirs. */
+  machineCores?: number;
+  /** Of a cgroup, in processors; absent without. */
+  cpuQuota?: number;
+  /** What is to be said of a load above the cores; absent without. */
+  overload?: string;
   memoryBytes: number;
   kernel: string;
   node: string;
@@ -18,20 +26,40 @@ export interface MachineFingerprint {
   stealPercent?: number;
 }
 
+/** Before this process has done anything: later it would be its own load. */
+const loadAtStart: number = loadavg()[0]!;
+
+/** A load above the cores: other processes took time from what was measured. @returns the sentence that says so */
+export function overloadText({
+  loadAverage1m,
+  machineCores,
+  cores,
+}: Pick<MachineFingerprint, 'loadAverage1m' | 'machineCores' | 'cores'>): string | undefined {
+  const all = machineCores ?? cores;
+  return loadAverage1m > all
+    ? `OVERLOADED: the load was ${loadAverage1m.toFixed(1)} on ${all} cores when this began: these figures measure other processes too; nothing is fitted to them`
+    : undefined;
+}
+
 export function machineFingerprint(): MachineFingerprint {
   const steal = stealPercent();
-  return {
+  const quota = cpuQuota();
+  const machine: MachineFingerprint = {
     cpu: cpus()[0]?.model ?? 'unknown',
-    cores: availableParallelism(),
+    cores: usableCores(),
+    machineCores: cpus().length,
+    ...(quota === undefined ? {} : { cpuQuota: quota }),
     memoryBytes: totalmem(),
     kernel: release(),
     node: process.version,
     v8: process.versions.v8,
     nodeOptions: process.env['NODE_OPTIONS'] ?? '',
     flags: [...process.execArgv],
-    loadAverage1m: loadavg()[0]!,
+    loadAverage1m: loadAtStart,
     ...(steal === undefined ? {} : { stealPercent: steal }),
   };
+  const overload = overloadText(machine);
+  return overload === undefined ? machine : { ...machine, overload };
 }
 
 /** @returns steal time, % of all time since an earlier reading (or boot); undefined where /proc/stat does not tell */

@@ -25,15 +25,20 @@ export async function sampleOf<Sample>(
   environment: Record<string, string> = {},
 ): Promise<Sample> {
   try {
-    const { stdout } = await runChild(process.execPath, [path, JSON.stringify(options)], {
+    const { stdout, stderr } = await runChild(process.execPath, [path, JSON.stringify(options)], {
       timeoutMs: TIMEOUT_MS,
       env: { ...process.env, ...environment },
-      stderr: 'inherit',
+      stderr: 'pipe',
     });
+    process.stderr.write(stderr);
     return JSON.parse(stdout) as Sample;
   } catch (error) {
     if (error instanceof ChildError) {
-      throw new SampleFailure(`the process of a sample failed: ${error.message} (${basename(path)})`);
+      if (process.env['CT_DEBUG'] === '1') {
+        process.stderr.write(error.stderr);
+      }
+      const said = error.stderr.split('\n').find((line) => /error/i.test(line)) ?? error.message;
+      throw new SampleFailure(`the process of a sample failed (${basename(path)}): ${said.trim()}`);
     }
     throw error;
   }

@@ -185,7 +185,7 @@ describe('compare', () => {
     const other = results();
     other.results[0]!.packets = 5;
     expect(runCompare([write('a.json', results()), write('b.json', other)])).toBe(0);
-    expect(out.join()).toContain('not the same work, left out: udp-insert, ct-bucket, 1 threads');
+    expect(out.join()).toContain('not the same work, left out: udp-insert, ct-bucket, 1 thread');
   });
 
   it('refuses a broken file with one line', () => {

@@ -1,5 +1,6 @@
 /** What the report shows of a file of results, computed once for every form of it. */
 
+import { overloadText } from '../machine.ts';
 import { fitScalingLaw, predictRate, type PredictedRate, type ScalingFit } from '../scaling-law.ts';
 import { checkSimulation, simulate, type SimulatedRun, type SimulationCheck } from '../simulation.ts';
 import { medianInterval, medianRatio, type Interval, type Ratio } from '../statistics.ts';
@@ -62,7 +63,7 @@ function analyseEngine(file: ResultsFile, workload: string, results: BenchResult
   const points = sorted.map((result) => measuredPoint(result, single, cores));
   const measured = new Set(points.map((point) => point.threads));
   const threads = PREDICTED_THREADS.filter((count) => !measured.has(count) || count > cores);
-  const fit = fitScalingLaw(sorted, cores);
+  const fit = overloadText(file.machine) === undefined ? fitScalingLaw(sorted, cores) : undefined;
   const work = file.simulation?.find((input) => input.workload === workload && input.engine === engine)?.work;
   return {
     engine,

@@ -1,5 +1,6 @@
 /** The report as one page of HTML that needs nothing but itself: no script, no font, no picture from elsewhere. */
 
+import { overloadText } from '../machine.ts';
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
 import { agingFigures, memoryFigure, workloadFigures, type Figure } from './figures.ts';
 import { groups, short } from './format.ts';
@@ -78,6 +79,7 @@ const SUM_ONLY_NOTE =
 function workloadSection(results: ResultsFile, workload: WorkloadAnalysis, figures: readonly Figure[]): string {
   const { cores } = results.machine;
   const notes = [
+    overloadText(results.machine) ?? '',
     workload.threads.some((threads) => threads > cores)
       ? `More than ${cores} threads share ${cores} cores: such points measure the scheduler too; nothing is fitted to them.`
       : '',

@@ -1,6 +1,7 @@
 /** A file of results as text, Markdown, JSON and one page of HTML. */
 
 import { jsonText, type OutputFiles } from '../../src/host/output-files.ts';
+import { overloadText } from '../machine.ts';
 import { analyse } from './analysis.ts';
 import { htmlReport } from './html.ts';
 import type { ResultsFile } from './results-file.ts';
@@ -23,9 +24,11 @@ export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
 
 /** @param options.isBrief only what was measured: no laws, no predictions */
 export function textReport(results: ResultsFile, { isBrief = false } = {}): string {
-  return reportTables(results, analyse(results), isBrief)
+  const overload = overloadText(results.machine);
+  const text = reportTables(results, analyse(results), isBrief)
     .map((table) => textTable(table))
     .join('\n\n');
+  return overload === undefined ? text : `${overload}\n\n${text}\n\n${overload}`;
 }
 
 export function printReport(results: ResultsFile, options: { isBrief?: boolean } = {}): void {
@@ -34,9 +37,11 @@ export function printReport(results: ResultsFile, options: { isBrief?: boolean }
 
 export function markdownReport(results: ResultsFile): string {
   const { cpu, cores, node, kernel } = results.machine;
+  const overload = overloadText(results.machine);
   return [
     `## ct-bucket bench ${results.benchmark}`,
     `${cpu}, ${cores} cores, Node ${node}, kernel ${kernel}`,
+    ...(overload === undefined ? [] : [`**${overload}**`]),
     ...reportTables(results, analyse(results)).map(markdownTable),
     '',
   ].join('\n\n');

@@ -11,6 +11,7 @@ import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
 import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
 import { measurePeer, type PeerOptions } from '../../bench/peer.ts';
 import { firstLook } from '../../bench/report/first-look.ts';
+import { machineFingerprint } from '../../bench/machine.ts';
 import { printReport, type ReportFiles, writeReports } from '../../bench/report/report.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
 import { showProgress } from '../../bench/samples.ts';
@@ -216,6 +217,13 @@ function withShape(command: Command, defaults: { connections: number; runs: numb
   );
 }
 
+function sayOverload(): void {
+  const { overload } = machineFingerprint();
+  if (overload !== undefined) {
+    console.log(overload);
+  }
+}
+
 interface JsonOption {
   json?: string;
 }
@@ -227,6 +235,7 @@ function judging(
 ): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json }, async (outputs) => {
+      sayOverload();
       let results: object | undefined;
       const isRight = await measure((all) => {
         results = all;
@@ -246,6 +255,7 @@ function withJson<Options>(
 ): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json: options.json }, async (outputs) => {
+      sayOverload();
       const results = await measure(options);
       outputs.write({ json: () => jsonText(results) });
     }),

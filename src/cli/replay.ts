@@ -17,6 +17,7 @@ import { CaptureClock, CaptureError, CaptureNotes, CaptureSource, readCapture } 
 import { cutLine } from './capture/notes.ts';
 import { ChecksumWatch } from './checksum-watch.ts';
 import { ExitCode } from './exit-code.ts';
+import { requireTableMemory } from './table-memory.ts';
 import { EventLog } from './replay-events.ts';
 
 export interface ReplayOptions {
@@ -221,6 +222,7 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
     throw first;
   }
 
+  requireTableMemory({ buckets });
   const checksums = options.checksums ?? (file === '-' ? 'trust' : 'verify');
   const steering = await steeringFor(source, threads);
   const sweeper = !options.events;

@@ -16,6 +16,7 @@ import { ExitCode } from './exit-code.ts';
 import { printSummary, type Summary } from './replay.ts';
 import { deathLine, hangLine } from './worker-lines.ts';
 import { UsageError } from '../core/errors.ts';
+import { requireTableMemory } from './table-memory.ts';
 import { stopOnSignals } from '../host/signals.ts';
 import { counted } from '../host/terminal.ts';
 
@@ -255,6 +256,7 @@ export async function run(file: string, options: RunOptions): Promise<ExitCode> 
   const isLive = file === '-';
   const clock = options.clock ?? (isLive ? 'wall' : 'capture');
   const atEnd = options.atEnd ?? (isLive ? 'exit' : 'stay');
+  requireTableMemory(options);
   const path = await prepareSocketPath(options.socket);
   const { threads, engine, batch, zone, commit, buckets, maxConnections, tableFull } = options;
   const checksums = options.checksums ?? (isLive ? 'trust' : 'verify');

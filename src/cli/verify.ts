@@ -46,7 +46,7 @@ function describe(report: FileReport): string {
 /** Runs the files in order, prints what differs, and returns the exit code. */
 export function verify(files: readonly string[], options: VerifyOptions): ExitCode {
   const reports = files.map((file) => {
-    showProgress(file, { firstAfterMs: 10_000 });
+    showProgress(file, { firstAfterMs: 20_000 });
     const report = reportOf(file, options);
     showProgress('');
     if (report.error !== undefined) {

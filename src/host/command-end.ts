@@ -48,6 +48,9 @@ export function lineOfError(error: unknown): string {
     const { path, syscall } = error;
     return onOneLine(`${path === undefined ? `${syscall} failed` : path}: ${systemReason(error)}`);
   }
+  if (error instanceof Error && error.name === 'SampleFailure') {
+    return onOneLine(error.message);
+  }
   const message = onOneLine(error instanceof Error ? error.message : String(error));
   return `unforeseen error: ${message || 'without a message'} (CT_DEBUG=1 shows where)`;
 }

@@ -56,7 +56,7 @@ export function watchProgress(text: () => string): () => void {
   const startMs = performance.now();
   const timer = setInterval(() => {
     if (performance.now() - startMs > 1500) {
-      showProgress(text(), { firstAfterMs: startMs + PLAIN_EVERY_MS });
+      showProgress(text(), { firstAfterMs: startMs + 2 * PLAIN_EVERY_MS });
     }
   }, 500);
   timer.unref();
