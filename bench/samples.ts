@@ -37,7 +37,7 @@ export async function sampleOf<Sample>(
       if (process.env['CT_DEBUG'] === '1') {
         process.stderr.write(error.stderr);
       }
-      const said = error.stderr.split('\n').find((line) => /error/i.test(line)) ?? error.message;
+      const said = /^(?:\w*Error(?: \[\w+\])?|FATAL ERROR): (.*)$/m.exec(error.stderr)?.[1] ?? error.message;
       throw new SampleFailure(`the process of a sample failed (${basename(path)}): ${said.trim()}`);
     }
     throw error;
