@@ -54,6 +54,7 @@ const QUIET = [
   'test/tcp-established.test.ts',
   'test/unknown-options.test.ts',
   'test/version-nibble.test.ts',
+  'test/terminal-words.test.ts',
   'test/vectors.test.ts',
   'test/worker-restarts.test.ts',
   'test/wrong-input.test.ts',
