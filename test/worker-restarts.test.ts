@@ -135,7 +135,7 @@ describe('a PMD that dies', () => {
     ]);
     expect(deaths[0]!.error).toBeInstanceOf(Error);
     expect(deathLine(deaths[0]!)).toMatch(
-      /^PMD 0 has died \(.+\): repaired in \d+\.\d ms, 1 packets lost, started again$/,
+      /^PMD 0 has died \(.+\): repaired in \d+\.\d ms, 1 packet lost, started again$/,
     );
     expect(datapath.workers()).toMatchObject([{ participant: deaths[0]!.participant, restarts: 1, isUp: true }]);
     expect(datapath.conntrack.counters()).toMatchObject({ workerRestarts: 1, workerLost: 1 });
