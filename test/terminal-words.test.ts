@@ -127,6 +127,8 @@ describe('a name that is nearly right', () => {
     [['replay', CAPTURE, '--thread', '2'], "unknown option '--thread'; did you mean --threads?"],
     [['bench', 'isnert'], 'did you mean insert?'],
     [['profile', 'inser'], 'did you mean insert?'],
+    [['profile', 'dif', 'a', 'b'], "profile has no command 'dif'; did you mean diff?"],
+    [['regress', 'mrege', 'a.json'], "regress has no command 'mrege'; did you mean merge?"],
   ])('is suggested: %j', async (args, says) => {
     const { exitCode, error } = await printedBy(args);
     expect(exitCode).toBe(2);

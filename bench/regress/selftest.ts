@@ -103,6 +103,9 @@ function readLines(file: string): SelftestLine[] {
 /** @returns whether every share is as required, as far as verdicts were taken */
 export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   const { config, slowdowns, verdicts, out, resume, say } = options;
+  if (out === '-') {
+    throw new UsageError('--out -: verdicts are read again to go on; name a file');
+  }
   const before = readLines(out);
   if (before.length > 0 && !resume) {
     throw new UsageError(`${out} has verdicts already: continue with --resume, or choose another file`);

@@ -16,7 +16,7 @@ export function runSoak(options: SoakOptions): Promise<number> {
 
 async function soakInto(outputs: OutputFiles, { json, ...options }: SoakOptions): Promise<number> {
   const module = await compiledBench('soak/process.js');
-  const lines = json === undefined ? {} : { json: outputs.partOf('json') ?? json };
+  const lines = json === undefined ? {} : { json: outputs.isPrinted('json') ? '-' : (outputs.partOf('json') ?? json) };
   const { stop, release } = stopOnSignals();
   const child = spawn(process.execPath, [module, JSON.stringify({ ...options, ...lines })], { stdio: 'inherit' });
   const forget = atEnd(() => child.kill('SIGKILL'));

@@ -1,14 +1,40 @@
 /**
- * Help of commands with a default: `regress --help` shows the options of `regress run` as well, since `regress --base main` is
+ * Commands with a default, and their help: `regress --help` shows the options of `regress run` as well, since `regress --base main` is
  * what people write.
  */
 
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { onOneLine, UsageError } from '../core/errors.ts';
+import { didYouMean, nearestName } from '../core/nearest-name.ts';
 
 /** The command that is meant if none is named. */
 function defaultOf(command: Command): Command | undefined {
   const name = (command as unknown as { _defaultCommandName?: string | null })._defaultCommandName;
   return command.commands.find((child) => child.name() === name);
+}
+
+/**
+ * `regress mrege a.json`: the default command would complain about arguments that it does not take.
+ * @throws UsageError for a name that is nearly that of a command, where nothing else is meant by it
+ */
+export function refuseMisspelt(program: Command, args: readonly string[]): void {
+  const command = program.commands.find((each) => each.name() === args[0]);
+  const [, name] = args;
+  if (command === undefined || name === undefined || name.startsWith('-') || existsSync(name)) {
+    return;
+  }
+  const child = defaultOf(command);
+  const names = command.commands.map((each) => each.name());
+  if (child === undefined || [...names, 'help'].includes(name)) {
+    return;
+  }
+  const takesNone = child.registeredArguments.length === 0;
+  const others = names.filter((each) => each !== child.name());
+  const near = nearestName(name, others);
+  if (takesNone || (near !== undefined && command.name() === 'profile' && args.length > 2)) {
+    throw new UsageError(`${command.name()} has no command '${onOneLine(name)}'${didYouMean(name, names)}`);
+  }
 }
 
 /** Appends the options of the default commands to the help of their parents. */

@@ -14,7 +14,7 @@ import { powerOfTwo, wholeNumber } from './option-parsers.ts';
 import { applyOptionRules } from './option-rules.ts';
 import { addProfile } from './profile.ts';
 import { addRegress } from './regress.ts';
-import { addHelpOfDefaults } from './default-help.ts';
+import { addHelpOfDefaults, refuseMisspelt } from './default-help.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
 import { addSoak } from './soak.ts';
@@ -245,6 +245,7 @@ export function makeProgram(): Command {
  */
 export async function runCommandLine(args: readonly string[], program: Command = makeProgram()): Promise<void> {
   try {
+    refuseMisspelt(program, args);
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {

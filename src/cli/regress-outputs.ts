@@ -4,6 +4,7 @@ import { headline, regressJunit, regressMarkdown, regressText } from '../../benc
 import { historyEntryOf } from '../../bench/regress/result-file.ts';
 import type { RegressResult } from '../../bench/regress/run.ts';
 import type { Verdict } from '../../bench/regress/verdict.ts';
+import { UsageError } from '../core/errors.ts';
 import { concludeWith, ExitCode } from '../host/command-end.ts';
 import { jsonText, LineLog, OutputFiles } from '../host/output-files.ts';
 
@@ -22,6 +23,9 @@ export class RegressOutputs {
 
   /** Opens them; call before work begins. @throws UsageError */
   constructor({ json, markdown, junit, history }: RegressOutputPaths) {
+    if (history === '-') {
+      throw new UsageError('--history -: a history is a file to which lines are added; name one');
+    }
     this.#files = new OutputFiles({ json, markdown, junit });
     this.#history = history === undefined ? undefined : new LineLog(history);
   }

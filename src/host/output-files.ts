@@ -297,6 +297,11 @@ export class OutputFiles {
     return this.#files.has(option);
   }
 
+  /** Does it go to standard output? */
+  isPrinted(option: string): boolean {
+    return this.#files.get(option)?.way === 'stdout';
+  }
+
   /** See OutputFile.part. */
   partOf(option: string): string | undefined {
     return this.#files.get(option)?.part;

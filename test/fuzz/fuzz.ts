@@ -1,10 +1,14 @@
 /** `npm run fuzz`: runs the targets one after another, each in a thread that is watched. */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { oneOfEach, wholeNumber } from '../../src/cli/option-parsers.ts';
+import { applyOptionRules } from '../../src/cli/option-rules.ts';
 import { UsageError } from '../../src/core/errors.ts';
+import { guardProcess, systemReason, tellError } from '../../src/host/command-end.ts';
+import { OutputFiles } from '../../src/host/output-files.ts';
+import { watchSignals } from '../../src/host/signals.ts';
 import type { SessionReport } from './session.ts';
 import { TARGETS, targetOf } from './targets.ts';
 import { SELF_TESTS } from './targets/self-tests.ts';
@@ -49,13 +53,34 @@ const program = new Command('npm run fuzz --')
   .showSuggestionAfterError(false)
   .configureOutput({ outputError: (text, write) => write(`fuzz: ${text.replace(/^error: /, '')}`) });
 
+/** Before the first input, not when something was found. @throws UsageError */
+function requireFolder(folder: string): void {
+  let existing = resolve(folder);
+  while (!existsSync(existing)) {
+    existing = dirname(existing);
+  }
+  try {
+    accessSync(join(existing, '.'), constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`cannot write into ${folder}: ${systemReason(error)}`);
+  }
+}
+
+/** Of several ways to say when it ends, one would be ignored. @throws UsageError */
+function requireOneEnd(options: FuzzOptions): void {
+  const given = (['minutes', 'seconds', 'inputs', 'repeat'] as const).filter((name) => options[name] !== undefined);
+  if (given.length > 1) {
+    throw new UsageError(`${given.map((name) => `--${name}`).join(' and ')}: give one of them`);
+  }
+}
+
 /** Writes the inputs that failed. @returns lines for people */
 function findingLines(report: SessionReport, folder: string): string[] {
   return report.found.flatMap(({ target, seed, number, message, text }, index) => {
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `${target}-${seed}-${number}${index === 0 ? '' : `-${index}`}.json`);
     const record = { format: FORMAT, target, seed, number, message, input: JSON.parse(text) as unknown };
-    writeFileSync(file, `${JSON.stringify(record)}\n`);
+    new OutputFiles({ out: file }).begin().write({ out: () => `${JSON.stringify(record)}\n` });
     return [
       `  FOUND by seed ${seed}, input ${number}: ${message.split('\n').slice(0, 12).join('\n    ')}`,
       `    npm run -s fuzz -- --target ${target} --repeat ${file}`,
@@ -130,9 +155,15 @@ async function fuzz(options: FuzzOptions): Promise<number> {
   return found === 0 ? 0 : 1;
 }
 
+guardProcess();
+watchSignals();
+applyOptionRules(program);
 try {
   program.parse();
-  process.exitCode = await fuzz(program.opts<FuzzOptions>());
+  const options = program.opts<FuzzOptions>();
+  requireOneEnd(options);
+  requireFolder(options.out);
+  process.exitCode = await fuzz(options);
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
@@ -140,7 +171,7 @@ try {
     console.error(`fuzz: ${error.message}`);
     process.exitCode = 2;
   } else {
-    throw error;
+    process.exitCode = tellError(error);
   }
 }
 /* Whatever a target left open does not keep the process alive. */
