@@ -43,6 +43,7 @@ const QUIET = [
   'test/output-files.test.ts',
   'test/option-table.test.ts',
   'test/packet-*.test.ts',
+  'test/place-steps.test.ts',
   'test/profile-waits-in-vain.test.ts',
   'test/regress-*.test.ts',
   'test/remembered-connection.test.ts',

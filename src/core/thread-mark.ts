@@ -7,6 +7,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { load, store } from '../shared/access.ts';
 import { type Participant, ParticipantWord } from '../shared/participant.ts';
 
 interface ThreadMark {
@@ -15,7 +16,7 @@ interface ThreadMark {
 }
 
 const TASKS = '/proc/self/task';
-/** The system may show a thread for a moment after its 'exit' event. */
+/** The system may show a thread for a moment after its 'exit' event. And so long a thread may take to say that it has a place. */
 const LINGERS_MS = 100;
 const LOOK_AGAIN_MS = 1;
 /** Of the fields behind the name in a stat file: state, and start time in ticks (fields 3 and 22 of proc(5)). */
@@ -42,7 +43,7 @@ let own: ThreadMark | undefined;
 /** The calling thread. Where the system does not tell, a negative number that is most likely no other thread's. */
 function ownMark(): ThreadMark {
   own ??= statOf('/proc/thread-self/stat')?.mark ?? {
-    id: -1 - Math.floor(Math.random() * 0x7fffffff),
+    id: -2 - Math.floor(Math.random() * 0x7ffffffe),
     startedTicks: 0,
   };
   return own;
@@ -51,8 +52,8 @@ function ownMark(): ThreadMark {
 /** Notes that the calling thread has this place. */
 export function markThread({ words, base }: Participant): void {
   const { id, startedTicks } = ownMark();
-  words[base + ParticipantWord.THREAD] = id;
   words[base + ParticipantWord.THREAD_STARTED] = startedTicks;
+  store(words, base + ParticipantWord.THREAD, id);
 }
 
 function isRunning({ id, startedTicks }: ThreadMark): boolean {
@@ -64,19 +65,20 @@ function isRunning({ id, startedTicks }: ThreadMark): boolean {
 }
 
 /**
- * Does the thread that has this place live, as far as can be known? Waits a little for one that is just ending.
+ * Does the thread that has this place live, as far as can be known? Waits a little for one that is just ending, and for one that
+ * has just taken the place and has not said so yet.
  */
 export function isThreadAlive({ words, base }: Participant): boolean {
-  const mark = {
-    id: words[base + ParticipantWord.THREAD]!,
-    startedTicks: words[base + ParticipantWord.THREAD_STARTED]!,
-  };
   const deadline = performance.now() + LINGERS_MS;
-  while (isRunning(mark)) {
-    if (mark.id === ownMark().id || performance.now() > deadline) {
-      return true;
+  for (;;) {
+    const id = load(words, base + ParticipantWord.THREAD);
+    const isKnown = id !== 0;
+    if (isKnown && !isRunning({ id, startedTicks: words[base + ParticipantWord.THREAD_STARTED]! })) {
+      return false;
+    }
+    if (id === ownMark().id || performance.now() > deadline) {
+      return isKnown;
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS);
   }
-  return false;
 }

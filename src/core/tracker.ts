@@ -11,6 +11,7 @@ import { Epochs } from '../shared/epoch.ts';
 import {
   adoptParticipant,
   claimParticipant,
+  NO_THREAD,
   participantAt,
   ParticipantWord,
   releaseParticipant,
@@ -272,7 +273,7 @@ export class Tracker {
     this.rooms.returnAll(this.room, this.participant);
     this.isClosed = true;
     if (keepsPlace) {
-      this.words[this.participant.base + ParticipantWord.THREAD] = 0;
+      store(this.words, this.participant.base + ParticipantWord.THREAD, NO_THREAD);
     } else {
       releaseParticipant(this.participant);
     }

@@ -22,19 +22,20 @@ import { lockTagOf, type LockOwner } from './mutex.ts';
 /** Word offsets inside a participant's block. */
 export const ParticipantWord = {
   /**
-   * A Claim; with `vacant` and `reserved`, the token of the thread that may take the place stands above it. Atomic: any thread
-   * claims, the owner releases, the thread that repairs makes it vacant or reserved.
+   * A Claim, and above it a token: of the thread that may take the place, or by which its thread took it, in one step. 0: it
+   * claimed a free one. Atomic: any thread claims, the owner releases, the thread that repairs makes it vacant or reserved.
    */
   CLAIMED: 0,
   /** Epoch announced at the last quiescent point, 0 while offline. Atomic: owner writes, all read. */
   EPOCH: 1,
   /** Word index of the mutex that it sleeps on, its complement if that is not in the table's words; 0: it does not. A hint. */
   SLEEPS_ON: 2,
-  /** The thread that has the place (core/thread-mark.ts), 0: none that is known. Plain: the owner writes, who would repair reads. */
+  /**
+   * The thread that has the place (core/thread-mark.ts); 0: it has not said so yet, or is just giving the place back; NO_THREAD.
+   * Atomic: the owner writes it, after THREAD_STARTED (plain), who would repair reads.
+   */
   THREAD: 3,
   THREAD_STARTED: 4,
-  /** The token by which its thread took the place, 0: it claimed a free one. As THREAD. */
-  TOKEN: 5,
   /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
   INTENT_KIND: LINE_WORDS,
   /** The record that is being removed. */
@@ -89,6 +90,9 @@ export const Claim = {
 const CLAIM_MASK = 3;
 const TOKEN_SHIFT = 2;
 const MAX_TOKEN = 0x1fffffff;
+
+/** In THREAD: the thread that had the place has no more to do with it, though it stays claimed. */
+export const NO_THREAD = -1;
 
 /** What a participant is in the middle of. */
 export const IntentKind = {
@@ -164,14 +168,18 @@ export class Participant implements LockOwner {
  * @throws RangeError when all are taken.
  */
 export function claimParticipant(region: ParticipantRegion): Participant {
+  return claimAs(region, Claim.claimed);
+}
+
+/** @param claimed what the claim word becomes */
+function claimAs(region: ParticipantRegion, claimed: number): Participant {
   for (const from of [Claim.free, Claim.vacant]) {
     for (let id = 0; id < region.maxParticipants; id++) {
       const word = load(region.words, claimWord(region, id));
       if (
         (word & CLAIM_MASK) === from &&
-        compareExchange(region.words, claimWord(region, id), word, Claim.claimed) === word
+        compareExchange(region.words, claimWord(region, id), word, claimed) === word
       ) {
-        region.words[claimWord(region, id) + ParticipantWord.TOKEN] = 0;
         return new Participant(region, id);
       }
     }
@@ -183,13 +191,17 @@ function claimWord(region: ParticipantRegion, id: number): number {
   return region.base + id * PARTICIPANT_WORDS + ParticipantWord.CLAIMED;
 }
 
+function newToken(): number {
+  return 1 + Math.floor(Math.random() * MAX_TOKEN);
+}
+
 /**
  * Claims a free block for a thread that is yet to start, and gives the token with which that thread takes it (adoptParticipant).
  * @throws RangeError when all are taken
  */
 export function reserveParticipant(region: ParticipantRegion): { participant: Participant; token: number } {
-  const participant = claimParticipant(region);
-  return { participant, token: keepForToken(participant, Claim.reserved) };
+  const token = newToken();
+  return { participant: claimAs(region, Claim.reserved | (token << TOKEN_SHIFT)), token };
 }
 
 /**
@@ -206,9 +218,10 @@ export function adoptParticipant(region: ParticipantRegion, id: number, token: n
     );
   }
   const isToken = Number.isInteger(token) && token > 0 && token <= MAX_TOKEN;
+  const above = token << TOKEN_SHIFT;
   const takes = (claim: number) => {
-    const word = claim | (token << TOKEN_SHIFT);
-    return compareExchange(region.words, claimWord(region, id), word, Claim.claimed) === word;
+    const word = claim | above;
+    return compareExchange(region.words, claimWord(region, id), word, Claim.claimed | above) === word;
   };
   if (!isToken || !(takes(Claim.vacant) || takes(Claim.reserved))) {
     const isTaken = !isKept(claimOf(region, id));
@@ -216,7 +229,6 @@ export function adoptParticipant(region: ParticipantRegion, id: number, token: n
     throw new RangeError(`participant ${id} cannot be taken over: ${reason}`);
   }
   const participant = participantAt(region, id);
-  participant.words[participant.base + ParticipantWord.TOKEN] = token;
   /* Its thread may have died asleep. */
   participant.wakeUp();
   return participant;
@@ -238,19 +250,15 @@ export function participantAt(region: ParticipantRegion, id: number): Participan
  * @returns the token with which the replacement takes it
  */
 export function keepForToken(participant: Participant, claim: number): number {
-  const token = 1 + Math.floor(Math.random() * MAX_TOKEN);
-  participant.words[participant.base + ParticipantWord.THREAD] = 0;
+  const token = newToken();
+  store(participant.words, participant.base + ParticipantWord.THREAD, 0);
   store(participant.words, participant.base + ParticipantWord.CLAIMED, claim | (token << TOKEN_SHIFT));
   return token;
 }
 
 /** The token of a block: the one by which its thread took it, or by which one may take it; 0: it has none. */
 export function tokenOf(region: ParticipantRegion, id: number): number {
-  const word = load(region.words, claimWord(region, id));
-  if ((word & CLAIM_MASK) === Claim.claimed) {
-    return region.words[claimWord(region, id) + ParticipantWord.TOKEN]!;
-  }
-  return word >>> TOKEN_SHIFT;
+  return load(region.words, claimWord(region, id)) >>> TOKEN_SHIFT;
 }
 
 /** Does a thread have this block now, or did one that has died? */
@@ -265,7 +273,7 @@ export function claimOf(region: ParticipantRegion, id: number): number {
 
 /** Gives the block back. The caller is offline and holds nothing. */
 export function releaseParticipant(participant: Participant): void {
-  participant.words[participant.base + ParticipantWord.THREAD] = 0;
+  store(participant.words, participant.base + ParticipantWord.THREAD, 0);
   store(participant.words, participant.base + ParticipantWord.EPOCH, 0);
   store(participant.words, participant.base + ParticipantWord.CLAIMED, 0);
 }

@@ -2,11 +2,11 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory.ts';
-import { Claim, keepForToken, participantAt, ParticipantWord } from '../../src/shared/participant.ts';
+import { Claim, keepForToken, NO_THREAD, participantAt, ParticipantWord } from '../../src/shared/participant.ts';
 
 /** As if the thread of this handle had ended: only then may others repair after it. */
 export function pretendDead({ tracker }: Conntrack): void {
-  tracker.words[tracker.participant.base + ParticipantWord.THREAD] = 0;
+  tracker.words[tracker.participant.base + ParticipantWord.THREAD] = NO_THREAD;
 }
 
 /** Takes a place whatever became of its thread, without any repair. */
@@ -15,6 +15,6 @@ export function takePlace(memory: TrackerMemory, { tracker }: Conntrack): Conntr
   const token = keepForToken(participant, Claim.reserved);
   const taken = Conntrack.attach(memory, { participant: participant.id, token });
   /* As in a table that nobody was repaired in. */
-  participant.words[participant.base + ParticipantWord.TOKEN] = 0;
+  participant.words[participant.base + ParticipantWord.CLAIMED] = Claim.claimed;
   return taken;
 }
