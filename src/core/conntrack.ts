@@ -8,7 +8,7 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { noteDisorder } from './engines/disorder.ts';
+import { changeWithDisorder } from './engines/disorder.ts';
 import { Engine } from './engines/engine.ts';
 import { expectFlag, expectObject, expectWhole, shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
@@ -554,8 +554,8 @@ export class Conntrack {
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
     this.tracker.assertOpen();
     const { timeouts, participant } = this.tracker;
-    this.#patiently(() => timeouts.set(this.#policyId(id), policy, participant));
-    this.#noteDisorder(id);
+    const policyId = this.#policyId(id);
+    this.#changePolicy(policyId, () => timeouts.set(policyId, policy, participant));
   }
 
   /** Seconds by attribute name; undefined: there is no such policy. */
@@ -574,16 +574,13 @@ export class Conntrack {
   deleteTimeoutPolicy(id: number): boolean {
     this.tracker.assertOpen();
     const { timeouts, participant } = this.tracker;
-    const existed = this.#patiently(() => timeouts.delete(this.#policyId(id), participant));
-    this.#noteDisorder(id);
-    return existed;
+    const policyId = this.#policyId(id);
+    return this.#changePolicy(policyId, () => timeouts.delete(policyId, participant));
   }
 
-  /** The times of a timeout policy have changed. */
-  #noteDisorder(policyId: number): void {
-    if (this.tracker.engine === Engine.BASELINE) {
-      this.#patiently(() => noteDisorder(this.tracker, policyId));
-    }
+  #changePolicy<T>(policyId: number, change: () => T): T {
+    const isOrdered = this.tracker.engine === Engine.BASELINE;
+    return this.#patiently(isOrdered ? () => changeWithDisorder(this.tracker, policyId, change) : change);
   }
 
   /**

@@ -15,20 +15,37 @@ import { ExpirationLists, FIRST_DISORDER, KINDS, NodeWord } from './lists.ts';
 const GLOBAL = 0;
 /** So many whole walks must find a list in order: a packet may have read the old time before the change, and come late. */
 const WALKS = 2;
-/** Of a policy with an id: other ids may share its lists, so these may be out of order again at any time. */
+/**
+ * Of a policy with an id: other ids may share its lists, so these may be out of order again at any time. And while a policy
+ * changes.
+ */
 const FOR_EVER = -1;
 /** Threads whose clocks differ by this, ms, append a little out of order. */
 const CLOCKS_DIFFER_MS = 20;
 /** Connections that are looked at before the lock is given back. */
 const STEPS = 256;
 
-/** A timeout policy has got other times, or was deleted. */
-export function noteDisorder(tracker: Tracker, policyId: number): void {
+/**
+ * Gives a timeout policy other times, or deletes it. Its lists count as out of order from before the change on, so that whoever
+ * dies or gives up on the way leaves them walked whole.
+ */
+export function changeWithDisorder<T>(tracker: Tracker, policyId: number, change: () => T): T {
+  noteDisorder(tracker, policyId, FOR_EVER);
+  try {
+    return change();
+  } finally {
+    if (policyId === 0) {
+      noteDisorder(tracker, policyId, WALKS);
+    }
+  }
+}
+
+function noteDisorder(tracker: Tracker, policyId: number, walks: number): void {
   const { lists, participant, table } = tracker;
   const first = ExpirationLists.listOf(0, policyId);
   table.lockBucket(GLOBAL, participant, LockSite.globalLock);
   for (let list = first; list < first + KINDS; list++) {
-    poke(lists.words, FIRST_DISORDER + list, policyId === 0 ? WALKS : FOR_EVER);
+    poke(lists.words, FIRST_DISORDER + list, walks);
   }
   table.unlockBucket(GLOBAL);
 }
