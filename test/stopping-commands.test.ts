@@ -113,14 +113,15 @@ describe('a command that measures', () => {
 
 describe('a program of another kind that is run', () => {
   it('ends with the command, with all that it has started', async () => {
-    const mark = `peer-${process.pid}`;
     const script = join(folder, 'peer.sh');
-    writeFileSync(script, `sleep 1000 & exec sleep 1000 # ${mark}\n`);
+    const seconds = 100_000 + process.pid;
+    const sleepers = `sleep\0${seconds}`;
+    writeFileSync(script, `sleep ${seconds} & exec sleep ${seconds}\n`);
     const { child: bench, ended, until } = ctBucket(['bench', 'peer', '--command', `sh ${script} {threads}; :`]);
-    await until(() => processesWith('sleep\u00001000').length >= 2);
+    await until(() => processesWith(sleepers).length >= 2);
     bench.kill('SIGTERM');
     expect((await ended).code).toBe(143);
-    expect(processesWith('sleep\u00001000')).toEqual([]);
+    expect(processesWith(sleepers)).toEqual([]);
   });
 });
 
