@@ -44,7 +44,7 @@ const QUIET = [
   'test/option-table.test.ts',
   'test/packet-*.test.ts',
   'test/place-steps.test.ts',
-  'test/policy-gives-up.test.ts',
+  'test/policy-order.test.ts',
   'test/profile-waits-in-vain.test.ts',
   'test/regress-*.test.ts',
   'test/remembered-connection.test.ts',

@@ -86,8 +86,9 @@ export function collectAnywhere(tracker: Tracker, list: number, now: number): nu
       }
       sweepFound[found++] = record;
     } else {
-      walk.isInOrder &&= ((expires - walk.lastExpires) | 0) >= -CLOCKS_DIFFER_MS;
-      walk.lastExpires = expires;
+      const laterMs = (expires - walk.lastExpires) | 0;
+      walk.isInOrder &&= laterMs >= -CLOCKS_DIFFER_MS;
+      walk.lastExpires = laterMs > 0 ? expires : walk.lastExpires;
     }
     record = lists.nextLocked(record);
   }
@@ -95,17 +96,23 @@ export function collectAnywhere(tracker: Tracker, list: number, now: number): nu
   if (record !== 0) {
     walk.nextExpires = peek(words, (record << UNIT_SHIFT) + ConnWord.EXPIRES);
   } else {
-    noteWalk(tracker, list);
+    noteWalk(tracker, list, now);
   }
   table.unlockBucket(GLOBAL);
   return found;
 }
 
-/** A walk has come to the end of the list. */
-function noteWalk(tracker: Tracker, list: number): void {
+/**
+ * A walk has come to the end of the list. It stays in order only if what is appended from now on does not expire before what
+ * stands there.
+ */
+function noteWalk(tracker: Tracker, list: number, now: number): void {
   const { walk, words } = tracker.lists;
   const left = peek(words, FIRST_DISORDER + list);
   if (left > 0) {
-    poke(words, FIRST_DISORDER + list, walk.isInOrder ? left - 1 : WALKS);
+    /* Only lists of policy 0 are ever in order again: of the first KINDS. */
+    const nextExpires = (now + tracker.timeouts.timeoutMs(0, list)) | 0;
+    const isInOrder = walk.isInOrder && ((nextExpires - walk.lastExpires) | 0) >= -CLOCKS_DIFFER_MS;
+    poke(words, FIRST_DISORDER + list, isInOrder ? left - 1 : WALKS);
   }
 }

@@ -1,4 +1,4 @@
-/** The engine `baseline`: a change of a timeout policy that gives up waiting for a lock loses no connection to the sweeper. */
+/** The engine `baseline`: a change of a timeout policy, also one that gives up waiting for a lock, loses no connection to the sweeper. */
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../src/core/conntrack.ts';
@@ -53,6 +53,20 @@ describe.each([0, 7])('timeout policy %i', (id) => {
       expect(ct.sweep(nowMs)).toBe(0);
     }
     expect(ct.sweep(3001)).toBe(1);
+  });
+
+  it.each([0, 5])('has a connection removed in time that begins after %i sweeps since it was shortened', (sweeps) => {
+    const { ct } = table();
+    const options = { commit: true, ...(id === 0 ? {} : { timeoutPolicy: id }) };
+    send(ct, udp(LONG_LIVED), 0, options);
+    ct.setTimeoutPolicy(id, { udp_first: 3 });
+    for (let n = 0; n < sweeps; n++) {
+      expect(ct.sweep(n)).toBe(0);
+    }
+    send(ct, udp(SHORT_LIVED), 1000, options);
+    expect(ct.sweep(3999)).toBe(0);
+    expect(ct.sweep(4000)).toBe(1);
+    expect(ct.sweep(60_000)).toBe(1);
   });
 
   it('is refused if its times are wrong, and may be set after that', () => {
