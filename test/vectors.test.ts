@@ -11,6 +11,12 @@ const SHARED = join(import.meta.dirname, '..', '..', 'shared', 'vectors');
 /** Scenarios whose expectations outlive an expired control connection that no packet removed. */
 const EXPECTS_OF_UNSWEPT = ['dump-everything.jsonl', 'ftp-more-corners.jsonl'];
 
+/**
+ * A packet remembers a connection that `force` has killed. While the connection is in the table, the packet belongs to it. Once
+ * another packet has removed it, the packet is looked up anew and opens a connection of its own (ARCHITECTURE.md).
+ */
+const REMEMBERS_KILLED = ['same-key-sctp.jsonl'];
+
 /** Every recorded scenario but for the quirks, which are not to be matched. */
 function sharedFiles(): string[] {
   if (!existsSync(join(SHARED, 'INDEX.tsv'))) {
@@ -37,7 +43,7 @@ describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
       });
     });
 
-    it.each(files.filter((file) => !EXPECTS_OF_UNSWEPT.includes(file)))(
+    it.each(files.filter((file) => ![...EXPECTS_OF_UNSWEPT, ...REMEMBERS_KILLED].includes(file)))(
       '%s gives the recorded packets and dumps with removal at lookup',
       (file) => {
         /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep or flush removes. */
