@@ -54,6 +54,7 @@ const QUIET = [
   'test/same-key.test.ts',
   'test/sizes-together.test.ts',
   'test/tcp-established.test.ts',
+  'test/two-repairers.test.ts',
   'test/unknown-options.test.ts',
   'test/version-nibble.test.ts',
   'test/terminal-words.test.ts',

@@ -29,6 +29,7 @@ import { FragmentSettings } from './fragments/settings.ts';
 import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
 import { MAX_RETURNED, PacketBatch } from './packet/batch.ts';
 import { repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
+import { endRepairTurn, takeRepairTurn } from './repair-turn.ts';
 import { isThreadAlive } from './thread-mark.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
@@ -145,6 +146,11 @@ function wrongArgument(batch: unknown, action: unknown, nowMs: unknown): UsageEr
   return new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
 }
 
+/** Is this the number of a place that is not the caller's own? */
+function isOtherPlace({ participants, participant }: Tracker, id: number): boolean {
+  return Number.isInteger(id) && id >= 0 && id < participants.maxParticipants && id !== participant.id;
+}
+
 /** @throws UsageError for what is no time */
 function checkTime(nowMs: number): number {
   if (!Number.isFinite(nowMs)) {
@@ -218,27 +224,33 @@ export class Conntrack {
    * its locks, and keeps its place for the thread that replaces it (`participant` and `token` of the report go to `attach`; where
    * no other place is left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone
    * must be certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more. Where the
-   * system tells of threads (Linux), a thread that lives is refused.
+   * system tells of threads (Linux), a thread that lives is refused. Of two threads that repair at once one waits for the other.
    * @param participant its `participant`
    * @param options `keepsPlace`: nobody but the replacement gets the place
    * @throws UsageError if there is no such place, or its thread lives as far as can be known
    */
   repair(participant: number, options: RepairOptions = {}): RepairReport {
     this.tracker.assertOpen();
-    this.#assertGone(participant, options);
-    const report = repairParticipant(this.tracker, participant, options);
+    const { participants } = this.tracker;
+    if (!isOtherPlace(this.tracker, participant)) {
+      return repairParticipant(this.tracker, participant, options);
+    }
+    let report: RepairReport;
+    takeRepairTurn(participants, participant, this.participant);
+    try {
+      this.#assertGone(participant, options);
+      report = repairParticipant(this.tracker, participant, options);
+    } finally {
+      endRepairTurn(participants, participant, this.participant);
+    }
     this.#finish();
     return report;
   }
 
   #assertGone(participant: number, options: RepairOptions): void {
     const { participants } = this.tracker;
-    const isOther = Number.isInteger(participant) && participant !== this.participant;
     if (
       options.token === undefined &&
-      isOther &&
-      participant >= 0 &&
-      participant < participants.maxParticipants &&
       claimOf(participants, participant) === Claim.claimed &&
       isThreadAlive(participantAt(participants, participant))
     ) {

@@ -34,6 +34,7 @@ import { noteLinked } from './linked.ts';
 import { SettingWord } from './memory.ts';
 import { Linked, undoHalf } from './nat/link.ts';
 import { reverseHashOf, unlinkConnLocked } from './remove.ts';
+import { endTurnsOf } from './repair-turn.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Tracker } from './tracker.ts';
 import { FIRST_WRITE, isLabelSettled } from './verdict.ts';
@@ -115,7 +116,8 @@ function emptyReport(participant: number): RepairReport {
 /**
  * Finishes or undoes what participant `id`, whose thread is gone for good, was in the middle of, and releases its locks. Its
  * place is then kept for the thread that has the token of the report (adoptParticipant, or Conntrack.attach), and for it
- * alone if the options say so. Not by two threads at once for the same participant; any number of times one after another.
+ * alone if the options say so. Not by two threads at once for the same participant (Conntrack.repair sees to that); any number of
+ * times one after another.
  * @param tracker the calling thread's own
  * @throws UsageError if there is no such participant, it is the caller's own, or the token is not its own
  */
@@ -147,6 +149,7 @@ export function repairParticipant(tracker: Tracker, id: number, options: RepairO
   repairReader(dead, report);
   if (report.isComplete) {
     dead.leave();
+    endTurnsOf(participants, id);
     const claimAfter = options.keepsPlace === true ? Claim.reserved : Claim.vacant;
     report.token = keepForToken(dead.participant, claimAfter);
   }

@@ -64,6 +64,12 @@ function isRunning({ id, startedTicks }: ThreadMark): boolean {
   return stat !== undefined && stat.mark.startedTicks === startedTicks && !'XZ'.includes(stat.state);
 }
 
+/** Does the system show the thread that has said that it has this place? */
+export function isThreadShown({ words, base }: Participant): boolean {
+  const id = load(words, base + ParticipantWord.THREAD);
+  return id !== 0 && isRunning({ id, startedTicks: words[base + ParticipantWord.THREAD_STARTED]! });
+}
+
 /**
  * Does the thread that has this place live, as far as can be known? Waits a little for one that is just ending, and for one that
  * has just taken the place and has not said so yet.

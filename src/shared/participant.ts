@@ -36,6 +36,8 @@ export const ParticipantWord = {
    */
   THREAD: 3,
   THREAD_STARTED: 4,
+  /** Who repairs after its thread: participant + 1; 0: nobody. Atomic: whoever repairs takes and releases it (core/repair-turn.ts). */
+  REPAIRER: 5,
   /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
   INTENT_KIND: LINE_WORDS,
   /** The record that is being removed. */
