@@ -48,12 +48,13 @@ describe('a repair', () => {
     const { a, b, dead } = table();
     const words = a.memory.words;
     words[turnAt(dead)] = a.participant + 1;
-    vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+    const wait = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
       a.repair(dead.participant);
       return 'timed-out';
     });
     const repairs = vi.spyOn(RoomPools.prototype, 'repairAhead');
     expect(b.repair(dead.participant)).toMatchObject({ isComplete: true, participant: dead.participant });
+    expect(wait).toHaveBeenCalledTimes(1);
     expect(repairs).toHaveBeenCalledTimes(1);
     expect(claimOf(a.tracker.participants, dead.participant)).toBe(Claim.vacant);
     expect(words[turnAt(dead)]).toBe(0);
