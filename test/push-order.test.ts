@@ -2,11 +2,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../src/core/errors.ts';
+import { FlowSteering } from '../src/core/flow.ts';
 import { PacketWord } from '../src/core/packet/layout.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../src/shared/ring.ts';
 import { LockClass } from '../src/shared/lockdep.ts';
 import { lock, unlock } from '../src/shared/mutex.ts';
 import { Datapath, type DatapathOptions } from '../src/workers/datapath.ts';
+import type { WorkerDeath } from '../src/workers/keeper.ts';
 import { type Push, WaitingPushes } from '../src/workers/waiting-pushes.ts';
 import { BUCKET_WORDS } from '../src/core/table/bucket-table.ts';
 import { memoryLayout } from '../src/core/memory.ts';
@@ -16,6 +18,7 @@ const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
 /** Larger than the ring: as many frames of this size do not fit. */
 const BIG = udp(ENDS, Buffer.alloc(16_000));
 const PUSHES = 200;
+const DAY_MS = 86_400_000;
 
 describe('several that wait on one ring', () => {
   it('are all woken by what the consumer gives back once', async () => {
@@ -228,6 +231,45 @@ describe('pushes that nobody awaits', () => {
       const own = order.filter((number) => number >= first && number < first + 1000);
       expect(own).toEqual(Array.from({ length: PUSHES }, (_, i) => first + i));
     }
+    await datapath.stop();
+  });
+
+  it('wait at the second of two steps of ten days while another PMD has not taken the first', async () => {
+    const { datapath, order } = await start({ threads: 2 });
+    const letGo = hold(datapath);
+    const [slow, fast] = [0, 1].map((worker) => {
+      const sport = Array.from({ length: 100 }, (_, n) => n + 1).find(
+        (port) => new FlowSteering().workerOf(udp({ ...ENDS, sport: port }), 2) === worker,
+      );
+      return udp({ ...ENDS, sport: sport! });
+    });
+    const pushed = [
+      datapath.push(slow!, 0, 0),
+      datapath.push(fast!, 10 * DAY_MS, 1),
+      datapath.push(fast!, 20 * DAY_MS, 2),
+    ];
+    expect(pushed.map((each) => each instanceof Promise)).toEqual([false, false, true]);
+    letGo();
+    await datapath.drain();
+    expect(order.toSorted()).toEqual([0, 1, 2]);
+    expect(order[2]).toBe(2);
+    await datapath.stop();
+  });
+
+  it.each([0, 20])('outlive the PMD that they wait for, in their order; days between two of them: %i', async (days) => {
+    const { datapath, order } = await start();
+    const letGo = hold(datapath);
+    for (let number = 0; number < PUSHES; number++) {
+      void datapath.push(BIG, number < PUSHES / 2 ? 0 : days * DAY_MS, number);
+    }
+    const death = new Promise<WorkerDeath>((resolve) => (datapath.onWorkerDeath = resolve));
+    datapath.terminateWorker('pmd');
+    const drained = datapath.drain();
+    const { packetsLost } = await death;
+    letGo();
+    await drained;
+    expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
+    expect(datapath.conntrack.counters().workerLost).toBe(packetsLost);
     await datapath.stop();
   });
 

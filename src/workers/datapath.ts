@@ -66,6 +66,8 @@ export class Datapath {
   readonly #workers: WorkerGroup;
   readonly #waiting: WaitingPushes;
   #latestMs = Number.NaN;
+  /** No packet that was handed in before it is still in a ring. */
+  #oldestMs = Number.NaN;
   #visitor: VerdictVisitor = () => {};
   #lateVisitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
@@ -301,7 +303,8 @@ export class Datapath {
 
   /** No two PMDs may work at times so far apart: see core/clock.ts. */
   #leapsAhead(nowMs: number): boolean {
-    return nowMs - this.#latestMs > WALK_AFTER_MS;
+    /* Also of what a slower PMD may have still in its ring: several steps add up. */
+    return nowMs - this.#latestMs > WALK_AFTER_MS || nowMs - this.#oldestMs > WALK_AFTER_MS;
   }
 
   #check(frame: Uint8Array, nowMs: number): void {
@@ -341,6 +344,9 @@ export class Datapath {
     writePacket(ring.words, this.#bytes[worker]!, slot, frame, { number, checksums: this.#checksums });
     this.#times[worker]![(slot + PacketWord.NOW) >> 1] = nowMs;
     this.#latestMs = nowMs;
+    if (Number.isNaN(this.#oldestMs)) {
+      this.#oldestMs = nowMs;
+    }
     ring.publish();
     return true;
   }
@@ -393,6 +399,7 @@ export class Datapath {
       }
     });
     this.#reachedMs[0] = reachedMs;
+    this.#oldestMs = reachedMs;
     return count;
   }
 
