@@ -75,7 +75,7 @@ describe('execute', () => {
       /^an action must be a CtAction, not \{"commit":true\}$/,
     ],
     ['no time', batchOf(1), COMMIT, undefined, /^nowMs must be a number of milliseconds, not undefined$/],
-    ['a big time', batchOf(1), COMMIT, 5n, /^nowMs must be a number of milliseconds, not 5$/],
+    ['a big time', batchOf(1), COMMIT, 5n, /^nowMs must be a number of milliseconds, not 5n$/],
     ['a date', batchOf(1), COMMIT, new Date(5), /^nowMs must be a number of milliseconds/],
     ['a text for the time', batchOf(1), COMMIT, '5', /^nowMs must be a number of milliseconds, not "5"$/],
   ])('refuses %s, and nothing has happened', (_what, batch, action, nowMs, says) => {

@@ -60,6 +60,7 @@ describe('a misspelt option', () => {
     ['zoen', 'zone', (ct) => ct.flush(any({ zoen: 5 }))],
     ['filtr', 'filter', (ct) => ct.flush(any({ filtr: { zone: 5 } }))],
     ['sprt', 'sport', (ct) => ct.flush({ filter: { orig: any({ sprt: 1 }) } })],
+    ['srcPort', 'sport', (ct) => ct.flush({ filter: { orig: any({ srcPort: 1 }) } })],
     ['dest', 'dst', (ct) => ct.flush({ filter: { reply: any({ dest: '10.0.0.1' }) } })],
     ['vlaue', 'value', (ct) => ct.flush({ filter: { mark: any({ vlaue: 1, mask: 1 }) } })],
     ['masc', 'mask', (ct) => ct.flush({ filter: { label: any({ value: '1', masc: '1' }) } })],

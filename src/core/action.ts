@@ -2,7 +2,7 @@
 
 import { expectFlag, expectWhole, shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
-import { NatAction, type NatOptions } from './nat/action.ts';
+import { NatAction, type NatOptions, plainNat } from './nat/action.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 
 /** A value and the bits of it that count. */
@@ -72,8 +72,11 @@ export class CtAction {
   readonly helperName: Int32Array;
 
   /** @throws UsageError on a value out of range. */
-  constructor(options: CtActionOptions = {}) {
-    expectOptions('an action', options, NAMES);
+  constructor(given: CtActionOptions = {}) {
+    if (given instanceof CtAction) {
+      throw new UsageError('an action is made of its options ({ commit: true }), not of another CtAction');
+    }
+    const options = expectOptions('an action', given, NAMES);
     const { zone = 0, timeoutPolicy = 0, mark, label } = options;
     this.zone = expectWhole('zone', zone, 0, MAX_ZONE);
     this.force = expectFlag('force', options.force);
@@ -90,25 +93,38 @@ export class CtAction {
   }
 }
 
-const NO_LABEL: MaskedLabel = { value: '', mask: '' };
+const NO_LABEL: MaskedLabel = { value: '0', mask: '0' };
+
+/** The options alone, as plain objects: they can go to another thread. @throws UsageError on a wrong one */
+export function plainAction(given: CtActionOptions): CtActionOptions {
+  /* Wrong values are told as well. */
+  void new CtAction(given);
+  const options = expectOptions('an action', given, NAMES);
+  const { mark, label, nat } = options;
+  return {
+    ...options,
+    ...(mark === undefined ? {} : { mark: expectOptions('a mark', mark, MASKED_NAMES) }),
+    ...(label === undefined ? {} : { label: expectOptions('a label', label, MASKED_NAMES) }),
+    ...(nat === undefined ? {} : { nat: plainNat(nat) }),
+  };
+}
 
 /** Value and mask. @throws UsageError if one is missing or out of range */
 export function markWords(mark: MaskedMark): [value: number, mask: number] {
-  expectOptions('a mark', mark, MASKED_NAMES);
-  const value = expectWhole('mark value', mark.value, 0, 0xffffffff) | 0;
-  return [value, expectWhole('mark mask', mark.mask, 0, 0xffffffff) | 0];
+  const { value, mask } = expectOptions('a mark', mark, MASKED_NAMES);
+  return [expectWhole('mark value', value, 0, 0xffffffff) | 0, expectWhole('mark mask', mask, 0, 0xffffffff) | 0];
 }
 
 /** Words of value and mask. @throws UsageError if one is missing or does not consist of hexadecimal digits */
 export function labelWords(label: MaskedLabel): [value: Int32Array, mask: Int32Array] {
-  expectOptions('a label', label, MASKED_NAMES);
-  return [parseLabel('label value', label.value), parseLabel('label mask', label.mask)];
+  const { value, mask } = expectOptions('a label', label, MASKED_NAMES);
+  return [parseLabel('label value', value), parseLabel('label mask', mask)];
 }
 
-/** Words of a label in hexadecimal. @throws UsageError when it is not one of at most 32 digits. */
+/** Words of a label in hexadecimal. @throws UsageError when it is not one of 1 to 32 digits. */
 export function parseLabel(what: string, hex: string): Int32Array {
-  if (typeof hex !== 'string' || !/^[0-9a-fA-F]{0,32}$/.test(hex)) {
-    throw new UsageError(`${what} must be up to 32 hexadecimal digits, not ${shown(hex)}`);
+  if (typeof hex !== 'string' || !/^[0-9a-fA-F]{1,32}$/.test(hex)) {
+    throw new UsageError(`${what} must be 1 to 32 hexadecimal digits, not ${shown(hex)}`);
   }
   const digits = hex.padStart(32, '0');
   const words = new Int32Array(4);

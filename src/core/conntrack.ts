@@ -19,6 +19,7 @@ import {
   allocateMemory,
   checkMemory,
   checkTableFull,
+  CONNTRACK_OPTIONS,
   SettingWord,
   type ConntrackOptions,
   type TableFull,
@@ -28,7 +29,7 @@ import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
 import { MAX_RETURNED, PacketBatch } from './packet/batch.ts';
-import { repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
+import { expectRepair, repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
 import { endRepairTurn, takeRepairTurn } from './repair-turn.ts';
 import { isThreadAlive } from './thread-mark.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
@@ -90,7 +91,7 @@ export interface ParticipantCounters {
 
 const ATTACH_NAMES: OptionNames<AttachOptions> = { participant: true, token: true };
 const CLOSE_NAMES: OptionNames<CloseOptions> = { keepsPlace: true };
-const FLUSH_NAMES: OptionNames<FlushOptions> = { zone: true, filter: true, nowMs: true };
+const FLUSH_NAMES: OptionNames<DumpOptions> = { zone: true, filter: true, nowMs: true };
 
 interface ZoneOptions {
   zone?: number;
@@ -119,9 +120,14 @@ function trackerAt(memory: TrackerMemory, { participant, token }: AttachOptions)
 }
 
 /** @throws UsageError also for a condition that is undefined: it would choose every connection */
-function filterOf(options: FlushOptions): ConnFilter {
-  expectConditions('options', options, FLUSH_NAMES);
-  const { zone, filter } = options;
+function conditionsOf(options: FlushOptions): FlushOptions {
+  if (options instanceof ConnFilter) {
+    throw new UsageError('a filter goes into the options: { filter }');
+  }
+  return expectConditions<FlushOptions>('options', options, FLUSH_NAMES);
+}
+
+function filterOf({ zone, filter }: FlushOptions): ConnFilter {
   if (zone === undefined) {
     return ConnFilter.of(filter);
   }
@@ -159,6 +165,16 @@ function checkTime(nowMs: number): number {
   return nowMs;
 }
 
+/** Conditions with a time, which is missed before a condition is. @throws UsageError */
+function timed<Options extends { nowMs: number }>(options: unknown, names: OptionNames<Options>): Options {
+  if (options instanceof ConnFilter) {
+    throw new UsageError('a filter goes into the options: { filter, nowMs }');
+  }
+  const given = expectOptions<Options>('options', options, names);
+  checkTime(given.nowMs);
+  return expectConditions('options', given, names);
+}
+
 /**
  * A connection tracker.
  *
@@ -191,16 +207,20 @@ export class Conntrack {
    */
   constructor(options: ConntrackOptions | TrackerMemory = {}, place: AttachOptions = {}) {
     expectObject('the options of a table', options);
-    expectOptions('the options of attach', place, ATTACH_NAMES);
+    const kept = expectOptions('the options of attach', place, ATTACH_NAMES);
     if ('words' in options) {
       checkMemory(options);
       this.memory = options;
-      this.tracker = trackerAt(options, place);
+      this.tracker = trackerAt(options, kept);
     } else {
-      this.memory = allocateMemory(options);
+      const given = expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
+      if (kept.participant !== undefined || kept.token !== undefined) {
+        throw new UsageError('a new table has no place to take over: give the memory of the table that was repaired');
+      }
+      this.memory = allocateMemory(given);
       this.tracker = new Tracker(this.memory);
-      this.tracker.initialise(options.prefaultConnections ?? 0);
-      this.tableFull = options.tableFull ?? 'refuse';
+      this.tracker.initialise(given.prefaultConnections ?? 0);
+      this.tableFull = given.tableFull ?? 'refuse';
     }
     this.fragments = new FragmentSettings(this.tracker);
   }
@@ -229,8 +249,9 @@ export class Conntrack {
    * @param options `keepsPlace`: nobody but the replacement gets the place
    * @throws UsageError if there is no such place, or its thread lives as far as can be known
    */
-  repair(participant: number, options: RepairOptions = {}): RepairReport {
+  repair(participant: number, given: RepairOptions = {}): RepairReport {
     this.tracker.assertOpen();
+    const options = expectRepair(given);
     const { participants } = this.tracker;
     if (!isOtherPlace(this.tracker, participant)) {
       return repairParticipant(this.tracker, participant, options);
@@ -266,8 +287,8 @@ export class Conntrack {
    * @throws UsageError while a datapath works on the handle
    */
   close(options: CloseOptions = {}): void {
-    expectOptions('the options of close', options, CLOSE_NAMES);
-    const keepsPlace = expectFlag('keepsPlace', options.keepsPlace);
+    const given = expectOptions('the options of close', options, CLOSE_NAMES);
+    const keepsPlace = expectFlag('keepsPlace', given.keepsPlace);
     if (this.tracker.isClosed) {
       return;
     }
@@ -388,9 +409,8 @@ export class Conntrack {
    */
   dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
     this.tracker.assertOpen();
-    expectOptions('options', options, FLUSH_NAMES);
-    const nowMs = checkTime(options.nowMs);
-    return this.#dump(filterOf(options), nowMs);
+    const given = timed(options, FLUSH_NAMES);
+    return this.#dump(filterOf(given), given.nowMs);
   }
 
   *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
@@ -402,21 +422,28 @@ export class Conntrack {
   /** The connections that helpers expect, of all zones or one, in no particular order. At most 65,536. */
   dumpExpectations(options: ZoneOptions = {}): ExpectationEntry[] {
     this.tracker.assertOpen();
-    expectConditions('options', options, ZONE_NAMES);
-    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    const given = expectConditions('options', options, ZONE_NAMES);
+    const zone = given.zone === undefined ? undefined : checkZone(given.zone);
     return this.#inEpoch(() => dumpExpectations(this.tracker, zone));
   }
 
   /**
-   * Removes all connections, or those of a zone, or those that satisfy a filter, expired ones included.
+   * Removes all connections, or those of a zone, or those that satisfy a filter, expired ones included. All only if nothing is
+   * given: a variable that was never set is refused.
    * @param options.nowMs the time that events of it bear; default: what this object was told last
    * @returns how many
    */
-  flush(options: FlushOptions = {}): number {
+  flush(...args: [options?: FlushOptions]): number {
     this.tracker.assertOpen();
-    const filter = filterOf(options);
-    if (options.nowMs !== undefined) {
-      this.tracker.time[0] = checkTime(options.nowMs);
+    if (args.length > 1 || (args.length === 1 && args[0] === undefined)) {
+      const reason = args.length > 1 ? 'flush has one argument' : 'the options of flush are undefined';
+      throw new UsageError(`${reason}: give { zone } or { filter }, or nothing to remove every connection`);
+    }
+    const [options = {}] = args;
+    const given = conditionsOf(options);
+    const filter = filterOf(given);
+    if (given.nowMs !== undefined) {
+      this.tracker.time[0] = checkTime(given.nowMs);
     }
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
@@ -436,12 +463,9 @@ export class Conntrack {
   /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
   flushTuple(tuple: Tuple, options: TimedZoneOptions): boolean {
     this.tracker.assertOpen();
-    expectOptions('options', options, TIMED_ZONE_NAMES);
-    checkTime(options.nowMs);
-    expectConditions('options', options, TIMED_ZONE_NAMES);
-    const { zone = 0 } = options;
+    const { zone = 0, nowMs } = timed(options, TIMED_ZONE_NAMES);
     checkZone(zone);
-    return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, options.nowMs)));
+    return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, nowMs)));
   }
 
   /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
@@ -657,15 +681,11 @@ export class Conntrack {
   /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
   stats(options: TimedZoneOptions): ConnStats {
     this.tracker.assertOpen();
-    expectOptions('options', options, TIMED_ZONE_NAMES);
-    checkTime(options.nowMs);
-    expectConditions('options', options, TIMED_ZONE_NAMES);
-    const zone = options.zone === undefined ? undefined : checkZone(options.zone);
+    const { zone: given, nowMs } = timed(options, TIMED_ZONE_NAMES);
+    const zone = given === undefined ? undefined : checkZone(given);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      this.#inEpoch(() =>
-        countBucket(this.tracker, stats, { bucket, now: tellTime(this.tracker, options.nowMs), zone }),
-      );
+      this.#inEpoch(() => countBucket(this.tracker, stats, { bucket, now: tellTime(this.tracker, nowMs), zone }));
     }
     return stats;
   }

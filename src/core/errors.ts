@@ -22,11 +22,43 @@ export function onOneLine(text: string): string {
 /** Of a wrong value, a message shows no more than so many characters. */
 const MAX_SHOWN = 80;
 
+function textOf(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return 'a function';
+    case 'object':
+      /* Without words of memory, of which there may be very many. */
+      return isOfNoKind(value) || Array.isArray(value)
+        ? JSON.stringify(value, (_, member: unknown) => (ArrayBuffer.isView(member) ? kindOf(member) : member))
+        : kindOf(value);
+    default:
+      return String(value);
+  }
+}
+
+/** What the language says that an object is: "Map", "Promise"; "Object" where it is nothing in particular. */
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice('[object '.length, -1);
+}
+
+function isOfNoKind(value: object | null): boolean {
+  return value === null || tagOf(value) === 'Object';
+}
+
+function kindOf(value: object | null): string {
+  const kind = tagOf(value ?? {});
+  return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
+}
+
 /** A wrong value, whatever it is, for a message of one line: text in quotes, nothing at length. */
 export function shown(value: unknown): string {
   let text: string | undefined;
   try {
-    text = typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value);
+    text = textOf(value);
   } catch {
     /* It holds itself, or a bigint. */
   }
@@ -35,12 +67,13 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Refuses what cannot have members: a program without types may hand over anything.
+ * Refuses what is no object with named members: a program without types may hand over anything. A Map, or a promise that was not
+ * awaited, would look as if nothing had been named.
  * @param what who it is, with its article: "a tuple"
  * @throws UsageError
  */
 export function expectObject(what: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || !isOfNoKind(value)) {
     throw new UsageError(`${what} must be an object, not ${shown(value)}`);
   }
 }
@@ -58,6 +91,14 @@ export function expectFlag(what: string, value: unknown): boolean {
     throw new UsageError(`${what} must be true or false, not ${shown(value)}`);
   }
   return value === true;
+}
+
+/** @returns the function. @throws UsageError if it is none: it would throw whenever it is called */
+export function expectVisitor<Visitor>(what: string, visitor: Visitor): Visitor {
+  if (typeof visitor !== 'function') {
+    throw new UsageError(`${what} must be a function, not ${shown(visitor)}`);
+  }
+  return visitor;
 }
 
 /** @returns the value. @throws UsageError unless it is a whole number from `min` to `max` */

@@ -2,6 +2,7 @@
 
 import type { TcpInfo } from './dump.ts';
 import type { ConnEvent } from './event-reader.ts';
+import { expectFlag } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 import type { Tuple } from './tuple.ts';
 
@@ -80,7 +81,9 @@ function timestampText(timeMs: number): string {
  * One line, without its end. A destroy has neither timeout nor state, as on Linux; its reason is in the event object.
  */
 export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}): string {
-  expectOptions('the options of formatEvent', options, OPTION_NAMES);
+  const given = expectOptions('the options of formatEvent', options, OPTION_NAMES);
+  const hasTimestamp = expectFlag('timestamp', given.timestamp);
+  const hasId = expectFlag('id', given.id);
   const { orig, reply, tcp, kind, zone, mark } = event;
   const isLive = kind !== 'destroy';
   const parts = [
@@ -94,8 +97,8 @@ export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}):
     event.isAssured ? '[ASSURED]' : '',
     mark === 0 ? '' : `mark=${mark}`,
     zone === 0 ? '' : `zone=${zone}`,
-    options.id === true ? `id=${event.id}` : '',
+    hasId ? `id=${event.id}` : '',
   ];
   const line = parts.filter((part) => part !== '').join(' ');
-  return options.timestamp === true ? timestampText(event.timeMs) + line : line;
+  return hasTimestamp ? timestampText(event.timeMs) + line : line;
 }

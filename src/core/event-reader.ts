@@ -194,8 +194,7 @@ export class EventReader {
    */
   follow(options: FollowOptions = {}): AsyncGenerator<ConnEvent[], void, void> {
     this.#tracker.assertOpen();
-    expectOptions('the options of follow', options, FOLLOW_NAMES);
-    const { pollMs = 50, signal } = options;
+    const { pollMs = 50, signal } = expectOptions('the options of follow', options, FOLLOW_NAMES);
     expectWhole('pollMs', pollMs, 0, MAX_POLL_MS);
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw new UsageError(`signal must be an AbortSignal, not ${shown(signal)}`);

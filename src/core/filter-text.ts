@@ -219,6 +219,9 @@ function hexLabel(value: bigint): string {
  * @throws UsageError with one line that names the argument
  */
 export function parseConnFilter(args: readonly string[]): ConnFilter {
+  if (!Array.isArray(args) || args.some((arg) => typeof arg !== 'string')) {
+    throw new UsageError(`the arguments of a filter must be a list of texts, not ${shown(args)}`);
+  }
   const options: ConnFilterOptions = {};
   const shared: Shared = {};
   const tuples: RawTuple[] = [];

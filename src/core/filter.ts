@@ -4,10 +4,10 @@
  */
 
 import { peek } from '../shared/access.ts';
-import { labelWords, type MaskedLabel, type MaskedMark, markWords } from './action.ts';
+import { labelWords, MASKED_NAMES, type MaskedLabel, type MaskedMark, markWords } from './action.ts';
 import { parseIpv4, parseIpv6 } from './address.ts';
 import { expectWhole, shown, UsageError } from './errors.ts';
-import { expectConditions, type OptionNames } from './option-names.ts';
+import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 import { hasReply, joinedTcpState } from './progress.ts';
@@ -80,6 +80,29 @@ function number(what: string, value: number | undefined, max: number): number {
   return value === undefined ? ANY : expectWhole(what, value, 0, max);
 }
 
+/** A tuple that names nothing would choose everything. */
+function tupleOf(given: TupleFilter): TupleFilter {
+  const tuple = expectConditions('a tuple of a filter', given, TUPLE_NAMES);
+  if (Object.keys(tuple).length === 0) {
+    const known = Object.keys(TUPLE_NAMES).join(', ');
+    throw new UsageError(`a tuple of a filter names nothing: give it one of ${known}, or leave the tuple out`);
+  }
+  return Object.freeze(tuple);
+}
+
+/** The filter's own: a change of what was given does not change which connections a filter that is made is about. */
+function copyOf(given: ConnFilterOptions): ConnFilterOptions {
+  const options = expectConditions('a filter', given, NAMES);
+  const { mark, label, orig, reply } = options;
+  return Object.freeze({
+    ...options,
+    ...(mark === undefined ? {} : { mark: Object.freeze(expectOptions('a mark', mark, MASKED_NAMES)) }),
+    ...(label === undefined ? {} : { label: Object.freeze(expectOptions('a label', label, MASKED_NAMES)) }),
+    ...(orig === undefined ? {} : { orig: tupleOf(orig) }),
+    ...(reply === undefined ? {} : { reply: tupleOf(reply) }),
+  });
+}
+
 /** In place of a number of a tuple. */
 const ANY = -1;
 
@@ -116,7 +139,6 @@ class TupleMatch {
   readonly #hasIcmp: boolean;
 
   constructor(filter: TupleFilter) {
-    expectConditions('a tuple of a filter', filter, TUPLE_NAMES);
     this.#src = addressMatch(filter.src);
     this.#dst = addressMatch(filter.dst);
     this.#sport = number('sport', filter.sport, 0xffff);
@@ -173,7 +195,8 @@ function isAddress(records: Int32Array, at: number, meta: number, wanted: Addres
 }
 
 export class ConnFilter {
-  readonly options: ConnFilterOptions;
+  /** What it was made of; it cannot be changed. */
+  readonly options: Readonly<ConnFilterOptions>;
   readonly #zone: number;
   /** META_IPV6 or 0; ANY. */
   readonly #family: number;
@@ -188,8 +211,8 @@ export class ConnFilter {
   readonly #label = new Int32Array(PacketWord.LABEL + 4);
 
   /** @throws UsageError on a value out of range. */
-  constructor(options: ConnFilterOptions = {}) {
-    expectConditions('a filter', options, NAMES);
+  constructor(given: ConnFilterOptions = {}) {
+    const options = copyOf(given);
     const { mark, label, family } = options;
     this.options = options;
     this.#zone = number('zone', options.zone, 0xffff);

@@ -3,6 +3,7 @@
 import type { ExpectationEntry } from './alg/dump.ts';
 import type { ConnEntry, TcpInfo } from './dump.ts';
 import type { FragmentListEntry } from './fragments/dump.ts';
+import { expectFlag, expectWhole } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 import { TcpState } from './proto/tcp.ts';
 import type { ConnStats } from './stats.ts';
@@ -99,8 +100,9 @@ function tcpText(tcp: TcpInfo, more: boolean): string {
  * A line of `dump-conntrack`. The userspace tracker has neither ids nor status bits: with -m both are 0, as there.
  */
 export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): string {
-  expectOptions('the options of formatConn', options, CONN_OPTIONS);
-  const { more = false, statistics = false } = options;
+  const given = expectOptions('the options of formatConn', options, CONN_OPTIONS);
+  const more = expectFlag('more', given.more);
+  const statistics = expectFlag('statistics', given.statistics);
   return (
     `${protocolName(entry.orig.proto)},orig=(${formatTupleText(entry.orig)}),reply=(${formatTupleText(entry.reply)})` +
     (more ? ',id=0' : '') +
@@ -137,12 +139,13 @@ const STATS_LINES: readonly (readonly [label: string, protocol: string])[] = [
 
 /** `ct-stats-show`. */
 export function formatConnStats(stats: ConnStats, options: FormatConnStatsOptions = {}): string {
-  expectOptions('the options of formatConnStats', options, STATS_OPTIONS);
+  const { verbose } = expectOptions('the options of formatConnStats', options, STATS_OPTIONS);
+  const showsStates = expectFlag('verbose', verbose);
   const lines = ['Connections Stats:', `    Total: ${stats.total}`];
   const tcp = stats.byProtocol['tcp'] ?? 0;
   if (tcp > 0) {
     lines.push(`  TCP: ${tcp}`);
-    if (options.verbose === true) {
+    if (showsStates) {
       lines.push('    Conn per TCP states:');
       const states = Object.entries(stats.tcpByState).toSorted(([a], [b]) => tcpNumber(a) - tcpNumber(b));
       lines.push(...states.map(([state, count]) => `\t  [${state}]=${count}`));
@@ -161,8 +164,8 @@ const BUCKETS_PER_ROW = 8;
 
 /** `ct-bkts`: connections per bucket, eight buckets in a row. */
 export function formatBuckets(stats: ConnStats, options: FormatBucketsOptions = {}): string {
-  expectOptions('the options of formatBuckets', options, BUCKETS_OPTIONS);
-  const { greaterThan = 0 } = options;
+  const { greaterThan = 0 } = expectOptions('the options of formatBuckets', options, BUCKETS_OPTIONS);
+  expectWhole('greaterThan', greaterThan, 0, 0xffffffff);
   const { byBucket, total } = stats;
   let text = `Total Buckets: ${byBucket.length}\nCurrent Connections: ${total}\n\n`;
   if (total === 0) {

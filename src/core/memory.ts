@@ -236,8 +236,8 @@ export function checkTableFull(tableFull: TableFull): TableFull {
 }
 
 /** Reserves the region. @throws UsageError on an option out of range, and on sizes that do not fit together. */
-export function allocateMemory(options: ConntrackOptions): TrackerMemory {
-  expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
+export function allocateMemory(given: ConntrackOptions): TrackerMemory {
+  const options = expectOptions('the options of a table', given, CONNTRACK_OPTIONS);
   const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
   const isBucketEngine = engineNumber(engine) === Engine.BUCKET;
   const { buckets = 1024, maxConnections = 3_000_000, maxParticipants = 32, eventCapacity = 16_384 } = options;

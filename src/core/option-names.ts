@@ -18,15 +18,53 @@ const MOST_COMPARED = 64;
 /**
  * Refuses a value that is no object, and one with a member that the caller does not read.
  * @param what the options, with their article: "a filter"
+ * @param unknown the error for an unknown name
+ * @returns a plain copy of the options. Each was read once: what a getter says later, or a change by the caller, does not count
  * @throws UsageError
  */
-export function expectOptions<Options extends object>(what: string, given: unknown, names: OptionNames<Options>): void {
+export function expectOptions<Options extends object>(
+  what: string,
+  given: unknown,
+  names: OptionNames<Options>,
+  unknown: (name: string) => UsageError = (name) => unknownOption(what, name, Object.keys(names)),
+): Options {
   expectObject(what, given);
-  /* With inherited names, since reading an option would find them, too. */
-  for (const name in given as object) {
-    if (!Object.hasOwn(names, name)) {
-      throw unknownOption(what, name, Object.keys(names));
+  for (const name of namesIn(given as object)) {
+    if (typeof name === 'symbol' || !Object.hasOwn(names, name)) {
+      throw unknown(String(name));
     }
+  }
+  const known = Object.keys(names).filter((name) => name in (given as object));
+  return Object.fromEntries(known.map((name) => [name, read(what, given as Record<string, unknown>, name)])) as Options;
+}
+
+/**
+ * All that somebody may have meant for an option: also what is inherited (reading an option finds it), and what a loop over the
+ * names leaves out (getters of a class, symbols). Methods of a class are no options.
+ */
+function namesIn(given: object): (string | symbol)[] {
+  const names: (string | symbol)[] = Reflect.ownKeys(given);
+  for (let each = Object.getPrototypeOf(given) as object | null; each !== null; ) {
+    const next = Object.getPrototypeOf(each) as object | null;
+    if (next !== null || !Object.hasOwn(each, 'hasOwnProperty')) {
+      for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(each))) {
+        if (typeof member.value !== 'function') {
+          names.push(name);
+        }
+      }
+    }
+    each = next;
+  }
+  return names;
+}
+
+/** @throws UsageError when its getter throws */
+function read(what: string, given: Record<string, unknown>, name: string): unknown {
+  try {
+    return given[name];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : shown(error);
+    throw new UsageError(`${shownName(name)} in ${what} cannot be read: ${reason}`, { cause: error });
   }
 }
 
@@ -39,13 +77,14 @@ export function expectConditions<Options extends object>(
   what: string,
   given: unknown,
   names: OptionNames<Options>,
-): void {
-  expectOptions(what, given, names);
-  for (const [name, value] of Object.entries(given as object)) {
+): Options {
+  const options = expectOptions(what, given, names);
+  for (const [name, value] of Object.entries(options)) {
     if (value === undefined) {
       throw new UsageError(`${shownName(name)} in ${what} is undefined: give it a value, or leave the name out`);
     }
   }
+  return options;
 }
 
 /** The options with these names, of an object that has others beside them. */
@@ -72,8 +111,9 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearestOf(name.toLowerCase(), known);
 }
 
-function isBeginningOf(a: string, b: string): boolean {
-  return a.length >= FEWEST_IN_COMMON && b.startsWith(a);
+/** Is it an abbreviation of the known name? The other way round it may be more than one name: srcPort is not src. */
+function isBeginningOf(name: string, known: string): boolean {
+  return name.length >= FEWEST_IN_COMMON && known.startsWith(name);
 }
 
 function nearestOf(name: string, known: readonly string[]): string | undefined {
@@ -81,7 +121,7 @@ function nearestOf(name: string, known: readonly string[]): string | undefined {
   let fewest = Math.floor(name.length * MOST_DIFFERENT) + 1;
   for (const original of known) {
     const each = original.toLowerCase();
-    const edits = isBeginningOf(name, each) || isBeginningOf(each, name) ? 1 : editsBetween(name, each);
+    const edits = isBeginningOf(name, each) ? 1 : editsBetween(name, each);
     if (edits < fewest) {
       nearest = original;
       fewest = edits;

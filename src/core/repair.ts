@@ -25,7 +25,7 @@ import {
 import { writeParent } from './alg/clean.ts';
 import { Engine } from './engines/engine.ts';
 import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
-import { UsageError } from './errors.ts';
+import { expectFlag, shown, UsageError } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 import { repairEvents, wantsEvents } from './events.ts';
 import { EventsWord } from './event-layout.ts';
@@ -93,6 +93,13 @@ export interface RepairOptions {
 
 const OPTION_NAMES: OptionNames<RepairOptions> = { keepsPlace: true, token: true };
 
+/** @returns the options as a plain copy. @throws UsageError */
+export function expectRepair(given: RepairOptions): RepairOptions {
+  const options = expectOptions('the options of repair', given, OPTION_NAMES);
+  expectFlag('keepsPlace', options.keepsPlace);
+  return options;
+}
+
 function emptyReport(participant: number): RepairReport {
   return {
     participant,
@@ -121,12 +128,12 @@ function emptyReport(participant: number): RepairReport {
  * @param tracker the calling thread's own
  * @throws UsageError if there is no such participant, it is the caller's own, or the token is not its own
  */
-export function repairParticipant(tracker: Tracker, id: number, options: RepairOptions = {}): RepairReport {
-  expectOptions('the options of repair', options, OPTION_NAMES);
+export function repairParticipant(tracker: Tracker, id: number, given: RepairOptions = {}): RepairReport {
+  const options = expectRepair(given);
   const { participants } = tracker;
   if (!Number.isInteger(id) || id < 0 || id >= participants.maxParticipants) {
     throw new UsageError(
-      `there is no participant ${id} to repair after: they are 0 to ${participants.maxParticipants - 1}`,
+      `there is no participant ${shown(id)} to repair after: they are 0 to ${participants.maxParticipants - 1}`,
     );
   }
   if (id === tracker.participant.id) {

@@ -19,7 +19,7 @@ import { LockClass } from '../shared/lockdep.ts';
 import { lock, releaseOfDead, unlock } from '../shared/mutex.ts';
 import type { Participant } from '../shared/participant.ts';
 import { shown, UsageError } from './errors.ts';
-import { nearestName } from './option-names.ts';
+import { expectOptions, nearestName, type OptionNames } from './option-names.ts';
 import { Protocol } from './packet/layout.ts';
 
 /** States of a connection that have a timeout. */
@@ -64,6 +64,10 @@ const ATTRIBUTES: readonly (readonly [name: string, defaultSeconds: number])[] =
 /** Attributes that exist for other datapaths: accepted, without effect. */
 const WITHOUT_EFFECT = ['tcp_close_wait', 'tcp_last_ack', 'tcp_syn_sent2', 'tcp_retransmit', 'tcp_unack'];
 
+const NAMES: OptionNames<TimeoutPolicy> = Object.fromEntries(
+  [...ATTRIBUTES.map(([name]) => name), ...WITHOUT_EFFECT].map((name) => [name, true]),
+);
+
 /**
  * The longest timeout, about 24.6 days: expiry is kept in the low 32 bits of the clock and compared by signed
  * difference, with some hours to spare for clocks of threads that do not agree. Longer ones are cut to it.
@@ -93,22 +97,21 @@ const FIRST_HASHED = 2;
 export const TIMEOUT_POLICIES_WORDS: number = HEADER_WORDS + (FIRST_HASHED + MAX_POLICIES) * LINE_WORDS;
 
 /** Milliseconds for each Timeout. @throws UsageError on an unknown name or an impossible time. */
-function policyMs(policy: TimeoutPolicy): number[] {
+function policyMs(given: TimeoutPolicy): number[] {
   const ms = ATTRIBUTES.map(([, defaultSeconds]) => defaultSeconds * 1000);
-  if (typeof policy !== 'object' || policy === null) {
-    throw new UsageError(`a timeout policy must be an object of seconds by name, not ${shown(policy)}`);
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new UsageError(`a timeout policy must be an object of seconds by name, not ${shown(given)}`);
   }
+  const policy: TimeoutPolicy = expectOptions<TimeoutPolicy>('a timeout policy', given, NAMES, unknownTimeout);
   for (const [name, seconds] of Object.entries(policy)) {
     if (!Number.isInteger(seconds) || seconds < 0 || seconds > 0xffffffff) {
       throw new UsageError(
-        `timeout ${name.slice(0, MAX_NAME)} must be a whole number of seconds from 0 to 4294967295, not ${shown(seconds)}`,
+        `timeout ${name} must be a whole number of seconds from 0 to 4294967295, not ${shown(seconds)}`,
       );
     }
     const timeout = ATTRIBUTES.findIndex(([known]) => known === name);
     if (timeout >= 0) {
       ms[timeout] = Math.min(seconds * 1000, MAX_TIMEOUT_MS);
-    } else if (!WITHOUT_EFFECT.includes(name)) {
-      throw unknownTimeout(name);
     }
   }
   return ms;

@@ -99,13 +99,12 @@ function half(what: string, value: unknown): number {
  * @returns false when no packet can have it (an ICMP type that opens and answers nothing)
  * @throws UsageError when it is not a tuple
  */
-export function parseTuple(tuple: Tuple, zone: number, parsed: Int32Array, at: number): boolean {
-  expectObject('a tuple', tuple);
-  if ('id' in tuple) {
-    expectOptions('an ICMP tuple', tuple, ICMP_NAMES);
-  } else {
-    expectOptions('a tuple', tuple, PORT_NAMES);
-  }
+export function parseTuple(given: Tuple, zone: number, parsed: Int32Array, at: number): boolean {
+  expectObject('a tuple', given);
+  const tuple: Tuple =
+    'id' in given
+      ? expectOptions('an ICMP tuple', given, ICMP_NAMES)
+      : expectOptions<PortTuple>('a tuple', given, PORT_NAMES);
   const proto = expectWhole('proto of a tuple', tuple.proto, 0, 0xff);
   const src = parseIpv4(tuple.src);
   const dst = parseIpv4(tuple.dst);

@@ -214,7 +214,10 @@ export function reserveParticipant(region: ParticipantRegion): { participant: Pa
  */
 export function adoptParticipant(region: ParticipantRegion, id: number, token: number): Participant {
   const isPlace = Number.isInteger(id) && id >= 0 && id < region.maxParticipants;
-  if (!isPlace || !isKept(claimOf(region, id))) {
+  if (!isPlace) {
+    throw new RangeError(`there is no such participant to take over: they are 0 to ${region.maxParticipants - 1}`);
+  }
+  if (!isKept(claimOf(region, id))) {
     throw new RangeError(
       `participant ${id} cannot be taken over: a thread has it, or it is not one that was repaired after`,
     );

@@ -2,11 +2,11 @@
 
 import { chmodSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
-import { UsageError } from '../core/errors.ts';
+import { expectVisitor, shown, UsageError } from '../core/errors.ts';
 import { expectOptions, type OptionNames } from '../core/option-names.ts';
 import { prepareSocketPath } from './control/socket-path.ts';
 import type { ControlReady, ControlTask } from './control-worker.ts';
-import type { Datapath } from './datapath.ts';
+import { Datapath } from './datapath.ts';
 import type { WorkerPlace } from './group.ts';
 import type { WorkerLife } from './keeper.ts';
 import { startThread } from './lives.ts';
@@ -39,8 +39,15 @@ export class Control {
    * the other workers of the datapath are (DatapathOptions.restarts); clients that it was answering then lose their connection.
    * @throws UsageError when it cannot listen there
    */
-  static async start(options: ControlOptions): Promise<Control> {
-    expectOptions('the options of a control socket', options, OPTION_NAMES);
+  static async start(given: ControlOptions): Promise<Control> {
+    const options = expectOptions('the options of a control socket', given, OPTION_NAMES);
+    if (!(options.datapath instanceof Datapath)) {
+      throw new UsageError(`datapath must be a Datapath, not ${shown(options.datapath)}`);
+    }
+    if (typeof options.path !== 'string' || options.path === '') {
+      throw new UsageError(`path must be that of a socket, as prepareSocketPath gives it, not ${shown(options.path)}`);
+    }
+    expectVisitor('onError', options.onError ?? (() => {}));
     if (options.datapath.isStopped) {
       throw new UsageError('the datapath is stopped: start another one');
     }

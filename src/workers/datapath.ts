@@ -8,11 +8,10 @@ import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
 import { WALK_AFTER_MS } from '../core/clock.ts';
-import { expectWhole, shown, UsageError } from '../core/errors.ts';
+import { expectVisitor, expectWhole, shown, UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
-import { CONNTRACK_OPTIONS, MAX_PARTICIPANTS, SettingWord } from '../core/memory.ts';
+import { MAX_PARTICIPANTS, SettingWord } from '../core/memory.ts';
 import { orTooMuch } from '../core/memory-limits.ts';
-import { pickOptions } from '../core/option-names.ts';
 import { MAX_BATCH, writePacket } from '../core/packet/batch.ts';
 import { ChecksumBit, roomyPacketWords, PacketWord } from '../core/packet/layout.ts';
 import { allocateWords, load, notify, store, type Words } from '../shared/access.ts';
@@ -91,16 +90,17 @@ export class Datapath {
   }
 
   private constructor(options: DatapathOptions) {
-    const { threads, batchSize, ringBytes, action, sweeper, clock, checksums, ...ofWorkers } = checkOptions(options);
+    const { threads, batchSize, ringBytes, steering, action, table, sweeper, clock, checksums, ...ofWorkers } =
+      checkOptions(options);
     this.threads = threads;
-    this.#steering = new FlowSteering(options.steering);
+    this.#steering = new FlowSteering(steering);
     this.#checksums = checksums === 'trust' ? ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD : 0;
 
     tuneCompiler();
-    const { maxParticipants = 1 } = options;
+    const { maxParticipants = 1 } = table;
     expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
     this.conntrack = new Conntrack({
-      ...pickOptions(options, CONNTRACK_OPTIONS),
+      ...table,
       maxParticipants: Math.max(maxParticipants, this.threads + TOOLS),
     });
     this.conntrack.lockPatienceMs = LOCK_PATIENCE_MS;
@@ -221,12 +221,12 @@ export class Datapath {
    * back with no state (counted in `workerLost`), and it is being started again, unless it is said to be the end.
    */
   set onWorkerDeath(visitor: (death: WorkerDeath) => void) {
-    this.#workers.onDeath = visitor;
+    this.#workers.onDeath = expectVisitor('onWorkerDeath', visitor);
   }
 
   /** Who is told once when a worker hangs, and once when it gets on again. */
   set onWorkerHang(visitor: (hang: WorkerHang) => void) {
-    this.#workers.onHang = visitor;
+    this.#workers.onHang = expectVisitor('onWorkerHang', visitor);
   }
 
   /** It was told to stop. */
@@ -255,7 +255,7 @@ export class Datapath {
 
   /** Who is shown each packet when it comes back with its verdict. */
   set onVerdict(visitor: VerdictVisitor) {
-    this.#visitor = visitor;
+    this.#visitor = expectVisitor('onVerdict', visitor);
   }
 
   /**
@@ -263,7 +263,7 @@ export class Datapath {
    * with the verdict on the whole, its own number, and that of the packet that completed it (PacketWord.RELEASED_BY).
    */
   set onLateVerdict(visitor: VerdictVisitor) {
-    this.#lateVisitor = visitor;
+    this.#lateVisitor = expectVisitor('onLateVerdict', visitor);
   }
 
   /**

@@ -1,10 +1,10 @@
 /** The options of a datapath, and what is wrong with them. */
 
-import { type CtActionOptions, CtAction } from '../core/action.ts';
+import { type CtActionOptions, plainAction } from '../core/action.ts';
 import { expectFlag, expectWhole, shown, UsageError } from '../core/errors.ts';
 import type { Steering } from '../core/flow.ts';
 import { CONNTRACK_OPTIONS, type ConntrackOptions } from '../core/memory.ts';
-import { expectOptions, type OptionNames } from '../core/option-names.ts';
+import { expectOptions, type OptionNames, pickOptions } from '../core/option-names.ts';
 import { MAX_BATCH } from '../core/packet/batch.ts';
 import type { DatapathClock } from './status.ts';
 
@@ -81,8 +81,12 @@ export type CheckedOptions = Required<
     | 'restarts'
     | 'hangAfterMs'
     | 'hung'
+    | 'steering'
   >
->;
+> & {
+  /** Those of the table that were given. */
+  table: ConntrackOptions;
+};
 
 function oneOf<T extends string>(what: string, value: T, [first, second]: readonly [T, T]): T {
   if (value !== first && value !== second) {
@@ -92,8 +96,8 @@ function oneOf<T extends string>(what: string, value: T, [first, second]: readon
 }
 
 /** @throws UsageError on an option that is out of range; those of the table are checked where it is made */
-export function checkOptions(options: DatapathOptions): CheckedOptions {
-  expectOptions('the options of a datapath', options, NAMES);
+export function checkOptions(given: DatapathOptions): CheckedOptions {
+  const options = expectOptions('the options of a datapath', given, NAMES);
   const { threads = 1, batchSize = MAX_BATCH, ringBytes = DEFAULT_RING_BYTES, sweeper = true } = options;
   expectWhole('threads', threads, 1, MAX_THREADS);
   expectWhole('batch', batchSize, 1, MAX_BATCH);
@@ -102,14 +106,15 @@ export function checkOptions(options: DatapathOptions): CheckedOptions {
     throw new UsageError(`ringBytes must be a power of two, not ${shown(ringBytes)}`);
   }
   const { action = { commit: true }, clock = 'packets', checksums = 'verify', hung = 'report' } = options;
-  /* A wrong action is to be told here, not to kill a worker. */
-  void new CtAction(action);
-  const { restarts = DEFAULT_RESTARTS, hangAfterMs = DEFAULT_HANG_AFTER_MS } = options;
+  const { steering = 'flow', restarts = DEFAULT_RESTARTS, hangAfterMs = DEFAULT_HANG_AFTER_MS } = options;
   return {
     threads,
     batchSize,
     ringBytes,
-    action,
+    steering,
+    /* A wrong action is to be told here, not to kill a worker; and what it inherits would not get there. */
+    action: plainAction(action),
+    table: pickOptions(options, CONNTRACK_OPTIONS),
     sweeper: expectFlag('sweeper', sweeper),
     clock: oneOf('clock', clock, ['packets', 'system']),
     checksums: oneOf('checksums', checksums, ['verify', 'trust']),

@@ -67,11 +67,8 @@ export class NatAction {
   readonly #family: number;
 
   /** @throws UsageError on what cannot be a translation. */
-  constructor(options: NatOptions) {
-    if (typeof options !== 'object' || options === null) {
-      throw new UsageError(`nat must be an object with an action, not ${shown(options)}`);
-    }
-    expectOptions('nat', options, NAMES);
+  constructor(given: NatOptions) {
+    const options = plainNat(given);
     this.kind = kindOf(options.action);
     const range = [options.minAddr, options.maxAddr, options.minPort, options.maxPort];
     if (this.kind === NatKind.none && range.some((value) => value !== undefined)) {
@@ -130,6 +127,15 @@ export class NatAction {
       (this.#family === AddressFamily.any || (this.#family === AddressFamily.ipv6) === isIpv6)
     );
   }
+}
+
+/** The options alone, as a plain object. @throws UsageError on an unknown one */
+export function plainNat(given: NatOptions): NatOptions {
+  if (typeof given !== 'object' || given === null) {
+    throw new UsageError(`nat must be an object with an action, not ${shown(given)}`);
+  }
+  const options = expectOptions('nat', given, NAMES);
+  return { ...options, action: Array.isArray(options.action) ? Array.from<string>(options.action) : options.action };
 }
 
 function kindOf(action: unknown): number {

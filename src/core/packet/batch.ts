@@ -64,13 +64,13 @@ export class PacketBatch {
    * @param spare part of the region where fragments that come back from earlier batches are put; none by default
    * @throws UsageError unless the words are shared, and the part lies in them
    */
-  constructor(words: Words, spare: Spare = { start: words?.length, end: words?.length }) {
+  constructor(words: Words, given: Spare = { start: words?.length, end: words?.length }) {
     if (!(words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer)) {
       throw new UsageError(
         'the words of a batch must be an Int32Array of shared memory (PacketBatch.allocate makes one)',
       );
     }
-    expectOptions('the spare part of a batch', spare, SPARE_NAMES);
+    const spare = expectOptions('the spare part of a batch', given, SPARE_NAMES);
     expectWhole('the start of the spare part', spare.start, 0, words.length);
     expectWhole('the end of the spare part', spare.end, spare.start, words.length);
     this.words = words;
@@ -134,15 +134,13 @@ export class PacketBatch {
     if (!(frame instanceof Uint8Array)) {
       throw new UsageError(`a frame must be a Uint8Array, not ${shown(frame)}`);
     }
-    if (metadata !== NO_METADATA) {
-      checkMetadata(metadata);
-    }
+    const known = metadata === NO_METADATA ? metadata : checkMetadata(metadata);
     const words = roomyPacketWords(frame.length);
     if (this.count >= MAX_BATCH || this.#used + words > this.#end) {
       throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.#end * 4} bytes; execute and clear it`);
     }
     const slot = this.#used;
-    writePacket(this.words, this.#bytes, slot, frame, metadata);
+    writePacket(this.words, this.#bytes, slot, frame, known);
     this.#used += (words + 1) & ~1;
     this.slots[this.count] = slot;
     return this.count++;
@@ -163,11 +161,11 @@ export class PacketBatch {
 
 const NO_METADATA: PacketMetadata = {};
 
-function checkMetadata(metadata: PacketMetadata): void {
-  expectOptions('the metadata of a packet', metadata, METADATA_NAMES);
-  const { checksums = 0, number = 0 } = metadata;
+function checkMetadata(given: PacketMetadata): PacketMetadata {
+  const { checksums = 0, number = 0 } = expectOptions('the metadata of a packet', given, METADATA_NAMES);
   expectWhole('checksums', checksums, 0, KNOWN_CHECKSUMS);
   expectWhole('the number of a packet', number, -0x80000000, 0xffffffff);
+  return { checksums, number };
 }
 
 /** Writes a packet at `slot`, where there are roomyPacketWords: fresh metadata, and the frame. */
