@@ -60,6 +60,7 @@ const QUIET = [
   'test/terminal-words.test.ts',
   'test/vectors.test.ts',
   'test/worker-restarts.test.ts',
+  'test/what-is-not-there.test.ts',
   'test/what-options-are.test.ts',
   'test/wrong-input.test.ts',
   'test/zone-timeout-policies.test.ts',

@@ -389,6 +389,9 @@ export class Conntrack {
     }
     this.#assertFinished();
     const { tracker } = this;
+    if (batch.table !== tracker.words) {
+      batch.moveTo(tracker.words);
+    }
     tracker.enter();
     try {
       conntrackExecute(tracker, batch, action, nowMs);

@@ -78,6 +78,16 @@ export function expectObject(what: string, value: unknown): void {
   }
 }
 
+/** As expectObject, of an object that must have these members. @throws UsageError */
+export function expectMembers(what: string, value: unknown, members: readonly string[]): void {
+  expectObject(what, value);
+  for (const member of members) {
+    if ((value as Record<string, unknown>)[member] === undefined) {
+      throw new UsageError(`${what} must have ${members.join(', ')}: ${member} is missing`);
+    }
+  }
+}
+
 /** The same of what may be left out. */
 export function expectObjectIfGiven(what: string, value: unknown): void {
   if (value !== undefined) {

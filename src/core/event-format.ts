@@ -2,7 +2,7 @@
 
 import type { TcpInfo } from './dump.ts';
 import type { ConnEvent } from './event-reader.ts';
-import { expectFlag } from './errors.ts';
+import { expectFlag, expectMembers } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 import type { Tuple } from './tuple.ts';
 
@@ -84,6 +84,7 @@ export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}):
   const given = expectOptions('the options of formatEvent', options, OPTION_NAMES);
   const hasTimestamp = expectFlag('timestamp', given.timestamp);
   const hasId = expectFlag('id', given.id);
+  expectMembers('an event', event, ['kind', 'orig', 'reply', 'zone', 'mark', 'timeoutMs']);
   const { orig, reply, tcp, kind, zone, mark } = event;
   const isLive = kind !== 'destroy';
   const parts = [

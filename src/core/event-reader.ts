@@ -104,6 +104,9 @@ export class EventReader {
    * @throws UsageError if somebody reads them already
    */
   constructor(tracker: Tracker) {
+    if (!(tracker?.memory?.events instanceof Int32Array)) {
+      throw new UsageError('a reader of events is made by a handle: say conntrack.events()');
+    }
     const { events } = tracker.memory;
     if (compareExchange(events, EventsWord.READER, 0, tracker.participant.id + 1) !== 0) {
       throw new UsageError('the events of this table are being read already; there can be one reader at a time');

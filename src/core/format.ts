@@ -3,7 +3,7 @@
 import type { ExpectationEntry } from './alg/dump.ts';
 import type { ConnEntry, TcpInfo } from './dump.ts';
 import type { FragmentListEntry } from './fragments/dump.ts';
-import { expectFlag, expectWhole } from './errors.ts';
+import { expectFlag, expectMembers, expectWhole, shown, UsageError } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 import { TcpState } from './proto/tcp.ts';
 import type { ConnStats } from './stats.ts';
@@ -52,6 +52,7 @@ export function protocolName(proto: number): string {
 
 /** src=...,dst=...,sport=...,dport=... */
 export function formatTupleText(tuple: Tuple): string {
+  expectMembers('a tuple', tuple, ['src', 'dst']);
   const ends = `src=${tuple.src},dst=${tuple.dst}`;
   return 'id' in tuple
     ? `${ends},id=${tuple.id},type=${tuple.type},code=${tuple.code}`
@@ -101,6 +102,7 @@ function tcpText(tcp: TcpInfo, more: boolean): string {
  */
 export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): string {
   const given = expectOptions('the options of formatConn', options, CONN_OPTIONS);
+  expectMembers('a connection', entry, ['orig', 'reply', 'zone', 'mark', 'label', 'timeoutMs']);
   const more = expectFlag('more', given.more);
   const statistics = expectFlag('statistics', given.statistics);
   return (
@@ -118,6 +120,7 @@ export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): s
 
 /** A line of `dump-conntrack-exp`. */
 export function formatExpectation(entry: ExpectationEntry): string {
+  expectMembers('an expectation', entry, ['orig', 'zone', 'mark', 'label', 'parent']);
   return (
     `${protocolName(entry.orig.proto)},orig=(${formatTupleText(entry.orig)})` +
     zoneText(entry.zone) +
@@ -141,6 +144,7 @@ const STATS_LINES: readonly (readonly [label: string, protocol: string])[] = [
 export function formatConnStats(stats: ConnStats, options: FormatConnStatsOptions = {}): string {
   const { verbose } = expectOptions('the options of formatConnStats', options, STATS_OPTIONS);
   const showsStates = expectFlag('verbose', verbose);
+  expectMembers('the statistics of connections', stats, ['total', 'byProtocol', 'tcpByState']);
   const lines = ['Connections Stats:', `    Total: ${stats.total}`];
   const tcp = stats.byProtocol['tcp'] ?? 0;
   if (tcp > 0) {
@@ -166,6 +170,7 @@ const BUCKETS_PER_ROW = 8;
 export function formatBuckets(stats: ConnStats, options: FormatBucketsOptions = {}): string {
   const { greaterThan = 0 } = expectOptions('the options of formatBuckets', options, BUCKETS_OPTIONS);
   expectWhole('greaterThan', greaterThan, 0, 0xffffffff);
+  expectMembers('the statistics of connections', stats, ['total', 'byBucket']);
   const { byBucket, total } = stats;
   let text = `Total Buckets: ${byBucket.length}\nCurrent Connections: ${total}\n\n`;
   if (total === 0) {
@@ -185,6 +190,9 @@ export function formatBuckets(stats: ConnStats, options: FormatBucketsOptions = 
 
 /** `ct-get-limits`: the default first, whatever its place, then a line per zone. */
 export function formatZoneLimits(limits: readonly ZoneLimit[]): string {
+  if (!Array.isArray(limits)) {
+    throw new UsageError(`zone limits must be a list (conntrack.zoneLimits()), not ${shown(limits)}`);
+  }
   const byDefault = limits.filter(({ zone }) => zone === 'default').map(({ limit }) => `default limit=${limit}`);
   const zones = limits.filter(({ zone }) => zone !== 'default');
   return (

@@ -21,7 +21,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { allocateWords, type Words } from '../shared/access.ts';
+import { allocateWords, load, type Words } from '../shared/access.ts';
 import { LINE_WORDS, wholeLines } from '../shared/cache-line.ts';
 import { EPOCH_WORDS } from '../shared/epoch.ts';
 import { allocateProfile } from '../shared/lock-profile.ts';
@@ -121,6 +121,8 @@ export const SettingWord = {
   SWEEP_INTERVAL_MS: 1,
   /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
   EARLY_DROP: 8,
+  /** memoryMark of the table that the words are of. Written once, before any other thread maps them. */
+  MARK: 9,
   /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
   EVENTS: 2,
 
@@ -277,11 +279,25 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
   }));
 }
 
+/** A number that two tables, or one table described in two ways, do not share. Never 0. */
+export function memoryMark(memory: Omit<TrackerMemory, 'words' | 'events' | 'fragments' | 'lists'>): number {
+  const { engine, bucketBits, maxConnections, maxParticipants, reclaim, hashKey, eventCapacity } = memory;
+  const isReclaimedBySweep = reclaim === 'sweep' ? 1 : 0;
+  const sizes = [bucketBits, maxConnections, maxParticipants, eventCapacity];
+  return (
+    [engineNumber(engine), isReclaimedBySweep, ...sizes, ...hashKey].reduce(
+      (hash, word) => Math.imul(hash ^ word ^ (hash >>> 15), 0x01000193),
+      0x811c9dc5 | 0,
+    ) | 1
+  );
+}
+
 function expectRegion(what: string, words: unknown, length: number): void {
   const isShared = words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer;
-  if (!isShared || words.length < length) {
+  if (!isShared || words.length !== length || words.byteOffset !== 0) {
     throw new UsageError(
-      `the ${what} of a table's memory must be ${length} shared words: hand over another table's memory`,
+      `the ${what} of a table's memory must be ${length} words of shared memory: hand over the memory of a Conntrack as it is, ` +
+        'by workerData or postMessage (a copy as JSON, or with other sizes, is none)',
     );
   }
 }
@@ -307,4 +323,9 @@ export function checkMemory(memory: TrackerMemory): void {
   expectRegion('events', memory.events, eventsWords(memory.maxParticipants, memory.eventCapacity));
   expectRegion('fragments', memory.fragments, FRAGMENTS_WORDS);
   expectRegion('lists', memory.lists, isBucketEngine ? LINE_WORDS : listsWords(memory));
+  if (load(memory.words, SettingWord.MARK) !== memoryMark(memory)) {
+    throw new UsageError(
+      "a table's memory must be as its Conntrack gave it: these words are another table's, or its settings were changed",
+    );
+  }
 }

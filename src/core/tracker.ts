@@ -30,7 +30,7 @@ import { initialiseQueues } from './engines/queue.ts';
 import { UsageError } from './errors.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { derivedKey } from './key-hash.ts';
-import { memoryLayout, SettingWord, type TrackerMemory } from './memory.ts';
+import { memoryLayout, memoryMark, SettingWord, type TrackerMemory } from './memory.ts';
 import { MAX_BATCH } from './packet/batch.ts';
 import { PARSED_WORDS } from './packet/key.ts';
 import { BucketTable } from './table/bucket-table.ts';
@@ -223,6 +223,7 @@ export class Tracker {
       initialiseQueues(this.lists);
     }
     this.clock[0] = Number.NaN;
+    store(this.words, this.settings + SettingWord.MARK, memoryMark(this.memory));
     store(this.words, this.settings + SettingWord.TCP_SEQ_CHK, 1);
     store(this.words, this.settings + SettingWord.SWEEP_INTERVAL_MS, DEFAULT_SWEEP_INTERVAL_MS);
   }

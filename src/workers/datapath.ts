@@ -70,6 +70,8 @@ export class Datapath {
   #visitor: VerdictVisitor = () => {};
   #lateVisitor: VerdictVisitor = () => {};
   #failure: Error | undefined;
+  /** What a visitor has thrown while nobody was there who could be told. */
+  #visitorError: { error: unknown } | undefined;
   #isStopped = false;
   #stopping: Promise<void> | undefined;
   #turnMs = 0;
@@ -125,7 +127,7 @@ export class Datapath {
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
 
     this.#waiting = new WaitingPushes(this.threads, {
-      harvest: () => void this.harvest(),
+      harvest: () => this.#harvestAnyway(),
       write: ({ worker, frame, nowMs, number }) => this.#write(worker, frame, nowMs, number),
       untilReturns: (worker) => this.#untilReturns(worker),
       leapsAhead: (nowMs) => this.#leapsAhead(nowMs),
@@ -247,9 +249,15 @@ export class Datapath {
   /**
    * Ends the thread of a worker at once, whatever it is doing; it is repaired and started again, as if it had died.
    * @param index number of the PMD
+   * @throws UsageError when there is no such worker
    */
   terminateWorker(role: WorkerRole, index = 0): void {
     this.#assertRunning();
+    const states = this.#workers.states();
+    if (!states.some((state) => state.role === role && state.index === index)) {
+      const known = states.map((state) => `${state.role} ${state.index}`).join(', ');
+      throw new UsageError(`there is no worker ${shown(role)} ${shown(index)}: there are ${known}`);
+    }
     this.#workers.terminate(role, index, 'it was told to');
   }
 
@@ -271,7 +279,7 @@ export class Datapath {
    * @returns false if that PMD's ring is full; the packet is then lost, and counted in `ringDropped`
    */
   offer(frame: Uint8Array, nowMs: number, number = 0): boolean {
-    this.#check(frame, nowMs);
+    this.#check(frame, nowMs, number);
     const worker = this.#steering.workerOf(frame, this.threads);
     if (this.#waiting.mustWait(worker) || !this.#write(worker, frame, nowMs, number)) {
       this.harvest();
@@ -290,7 +298,7 @@ export class Datapath {
    * frame that waits must stay as it is until its promise has resolved.
    */
   push(frame: Uint8Array, nowMs: number, number = 0): void | Promise<void> {
-    this.#check(frame, nowMs);
+    this.#check(frame, nowMs, number);
     const worker = this.#steering.workerOf(frame, this.threads);
     const leaps = this.#leapsAhead(nowMs);
     if (leaps || this.#waiting.mustWait(worker) || !this.#write(worker, frame, nowMs, number)) {
@@ -307,12 +315,15 @@ export class Datapath {
     return nowMs - this.#latestMs > WALK_AFTER_MS || nowMs - this.#oldestMs > WALK_AFTER_MS;
   }
 
-  #check(frame: Uint8Array, nowMs: number): void {
+  #check(frame: Uint8Array, nowMs: number, number: number): void {
     this.#assertRunning();
     if (!(frame instanceof Uint8Array)) {
       throw new UsageError(`a frame must be a Uint8Array, not ${shown(frame)}`);
     }
-    if (typeof nowMs !== 'number') {
+    if (typeof number !== 'number') {
+      throw new UsageError(`the number of a packet must be a number, not ${shown(number)}`);
+    }
+    if (!Number.isFinite(nowMs)) {
       throw new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
     }
     if (frame.length > MAX_FRAME_BYTES) {
@@ -351,6 +362,23 @@ export class Datapath {
     return true;
   }
 
+  /** What a visitor throws must not end pushes that wait for room, nor the wait for other packets: `drain` or `stop` throws it at its end. */
+  #harvestAnyway(): void {
+    try {
+      this.harvest();
+    } catch (error) {
+      this.#visitorError ??= { error };
+    }
+  }
+
+  #throwVisitorError(): void {
+    const thrown = this.#visitorError;
+    this.#visitorError = undefined;
+    if (thrown !== undefined) {
+      throw thrown.error;
+    }
+  }
+
   /** Shows the visitors every packet that has come back; returns how many, late ones apart. */
   harvest(): number {
     let count = 0;
@@ -358,8 +386,11 @@ export class Datapath {
     do {
       /* Looked for first and shown last: a late packet comes after its own return as a held one. */
       late = this.#pollLate();
-      count += this.#harvestRings();
-      this.#harvestLate();
+      try {
+        count += this.#harvestRings();
+      } finally {
+        this.#harvestLate();
+      }
     } while (late > 0);
     return count;
   }
@@ -376,11 +407,14 @@ export class Datapath {
   #harvestLate(): void {
     for (const { ring, slots, index } of this.#late) {
       const count = this.#lateCounts[index]!;
-      for (let i = 0; i < count; i++) {
-        this.#lateVisitor(ring.words, slots[i]!);
-      }
-      if (count > 0) {
-        ring.release(count);
+      try {
+        for (let i = 0; i < count; i++) {
+          this.#lateVisitor(ring.words, slots[i]!);
+        }
+      } finally {
+        if (count > 0) {
+          ring.release(count);
+        }
       }
     }
   }
@@ -405,6 +439,7 @@ export class Datapath {
 
   /**
    * Resolves when every packet handed in has come back (and was shown to the visitor), those included that waited for room.
+   * Rejects then with what a visitor has thrown first.
    * @throws UsageError when the datapath is stopped
    */
   async drain(): Promise<void> {
@@ -412,6 +447,7 @@ export class Datapath {
       throw stoppedError();
     }
     await this.#drain(() => false);
+    this.#throwVisitorError();
   }
 
   /** @param isEnough says that nothing more is to be waited for */
@@ -434,7 +470,7 @@ export class Datapath {
   async #untilEmpty(isEnough: () => boolean): Promise<void> {
     for (const ring of this.#rings) {
       for (;;) {
-        this.harvest();
+        this.#harvestAnyway();
         if (ring.occupiedWords === 0) {
           break;
         }
@@ -447,7 +483,7 @@ export class Datapath {
       }
     }
     /* What came late has come before the packet that released it was given back. */
-    this.harvest();
+    this.#harvestAnyway();
     if (this.#failure !== undefined) {
       /* The packets of the dead worker's batch have come back, but without verdicts. */
       this.#throwIfFailed();
@@ -509,6 +545,7 @@ export class Datapath {
     }
     this.#throwIfFailed();
     this.#isStopped = true;
+    this.#throwVisitorError();
   }
 
   /** Ends all threads: they get some time to come to an end by themselves, and are then terminated. */
@@ -531,7 +568,7 @@ export class Datapath {
         this.#takeBack(index, true);
       }
     }
-    this.harvest();
+    this.#harvestAnyway();
   }
 }
 

@@ -51,6 +51,8 @@ export class PacketBatch {
    * datagrams that got complete stand at the end.
    */
   count = 0;
+  /** The words of the table that it was sent through last: what its packets remember is of that one. */
+  table: Words | undefined = undefined;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   /** Words for packets that are added: up to here. */
   readonly #end: number;
@@ -90,6 +92,16 @@ export class PacketBatch {
     expectWhole('frameBytes', frameBytes, 0, MAX_FRAME_BYTES);
     const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * roomyPacketWords(16) + 1) & ~1;
     return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
+  }
+
+  /** Its packets go to another table: the connections that they remember are not there. */
+  moveTo(table: Words): void {
+    if (this.table !== undefined) {
+      for (let i = 0; i < this.count; i++) {
+        clearPacket(this.words, this.slots[i]!);
+      }
+    }
+    this.table = table;
   }
 
   /** Forgets all packets. */
@@ -136,8 +148,11 @@ export class PacketBatch {
     }
     const known = metadata === NO_METADATA ? metadata : checkMetadata(metadata);
     const words = roomyPacketWords(frame.length);
-    if (this.count >= MAX_BATCH || this.#used + words > this.#end) {
-      throw new UsageError(`a batch holds ${MAX_BATCH} packets and ${this.#end * 4} bytes; execute and clear it`);
+    if (this.count >= MAX_BATCH) {
+      throw new UsageError(`a batch has at most ${MAX_BATCH} packets: execute and clear it`);
+    }
+    if (this.#used + words > this.#end) {
+      throw noRoom(frame.length, mostFrameBytes(this.#end - this.#used), mostFrameBytes(this.#end));
     }
     const slot = this.#used;
     writePacket(this.words, this.#bytes, slot, frame, known);
@@ -160,6 +175,26 @@ export class PacketBatch {
 }
 
 const NO_METADATA: PacketMetadata = {};
+
+/** Largest frame that fits so many words; below 0: none does. */
+function mostFrameBytes(words: number): number {
+  let bytes = (words - roomyPacketWords(0)) * 4;
+  while (roomyPacketWords(bytes + 1) <= words) {
+    bytes++;
+  }
+  return bytes;
+}
+
+function noRoom(bytes: number, left: number, most: number): UsageError {
+  if (bytes > most) {
+    const fits = most < 0 ? 'none fits' : `at most ${most} bytes fit`;
+    return new UsageError(
+      `a frame of ${bytes} bytes is too large for this batch: ${fits} (PacketBatch.allocate takes the bytes of all frames)`,
+    );
+  }
+  const room = left < 0 ? 'no room is left' : `there is room for ${left} bytes`;
+  return new UsageError(`a frame of ${bytes} bytes does not fit this batch now, ${room}: execute and clear it`);
+}
 
 function checkMetadata(given: PacketMetadata): PacketMetadata {
   const { checksums = 0, number = 0 } = expectOptions('the metadata of a packet', given, METADATA_NAMES);

@@ -4,7 +4,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { UsageError } from '../../core/errors.ts';
+import { shown, UsageError } from '../../core/errors.ts';
 import { requirePrivateFolder, statOf } from '../private-folder.ts';
 
 /** Longest path that sockaddr_un holds on every system (macOS: 104 bytes with the zero behind it). */
@@ -46,6 +46,9 @@ function isAnswered(path: string): Promise<boolean> {
  * @throws UsageError when another tracker answers there, or something else lies there
  */
 export async function prepareSocketPath(given: string | undefined): Promise<string> {
+  if (given !== undefined && (typeof given !== 'string' || given === '')) {
+    throw new UsageError(`the path of a socket must be a text, not ${shown(given)}`);
+  }
   const path = resolve(given ?? defaultSocketPath());
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
     throw new UsageError(`${path}: a socket's path may have ${MAX_PATH_BYTES} bytes; say a shorter one with --socket`);
