@@ -1,5 +1,8 @@
 /** References to what is not there, or is another one's, are refused or forgotten; what cannot fit is told with what does. */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
@@ -21,6 +24,7 @@ import { stateText } from '../src/core/state.ts';
 import { LockClass } from '../src/shared/lockdep.ts';
 import { lock, unlock } from '../src/shared/mutex.ts';
 import { prepareSocketPath } from '../src/workers/control/socket-path.ts';
+import { Control } from '../src/workers/control.ts';
 import { Datapath } from '../src/workers/datapath.ts';
 import { udp } from './support/frames.ts';
 import { send } from './support/tracking.ts';
@@ -106,6 +110,12 @@ describe('a memory is attached to as its table gave it,', () => {
   it('not as that of another engine', async () => {
     const { memory } = new Conntrack({ engine: 'baseline', maxConnections: 100 });
     expect(await complaint(() => Conntrack.attach({ ...memory, engine: 'ct-scale' }))).toMatch(/another table's/);
+  });
+
+  it('not as the handle itself', async () => {
+    expect(await complaint(() => Conntrack.attach(any(table())))).toBe(
+      "what is attached to must be a table's memory: the `memory` of a Conntrack, not a handle or options",
+    );
   });
 
   it('or as a structured clone of it', () => {
@@ -199,6 +209,24 @@ describe('a datapath', () => {
     await datapath.drain();
     expect(datapath.conntrack.counters()).toMatchObject({ packets: 1, ringDropped: 0, ringWaited: 0 });
     await datapath.stop();
+  });
+
+  it('answers on one control socket at a time', async () => {
+    const datapath = await Datapath.start({ maxConnections: 100, buckets: 1, sweeper: false });
+    const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-sockets-'));
+    const path = join(folder, 'a.sock');
+    const starts = [1, 2].map(() => Control.start({ datapath, path }));
+    const [first] = await Promise.all([
+      starts[0]!,
+      expect(starts[1]).rejects.toThrow('the datapath answers on a control socket already: stop that one first'),
+    ]);
+    const { participant } = datapath.workers().find(({ role }) => role === 'control')!;
+    expect(await complaint(() => Control.start({ datapath, path: join(folder, 'b.sock') }))).toMatch(/already/);
+    expect(datapath.workers().filter(({ role }) => role === 'control')).toMatchObject([{ participant }]);
+    await Promise.all([first!.stop(), first!.stop()]);
+    await (await Control.start({ datapath, path })).stop();
+    await datapath.stop();
+    rmSync(folder, { recursive: true });
   });
 
   it('loses none of the pushes that wait when a visitor throws, and tells of it', async () => {

@@ -308,6 +308,11 @@ function expectRegion(what: string, words: unknown, length: number): void {
  */
 export function checkMemory(memory: TrackerMemory): void {
   expectObject("a table's memory", memory);
+  if (memory.words === undefined || memory.engine === undefined) {
+    throw new UsageError(
+      "what is attached to must be a table's memory: the `memory` of a Conntrack, not a handle or options",
+    );
+  }
   const isBucketEngine = engineNumber(memory.engine) === Engine.BUCKET;
   expectWhole('bucketBits', memory.bucketBits, 0, isBucketEngine ? Math.log2(MAX_BUCKETS) : 0);
   expectWhole('maxConnections', memory.maxConnections, 1, MAX_CONNECTIONS);

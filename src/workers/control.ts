@@ -37,7 +37,7 @@ export class Control {
   /**
    * Answers on a socket, made accessible to its owner alone, until `stop`. When its thread dies it is started again, as
    * the other workers of the datapath are (DatapathOptions.restarts); clients that it was answering then lose their connection.
-   * @throws UsageError when it cannot listen there
+   * @throws UsageError when it cannot listen there, or the datapath has a control socket already
    */
   static async start(given: ControlOptions): Promise<Control> {
     const options = expectOptions('the options of a control socket', given, OPTION_NAMES);
@@ -50,6 +50,9 @@ export class Control {
     expectVisitor('onError', options.onError ?? (() => {}));
     if (options.datapath.isStopped) {
       throw new UsageError('the datapath is stopped: start another one');
+    }
+    if (options.datapath.workers().some(({ role }) => role === 'control')) {
+      throw new UsageError('the datapath answers on a control socket already: stop that one first');
     }
     const control = new Control(options.datapath, options.path);
     await options.datapath.group.keep({
