@@ -41,6 +41,7 @@ const QUIET = [
   'test/nearest-names.test.ts',
   'test/npm-scripts.test.ts',
   'test/output-files.test.ts',
+  'test/odd-inputs.test.ts',
   'test/option-table.test.ts',
   'test/packet-*.test.ts',
   'test/place-steps.test.ts',

@@ -14,7 +14,7 @@ import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workl
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest-name.ts';
-import { jsonText, withOutputFiles } from '../host/output-files.ts';
+import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
 import { requireRepeatable } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { oneOfEach, powerOfTwo, wholeNumber, windowOption } from './option-parsers.ts';
@@ -99,7 +99,8 @@ function refuseForCapture(what: string, command: Command): void {
 
 function runProfile(what: string, options: ProfileCommandOptions): Promise<void> {
   const { json, markdown, html, speedscope, pprof } = options;
-  return withOutputFiles({ json, markdown, html, speedscope, pprof }, async (outputs) => {
+  const paths = { json, markdown, html, speedscope, pprof };
+  const work = async (outputs: OutputFiles): Promise<void> => {
     let file: ProfileFile;
     try {
       file = await measure(what, options);
@@ -126,7 +127,8 @@ function runProfile(what: string, options: ProfileCommandOptions): Promise<void>
       speedscope: () => jsonText(speedscopeOf(file)),
       pprof: () => pprofOf(file),
     });
-  });
+  };
+  return withOutputFiles(paths, work, isWorkload(what) ? undefined : what);
 }
 
 async function measure(what: string, options: ProfileCommandOptions): Promise<ProfileFile> {

@@ -218,7 +218,7 @@ export function makeProgram(): Command {
   program
     .command('verify')
     .description('run scenario files (JSON Lines) and compare every answer with the recorded one')
-    .argument('<files...>', 'scenario files')
+    .argument('<files...>', 'scenario files, or - for standard input')
     .addOption(
       new Option('--reclaim <mode>', 'who removes stale entries; recorded counts are those of sweep')
         .choices(['sweep', 'lookup-and-sweep'])
@@ -226,8 +226,8 @@ export function makeProgram(): Command {
     )
     .addOption(engineOption())
     .option('--json', 'counts per file as JSON', false)
-    .action((files: string[], options: VerifyOptions) => {
-      process.exitCode = verify(files, options);
+    .action(async (files: string[], options: VerifyOptions) => {
+      process.exitCode = await verify(files, options);
     });
 
   addBench(program);

@@ -182,6 +182,9 @@ export function printSummary(summary: Summary): void {
     );
   }
   const counters = Object.entries(summary.counters).filter(([, count]) => count > 0);
+  if (counters.length === 0) {
+    return;
+  }
   console.log(`  counters: ${counters.map(([name, count]) => `${COUNTER_WORDS[name] ?? name} ${count}`).join(', ')}`);
 }
 
@@ -206,7 +209,7 @@ export async function replay(file: string, options: ReplayOptions): Promise<Exit
   if (options.late === undefined && (options.format === 'states' || options.events)) {
     endWithReader();
   }
-  return withOutputFiles({ late: options.late }, (outputs) => replayInto(outputs, file, options));
+  return withOutputFiles({ late: options.late }, (outputs) => replayInto(outputs, file, options), file);
 }
 
 async function replayInto(outputs: OutputFiles, file: string, options: ReplayOptions): Promise<ExitCode> {
@@ -322,7 +325,10 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
     ...(failure === undefined ? {} : { error: failure.message }),
   };
   if (eventLog !== undefined) {
-    console.error(`ct-bucket: ${eventLog.shown} flow events have been shown, ${eventLog.lost} were lost.`);
+    const { shown, lost } = eventLog;
+    const have = shown === 1 ? 'has' : 'have';
+    const were = lost === 1 ? 'was' : 'were';
+    console.error(`ct-bucket: ${counted(shown, 'flow event')} ${have} been shown, ${lost} ${were} lost.`);
     eventLog.close();
   } else if (format === 'json') {
     console.log(JSON.stringify(summary, undefined, 2));

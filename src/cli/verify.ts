@@ -1,11 +1,11 @@
 /** `ct-bucket verify`: scenario files against the tracker. */
 
-import { readFileSync } from 'node:fs';
 import { UsageError } from '../core/errors.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import type { Reclaim } from '../core/memory.ts';
 import { concludeWith } from '../host/command-end.ts';
 import { showProgress } from '../host/terminal.ts';
+import { fileChunks } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { runScenario, type ScenarioResult } from './scenario.ts';
 
@@ -22,14 +22,32 @@ interface FileReport extends Partial<ScenarioResult> {
   error?: string;
 }
 
-function reportOf(file: string, { reclaim, engine }: VerifyOptions): FileReport {
+/** The largest scenario that anybody writes is far smaller; a device may never end. */
+const MAX_FILE_BYTES = 2 ** 28;
+
+/** Read piece by piece, so that a signal ends the wait for a pipe. @throws UsageError */
+async function textOf(file: string): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of fileChunks(file)) {
+    bytes += piece.length;
+    if (bytes > MAX_FILE_BYTES) {
+      throw new UsageError(`more than ${MAX_FILE_BYTES / 2 ** 20} MiB: not a scenario file`);
+    }
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+async function reportOf(file: string, { reclaim, engine }: VerifyOptions): Promise<FileReport> {
   try {
-    const result = runScenario(readFileSync(file, 'utf8'), { reclaim, engine });
+    const result = runScenario(await textOf(file), { reclaim, engine });
     return { file, passed: result.difference === undefined, ...result };
   } catch (error) {
-    if (error instanceof UsageError || (error as NodeJS.ErrnoException).code !== undefined) {
-      const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      return { file, passed: false, error: isMissing ? 'no such file' : (error as Error).message };
+    if (error instanceof UsageError) {
+      const { message } = error;
+      const name = `${file}: `;
+      return { file, passed: false, error: message.startsWith(name) ? message.slice(name.length) : message };
     }
     throw error;
   }
@@ -44,18 +62,19 @@ function describe(report: FileReport): string {
 }
 
 /** Runs the files in order, prints what differs, and returns the exit code. */
-export function verify(files: readonly string[], options: VerifyOptions): ExitCode {
-  const reports = files.map((file) => {
+export async function verify(files: readonly string[], options: VerifyOptions): Promise<ExitCode> {
+  const reports: FileReport[] = [];
+  for (const file of files) {
     showProgress(file, { firstAfterMs: 20_000 });
-    const report = reportOf(file, options);
+    const report = await reportOf(file, options);
     showProgress('');
     if (report.error !== undefined) {
       console.error(`ct-bucket: ${describe(report)}`);
     } else if (!options.json && !report.passed) {
       console.log(describe(report));
     }
-    return report;
-  });
+    reports.push(report);
+  }
   const passed = reports.filter((report) => report.passed).length;
   const failed = reports.length - passed;
   if (options.json) {

@@ -14,6 +14,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   ftruncateSync,
   openSync,
   realpathSync,
@@ -43,10 +44,20 @@ function cannotWrite(path: string, error: unknown): UsageError {
   return new UsageError(`cannot write ${path}: ${reason}`, { cause: error });
 }
 
+function isLinkAt(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
 function reasonOf(path: string, error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return `there is no folder ${dirname(path)}`;
+    /* Of a link that leads nowhere the folder of its end is missing, not its own. */
+    const isLink = isLinkAt(path);
+    return `there is no folder ${dirname(isLink ? targetOf(path) : path)}`;
   }
   return code === 'EISDIR' ? 'it is a folder' : systemReason(error);
 }
@@ -287,6 +298,17 @@ export class OutputFiles {
     };
   }
 
+  /** @throws UsageError if one of them is the file that is read: `begin` would take it away */
+  refuseInput(path: string): void {
+    const input = path === '-' ? undefined : statSync(path, { throwIfNoEntry: false });
+    for (const [option, { target, way }] of this.#files) {
+      const found = way === 'aside' || way === 'in place' ? statSync(target, { throwIfNoEntry: false }) : undefined;
+      if (input !== undefined && found !== undefined && input.dev === found.dev && input.ino === found.ino) {
+        throw new UsageError(`--${option} names the file that is read, ${path}: name another one`);
+      }
+    }
+  }
+
   /** Work begins. */
   begin(): this {
     this.#files.forEach((file) => file.begin());
@@ -352,14 +374,19 @@ export class OutputFiles {
 
 /**
  * Opens files, lets work be done, and discards what was not written.
+ * @param input the file that the work reads
  * @throws UsageError
  */
 export async function withOutputFiles<Result>(
   paths: OutputPaths,
   work: (outputs: OutputFiles) => Result | Promise<Result>,
+  input?: string,
 ): Promise<Result> {
   const outputs = new OutputFiles(paths);
   try {
+    if (input !== undefined) {
+      outputs.refuseInput(input);
+    }
     return await work(outputs.begin());
   } finally {
     outputs.discard();

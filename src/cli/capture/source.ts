@@ -46,6 +46,9 @@ export class CaptureSource {
    * @throws UsageError when it cannot be opened, or is a directory or a terminal
    */
   constructor(path: string) {
+    if (path === '') {
+      throw new UsageError('the name of the file to read is empty');
+    }
     this.#path = path;
     this.#fd = path === '-' ? -1 : openForReading(path);
     if (this.#fd < 0) {
