@@ -80,7 +80,7 @@ describe('verify', () => {
     const child = spawn(process.execPath, [...CT_BUCKET, 'verify', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
     const errors = child.stderr.setEncoding('utf8').toArray();
     child.stdin.end('{"what": 1}\n');
-    const [[code]] = await Promise.all([once(child, 'exit')]);
+    const [code] = await once(child, 'exit');
     expect((await errors).join('')).toMatch(/^ct-bucket: -: line 1: a scenario file starts with/);
     expect(code).toBe(2);
   });
