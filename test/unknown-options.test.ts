@@ -128,6 +128,18 @@ describe('the name that is most like a given one', () => {
     ]);
   });
 
+  it('is the one that begins in the same way, of two that are as near, and not a part of what was given', () => {
+    const tuple = ['src', 'dst', 'sport', 'dport'];
+    expect(['dst_port', 'src_port', 'dstPort', 'srcPort'].map((name) => nearestName(name, tuple))).toEqual([
+      'dport',
+      'sport',
+      'dport',
+      'sport',
+    ]);
+    expect(nearestName('ringSize', ['engine', 'ringBytes'])).toBe('ringBytes');
+    expect(nearestName('state', ['zone', 'seen', 'tcpState'])).toBe('tcpState');
+  });
+
   it('is none where more than half of it differs, or it is no name at all', () => {
     expect(['colour', 'x', '', 'z'.repeat(1000)].map((name) => nearestName(name, ['zone', 'proto']))).toEqual(
       Array.from({ length: 4 }, () => undefined),

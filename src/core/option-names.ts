@@ -10,7 +10,9 @@ export type OptionNames<Options extends object> = Readonly<Record<keyof Options,
 
 /** A name is like a known one if it differs from it in this share of its own characters at most. */
 const MOST_DIFFERENT = 0.5;
-/** A beginning of so many characters, or more, makes two names alike. */
+/** What the same first character is worth, in edits: it decides between names that are as near. */
+const SAME_BEGINNING = 0.5;
+/** A part of so many characters, or more, makes two names alike. */
 const FEWEST_IN_COMMON = 3;
 /** Longer names are not compared. */
 const MOST_COMPARED = 64;
@@ -111,20 +113,23 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearestOf(name.toLowerCase(), known);
 }
 
-/** Is it an abbreviation of the known name? The other way round it may be more than one name: srcPort is not src. */
-function isBeginningOf(name: string, known: string): boolean {
-  return name.length >= FEWEST_IN_COMMON && known.startsWith(name);
+/** Is it a part of the known name? The other way round it may be more than one name: srcPort is not src. */
+function isPartOf(name: string, known: string): boolean {
+  return name.length >= FEWEST_IN_COMMON && known.includes(name);
 }
 
 function nearestOf(name: string, known: readonly string[]): string | undefined {
   let nearest: string | undefined;
-  let fewest = Math.floor(name.length * MOST_DIFFERENT) + 1;
+  const most = Math.floor(name.length * MOST_DIFFERENT);
+  let fewest = most + 1;
   for (const original of known) {
     const each = original.toLowerCase();
-    const edits = isBeginningOf(name, each) ? 1 : editsBetween(name, each);
-    if (edits < fewest) {
+    const edits = isPartOf(name, each) ? 1 : editsBetween(name, each);
+    /* Who misspells a name seldom begins it wrong: dst_port is dport, and not sport. */
+    const distance = edits - (name[0] === each[0] ? SAME_BEGINNING : 0);
+    if (distance < fewest && edits <= most) {
       nearest = original;
-      fewest = edits;
+      fewest = distance;
     }
   }
   return nearest;
