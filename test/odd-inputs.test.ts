@@ -6,6 +6,7 @@ import { copyFileSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readTextFile } from '../src/host/input-file.ts';
 import { OutputFiles } from '../src/host/output-files.ts';
 import { pcapHeader } from '../src/cli/capture.ts';
 import { type ChildResult, CT_BUCKET, run } from './support/child.ts';
@@ -99,6 +100,24 @@ describe('verify', () => {
     const [code] = await gone;
     writer.kill('SIGKILL');
     expect(code).toBe(130);
+  });
+});
+
+describe('a file that is read as a whole', () => {
+  it('is no folder, no endless device and no pipe that nobody writes to: each is said', () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    expect(() => readTextFile(folder)).toThrow(`cannot read ${folder}: it is a folder`);
+    expect(() => readTextFile('/dev/zero')).toThrow('cannot read /dev/zero: it has more than 256 MiB');
+    expect(() => readTextFile(pipe)).toThrow('nothing came through this pipe for 5 s: start its writer first');
+    expect(() => readTextFile('/no/such')).toThrow('cannot read /no/such: no such file or directory');
+  });
+
+  it('may come through a pipe', () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    spawn('sh', ['-c', `echo some text > "${pipe}"`], { stdio: 'ignore' });
+    expect(readTextFile(pipe)).toBe('some text\n');
   });
 });
 

@@ -1,7 +1,7 @@
 /** A profile as files: JSON, and what speedscope and pprof read. */
 
-import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
+import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import type { ProfileFile } from './run.ts';
 import { profileFault } from './shape.ts';
@@ -9,8 +9,9 @@ import { profileFault } from './shape.ts';
 /** @throws UsageError */
 export function readProfile(file: string): ProfileFile {
   let content: ProfileFile;
+  const text = readTextFile(file);
   try {
-    content = JSON.parse(readFileSync(file, 'utf8')) as ProfileFile;
+    content = JSON.parse(text) as ProfileFile;
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
   }

@@ -1,6 +1,6 @@
 /** The file `ct-bucket.regress.json`: which cases are measured, and what is tolerated. */
 
-import { readFileSync } from 'node:fs';
+import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { schemaFaults, type Schema } from './schema.ts';
 import type { Gate } from './verdict.ts';
@@ -98,12 +98,7 @@ export const CONFIG_SCHEMA: Schema = {
 
 /** @throws UsageError that names the file and every fault in it */
 export function readConfig(file: string): RegressConfig {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
-  }
+  const text = readTextFile(file);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,6 +1,7 @@
 /** Files of verdicts: read, merged from shards, kept as history. */
 
 import { existsSync, readFileSync } from 'node:fs';
+import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine.ts';
 import { entryFault, resultFault } from './result-shape.ts';
@@ -10,8 +11,9 @@ import type { Verdict } from './verdict.ts';
 /** @throws UsageError */
 export function readResult(file: string): RegressResult {
   let result: RegressResult;
+  const text = readTextFile(file);
   try {
-    result = JSON.parse(readFileSync(file, 'utf8')) as RegressResult;
+    result = JSON.parse(text) as RegressResult;
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
   }

@@ -1,6 +1,6 @@
 /** The file of results that `bench --json` writes, and what reads it. */
 
-import { readFileSync } from 'node:fs';
+import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine.ts';
 import type { SimulatedWork } from '../simulation.ts';
@@ -64,12 +64,7 @@ export interface ResultsFile {
 
 /** @throws UsageError */
 export function readResultsFile(file: string): ResultsFile {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
-  }
+  const text = readTextFile(file);
   return parseResults(text, file);
 }
 
