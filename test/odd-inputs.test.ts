@@ -125,6 +125,12 @@ it('an empty name is called that', async () => {
   expect((await ctBucket('replay', '')).stderr).toBe('ct-bucket: the name of the file to read is empty\n');
 });
 
+it('help for a command that is not there is refused', async () => {
+  const { code, stdout, stderr } = await ctBucket('help', 'replya');
+  expect([code, stdout]).toEqual([2, '']);
+  expect(stderr).toBe("ct-bucket: there is no command 'replya'; did you mean replay?\n");
+});
+
 it('a capture without packets has no empty line of counters', async () => {
   const child = spawn(process.execPath, [...CT_BUCKET, 'replay', '-'], { stdio: ['pipe', 'pipe', 'ignore'] });
   const printed = child.stdout.setEncoding('utf8').toArray();

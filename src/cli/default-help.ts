@@ -21,6 +21,12 @@ function defaultOf(command: Command): Command | undefined {
 export function refuseMisspelt(program: Command, args: readonly string[]): void {
   const command = program.commands.find((each) => each.name() === args[0]);
   const [, name] = args;
+  if (args[0] === 'help' && args.length === 2 && name !== undefined && !name.startsWith('-')) {
+    const names = program.commands.map((each) => each.name());
+    if (![...names, 'help'].includes(name)) {
+      throw new UsageError(`there is no command '${onOneLine(name)}'${didYouMean(name, names)}`);
+    }
+  }
   if (command === undefined || name === undefined || name.startsWith('-') || existsSync(name)) {
     return;
   }
