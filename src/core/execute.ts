@@ -366,9 +366,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
   let record = match >>> 1;
   let reply = match & 1;
   if (record !== 0 && reply !== 0 && action.force && !isByOriginal) {
-    killConn(tracker, record);
-    if (!isRelated && isLeftToRival(tracker, record, at, now)) {
-      leaveUnconnected(tracker, words, slot, at, action, state);
+    if (cutByForce(tracker, words, slot, at, action, record, state, now)) {
       return;
     }
     record = 0;
@@ -433,9 +431,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
       record = match >>> 1;
       reply = match & 1;
       if (reply !== 0 && action.force) {
-        killConn(tracker, record);
-        if (isLeftToRival(tracker, record, at, now)) {
-          leaveUnconnected(tracker, words, slot, at, action, state);
+        if (cutByForce(tracker, words, slot, at, action, record, state, now)) {
           return;
         }
         record = 0;
@@ -459,9 +455,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     record = made >>> 2;
     reply = (made >>> 1) & 1;
     if (reply !== 0 && action.force) {
-      killConn(tracker, record);
-      if (isLeftToRival(tracker, record, at, now)) {
-        leaveUnconnected(tracker, words, slot, at, action, state);
+      if (cutByForce(tracker, words, slot, at, action, record, state, now)) {
         return;
       }
       record = 0;
@@ -469,29 +463,81 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
   }
 
   if (record === 0) {
-    writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
-    tracker.counters[Counter.unconnected]!++;
-    if ((opening & Opening.EXPECTED) !== 0) {
-      writeExpected(tracker, words, slot);
-    }
-  } else {
-    const r = record << UNIT_SHIFT;
-    if (action.nat !== null) {
-      state = translatePacket(tracker, words, slot, at, r, reply, state) | 0;
-    }
-    writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
-    if (action.hasMark || action.hasLabel) {
-      applyMarks(tracker, words, slot, r, action);
-    }
-    words[slot + PacketWord.CONN] = action.nat === null ? record : 0;
-    words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
-    words[slot + PacketWord.CONN_FLAGS] =
-      (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
-    if ((tracker.words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
-      state = handleControl(tracker, words, slot, at, r, reply | cutReply, action, state) | 0;
-    }
+    endUnconnected(tracker, words, slot, at, action, state, opening);
+    return;
+  }
+  if (action.nat !== null) {
+    state = translatePacket(tracker, words, slot, at, record << UNIT_SHIFT, reply, state) | 0;
+  }
+  const remembered = (reply !== 0 ? RememberedBit.REPLY : 0) | (isRelated ? RememberedBit.RELATED : 0);
+  endConnected(tracker, words, slot, at, action, record, state, remembered, reply | cutReply);
+}
+
+/** Writes the verdict on a packet of no connection. @param opening what prepareOpening said, or 0 */
+function endUnconnected(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  state: number,
+  opening: number,
+): void {
+  writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+  tracker.counters[Counter.unconnected]!++;
+  if ((opening & Opening.EXPECTED) !== 0) {
+    writeExpected(tracker, words, slot);
   }
   count(tracker, state);
+}
+
+/**
+ * Writes the verdict on a packet of a connection, after its translation.
+ * @param remembered RememberedBits @param direction for a helper: 1 in reply direction
+ */
+function endConnected(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  record: number,
+  state: number,
+  remembered: number,
+  direction: number,
+): void {
+  const r = record << UNIT_SHIFT;
+  writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
+  if (action.hasMark || action.hasLabel) {
+    applyMarks(tracker, words, slot, r, action);
+  }
+  words[slot + PacketWord.CONN] = action.nat === null ? record : 0;
+  words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
+  words[slot + PacketWord.CONN_FLAGS] = remembered;
+  const isControl = (tracker.words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0;
+  count(tracker, isControl ? handleControl(tracker, words, slot, at, r, direction, action, state) | 0 : state);
+}
+
+/**
+ * Kills the connection that a packet in reply direction has met with `force`.
+ * @returns whether the packet is done: its tuple is a rival's, so it opens nothing
+ */
+function cutByForce(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  record: number,
+  state: number,
+  now: number,
+): boolean {
+  killConn(tracker, record);
+  const isDone = tracker.parsed[at + ParsedWord.RELATED] === 0 && isLeftToRival(tracker, record, at, now);
+  if (isDone) {
+    leaveUnconnected(tracker, words, slot, at, action, state);
+  }
+  return isDone;
 }
 
 /** A packet whose tuple is somebody else's: it opens nothing, and has no connection. */
@@ -507,12 +553,7 @@ function leaveUnconnected(
     peek(tracker.words, tracker.alg.expectations.count) === 0
       ? 0
       : prepareOpening(tracker, words, slot, at, action, 0) | 0;
-  writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
-  tracker.counters[Counter.unconnected]!++;
-  if ((opening & Opening.EXPECTED) !== 0) {
-    writeExpected(tracker, words, slot);
-  }
-  count(tracker, state);
+  endUnconnected(tracker, words, slot, at, action, state, opening);
 }
 
 /** A packet that has killed its connection to open it anew, but whose tuple is somebody else's: it keeps the dead one. */
@@ -526,16 +567,8 @@ function leaveWithKilled(
   reply: number,
   state: number,
 ): void {
-  const r = record << UNIT_SHIFT;
-  writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
-  if (action.hasMark || action.hasLabel) {
-    applyMarks(tracker, words, slot, r, action);
-  }
-  words[slot + PacketWord.CONN] = action.nat === null ? record : 0;
-  words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
-  words[slot + PacketWord.CONN_FLAGS] = reply !== 0 ? RememberedBit.REPLY : 0;
-  const isControl = (tracker.words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0;
-  count(tracker, isControl ? handleControl(tracker, words, slot, at, r, reply, action, state) | 0 : state);
+  const remembered = reply !== 0 ? RememberedBit.REPLY : 0;
+  endConnected(tracker, words, slot, at, action, record, state, remembered, reply);
 }
 
 function count(tracker: Tracker, state: number): void {
