@@ -53,6 +53,7 @@ const QUIET = [
   'test/run.test.ts',
   'test/run-control.test.ts',
   'test/same-key.test.ts',
+  'test/stopping-commands.test.ts',
   'test/sizes-together.test.ts',
   'test/tcp-established.test.ts',
   'test/two-repairers.test.ts',

@@ -3,7 +3,7 @@
 
 import { guardProcess, tellError } from '../host/command-end.ts';
 import { watchSignals } from '../host/signals.ts';
-import { runCommandLine } from './program.ts';
+import { runCommandLine } from './command-line.ts';
 
 guardProcess();
 watchSignals();

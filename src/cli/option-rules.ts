@@ -1,10 +1,10 @@
 /**
  * Rules for all options of all commands: none is taken and ignored. An option that is given twice, without the value it
- * needs, or where it can do nothing is refused. `makeProgram` applies them, so that a new option has them too.
+ * needs, or where it can do nothing is refused. They are applied to whole programs, so that a new option has them too.
  */
 
 import type { Command } from 'commander';
-import { workloadOf, WORKLOAD_NAMES, type WorkloadName } from '../../bench/workloads/registry.ts';
+import type { WorkloadName } from '../../bench/workloads/registry.ts';
 import { UsageError } from '../core/errors.ts';
 
 function refuseTwiceAndEmpty(command: Command): void {
@@ -32,9 +32,10 @@ function refuseBucketsWithoutUse(command: Command): void {
 }
 
 /** A window is for workloads in which connections talk side by side. */
-function refuseWindowWithoutUse(command: Command): void {
+async function refuseWindowWithoutUse(command: Command): Promise<void> {
   const workload = command.getOptionValue('workload') as WorkloadName | undefined;
   if (workload !== undefined && command.getOptionValueSource('window') === 'cli') {
+    const { workloadOf, WORKLOAD_NAMES } = await import('../../bench/workloads/registry.ts');
     if (workloadOf(workload).hasWindow !== true) {
       const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).hasWindow === true);
       throw new UsageError(`${workload} has no --window, ${those.join(', ')} have`);
@@ -49,8 +50,8 @@ export function applyOptionRules(program: Command): void {
     command.commands.forEach(visit);
   };
   visit(program);
-  program.hook('preAction', (_program, command) => {
+  program.hook('preAction', async (_program, command) => {
     refuseBucketsWithoutUse(command);
-    refuseWindowWithoutUse(command);
+    await refuseWindowWithoutUse(command);
   });
 }

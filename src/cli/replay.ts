@@ -1,6 +1,5 @@
 /** `ct-bucket replay`: a capture through a datapath. */
 
-import { profileOf } from '../../bench/profile/in-sample.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { writeFileSync } from 'node:fs';
 import type { Counters } from '../core/counters.ts';
@@ -306,6 +305,7 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
 
   const { conntrack } = datapath;
   if (options.lockProfile !== undefined) {
+    const { profileOf } = await import('../../bench/profile/in-sample.ts');
     writeFileSync(options.lockProfile, jsonText({ durationMs, ...profileOf(conntrack) }));
   }
   for (const line of [...notes.lines(), ...captureClock.lines(), ...(checksumWatch?.lines() ?? [])]) {

@@ -1,7 +1,7 @@
 /** Runs command lines in this thread, with what they print caught. */
 
 import type { Command } from 'commander';
-import { runCommandLine } from '../../src/cli/program.ts';
+import { runCommandLine } from '../../src/cli/command-line.ts';
 import { expectClearLine } from './complaints.ts';
 import { Finding } from './target.ts';
 
