@@ -4,7 +4,7 @@ import { loadCompiled } from './test/support/compiled.ts';
 /* Minutes to hours: `npm run test:long`. */
 const LONG = 'test/**/*.long.test.ts';
 
-/** Tests that do not care when their threads run, or start none but those of the commands they run: two files at a time. */
+/** Tests that do not care when their threads run, or start none but those of the commands they run: three files at a time. */
 const QUIET = [
   'test/address-text.test.ts',
   'test/batch-order.test.ts',
@@ -95,7 +95,8 @@ export default defineConfig({
           name: 'quiet',
           include: QUIET,
           exclude: [...configDefaults.exclude, LONG],
-          maxWorkers: 2,
+          /* One more than there are cores: many wait for a command, or for a time that must pass. */
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
