@@ -117,7 +117,7 @@ export default defineConfig({
           name: 'quiet, checked',
           include: ['test/vectors.test.ts'],
           env: { CT_CHECKED: '1' },
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
