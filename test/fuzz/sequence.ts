@@ -54,7 +54,7 @@ export function actionOptions(random: Random): CtActionOptions {
     options.mark = { value: random.edge(32), mask: random.edge(32) };
   }
   if (random.oneIn(6)) {
-    options.label = { value: random.next().toString(16), mask: 'f'.repeat(random.below(33)) };
+    options.label = { value: random.next().toString(16), mask: 'f'.repeat(random.below(33)) || '0' };
   }
   if (random.oneIn(8)) {
     options.timeoutPolicy = random.below(4);
