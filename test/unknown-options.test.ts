@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
 import type { ConnEntry } from '../src/core/dump.ts';
-import { UsageError } from '../src/core/errors.ts';
 import { formatEvent } from '../src/core/event-format.ts';
 import type { ConnEvent } from '../src/core/event-reader.ts';
 import { ConnFilter } from '../src/core/filter.ts';
@@ -15,12 +14,8 @@ import type { ConnStats } from '../src/core/stats.ts';
 import { Control } from '../src/workers/control.ts';
 import { Datapath } from '../src/workers/datapath.ts';
 import { udp } from './support/frames.ts';
+import { any, complaint } from './support/refusals.ts';
 import { send } from './support/tracking.ts';
-
-/** What a program without types may hand over. */
-function any<Type>(value: unknown): Type {
-  return value as Type;
-}
 
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
 const TUPLE = { ...ENDS, proto: 17 };
@@ -33,17 +28,6 @@ function table(): Conntrack {
   send(ct, udp({ ...ENDS, sport: 2 }), NOW_MS);
   send(ct, udp(ENDS), NOW_MS, { commit: true, zone: 5 });
   return ct;
-}
-
-/** The message of the UsageError that it throws. */
-async function complaint(action: () => unknown): Promise<string> {
-  try {
-    await action();
-  } catch (error) {
-    expect(error).toBeInstanceOf(UsageError);
-    return (error as Error).message;
-  }
-  return 'nothing';
 }
 
 describe('a misspelt option', () => {

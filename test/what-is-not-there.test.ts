@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
-import { UsageError } from '../src/core/errors.ts';
 import { formatEvent } from '../src/core/event-format.ts';
 import { EventReader } from '../src/core/event-reader.ts';
 import {
@@ -27,12 +26,8 @@ import { prepareSocketPath } from '../src/workers/control/socket-path.ts';
 import { Control } from '../src/workers/control.ts';
 import { Datapath } from '../src/workers/datapath.ts';
 import { udp } from './support/frames.ts';
+import { any, complaint } from './support/refusals.ts';
 import { send } from './support/tracking.ts';
-
-/** What a program without types may hand over. */
-function any<Type>(value: unknown): Type {
-  return value as Type;
-}
 
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
 const NOW_MS = 1000;
@@ -40,18 +35,6 @@ const COMMIT = new CtAction({ commit: true });
 
 function table(maxConnections = 100): Conntrack {
   return new Conntrack({ buckets: 4, maxConnections, maxParticipants: 4 });
-}
-
-/** The message of the UsageError of one line that it throws. */
-async function complaint(action: () => unknown): Promise<string> {
-  try {
-    await action();
-  } catch (error) {
-    expect(error).toBeInstanceOf(UsageError);
-    expect((error as Error).message).not.toMatch(/[\n\r]/);
-    return (error as Error).message;
-  }
-  return 'nothing';
 }
 
 describe('a batch that goes to another table', () => {

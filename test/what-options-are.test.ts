@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../src/core/action.ts';
 import { Conntrack } from '../src/core/conntrack.ts';
-import { shown, UsageError } from '../src/core/errors.ts';
+import { shown } from '../src/core/errors.ts';
 import { formatBuckets, formatConn, formatConnStats } from '../src/core/format.ts';
 import { ConnFilter, type ConnFilterOptions } from '../src/core/filter.ts';
 import { parseConnFilter } from '../src/core/filter-text.ts';
@@ -11,12 +11,8 @@ import { PacketBatch } from '../src/core/packet/batch.ts';
 import { Control } from '../src/workers/control.ts';
 import { Datapath } from '../src/workers/datapath.ts';
 import { udp } from './support/frames.ts';
+import { any, complaint } from './support/refusals.ts';
 import { send } from './support/tracking.ts';
-
-/** What a program without types may hand over. */
-function any<Type>(value: unknown): Type {
-  return value as Type;
-}
 
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
 const NOW_MS = 1000;
@@ -27,18 +23,6 @@ function table(): Conntrack {
   send(ct, udp({ ...ENDS, sport: 2 }), NOW_MS);
   send(ct, udp(ENDS), NOW_MS, { commit: true, zone: 5 });
   return ct;
-}
-
-/** The message of the UsageError of one line that it throws. */
-async function complaint(action: () => unknown): Promise<string> {
-  try {
-    await action();
-  } catch (error) {
-    expect(error).toBeInstanceOf(UsageError);
-    expect((error as Error).message).not.toMatch(/[\n\r]/);
-    return (error as Error).message;
-  }
-  return 'nothing';
 }
 
 class MisspeltGetter {
