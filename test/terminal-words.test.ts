@@ -1,5 +1,7 @@
 /** What people read on a terminal: progress, numbers, words, suggestions, widths. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { join } from 'node:path';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -144,11 +146,13 @@ describe('what is asked of a running tracker', () => {
     expect(error).toBe(
       "unknown command 'ct-get-ncons'; did you mean ct-get-nconns?; list-commands lists those there are",
     );
-    const listening = ctBucket(['ctl', 'events', '--socket', join(folder, 's')]);
-    /* It listens until the tracker ends, which it does when it has been told of. */
-    await new Promise((done) => setTimeout(done, 1500));
+    const listening = spawn(process.execPath, [...CT_BUCKET, 'ctl', 'events', '--socket', join(folder, 's')]);
+    const [said] = (await once(listening.stderr, 'data')) as [Buffer];
+    const ended = once(listening.stdout.resume(), 'end');
+    /* It listens until the tracker ends. */
     await running.stop();
-    expect((await listening).stderr).toMatch(/^ct-bucket: listening for events; Ctrl-C ends it\n/);
+    await ended;
+    expect(said.toString()).toMatch(/^ct-bucket: listening for events; Ctrl-C ends it\n/);
   });
 });
 

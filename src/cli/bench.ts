@@ -184,7 +184,7 @@ export function addBench(program: Command): void {
 /** Whatever is no command comes here, since the suite is the default. */
 function noSuchBenchmark(name: string, names: readonly string[]): never {
   throw new InvalidArgumentError(
-    `There is no such benchmark${didYouMean(name, names)}; see \`ct-bucket bench --help\`.`,
+    `There is no such benchmark${didYouMean(name, names)} (\`ct-bucket bench --help\` lists all)`,
   );
 }
 

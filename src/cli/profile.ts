@@ -59,7 +59,7 @@ export function addProfile(program: Command): void {
     .addOption(windowOption())
     .option('--batch <n>', 'packets of a batch', wholeNumber(1, 32), 32)
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
-    .option('--sample <n>', 'look at one acquisition of so many', wholeNumber(1, 1_000_000), DEFAULT_SAMPLE_EVERY)
+    .option('--sample <n>', 'time one in n acquisitions', wholeNumber(1, 1_000_000), DEFAULT_SAMPLE_EVERY)
     .option('--runs <n>', 'pairs of runs, profiled and not, in turn', wholeNumber(1, 100), 3)
     .option('--top <n>', 'rows of a table at most', wholeNumber(1, 1000), 10)
     .addOption(

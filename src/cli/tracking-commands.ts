@@ -122,7 +122,11 @@ export function makeTrackingProgram(): Command {
     .option('--batch <n>', 'largest batch of a PMD', wholeNumber(1, 32), 32)
     .option('--zone <z>', 'conntrack zone of all packets', wholeNumber(0, 65535), 0)
     .option('--no-commit', 'do not create connections')
-    .option('--max-connections <n>', 'make the table for so many (default: 3000000)', wholeNumber(1, 7_000_000))
+    .option(
+      '--max-connections <n>',
+      'capacity of the table, in connections (default: 3000000)',
+      wholeNumber(1, 7_000_000),
+    )
     .option('--buckets <n>', 'buckets of the table (a power of two)', powerOfTwo(65536), 1024)
     .addOption(
       new Option('--table-full <what>', 'refuse new connections, or early-drop: evict one that never saw a reply')
@@ -174,7 +178,7 @@ export function makeTrackingProgram(): Command {
         .default('report'),
     )
     .option('--socket <path>', SOCKET_HELP)
-    .option('--stats-interval <seconds>', 'print a line of progress so often', wholeNumber(1, 86_400))
+    .option('--stats-interval <seconds>', 'print a line of progress at this interval', wholeNumber(1, 86_400))
     .option('--json', 'progress and totals as JSON, one object a line', false)
     .action(async (file: string, options: RunOptions) => {
       process.exitCode = await run(file, options);

@@ -81,7 +81,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
       return { text: '', json: { zone, id } };
     },
   ),
-  'ct-del-zone-timeout-policy': command('zone=ZONE', 'the zone has none any more', ({ conntrack }, args) => {
+  'ct-del-zone-timeout-policy': command('zone=ZONE', "detach the zone's timeout policy", ({ conntrack }, args) => {
     requireNoMore(args.slice(1));
     const zone = zoneOf(args);
     if (!conntrack.deleteZoneTimeoutPolicy(zone)) {

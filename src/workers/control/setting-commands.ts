@@ -46,7 +46,7 @@ function counters({ conntrack, share }: CommandContext, args: string[]): { text:
 }
 
 export const SETTING_COMMANDS: Record<string, Command> = {
-  'ct-set-maxconns': command('MAXCONNS', 'refuse new connections beyond so many', ({ conntrack }, args) => {
+  'ct-set-maxconns': command('MAXCONNS', 'set the highest number of connections', ({ conntrack }, args) => {
     conntrack.maxConnections = onlyNumber(args, 'maxconns', 0, conntrack.memory.maxConnections);
     return { text: 'setting maxconns successful', json: { maxconns: conntrack.maxConnections } };
   }),
