@@ -3,20 +3,27 @@
  * reserved and what lies unused: units move between these, and a thread that stands still in the middle of moving them would
  * make any number out of them.
  *
- * Both counts of a participant only grow. So while no count of what was given back changes, the sum of what was taken, read one
- * by one, lies between what it was at the beginning and what it was at the end.
+ * Only a participant's own thread writes its counts, and it writes beside them which generation of the pool they are of. A
+ * thread may stand still after it took a unit and before it counts it, while the pool starts anew any number of times: what it
+ * counts then is of the old generation, and says so. No other thread sets a count to 0.
+ *
+ * Both counts of a participant only grow within a generation. So while no count of what was given back changes, the sum of
+ * what was taken, read one by one, lies between what it was at the beginning and what it was at the end.
  */
 
-import { load, poke, type Words } from './access.ts';
-import { GENERATION, GIVEN, SLOT_MASK, SLOT_SHIFT, STRIDE_WORDS, TAKEN } from './room-layout.ts';
+import { load, poke, store, type Words } from './access.ts';
+import { COUNTED, GENERATION, GIVEN, STRIDE_WORDS, TAKEN } from './room-layout.ts';
 
 /** Tries to add up while nobody gives back: each takes a fraction of a microsecond. */
 const ATTEMPTS = 100;
 
-function sumOf(words: Words, pool: number, maxParticipants: number, count: number): number {
+function sumOf(words: Words, pool: number, maxParticipants: number, generation: number, count: number): number {
   let sum = 0;
   for (let id = 0; id < maxParticipants; id++) {
-    sum = (sum + load(words, pool + (1 + id) * STRIDE_WORDS + count)) | 0;
+    const own = pool + (1 + id) * STRIDE_WORDS;
+    if (load(words, own + COUNTED) === generation) {
+      sum = (sum + load(words, own + count)) | 0;
+    }
   }
   return sum;
 }
@@ -29,22 +36,37 @@ export function unitsInUse(words: Words, pool: number, maxParticipants: number):
   let inUse = 0;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const generation = load(words, pool + GENERATION);
-    const slot = (generation & SLOT_MASK) << SLOT_SHIFT;
-    const given = sumOf(words, pool, maxParticipants, GIVEN + slot);
+    const given = sumOf(words, pool, maxParticipants, generation, GIVEN);
     /* What was given back before it was taken: never less than there is. */
-    inUse = (sumOf(words, pool, maxParticipants, TAKEN + slot) - given) | 0;
-    if (sumOf(words, pool, maxParticipants, GIVEN + slot) === given && load(words, pool + GENERATION) === generation) {
+    inUse = (sumOf(words, pool, maxParticipants, generation, TAKEN) - given) | 0;
+    if (
+      sumOf(words, pool, maxParticipants, generation, GIVEN) === given &&
+      load(words, pool + GENERATION) === generation
+    ) {
       break;
     }
   }
   return Math.max(inUse, 0);
 }
 
-/** Before the pool gets this generation, which publishes it: nothing of it has been taken. */
-export function clearCounts(words: Words, pool: number, maxParticipants: number, generation: number): void {
-  const slot = (generation & SLOT_MASK) << SLOT_SHIFT;
-  for (let id = 0; id < maxParticipants; id++) {
-    poke(words, pool + (1 + id) * STRIDE_WORDS + TAKEN + slot, 0);
-    poke(words, pool + (1 + id) * STRIDE_WORDS + GIVEN + slot, 0);
+/* The owner reads its own words plainly: nobody else writes them. */
+function countsOf(words: Words, own: number, generation: number): void {
+  if (words[own + COUNTED] !== generation) {
+    poke(words, own + TAKEN, 0);
+    poke(words, own + GIVEN, 0);
+    /* Atomic, so that nobody finds the counts of another generation behind it. */
+    store(words, own + COUNTED, generation);
   }
+}
+
+/** The participant has taken units of this generation. @param own its unused word */
+export function countTaken(words: Words, own: number, generation: number, units: number): void {
+  countsOf(words, own, generation);
+  words[own + TAKEN]! += units;
+}
+
+/** The participant has given units of this generation back, whoever took them. @param own its unused word */
+export function countGiven(words: Words, own: number, generation: number, units: number): void {
+  countsOf(words, own, generation);
+  words[own + GIVEN]! += units;
 }

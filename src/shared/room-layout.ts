@@ -14,9 +14,9 @@
  *                                back, a refused participant takes all
  *                 1 ahead        the owner's lock tag while it has units taken ahead for a batch, | WAITERS if somebody
  *                                sleeps until that is over; else 0. Atomic: the owner writes it, who sleeps adds WAITERS
- *                 2.. taken, given   of each generation, modulo GENERATION_SLOTS: how many units the owner has taken so
- *                                far, and how many it has given back, whoever took them. Only the owner writes them, and
- *                                whoever renews the pool sets those of the next generation to 0
+ *                 2 counted      the generation that the next two are of. atomic: only the owner writes these three
+ *                 3 taken        how many units of that generation the owner has taken so far
+ *                 4 given        and how many it has given back, whoever took them
  */
 
 import { LINE_WORDS } from './cache-line.ts';
@@ -30,13 +30,9 @@ export const IS_MAX = 8;
 
 /** Offsets from a participant's unused word. */
 export const AHEAD = 1;
-export const TAKEN = 2;
-export const GIVEN = 3;
-/** Generations apart that one participant may have counts of. */
-export const GENERATION_SLOTS = 4;
-/** Of two counts each, so that a generation's are at TAKEN and GIVEN + ((generation & SLOT_MASK) << SLOT_SHIFT). */
-export const SLOT_MASK: number = GENERATION_SLOTS - 1;
-export const SLOT_SHIFT = 1;
+export const COUNTED = 2;
+export const TAKEN = 3;
+export const GIVEN = 4;
 
 /** In RESERVED: the sign. The rest stays what it was when the collection began. */
 export const COLLECTING = -0x8000_0000;

@@ -26,7 +26,7 @@ import { LockClass } from './lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from './mutex.ts';
 import { HandWord, type Participant, ParticipantWord } from './participant.ts';
 import { awaitEndOfAhead, endOfAhead, someoneAhead } from './room-ahead.ts';
-import { clearCounts, unitsInUse } from './room-count.ts';
+import { countGiven, countTaken, unitsInUse } from './room-count.ts';
 import {
   AHEAD,
   COLLECTING,
@@ -35,17 +35,13 @@ import {
   GENERATION,
   GENERATION_MASK,
   GENERATION_SHIFT,
-  GIVEN,
   IS_MAX,
   LIMIT,
   MUTEX,
   NOT_SURE,
   RESERVED,
   RESERVED_MASK,
-  SLOT_MASK,
-  SLOT_SHIFT,
   STRIDE_WORDS,
-  TAKEN,
   TELL,
 } from './room-layout.ts';
 
@@ -147,7 +143,6 @@ export class RoomPools {
     this.#enter(pool, participant);
     participant.words[participant.base + ParticipantWord.POOL_IS_KNOWN] = 0;
     const generation = (words[pool + GENERATION]! + 1) & GENERATION_MASK;
-    clearCounts(words, pool, this.#maxParticipants, generation);
     store(words, pool + GENERATION, generation);
     for (let id = 0; id < this.#maxParticipants; id++) {
       store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);
@@ -199,7 +194,7 @@ export class RoomPools {
       this.#leaves(pool, 0) &&
       compareExchange(words, own, unused, unused - 1) === unused
     ) {
-      words[own + TAKEN + (((unused >>> GENERATION_SHIFT) & SLOT_MASK) << SLOT_SHIFT)]!++;
+      countTaken(words, own, unused >>> GENERATION_SHIFT, 1);
       const hand = participant.base + this.#hand;
       participant.words[hand + HandWord.UNITS]!++;
       participant.words[hand + HandWord.POOL] = pool;
@@ -242,7 +237,7 @@ export class RoomPools {
       return 0;
     }
     participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = taken;
-    words[own + TAKEN + (((unused >>> GENERATION_SHIFT) & SLOT_MASK) << SLOT_SHIFT)]! += taken;
+    countTaken(words, own, unused >>> GENERATION_SHIFT, taken);
     return taken;
   }
 
@@ -253,7 +248,7 @@ export class RoomPools {
     if (left > 0) {
       const unused = add(words, own, left);
       participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = 0;
-      words[own + GIVEN + (((unused >>> GENERATION_SHIFT) & SLOT_MASK) << SLOT_SHIFT)]! += left;
+      countGiven(words, own, unused >>> GENERATION_SHIFT, left);
       if ((unused & TELL) !== 0) {
         store(words, pool + FULL_BELOW, 0);
       }
@@ -317,7 +312,7 @@ export class RoomPools {
       mine[hand + HandWord.UNITS]!++;
       mine[hand + HandWord.POOL] = pool;
       mine[hand + HandWord.GENERATION] = generation;
-      words[own + TAKEN + ((generation & SLOT_MASK) << SLOT_SHIFT)]!++;
+      countTaken(words, own, generation, 1);
       if (more > 0) {
         store(words, pool + FULL_BELOW, 0);
         add(words, own, more - (peek(words, own) & TELL));
@@ -368,7 +363,7 @@ export class RoomPools {
       }
       if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {
         participant.words[participant.base + note]! += by;
-        words[own + GIVEN + ((generation & SLOT_MASK) << SLOT_SHIFT)]!++;
+        countGiven(words, own, generation, 1);
         if ((unused & TELL) !== 0) {
           store(words, pool + FULL_BELOW, 0);
         }

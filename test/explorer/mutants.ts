@@ -583,8 +583,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: COUNT,
-        find: 'if (sumOf(words, pool, maxParticipants, GIVEN + slot) === given && load(words, pool + GENERATION) === generation) {',
-        replace: 'if (load(words, pool + GENERATION) === generation) {',
+        find: 'sumOf(words, pool, maxParticipants, generation, GIVEN) === given &&',
+        replace: '',
       },
     ],
     scenarios: ['quota/usedWhileMoving'],
