@@ -5,32 +5,36 @@ import { loadCompiled } from './test/support/compiled.ts';
 
 /** Tests that do not break the rules of a checked process on purpose, or hand it records that never were. */
 const CHECKED = [
-  'test/linearizability.long.test.ts',
-  'test/batch-order.test.ts',
-  'test/captures.test.ts',
-  'test/counters.test.ts',
-  'test/early-drop.test.ts',
-  'test/expectations.test.ts',
-  'test/expiry-and-clock.test.ts',
-  'test/fragments.test.ts',
-  'test/fragments-*.test.ts',
-  'test/ftp-*.test.ts',
-  'test/nat*.test.ts',
-  'test/reclaim.test.ts',
-  'test/remembered-connection.test.ts',
-  'test/run*.test.ts',
-  'test/tcp-established.test.ts',
-  'test/zone-timeout-policies.test.ts',
+  'test/core/path/linearizability.long.test.ts',
+  'test/core/path/batch-order.test.ts',
+  'test/reference/captures.test.ts',
+  'test/core/counters.test.ts',
+  'test/core/lifecycle/early-drop.test.ts',
+  'test/core/alg/expectations.test.ts',
+  'test/core/expiry/expiry-and-clock.test.ts',
+  'test/core/fragments/fragments.test.ts',
+  'test/core/fragments/fragments-*.test.ts',
+  'test/core/alg/ftp-*.test.ts',
+  'test/core/nat/*.test.ts',
+  'test/core/lifecycle/reclaim.test.ts',
+  'test/core/path/remembered-connection.test.ts',
+  'test/cli/run*.test.ts',
+  'test/core/path/tcp-established.test.ts',
+  'test/core/zones/zone-timeout-policies.test.ts',
 ];
 
 /** Files of `npm test` that do only some of their rounds there: see test/support/rounds.ts. */
 const IN_FULL = [
-  'test/ftp-threads.test.ts',
-  'test/nat-threads.test.ts',
-  'test/packet-bounds.test.ts',
-  'test/repair.test.ts',
+  'test/core/alg/ftp-threads.test.ts',
+  'test/core/nat/nat-threads.test.ts',
+  'test/core/packet/bounds.test.ts',
+  'test/core/lifecycle/repair.test.ts',
 ];
-const IN_FULL_CHECKED = ['test/ftp-threads.test.ts', 'test/nat-threads.test.ts', 'test/table-concurrent.test.ts'];
+const IN_FULL_CHECKED = [
+  'test/core/alg/ftp-threads.test.ts',
+  'test/core/nat/nat-threads.test.ts',
+  'test/core/table/table-concurrent.test.ts',
+];
 
 export default defineConfig({
   plugins: [loadCompiled()],

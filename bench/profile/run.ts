@@ -1,11 +1,11 @@
 /** Runs a workload with the lock profiler on, and without it in turn, which tells what it costs. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
-import { machineFingerprint, type MachineFingerprint } from '../machine.ts';
-import { showProgress, takeSample } from '../samples.ts';
-import { median, medianRatio, type Ratio } from '../statistics.ts';
-import { VoidRunError } from '../workload-bench.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../workload-sample.ts';
+import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
+import { showProgress, takeSample } from '../samples/samples.ts';
+import { median, medianRatio, type Ratio } from '../statistics/statistics.ts';
+import { VoidRunError } from '../suite/workload-bench.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
 import type { LockProfile } from './model.ts';
 
@@ -56,7 +56,7 @@ export async function profileWorkload(options: ProfileOptions): Promise<ProfileF
   };
   const take = async (isOn: boolean): Promise<WorkloadSample> => {
     const environment = isOn ? { CT_PROFILE: String(sample) } : {};
-    const taken = await takeSample<WorkloadSample>('workload-sample.js', shape, environment);
+    const taken = await takeSample<WorkloadSample>('samples/workload-sample.js', shape, environment);
     if (taken.error !== undefined) {
       throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
     }

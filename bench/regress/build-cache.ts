@@ -9,7 +9,7 @@ import { isAbsolute, join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { atEnd } from '../../src/host/cleanup.ts';
 import { requirePrivateFolder } from '../../src/workers/private-folder.ts';
-import { tryLock, withLock } from '../lock-file.ts';
+import { tryLock, withLock } from '../machine/lock-file.ts';
 
 const REMEDY = 'give a folder of your own in XDG_CACHE_HOME, or chmod 700 it';
 /** Builds that nobody has used for this long are removed. */

@@ -38,6 +38,8 @@ const CONTENTION_FLOORS: Record<string, number> = {
   parksPer1000: 0.5,
 };
 
+/** Folders of a build's bench/ in which a sample program may be: where it is now, and where it was in older commits. */
+const PROGRAM_FOLDERS = ['samples', '.'];
 const PROGRAMS = ['workload-sample.js', 'insert-sample.js'] as const;
 type Program = (typeof PROGRAMS)[number];
 const TIMEOUT_MS = 120_000;
@@ -48,11 +50,15 @@ export interface SampleProgram {
   repeats: boolean;
 }
 
+function pathOf(build: Build, program: Program): string | undefined {
+  return PROGRAM_FOLDERS.map((folder) => join(build.dist, 'bench', folder, program)).find((path) => existsSync(path));
+}
+
 /** @throws UsageError if the builds have no program in common */
 export function commonProgram(a: Build, b: Build, workloads: readonly string[]): SampleProgram {
-  const knows = (build: Build, program: Program): boolean => existsSync(join(build.dist, 'bench', program));
+  const knows = (build: Build, program: Program): boolean => pathOf(build, program) !== undefined;
   const repeats = (build: Build, program: Program): boolean =>
-    readFileSync(join(build.dist, 'bench', program), 'utf8').includes('repetitions');
+    readFileSync(pathOf(build, program)!, 'utf8').includes('repetitions');
   const common = PROGRAMS.filter((program) => knows(a, program) && knows(b, program)).filter(
     (program) => program === 'workload-sample.js' || workloads.every((workload) => workload === 'insert'),
   );
@@ -82,7 +88,7 @@ export function processSampler(a: Build, b: Build, program: SampleProgram): Samp
       ...(program.repeats ? { repetitions, rehearsals, rehearsalConnections } : {}),
     };
     const run = (env: Record<string, string>): Promise<CaseSample> =>
-      runSample({ program: join(build.dist, 'bench', program.name), label: `${name} of ${build.label}`, options, env });
+      runSample({ program: pathOf(build, program.name)!, label: `${name} of ${build.label}`, options, env });
     const sample = await run({});
     /* Contention comes of a process of its own, since profiling takes time; a build that cannot profile tells nothing. */
     const contention =

@@ -4,7 +4,7 @@
  * the kind), so that noise without a step gives none.
  */
 
-import { median, seededRandom } from '../statistics.ts';
+import { median, seededRandom } from '../statistics/statistics.ts';
 
 export interface ChangePoint {
   /** Index of the first value of the new level. */

@@ -3,7 +3,7 @@
  * preferred. Whatever draws at random is seeded: the same samples give the same numbers.
  */
 
-import { RESAMPLES, seededRandom, sortedQuantile, type Interval } from '../statistics.ts';
+import { RESAMPLES, seededRandom, sortedQuantile, type Interval } from '../statistics/statistics.ts';
 import { medianInPlace } from './select.ts';
 
 /**

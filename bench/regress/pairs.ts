@@ -3,7 +3,7 @@
  * at any longer than its verdict needs. Cases take turns within a round, so that what the machine does meets all alike.
  */
 
-import { seededRandom } from '../statistics.ts';
+import { seededRandom } from '../statistics/statistics.ts';
 import { ratiosOfRound, type CaseSample, type RawPair, type Sampler } from './cases.ts';
 import { scalingReference, type Gates, type RegressCase, type RegressConfig } from './config.ts';
 import {

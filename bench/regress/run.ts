@@ -1,7 +1,7 @@
 /** One verdict: two builds, the pairs of samples, what they say. */
 
-import { machineFingerprint, type MachineFingerprint } from '../machine.ts';
-import { showProgress } from '../samples.ts';
+import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
+import { showProgress } from '../samples/samples.ts';
 import { findBuild, type Build } from './builds.ts';
 import { commonProgram, processSampler, type RawPair } from './cases.ts';
 import type { RegressConfig } from './config.ts';

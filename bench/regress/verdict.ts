@@ -9,7 +9,7 @@
  * A figure is fine only if its whole interval lies below. All else is inconclusive.
  */
 
-import type { Interval } from '../statistics.ts';
+import type { Interval } from '../statistics/statistics.ts';
 import {
   deviationOf,
   estimatePairs,

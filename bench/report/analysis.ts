@@ -1,9 +1,9 @@
 /** What the report shows of a file of results, computed once for every form of it. */
 
-import { overloadText } from '../machine.ts';
-import { fitScalingLaw, predictRate, type PredictedRate, type ScalingFit } from '../scaling-law.ts';
-import { checkSimulation, simulate, type SimulatedRun, type SimulationCheck } from '../simulation.ts';
-import { medianInterval, medianRatio, type Interval, type Ratio } from '../statistics.ts';
+import { overloadText } from '../machine/machine.ts';
+import { fitScalingLaw, predictRate, type PredictedRate, type ScalingFit } from '../statistics/scaling-law.ts';
+import { checkSimulation, simulate, type SimulatedRun, type SimulationCheck } from '../statistics/simulation.ts';
+import { medianInterval, medianRatio, type Interval, type Ratio } from '../statistics/statistics.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 
 /** Numbers of threads that are predicted. */

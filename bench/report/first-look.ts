@@ -1,6 +1,6 @@
 /** What a newcomer wants to know of the suite, in plain sentences: how fast, beside the other tables, and whether that is true. */
 
-import { medianRatio, type Ratio } from '../statistics.ts';
+import { medianRatio, type Ratio } from '../statistics/statistics.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 
 /** Below, the order of two figures tells nothing. */

@@ -1,6 +1,6 @@
 /** The report as one page of HTML that needs nothing but itself: no script, no font, no picture from elsewhere. */
 
-import { overloadText } from '../machine.ts';
+import { overloadText } from '../machine/machine.ts';
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
 import { agingFigures, memoryFigure, workloadFigures, type Figure } from './figures.ts';
 import { groups, short } from './format.ts';

@@ -1,7 +1,7 @@
 /** A file of results as text, Markdown, JSON and one page of HTML. */
 
 import { jsonText, type OutputFiles } from '../../src/host/output-files.ts';
-import { overloadText } from '../machine.ts';
+import { overloadText } from '../machine/machine.ts';
 import { analyse } from './analysis.ts';
 import { htmlReport } from './html.ts';
 import type { ResultsFile } from './results-file.ts';

@@ -2,8 +2,8 @@
 
 import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
-import type { MachineFingerprint } from '../machine.ts';
-import type { SimulatedWork } from '../simulation.ts';
+import type { MachineFingerprint } from '../machine/machine.ts';
+import type { SimulatedWork } from '../statistics/simulation.ts';
 
 export interface BenchResult {
   /** udp-insert, udp-lookup, tcp-life, tcp-data, ... */

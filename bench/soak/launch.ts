@@ -6,7 +6,7 @@ import { atEnd } from '../../src/host/cleanup.ts';
 import { ExitCode } from '../../src/host/command-end.ts';
 import { type OutputFiles, withOutputFiles } from '../../src/host/output-files.ts';
 import { stopOnSignals } from '../../src/host/signals.ts';
-import { compiledBench } from '../compiled.ts';
+import { compiledBench } from '../samples/compiled.ts';
 import type { SoakOptions } from './options.ts';
 
 /** @returns the process's exit code: 0 all is right, 1 it is not, 2 it could not be told */

@@ -2,7 +2,7 @@
 
 import type { Counters } from '../../src/core/counters.ts';
 import { thousands } from '../../src/host/terminal.ts';
-import { latencyQuantile } from '../latency-histogram.ts';
+import { latencyQuantile } from '../samples/latency-histogram.ts';
 import { type Trend, trendOf } from './trend.ts';
 
 export interface IntervalFigures {

@@ -21,8 +21,8 @@ import {
   turned,
   udpFrame,
 } from '../attacks/frames.ts';
-import { recordLatency } from '../latency-histogram.ts';
-import { seededRandom } from '../statistics.ts';
+import { recordLatency } from '../samples/latency-histogram.ts';
+import { seededRandom } from '../statistics/statistics.ts';
 import { mutated } from './mutate.ts';
 import { SoakZone } from './options.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';

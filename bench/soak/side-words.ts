@@ -9,7 +9,7 @@
  *   bins       latencies of batches, ns (latency-histogram.ts). The main thread clears them while the other stands still
  */
 
-import { LATENCY_BINS } from '../latency-histogram.ts';
+import { LATENCY_BINS } from '../samples/latency-histogram.ts';
 
 export const SideWord = { COMMAND: 0, STANDS: 1, WATCH: 2 } as const;
 export const Command = { run: 0, stand: 1, end: 2 } as const;

@@ -18,7 +18,7 @@ import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant
 import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/slab.ts';
 import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';
-import { seededRandom } from '../statistics.ts';
+import { seededRandom } from '../statistics/statistics.ts';
 import { problemsOf } from './books.ts';
 import { EventCheck } from './event-check.ts';
 import { Flows, STAYING } from './flows.ts';

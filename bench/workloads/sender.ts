@@ -4,7 +4,7 @@ import type { CtAction } from '../../src/core/action.ts';
 import { conntrackExecute } from '../../src/core/execute.ts';
 import type { PacketBatch } from '../../src/core/packet/batch.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
-import { recordLatency } from '../latency-histogram.ts';
+import { recordLatency } from '../samples/latency-histogram.ts';
 
 export class Sender {
   readonly tracker: Tracker;

@@ -1,23 +1,23 @@
 /** `ct-bucket bench`: see bench/. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { benchAging } from '../../bench/aging.ts';
-import { type AttackBenchOptions, runAttackBench } from '../../bench/attack.ts';
+import { benchAging } from '../../bench/aging/aging.ts';
+import { type AttackBenchOptions, runAttackBench } from '../../bench/attacks/attack-bench.ts';
 import { ATTACK_NAMES, type AttackName } from '../../bench/attacks/registry.ts';
-import { type AnatomyOptions, runAnatomy } from '../../bench/anatomy.ts';
-import { compiledBench } from '../../bench/compiled.ts';
-import { type CompareOptions, compareFiles } from '../../bench/compare.ts';
-import { type FloodBenchOptions, runFloodBench } from '../../bench/flood.ts';
-import { type NatBenchOptions, runNatBench } from '../../bench/nat.ts';
-import { measurePeer, type PeerOptions } from '../../bench/peer.ts';
+import { type AnatomyOptions, runAnatomy } from '../../bench/studies/anatomy.ts';
+import { compiledBench } from '../../bench/samples/compiled.ts';
+import { type CompareOptions, compareFiles } from '../../bench/report/compare.ts';
+import { type FloodBenchOptions, runFloodBench } from '../../bench/flood/flood.ts';
+import { type NatBenchOptions, runNatBench } from '../../bench/nat/nat.ts';
+import { measurePeer, type PeerOptions } from '../../bench/suite/peer.ts';
 import { firstLook } from '../../bench/report/first-look.ts';
-import { machineFingerprint } from '../../bench/machine.ts';
+import { machineFingerprint } from '../../bench/machine/machine.ts';
 import { printReport, type ReportFiles, writeReports } from '../../bench/report/report.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
-import { showProgress } from '../../bench/samples.ts';
-import { runStudy, STUDY_NAMES, type StudyName, type StudyOptions } from '../../bench/study.ts';
-import { runSuite, type SuiteOptions } from '../../bench/suite.ts';
-import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../bench/workload-bench.ts';
+import { showProgress } from '../../bench/samples/samples.ts';
+import { runStudy, STUDY_NAMES, type StudyName, type StudyOptions } from '../../bench/studies/study.ts';
+import { runSuite, type SuiteOptions } from '../../bench/suite/suite.ts';
+import { benchWorkload, VoidRunError, type WorkloadBenchOptions } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { didYouMean } from '../core/nearest-name.ts';
@@ -58,7 +58,7 @@ export function addBench(program: Command): void {
         { json: `${SUITE_FILE}.json`, html: `${SUITE_FILE}.html`, ...options },
         async () => {
           /* A build that is made first tells nothing of how fast the machine measures. */
-          await compiledBench('workload-sample.js');
+          await compiledBench('samples/workload-sample.js');
           return runSuite(options, say);
         },
         true,

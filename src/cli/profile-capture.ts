@@ -2,12 +2,12 @@
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { compiledBench } from '../../bench/compiled.ts';
-import { machineFingerprint } from '../../bench/machine.ts';
+import { compiledBench } from '../../bench/samples/compiled.ts';
+import { machineFingerprint } from '../../bench/machine/machine.ts';
 import type { LockProfile } from '../../bench/profile/model.ts';
 import type { ProfileFile } from '../../bench/profile/run.ts';
-import { showProgress } from '../../bench/samples.ts';
-import { medianRatio } from '../../bench/statistics.ts';
+import { showProgress } from '../../bench/samples/samples.ts';
+import { medianRatio } from '../../bench/statistics/statistics.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { ChildError, runChild } from '../host/children.ts';
@@ -34,7 +34,12 @@ export async function profileCapture(what: string, options: CaptureProfileOption
   const { threads, engine, batch, buckets, sample, runs } = options;
   const folder = temporaryFolder('ct-bucket-profile-');
   const out = join(folder.path, 'profile.json');
-  const main = join(dirname(dirname(await compiledBench('workload-sample.js'))), 'src', 'cli', 'main.js');
+  const main = join(
+    dirname(dirname(dirname(await compiledBench('samples/workload-sample.js')))),
+    'src',
+    'cli',
+    'main.js',
+  );
   const shape = { threads, engine, batch, buckets };
   const args = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const take = async (isOn: boolean): Promise<CaptureRun> => {

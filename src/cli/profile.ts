@@ -9,7 +9,7 @@ import { profileHtml } from '../../bench/profile/html.ts';
 import { costLine, DEFAULT_SAMPLE_EVERY, type ProfileFile, profileWorkload } from '../../bench/profile/run.ts';
 import { profileTables, time } from '../../bench/profile/tables.ts';
 import { markdownTable, textTable } from '../../bench/report/tables.ts';
-import { VoidRunError } from '../../bench/workload-bench.ts';
+import { VoidRunError } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import { type EngineName, ENGINES } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';

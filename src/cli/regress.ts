@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import Table from 'cli-table3';
-import { machineFingerprint } from '../../bench/machine.ts';
+import { machineFingerprint } from '../../bench/machine/machine.ts';
 import { measuring } from '../../bench/regress/build-cache.ts';
 import { defaultPlaces, findBuild, noteUncommitted } from '../../bench/regress/builds.ts';
 import { SampleError } from '../../bench/regress/cases.ts';
@@ -12,7 +12,7 @@ import { chosenCases, CONFIG_FILE, readConfig, type Shard } from '../../bench/re
 import { fingerprintOf, mergeResults, readHistory, readResult } from '../../bench/regress/result-file.ts';
 import { runRegress } from '../../bench/regress/run.ts';
 import { runSelftest } from '../../bench/regress/selftest.ts';
-import { showProgress } from '../../bench/samples.ts';
+import { showProgress } from '../../bench/samples/samples.ts';
 import { UsageError } from '../core/errors.ts';
 import { ExitCode } from './exit-code.ts';
 import { wholeNumber, wholeNumbers } from './option-parsers.ts';

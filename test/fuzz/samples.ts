@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MachineFingerprint } from '../../bench/machine.ts';
+import type { MachineFingerprint } from '../../bench/machine/machine.ts';
 import type { ProfileFile } from '../../bench/profile/run.ts';
 import { noFigures } from '../../bench/profile/model.ts';
 import type { RawPair } from '../../bench/regress/cases.ts';
@@ -10,7 +10,7 @@ import { checkConfig } from '../../bench/regress/config.ts';
 import { historyEntryOf } from '../../bench/regress/result-file.ts';
 import { conclude, type RegressResult } from '../../bench/regress/run.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
-import { seededRandom } from '../../bench/statistics.ts';
+import { seededRandom } from '../../bench/statistics/statistics.ts';
 
 const MACHINE: MachineFingerprint = {
   cpu: 'Example CPU',

@@ -35,7 +35,7 @@ const KEPT_MS = 24 * 60 * 60_000;
 const FROM_SOURCE = /\/profile-waits-in-vain\.test\.ts$/;
 
 function isCompiled(path: string): boolean {
-  return path.endsWith('.ts') && FOLDERS.some((folder) => path.startsWith(`${folder}/`));
+  return path.endsWith('.ts') && !path.endsWith('.test.ts') && FOLDERS.some((folder) => path.startsWith(`${folder}/`));
 }
 
 /** For vitest.config.ts. */

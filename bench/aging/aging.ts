@@ -1,0 +1,101 @@
+/** `ct-bucket bench aging`: when connections go, what the sweeper costs, and what PMDs notice of it. */
+
+import type { EngineName } from '../../src/core/engines/engine.ts';
+import type { AgingSample, AgingSampleOptions } from './aging-sample.ts';
+import { machineFingerprint } from '../machine/machine.ts';
+import type { AgingResult, ResultsFile } from '../report/results-file.ts';
+import { showProgress, takeSample, type TakeSample } from '../samples/samples.ts';
+import { counted, thousands as groups } from '../../src/host/terminal.ts';
+import { median } from '../statistics/statistics.ts';
+import { VoidRunError } from '../suite/workload-bench.ts';
+
+export interface AgingBenchOptions {
+  engines: readonly EngineName[];
+  /** Of ct-bucket; the other engines have one. */
+  buckets: readonly number[];
+  connections: readonly number[];
+  /** PMDs. */
+  threads: number;
+  runs: number;
+  /** Shorter phases: for a first look. */
+  isQuick?: boolean;
+}
+
+const FEWEST_FOR_MEMORY = 200_000;
+
+interface AgingSet {
+  engine: EngineName;
+  buckets: number;
+  connections: number;
+  samples: AgingSample[];
+}
+
+/** @param say told of each sample. @throws VoidRunError */
+export async function benchAging(
+  options: AgingBenchOptions,
+  say: (line: string) => void = () => {},
+  take: TakeSample = takeSample,
+): Promise<ResultsFile> {
+  const { engines, buckets, connections, threads, runs, isQuick = false } = options;
+  const sets: AgingSet[] = connections.flatMap((count) =>
+    engines.flatMap((engine) =>
+      (engine === 'ct-bucket' ? buckets : [1]).map(
+        (each): AgingSet => ({ engine, buckets: each, connections: count, samples: [] }),
+      ),
+    ),
+  );
+  for (let run = 0; run < runs; run++) {
+    for (const set of sets) {
+      const what = `aging, ${set.engine}, ${counted(set.buckets, 'bucket')}, ${groups(set.connections)} connections`;
+      showProgress(`run ${run + 1} of ${runs}: ${what}`);
+      const sample = await take<AgingSample>('aging/aging-sample.js', {
+        engine: set.engine,
+        buckets: set.buckets,
+        connections: set.connections,
+        threads,
+        isQuick,
+      } satisfies AgingSampleOptions);
+      showProgress('');
+      if (sample.error !== undefined) {
+        throw new VoidRunError(`run ${run + 1} of ${what} is void: ${sample.error}`);
+      }
+      set.samples.push(sample);
+      if (run === 0) {
+        say(`${what}: gone after ${sample.lagMs.p50.toFixed(0)} ms (p50), ${sample.lagMs.p99.toFixed(0)} ms (p99)`);
+      }
+    }
+  }
+  return {
+    benchmark: 'aging',
+    machine: machineFingerprint(),
+    options: { ...options },
+    results: [],
+    aging: sets.map(agingResult),
+  };
+}
+
+function agingResult({ engine, buckets, connections, samples }: AgingSet): AgingResult {
+  const of = (value: (sample: AgingSample) => number | undefined): number => {
+    const values = samples.map(value).filter((each) => each !== undefined);
+    return values.length === 0 ? Number.NaN : median(values);
+  };
+  return {
+    engine,
+    buckets,
+    connections,
+    lagMs: {
+      p50: of(({ lagMs }) => lagMs.p50),
+      p99: of(({ lagMs }) => lagMs.p99),
+      max: Math.max(...samples.map(({ lagMs }) => lagMs.max)),
+    },
+    allAtOnceMs: of(({ allAtOnceMs }) => allAtOnceMs),
+    sweeperCpuPercent: of(({ sweeperCpuPercent }) => sweeperCpuPercent),
+    nsPerVisited: of(({ nsPerVisited }) => nsPerVisited),
+    nsPerRemoved: of(({ nsPerRemoved }) => nsPerRemoved),
+    /* Of few connections the memory was there before: the rehearsal's. */
+    bytesPerConnection:
+      connections < FEWEST_FOR_MEMORY ? Number.NaN : of(({ bytesPerConnection }) => bytesPerConnection),
+    batchP999RatioToNoSweeper: of(({ latencyUs }) => latencyUs.with.p999 / latencyUs.without.p999),
+    samples,
+  };
+}

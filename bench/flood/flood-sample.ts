@@ -1,0 +1,94 @@
+/**
+ * One sample of the flood benchmark, in a process of its own: `node flood-sample.js '<FloodSampleOptions>'` prints a
+ * FloodSample as a line of JSON.
+ *
+ * Two PMDs share a table. One has established its connections, the other has filled the table up with connections of one
+ * packet each; then, together, the one sends traffic of its connections while the other opens many more.
+ */
+
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { Conntrack } from '../../src/core/conntrack.ts';
+import { allocateWords } from '../../src/shared/access.ts';
+import { BARRIER_WORDS } from '../../src/shared/barrier.ts';
+import { tuneCompiler } from '../../src/workers/compiler.ts';
+import { workerEntry } from '../../src/workers/entry.ts';
+import type { FloodThreadResult, FloodThreadTask } from './flood-thread.ts';
+import { FLOOD_WORDS } from '../workloads/flood.ts';
+
+/** room: the table has room for all; the others: it is full when the flood begins, see ConntrackOptions.tableFull. */
+export type FloodMode = 'room' | 'early-drop' | 'refuse';
+
+export interface FloodSampleOptions {
+  mode: FloodMode;
+  /** Connections of the flood. */
+  connections: number;
+  /** Connections in the table when the flood begins. */
+  table: number;
+  /** How many of these are established. */
+  established: number;
+  batchSize: number;
+  buckets: number;
+}
+
+export interface FloodSample {
+  /** Of the established traffic while the flood lasts. */
+  establishedPps: number;
+  floodPps: number;
+  floodMs: number;
+  /** Packets of established connections whose connection was not found established. */
+  strangers: number;
+  evicted: number;
+  refused: number;
+  /** Set when the books do not balance: the sample is then void. */
+  error?: string;
+}
+
+const options = JSON.parse(process.argv[2]!) as FloodSampleOptions;
+tuneCompiler();
+console.log(JSON.stringify(await sample()));
+
+async function sample(): Promise<FloodSample> {
+  const { mode, connections, table, established, batchSize, buckets } = options;
+  const barrier = allocateWords(BARRIER_WORDS);
+  const words = allocateWords(FLOOD_WORDS);
+  const entry = workerEntry('flood-thread', import.meta.url);
+  const workers = (['established', 'flood'] as const).map((role) => {
+    const task: FloodThreadTask = { role, connections, table, established, batchSize, barrier, words };
+    return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+  });
+  await Promise.all(workers.map((worker) => once(worker, 'message')));
+
+  const maxConnections = mode === 'room' ? table + connections : table;
+  const conntrack = new Conntrack({
+    buckets,
+    maxConnections,
+    prefaultConnections: maxConnections,
+    maxParticipants: 3,
+    tableFull: mode === 'early-drop' ? 'early-drop' : 'refuse',
+  });
+  const results = Promise.all(workers.map((worker) => once(worker, 'message') as Promise<[FloodThreadResult]>));
+  for (const worker of workers) {
+    worker.postMessage(conntrack.memory);
+  }
+  const [[talk], [flood]] = (await results) as [[FloodThreadResult], [FloodThreadResult]];
+
+  const { created, evicted, tableFull, killed, invalid, insertFailed, clash } = conntrack.counters();
+  const books = { created, evicted, tableFull, killed, invalid, insertFailed, clash, live: conntrack.connCount };
+  const right =
+    created === books.live + evicted &&
+    created + tableFull === table + connections &&
+    books.live === maxConnections &&
+    (mode === 'early-drop' || evicted === 0) &&
+    (mode !== 'room' || tableFull === 0) &&
+    invalid + insertFailed + killed === 0;
+  return {
+    establishedPps: (talk.packets / talk.ms) * 1000,
+    floodPps: (flood.packets / flood.ms) * 1000,
+    floodMs: flood.ms,
+    strangers: talk.strangers,
+    evicted,
+    refused: tableFull,
+    ...(right ? {} : { error: `the books do not balance: ${JSON.stringify(books)}` }),
+  };
+}

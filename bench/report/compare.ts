@@ -1,0 +1,154 @@
+/** Two files of results, held against each other: the ratio of medians with its interval, figure by figure. */
+
+import Table from 'cli-table3';
+import { UsageError } from '../../src/core/errors.ts';
+import { counted } from '../../src/host/terminal.ts';
+import { machineDifferences } from '../machine/machine.ts';
+import { readResultsFile, type BenchResult, type ResultsFile } from './results-file.ts';
+import { medianRatio, type Ratio } from '../statistics/statistics.ts';
+
+export type Verdict = 'differs' | 'no difference seen' | 'too few runs';
+
+export interface Comparison extends Ratio {
+  workload: string;
+  engine: string;
+  threads: number;
+  medianMsA: number;
+  medianMsB: number;
+  verdict: Verdict;
+}
+
+export interface ComparedFiles {
+  comparisons: Comparison[];
+  /** What was left out, and what else is different. */
+  notes: string[];
+}
+
+/** With fewer, the ends of the interval are those of the samples: two medians of the same thing often miss each other. */
+const RUNS_FOR_VERDICT = 3;
+const RUNS_FOR_INTERVAL = 5;
+
+/**
+ * B against A: a ratio above 1 says that B takes longer.
+ *
+ * @throws UsageError unless both are of one machine, or `force` is set
+ */
+export function compareResults(a: ResultsFile, b: ResultsFile, force = false): ComparedFiles {
+  const differences = machineDifferences(a.machine, b.machine);
+  if (differences.length > 0 && !force) {
+    throw new UsageError(
+      `the files are of different machines: ${differences.join(', ')} (--force compares all the same)`,
+    );
+  }
+  const notes = [
+    ...(differences.length > 0 ? [`different machines: ${differences.join(', ')}`] : []),
+    ...softwareNotes(a, b),
+    ...optionNotes(a.options, b.options),
+  ];
+  const inB = new Map(b.results.map((result) => [keyOf(result), result]));
+  const comparisons: Comparison[] = [];
+  for (const first of a.results) {
+    const second = inB.get(keyOf(first));
+    inB.delete(keyOf(first));
+    if (second === undefined) {
+      notes.push(`only in A: ${keyOf(first)}`);
+    } else if (first.connections !== second.connections || first.packets !== second.packets) {
+      notes.push(
+        `not the same work, left out: ${keyOf(first)} (${first.connections} and ${second.connections} connections, ` +
+          `${first.packets} and ${second.packets} packets)`,
+      );
+    } else {
+      comparisons.push(compared(first, second));
+    }
+  }
+  notes.push(...[...inB.keys()].map((key) => `only in B: ${key}`));
+  if (comparisons.some((comparison) => fewestRuns(a, b, comparison) < RUNS_FOR_INTERVAL)) {
+    notes.push(`fewer than ${RUNS_FOR_INTERVAL} runs: intervals of so few are too narrow`);
+  }
+  return { comparisons, notes };
+}
+
+function keyOf({ workload, engine, threads }: Pick<BenchResult, 'workload' | 'engine' | 'threads'>): string {
+  return `${workload}, ${engine}, ${counted(threads, 'thread')}`;
+}
+
+function fewestRuns(a: ResultsFile, b: ResultsFile, comparison: Comparison): number {
+  const key = keyOf(comparison);
+  return Math.min(
+    ...[...a.results, ...b.results].filter((result) => keyOf(result) === key).map((result) => result.runsMs.length),
+  );
+}
+
+function compared(a: BenchResult, b: BenchResult): Comparison {
+  const ratio = medianRatio(b.runsMs, a.runsMs);
+  const isFew = Math.min(a.runsMs.length, b.runsMs.length) < RUNS_FOR_VERDICT;
+  const differs = ratio.low > 1 || ratio.high < 1;
+  const { workload, engine, threads } = a;
+  return {
+    workload,
+    engine,
+    threads,
+    medianMsA: a.medianMs,
+    medianMsB: b.medianMs,
+    ...ratio,
+    verdict: isFew ? 'too few runs' : differs ? 'differs' : 'no difference seen',
+  };
+}
+
+function softwareNotes(a: ResultsFile, b: ResultsFile): string[] {
+  return (['kernel', 'node', 'v8', 'nodeOptions'] as const)
+    .filter((name) => a.machine[name] !== b.machine[name])
+    .map((name) => `${name}: ${a.machine[name] || 'none'} and ${b.machine[name] || 'none'}`);
+}
+
+/** Options that do not change what is measured. */
+const QUIET_OPTIONS = new Set(['json', 'html', 'markdown', 'runs', 'threads']);
+
+function optionNotes(a: Record<string, unknown> = {}, b: Record<string, unknown> = {}): string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])]
+    .filter((name) => !QUIET_OPTIONS.has(name) && JSON.stringify(a[name]) !== JSON.stringify(b[name]))
+    .map((name) => `option ${name}: ${JSON.stringify(a[name])} and ${JSON.stringify(b[name])}`);
+}
+
+export function comparisonText({ comparisons, notes }: ComparedFiles): string {
+  const head = ['workload', 'engine', 'threads', 'A ms', 'B ms', 'B / A', '95 % interval', ''];
+  const table = new Table({
+    head,
+    style: { head: [], border: [] },
+    colAligns: head.map((_, column) => (column >= 2 && column <= 6 ? ('right' as const) : ('left' as const))),
+  });
+  for (const { workload, engine, threads, medianMsA, medianMsB, ratio, low, high, verdict } of comparisons) {
+    const interval = verdict === 'too few runs' ? '' : `${low.toFixed(3)} to ${high.toFixed(3)}`;
+    table.push([
+      workload,
+      engine,
+      String(threads),
+      medianMsA.toFixed(1),
+      medianMsB.toFixed(1),
+      ratio.toFixed(3),
+      interval,
+      verdict,
+    ]);
+  }
+  return [
+    'Ratio of medians; above 1, B takes longer.',
+    ...(comparisons.length > 0 ? [table.toString()] : ['The files have no result in common.']),
+    ...notes.map((note) => `note: ${note}`),
+  ].join('\n');
+}
+
+export interface CompareOptions {
+  /** Also where the machines differ. */
+  force?: boolean;
+  json?: boolean;
+}
+
+/** `ct-bucket bench compare A.json B.json`: prints. @throws UsageError */
+export function compareFiles(files: readonly string[], options: CompareOptions = {}): void {
+  const [fileA, fileB] = files;
+  if (fileA === undefined || fileB === undefined || files.length !== 2) {
+    throw new UsageError('compare takes two files of results');
+  }
+  const outcome = compareResults(readResultsFile(fileA), readResultsFile(fileB), options.force);
+  console.log(options.json === true ? JSON.stringify(outcome) : `A: ${fileA}\nB: ${fileB}\n${comparisonText(outcome)}`);
+}

@@ -1,0 +1,56 @@
+/** What all benchmarks share: samples in fresh processes, progress, ranges, the file of results. */
+
+import { basename } from 'node:path';
+import { ChildError, runChild } from '../../src/host/children.ts';
+import { compiledBench } from './compiled.ts';
+
+/** A sample takes seconds; one that takes this long hangs. */
+const TIMEOUT_MS = 300_000;
+
+/** Runs a compiled module of bench/ in a process of its own, which prints one line of JSON. */
+export async function takeSample<Sample>(
+  module: string,
+  options: unknown,
+  environment: Record<string, string> = {},
+): Promise<Sample> {
+  return sampleOf<Sample>(await compiledBench(module), options, environment);
+}
+
+export type TakeSample = typeof takeSample;
+
+/** The same of a module that is given by its path: that of another build. @throws Error of one line if the process fails */
+export async function sampleOf<Sample>(
+  path: string,
+  options: unknown,
+  environment: Record<string, string> = {},
+): Promise<Sample> {
+  try {
+    const { stdout, stderr } = await runChild(process.execPath, [path, JSON.stringify(options)], {
+      timeoutMs: TIMEOUT_MS,
+      env: { ...process.env, ...environment },
+      stderr: 'pipe',
+    });
+    process.stderr.write(stderr);
+    return JSON.parse(stdout) as Sample;
+  } catch (error) {
+    if (error instanceof ChildError) {
+      if (process.env['CT_DEBUG'] === '1') {
+        process.stderr.write(error.stderr);
+      }
+      const said = /^(?:\w*Error(?: \[\w+\])?|FATAL ERROR): (.*)$/m.exec(error.stderr)?.[1] ?? error.message;
+      throw new SampleFailure(`the process of a sample failed (${basename(path)}): ${said.trim()}`);
+    }
+    throw error;
+  }
+}
+
+/** A process that measures has failed: there are no results. */
+export class SampleFailure extends Error {
+  override readonly name = 'SampleFailure';
+}
+
+export { showProgress } from '../../src/host/terminal.ts';
+
+export function range(samples: readonly number[], digits = 0): string {
+  return `${Math.min(...samples).toFixed(digits)}-${Math.max(...samples).toFixed(digits)}`;
+}

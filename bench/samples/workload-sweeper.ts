@@ -1,0 +1,41 @@
+/** The sweeper of a workload that has one: goes round each table in turn by the time that its threads have reached. */
+
+import { workerData } from 'node:worker_threads';
+import { Conntrack } from '../../src/core/conntrack.ts';
+import { tellTime } from '../../src/core/clock.ts';
+import { SweepCursor, sweepStep } from '../../src/core/sweep.ts';
+import { allocateWords, wait } from '../../src/shared/access.ts';
+import type { WorkloadTable } from './workload-thread.ts';
+import { churnTimeMs, isChurnOver } from '../workloads/churn.ts';
+
+export interface WorkloadSweeperTask {
+  tables: WorkloadTable[];
+  /** At work on each table. */
+  threads: number;
+}
+
+const STEP_MS = 0.5;
+const REST_MS = 0.2;
+
+const { tables, threads } = workerData as WorkloadSweeperTask;
+const rest = allocateWords(1);
+
+for (const { memory, shared } of tables) {
+  const conntrack = Conntrack.attach(memory);
+  const { tracker } = conntrack;
+  const cursor = new SweepCursor();
+  while (!isChurnOver(shared, threads)) {
+    const nowMs = churnTimeMs(shared, threads);
+    if (!Number.isNaN(nowMs)) {
+      tracker.enter();
+      const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);
+      tracker.quiesce();
+      tracker.leave();
+      if (!isDone) {
+        continue;
+      }
+    }
+    wait(rest, 0, 0, REST_MS);
+  }
+  conntrack.close();
+}

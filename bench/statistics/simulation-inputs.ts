@@ -1,0 +1,96 @@
+/** What the simulation goes by, measured: how long locks are held and how often they are taken, and what a cache line costs. */
+
+import type { EngineName } from '../../src/core/engines/engine.ts';
+import { holdNsOf, meanOf, sumOfFigures, type LockProfile } from '../profile/model.ts';
+import type { SimulationInput } from '../report/results-file.ts';
+import { takeSample, type TakeSample } from '../samples/samples.ts';
+import type { CriticalSection } from './simulation.ts';
+import { median } from './statistics.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadName } from '../workloads/registry.ts';
+
+/** One hold of so many is timed. */
+const SAMPLE_EVERY = 16;
+/** Locks that are taken more rarely than this, a packet, change nothing. */
+const LEAST_SHARE = 0.002;
+const LEAST_HOLD_NS = 5;
+/** With one lock for all: its own line, and that of the list or queue behind it, which the last holder has written, too. */
+const GLOBAL_LOCK_LINES = 2;
+
+/** ns until a line that another core wrote is here; undefined where there is one core only. */
+export async function measureLineTransferNs(take: TakeSample = takeSample): Promise<number | undefined> {
+  const { ns } = await take<{ ns: number | null }>('samples/line-transfer-sample.js', {});
+  return ns ?? undefined;
+}
+
+export interface InputOptions {
+  workload: WorkloadName;
+  engine: EngineName;
+  connections: number;
+  batch: number;
+  buckets: number;
+  lineTransferNs: number;
+  /** Measured on one thread without the profiler, by result. */
+  packetNs: Record<string, number>;
+}
+
+/** What two looks at the clock take, which every timed hold has in it, ns. */
+function clockNs(): number {
+  const differences = Array.from({ length: 20_001 }, () => {
+    const from = performance.now();
+    return (performance.now() - from) * 1e6;
+  });
+  return median(differences.slice(1000));
+}
+
+/** For the first result of a workload. The profile is of all its phases together, so that only workloads of one timed phase are exact. */
+export async function measureInputs(options: InputOptions, take: TakeSample = takeSample): Promise<SimulationInput[]> {
+  const { workload, engine, connections, batch, buckets, lineTransferNs, packetNs } = options;
+  const sample = await take<WorkloadSample>(
+    'samples/workload-sample.js',
+    {
+      workload,
+      engine,
+      threads: 1,
+      connections,
+      batchSize: batch,
+      buckets,
+      prefaulted: true,
+    } satisfies WorkloadSampleOptions,
+    { CT_PROFILE: String(SAMPLE_EVERY) },
+  );
+  if (sample.profile === undefined || sample.results.length === 0) {
+    return [];
+  }
+  const [first] = sample.results;
+  const name = first!.name;
+  if (packetNs[name] === undefined) {
+    return [];
+  }
+  const sections = sectionsOf(sample.profile, {
+    packets: first!.packets,
+    connections,
+    buckets: engine === 'ct-bucket' ? buckets : 1,
+  });
+  const heldNs = sections.reduce((sum, { holdNs, share = 1 }) => sum + holdNs * share, 0);
+  const outsideNs = Math.max(1, packetNs[name] - heldNs);
+  return [{ workload: name, engine, work: { outsideNs, sections, lineTransferNs } }];
+}
+
+function sectionsOf(
+  profile: LockProfile,
+  { packets, connections, buckets }: { packets: number; connections: number; buckets: number },
+): CriticalSection[] {
+  const clock = clockNs();
+  const records = profile.threads.flatMap(({ sites }) => sites);
+  return profile.sites.flatMap(({ lock }, site): CriticalSection[] => {
+    const figures = sumOfFigures(records.filter((record) => record.site === site));
+    const share = figures.acquisitions / packets;
+    if (share < LEAST_SHARE || figures.hold.count === 0 || holdNsOf(figures) === 0) {
+      return [];
+    }
+    const locks = lock === 'connection' ? connections : lock === 'bucket' ? buckets : 1;
+    const lines = locks === 1 && lock === 'bucket' ? GLOBAL_LOCK_LINES : 1;
+    return [{ locks, lines, holdNs: Math.max(LEAST_HOLD_NS, meanOf(figures.hold) - clock), share: Math.min(1, share) }];
+  });
+}

@@ -1,0 +1,207 @@
+/**
+ * `ct-bucket bench anatomy`: where the time of an insertion and of a lookup goes. The compiled packet path is cut off after one
+ * stage after the other, in builds that differ in that alone; what a stage takes is the difference between two of them. Parts of the
+ * last stage are taken out one at a time. Beside it stands what touching the same cache lines takes that does nothing else.
+ */
+
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import type { FloorOptions, FloorSample } from '../samples/floor-sample.ts';
+import { machineFingerprint } from '../machine/machine.ts';
+import { sampleOf, showProgress, takeSample } from '../samples/samples.ts';
+import { median } from '../statistics/statistics.ts';
+import { buildVariant, type Patch, type Variant } from './variants.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+
+type PhaseName = 'udp-insert' | 'udp-lookup';
+
+interface Cut {
+  /** What is done up to here, or what was taken out. */
+  name: string;
+  patches: readonly Patch[];
+  /** Only this phase is the one that is cut. */
+  phase?: PhaseName;
+  kind: 'upTo' | 'without' | 'whole';
+}
+
+/** The times at which the phases of a sample run (workload-thread.ts). */
+const PHASE_MS: Record<PhaseName, number> = { 'udp-insert': 1_000_000, 'udp-lookup': 1_000_001 };
+const EXECUTE = 'src/core/execute.js';
+
+function endingAt(find: RegExp, before: string, phase: PhaseName): Patch {
+  return { path: EXECUTE, find, replace: `if (nowMs === ${PHASE_MS[phase]}) return; ${before}` };
+}
+
+function cutsOf(phase: PhaseName): Cut[] {
+  const cut = (name: string, patch: Patch): Cut => ({ name, patches: [patch], phase, kind: 'upTo' });
+  return [
+    cut('filling the packets (the sender)', endingAt(/let count = batch\.count;/, 'let count = batch.count;', phase)),
+    cut('parsing, hashing', endingAt(/ touchLines\(tracker, count\);/, ' touchLines(tracker, count);', phase)),
+    cut(
+      'touching index lines',
+      endingAt(
+        /const missing = touchRecords\(tracker, action, count\) \| 0;/,
+        'const missing = touchRecords(tracker, action, count) | 0;',
+        phase,
+      ),
+    ),
+    cut('searching them, touching records', endingAt(/const ahead = missing > 1/, 'const ahead = missing > 1', phase)),
+  ];
+}
+
+const REMOVALS: readonly Cut[] = [
+  {
+    name: "the bucket's lock",
+    kind: 'without',
+    phase: 'udp-insert',
+    patches: [{ path: 'src/core/create.js', find: /table\.(un)?lockBucket\([^;]*;/, replace: '' }],
+  },
+  {
+    name: 'what is declared for a repair',
+    kind: 'without',
+    phase: 'udp-insert',
+    /* INTENT_KIND, RECORD_IN_HAND, and the hands (shared/participant.ts). */
+    patches: [
+      { path: 'src/core/create.js', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
+      { path: 'src/core/linked.js', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
+    ],
+  },
+  {
+    name: 'the verdict: mark, label, tuple',
+    kind: 'without',
+    patches: [
+      {
+        path: EXECUTE,
+        find: / writeConnected\(words, slot, tracker\.words, r, state \| 32, action\.zone\);/,
+        replace: ' words[slot + 3] = state | 32;',
+      },
+    ],
+  },
+  {
+    name: 'the new expiry',
+    kind: 'without',
+    phase: 'udp-lookup',
+    patches: [{ path: EXECUTE, find: / refresh\(tracker, r, \(result >>> 2\) & 15, now\);/, replace: '' }],
+  },
+];
+
+export interface AnatomyOptions {
+  connections: number;
+  runs: number;
+}
+
+export interface AnatomyResults {
+  machine: ReturnType<typeof machineFingerprint>;
+  options: AnatomyOptions;
+  /** ns a packet, of every run. */
+  cuts: { name: string; kind: Cut['kind']; phase?: PhaseName; runsNs: Partial<Record<PhaseName, number[]>> }[];
+  floor: FloorSample;
+}
+
+const BATCH = 32;
+
+/** Measures and prints. */
+export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResults> {
+  const cuts: Cut[] = [
+    ...cutsOf('udp-insert'),
+    ...cutsOf('udp-lookup'),
+    { name: 'all of it', patches: [], kind: 'whole' },
+    ...REMOVALS,
+  ];
+  const variants: Variant[] = [];
+  const runs = cuts.map((): Partial<Record<PhaseName, number[]>> => ({}));
+  try {
+    for (const { name, patches } of cuts) {
+      showProgress(`building: ${name}`);
+      variants.push(await buildVariant(patches));
+    }
+    for (let run = 0; run < options.runs; run++) {
+      for (const [index, cut] of cuts.entries()) {
+        showProgress(`run ${run + 1} of ${options.runs}: ${cut.name}`);
+        /* Where something is cut off the books do not balance, and are not looked at. */
+        const { results } = await sampleFrom(variants[index]!.dist, options.connections);
+        for (const { name, ms, packets } of results) {
+          if (cut.phase === undefined || cut.phase === name) {
+            (runs[index]![name as PhaseName] ??= []).push((ms * 1e6) / packets);
+          }
+        }
+      }
+    }
+  } finally {
+    showProgress('');
+    for (const variant of variants) {
+      variant.remove();
+    }
+  }
+  showProgress('measuring the floor: what touching the same cache lines takes');
+  const results: AnatomyResults = {
+    machine: machineFingerprint(),
+    options,
+    cuts: cuts.map(({ name, kind, phase }, index) => ({
+      name,
+      kind,
+      ...(phase === undefined ? {} : { phase }),
+      runsNs: runs[index]!,
+    })),
+    floor: await takeSample<FloorSample>('samples/floor-sample.js', {
+      connections: options.connections,
+      batchSize: BATCH,
+    } satisfies FloorOptions),
+  };
+  showProgress('');
+  print(results);
+  return results;
+}
+
+function sampleFrom(dist: string, connections: number): Promise<WorkloadSample> {
+  const options: WorkloadSampleOptions = {
+    workload: 'insert',
+    threads: 1,
+    connections,
+    batchSize: BATCH,
+    buckets: 1024,
+    prefaulted: true,
+  };
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options);
+}
+
+function print({ cuts, floor, options }: AnatomyResults): void {
+  for (const phase of ['udp-insert', 'udp-lookup'] as const) {
+    const nsOf = ({ runsNs }: AnatomyResults['cuts'][number]) => median(runsNs[phase]!);
+    const stages = cuts.filter((cut) => cut.kind === 'upTo' && cut.phase === phase);
+    const whole = nsOf(cuts.find(({ kind }) => kind === 'whole')!);
+    const table = new Table({
+      head: [phase, 'ns', 'up to here'],
+      style: { head: [], border: [] },
+      colAligns: ['left', 'right', 'right'],
+    });
+    let before = 0;
+    for (const stage of stages) {
+      const upTo = nsOf(stage);
+      table.push([stage.name, (upTo - before).toFixed(0), upTo.toFixed(0)]);
+      before = upTo;
+    }
+    const last = whole - before;
+    const parts = cuts.filter((cut) => cut.kind === 'without' && cut.runsNs[phase] !== undefined);
+    table.push([
+      phase === 'udp-insert' ? 'creating the connection' : 'confirming it, moving it on',
+      last.toFixed(0),
+      whole.toFixed(0),
+    ]);
+    for (const part of parts) {
+      table.push([`  of that: ${part.name}`, (whole - nsOf(part)).toFixed(0), '']);
+    }
+    const lines = phase === 'udp-insert' ? floor.indexHeaderAndRecordWritten : floor.indexAndRecordRead;
+    table.push([
+      phase === 'udp-insert'
+        ? 'floor: writing its index line, bucket header and record'
+        : 'floor: reading its index line and record',
+      lines.toFixed(0),
+      '',
+    ]);
+    console.log(table.toString());
+  }
+  console.log(
+    `${options.connections} connections, one thread, batches of ${BATCH}, medians of ${options.runs} runs in turn, each in a fresh process.`,
+  );
+}

@@ -1,0 +1,277 @@
+/** `ct-bucket bench study NAME`: a choice of the design, and what the other choices would cost. */
+
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import { machineFingerprint } from '../machine/machine.ts';
+import { sampleOf, showProgress } from '../samples/samples.ts';
+import { counted } from '../../src/host/terminal.ts';
+import { median, medianRatio } from '../statistics/statistics.ts';
+import { buildVariant, type Patch, type Variant } from './variants.ts';
+import { VoidRunError } from '../suite/workload-bench.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+
+interface Choice {
+  name: string;
+  options?: Partial<WorkloadSampleOptions>;
+  patches?: readonly Patch[];
+}
+
+interface Study {
+  question: string;
+  /** What is measured for each choice. */
+  works: readonly Pick<WorkloadSampleOptions, 'workload' | 'threads'>[];
+  /** The first is what the others are held against. */
+  choices: readonly Choice[];
+}
+
+const INSERT_ON_1_AND_2 = [
+  { workload: 'insert', threads: 1 },
+  { workload: 'insert', threads: 2 },
+] as const;
+
+const BUCKET_OF: Omit<Patch, 'replace'> = {
+  path: 'src/core/table/bucket-table.js',
+  find: /this\.#shift === 32 \? 0 : hash >>> this\.#shift/,
+};
+const SPIN_BOUND: Omit<Patch, 'replace'> = {
+  path: 'src/shared/mutex.js',
+  find: /Math\.min\(1000, owner\.spinEstimate \* 2 \+ 10\)/,
+};
+
+/** The access seam as if it had been written without scheduling points. */
+const BARE_SEAM: readonly Patch[] = [
+  /* load ... poke, pause: of "CHECKED ? (...) => { hook, access } : access" the last. */
+  { path: 'src/shared/access.js', find: /= CHECKED\s*\? \([^]*?\}\s*: /, replace: '= ' },
+  /* wait and notify. */
+  { path: 'src/shared/access.js', find: /if \(CHECKED\) \{\s*at\([^]*?\n {4}\}\n/, replace: '' },
+];
+
+export const STUDIES = {
+  buckets: {
+    question: 'How many buckets?',
+    works: INSERT_ON_1_AND_2,
+    choices: [1024, 1, 4, 16, 64, 256, 4096, 16_384].map((buckets) => ({
+      name: `${buckets} bucket${buckets === 1 ? '' : 's'}`,
+      options: { buckets },
+    })),
+  },
+  batch: {
+    question: 'How many packets in a batch?',
+    works: INSERT_ON_1_AND_2,
+    choices: [32, 16, 8, 4, 2, 1].map((batchSize) => ({
+      name: `batches of ${batchSize}`,
+      options: { batchSize },
+    })),
+  },
+  window: {
+    question: 'How many connections talk side by side: how cold is a connection when its next packet comes?',
+    works: [
+      { workload: 'tcp-life', threads: 1 },
+      { workload: 'tcp-data', threads: 1 },
+    ],
+    choices: [
+      { name: 'all' },
+      { name: '65536', options: { window: 65536 } },
+      { name: '4096', options: { window: 4096 } },
+      { name: '256', options: { window: 256 } },
+      { name: '32', options: { window: 32 } },
+    ],
+  },
+  prefault: {
+    question: 'Memory committed before the start, or as it is used?',
+    works: INSERT_ON_1_AND_2,
+    choices: [
+      { name: 'prefaulted', options: { prefaulted: true } },
+      { name: 'as it is used', options: { prefaulted: false } },
+    ],
+  },
+  bits: {
+    question: 'Which bits of the hash choose the bucket, where the low ones choose the line in it?',
+    works: INSERT_ON_1_AND_2,
+    choices: [
+      { name: 'high bits' },
+      { name: 'low bits', patches: [{ ...BUCKET_OF, replace: '(hash & (this.bucketCount - 1))' }] },
+    ],
+  },
+  spin: {
+    question: 'How long does a thread spin before it sleeps, where locks are few?',
+    works: [{ workload: 'insert', threads: 2 }],
+    choices: [
+      { name: 'adaptive, 4 buckets', options: { buckets: 4 } },
+      { name: '1000 looks', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '1000' }] },
+      { name: '100 looks', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '100' }] },
+      { name: 'sleeps at once', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '0' }] },
+      { name: 'never sleeps', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '1e9' }] },
+    ],
+  },
+  seam: {
+    question: 'What do the other engines cost ours? Their code and every test for them taken out:',
+    works: [
+      { workload: 'insert', threads: 1 },
+      { workload: 'tcp-data', threads: 1 },
+    ],
+    choices: [
+      { name: 'as it is' },
+      {
+        name: 'ct-bucket only',
+        patches: [
+          { path: 'src/core', find: /tracker\.engine === [012]\b/, replace: 'false' },
+          { path: 'src/core', find: /tracker\.engine !== [12]\b/, replace: 'true' },
+          { path: 'src/core', find: /tracker\.engine !== 0\b/, replace: 'false' },
+        ],
+      },
+    ],
+  },
+  'scheduling-points': {
+    question: 'What do scheduling points and the checked mode cost a process that has neither? Taken out of the build:',
+    works: [...INSERT_ON_1_AND_2, { workload: 'tcp-data', threads: 1 }],
+    choices: [
+      { name: 'as it is' },
+      { name: 'bare Atomics', patches: BARE_SEAM },
+      {
+        name: 'and neither checker nor profiler',
+        patches: [
+          ...BARE_SEAM,
+          {
+            path: 'src/shared/access.js',
+            find: /CHECKED = process\.env\['CT_CHECKED'\] === '1'/,
+            replace: 'CHECKED = false',
+          },
+          { path: 'src/shared/lock-profile.js', find: /PROFILED = sampleEvery > 0/, replace: 'PROFILED = false' },
+        ],
+      },
+    ],
+  },
+  sweeper: {
+    question: 'What does it cost to leave marks for the sweeper in the index lines? Without them:',
+    works: [
+      { workload: 'insert', threads: 1 },
+      { workload: 'tcp-life', threads: 1 },
+    ],
+    choices: [
+      { name: 'with marks' },
+      {
+        name: 'without',
+        patches: [
+          { path: 'src/core/table/bucket-table.js', find: /poke\(words, line \+ 15, 0\);/, replace: '' },
+          {
+            path: 'src/core/execute.js',
+            find: /if \(\(\(expires - before\) \| 0\) < [^)]*\) \{/,
+            replace: 'if (false) {',
+          },
+        ],
+      },
+    ],
+  },
+} as const satisfies Record<string, Study>;
+
+export type StudyName = keyof typeof STUDIES;
+export const STUDY_NAMES = Object.keys(STUDIES) as StudyName[];
+
+export interface StudyOptions {
+  connections: number;
+  runs: number;
+}
+
+interface StudyRow {
+  choice: string;
+  result: string;
+  threads: number;
+  packets: number;
+  runsMs: number[];
+}
+
+export interface StudyResults {
+  study: StudyName;
+  machine: ReturnType<typeof machineFingerprint>;
+  options: StudyOptions;
+  rows: StudyRow[];
+}
+
+/** Measures and prints a study. @throws VoidRunError */
+export async function runStudy(name: StudyName, options: StudyOptions): Promise<StudyResults> {
+  const study: Study = STUDIES[name];
+  const variants: Variant[] = [];
+  const rows = new Map<string, StudyRow>();
+  try {
+    for (const { name: choice, patches = [] } of study.choices) {
+      showProgress(`building: ${choice}`);
+      variants.push(await buildVariant(patches));
+    }
+    for (let run = 0; run < options.runs; run++) {
+      for (const work of study.works) {
+        for (const [index, choice] of study.choices.entries()) {
+          showProgress(
+            `run ${run + 1} of ${options.runs}: ${work.workload}, ${counted(work.threads, 'thread')}, ${choice.name}`,
+          );
+          const sample = await takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
+          if (sample.error !== undefined) {
+            throw new VoidRunError(`run ${run + 1} of ${choice.name} is void: ${sample.error}`);
+          }
+          for (const { name: result, ms, packets } of sample.results) {
+            const key = `${choice.name} ${result} ${work.threads}`;
+            const row = rows.get(key) ?? { choice: choice.name, result, threads: work.threads, packets, runsMs: [] };
+            row.runsMs.push(ms);
+            rows.set(key, row);
+          }
+        }
+      }
+    }
+  } finally {
+    showProgress('');
+    for (const variant of variants) {
+      variant.remove();
+    }
+  }
+  const results = { study: name, machine: machineFingerprint(), options, rows: [...rows.values()] };
+  print(study, results);
+  return results;
+}
+
+function takeFrom(
+  dist: string,
+  { workload, threads, connections, ...rest }: Partial<WorkloadSampleOptions> & Omit<StudyOptions, 'runs'>,
+): Promise<WorkloadSample> {
+  const options: WorkloadSampleOptions = {
+    workload: workload!,
+    threads: threads!,
+    connections,
+    batchSize: rest.batchSize ?? 32,
+    buckets: rest.buckets ?? 1024,
+    prefaulted: rest.prefaulted ?? true,
+    ...(rest.window === undefined ? {} : { window: rest.window }),
+  };
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options);
+}
+
+function print({ question, choices }: Study, { rows, options }: StudyResults): void {
+  const columns = [...new Set(rows.map(({ result, threads }) => `${result}, ${threads}`))];
+  const find = (choice: string, column: string) =>
+    rows.find((row) => row.choice === choice && `${row.result}, ${row.threads}` === column)!;
+  const first = choices[0]!.name;
+  const table = new Table({
+    head: ['', ...columns.map((column) => `${column} thread${column.endsWith(' 1') ? '' : 's'}`)],
+    style: { head: [], border: [] },
+    colAligns: ['left', ...columns.map(() => 'right' as const)],
+  });
+  for (const { name } of choices) {
+    table.push([
+      name,
+      ...columns.map((column) => {
+        const row = find(name, column);
+        const ms = median(row.runsMs);
+        const time = `${ms.toFixed(1)} ms, ${((ms * 1e6) / row.packets).toFixed(0)} ns a packet`;
+        if (name === first || options.runs < 2) {
+          return time;
+        }
+        const { ratio, low, high } = medianRatio(row.runsMs, find(first, column).runsMs);
+        return `${time}\n×${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+      }),
+    ]);
+  }
+  console.log(
+    `${question} ${options.connections} connections, medians of ${options.runs} runs in turn, each in a fresh process;`,
+  );
+  console.log(`× is the time in that of the first row, with its 95 % interval.`);
+  console.log(table.toString());
+}

@@ -1,0 +1,204 @@
+/**
+ * `ct-bucket bench peer`: an outside program that does the same work, in turn with ours, in the same table.
+ *
+ * The program prints lines of JSON such as
+ * {"workload":"udp-insert","threads":1,"connections":1000000,"packets":1000000,"ms":598.341}; lines that do not begin with a brace
+ * are passed over.
+ */
+
+import { basename } from 'node:path';
+import { UsageError } from '../../src/core/errors.ts';
+import { ChildError, runChild } from '../../src/host/children.ts';
+import { machineFingerprint } from '../machine/machine.ts';
+import { isPositive, type BenchResult, type ResultsFile } from '../report/results-file.ts';
+import { showProgress, takeSample } from '../samples/samples.ts';
+import { counted } from '../../src/host/terminal.ts';
+import { median } from '../statistics/statistics.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/registry.ts';
+
+/** A figure of one run. */
+export interface PeerFigure {
+  workload: string;
+  threads: number;
+  connections: number;
+  packets: number;
+  ms: number;
+}
+
+/** What is run once, by us and by the peer. */
+export interface PeerWork {
+  /** Name of the workload as `bench` takes it. */
+  workload: string;
+  threads: number;
+  connections: number;
+  batch: number;
+  window: number;
+  buckets: number;
+}
+
+export interface PeerOptions {
+  /** Shell command; {workload}, {threads}, {connections}, {window}, {batch} and {runs} (always 1) are replaced. */
+  command: string;
+  /** What the tables call it; default: the program's file name. */
+  name?: string;
+  workload: string;
+  threads: readonly number[];
+  connections: number;
+  runs: number;
+  batch: number;
+  /** Of each thread, connections whose packets come side by side; default all. */
+  window?: number;
+  buckets: number;
+  /** Runs our side once. */
+  takeOurs?: (work: PeerWork) => PeerFigure[] | Promise<PeerFigure[]>;
+}
+
+/** A peer that takes longer hangs. */
+const TIMEOUT_MS = 300_000;
+const ENGINE = 'ct-bucket';
+
+/** @throws UsageError where the peer fails, prints no figures, or does other work than ours */
+export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
+  const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeOurSample } = options;
+  const window = options.window ?? connections;
+  const name = options.name ?? programName(command);
+  if (name === ENGINE) {
+    throw new UsageError(`the peer needs a name other than ${ENGINE} (--name)`);
+  }
+  const samples = new Map<string, { engine: string; figures: PeerFigure[] }>();
+  const keep = (engine: string, figure: PeerFigure): void => {
+    const key = `${figure.workload} ${engine} ${figure.threads}`;
+    const entry = samples.get(key) ?? { engine, figures: [] };
+    entry.figures.push(figure);
+    samples.set(key, entry);
+  };
+  for (let run = 0; run < runs; run++) {
+    for (const count of threads) {
+      showProgress(`run ${run + 1} of ${runs}: ${counted(count, 'thread')}, ${ENGINE} and ${name}`);
+      const work = { workload, threads: count, connections, batch, window, buckets };
+      /* Who goes first alternates: what the one leaves behind (heat, caches, freed memory) meets both. */
+      let theirs = run % 2 === 0 ? undefined : await runPeerOnce(command, work);
+      const ours = await takeOurs(work);
+      theirs ??= await runPeerOnce(command, work);
+      for (const figure of ours) {
+        keep(ENGINE, figure);
+        keep(name, sameWork(figure, theirs, name));
+      }
+    }
+  }
+  showProgress('');
+  return {
+    benchmark: 'peer',
+    machine: machineFingerprint(),
+    options: { command, name, workload, threads, connections, runs, batch, window, buckets },
+    results: [...samples.values()].map(({ engine, figures }) => resultOf(engine, figures)),
+  };
+}
+
+function resultOf(engine: string, figures: readonly PeerFigure[]): BenchResult {
+  const { workload, threads, connections, packets } = figures[0]!;
+  const runsMs = figures.map((figure) => figure.ms);
+  return { workload, engine, threads, connections, packets, medianMs: median(runsMs), runsMs };
+}
+
+/** The program's file name, of a command that may begin with variables. */
+export function programName(command: string): string {
+  const words = command.trim().split(/\s+/);
+  const program = words.find((word) => !/^\w+=/.test(word)) ?? '';
+  return basename(program.replaceAll(/['"]/g, '')) || 'peer';
+}
+
+export function fillTemplate(command: string, work: PeerWork): string {
+  const values: Record<string, string> = {
+    workload: work.workload,
+    threads: String(work.threads),
+    connections: String(work.connections),
+    window: String(work.window),
+    batch: String(work.batch),
+    runs: '1',
+  };
+  return command.replaceAll(
+    /\{(workload|threads|connections|window|batch|runs)\}/g,
+    (_, name: string) => values[name]!,
+  );
+}
+
+async function runPeerOnce(template: string, work: PeerWork): Promise<PeerFigure[]> {
+  const command = fillTemplate(template, work);
+  const { stdout } = await runChild('/bin/sh', ['-c', command], {
+    timeoutMs: TIMEOUT_MS,
+    stderr: 'pipe',
+    isGroup: true,
+  }).catch((error: unknown) => {
+    if (!(error instanceof ChildError)) {
+      throw error;
+    }
+    const said = error.stderr.trim().split('\n').at(-1) ?? '';
+    throw new UsageError(`the peer failed (${error.message}): ${command}${said === '' ? '' : `: ${said}`}`);
+  });
+  const figures = stdout
+    .split('\n')
+    .filter((line) => line.trimStart().startsWith('{'))
+    .map(parseFigure);
+  if (figures.length === 0) {
+    throw new UsageError(`the peer printed no JSON: ${command}`);
+  }
+  return figures;
+}
+
+/** @throws UsageError */
+export function parseFigure(line: string): PeerFigure {
+  let figure: Partial<PeerFigure>;
+  try {
+    figure = JSON.parse(line) as Partial<PeerFigure>;
+  } catch {
+    throw new UsageError(`the peer printed a line that is not JSON: ${line.slice(0, 120)}`);
+  }
+  const numbers = [figure.threads, figure.connections, figure.packets, figure.ms];
+  if (typeof figure.workload !== 'string' || !numbers.every(isPositive)) {
+    throw new UsageError(
+      `the peer's line lacks workload, threads, connections, packets or ms: ${line.slice(0, 120).trimEnd()}`,
+    );
+  }
+  return figure as PeerFigure;
+}
+
+/** The peer's figure of a workload of ours. @throws UsageError where it is missing or of other work */
+function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string): PeerFigure {
+  const found = theirs.filter((figure) => figure.workload === ours.workload && figure.threads === ours.threads);
+  const figure = found[0];
+  if (figure === undefined || found.length > 1) {
+    throw new UsageError(
+      `${name} printed ${found.length === 0 ? 'no figure' : `${found.length} figures`} of ${ours.workload} with ${counted(ours.threads, 'thread')}`,
+    );
+  }
+  for (const what of ['connections', 'packets'] as const) {
+    if (figure[what] !== ours[what]) {
+      throw new UsageError(
+        `${name} does other work: ${figure[what]} ${what} of ${ours.workload} with ${counted(ours.threads, 'thread')}, ours ${ours[what]}`,
+      );
+    }
+  }
+  return figure;
+}
+
+async function takeOurSample(work: PeerWork): Promise<PeerFigure[]> {
+  const { workload, threads, connections, batch, window, buckets } = work;
+  if (!WORKLOAD_NAMES.includes(workload as WorkloadName)) {
+    throw new UsageError(`there is no workload ${workload}; there are ${WORKLOAD_NAMES.join(', ')}`);
+  }
+  const sample = await takeSample<WorkloadSample>('samples/workload-sample.js', {
+    workload: workload as WorkloadName,
+    threads,
+    connections,
+    batchSize: batch,
+    window,
+    buckets,
+    prefaulted: true,
+  } satisfies WorkloadSampleOptions);
+  if (sample.error !== undefined) {
+    throw new Error(sample.error);
+  }
+  return sample.results.map(({ name, ms, packets }) => ({ workload: name, threads, connections, packets, ms }));
+}

@@ -1,0 +1,174 @@
+/**
+ * `npm run bench`: what a newcomer wants to see first, within a time that is given. A first sample and the first round tell how
+ * fast this machine is: on a slow one there are fewer connections and fewer runs, and a line says so.
+ */
+
+import { ENGINES } from '../../src/core/engines/engine.ts';
+import { benchAging } from '../aging/aging.ts';
+import { Budget } from './budget.ts';
+import { machineFingerprint } from '../machine/machine.ts';
+import { groups, ms } from '../report/format.ts';
+import type { ResultsFile } from '../report/results-file.ts';
+import { takeSample, type TakeSample } from '../samples/samples.ts';
+import { benchWorkload } from './workload-bench.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+
+export interface SuiteOptions {
+  threads: readonly number[];
+  /** At most. */
+  connections: number;
+  /** At most. */
+  runs: number;
+  batch: number;
+  buckets: number;
+  /** For everything, in seconds. */
+  seconds: number;
+}
+
+export interface SuiteTools {
+  take?: TakeSample;
+  /** Of the budget, in ms. */
+  nowMs?: () => number;
+}
+
+/** What the aging waits for connections to expire, in ms; the rest of its time is that of so many samples. */
+const AGING_WAITS_MS = 9000;
+const AGING_SAMPLES = 2;
+/** With fewer, the start of threads is all that is measured. */
+const FEWEST_CONNECTIONS = 20_000;
+const REHEARSAL = { insert: 100_000, life: 40_000 };
+const FEWEST_REHEARSED = 20_000;
+/** The first sample is a small one; one of the usual size takes up to so many times as long. */
+const PROBE = { connections: 50_000, rehearsed: 40_000, timesOfUsual: 2.5 };
+/** Connections of a TCP life have eight packets and more. */
+const LIFE_SHARE = 1 / 8;
+
+/** @param say for what comes line by line. @throws VoidRunError */
+export async function runSuite(
+  options: SuiteOptions,
+  say: (line: string) => void,
+  { take = takeSample, nowMs = () => performance.now() }: SuiteTools = {},
+): Promise<ResultsFile> {
+  const { threads, runs, batch, buckets, seconds } = options;
+  /* Before it is the suite that loads the machine. */
+  const machine = machineFingerprint();
+  const budget = new Budget(seconds, nowMs);
+  const samplesOfRound = threads.reduce((sum, count) => sum + ENGINES.length + (count > 1 ? 1 : 0), 0);
+
+  const probe = await budget.timed(() =>
+    take<WorkloadSample>('samples/workload-sample.js', {
+      workload: 'insert',
+      engine: ENGINES[0]!,
+      threads: 1,
+      connections: Math.min(options.connections, PROBE.connections),
+      batchSize: batch,
+      buckets,
+      prefaulted: true,
+      rehearsals: 3,
+      rehearsalConnections: PROBE.rehearsed,
+    } satisfies WorkloadSampleOptions),
+  );
+  const sampleMs = probe.ms * PROBE.timesOfUsual;
+  const agingMs = AGING_WAITS_MS + AGING_SAMPLES * sampleMs;
+  /* A round of each workload is the least. */
+  const size = Math.min(1, (budget.leftMs - agingMs) / (2 * samplesOfRound * sampleMs));
+  const fewer = (most: number, fewest: number) => Math.min(most, Math.max(fewest, Math.ceil(most * size)));
+  const connections = fewer(options.connections, FEWEST_CONNECTIONS);
+  if (connections < options.connections) {
+    say(
+      `A sample takes some ${(sampleMs / 1000).toFixed(1)} s here: ${groups(connections)} connections instead of ${groups(options.connections)}, to end within ${seconds} s (--seconds)`,
+    );
+  }
+
+  const firstFigures = (phases: string) => {
+    const told = new Set<string>();
+    return (what: string, { results }: WorkloadSample) => {
+      if (told.size === 0) {
+        say(`First figures of ${phases}; time, and packets a second:`);
+      }
+      if (!told.has(what)) {
+        told.add(what);
+        say(`  ${what.padEnd(46)}${results.map(figureOf).join('  ')}`);
+      }
+    };
+  };
+  let lifeMs = 0;
+  let roundMs = 0;
+  const conduct = (reserveMs: (done: number, roundMs: number) => number) => ({
+    take,
+    nowMs,
+    /* A profiled sample each takes half as long again, and the other workload as many rounds as this one. */
+    mayPredict: () => budget.leftMs >= 1.5 * (ENGINES.length + 1) * sampleMs + lifeMs + agingMs,
+    mayRunAgain(done: number, tookMs: number): boolean {
+      roundMs = tookMs;
+      lifeMs = done * roundMs;
+      const hasTime = budget.leftMs >= roundMs + reserveMs(done, roundMs);
+      if (!hasTime && done < runs) {
+        say(
+          `A round takes ${(roundMs / 1000).toFixed(1)} s here: ${done} run${done === 1 ? '' : 's'} of each instead of ${runs}, to end within ${seconds} s (--seconds)`,
+        );
+      }
+      return hasTime;
+    },
+  });
+
+  const common = { engines: ENGINES, threads, batch, buckets, runs, latency: false, memory: false };
+  const insert = await benchWorkload(
+    {
+      ...common,
+      workload: 'insert',
+      connections,
+      rehearsalConnections: fewer(REHEARSAL.insert, FEWEST_REHEARSED),
+    },
+    firstFigures('insertion and lookup'),
+    conduct((done, roundMs) => (done + 1) * roundMs + agingMs),
+  );
+  const hasTimeForLives = budget.leftMs >= roundMs;
+  if (!hasTimeForLives) {
+    say('No time is left for TCP lives: `ct-bucket bench tcp-life` measures them');
+  }
+  const life = !hasTimeForLives
+    ? undefined
+    : await benchWorkload(
+        {
+          ...common,
+          workload: 'tcp-life',
+          window: 4096,
+          predict: false,
+          rehearsalConnections: fewer(REHEARSAL.life, FEWEST_REHEARSED),
+          connections: Math.ceil(connections * LIFE_SHARE),
+        },
+        firstFigures('TCP lives'),
+        conduct(() => agingMs),
+      );
+  const aging =
+    budget.leftMs < agingMs
+      ? undefined
+      : await benchAging(
+          {
+            engines: ['ct-bucket'],
+            buckets: [buckets],
+            connections: [Math.ceil(connections / 2)],
+            threads: 1,
+            runs: 1,
+            isQuick: true,
+          },
+          say,
+          take,
+        );
+  if (aging === undefined) {
+    say('No time is left for aging: `ct-bucket bench aging` measures it');
+  }
+  return {
+    benchmark: 'suite',
+    machine,
+    options: { ...options, connections },
+    results: [...insert.results, ...(life?.results ?? [])],
+    ...(insert.simulation === undefined ? {} : { simulation: insert.simulation }),
+    ...(aging === undefined ? {} : { aging: aging.aging! }),
+  };
+}
+
+function figureOf({ name, ms: tookMs, packets }: WorkloadSample['results'][number]): string {
+  return `${name} ${ms(tookMs)}, ${(packets / tookMs / 1000).toFixed(2)} M/s`;
+}

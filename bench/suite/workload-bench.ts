@@ -1,0 +1,218 @@
+/** Workloads, engines and numbers of threads, measured in turn: a sample each in a fresh process, again and again. */
+
+import type { EngineName } from '../../src/core/engines/engine.ts';
+import { UsageError } from '../../src/core/errors.ts';
+import { machineFingerprint } from '../machine/machine.ts';
+import type { BenchResult, ResultsFile, SimulationInput } from '../report/results-file.ts';
+import { showProgress, takeSample, type TakeSample } from '../samples/samples.ts';
+import { measureInputs, measureLineTransferNs } from '../statistics/simulation-inputs.ts';
+import { median } from '../statistics/statistics.ts';
+import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
+
+export interface WorkloadBenchOptions {
+  workload: WorkloadName;
+  engines: readonly EngineName[];
+  threads: readonly number[];
+  connections: number;
+  perThread?: boolean;
+  runs: number;
+  batch: number;
+  /** Of each thread, connections whose packets come side by side, where the workload has conversations. */
+  window?: number;
+  buckets: number;
+  /** Beside two threads and more, the same threads with a table each. Default: yes. */
+  control?: boolean;
+  /** One more run of each with every batch timed. */
+  latency?: boolean;
+  /** One more run of ct-bucket each, whose memory is committed as it is used: memory per connection. Default: yes. */
+  memory?: boolean;
+  /** One more profiled run of each on one thread, for the simulation of more threads. Default: yes. */
+  predict?: boolean;
+  /** A shorter warm-up of each sample: connections of each of three tables. For a first look. */
+  rehearsalConnections?: number;
+}
+
+/** Who decides how much is measured, and with what. */
+export interface BenchConduct {
+  take?: TakeSample;
+  /** The clock of `roundMs`. */
+  nowMs?: () => number;
+  /** Asked after each run of everything. Default: yes, up to the number of runs. */
+  mayRunAgain?: (done: number, roundMs: number) => boolean;
+  /** Asked before what the simulation goes by is measured. */
+  mayPredict?: () => boolean;
+}
+
+/** Books that do not balance: the run is no measurement. */
+export class VoidRunError extends Error {}
+
+type Kind = 'shared' | 'control' | 'latency' | 'cold';
+
+interface SampleSet {
+  variant: string;
+  engine: EngineName;
+  threads: number;
+  kind: Kind;
+  samples: WorkloadSample[];
+}
+
+function describe({ engine, threads, kind, variant }: SampleSet, workload: string): string {
+  const what = {
+    shared: '',
+    control: ', a table each',
+    latency: ', timing batches',
+    cold: ', memory not committed before',
+  }[kind];
+  return `${workload}${variant === '' ? '' : ` ${variant}`}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}${what}`;
+}
+
+function setsOf(options: WorkloadBenchOptions): SampleSet[] {
+  const { workload, engines, threads, control = true, latency = false, memory = true } = options;
+  return workloadOf(workload).variants.flatMap((variant) =>
+    threads.flatMap((count) =>
+      engines.flatMap((engine) => {
+        const kinds: Kind[] = ['shared'];
+        if (control && count > 1 && engine === 'ct-bucket') {
+          kinds.push('control');
+        }
+        if (memory) {
+          kinds.push('cold');
+        }
+        if (latency) {
+          kinds.push('latency');
+        }
+        return kinds.map((kind): SampleSet => ({ variant, engine, threads: count, kind, samples: [] }));
+      }),
+    ),
+  );
+}
+
+/**
+ * Measures a workload.
+ * @param onSample told of each sample, for first figures
+ * @throws VoidRunError
+ */
+export async function benchWorkload(
+  options: WorkloadBenchOptions,
+  onSample: (what: string, sample: WorkloadSample) => void = () => {},
+  conduct: BenchConduct = {},
+): Promise<ResultsFile> {
+  const { take = takeSample, nowMs = () => performance.now(), mayRunAgain = () => true } = conduct;
+  const { workload, connections, perThread = false, runs, batch, window, buckets, rehearsalConnections } = options;
+  if (connections < Math.max(...options.threads)) {
+    throw new UsageError('there must be at least as many connections as threads');
+  }
+  const sets = setsOf(options);
+  /* In turn, so that a drift of the machine meets all alike. */
+  let hasTime = true;
+  for (let run = 0; run < runs && hasTime; run++) {
+    const fromMs = nowMs();
+    for (const set of sets) {
+      if (run > 0 && (set.kind === 'cold' || set.kind === 'latency')) {
+        continue;
+      }
+      showProgress(`run ${run + 1} of ${runs}: ${describe(set, workload)}`);
+      const sample = await take<WorkloadSample>('samples/workload-sample.js', {
+        workload,
+        variant: set.variant,
+        engine: set.engine,
+        threads: set.threads,
+        connections,
+        perThread,
+        separateTables: set.kind === 'control',
+        batchSize: batch,
+        ...(window === undefined ? {} : { window }),
+        buckets,
+        prefaulted: set.kind !== 'cold',
+        latency: set.kind === 'latency',
+        ...(rehearsalConnections === undefined ? {} : { rehearsals: 3, rehearsalConnections }),
+      } satisfies WorkloadSampleOptions);
+      showProgress('');
+      if (sample.error !== undefined) {
+        throw new VoidRunError(`run ${run + 1} of ${describe(set, workload)} is void: ${sample.error}`);
+      }
+      set.samples.push(sample);
+      onSample(describe(set, workload), sample);
+    }
+    hasTime = mayRunAgain(run + 1, nowMs() - fromMs);
+  }
+  const resultsOfKind = (kind: Kind) =>
+    sets.filter((set) => set.kind === kind).flatMap((set) => resultsOf(options, sets, set));
+  const notPrefaulted = resultsOfKind('cold');
+  const results = resultsOfKind('shared');
+  const simulation = await simulationOf(options, results, conduct);
+  return {
+    benchmark: workload,
+    machine: machineFingerprint(),
+    options: { ...options },
+    results,
+    ...(simulation.length === 0 ? {} : { simulation }),
+    ...(notPrefaulted.length === 0 ? {} : { resultsNotPrefaulted: notPrefaulted }),
+  };
+}
+
+/** What the simulation of the first result goes by, for each engine; nothing where it cannot be measured. */
+async function simulationOf(
+  options: WorkloadBenchOptions,
+  results: readonly BenchResult[],
+  { take = takeSample, mayPredict = () => true }: BenchConduct,
+): Promise<SimulationInput[]> {
+  const { workload, engines, connections, batch, buckets, perThread = false, predict = true } = options;
+  if (!predict || perThread || workloadOf(workload).variants.length > 1 || !mayPredict()) {
+    return [];
+  }
+  showProgress('measuring what the simulation goes by');
+  const lineTransferNs = await measureLineTransferNs(take);
+  const inputs: SimulationInput[] = [];
+  for (const engine of lineTransferNs === undefined ? [] : engines) {
+    const alone = results.filter((result) => result.engine === engine && result.threads === 1);
+    const packetNs = Object.fromEntries(
+      alone.map((result) => [result.workload, (result.medianMs * 1e6) / result.packets]),
+    );
+    showProgress(`measuring what the simulation goes by: ${engine}`);
+    const input = { workload, engine, connections, batch, buckets, lineTransferNs: lineTransferNs!, packetNs };
+    inputs.push(...(await measureInputs(input, take)));
+  }
+  showProgress('');
+  return inputs;
+}
+
+function resultsOf(options: WorkloadBenchOptions, sets: readonly SampleSet[], set: SampleSet): BenchResult[] {
+  const companion = (kind: Kind) =>
+    sets.find(
+      (other) =>
+        other.kind === kind &&
+        other.variant === set.variant &&
+        other.engine === set.engine &&
+        other.threads === set.threads,
+    );
+  const cold = companion('cold');
+  const latency = companion('latency')?.samples[0]?.latencyUs;
+  const control = set.kind === 'shared' ? companion('control') : undefined;
+  return set.samples[0]!.results.map((first, index): BenchResult => {
+    const phases = set.samples.map((sample) => sample.results[index]!);
+    const runsMs = phases.map(({ ms }) => ms);
+    const controlMs = control?.samples.map((sample) => sample.results[index]!.ms);
+    return {
+      workload: first.name,
+      engine: set.engine,
+      threads: set.threads,
+      connections: options.perThread ? options.connections * set.threads : options.connections,
+      packets: first.packets,
+      prefaulted: set.kind !== 'cold',
+      medianMs: median(runsMs),
+      runsMs,
+      /* Prefaulted, the memory is committed whether it is used or not: the figure is that of the other run. */
+      ...(cold === undefined ? {} : { bytesPerConnection: cold.samples[0]!.bytesPerConnection }),
+      ...(latency === undefined ? {} : { latencyUs: latency }),
+      ...(set.threads === 1 ? {} : { fairness: median(phases.map(fairnessOf)) }),
+      ...(controlMs === undefined ? {} : { control: { medianMs: median(controlMs), runsMs: controlMs } }),
+    };
+  });
+}
+
+/** Packets per second of the slowest thread / those of the fastest, all of them having the same to do. */
+function fairnessOf({ threadMs }: PhaseResult): number {
+  return Math.min(...threadMs) / Math.max(...threadMs);
+}

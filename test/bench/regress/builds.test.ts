@@ -1,0 +1,445 @@
+/** Builds for `regress`: commits, folders, what is kept of them, and why git refuses. */
+
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { defaultCache, keptBuild, measuring } from '../../../bench/regress/build-cache.ts';
+import { findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
+import { tryLock, withLock } from '../../../bench/machine/lock-file.ts';
+import { REPOSITORY } from '../../support/child.ts';
+
+/** Stands for the build of this program: counts its runs in a file outside, and takes a moment. */
+const BUILD_SCRIPT = `
+import { appendFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+appendFileSync(process.env.BUILDS_LOG, 'built\\n');
+mkdirSync('dist/bench', { recursive: true });
+cpSync('src', 'dist/src', { recursive: true });
+writeFileSync('dist/.complete', '');
+`;
+
+let folder: string;
+let repository: string;
+let cache: string;
+let said: string[];
+const say = (line: string): void => {
+  said.push(line);
+};
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+function git(...args: string[]): string {
+  return execFileSync('git', ['-C', repository, '-c', 'user.name=a', '-c', 'user.email=a@example.org', ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim();
+}
+
+function commit(text: string): string {
+  write(join(repository, 'src', 'a.txt'), text);
+  git('add', '.');
+  git('commit', '-qm', text);
+  return git('rev-parse', 'HEAD');
+}
+
+function places(): { repository: string; cache: string } {
+  return { repository, cache };
+}
+
+function builds(): number {
+  const log = join(folder, 'builds');
+  return existsSync(log) ? readFileSync(log, 'utf8').split('\n').length - 1 : 0;
+}
+
+function textIn(dist: string): string {
+  return readFileSync(join(dist, 'src', 'a.txt'), 'utf8');
+}
+
+/** Sets the time of every source to an hour before or after now. */
+function setAge(path: string, hours: number): void {
+  const time = new Date(Date.now() - hours * 3_600_000);
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.name !== '.git' && entry.name !== 'dist') {
+      if (entry.isDirectory()) {
+        setAge(join(path, entry.name), hours);
+      }
+      utimesSync(join(path, entry.name), time, time);
+    }
+  }
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ct-bucket-builds-'));
+  repository = join(folder, 'repository');
+  cache = join(folder, 'cache');
+  said = [];
+  vi.stubEnv('BUILDS_LOG', join(folder, 'builds'));
+  write(join(repository, 'scripts', 'build.mjs'), BUILD_SCRIPT);
+  write(join(repository, 'bench', 'sample.txt'), '');
+  write(join(repository, 'package.json'), '{ "scripts": { "build": "node scripts/build.mjs" } }');
+  write(
+    join(repository, 'package-lock.json'),
+    '{ "packages": { "": {}, "node_modules/needed": {}, "node_modules/tool": { "dev": true } } }',
+  );
+  write(join(repository, 'node_modules', 'needed', 'package.json'), '{}');
+  write(join(repository, 'node_modules', 'tool', 'package.json'), '{}');
+  write(join(repository, '.gitignore'), 'node_modules/\ndist/\n');
+  git('init', '-q', '.');
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+describe('the build of a commit', () => {
+  it('is made once of its files, kept, and leaves nothing in the repository', async () => {
+    const first = commit('one');
+    commit('two');
+    const build = await findBuild('HEAD~1', places(), say);
+    expect(build).toMatchObject({ label: 'HEAD~1', commit: first });
+    expect(textIn(build.dist)).toBe('one');
+    expect((await findBuild(first, places(), say)).dist).toBe(build.dist);
+    expect([builds(), said]).toEqual([1, [`building HEAD~1 (${first.slice(0, 10)})`]]);
+    expect(git('worktree', 'list').split('\n')).toHaveLength(1);
+    expect(git('status', '--porcelain')).toBe('');
+    expect(readdirSync(join(cache, 'builds'))).toEqual([first]);
+  });
+
+  it('has the packages that it needs of its own, so that the clone it was made of may go', async () => {
+    commit('one');
+    const { dist } = await findBuild('HEAD', places());
+    expect(readdirSync(join(dirname(dist), 'node_modules'))).toEqual(['needed']);
+    rmSync(join(repository, 'node_modules'), { recursive: true });
+    await findBuild('HEAD', places());
+    expect(builds()).toBe(1);
+  });
+
+  it('is made anew if what is kept is not complete, and not half kept if it fails', async () => {
+    commit('one');
+    const { dist } = await findBuild('HEAD', places());
+    rmSync(join(dist, '.complete'));
+    expect(textIn((await findBuild('HEAD', places())).dist)).toBe('one');
+    expect(builds()).toBe(2);
+    write(join(repository, 'scripts', 'build.mjs'), 'console.error("line 7: wrong");process.exit(1)');
+    commit('two');
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/^npm run build failed: line 7: wrong$/);
+    expect(readdirSync(join(cache, 'builds'))).toHaveLength(1);
+  });
+
+  it('is made by one of two processes at once, while the other waits and then uses it', async () => {
+    /* The build of this repository's own regress command, on the small repository. */
+    write(join(repository, 'scripts', 'build.mjs'), `${BUILD_SCRIPT}\nawait new Promise((d) => setTimeout(d, 500));`);
+    const id = commit('one');
+    const module = join(folder, 'find.mts');
+    const builds_ = join(REPOSITORY, 'bench', 'regress', 'builds.ts');
+    write(
+      module,
+      `import { findBuild } from ${JSON.stringify(builds_)};
+       const build = await findBuild('HEAD', ${JSON.stringify(places())}, (line) => console.log(line));
+       console.log(JSON.stringify(build));`,
+    );
+    const outputs = await Promise.all(
+      [1, 2].map(async () => {
+        const child = spawn(process.execPath, ['--import', 'tsx', module], {
+          cwd: REPOSITORY,
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        let output = '';
+        child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+        const [code] = (await once(child, 'close')) as [number];
+        return { code, last: output.trim().split('\n').at(-1)! };
+      }),
+    );
+    expect(outputs.map(({ code }) => code)).toEqual([0, 0]);
+    expect(new Set(outputs.map(({ last }) => (JSON.parse(last) as { dist: string }).dist)).size).toBe(1);
+    expect(builds()).toBe(1);
+    expect(readdirSync(join(cache, 'builds'))).toEqual([id]);
+  });
+});
+
+describe('a folder', () => {
+  it('with a build newer than its sources is measured as it is, without a cache', async () => {
+    commit('one');
+    execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: repository });
+    setAge(repository, 1);
+    expect((await findBuild(repository, places(), say)).dist).toBe(join(repository, 'dist'));
+    expect((await findBuild(join(repository, 'dist'), places(), say)).dist).toBe(join(repository, 'dist'));
+    expect([builds(), said, existsSync(cache)]).toEqual([1, [], false]);
+  });
+
+  it.each(['a source is newer', 'a source is gone', 'there is no build'])(
+    'is built apart when %s, once for the same sources, and its own build stays',
+    async (what) => {
+      commit('one');
+      write(join(repository, 'src', 'b.txt'), '');
+      execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: repository });
+      setAge(repository, 1);
+      const old = textIn(join(repository, 'dist'));
+      utimesSync(
+        join(repository, 'dist', '.complete'),
+        new Date(Date.now() - 1_800_000),
+        new Date(Date.now() - 1_800_000),
+      );
+      if (what === 'a source is newer') {
+        write(join(repository, 'src', 'a.txt'), 'edited');
+      } else if (what === 'a source is gone') {
+        rmSync(join(repository, 'src', 'b.txt'));
+      } else {
+        rmSync(join(repository, 'dist'), { recursive: true });
+      }
+      const { dist } = await findBuild(repository, places(), say);
+      expect(dist.startsWith(join(cache, 'builds', 'tree-'))).toBe(true);
+      expect(textIn(dist)).toBe(what === 'a source is newer' ? 'edited' : 'one');
+      expect(existsSync(join(dist, 'src', 'b.txt'))).toBe(what !== 'a source is gone');
+      expect(said.join('\n')).toMatch(
+        what === 'there is no build' ? /it holds no build/ : /its sources are newer than its dist/,
+      );
+      expect((await findBuild(repository, places(), say)).dist).toBe(dist);
+      expect(builds()).toBe(2);
+      if (what !== 'there is no build') {
+        expect(textIn(join(repository, 'dist'))).toBe(old);
+      }
+      write(join(repository, 'src', 'a.txt'), 'edited again');
+      expect(textIn((await findBuild(repository, places(), say)).dist)).toBe('edited again');
+    },
+  );
+
+  it('that is neither a build nor sources is refused', async () => {
+    commit('one');
+    await expect(findBuild(join(repository, 'src'), places())).rejects.toThrow(
+      /src holds no build: run npm run build there$/,
+    );
+    await expect(findBuild('', places())).rejects.toThrow(/empty/);
+  });
+});
+
+describe('uncommitted changes', () => {
+  function notes(...labels: string[]): string[] {
+    const lines: string[] = [];
+    noteUncommitted(
+      labels.map((label) => ({ label, dist: '', commit: git('rev-parse', label) })),
+      places(),
+      (line) => lines.push(line),
+    );
+    return lines;
+  }
+
+  it('are told once, with the files, where the checked-out commit is measured', () => {
+    commit('one');
+    commit('two');
+    expect(notes('HEAD', 'HEAD')).toEqual([]);
+    write(join(repository, 'src', 'a.txt'), 'edited');
+    expect(notes('HEAD', 'HEAD')).toEqual([
+      expect.stringMatching(/^uncommitted changes are not measured \(src\/a\.txt\): commit them, or give --head /),
+    ]);
+    expect(notes('HEAD~1', 'HEAD')).toHaveLength(1);
+    expect(notes('HEAD~1')).toEqual([]);
+  });
+
+  it('count if they are staged, new or removed; what is not built does not', () => {
+    commit('one');
+    write(join(repository, 'README.md'), 'edited');
+    expect(notes('HEAD')).toEqual([]);
+    write(join(repository, 'bench', 'new file.txt'), '');
+    write(join(repository, 'package.json'), '{}');
+    git('add', 'package.json');
+    rmSync(join(repository, 'src', 'a.txt'));
+    expect(notes('HEAD')[0]).toMatch(/\(package\.json, src\/a\.txt and 1 more\)/);
+  });
+});
+
+describe('the reason of git', () => {
+  it('is told for a commit that is not there', async () => {
+    commit('one');
+    await expect(findBuild('nosuch', places())).rejects.toThrow(
+      /^nosuch is neither a folder nor a commit of .*\(git: fatal: bad revision 'nosuch'\)$/,
+    );
+    await expect(findBuild('HEAD..HEAD', places())).rejects.toThrow(/neither a folder nor a commit/);
+    await expect(findBuild('--all', places())).rejects.toThrow(/^--all is neither a folder nor a commit/);
+  });
+
+  it('is told with the way out for a clone that is shallow', async () => {
+    commit('one');
+    commit('two');
+    const shallow = join(folder, 'shallow');
+    execFileSync('git', ['clone', '-q', '--depth', '1', `file://${repository}`, shallow]);
+    await expect(findBuild('HEAD~1', { repository: shallow, cache })).rejects.toThrow(
+      /HEAD~1 is neither .*; this is a shallow clone: .*fetch --unshallow.*fetch-depth: 0/,
+    );
+  });
+
+  it('is told outside of a repository, and for one of another owner', async () => {
+    const none = join(folder, 'none');
+    mkdirSync(none);
+    await expect(findBuild('HEAD', { repository: none, cache })).rejects.toThrow(/not a git repository/);
+    commit('one');
+    vi.stubEnv('GIT_TEST_ASSUME_DIFFERENT_OWNER', '1');
+    /* Settings of the user that allow every folder are not asked. */
+    vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
+    vi.stubEnv('GIT_CONFIG_SYSTEM', '/dev/null');
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/^[^\n]*dubious ownership[^\n]*safe\.directory[^\n]*$/);
+  });
+
+  it('is that there is no git', async () => {
+    commit('one');
+    vi.stubEnv('PATH', folder);
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/git is not found: install it, or put it into PATH/);
+  });
+
+  it('is not sought in the repository of a hook that runs the command', async () => {
+    const id = commit('one');
+    vi.stubEnv('GIT_DIR', join(folder, 'nowhere'));
+    vi.stubEnv('GIT_INDEX_FILE', join(folder, 'index'));
+    expect((await findBuild('HEAD', places())).commit).toBe(id);
+  });
+});
+
+describe('the folder of kept builds', () => {
+  const make = (result: string): void => {
+    write(join(result, 'dist', '.complete'), '');
+    mkdirSync(join(result, 'node_modules'));
+  };
+  const keep = (): Promise<string> => keptBuild({ cache, key: 'key', label: 'a', make });
+
+  it('belongs to the user alone', async () => {
+    await keep();
+    expect(statSync(cache).mode & 0o777).toBe(0o700);
+  });
+
+  it.each([0o755, 0o777, 0o710])('is refused with mode %o, in which others can look or write', async (mode) => {
+    mkdirSync(cache);
+    chmodSync(cache, mode);
+    await expect(keep()).rejects.toThrow(
+      /cache must be a folder of this user with mode 700 \(it is: mode 7\d\d, user \d+\)/,
+    );
+  });
+
+  it('is refused where it is a link or a file', async () => {
+    mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 });
+    symlinkSync(join(folder, 'elsewhere'), cache);
+    await expect(keep()).rejects.toThrow(/must be a folder of this user/);
+    rmSync(cache);
+    writeFileSync(cache, '');
+    await expect(keep()).rejects.toThrow(/cannot be made/);
+  });
+
+  it.runIf(process.getuid?.() === 0)('is refused where it belongs to another user', async () => {
+    mkdirSync(cache, { mode: 0o700 });
+    execFileSync('chown', ['65534', cache]);
+    await expect(keep()).rejects.toThrow(/must be a folder of this user with mode 700 \(it is: mode 700, user 65534\)/);
+  });
+
+  it('is in XDG_CACHE_HOME if that is a whole path, else in the home folder, and needs no entry in the list of users', () => {
+    expect(defaultCache({ XDG_CACHE_HOME: '/x/y' })).toBe('/x/y/ct-bucket');
+    vi.stubEnv('HOME', '/home/somebody');
+    expect(defaultCache({})).toBe('/home/somebody/.cache/ct-bucket');
+    expect(defaultCache({ XDG_CACHE_HOME: 'y' })).toBe('/home/somebody/.cache/ct-bucket');
+    expect(defaultCache({ XDG_CACHE_HOME: '' })).toBe('/home/somebody/.cache/ct-bucket');
+    vi.stubEnv('HOME', 'relative');
+    expect(() => defaultCache({})).toThrow(/set XDG_CACHE_HOME/);
+  });
+
+  it('is never a predictable one in the shared temporary folder', () => {
+    const texts = ['regress/builds.ts', 'regress/build-cache.ts', 'regress/git.ts', 'variants.ts'].map((name) =>
+      readFileSync(join(REPOSITORY, 'bench', name), 'utf8'),
+    );
+    for (const text of texts) {
+      expect(text).not.toContain('userInfo');
+      expect(text.match(/tmpdir\(\)/g)?.length ?? 0).toBe(text.match(/mkdtempSync\(join\(tmpdir\(\)/g)?.length ?? 0);
+    }
+  });
+
+  it('loses builds that nobody has used for a month, and what a killed build left', async () => {
+    const old = await keep();
+    const left = join(cache, 'builds', '.building-x');
+    mkdirSync(left);
+    const longAgo = new Date(Date.now() - 40 * 86_400_000);
+    utimesSync(old, longAgo, longAgo);
+    utimesSync(left, longAgo, longAgo);
+    await keptBuild({ cache, key: 'other', label: 'b', make });
+    expect(readdirSync(join(cache, 'builds'))).toEqual(['other']);
+  });
+
+  it('tells a measurement that another one runs', async () => {
+    vi.stubEnv('XDG_CACHE_HOME', folder);
+    expect(await measuring(say, () => measuring(say, () => 7))).toBe(7);
+    expect(said).toEqual([
+      `another regress (process ${process.pid}) measures at the same time: each disturbs the other`,
+    ]);
+    await measuring(say, () => 7);
+    expect(said).toHaveLength(1);
+  });
+});
+
+describe('the build of this repository', () => {
+  it('was made anew before the tests if a source was newer', () => {
+    const builtMs = statSync(join(REPOSITORY, 'dist', '.complete')).mtimeMs;
+    const newer = ['src', 'bench', 'scripts']
+      .flatMap((name) =>
+        readdirSync(join(REPOSITORY, name), { recursive: true, encoding: 'utf8' }).map((file) => join(name, file)),
+      )
+      .filter((file) => statSync(join(REPOSITORY, file)).mtimeMs > builtMs);
+    expect(newer).toEqual([]);
+  });
+});
+
+describe('a lock between processes', () => {
+  it('is held by one, and free again after it, though its action throws', async () => {
+    const lock = join(folder, 'lock');
+    expect(await withLock(lock, () => tryLock(lock))).toBe(process.pid);
+    await expect(
+      withLock(lock, () => {
+        throw new Error('broken');
+      }),
+    ).rejects.toThrow('broken');
+    expect(readdirSync(folder)).not.toContain('lock');
+  });
+
+  it('of a process that has ended is broken, though another process has its id by now', async () => {
+    const lock = join(folder, 'lock');
+    const child = spawn(process.execPath, ['-e', '']);
+    await once(child, 'close');
+    const host = (JSON.parse(await lockText(lock)) as { host: string }).host;
+    for (const holder of [
+      { pid: child.pid, start: '1', host },
+      { pid: process.pid, start: '1', host },
+    ]) {
+      writeFileSync(lock, JSON.stringify(holder));
+      expect(await withLock(lock, () => 'mine')).toBe('mine');
+    }
+    writeFileSync(lock, 'torn');
+    expect(await withLock(lock, () => 'mine')).toBe('mine');
+  });
+
+  it('of a process on another host is waited for, with a word, but not for ever', async () => {
+    const lock = join(folder, 'lock');
+    writeFileSync(lock, JSON.stringify({ pid: 1, start: '1', host: 'elsewhere' }));
+    const waits: number[] = [];
+    await expect(withLock(lock, () => 1, { onWait: (holder) => waits.push(holder), timeoutMs: 150 })).rejects.toThrow(
+      /lock: process 1 has held this lock for too long: end it, or remove the file$/,
+    );
+    expect(waits).toEqual([1]);
+    expect(existsSync(lock)).toBe(true);
+  });
+
+  async function lockText(lock: string): Promise<string> {
+    return await withLock(lock, () => readFileSync(lock, 'utf8'));
+  }
+});

@@ -1,0 +1,184 @@
+/** Verdicts as files: merged from shards, kept as history, shown to people and programs. */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../../bench/statistics/statistics.ts';
+import { noFigures } from '../../../bench/profile/model.ts';
+import { readSample, type RawPair } from '../../../bench/regress/cases.ts';
+import { changePoints } from '../../../bench/regress/change-points.ts';
+import { checkConfig } from '../../../bench/regress/config.ts';
+import { headline, regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report.ts';
+import { historyEntryOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
+import { LineLog } from '../../../src/host/output-files.ts';
+import { conclude, type RegressResult } from '../../../bench/regress/run.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ct-bucket-regress-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A verdict on one case whose head takes `ratio` times as long, with a scatter of half a percent. */
+function result(name: string, ratio: number, cpu = 'Example CPU'): RegressResult {
+  const config = checkConfig({
+    cases: [{ name, workload: 'insert', threads: 1, connections: 1000, gates: { time: 2 } }],
+  });
+  const random = seededRandom(7);
+  const ms = (of: number) => ({ timesMs: { 'udp-insert': of * (1 + (random() - 0.5) / 100) } });
+  const phases = ['same', 'first', 'confirming'] as const;
+  const pairs = phases.flatMap((phase, i) =>
+    Array.from({ length: 10 }, (_, pair): RawPair => {
+      const round = i * 10 + pair;
+      return { case: name, phase, round, order: 'ab', a: ms(10), b: ms(phase === 'same' ? 10 : 10 * ratio) };
+    }),
+  );
+  return {
+    format: 'ct-bucket regress',
+    base: { label: 'main', commit: 'aaaaaaaaaaaaaaaa' },
+    head: { label: 'HEAD', commit: 'bbbbbbbbbbbbbbbb' },
+    machine: {
+      cpu,
+      cores: 2,
+      memoryBytes: 1,
+      kernel: '6',
+      node: 'v20.0.0',
+      v8: '11',
+      nodeOptions: '',
+      flags: [],
+      loadAverage1m: 0,
+    },
+    time: '2026-01-01T00:00:00.000Z',
+    seed: 1,
+    config,
+    pairs,
+    ...conclude(config, pairs),
+    tookSeconds: 60,
+  };
+}
+
+describe('a sample', () => {
+  it('tells the contention of all locks and threads together, by acquisition', () => {
+    const site = (figures: object) => ({
+      ...noFigures(),
+      site: 0,
+      lockClass: 1,
+      firstMs: 0,
+      lastMs: 0,
+      byThread: [],
+      bySite: [],
+      ...figures,
+    });
+    const wait = (total: number) => ({ count: 1, total, min: total, max: total, bins: [] });
+    const { contention } = readSample({
+      results: [{ name: 'udp-insert', ms: 1 }],
+      profile: {
+        version: 1,
+        sampleEvery: 64,
+        sites: [],
+        threads: [
+          { thread: 1, role: 'pmd', sites: [site({ acquisitions: 500, contended: 10, parks: 1, wait: wait(2000) })] },
+          { thread: 2, role: 'pmd', sites: [site({ acquisitions: 1500, contended: 30, parks: 3, wait: wait(4000) })] },
+        ],
+      },
+    });
+    expect(contention).toEqual({ waitNsPerOperation: 3, contendedShare: 0.02, parksPer1000: 2 });
+  });
+});
+
+describe('a verdict', () => {
+  it('says what it is about and what came out', () => {
+    expect(headline(result('insert', 1))).toMatch(/^HEAD \(bbbbbbbbbb\) against main \(aaaaaaaaaa\): fine/);
+    expect(regressText(result('insert', 1.1))).toMatch(/REGRESSED/);
+    expect(regressMarkdown(result('insert', 1.1))).toMatch(/## ct-bucket regress: regressed/);
+  });
+
+  it('never shows what is inconclusive as a pass, and says what could not be seen', () => {
+    const open = result('insert', 1.018);
+    expect(open.verdict).toBe('inconclusive');
+    expect(regressText(open)).toMatch(/not seen: insert, time udp-insert: a change below [\d.]+ % would not/);
+    expect(regressJunit(open)).toMatch(/failures="0" errors="1"/);
+  });
+
+  it('as JUnit has a test for each figure, and fails where it regressed', () => {
+    const xml = regressJunit(result('a "b" <c>'.replaceAll(/[^a-z ]/g, ''), 1.1));
+    expect(xml).toMatch(/tests="1" failures="1" errors="0"/);
+    expect(xml).toMatch(/<failure message="regressed: \+\d/);
+    expect(regressJunit(result('insert', 1))).not.toMatch(/<failure|<error/);
+  });
+
+  it('is read back from its file, and nothing else is', () => {
+    const file = join(folder, 'verdict.json');
+    writeFileSync(file, JSON.stringify(result('insert', 1)));
+    expect(readResult(file).verdict).toBe('fine');
+    writeFileSync(file, '{"format":"another"}');
+    expect(() => readResult(file)).toThrow(/is no verdict: write one with/);
+    expect(() => readResult(join(folder, 'none.json'))).toThrow(/^cannot read/);
+  });
+});
+
+describe('shards', () => {
+  it('of several machines are one verdict on all their cases: one bad case makes it bad', () => {
+    const merged = mergeResults([result('insert', 1), result('tcp-life', 1.1, 'Other CPU')]);
+    expect(merged.verdict).toBe('regressed');
+    expect(merged.figures.map(({ case: name, verdict }) => [name, verdict])).toEqual([
+      ['insert', 'fine'],
+      ['tcp-life', 'regressed'],
+    ]);
+  });
+
+  it('keep their pairs apart', () => {
+    const merged = mergeResults([result('insert', 1), result('tcp-life', 1)]);
+    expect(merged.figures.map(({ pairs }) => pairs)).toEqual([20, 20]);
+    expect(new Set(merged.pairs.map(({ round }) => round)).size).toBe(60);
+  });
+
+  it('with the same case twice are refused, also from two machines', () => {
+    expect(() => mergeResults([result('insert', 1), result('insert', 1)])).toThrow(/is in two of the files/);
+    expect(() => mergeResults([result('insert', 1), result('insert', 1, 'Other CPU')])).toThrow(/from two machines/);
+  });
+
+  it('of other builds are refused', () => {
+    const other = { ...result('tcp-life', 1), head: { label: 'x', commit: 'cccc' } };
+    expect(() => mergeResults([result('insert', 1), other])).toThrow(/not of the same builds/);
+  });
+});
+
+describe('a history', () => {
+  it('gets a line for each verdict and is read back', () => {
+    const file = join(folder, 'history.jsonl');
+    const log = new LineLog(file);
+    [1, 1.1].forEach((ratio) => log.add(JSON.stringify(historyEntryOf(result('insert', ratio)))));
+    log.close();
+    const entries = readHistory(file);
+    expect(entries.map(({ verdict }) => verdict)).toEqual(['fine', 'regressed']);
+    expect(entries[1]!.timesMs['insert, udp-insert']).toBeCloseTo(11, 0);
+    writeFileSync(file, `${readFileSync(file, 'utf8')}broken\n`);
+    expect(() => readHistory(file)).toThrow(/line 3 is no entry of a history/);
+  });
+
+  const noisy = (level: (i: number) => number, length: number) => {
+    const random = seededRandom(3);
+    return Array.from({ length }, (_, i) => level(i) * (1 + (random() - 0.5) / 20));
+  };
+
+  it('with a step has a change point there', () => {
+    const points = changePoints(noisy((i) => (i < 17 ? 100 : 112), 40));
+    expect(points).toHaveLength(1);
+    expect(points[0]!.at).toBe(17);
+    expect(points[0]!.changePercent).toBeGreaterThan(9);
+    expect(points[0]!.changePercent).toBeLessThan(15);
+  });
+
+  it('with two steps has two, in order', () => {
+    const points = changePoints(noisy((i) => (i < 15 ? 100 : i < 30 ? 120 : 90), 45));
+    expect(points.map(({ at }) => at)).toEqual([15, 30]);
+  });
+
+  it('without a step has none, however noisy', () => {
+    expect(changePoints(noisy(() => 100, 60))).toEqual([]);
+    expect(changePoints([])).toEqual([]);
+    expect(changePoints([1, 2, 3])).toEqual([]);
+  });
+});

@@ -1,0 +1,254 @@
+/** Reports, comparisons of result files, and peers that are played by small programs. */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { compareFiles, type CompareOptions } from '../../bench/report/compare.ts';
+import { measurePeer, type PeerFigure, type PeerOptions, type PeerWork } from '../../bench/suite/peer.ts';
+import { htmlReport } from '../../bench/report/html.ts';
+import { markdownReport, printReport, textReport, writeReports } from '../../bench/report/report.ts';
+import type { BenchResult, ResultsFile } from '../../bench/report/results-file.ts';
+import { UsageError } from '../../src/core/errors.ts';
+import { OutputFiles } from '../../src/host/output-files.ts';
+
+/** The exit code and the line that the command would make of it. */
+function exitCodeOf(action: () => void): number {
+  try {
+    action();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) {
+      throw error;
+    }
+    console.error(`ct-bucket: ${error.message}`);
+    return 2;
+  }
+}
+
+const runCompare = (files: readonly string[], options: CompareOptions = {}): number =>
+  exitCodeOf(() => compareFiles(files, options));
+
+async function runPeer({ json, ...options }: PeerOptions & { json?: string }): Promise<number> {
+  let measured: ResultsFile | UsageError;
+  try {
+    measured = await measurePeer(options);
+  } catch (error) {
+    measured = error as UsageError;
+  }
+  return exitCodeOf(() => {
+    if (measured instanceof Error) {
+      throw measured;
+    }
+    printReport(measured);
+    writeReports(measured, new OutputFiles(json === undefined ? {} : { json }).begin());
+  });
+}
+
+let folder: string;
+let out: string[];
+let err: string[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ct-bucket-report-'));
+  out = [];
+  err = [];
+  vi.spyOn(console, 'log').mockImplementation((text: string) => void out.push(text));
+  vi.spyOn(console, 'error').mockImplementation((text: string) => void err.push(text));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
+
+function result(engine: string, threads: number, centre: number): BenchResult {
+  return {
+    workload: 'udp-insert',
+    engine,
+    threads,
+    connections: 1_000_000,
+    packets: 1_000_000,
+    medianMs: centre,
+    runsMs: [centre - 4, centre - 2, centre, centre + 2, centre + 4],
+    bytesPerConnection: 181.5,
+  };
+}
+
+function results(scale = 1, change: Partial<ResultsFile['machine']> = {}): ResultsFile {
+  return {
+    benchmark: 'insert',
+    machine: {
+      cpu: 'Example CPU',
+      cores: 2,
+      memoryBytes: 8 * 2 ** 30,
+      kernel: '6.1',
+      node: 'v20.0.0',
+      v8: '11.3',
+      nodeOptions: '',
+      flags: [],
+      loadAverage1m: 0.1,
+      ...change,
+    },
+    options: { batch: 32 },
+    results: [result('ct-bucket', 1, 600 * scale), result('ct-bucket', 2, 310), result('<b>"peer"&', 1, 1800)],
+    aging: [
+      {
+        engine: 'ct-bucket',
+        buckets: 1024,
+        connections: 1_000_000,
+        lagMs: { p50: 210, p99: 777, max: 905 },
+        sweeperCpuPercent: 1.4,
+        nsPerVisited: 11,
+        nsPerRemoved: 131,
+        bytesPerConnection: 181,
+        batchP999RatioToNoSweeper: 1.07,
+      },
+    ],
+    simulation: [
+      {
+        workload: 'udp-insert',
+        engine: 'ct-bucket',
+        work: { outsideNs: 500, sections: [{ locks: 1024, holdNs: 100 }], lineTransferNs: 60 },
+      },
+    ],
+  };
+}
+
+describe('a report', () => {
+  it('holds each figure: times, speed-ups, memory, aging, the ratio to the peer', () => {
+    for (const text of [textReport(results()), markdownReport(results()), htmlReport(results())]) {
+      for (const figure of ['600\u00a0ms', '310\u00a0ms (×1.94)', '777\u00a0ms', '131\u00a0ns', '×1.07', '3.00 (']) {
+        expect(text).toContain(figure);
+      }
+    }
+    expect(htmlReport(results())).toContain('182 bytes');
+  });
+
+  it('needs nothing from elsewhere and runs no script', () => {
+    const page = htmlReport(results());
+    expect(page).not.toMatch(/<script|<link|<img|@import|url\(|https?:|src=|href=/);
+    expect(page).toContain('prefers-color-scheme:dark');
+  });
+
+  it('escapes text, names every plot, and draws no point off the page', () => {
+    const page = htmlReport(results());
+    expect(page).not.toContain('<b>');
+    expect(page).toContain('&lt;b&gt;&quot;peer&quot;&amp;');
+    const plots = page.split('<svg').length - 1;
+    expect(plots).toBe(8);
+    expect(page.match(/role="img" aria-labelledby="([^"]+)"><title id="\1">[^<]+/g)).toHaveLength(plots);
+    expect(page).not.toMatch(/NaN|Infinity|undefined/);
+    expect(markdownReport(results())).not.toContain('<b>');
+  });
+
+  it('never shows what is predicted like what is measured', () => {
+    const page = htmlReport(results());
+    const predicted = page.split('\n').filter((line) => line.includes('128 predicted'));
+    expect(predicted).toHaveLength(1);
+    expect(predicted[0]).toMatch(/<tr class="predicted">.*≈/);
+    expect(page).toContain('<g class="s0 predicted">');
+    expect(page).toMatch(/\.predicted \.mark\{fill:var\(--back\)\}/);
+    expect(page).toMatch(/\.predicted \.line\{stroke-dasharray/);
+  });
+});
+
+describe('compare', () => {
+  function write(name: string, content: unknown): string {
+    const file = join(folder, name);
+    writeFileSync(file, JSON.stringify(content));
+    return file;
+  }
+
+  it('says where two files differ and where no difference is seen', () => {
+    expect(runCompare([write('a.json', results()), write('b.json', results(1.2))])).toBe(0);
+    const rows = out.join('\n').split('\n');
+    expect(rows.find((row) => /udp-insert.*ct-bucket.* 1 /.test(row))).toMatch(/1\.200.*differs/);
+    expect(rows.find((row) => /udp-insert.*ct-bucket.* 2 /.test(row))).toMatch(/1\.000.*no difference seen/);
+  });
+
+  it('judges nothing by one run', () => {
+    const single = results();
+    single.results = single.results.map((r) => ({ ...r, runsMs: [r.medianMs] }));
+    expect(runCompare([write('a.json', results(2)), write('b.json', single)])).toBe(0);
+    expect(out.join()).toContain('too few runs');
+    expect(out.join()).not.toContain('differs');
+  });
+
+  it('refuses files of different machines unless forced', () => {
+    const files = [write('a.json', results()), write('b.json', results(1, { cpu: 'Other CPU' }))];
+    expect(runCompare(files)).toBe(2);
+    expect(err).toHaveLength(1);
+    expect(err[0]).toMatch(/different machines: CPU/);
+    expect(runCompare(files, { force: true })).toBe(0);
+  });
+
+  it('leaves out what is not the same work', () => {
+    const other = results();
+    other.results[0]!.packets = 5;
+    expect(runCompare([write('a.json', results()), write('b.json', other)])).toBe(0);
+    expect(out.join()).toContain('not the same work, left out: udp-insert, ct-bucket, 1 thread');
+  });
+
+  it('refuses a broken file with one line', () => {
+    for (const content of [{}, { ...results(), results: [{ workload: 'x' }] }]) {
+      err = [];
+      expect(runCompare([write('a.json', results()), write('bad.json', content)])).toBe(2);
+      expect(err).toHaveLength(1);
+      expect(err[0]).toContain('bad.json is not a file of benchmark results');
+    }
+    expect(runCompare([join(folder, 'none.json'), join(folder, 'none.json')])).toBe(2);
+  });
+});
+
+describe('peer', () => {
+  const order: string[] = [];
+  const takeOurs = ({ threads, connections }: PeerWork): PeerFigure[] => {
+    order.push(`ours ${threads}`);
+    return [{ workload: 'udp-insert', threads, connections, packets: connections, ms: 100 / threads }];
+  };
+  /** A program that prints an expression of its arguments: threads and connections are numbers in it. */
+  function program(expression: string): string {
+    const file = join(folder, 'fakepeer.mjs');
+    writeFileSync(file, `const [threads, connections] = process.argv.slice(2).map(Number);\n${expression}\n`);
+    return `'${process.execPath}' '${file}' {threads} {connections}`;
+  }
+  const options = (command: string): PeerOptions => ({
+    command,
+    name: 'fakepeer',
+    workload: 'insert',
+    threads: [1, 2],
+    connections: 1000,
+    runs: 3,
+    batch: 32,
+    buckets: 1024,
+    takeOurs,
+  });
+  const line = 'JSON.stringify({ workload: "udp-insert", threads, connections, packets: connections, ms: 300 })';
+
+  it('runs once per run in turn with ours and stands in the same table with the ratio', async () => {
+    const json = join(folder, 'peer.json');
+    expect(await runPeer({ ...options(program(`console.log('hello'); console.log(${line})`)), json })).toBe(0);
+    expect(order).toEqual(['ours 1', 'ours 2', 'ours 1', 'ours 2', 'ours 1', 'ours 2']);
+    const written = JSON.parse(readFileSync(json, 'utf8')) as ResultsFile;
+    expect(written.results.map(({ engine, threads, runsMs }) => [engine, threads, runsMs])).toEqual([
+      ['ct-bucket', 1, [100, 100, 100]],
+      ['fakepeer', 1, [300, 300, 300]],
+      ['ct-bucket', 2, [50, 50, 50]],
+      ['fakepeer', 2, [300, 300, 300]],
+    ]);
+    expect(out.join()).toMatch(/rate of ct-bucket \/ fakepeer.*3\.00 \(3\.00 to 3\.00\).*6\.00/);
+  });
+
+  it.each([
+    ['fails', 'console.error("no table"); process.exit(3)', /the peer failed \(exit code 3\).*no table/],
+    ['prints no JSON', 'console.log("done")', /printed no JSON/],
+    ['prints broken JSON', 'console.log("{workload")', /not JSON/],
+    ['lacks a figure', `console.log(${line.replace(', ms: 300', '')})`, /lacks/],
+    ['does other work', `console.log(${line.replace('packets: connections', 'packets: 7')})`, /other work: 7 packets/],
+    ['does another workload', `console.log(${line.replace('udp-insert', 'tcp')})`, /no figure of udp-insert/],
+  ])('gives one line and exit code 2 where it %s', async (_, expression, message) => {
+    expect(await runPeer(options(program(expression)))).toBe(2);
+    expect(err).toHaveLength(1);
+    expect(err[0]).toMatch(message);
+    expect(err[0]).not.toContain('\n');
+  });
+});

@@ -1,0 +1,256 @@
+/** The soak: a short one runs through and balances; what it looks at can be wrong, and then it says so. */
+
+import { describe, expect, it } from 'vitest';
+import { problemsOf } from '../../bench/soak/books.ts';
+import { mutated } from '../../bench/soak/mutate.ts';
+import { type IntervalFigures, lineOf, summaryOf, verdictOf } from '../../bench/soak/report.ts';
+import { Soak } from '../../bench/soak/soak.ts';
+import { trendOf } from '../../bench/soak/trend.ts';
+import { seededRandom } from '../../bench/statistics/statistics.ts';
+import { Counter } from '../../src/core/counters.ts';
+import { Conntrack } from '../../src/core/conntrack.ts';
+import { ConnWord, UNIT_SHIFT } from '../../src/core/table/conn.ts';
+import { BucketTable } from '../../src/core/table/bucket-table.ts';
+import { CT_BUCKET, run } from '../support/child.ts';
+import { udp } from '../support/frames.ts';
+import { send } from '../support/tracking.ts';
+
+const OPTIONS = { seed: 3, threads: 2, connections: 1000, kills: 0 };
+const ENOUGH_PACKETS = 100_000;
+const NO_COUNTERS = new Conntrack({ maxConnections: 1 }).counters();
+
+describe('a short soak', () => {
+  it('loses nothing, balances at each interval, and leaves nothing behind', async () => {
+    const lines: IntervalFigures[] = [];
+    const soak = await Soak.start({ ...OPTIONS, minutes: 600, interval: 0.5 });
+    const verdict = await soak.run((figures) => {
+      lines.push(figures);
+      /* So much work, however long it takes here. */
+      if (lines.length >= 3 && soak.packets > ENOUGH_PACKETS) {
+        soak.interrupt();
+      }
+    });
+    expect(verdict.reasons).toEqual([]);
+    expect(verdict.isRight).toBe(true);
+    expect(lines.every(({ problems }) => problems.length === 0)).toBe(true);
+    /* Everything that it is about has happened. */
+    const { created, invalid, natExhausted, expectationsAdded, established } = verdict.counters;
+    for (const count of [created, invalid, natExhausted, expectationsAdded, established]) {
+      expect(count).toBeGreaterThan(0);
+    }
+    expect(summaryOf(verdict)).toContain('Nothing lost');
+    expect(lineOf(lines[0]!)).toMatch(/books yes .* lost 0/);
+  });
+
+  it('ends by itself when its time is over', async () => {
+    const soak = await Soak.start({ ...OPTIONS, minutes: 0.01, interval: 0.2 });
+    const verdict = await soak.run(() => {});
+    expect(verdict).toMatchObject({ isRight: true, isInterrupted: false, reasons: [] });
+  });
+
+  it('that is interrupted ends soon, with a verdict on what there was', async () => {
+    const soak = await Soak.start({ ...OPTIONS, minutes: 600, interval: 600 });
+    const timer = setInterval(() => {
+      if (soak.packets > 5000) {
+        soak.interrupt();
+      }
+    }, 5);
+    const verdict = await soak.run(() => {});
+    clearInterval(timer);
+    expect(verdict).toMatchObject({ isRight: true, isInterrupted: true, reasons: [] });
+    expect(verdict.packets).toBeGreaterThan(0);
+  });
+});
+
+describe('a wrong command line', () => {
+  it.each([
+    [['soak', '--minutes', '0'], /'--minutes <n>' argument '0' is invalid\. It must be a number of minutes above 0/],
+    [['soak', '--json', '/nowhere/file.jsonl'], /cannot write \/nowhere\/file\.jsonl/],
+    [
+      ['bench', 'attack', 'no-such-attack'],
+      /'no-such-attack' is invalid for argument 'names'\. Allowed choices are syn-flood/,
+    ],
+  ])('%j is refused with one line and exit code 2', async (args, says) => {
+    const { code, stderr } = await run(process.execPath, [...CT_BUCKET, ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
+    expect(stderr).toMatch(says);
+  });
+});
+
+/** A table with some connections, and the record of one. */
+function someTable(): { ct: Conntrack; record: number; slot: number } {
+  const ct = new Conntrack({ buckets: 2, maxConnections: 100 });
+  ct.setZoneLimit(3, 50);
+  for (let sport = 1; sport <= 40; sport++) {
+    send(ct, udp({ src: '10.0.0.1', dst: '10.0.0.2', sport, dport: 53 }), 0, { commit: true, zone: sport & 3 });
+  }
+  const { table } = ct.tracker;
+  const block = table.blockOfBucket(0);
+  for (let n = 0; n < BucketTable.slotsOf(block); n++) {
+    const slot = BucketTable.slotInBlock(block, n);
+    if (table.recordAt(slot) !== 0) {
+      return { ct, record: table.recordAt(slot), slot };
+    }
+  }
+  throw new Error('no connection in bucket 0');
+}
+
+describe('the books', () => {
+  it('of a table that is right have no problem', () => {
+    expect(problemsOf(someTable().ct, 0)).toEqual([]);
+  });
+
+  it.each<[what: string, says: RegExp, spoil: (table: ReturnType<typeof someTable>) => void]>([
+    ['created twice', /created = live \+ removed/, ({ ct }) => ct.tracker.counters[Counter.created]!++],
+    ['a removal that is not counted', /created = live/, ({ ct }) => ct.tracker.counters[Counter.flushed]!--],
+    [
+      'a record that is neither linked nor free',
+      /units accounted for/,
+      ({ ct }) => {
+        ct.tracker.slab.allocate(ct.tracker.participant, 0);
+      },
+    ],
+    [
+      'an entry that disappeared',
+      /units accounted for|created = live/,
+      ({ ct, slot }) => {
+        ct.tracker.words[slot] = 0;
+      },
+    ],
+    [
+      'a lock that is held',
+      /lock of record/,
+      ({ ct, record }) => {
+        ct.tracker.words[(record << UNIT_SHIFT) + ConnWord.LOCK] = 1;
+      },
+    ],
+    [
+      'room that was given back twice',
+      /room: units in use/,
+      ({ ct }) => ct.tracker.rooms.giveBack(ct.tracker.room, 0, ct.tracker.participant),
+    ],
+    [
+      'a connection of a limited zone that was not admitted',
+      /zone 3: units in use/,
+      ({ ct }) => {
+        const { zoneLimits, participant } = ct.tracker;
+        zoneLimits.pools.take(zoneLimits.admit(3, participant), participant);
+      },
+    ],
+    [
+      'a block of lines that is lost',
+      /lines accounted for/,
+      ({ ct }) => {
+        ct.tracker.arena.allocate(ct.tracker.participant, 2);
+      },
+    ],
+  ])('tell of %s', (_what, says, spoil) => {
+    const table = someTable();
+    spoil(table);
+    expect(problemsOf(table.ct, 0).join('\n')).toMatch(says);
+  });
+});
+
+const MIB = 2 ** 20;
+
+function interval(s: number, figures: Partial<IntervalFigures> = {}): IntervalFigures {
+  return {
+    type: 'interval',
+    s,
+    packetsPerSecond: 1,
+    packets: 1,
+    connections: 0,
+    limit: 1,
+    created: 0,
+    removed: 0,
+    tableFull: 'refuse',
+    problems: [],
+    residentBytes: 200 * MIB,
+    heapBytes: 20 * MIB,
+    tableBytes: 10 * MIB,
+    recordBytes: 8 * MIB,
+    lineBytes: 2 * MIB,
+    retired: 0,
+    batchUs: { p50: 1, p99: 2, max: 3 },
+    lost: 0,
+    killed: 0,
+    longestRepairMs: 0,
+    unanswered: 0,
+    events: null,
+    ...figures,
+  };
+}
+
+function judged(of: (index: number) => Partial<IntervalFigures>, count = 60) {
+  const intervals = Array.from({ length: count }, (_, index) => interval((index + 1) * 10, of(index)));
+  return verdictOf(intervals, [], false, NO_COUNTERS);
+}
+
+describe('the verdict', () => {
+  const random = seededRandom(9);
+  const noise = () => (random() - 0.5) * 20 * MIB;
+
+  it('on memory that goes up and down is that nothing grew', () => {
+    expect(judged(() => ({ residentBytes: 200 * MIB + noise() })).reasons).toEqual([]);
+  });
+
+  it('on memory that grows only at the beginning is that nothing grew', () => {
+    expect(judged((index) => ({ residentBytes: (200 + 10 * Math.min(index, 10)) * MIB })).reasons).toEqual([]);
+  });
+
+  it.each([
+    ['resident memory', 'residentBytes', 0.5],
+    ["the main thread's heap", 'heapBytes', 0.3],
+  ] as const)('on %s that grows by a little each time is that it grew', (what, name, mibEach) => {
+    const { isRight, reasons } = judged((index) => ({ [name]: (200 + mibEach * index) * MIB + noise() / 10 }));
+    expect(isRight).toBe(false);
+    expect(reasons).toHaveLength(1);
+    expect(reasons[0]).toContain(`${what} grew by at least`);
+  });
+
+  it('tells of every problem and when it was, and of what was lost', () => {
+    const { isRight, reasons } = judged((index) => ({ problems: index === 1 ? ['x'] : [], lost: index }), 3);
+    expect(isRight).toBe(false);
+    expect(reasons).toEqual(['20 s: x', '2 packets of connections that stay were lost']);
+  });
+});
+
+describe('a trend', () => {
+  it('is that of a line, with an interval that noise makes wider', () => {
+    const line = (noise: number) =>
+      trendOf(Array.from({ length: 20 }, (_, i) => ({ s: i * 36, value: 5 + i + (i % 2 === 0 ? noise : -noise) })));
+    const exact = line(0);
+    expect(exact.perHour).toBeCloseTo(100);
+    expect(exact.high - exact.low).toBeCloseTo(0);
+    expect(exact.leastGrowth).toBeCloseTo(19);
+    const noisy = line(3);
+    expect(noisy.low).toBeLessThan(100);
+    expect(noisy.high).toBeGreaterThan(100);
+  });
+
+  it('of two samples cannot be told', () => {
+    expect(
+      trendOf([
+        { s: 0, value: 1 },
+        { s: 1, value: 2 },
+      ]).leastGrowth,
+    ).toBeNaN();
+  });
+});
+
+describe('malformed packets', () => {
+  it('of a seed are the same each time, of any length, and not all of them wrong', () => {
+    const frame = udp({ src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 }, Buffer.alloc(30));
+    const draw = () => {
+      const random = seededRandom(4);
+      return Array.from({ length: 500 }, () => mutated(frame, random).toString('hex'));
+    };
+    const drawn = draw();
+    expect(draw()).toEqual(drawn);
+    expect(new Set(drawn.map(({ length }) => length)).size).toBeGreaterThan(50);
+    const ct = new Conntrack({ maxConnections: 1000 });
+    const states = new Set(drawn.map((hex) => send(ct, Buffer.from(hex, 'hex'), 0)));
+    expect([...states].toSorted()).toEqual(expect.arrayContaining(['inv|trk', 'new|trk']));
+  });
+});

@@ -1,0 +1,136 @@
+/** What commands end with: the exit code, and one line, whatever happens to their output. */
+
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { lineOfError } from '../../src/host/command-end.ts';
+import { UsageError } from '../../src/core/errors.ts';
+import { type ChildResult, CT_BUCKET, REPOSITORY, run } from '../support/child.ts';
+import { capturePath, scenarioPath } from '../support/fixtures.ts';
+
+const CAPTURE = capturePath('zeek_dnp3');
+const SLOWER = join(import.meta.dirname, '..', 'fixtures', 'commands', 'slower-verdict.json');
+const FINE = join(import.meta.dirname, '..', 'fixtures', 'commands', 'fine-verdict.json');
+
+const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-ends-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function temporary(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const wrongScenario = temporary(
+  'wrong.jsonl',
+  readFileSync(scenarioPath('udp-basic-v4'), 'utf8').replace('"state":["new"', '"state":["est"'),
+);
+const brokenCapture = temporary('broken.pcap', readFileSync(CAPTURE).subarray(0, -3));
+
+function ctBucket(args: readonly string[]): Promise<ChildResult> {
+  return run(process.execPath, [...CT_BUCKET, ...args]);
+}
+
+/** Runs the command with an output that nobody reads: its reader is gone before anything is written. */
+function withoutReader(args: readonly string[]): Promise<ChildResult> {
+  const line = [process.execPath, ...CT_BUCKET, ...args].map((part) => `'${part}'`).join(' ');
+  return run('/bin/bash', ['-c', `{ sleep 0.05; ${line}; echo "exit $?" >&2; } | (exec <&-; :)`]).then((result) => ({
+    ...result,
+    code: Number(/exit (\d+)\n$/.exec(result.stderr)![1]),
+    stderr: result.stderr.replace(/exit \d+\n$/, ''),
+  }));
+}
+
+/** Runs the command with a full device as its standard output. */
+function withFullOutput(args: readonly string[]): Promise<ChildResult> {
+  return new Promise((done, fail) => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [...CT_BUCKET, ...args], {
+      cwd: REPOSITORY,
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    let stderr = '';
+    child.stderr!.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on('error', fail);
+    child.on('close', (code) => done({ code, stdout: '', stderr }));
+  });
+}
+
+describe.concurrent('a reader that goes away', () => {
+  it.each<[what: string, code: number, args: string[]]>([
+    ['verify of a file that differs', 1, ['verify', wrongScenario]],
+    ['verify of files that are right', 0, ['verify', scenarioPath('udp-basic-v4')]],
+    ['a verdict that it is slower', 1, ['regress', 'merge', SLOWER]],
+    ['a broken capture', 2, ['replay', brokenCapture]],
+    ['a capture whose verdicts are printed', 141, ['replay', CAPTURE, '--format', 'states']],
+  ])('does not change what %s ends with: %i', async (_what, code, args) => {
+    const result = await withoutReader(args);
+    expect(result.code).toBe(code);
+    expect(result.stderr).not.toMatch(/^ {4}at |EPIPE/m);
+  });
+});
+
+describe.concurrent('a full standard output', () => {
+  it.each<[what: string, verdict: RegExp, args: string[]]>([
+    ['replay', /^/, ['replay', CAPTURE]],
+    ['replay, line by line', /^/, ['replay', CAPTURE, '--format', 'states']],
+    ['verify', /^ct-bucket: 0 passed, 1 failed$/m, ['verify', wrongScenario]],
+    ['regress', /^ct-bucket: .* against .*: fine/m, ['regress', 'merge', FINE]],
+    ['help', /^/, ['--help']],
+    ['the version', /^/, ['--version']],
+  ])('ends %s with exit code 2, one line, and the verdict on standard error', async (_what, verdict, args) => {
+    const { code, stderr } = await withFullOutput(args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ct-bucket: cannot write standard output: no space left on device$/m);
+    expect(stderr).toMatch(verdict);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+});
+
+describe('an error', () => {
+  it('of use is told as it is', () => {
+    expect(lineOfError(new UsageError('no such thing'))).toBe('no such thing');
+  });
+
+  it('of the system names the file and the reason', () => {
+    let error: unknown;
+    try {
+      readFileSync(join(folder, 'nowhere'));
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(lineOfError(error)).toBe(`${join(folder, 'nowhere')}: no such file or directory`);
+  });
+
+  it.each([new Error('two\nlines'), new Error(''), 'text', undefined])(
+    'that nobody foresaw (%s) is one line',
+    (error) => {
+      expect(lineOfError(error)).toMatch(/^unforeseen error: [^\n]+ \(CT_DEBUG=1 shows where\)$/);
+    },
+  );
+
+  it('that nobody caught ends the process with 2 and one line, with CT_DEBUG=1 its stack', async () => {
+    const module = join(REPOSITORY, 'dist', 'src', 'host', 'command-end.js');
+    const program = temporary(
+      'throws.mjs',
+      `import { guardProcess } from ${JSON.stringify(module)};
+       guardProcess();
+       setTimeout(() => { throw new Error('surprise'); });`,
+    );
+    const plain = await run(process.execPath, [program]);
+    expect(plain).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'ct-bucket: unforeseen error: surprise (CT_DEBUG=1 shows where)\n',
+    });
+    const debugged = await run('/usr/bin/env', ['CT_DEBUG=1', process.execPath, program]);
+    expect(debugged.stderr).toMatch(/\n {4}at .*throws\.mjs/);
+  });
+});
+
+it('a file that is not there is no verdict: exit code 2', async () => {
+  expect((await ctBucket(['regress', 'merge', join(folder, 'nowhere.json')])).code).toBe(2);
+});

@@ -1,0 +1,179 @@
+/** Every option of every command: honoured, or refused in one line. A new option has to come into this table. */
+
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Command, Option } from 'commander';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeProgram } from '../../src/cli/program.ts';
+import { type Printed, printedBy } from '../fuzz/command-line.ts';
+import { capturePath } from '../support/fixtures.ts';
+
+/** A right value of each option, by its name; true: it takes none. */
+const VALUES: Record<string, string | true> = {
+  version: true,
+  advisory: true,
+  'at-end': 'exit',
+  base: 'main',
+  batch: '8',
+  buckets: '64',
+  checksums: 'verify',
+  clock: 'capture',
+  columns: 'acquisitions',
+  command: 'true',
+  config: 'c.json',
+  connections: '5000',
+  engine: 'ct-bucket',
+  established: '100',
+  events: true,
+  force: true,
+  format: 'json',
+  head: 'HEAD',
+  history: 'h.jsonl',
+  html: 'h.html',
+  hung: 'report',
+  interval: '5',
+  json: 'j.json',
+  junit: 'j.xml',
+  kills: '1',
+  late: 'l.late',
+  latency: true,
+  'lock-profile': 'p.json',
+  loop: '2',
+  markdown: 'm.md',
+  'max-connections': '1000',
+  minutes: '1',
+  more: true,
+  name: 'peer',
+  'no-commit': true,
+  'no-control': true,
+  'no-memory': true,
+  'no-predict': true,
+  out: 'o.jsonl',
+  packets: '5000',
+  'per-thread': true,
+  pprof: 'p.gz',
+  quick: true,
+  rate: '100',
+  reclaim: 'sweep',
+  restarts: '1',
+  resume: true,
+  runs: '2',
+  sample: '16',
+  seconds: '60',
+  seed: '1',
+  shard: '1/2',
+  slowdowns: '0,5',
+  socket: 'c.sock',
+  speedscope: 's.json',
+  statistics: true,
+  'stats-interval': '5',
+  steering: 'flow',
+  'table-full': 'refuse',
+  table: '1000',
+  threads: '1',
+  timestamps: true,
+  top: '5',
+  variant: 'x',
+  verdicts: '1',
+  window: '32',
+  workload: 'insert',
+  zone: '1',
+};
+
+/** Options whose value for one command is another kind. */
+const FLAGS_ALSO: Record<string, readonly string[]> = {
+  json: ['run', 'ctl', 'verify', 'bench compare'],
+};
+
+interface Case {
+  path: string[];
+  option: Option;
+}
+
+function casesOf(command: Command, path: string[] = []): Case[] {
+  return [
+    ...command.options.map((option) => ({ path, option })),
+    ...command.commands.flatMap((child) => casesOf(child, [...path, child.name()])),
+  ];
+}
+
+const all = casesOf(makeProgram());
+
+function argumentOf({ path, option }: Case): string[] {
+  const flag = option.long!;
+  const isFlag = VALUES[option.name()] === true || FLAGS_ALSO[option.name()]?.includes(path.join(' ')) === true;
+  return isFlag ? [flag] : [flag, VALUES[option.name()] as string];
+}
+
+let folder: string;
+let before: string;
+/* What would be written in spite of everything is not written into the repository. */
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ct-bucket-options-'));
+  before = process.cwd();
+});
+afterAll(() => {
+  expect(process.cwd()).toBe(before);
+  expect(readdirSync(folder)).toEqual([]);
+  rmSync(folder, { recursive: true });
+});
+
+async function refused(args: readonly string[], says: RegExp): Promise<Printed> {
+  const printed = await printedBy(args);
+  expect(printed).toMatchObject({ exitCode: 2, out: '' });
+  expect(printed.error).toMatch(/^ct-bucket: [^\n]+\n$/);
+  expect(printed.error).toMatch(says);
+  return printed;
+}
+
+describe('the options of all commands', () => {
+  it('are in the table of this test', () => {
+    const names = new Set(all.map(({ option }) => option.name()));
+    expect(all.length).toBeGreaterThan(150);
+    expect([...names].filter((name) => VALUES[name] === undefined)).toEqual([]);
+    expect(Object.keys(VALUES).filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it('are refused if they are given twice', async () => {
+    for (const each of all.filter(({ option }) => option.name() !== 'version')) {
+      const argument = argumentOf(each);
+      await refused([...each.path, ...argument, ...argument], /is given twice/);
+    }
+  });
+
+  it('are refused with an empty value', async () => {
+    for (const each of all.filter(({ option }) => option.required || option.optional)) {
+      if (argumentOf(each).length === 2) {
+        await refused([...each.path, `${each.option.long}`, ''], /is empty|is invalid/);
+      }
+    }
+  });
+});
+
+describe('an option that could do nothing', () => {
+  const capture = capturePath('zeek_dnp3');
+  it.each<[what: string, args: string[], says: RegExp]>([
+    [
+      'buckets of a table that has none',
+      ['bench', 'insert', '--engine', 'baseline,ct-scale', '--buckets', '4'],
+      /--buckets is for --engine ct-bucket: the other engines have one table/,
+    ],
+    ['the same of run', ['run', capture, '--engine', 'baseline', '--buckets', '4'], /--buckets is for/],
+    ['the same of profile', ['profile', 'insert', '--engine', 'ct-scale', '--buckets', '4'], /--buckets is for/],
+    ['a window of a peer', ['bench', 'peer', '--command', 'x', '--window', '4'], /insert has no --window/],
+    ['connections of a capture', ['profile', capture, '--connections', '5000'], /--connections is for workloads/],
+    ['a variant of a capture', ['profile', capture, '--variant', 'x'], /--variant is for workloads/],
+    ['a window of a capture', ['profile', capture, '--window', '3'], /--window is for workloads/],
+    ['a loop of standard input', ['run', '-', '--loop'], /--loop is for files/],
+    ['timestamps without events', ['replay', capture, '--timestamps'], /--timestamps is for --events/],
+    ['late verdicts among the others', ['replay', capture, '--late', '-'], /--late -: .* name a file/],
+    ['one file for two', ['bench', 'insert', '--json', '/tmp/x.y', '--html', '/tmp/x.y'], /name the same file/],
+    ['standard output for a history', ['regress', 'merge', 'x', '--history', '-'], /--history -: /],
+    ['standard output for two', ['bench', 'insert', '--json', '-', '--html', '-'], /name the same file/],
+    ['-m of a command without more', ['ctl', 'ct-get-nconns', '-m'], /ct-get-nconns has no -m; dump-conntrack, /],
+    ['-s of a command without timeouts', ['ctl', 'ct-bkts', '-s'], /ct-bkts has no -s; /],
+  ])('is refused: %s', async (_what, args, says) => {
+    await refused(args, says);
+  });
+});

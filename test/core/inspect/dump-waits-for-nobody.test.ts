@@ -1,0 +1,28 @@
+/** A dump takes no lock: a thread that holds one, alive or dead, keeps it neither waiting nor from its end. */
+
+import { expect, it } from 'vitest';
+import { Conntrack } from '../../../src/core/conntrack.ts';
+import { visitBucket } from '../../../src/core/dump.ts';
+import { memoryLayout } from '../../../src/core/memory.ts';
+import { BucketWord } from '../../../src/core/table/bucket-table.ts';
+import { ConnWord } from '../../../src/core/table/conn.ts';
+import { lockTagOf } from '../../../src/shared/mutex.ts';
+import { reverse, tcp } from '../../support/frames.ts';
+import { send } from '../../support/tracking.ts';
+
+const NOW_MS = 1000;
+const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1000, dport: 80 };
+
+it('a dump shows a TCP connection whose lock and whose bucket another thread holds', () => {
+  const ct = new Conntrack({ buckets: 1, maxConnections: 100, maxParticipants: 2 });
+  send(ct, tcp(ENDS, { flags: 'S', seq: 1 }), NOW_MS);
+  send(ct, tcp(reverse(ENDS), { flags: 'SA', seq: 7, ack: 2 }), NOW_MS);
+  const { words } = ct.memory;
+  const stranger = lockTagOf(1 - ct.participant);
+  words[memoryLayout(ct.memory).buckets + BucketWord.LOCK] = stranger;
+  visitBucket(ct.tracker, 0, (_, r) => (words[r + ConnWord.LOCK] = stranger));
+  ct.lockPatienceMs = 50;
+  expect([...ct.dump({ nowMs: NOW_MS })].flat()).toMatchObject([
+    { tcp: { stateOrig: 'ESTABLISHED', stateReply: 'SYN_SENT' } },
+  ]);
+});

@@ -1,0 +1,247 @@
+/** References to what is not there, or is another one's, are refused or forgotten; what cannot fit is told with what does. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CtAction } from '../../src/core/action.ts';
+import { Conntrack } from '../../src/core/conntrack.ts';
+import { formatEvent } from '../../src/core/event-format.ts';
+import { EventReader } from '../../src/core/event-reader.ts';
+import {
+  formatConn,
+  formatConnStats,
+  formatExpectation,
+  formatTupleText,
+  formatZoneLimits,
+} from '../../src/core/format.ts';
+import type { TrackerMemory } from '../../src/core/memory.ts';
+import { memoryLayout } from '../../src/core/memory.ts';
+import { PacketBatch } from '../../src/core/packet/batch.ts';
+import { PacketWord } from '../../src/core/packet/layout.ts';
+import { stateText } from '../../src/core/state.ts';
+import { LockClass } from '../../src/shared/lockdep.ts';
+import { lock, unlock } from '../../src/shared/mutex.ts';
+import { prepareSocketPath } from '../../src/workers/control/socket-path.ts';
+import { Control } from '../../src/workers/control.ts';
+import { Datapath } from '../../src/workers/datapath.ts';
+import { udp } from '../support/frames.ts';
+import { any, complaint } from '../support/refusals.ts';
+import { send } from '../support/tracking.ts';
+
+const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
+const NOW_MS = 1000;
+const COMMIT = new CtAction({ commit: true });
+
+function table(maxConnections = 100): Conntrack {
+  return new Conntrack({ buckets: 4, maxConnections, maxParticipants: 4 });
+}
+
+describe('a batch that goes to another table', () => {
+  it('takes nothing along of the connections of the first', () => {
+    const first = table();
+    const second = table();
+    const batch = PacketBatch.allocate();
+    batch.add(udp(ENDS));
+    first.execute(batch, COMMIT, NOW_MS);
+    /* The same record, in the same generation, is another connection in the second table. */
+    send(second, udp({ ...ENDS, sport: 77 }), NOW_MS, { commit: true, mark: { value: 9, mask: 15 } });
+    second.execute(batch, COMMIT, NOW_MS);
+    expect(batch.words[batch.slots[0]! + PacketWord.MARK]).toBe(0);
+    expect(stateText(batch.state(0))).toBe('new|trk');
+    expect(second.connCount).toBe(2);
+  });
+
+  it('may come from a larger table', () => {
+    const large = table(10_000);
+    for (let sport = 1; sport <= 5000; sport++) {
+      send(large, udp({ ...ENDS, sport }), NOW_MS);
+    }
+    const batch = PacketBatch.allocate();
+    batch.add(udp({ ...ENDS, sport: 6000 }));
+    large.execute(batch, COMMIT, NOW_MS);
+    const small = table(10);
+    small.execute(batch, COMMIT, NOW_MS);
+    expect(small.connCount).toBe(1);
+    small.execute(batch, COMMIT, NOW_MS);
+    expect(small.connCount).toBe(1);
+  });
+});
+
+describe('a memory is attached to as its table gave it,', () => {
+  it.each<[string, (memory: TrackerMemory) => unknown]>([
+    ['not with fewer connections', (memory) => ({ ...memory, maxConnections: 10 })],
+    ['not with fewer participants', (memory) => ({ ...memory, maxParticipants: 2 })],
+    ['not with another key', (memory) => ({ ...memory, hashKey: [1, 2] })],
+    ['not with another way to reclaim', (memory) => ({ ...memory, reclaim: 'sweep' })],
+    ['not with the words of another table', (memory) => ({ ...memory, words: table().memory.words })],
+    ['not with words that nobody made a table of', (memory) => ({ ...memory, words: fresh(memory.words.length) })],
+    [
+      'not with a part of longer words',
+      (memory) => ({ ...memory, words: fresh(memory.words.length + 32).subarray(32) }),
+    ],
+    [
+      'not as a copy in JSON',
+      (memory) => JSON.parse(JSON.stringify({ ...memory, words: {}, events: {}, fragments: {}, lists: {} })),
+    ],
+    ['not as a handle', (memory) => ({ memory })],
+  ])('%s', async (_what, change) => {
+    const { memory } = table();
+    expect(await complaint(() => Conntrack.attach(any(change(memory))))).toMatch(/must be/);
+  });
+
+  it('not as that of another engine', async () => {
+    const { memory } = new Conntrack({ engine: 'baseline', maxConnections: 100 });
+    expect(await complaint(() => Conntrack.attach({ ...memory, engine: 'ct-scale' }))).toMatch(/another table's/);
+  });
+
+  it('not as the handle itself', async () => {
+    expect(await complaint(() => Conntrack.attach(any(table())))).toBe(
+      "what is attached to must be a table's memory: the `memory` of a Conntrack, not a handle or options",
+    );
+  });
+
+  it('or as a structured clone of it', () => {
+    const { memory } = table();
+    expect(Conntrack.attach(structuredClone(memory)).participant).toBe(1);
+  });
+});
+
+function fresh(words: number): Int32Array<SharedArrayBuffer> {
+  return new Int32Array(new SharedArrayBuffer(words * 4));
+}
+
+describe('a frame that does not fit a batch', () => {
+  it('is refused with the largest that does', async () => {
+    const allocate = () => PacketBatch.allocate(100);
+    const says = await complaint(() => allocate().add(new Uint8Array(20_000)));
+    const [, most] = /^a frame of 20000 bytes is too large for this batch: at most (\d+) bytes fit /.exec(says)!;
+    expect(allocate().add(new Uint8Array(Number(most)))).toBe(0);
+    expect(await complaint(() => allocate().add(new Uint8Array(Number(most) + 1)))).toMatch(
+      /^a frame of \d+ bytes is too/,
+    );
+  });
+
+  it('any more is refused with the room that is left', async () => {
+    const batch = PacketBatch.allocate(100);
+    batch.add(new Uint8Array(4000));
+    const says = await complaint(() => batch.add(new Uint8Array(4000)));
+    const [, left] = /^a frame of 4000 bytes does not fit this batch now, there is room for (\d+) bytes: execute/.exec(
+      says,
+    )!;
+    expect(await complaint(() => batch.add(new Uint8Array(Number(left) + 1)))).toMatch(/does not fit this batch now/);
+    expect(batch.add(new Uint8Array(Number(left)))).toBe(1);
+    expect(await complaint(() => batch.add(new Uint8Array(0)))).toMatch(/now, no room is left: execute and clear it$/);
+  });
+
+  it('since there are 32 already is refused for that', async () => {
+    const batch = PacketBatch.allocate();
+    for (let i = 0; i < 32; i++) {
+      batch.add(udp(ENDS));
+    }
+    expect(await complaint(() => batch.add(udp(ENDS)))).toBe('a batch has at most 32 packets: execute and clear it');
+  });
+});
+
+describe('what is no entry', () => {
+  it.each<[string, (value: never) => unknown]>([
+    ['formatConn', formatConn],
+    ['formatConnStats', formatConnStats],
+    ['formatExpectation', formatExpectation],
+    ['formatTupleText', formatTupleText],
+    ['formatZoneLimits', formatZoneLimits],
+    ['formatEvent', formatEvent],
+    ['EventReader', (value) => new EventReader(value)],
+    ['prepareSocketPath', (value) => prepareSocketPath(value === undefined || value === 'x' ? any(5) : value)],
+  ])('is refused by %s', async (_name, call) => {
+    for (const value of [undefined, null, {}, 5, 5n, 'x', Symbol('s'), new Map()]) {
+      expect(await complaint(() => call(any(value)))).toMatch(/ must (have|be) |is made by a handle/);
+    }
+  });
+});
+
+describe('a datapath', () => {
+  it('has no other workers than its own, and takes no number or time that is none', async () => {
+    const datapath = await Datapath.start({ maxConnections: 100, buckets: 1, sweeper: false });
+    for (const [role, index] of [
+      ['pmd', 1],
+      ['pmd', -1],
+      ['pmd', '0'],
+      ['sweeper', 0],
+      ['control', 0],
+      [5n, 0],
+    ] as const) {
+      expect(await complaint(() => datapath.terminateWorker(any(role), any(index)))).toMatch(
+        /^there is no worker .*: there are pmd 0$/,
+      );
+    }
+    for (const call of ['push', 'offer'] as const) {
+      for (const wrong of [5n, Symbol('s'), '5', null]) {
+        expect(await complaint(() => datapath[call](udp(ENDS), NOW_MS, any(wrong)))).toMatch(
+          /^the number of a packet must be a number, not /,
+        );
+      }
+      for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, -Infinity, 5n, undefined]) {
+        expect(await complaint(() => datapath[call](udp(ENDS), any(wrong)))).toMatch(/^nowMs must be a number of mill/);
+      }
+    }
+    for (const visitor of ['onVerdict', 'onLateVerdict', 'onWorkerDeath', 'onWorkerHang'] as const) {
+      expect(await complaint(() => (datapath[visitor] = any(5)))).toBe(`${visitor} must be a function, not 5`);
+    }
+    await datapath.push(udp(ENDS), NOW_MS, 7);
+    await datapath.drain();
+    expect(datapath.conntrack.counters()).toMatchObject({ packets: 1, ringDropped: 0, ringWaited: 0 });
+    await datapath.stop();
+  });
+
+  it('answers on one control socket at a time', async () => {
+    const datapath = await Datapath.start({ maxConnections: 100, buckets: 1, sweeper: false });
+    const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-sockets-'));
+    const path = join(folder, 'a.sock');
+    const starts = [1, 2].map(() => Control.start({ datapath, path }));
+    const [first] = await Promise.all([
+      starts[0]!,
+      expect(starts[1]).rejects.toThrow('the datapath answers on a control socket already: stop that one first'),
+    ]);
+    const { participant } = datapath.workers().find(({ role }) => role === 'control')!;
+    expect(await complaint(() => Control.start({ datapath, path: join(folder, 'b.sock') }))).toMatch(/already/);
+    expect(datapath.workers().filter(({ role }) => role === 'control')).toMatchObject([{ participant }]);
+    await Promise.all([first!.stop(), first!.stop()]);
+    await (await Control.start({ datapath, path })).stop();
+    await datapath.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('loses none of the pushes that wait when a visitor throws, and tells of it', async () => {
+    const datapath = await Datapath.start({ buckets: 1, maxConnections: 100, ringBytes: 1 << 20, sweeper: false });
+    const { words, bucketBits, maxConnections, maxParticipants } = datapath.conntrack.memory;
+    const mutex = memoryLayout({ bucketBits, maxConnections, maxParticipants }).buckets;
+    let seen = 0;
+    datapath.onVerdict = () => {
+      if (++seen === 1) {
+        throw new Error('the visitor');
+      }
+    };
+    lock(words, mutex, datapath.conntrack.tracker.participant, LockClass.bucket);
+    const frame = udp(ENDS, Buffer.alloc(16_000));
+    const pushes = Array.from({ length: 200 }, (_, number) => datapath.push(frame, NOW_MS, number));
+    unlock(words, mutex);
+    await Promise.all(pushes);
+    await expect(datapath.drain()).rejects.toThrow('the visitor');
+    expect(seen).toBe(200);
+    await datapath.drain();
+    await datapath.stop();
+  });
+
+  it('is stopped also when a visitor throws at the end', async () => {
+    const datapath = await Datapath.start({ buckets: 1, maxConnections: 100, sweeper: false });
+    datapath.onVerdict = () => {
+      throw new Error('the visitor');
+    };
+    void datapath.push(udp(ENDS), NOW_MS);
+    await expect(datapath.stop()).rejects.toThrow('the visitor');
+    expect(datapath.workers()).toEqual([]);
+    expect(await complaint(() => datapath.drain())).toBe('the datapath is stopped: start another one');
+    datapath.conntrack.close();
+  });
+});

@@ -1,0 +1,173 @@
+/** What a process may use of its machine: quotas, affinity, memory; and what a report says of a machine that had other work. */
+
+import { availableParallelism } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import { overloadText } from '../../bench/machine/machine.ts';
+import { htmlReport } from '../../bench/report/html.ts';
+import { markdownReport, textReport } from '../../bench/report/report.ts';
+import { analyse } from '../../bench/report/analysis.ts';
+import type { ResultsFile } from '../../bench/report/results-file.ts';
+import { requireTableMemory } from '../../src/cli/table-memory.ts';
+import { addressSpaceLeft, cgroupMemory, cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
+import { CT_BUCKET, run } from '../support/child.ts';
+import { capturePath } from '../support/fixtures.ts';
+
+const reading = (files: Record<string, string>) => (path: string) => files[path];
+
+const VERSION_2 = {
+  '/proc/self/mountinfo': '31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n',
+  '/proc/self/cgroup': '0::/slice/job\n',
+};
+const VERSION_1 = {
+  '/proc/self/mountinfo':
+    '32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n',
+  '/proc/self/cgroup': '4:memory:/job\n1:cpuacct,cpu:/job\n0::/\n',
+};
+
+describe('a CPU quota', () => {
+  it.each<[what: string, quota: number | undefined, files: Record<string, string>]>([
+    ['of its own cgroup', 1.5, { ...VERSION_2, '/sys/fs/cgroup/slice/job/cpu.max': '150000 100000\n' }],
+    [
+      'of a cgroup above, which is less',
+      0.5,
+      {
+        ...VERSION_2,
+        '/sys/fs/cgroup/slice/job/cpu.max': 'max 100000\n',
+        '/sys/fs/cgroup/slice/cpu.max': '50000 100000\n',
+      },
+    ],
+    ['that is none', undefined, { ...VERSION_2, '/sys/fs/cgroup/slice/job/cpu.max': 'max 100000\n' }],
+    [
+      'of version 1',
+      1,
+      {
+        ...VERSION_1,
+        '/sys/fs/cgroup/cpu/job/cpu.cfs_quota_us': '100000\n',
+        '/sys/fs/cgroup/cpu/job/cpu.cfs_period_us': '100000\n',
+      },
+    ],
+    [
+      'of version 1 that is none',
+      undefined,
+      {
+        ...VERSION_1,
+        '/sys/fs/cgroup/cpu/job/cpu.cfs_quota_us': '-1\n',
+        '/sys/fs/cgroup/cpu/job/cpu.cfs_period_us': '100000\n',
+      },
+    ],
+    [
+      'of a container that sees its own cgroup as the root',
+      2,
+      {
+        '/proc/self/mountinfo': '31 23 0:28 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
+        '/proc/self/cgroup': '0::/docker/abc\n',
+        '/sys/fs/cgroup/cpu.max': '200000 100000\n',
+      },
+    ],
+    [
+      'of a container without a view of its path',
+      2,
+      {
+        '/proc/self/mountinfo': '31 23 0:28 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
+        '/proc/self/cgroup': '0::/\n',
+        '/sys/fs/cgroup/cpu.max': '200000 100000\n',
+      },
+    ],
+    ['where nothing can be read', undefined, {}],
+  ])('%s is %s', (_what, quota, files) => {
+    expect(cpuQuota(reading(files))).toBe(quota);
+  });
+
+  it('leaves as many cores as may run at once, and never none', () => {
+    const files = (max: string) => reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/cpu.max': max });
+    expect(usableCores(files('20000 100000'))).toBe(1);
+    expect(usableCores(files('100000000 100000'))).toBe(availableParallelism());
+    expect(usableCores(files('max 100000'))).toBe(availableParallelism());
+  });
+});
+
+describe('memory', () => {
+  it('of a cgroup is the least of those above; a number close to 2^63 is none', () => {
+    expect(cgroupMemory(reading({ ...VERSION_2, '/sys/fs/cgroup/slice/memory.max': '1000000\n' }))?.bytes).toBe(1e6);
+    expect(
+      cgroupMemory(reading({ ...VERSION_1, '/sys/fs/cgroup/memory/job/memory.limit_in_bytes': '9223372036854771712' })),
+    ).toBeUndefined();
+    expect(
+      cgroupMemory(reading({ ...VERSION_1, '/sys/fs/cgroup/memory/job/memory.limit_in_bytes': '1048576' }))?.bytes,
+    ).toBe(2 ** 20);
+  });
+
+  it('of an address space is what is left of it', () => {
+    const limits = (size: string) =>
+      reading({
+        '/proc/self/limits': `Max address space         ${size}           unlimited            bytes\n`,
+        '/proc/self/status': 'VmSize:\t  1000 kB\n',
+      });
+    expect(addressSpaceLeft(limits('2048000'))?.bytes).toBe(1_024_000);
+    expect(addressSpaceLeft(limits('unlimited'))).toBeUndefined();
+  });
+
+  it('for a table is asked about before: of the size that was asked for it is refused, in one line', () => {
+    const small = reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/memory.max': '100000000\n' });
+    expect(() => requireTableMemory({ buckets: 1024, maxConnections: 1_000_000 }, small)).toThrow(
+      /^not enough memory: a table for 1000000 connections takes \d+ MiB when it is full, and the memory of this cgroup has 96 MiB: say fewer with --max-connections$/,
+    );
+    expect(() => requireTableMemory({ buckets: 1024, maxConnections: 100_000 }, small)).not.toThrow();
+    expect(() => requireTableMemory({ buckets: 1024 }, small)).not.toThrow();
+  });
+
+  it('that ulimit does not give is told in one line and exit code 2', async () => {
+    const args = [...CT_BUCKET, 'run', capturePath('zeek_dnp3'), '--max-connections', '7000000', '--socket', '/x/y'];
+    const line = [process.execPath, ...args].map((part) => `'${part}'`).join(' ');
+    const { code, stdout, stderr } = await run('/bin/bash', ['-c', `ulimit -v 2000000; ${line}`]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^ct-bucket: not enough memory: a table for 7000000 connections [^\n]*ulimit -v[^\n]*\n$/);
+  });
+});
+
+describe('a machine with more load than cores', () => {
+  const results = (loadAverage1m: number): ResultsFile => ({
+    benchmark: 'insert',
+    machine: {
+      cpu: 'Example CPU',
+      cores: 4,
+      machineCores: 4,
+      memoryBytes: 2 ** 33,
+      kernel: '6.1',
+      node: 'v20.0.0',
+      v8: '11.3',
+      nodeOptions: '',
+      flags: [],
+      loadAverage1m,
+    },
+    options: {},
+    results: [1, 2, 4].map((threads) => ({
+      workload: 'udp-insert',
+      engine: 'ct-bucket',
+      threads,
+      connections: 1000,
+      packets: 1000,
+      medianMs: 100 / threads + threads,
+      runsMs: [100 / threads + threads],
+    })),
+  });
+
+  it('is told of in every form of a report', () => {
+    for (const text of [textReport(results(9.5)), markdownReport(results(9.5)), htmlReport(results(9.5))]) {
+      expect(text).toContain('OVERLOADED: the load was 9.5 on 4 cores when this began');
+    }
+    for (const text of [textReport(results(3)), markdownReport(results(3)), htmlReport(results(3))]) {
+      expect(text).not.toContain('OVERLOADED');
+    }
+  });
+
+  it('has no law fitted to its figures', () => {
+    expect(analyse(results(3))[0]!.engines[0]!.law).toBeDefined();
+    expect(analyse(results(9.5))[0]!.engines[0]!.law).toBeUndefined();
+  });
+
+  it('is one by the load of the whole machine, not by the cores of this process', () => {
+    expect(overloadText({ loadAverage1m: 3, cores: 1, machineCores: 4 })).toBeUndefined();
+    expect(overloadText({ loadAverage1m: 3, cores: 1 })).toContain('OVERLOADED');
+  });
+});

@@ -1,0 +1,66 @@
+/** Captures through a datapath, against the reference's verdict on every packet. */
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PacketWord } from '../../src/core/packet/layout.ts';
+import { stateText } from '../../src/core/state.ts';
+import { Datapath } from '../../src/workers/datapath.ts';
+import { fixtureCaptures, sharedCaptures, type RecordedCapture } from '../support/fixtures.ts';
+
+/** Sends a capture through an empty datapath whose time stands still; returns the verdicts in order of packets. */
+async function verdictsOn(datapath: Datapath, frames: readonly Uint8Array[]): Promise<string[]> {
+  const verdicts = frames.map(() => 'no verdict');
+  datapath.onVerdict = (words, slot) => {
+    const number = words[slot + PacketWord.NUMBER]!;
+    verdicts[number] = verdicts[number] === 'no verdict' ? stateText(words[slot + PacketWord.STATE]!) : 'two verdicts';
+  };
+  for (const [number, frame] of frames.entries()) {
+    await datapath.push(frame, 0, number);
+  }
+  await datapath.drain();
+  return verdicts;
+}
+
+/** Packets whose verdict is not the recorded one. */
+function differences(recorded: RecordedCapture, verdicts: readonly string[]): string[] {
+  return recorded.states.flatMap((state, index) =>
+    verdicts[index] === state ? [] : [`packet ${index + 1}: expected ${state}, got ${verdicts[index]}`],
+  );
+}
+
+const fixtures = await fixtureCaptures();
+const shared = await sharedCaptures();
+
+const settings = [
+  { collection: 'the fixtures', captures: fixtures, threads: 1, batchSize: 1 },
+  { collection: 'the fixtures', captures: fixtures, threads: 1, batchSize: 32 },
+  { collection: 'the fixtures', captures: fixtures, threads: 2, batchSize: 1 },
+  { collection: 'the fixtures', captures: fixtures, threads: 2, batchSize: 32 },
+  { collection: 'the fixtures', captures: fixtures, threads: 4, batchSize: 1 },
+  { collection: 'the fixtures', captures: fixtures, threads: 4, batchSize: 32 },
+  { collection: 'the whole collection', captures: shared, threads: 1, batchSize: 32 },
+  { collection: 'the whole collection', captures: shared, threads: 3, batchSize: 32 },
+];
+
+/* The whole collection is not on every machine. */
+describe.each(settings.filter(({ captures }) => captures.length > 0))(
+  'recorded captures: $collection on $threads threads in batches of $batchSize',
+  (setting) => {
+    let datapath: Datapath;
+
+    beforeAll(async () => {
+      const { threads, batchSize } = setting;
+      datapath = await Datapath.start({ threads, batchSize });
+    });
+
+    afterAll(() => datapath.stop());
+
+    it.each(setting.captures)('$name gets the recorded verdict on every packet', async (recorded) => {
+      /* As good as a new table: the reference had a fresh one for every capture. */
+      datapath.conntrack.flush();
+      expect(datapath.conntrack.connCount).toBe(0);
+      expect(recorded.frames).toHaveLength(recorded.states.length);
+      const verdicts = await verdictsOn(datapath, recorded.frames);
+      expect(differences(recorded, verdicts)).toEqual([]);
+    });
+  },
+);

@@ -1,0 +1,112 @@
+/** A place at the table is one thread's at every step of its being taken and given back. */
+
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Conntrack } from '../../../src/core/conntrack.ts';
+import { markThread } from '../../../src/core/thread-mark.ts';
+import {
+  adoptParticipant,
+  Claim,
+  claimOf,
+  claimParticipant,
+  isClaimed,
+  type ParticipantRegion,
+  ParticipantWord,
+  reserveParticipant,
+} from '../../../src/shared/participant.ts';
+
+afterEach(() => void vi.restoreAllMocks());
+
+function table(): Conntrack {
+  return new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 4 });
+}
+
+/** The same places, for a thread that dies as soon as it has this one. */
+function fatal(region: ParticipantRegion, id: number): ParticipantRegion {
+  return {
+    get words() {
+      if (claimOf(region, id) === Claim.claimed) {
+        throw new Error('dead');
+      }
+      return region.words;
+    },
+    base: region.base,
+    maxParticipants: region.maxParticipants,
+  };
+}
+
+describe('a place', () => {
+  it('is repaired with the token of a thread that dies in the step in which it takes it', () => {
+    const main = table();
+    const { participants } = main.tracker;
+    const { participant, token } = reserveParticipant(participants);
+    expect(() => adoptParticipant(fatal(participants, participant.id), participant.id, token)).toThrow('dead');
+    expect(main.repair(participant.id, { token })).toMatchObject({ isComplete: true });
+  });
+
+  it('is not repaired with the token of a thread that had it before, from the step on in which another one takes it', () => {
+    const main = table();
+    const { participants } = main.tracker;
+    const { participant, token } = reserveParticipant(participants);
+    Conntrack.attach(main.memory, { participant: participant.id, token }).close();
+    expect(() => claimParticipant(fatal(participants, participant.id))).toThrow('dead');
+    expect(() => main.repair(participant.id, { token })).toThrow(/was not taken with this token/);
+  });
+
+  it('that is reserved is never claimed by a thread that cannot be known', () => {
+    const { tracker } = table();
+    const { participants } = tracker;
+    const claims = new Set<number>();
+    const watched: ParticipantRegion = {
+      get words() {
+        claims.add(claimOf(participants, 1));
+        return participants.words;
+      },
+      base: participants.base,
+      maxParticipants: participants.maxParticipants,
+    };
+    reserveParticipant(watched);
+    claims.add(claimOf(participants, 1));
+    expect([...claims]).toEqual([Claim.free, Claim.reserved]);
+  });
+
+  it('of a thread that has not said yet that it has it is not repaired', () => {
+    const main = table();
+    const newcomer = claimParticipant(main.tracker.participants);
+    vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+      markThread(newcomer);
+      return 'timed-out';
+    });
+    expect(() => main.repair(newcomer.id)).toThrow(/belongs to a thread that lives/);
+    expect(claimOf(main.tracker.participants, newcomer.id)).toBe(Claim.claimed);
+  });
+
+  it('of a thread that is giving it back is not repaired', () => {
+    const main = table();
+    const { participants } = main.tracker;
+    const leaving = Conntrack.attach(main.memory).tracker.participant;
+    /* As releaseParticipant. */
+    leaving.words[leaving.base + ParticipantWord.THREAD] = 0;
+    vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+      leaving.words[leaving.base + ParticipantWord.CLAIMED] = Claim.free;
+      return 'timed-out';
+    });
+    expect(main.repair(leaving.id)).toMatchObject({ token: 0 });
+    expect(isClaimed(participants, leaving.id)).toBe(false);
+  });
+
+  it('of a thread that died before it said that it had it is repaired', () => {
+    const main = table();
+    const { id } = claimParticipant(main.tracker.participants);
+    expect(main.repair(id)).toMatchObject({ isComplete: true, participant: id });
+    expect(claimOf(main.tracker.participants, id)).toBe(Claim.vacant);
+  });
+
+  it('that its thread has closed for another one is not waited for', () => {
+    const main = table();
+    const closed = Conntrack.attach(main.memory);
+    closed.close({ keepsPlace: true });
+    const wait = vi.spyOn(Atomics, 'wait');
+    expect(main.repair(closed.participant).isComplete).toBe(true);
+    expect(wait).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,437 @@
+/** A datapath: its threads, where packets go, full rings, the sweeper's time, and threads that die. */
+
+import { afterEach, describe, expect, it } from 'vitest';
+import { hashParsed } from '../../src/core/execute.ts';
+import { FlowSteering } from '../../src/core/flow.ts';
+import { SettingWord } from '../../src/core/memory.ts';
+import { PacketBatch } from '../../src/core/packet/batch.ts';
+import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
+import { ParsedKind } from '../../src/core/packet/key.ts';
+import { parsePacket } from '../../src/core/packet/parse.ts';
+import { stateText } from '../../src/core/state.ts';
+import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
+import { load, notify, store } from '../../src/shared/access.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import { expectBalancedBooks } from '../support/books.ts';
+import { icmp, icmpError, reverse, tcp, udp, type PortEnds } from '../support/frames.ts';
+import { dumpAll } from '../support/tracking.ts';
+import { until } from '../threads/steps.ts';
+
+const RING_BYTES = 1 << 20;
+const ID = Buffer.from('00070001', 'hex');
+
+function flow(i: number): PortEnds {
+  return { src: `10.${i & 255}.0.1`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 };
+}
+
+/** Datapaths of the current test: one that fails must not leave its threads to the next. */
+const started: Datapath[] = [];
+
+async function start(options: DatapathOptions): Promise<Datapath> {
+  const datapath = await Datapath.start({ buckets: 4, maxConnections: 100_000, ringBytes: RING_BYTES, ...options });
+  started.push(datapath);
+  return datapath;
+}
+
+afterEach(async () => {
+  for (const datapath of started.splice(0)) {
+    await datapath.stop().catch(() => {});
+  }
+});
+
+async function stop(datapath: Datapath): Promise<void> {
+  started.splice(started.indexOf(datapath), 1);
+  await datapath.stop();
+}
+
+/** Notes verdicts by packet number. */
+function noteVerdicts(datapath: Datapath): Map<number, string> {
+  const verdicts = new Map<number, string>();
+  datapath.onVerdict = (words, slot) => {
+    const number = words[slot + PacketWord.NUMBER]!;
+    expect(verdicts.has(number)).toBe(false);
+    verdicts.set(number, stateText(words[slot + PacketWord.STATE]!));
+  };
+  return verdicts;
+}
+
+/** The hash of a packet's key, as the datapath's table has it. */
+function hashOf(datapath: Datapath, frame: Uint8Array): number {
+  const { tracker } = datapath.conntrack;
+  const batch = PacketBatch.allocate();
+  batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
+  expect(parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0)).toBe(ParsedKind.KEYED);
+  return hashParsed(tracker, 0);
+}
+
+function bucketOf(datapath: Datapath, frame: Uint8Array): number {
+  return datapath.conntrack.tracker.table.bucketOf(hashOf(datapath, frame));
+}
+
+/**
+ * Keeps a bucket locked, so that whoever opens a connection in it waits. The main thread may do so here: nobody holds it.
+ * @returns what lets it go
+ */
+function hold(datapath: Datapath, bucket: number): () => void {
+  const { table, participant } = datapath.conntrack.tracker;
+  table.lockBucket(bucket, participant);
+  return () => table.unlockBucket(bucket);
+}
+
+/** Sets the sweeper's interval and wakes it: it may have lain down for the one before. */
+function sweepEvery(datapath: Datapath, ms: number): void {
+  const { words, settings } = datapath.conntrack.tracker;
+  datapath.conntrack.sweepIntervalMs = ms;
+  store(words, settings + SettingWord.PRESSURE, 1);
+  notify(words, settings + SettingWord.PRESSURE, 1);
+}
+
+describe('starting and stopping', () => {
+  it.each([1, 2, 3])('takes every packet to its verdict on %i threads, and keeps the table', async (threads) => {
+    const datapath = await start({ threads });
+    const verdicts = noteVerdicts(datapath);
+    for (let i = 0; i < 500; i++) {
+      await datapath.push(udp(flow(i)), 1000, 2 * i);
+      await datapath.push(udp(reverse(flow(i))), 1000, 2 * i + 1);
+    }
+    await stop(datapath);
+    expect(verdicts.size).toBe(1000);
+    for (const [number, state] of verdicts) {
+      expect(state).toBe(number % 2 === 0 ? 'new|trk' : 'est|rpl|trk');
+    }
+    expect(dumpAll(datapath.conntrack, 1000)).toHaveLength(500);
+    expectBalancedBooks(datapath.conntrack, 1000);
+  });
+
+  it('without a packet just ends', async () => {
+    await stop(await start({ threads: 2 }));
+  });
+
+  it('without a sweeper leaves what has expired to packets', async () => {
+    const datapath = await start({ sweeper: false });
+    await datapath.push(udp(flow(1)), 0);
+    await datapath.push(udp(flow(2)), 1e9);
+    await stop(datapath);
+    expect(datapath.conntrack.counters()).toMatchObject({ created: 2, sweepRounds: 0, expiredAtSweep: 0 });
+    expect(datapath.conntrack.connCount).toBe(2);
+  });
+
+  it('does what its action says with every packet', async () => {
+    const datapath = await start({ action: { zone: 7, commit: true, mark: { value: 3, mask: 0xff } } });
+    await datapath.push(udp(flow(1)), 0);
+    await stop(datapath);
+    expect(dumpAll(datapath.conntrack, 0)).toMatchObject([{ zone: 7, mark: 3 }]);
+  });
+});
+
+describe('steering', () => {
+  const steering = new FlowSteering();
+
+  it.each([1, 2, 3, 5, 64])('takes both directions and errors about them to one of %i PMDs', (workers) => {
+    const used = new Set<number>();
+    for (let i = 0; i < 500; i++) {
+      const ends = flow(i);
+      for (const [there, back] of [
+        [udp(ends), udp(reverse(ends))],
+        [tcp(ends, { flags: 'S', seq: 1 }), tcp(reverse(ends), { flags: 'SA', seq: 1 })],
+        [icmp(ends, 8, ID), icmp(reverse(ends), 0, ID)],
+      ] as const) {
+        const worker = steering.workerOf(there, workers);
+        used.add(worker);
+        expect(steering.workerOf(back, workers)).toBe(worker);
+        expect(steering.workerOf(icmpError('10.200.0.1', there), workers)).toBe(worker);
+        expect(steering.workerOf(icmpError('10.200.0.1', back), workers)).toBe(worker);
+      }
+    }
+    expect([...used].toSorted((a, b) => a - b)).toEqual(Array.from({ length: workers }, (_, worker) => worker));
+  });
+
+  it('takes flows of a grid of ports to all PMDs alike', () => {
+    const counts = [0, 0, 0, 0];
+    for (let i = 0; i < 4000; i++) {
+      counts[steering.workerOf(udp({ ...flow(0), sport: 1 + (i >> 6), dport: 1 + (i & 63) }), 4)]!++;
+    }
+    /* 1000 each by chance, with a standard deviation of 27. */
+    expect(Math.max(...counts)).toBeLessThan(1000 + 6 * 27);
+  });
+
+  it.each([
+    ['without a byte', Buffer.alloc(0)],
+    ['that is not IP', Buffer.from('ffffffffffff0200000000010806000108000604', 'hex')],
+    ['cut short', udp(flow(1)).subarray(0, 30)],
+    ['of an error about nothing', icmp(flow(1), 3, Buffer.alloc(4))],
+  ])('takes a frame %s to the first PMD', (_what, frame) => {
+    expect(steering.workerOf(frame, 7)).toBe(0);
+  });
+
+  it('is what the PMDs of a datapath go by, and their counters add up', async () => {
+    const threads = 3;
+    const datapath = await start({ threads });
+    const verdicts = noteVerdicts(datapath);
+    const expected = Array.from({ length: threads }, () => 0);
+    const frames = Array.from({ length: 300 }, (_, i) => [
+      udp(flow(i)),
+      udp(reverse(flow(i))),
+      icmpError('9.9.9.9', udp(flow(i))),
+    ]);
+    let number = 0;
+    for (const frame of frames.flat()) {
+      expected[steering.workerOf(frame, threads)]!++;
+      await datapath.push(frame, 0, number++);
+    }
+    await datapath.drain();
+    const pmds = datapath.pmdCounters();
+    expect(pmds.map(({ packets }) => packets)).toEqual(expected);
+    const total = datapath.conntrack.counters();
+    for (const name of ['packets', 'batches', 'new', 'established', 'related', 'created'] as const) {
+      expect(pmds.reduce((sum, counters) => sum + counters[name], 0)).toBe(total[name]);
+    }
+    expect(total).toMatchObject({ packets: 900, new: 300, established: 300, related: 300, created: 300 });
+    expect([0, 1, 2].map((packet) => verdicts.get(packet))).toEqual(['new|trk', 'est|rpl|trk', 'rel|rpl|trk']);
+    await stop(datapath);
+  });
+});
+
+describe('a PMD that does not keep up', () => {
+  it('makes push wait, and everything offered beyond its ring be dropped and counted', async () => {
+    const datapath = await start({ buckets: 1 });
+    const verdicts = noteVerdicts(datapath);
+    const letGo = hold(datapath, 0);
+    const frame = udp(flow(1));
+    let taken = 0;
+    while (datapath.offer(frame, 0, taken)) {
+      taken++;
+    }
+    expect(taken).toBeGreaterThan(1000);
+    expect(datapath.offer(frame, 0, -1)).toBe(false);
+    expect(datapath.offer(frame, 0, -2)).toBe(false);
+    expect(datapath.conntrack.counters()).toMatchObject({ ringDropped: 3, ringWaited: 0 });
+
+    const waits = datapath.push(frame, 0, taken);
+    expect(waits).toBeInstanceOf(Promise);
+    let hasWaited = false;
+    const waited = (waits as Promise<void>).then(() => {
+      hasWaited = true;
+    });
+    expect(datapath.harvest()).toBe(0);
+    expect(hasWaited).toBe(false);
+    letGo();
+    await waited;
+    await datapath.push(frame, 0, taken + 1);
+    await stop(datapath);
+
+    expect([...verdicts.keys()]).toEqual(Array.from({ length: taken + 2 }, (_, number) => number));
+    const { ringWaited, ...counters } = datapath.conntrack.counters();
+    expect(counters).toMatchObject({ packets: taken + 2, created: 1, ringDropped: 3 });
+    expect(ringWaited).toBeGreaterThan(0);
+  });
+
+  it('does not stop packets of the others', async () => {
+    const datapath = await start({ threads: 2, buckets: 2 });
+    const verdicts = noteVerdicts(datapath);
+    const steering = new FlowSteering();
+    const flowsOf = (worker: number, bucket: number) =>
+      Array.from({ length: 200 }, (_, i) => udp(flow(i))).filter(
+        (frame) => steering.workerOf(frame, 2) === worker && bucketOf(datapath, frame) === bucket,
+      );
+    const letGo = hold(datapath, 0);
+    await datapath.push(flowsOf(0, 0)[0]!, 0, 1000);
+    const others = flowsOf(1, 1);
+    for (const [number, frame] of others.entries()) {
+      await datapath.push(frame, 0, number);
+    }
+    await until('the other PMD has done its packets', () => datapath.harvest() >= 0 && verdicts.size === others.length);
+    expect(verdicts.has(1000)).toBe(false);
+    letGo();
+    await stop(datapath);
+    expect(verdicts.get(1000)).toBe('new|trk');
+  });
+});
+
+describe("a sweeper that goes by the packets' time", () => {
+  it('removes what has expired, without being asked', async () => {
+    const datapath = await start({});
+    sweepEvery(datapath, 1);
+    for (let i = 0; i < 100; i++) {
+      await datapath.push(udp(flow(i)), 0);
+    }
+    await datapath.push(udp(flow(100)), 60_000);
+    await datapath.drain();
+    await until('99 and one more are gone', () => datapath.conntrack.connCount === 1);
+    await stop(datapath);
+    const { expiredAtSweep, expiredAtLookup } = datapath.conntrack.counters();
+    expect(expiredAtSweep + expiredAtLookup).toBe(100);
+    expectBalancedBooks(datapath.conntrack, 60_000);
+  });
+
+  it('removes nothing before its time', async () => {
+    const datapath = await start({});
+    const { conntrack } = datapath;
+    sweepEvery(datapath, 1);
+    await datapath.push(udp(flow(1)), 0);
+    await datapath.push(udp(flow(2)), 59_999);
+    await datapath.drain();
+    const before = conntrack.counters().sweepRounds;
+    await until('it has gone round three times', () => conntrack.counters().sweepRounds >= before + 3);
+    expect(conntrack.connCount).toBe(2);
+    await stop(datapath);
+  });
+
+  it('comes at once when a packet is refused for want of room', async () => {
+    const datapath = await start({});
+    const { conntrack } = datapath;
+    conntrack.maxConnections = 1;
+    await datapath.push(udp(flow(1)), 0);
+    await datapath.drain();
+    sweepEvery(datapath, 1_000_000_000);
+    /* It goes round once more at time 0, and then sleeps for days. */
+    const { words, settings } = conntrack.tracker;
+    await until('it has begun to', () => load(words, settings + SettingWord.PRESSURE) === 0);
+    /* A packet that needs no room tells the time. */
+    await datapath.push(Buffer.alloc(60), 60_000);
+    await datapath.drain();
+    expect(conntrack.connCount).toBe(1);
+    await datapath.push(udp(flow(2)), 60_000);
+    await datapath.drain();
+    expect(conntrack.counters().tableFull).toBe(1);
+    await until('it has made room', () => conntrack.connCount === 0);
+    await stop(datapath);
+  });
+
+  it('never removes what a slower PMD still has packets for, and removes it when they are through', async () => {
+    const datapath = await start({ threads: 2, buckets: 2 });
+    const { conntrack } = datapath;
+    sweepEvery(datapath, 1);
+    const verdicts = noteVerdicts(datapath);
+    const steering = new FlowSteering();
+    const flows = Array.from({ length: 400 }, (_, i) => flow(i));
+    const find = (worker: number, bucket: number) =>
+      flows.findIndex((ends) => steering.workerOf(udp(ends), 2) === worker && bucketOf(datapath, udp(ends)) === bucket);
+    const [needed, slow, fast] = [flows[find(0, 1)]!, flows[find(0, 0)]!, flows[find(1, 1)]!];
+
+    await datapath.push(udp(needed), 0, 1);
+    await datapath.drain();
+    /* The first PMD is stuck with a packet of second 1; behind it waits an answer of second 50. */
+    const letGo = hold(datapath, 0);
+    await datapath.push(udp(slow), 1000, 2);
+    await datapath.push(udp(reverse(needed)), 50_000, 3);
+    /* The second one is ten minutes ahead, where `needed` would long have expired. */
+    await datapath.push(udp(fast), 600_000, 4);
+    await until('the second PMD is through', () => datapath.harvest() >= 0 && verdicts.has(4));
+    const before = conntrack.counters().sweepRounds;
+    await until('the sweeper has gone round three times', () => conntrack.counters().sweepRounds >= before + 3);
+    expect(conntrack.counters()).toMatchObject({ expiredAtSweep: 0, expiredAtLookup: 0 });
+    expect(verdicts.has(3)).toBe(false);
+
+    letGo();
+    await datapath.drain();
+    expect(verdicts.get(3)).toBe('est|rpl|trk');
+    await until('only the connection of the second PMD is left', () => conntrack.connCount === 1);
+    expect(dumpAll(conntrack, 600_000)).toMatchObject([{ orig: { sport: fast.sport } }]);
+    await stop(datapath);
+  });
+});
+
+describe("a sweeper that goes by the system's time", () => {
+  it('needs no packets to see that time passes', async () => {
+    const datapath = await start({ clock: 'system' });
+    sweepEvery(datapath, 1);
+    datapath.conntrack.setTimeoutPolicy(0, { udp_first: 0 });
+    await datapath.push(udp(flow(1)), 0);
+    await datapath.drain();
+    await until('the connection is gone', () => datapath.conntrack.connCount === 0);
+    expect(datapath.conntrack.counters().expiredAtSweep).toBe(1);
+    await stop(datapath);
+  });
+});
+
+describe('a thread that dies and is not to be started again', () => {
+  const DEATH = /^a worker of the datapath has died: /;
+
+  /** A record that is not there: who meets it reaches out of the memory, which throws. */
+  function outOfReach(datapath: Datapath): number {
+    return (datapath.conntrack.tracker.words.length >>> UNIT_SHIFT) + 1000;
+  }
+
+  function poison(datapath: Datapath, frame: Uint8Array): void {
+    const { table, participant } = datapath.conntrack.tracker;
+    const hash = hashOf(datapath, frame);
+    const bucket = table.bucketOf(hash);
+    table.lockBucket(bucket, participant);
+    table.placeLocked(bucket, hash, outOfReach(datapath), participant);
+    table.unlockBucket(bucket);
+  }
+
+  it('as a PMD is reported by the next push and by stop', async () => {
+    const datapath = await start({ sweeper: false, restarts: 0 });
+    const frame = udp(flow(1));
+    poison(datapath, frame);
+    void datapath.push(frame, 0);
+    await expect(datapath.drain()).rejects.toThrow(DEATH);
+    expect(() => datapath.push(frame, 0)).toThrow(DEATH);
+    expect(() => datapath.offer(frame, 0)).toThrow(DEATH);
+    await expect(stop(datapath)).rejects.toThrow(DEATH);
+  });
+
+  it('as a PMD is reported to a push that waits for its ring', async () => {
+    const datapath = await start({ buckets: 1, sweeper: false, restarts: 0 });
+    const letGo = hold(datapath, 0);
+    const deadly = udp(flow(2));
+    const { table, participant } = datapath.conntrack.tracker;
+    table.placeLocked(0, hashOf(datapath, deadly), outOfReach(datapath), participant);
+    void datapath.push(udp(flow(1)), 0);
+    while (datapath.offer(deadly, 0)) {
+      /* Until the ring is full. */
+    }
+    /* The first packet gives some room back when it is done; not enough for this. */
+    const waits = datapath.push(new Uint8Array(100_000), 0);
+    expect(waits).toBeInstanceOf(Promise);
+    letGo();
+    await expect(waits).rejects.toThrow(DEATH);
+    await expect(stop(datapath)).rejects.toThrow(DEATH);
+  });
+
+  it('as the sweeper is reported by push and by stop', async () => {
+    const datapath = await start({ restarts: 0 });
+    sweepEvery(datapath, 1);
+    poison(datapath, udp(flow(1)));
+    await datapath.push(udp(flow(2)), 0);
+    await until('its death is noticed', () => {
+      try {
+        return !datapath.offer(udp(flow(2)), 0);
+      } catch (error) {
+        expect((error as Error).message).toMatch(DEATH);
+        return true;
+      }
+    });
+    await expect(stop(datapath)).rejects.toThrow(DEATH);
+  });
+
+  it('names its own error as the cause', async () => {
+    const datapath = await start({ sweeper: false, restarts: 0 });
+    poison(datapath, udp(flow(1)));
+    void datapath.push(udp(flow(1)), 0);
+    const error = (await stop(datapath).catch((reason: unknown) => reason)) as Error;
+    const cause = error.cause as Error;
+    expect(cause).toBeInstanceOf(Error);
+    expect(error.message).toBe(`a worker of the datapath has died: ${cause.message}`);
+  });
+});
+
+describe('a frame that is too long', () => {
+  const frame = new Uint8Array(262_145);
+
+  it('is refused with one line', async () => {
+    const datapath = await start({});
+    expect(() => datapath.push(frame, 0)).toThrow('a frame has at most 262144 bytes, not 262145');
+    await datapath.push(new Uint8Array(262_144), 0);
+    await stop(datapath);
+    expect(datapath.conntrack.counters()).toMatchObject({ packets: 1, invalid: 1 });
+  });
+
+  /* With several PMDs the steering comes first, and complains of its own batch: "a batch holds 32 packets and ...". */
+  it('is refused with the same line when there are several PMDs', async () => {
+    const datapath = await start({ threads: 2 });
+    expect(() => datapath.push(new Uint8Array(300_000), 0)).toThrow('a frame has at most 262144 bytes, not 300000');
+  });
+});

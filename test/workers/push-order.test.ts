@@ -1,0 +1,300 @@
+/** Pushes that are not awaited: each waits for its turn, none is forgotten, and a flow stays in order. */
+
+import { describe, expect, it } from 'vitest';
+import { UsageError } from '../../src/core/errors.ts';
+import { FlowSteering } from '../../src/core/flow.ts';
+import { PacketWord } from '../../src/core/packet/layout.ts';
+import { allocateRing, RingConsumer, RingProducer } from '../../src/shared/ring.ts';
+import { LockClass } from '../../src/shared/lockdep.ts';
+import { lock, unlock } from '../../src/shared/mutex.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import type { WorkerDeath } from '../../src/workers/keeper.ts';
+import { type Push, WaitingPushes } from '../../src/workers/waiting-pushes.ts';
+import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
+import { memoryLayout } from '../../src/core/memory.ts';
+import { udp } from '../support/frames.ts';
+
+const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
+/** Larger than the ring: as many frames of this size do not fit. */
+const BIG = udp(ENDS, Buffer.alloc(16_000));
+const PUSHES = 200;
+const DAY_MS = 86_400_000;
+
+describe('several that wait on one ring', () => {
+  it('are all woken by what the consumer gives back once', async () => {
+    const words = allocateRing(1 << 10);
+    const producer = new RingProducer(words);
+    const consumer = new RingConsumer(words);
+    for (let slot = producer.reserve(64); slot >= 0; slot = producer.reserve(64)) {
+      producer.publish();
+    }
+    /* As long as a test may take: only a wake-up ends it. */
+    const waiting = [1, 2, 3].map(() => producer.waitForReturns(600_000));
+    consumer.poll(new Int32Array(1), 1);
+    consumer.release(1);
+    await Promise.all(waiting);
+    expect(producer.harvest()).toBeGreaterThan(0);
+    expect(producer.reserve(64)).toBeGreaterThan(0);
+  });
+
+  it('do not wait when something was given back since the last harvest', async () => {
+    const words = allocateRing(1 << 10);
+    const producer = new RingProducer(words);
+    const consumer = new RingConsumer(words);
+    producer.reserve(64);
+    producer.publish();
+    const first = producer.waitForReturns(600_000);
+    consumer.poll(new Int32Array(1), 1);
+    consumer.release(1);
+    await Promise.all([first, producer.waitForReturns(600_000)]);
+  });
+});
+
+/** A target whose rings have room when the test says so. */
+class Rings {
+  readonly written: number[] = [];
+  readonly room: number[];
+  latestMs = 0;
+  failure: Error | undefined;
+  #wake: (() => void)[] = [];
+  waiters = 0;
+  mostWaiters = 0;
+  drains = 0;
+
+  constructor(rings: number) {
+    this.room = Array.from({ length: rings }, () => 0);
+  }
+
+  harvest(): void {}
+
+  write({ worker, number, nowMs }: Push): boolean {
+    if (this.room[worker] === 0) {
+      return false;
+    }
+    this.room[worker]!--;
+    this.latestMs = nowMs;
+    this.written.push(number);
+    return true;
+  }
+
+  async untilReturns(): Promise<void> {
+    this.mostWaiters = Math.max(this.mostWaiters, ++this.waiters);
+    await new Promise<void>((resolve) => this.#wake.push(resolve));
+    this.waiters--;
+    if (this.failure !== undefined) {
+      throw this.failure;
+    }
+  }
+
+  leapsAhead(nowMs: number): boolean {
+    return nowMs - this.latestMs > 1000;
+  }
+
+  untilEmpty(): Promise<void> {
+    this.drains++;
+    return Promise.resolve();
+  }
+
+  async giveBack(worker: number, count: number): Promise<void> {
+    this.room[worker]! += count;
+    await this.wake();
+  }
+
+  async wake(): Promise<void> {
+    const woken = this.#wake;
+    this.#wake = [];
+    woken.forEach((resolve) => resolve());
+    /* All that follows from it happens in microtasks. */
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function push(pushes: WaitingPushes, number: number, { worker = 0, nowMs = 0 } = {}): Promise<void> {
+  return pushes.add({ worker, frame: BIG, nowMs, number });
+}
+
+describe('pushes that wait', () => {
+  it('go one after another in their order, with one waiter for each ring', async () => {
+    const rings = new Rings(2);
+    const pushes = new WaitingPushes(2, rings);
+    const done: number[] = [];
+    for (let number = 0; number < 6; number++) {
+      void push(pushes, number, { worker: number & 1 }).then(() => done.push(number));
+    }
+    expect([pushes.count, pushes.mustWait(0), pushes.mustWait(1)]).toEqual([6, true, true]);
+    expect(rings.mostWaiters).toBe(2);
+    await rings.giveBack(1, 2);
+    expect(rings.written).toEqual([1, 3]);
+    await rings.giveBack(0, 9);
+    expect(rings.written).toEqual([1, 3, 0, 2, 4]);
+    expect(pushes.mustWait(0)).toBe(false);
+    await rings.giveBack(1, 1);
+    await pushes.settled();
+    expect(done).toEqual([1, 3, 0, 2, 4, 5]);
+    expect(rings.mostWaiters).toBe(2);
+  });
+
+  it('behind a leap of the clock wait until all before it are through, whatever their PMD', async () => {
+    const rings = new Rings(2);
+    const pushes = new WaitingPushes(2, rings);
+    void push(pushes, 0);
+    void push(pushes, 1, { worker: 1, nowMs: 5000 });
+    rings.room[1] = 5;
+    void push(pushes, 2, { worker: 1, nowMs: 5001 });
+    expect(pushes.mustWait(1)).toBe(true);
+    await rings.wake();
+    expect([rings.written, rings.drains]).toEqual([[], 0]);
+    await rings.giveBack(0, 1);
+    expect([rings.written, rings.drains]).toEqual([[0, 1, 2], 1]);
+    expect(pushes.count).toBe(0);
+  });
+
+  it('fail together when the datapath fails, and nobody need have awaited them', async () => {
+    const rings = new Rings(1);
+    const pushes = new WaitingPushes(1, rings);
+    void push(pushes, 0);
+    const last = push(pushes, 1);
+    rings.failure = new Error('a worker has died');
+    await rings.wake();
+    await expect(last).rejects.toThrow('a worker has died');
+    expect(pushes.count).toBe(0);
+    await pushes.settled();
+  });
+
+  it('that are rejected are not written when there is room', async () => {
+    const rings = new Rings(1);
+    const pushes = new WaitingPushes(1, rings);
+    const first = push(pushes, 0);
+    pushes.rejectAll(new Error('stopped'));
+    await expect(first).rejects.toThrow('stopped');
+    await rings.giveBack(0, 1);
+    expect(rings.written).toEqual([]);
+    void push(pushes, 1);
+    await rings.wake();
+    expect(rings.written).toEqual([1]);
+  });
+});
+
+async function start(options: DatapathOptions = {}): Promise<{ datapath: Datapath; order: number[] }> {
+  const datapath = await Datapath.start({
+    buckets: 1,
+    maxConnections: 1000,
+    ringBytes: 1 << 20,
+    sweeper: false,
+    ...options,
+  });
+  const order: number[] = [];
+  datapath.onVerdict = (words, slot) => order.push(words[slot + PacketWord.NUMBER]!);
+  return { datapath, order };
+}
+
+/** Holds the lock of the only bucket: no PMD can open a connection. @returns what lets it go */
+function hold({ conntrack }: Datapath): () => void {
+  const { words, bucketBits, maxConnections, maxParticipants } = conntrack.memory;
+  const mutex = memoryLayout({ bucketBits, maxConnections, maxParticipants }).buckets;
+  expect(BUCKET_WORDS).toBeGreaterThan(0);
+  lock(words, mutex, conntrack.tracker.participant, LockClass.bucket);
+  return () => unlock(words, mutex);
+}
+
+describe('pushes that nobody awaits', () => {
+  it('fill the ring, wait, and come back in order', async () => {
+    const { datapath, order } = await start();
+    const letGo = hold(datapath);
+    const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, 0, number));
+    const waiting = pushes.filter((pushed) => pushed !== undefined);
+    expect(waiting.length).toBeGreaterThan(100);
+    expect(datapath.conntrack.tracker.counters).toBeDefined();
+    expect(datapath.offer(BIG, 0, PUSHES)).toBe(false);
+    letGo();
+    await datapath.drain();
+    await Promise.all(waiting);
+    expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
+    expect(datapath.conntrack.counters()).toMatchObject({ ringWaited: waiting.length, ringDropped: 1 });
+    await datapath.stop();
+  });
+
+  it('from several sources at once keep the order of each', async () => {
+    const { datapath, order } = await start({ threads: 2 });
+    const source = async (first: number) => {
+      const frame = udp({ ...ENDS, sport: first }, Buffer.alloc(16_000));
+      for (let i = 0; i < PUSHES; i++) {
+        const pushed = datapath.push(frame, 0, first + i);
+        if (i % 7 === 0) {
+          await pushed;
+        }
+      }
+    };
+    await Promise.all([source(1000), source(2000), source(3000)]);
+    await datapath.drain();
+    for (const first of [1000, 2000, 3000]) {
+      const own = order.filter((number) => number >= first && number < first + 1000);
+      expect(own).toEqual(Array.from({ length: PUSHES }, (_, i) => first + i));
+    }
+    await datapath.stop();
+  });
+
+  it('wait at the second of two steps of ten days while another PMD has not taken the first', async () => {
+    const { datapath, order } = await start({ threads: 2 });
+    const letGo = hold(datapath);
+    const [slow, fast] = [0, 1].map((worker) => {
+      const sport = Array.from({ length: 100 }, (_, n) => n + 1).find(
+        (port) => new FlowSteering().workerOf(udp({ ...ENDS, sport: port }), 2) === worker,
+      );
+      return udp({ ...ENDS, sport: sport! });
+    });
+    const pushed = [
+      datapath.push(slow!, 0, 0),
+      datapath.push(fast!, 10 * DAY_MS, 1),
+      datapath.push(fast!, 20 * DAY_MS, 2),
+    ];
+    expect(pushed.map((each) => each instanceof Promise)).toEqual([false, false, true]);
+    letGo();
+    await datapath.drain();
+    expect(order.toSorted()).toEqual([0, 1, 2]);
+    expect(order[2]).toBe(2);
+    await datapath.stop();
+  });
+
+  it.each([0, 20])('outlive the PMD that they wait for, in their order; days between two of them: %i', async (days) => {
+    const { datapath, order } = await start();
+    const letGo = hold(datapath);
+    for (let number = 0; number < PUSHES; number++) {
+      void datapath.push(BIG, number < PUSHES / 2 ? 0 : days * DAY_MS, number);
+    }
+    const death = new Promise<WorkerDeath>((resolve) => (datapath.onWorkerDeath = resolve));
+    datapath.terminateWorker('pmd');
+    const drained = datapath.drain();
+    const { packetsLost } = await death;
+    letGo();
+    await drained;
+    expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
+    expect(datapath.conntrack.counters().workerLost).toBe(packetsLost);
+    await datapath.stop();
+  });
+
+  it('before a stop are finished by it, and later ones are refused', async () => {
+    const { datapath, order } = await start();
+    const letGo = hold(datapath);
+    for (let number = 0; number < PUSHES; number++) {
+      void datapath.push(BIG, 0, number);
+    }
+    const stopping = datapath.stop();
+    expect(() => datapath.push(BIG, 0, PUSHES)).toThrow(UsageError);
+    expect(() => datapath.push(BIG, 0, PUSHES)).toThrow(/^the datapath is stopped: start another one$/);
+    letGo();
+    await stopping;
+    expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
+  });
+
+  it('are rejected by a stop that gives up on a PMD which does not get on', async () => {
+    const { datapath, order } = await start();
+    const letGo = hold(datapath);
+    const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, 0, number));
+    await datapath.stop().catch(() => {});
+    letGo();
+    const last = pushes.at(-1) as Promise<void>;
+    await expect(last).rejects.toThrow(/stopped|died/);
+    expect(order.length).toBeLessThan(PUSHES);
+  });
+});

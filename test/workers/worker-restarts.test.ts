@@ -1,0 +1,515 @@
+/** A worker that dies is started again and reported, one that hangs is reported; what stop does about either. */
+
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FlowSteering } from '../../src/core/flow.ts';
+import { memoryLayout } from '../../src/core/memory.ts';
+import { BucketWord } from '../../src/core/table/bucket-table.ts';
+import { hashParsed } from '../../src/core/execute.ts';
+import { ParsedKind } from '../../src/core/packet/key.ts';
+import { PacketBatch } from '../../src/core/packet/batch.ts';
+import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
+import { parsePacket } from '../../src/core/packet/parse.ts';
+import { stateText } from '../../src/core/state.ts';
+import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
+import { EventsWord } from '../../src/core/event-layout.ts';
+import { load } from '../../src/shared/access.ts';
+import { lockTagOf } from '../../src/shared/mutex.ts';
+import { Claim, claimOf } from '../../src/shared/participant.ts';
+import { prepareSocketPath } from '../../src/workers/control/socket-path.ts';
+import { Control } from '../../src/workers/control.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import type { WorkerState } from '../../src/workers/group.ts';
+import type { WorkerHang } from '../../src/workers/hang-watch.ts';
+import { workerLine, WorkerWord } from '../../src/workers/status.ts';
+import { waitsForAnother } from '../../src/workers/lock-waits.ts';
+import type { WorkerDeath } from '../../src/workers/keeper.ts';
+import { deathLine, hangLine } from '../../src/cli/worker-lines.ts';
+import { expectBalancedBooks } from '../support/books.ts';
+import { type PortEnds, udp } from '../support/frames.ts';
+import { heldLocks } from '../support/locks.ts';
+import { answerOn, request } from '../support/running.ts';
+import { until } from '../threads/steps.ts';
+
+function flow(i: number): PortEnds {
+  return { src: `10.${i & 255}.0.1`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 };
+}
+
+interface Watched {
+  datapath: Datapath;
+  verdicts: Map<number, string>;
+  deaths: WorkerDeath[];
+  hangs: WorkerHang[];
+}
+
+const started: Datapath[] = [];
+
+afterEach(async () => {
+  for (const datapath of started.splice(0)) {
+    await datapath.stop().catch(() => {});
+  }
+});
+
+async function start(options: DatapathOptions): Promise<Watched> {
+  const datapath = await Datapath.start({ buckets: 1, maxConnections: 100_000, ringBytes: 1 << 20, ...options });
+  started.push(datapath);
+  const watched: Watched = { datapath, verdicts: new Map(), deaths: [], hangs: [] };
+  datapath.onVerdict = (words, slot) => {
+    const number = words[slot + PacketWord.NUMBER]!;
+    expect(watched.verdicts.has(number)).toBe(false);
+    watched.verdicts.set(number, stateText(words[slot + PacketWord.STATE]!));
+  };
+  datapath.onWorkerDeath = (death) => watched.deaths.push(death);
+  datapath.onWorkerHang = (hang) => watched.hangs.push(hang);
+  return watched;
+}
+
+/** Keeps the one bucket locked. @returns what lets it go */
+function hold(datapath: Datapath): () => void {
+  const { table, participant } = datapath.conntrack.tracker;
+  table.lockBucket(0, participant);
+  return () => table.unlockBucket(0);
+}
+
+/** Makes it look as if a participant had the one bucket locked. */
+function lockFor({ conntrack }: Datapath, participant: number): void {
+  const bucketLock = memoryLayout(conntrack.memory).buckets + BucketWord.LOCK;
+  conntrack.tracker.words[bucketLock] = lockTagOf(participant);
+}
+
+/** @returns what hands a packet of a new flow to a PMD, and returns the packet's number */
+function offering(datapath: Datapath): (pmd: number) => number {
+  const steering = new FlowSteering();
+  let next = 0;
+  return (pmd) => {
+    let frame = udp(flow(next));
+    while (steering.workerOf(frame, datapath.threads) !== pmd) {
+      frame = udp(flow(++next));
+    }
+    expect(datapath.offer(frame, 0, next)).toBe(true);
+    return next++;
+  };
+}
+
+function hashOf(datapath: Datapath, frame: Uint8Array): number {
+  const { tracker } = datapath.conntrack;
+  const batch = PacketBatch.allocate();
+  batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
+  expect(parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0)).toBe(ParsedKind.KEYED);
+  return hashParsed(tracker, 0);
+}
+
+/** Puts an entry into the table that kills whoever meets it. @returns what takes it out again */
+function poison(datapath: Datapath, frame: Uint8Array): () => void {
+  const { table, participant, words } = datapath.conntrack.tracker;
+  const hash = hashOf(datapath, frame);
+  const outOfReach = (words.length >>> UNIT_SHIFT) + 1000;
+  table.lockBucket(0, participant);
+  table.placeLocked(0, hash, outOfReach, participant);
+  table.unlockBucket(0);
+  return () => {
+    table.lockBucket(0, participant);
+    table.unlinkLocked(0, hash, outOfReach);
+    table.unlockBucket(0);
+  };
+}
+
+describe('a PMD that dies', () => {
+  it('of a packet loses its batch, is started again in its place, and judges what comes then', async () => {
+    const { datapath, verdicts, deaths } = await start({ sweeper: false });
+    const antidote = poison(datapath, udp(flow(1)));
+    await datapath.push(udp(flow(0)), 0, 0);
+    await datapath.drain();
+    await datapath.push(udp(flow(1)), 1, 1);
+    await datapath.drain();
+    expect(verdicts.get(1)).toBe('0');
+    antidote();
+    await datapath.push(udp(flow(2)), 2, 2);
+    await datapath.drain();
+    expect(verdicts.get(0)).toBe('new|trk');
+    expect(verdicts.get(2)).toBe('new|trk');
+    expect(deaths).toMatchObject([
+      { role: 'pmd', index: 0, packetsLost: 1, isRestarted: true, repaired: { isComplete: true } },
+    ]);
+    expect(deaths[0]!.error).toBeInstanceOf(Error);
+    expect(deathLine(deaths[0]!)).toMatch(
+      /^PMD 0 has died \(.+\): repaired in \d+\.\d ms, 1 packet lost, started again$/,
+    );
+    expect(datapath.workers()).toMatchObject([{ participant: deaths[0]!.participant, restarts: 1, isUp: true }]);
+    expect(datapath.conntrack.counters()).toMatchObject({ workerRestarts: 1, workerLost: 1 });
+    expectBalancedBooks(datapath.conntrack, 2);
+    await datapath.stop();
+  });
+
+  it('holding a lock lets others have it at once', async () => {
+    const { datapath, deaths } = await start({ threads: 2, sweeper: false });
+    const { table } = datapath.conntrack.tracker;
+    /* As if it had died with the lock of the bucket in its hands. */
+    lockFor(datapath, datapath.workers()[0]!.participant);
+    expect(heldLocks(datapath.conntrack)).toHaveLength(1);
+    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(2)), 0, 2);
+    await datapath.push(udp(flow(3)), 0, 3);
+    datapath.terminateWorker('pmd', 0);
+    await datapath.drain();
+    expect(deaths).toMatchObject([{ repaired: { locksReleased: 1 } }]);
+    expect(heldLocks(datapath.conntrack)).toEqual([]);
+    expect(table.entriesIn(0)).toBeLessThanOrEqual(3);
+    await datapath.stop();
+  });
+
+  it('holding a lock does not keep the owner of the datapath for ever, who is to repair after it', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { conntrack } = datapath;
+    const pmd = datapath.workers()[0]!.participant;
+    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.drain();
+    expect(conntrack.lockPatienceMs).toBe(2000);
+    conntrack.lockPatienceMs = 50;
+    lockFor(datapath, pmd);
+    expect(() => conntrack.flush()).toThrow(
+      new RegExp(`^the bucket lock at word \\d+ has been held for 0.05 s, now by participant ${pmd}: `),
+    );
+    datapath.terminateWorker('pmd', 0);
+    await until('it is repaired after', () => deaths.length === 1);
+    /* What the first call had begun is finished by now. */
+    conntrack.flush();
+    expect(conntrack.connCount).toBe(0);
+    expectBalancedBooks(conntrack, 0);
+    await datapath.stop();
+  });
+
+  it('again before its replacement is up is started once more', async () => {
+    const { datapath, verdicts, deaths } = await start({ sweeper: false });
+    datapath.terminateWorker('pmd', 0);
+    await until('the first death is noticed', () => deaths.length === 1);
+    datapath.terminateWorker('pmd', 0);
+    await until('the second death is noticed', () => deaths.length === 2);
+    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.drain();
+    expect(verdicts.get(1)).toBe('new|trk');
+    await datapath.stop();
+  });
+
+  it('keeps its place for its replacement: nobody else could have it in between', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { conntrack } = datapath;
+    const [{ participant }] = datapath.workers() as [WorkerState];
+    const claims: number[] = [];
+    const repair = conntrack.repair.bind(conntrack);
+    vi.spyOn(conntrack, 'repair').mockImplementation((...call) => {
+      const report = repair(...call);
+      claims.push(claimOf(conntrack.tracker.participants, participant));
+      return report;
+    });
+    datapath.terminateWorker('pmd', 0);
+    await until('it has died', () => deaths.length === 1);
+    expect(claims).toEqual([Claim.reserved]);
+    await datapath.stop();
+  });
+
+  it('more often than the datapath puts up with, without getting on, is the end of it', async () => {
+    const { datapath, deaths } = await start({ sweeper: false, restarts: 2 });
+    poison(datapath, udp(flow(1)));
+    const message = /^a worker of the datapath has died: PMD 0 has died 3 times in a row without getting on: /;
+    for (let death = 1; death <= 3; death++) {
+      await datapath.push(udp(flow(1)), 0, death);
+      await until('it has died', () => deaths.length === death);
+    }
+    expect(() => datapath.push(udp(flow(1)), 0, 4)).toThrow(message);
+    await expect(datapath.stop()).rejects.toThrow(message);
+    expect(deaths.map(({ isRestarted }) => isRestarted)).toEqual([true, true, false]);
+  });
+
+  it('as often as that, but gets on in between, is not', async () => {
+    const { datapath, deaths, verdicts } = await start({ sweeper: false, restarts: 1 });
+    poison(datapath, udp(flow(1)));
+    for (let round = 0; round < 4; round++) {
+      await datapath.push(udp(flow(1)), 0, 2 * round);
+      await datapath.drain();
+      await datapath.push(udp(flow(2)), 0, 2 * round + 1);
+      await datapath.drain();
+      expect(verdicts.get(2 * round + 1)).toContain('trk');
+    }
+    expect(deaths).toHaveLength(4);
+    await datapath.stop();
+  });
+});
+
+describe('a repair that waits for a lock that another worker holds', () => {
+  /** Until it is let go no repair comes to its end. */
+  function holdRepairs({ conntrack }: Datapath) {
+    const repair = conntrack.repair.bind(conntrack);
+    let isHeld = true;
+    const attempts = vi.spyOn(conntrack, 'repair').mockImplementation((participant, options) => {
+      /* A place that nobody has is reported as repaired. */
+      return isHeld
+        ? { ...repair(conntrack.memory.maxParticipants - 1), isComplete: false }
+        : repair(participant, options);
+    });
+    return { attempts, letGo: () => (isHeld = false) };
+  }
+
+  it('is tried again, ever more seldom, and reported', async () => {
+    const { datapath, deaths, hangs, verdicts } = await start({ sweeper: false, hangAfterMs: 2000, hung: 'terminate' });
+    const { attempts, letGo } = holdRepairs(datapath);
+    datapath.terminateWorker('pmd', 0);
+    await until('the first attempt is made', () => attempts.mock.calls.length > 0);
+    const firstMs = performance.now();
+    await datapath.push(udp(flow(1)), 0, 1);
+    await until('it is reported', () => hangs.length > 0);
+    expect(attempts.mock.calls.length).toBeLessThan(10 + (performance.now() - firstMs) / 40);
+    expect(deaths).toEqual([]);
+    letGo();
+    await datapath.drain();
+    await until('it is reported again', () => hangs.length === 2);
+    expect(verdicts.get(1)).toBe('new|trk');
+    expect(deaths).toMatchObject([{ reason: 'it was told to', isRestarted: true }]);
+    expect(hangs).toMatchObject([
+      { stuck: 'repair', isStuck: true },
+      { stuck: 'repair', isStuck: false },
+    ]);
+    expect(hangs.map(hangLine)).toEqual([
+      expect.stringMatching(/^PMD 0 is dead, and its repair has waited for \d+\.\d s for a lock that somebody holds$/),
+      expect.stringMatching(/^PMD 0 is repaired, after \d+\.\d s$/),
+    ]);
+    await datapath.stop();
+  });
+
+  it('is given up when the datapath is stopped', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const { attempts } = holdRepairs(datapath);
+    datapath.terminateWorker('pmd', 0);
+    await until('the first attempt is made', () => attempts.mock.calls.length > 0);
+    await expect(datapath.stop()).rejects.toThrow(
+      /: PMD 0 could not be repaired after: a lock that it takes is held by somebody else$/,
+    );
+    const made = attempts.mock.calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(attempts.mock.calls).toHaveLength(made);
+    expect(deaths).toEqual([]);
+  });
+});
+
+describe('a worker that cannot be started', () => {
+  /* Preloaded by workers of a checked process alone. */
+  const environment = { CT_CHECKED: '1', CT_WORKER_IMPORT: 'file:///there/is/no/such/module.mjs' };
+
+  it('is the end of the start at once, with the reason', async () => {
+    for (const [name, value] of Object.entries(environment)) {
+      vi.stubEnv(name, value);
+    }
+    try {
+      const starting = Datapath.start({ maxConnections: 1000, sweeper: false });
+      await expect(starting).rejects.toThrow(
+        /^a worker of the datapath has died: PMD 0 could not be started: Cannot find module '\/there\/is\/no\/such/,
+      );
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+});
+
+describe('a thread that is up', () => {
+  it('keeps its place: nobody repairs after it, or is started there', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    /* As if the thread that is told to be gone were not. */
+    const up = workerLine(1, 0) + WorkerWord.UP;
+    datapath.onWorkerDeath = (death) => {
+      deaths.push(death);
+      Atomics.store(datapath.share.status, up, 1);
+    };
+    datapath.terminateWorker('pmd', 0);
+    await until('it is noticed', () => deaths.length === 1);
+    await expect(datapath.stop()).rejects.toThrow(
+      /the thread of participant \d+ is up, and nobody may take its place$/,
+    );
+  });
+});
+
+describe('the sweeper, when it dies,', () => {
+  it('is started again and goes on', async () => {
+    const { datapath, deaths } = await start({});
+    datapath.conntrack.sweepIntervalMs = 1;
+    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.drain();
+    datapath.terminateWorker('sweeper');
+    await until('its death is noticed', () => deaths.length === 1);
+    await datapath.push(udp(flow(2)), 100_000, 2);
+    await datapath.drain();
+    await until('what has expired is gone', () => datapath.conntrack.connCount === 1);
+    expect(deaths).toMatchObject([{ role: 'sweeper', packetsLost: 0, reason: 'it was told to' }]);
+    await datapath.stop();
+  });
+});
+
+describe('the control thread, when it dies,', () => {
+  it('is started again, and answers where it did before', async () => {
+    const { datapath, deaths } = await start({ sweeper: false });
+    const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
+    const path = await prepareSocketPath(join(folder, 'control.sock'));
+    const control = await Control.start({ datapath, path });
+    const ask = async () => answerOn(await request(path, { command: 'ct-get-nconns', args: [] }));
+    try {
+      expect(await ask()).toMatchObject({ exitCode: 0 });
+      /* It was the one who read events: its replacement may. */
+      const listener = await request(path, { command: 'events', args: [] });
+      listener.on('error', () => {});
+      const { events } = datapath.conntrack.memory;
+      await until('it reads events', () => load(events, EventsWord.READER) !== 0);
+      datapath.terminateWorker('control');
+      await until('it is back', () => deaths.length === 1 && datapath.workers().every(({ isUp }) => isUp));
+      listener.destroy();
+      expect(deaths).toMatchObject([{ role: 'control', isRestarted: true, repaired: { wasEventReader: true } }]);
+      expect(await ask()).toMatchObject({ exitCode: 0 });
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      const counters = await answerOn(await request(path, { command: 'counters', args: [] }));
+      expect(counters.text).toMatch(/^workerRestarts +1 /m);
+    } finally {
+      await control.stop();
+      await datapath.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('a worker that hangs', () => {
+  it('is reported once, and once when it gets on again', async () => {
+    const { datapath, hangs, verdicts } = await start({ hangAfterMs: 1000 });
+    const letGo = hold(datapath);
+    await datapath.push(udp(flow(1)), 0, 1);
+    await until('it is reported', () => hangs.some(({ role }) => role === 'pmd'));
+    expect(hangs.filter(({ role }) => role === 'pmd')).toMatchObject([{ index: 0, isStuck: true }]);
+    expect(hangLine(hangs[0]!)).toMatch(/^PMD 0 hangs: it has work and did not get on for \d+\.\d s$/);
+    expect(hangs[0]!.stuckMs).toBeGreaterThanOrEqual(1000);
+    letGo();
+    await until('it is reported again', () => hangs.some(({ isStuck }) => !isStuck));
+    await datapath.drain();
+    expect(verdicts.get(1)).toBe('new|trk');
+    expect(hangs.map(({ role, isStuck }) => `${role} ${isStuck}`)).toEqual(['pmd true', 'pmd false']);
+    expect(datapath.conntrack.counters().workerRestarts).toBe(0);
+    await datapath.stop();
+  });
+
+  it('is not one that has nothing to do', async () => {
+    const { datapath, hangs } = await start({ hangAfterMs: 1000 });
+    datapath.conntrack.sweepIntervalMs = 1_000_000;
+    const { sweepRounds } = datapath.conntrack.counters();
+    /* More than it takes to hang. */
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(datapath.conntrack.counters().sweepRounds).toBeLessThanOrEqual(sweepRounds + 2);
+    expect(hangs).toEqual([]);
+    await datapath.stop();
+  });
+
+  it('is terminated and started again where that is asked for', async () => {
+    const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 1000, hung: 'terminate', sweeper: false });
+    /* It waits for itself, for ever. */
+    lockFor(datapath, datapath.workers()[0]!.participant);
+    await datapath.push(udp(flow(1)), 0, 1);
+    await until('it is dead', () => deaths.length === 1);
+    expect(hangs[0]).toMatchObject({ role: 'pmd', stuck: 'work', isStuck: true });
+    expect(deaths).toMatchObject([{ reason: expect.stringMatching(/^it hung for \d+ ms$/), packetsLost: 1 }]);
+    await datapath.push(udp(flow(2)), 0, 2);
+    await datapath.drain();
+    expect(verdicts.get(2)).toBe('new|trk');
+    await datapath.stop();
+  });
+
+  it('is terminated alone: those who wait for its lock get on then', async () => {
+    const { datapath, hangs, deaths, verdicts } = await start({
+      threads: 3,
+      hangAfterMs: 1500,
+      hung: 'terminate',
+      sweeper: false,
+    });
+    const offerTo = offering(datapath);
+    const letGo = hold(datapath);
+    const numbersBefore = [offerTo(1), offerTo(2)];
+    await until('two are reported', () => new Set(hangs.map(({ index }) => index)).size === 2);
+    /* Time for some more looks. */
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    letGo();
+    await datapath.drain();
+    expect(deaths).toEqual([]);
+    expect(numbersBefore.map((number) => verdicts.get(number))).toEqual(['new|trk', 'new|trk']);
+    const [hanging, ...others] = datapath.workers().map(({ participant }) => participant);
+    lockFor(datapath, hanging!);
+    const numbers = [offerTo(1), offerTo(2)];
+    await until('both wait', () => others.every((id) => waitsForAnother(datapath.conntrack.tracker, id)));
+    numbers.push(offerTo(0));
+    await datapath.drain();
+    expect(deaths.map(({ index }) => index)).toEqual([0]);
+    expect(numbers.map((number) => verdicts.get(number))).toEqual(['new|trk', 'new|trk', '0']);
+    await datapath.stop();
+  });
+
+  it.each([
+    ['hangAfterMs', { hangAfterMs: 99 }],
+    ['restarts', { restarts: -1 }],
+    ['hung', { hung: 'kill' as 'report' }],
+  ])('and a wrong %s is one clear error', async (name, options) => {
+    await expect(Datapath.start(options)).rejects.toThrow(new RegExp(`^${name} must be `));
+  });
+});
+
+describe('stop', () => {
+  it('does not wait for a PMD that hangs: its packets come back with no verdict', async () => {
+    const { datapath, verdicts, deaths } = await start({ threads: 1 });
+    const letGo = hold(datapath);
+    for (let number = 1; number <= 100; number++) {
+      await datapath.push(udp(flow(number)), 0, number);
+    }
+    /* It ends, while the lock is still held. */
+    await datapath.stop();
+    letGo();
+    expect(verdicts.size).toBe(100);
+    expect(new Set(verdicts.values())).toEqual(new Set(['0']));
+    expect(datapath.conntrack.counters().workerLost).toBe(100);
+    expect(deaths).toMatchObject([{ role: 'pmd', isRestarted: false }]);
+    expect(heldLocks(datapath.conntrack)).toEqual([]);
+    expectBalancedBooks(datapath.conntrack, 0);
+  });
+
+  it('may be called twice at once, and leaves the control thread beside alone', async () => {
+    const { datapath } = await start({ threads: 2 });
+    const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
+    const path = await prepareSocketPath(join(folder, 'control.sock'));
+    const control = await Control.start({ datapath, path });
+    try {
+      await Promise.all([datapath.stop(), datapath.stop()]);
+      expect(datapath.workers()).toMatchObject([{ role: 'control', isUp: true }]);
+      expect(await answerOn(await request(path, { command: 'ct-get-nconns', args: [] }))).toMatchObject({
+        exitCode: 0,
+      });
+    } finally {
+      await control.stop();
+      rmSync(folder, { recursive: true });
+    }
+    expect(datapath.workers()).toEqual([]);
+  });
+
+  it('of some workers, twice at once, takes no others away', async () => {
+    const { datapath } = await start({ threads: 2 });
+    const isPmd = ({ role }: { role: string }) => role === 'pmd';
+    await Promise.all([datapath.group.end(isPmd), datapath.group.end(isPmd)]);
+    expect(datapath.workers()).toMatchObject([{ role: 'sweeper' }]);
+    await datapath.stop();
+  });
+
+  it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {
+    const { datapath, verdicts } = await start({ sweeper: false });
+    for (let number = 0; number < 500; number++) {
+      await datapath.push(udp(flow(number)), number, number);
+    }
+    datapath.terminateWorker('pmd', 0);
+    await datapath.stop();
+    const lost = [...verdicts.values()].filter((state) => state === '0').length;
+    expect(verdicts.size).toBe(500);
+    expect(lost).toBeLessThanOrEqual(32);
+    expect(datapath.conntrack.counters().workerLost).toBe(lost);
+    expectBalancedBooks(datapath.conntrack, 499);
+  });
+});
