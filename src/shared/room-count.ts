@@ -5,7 +5,7 @@
  *
  * Only a participant's own thread writes its counts, and it writes beside them which generation of the pool they are of. A
  * thread may stand still after it took a unit and before it counts it, while the pool starts anew any number of times: what it
- * counts then is of the old generation, and says so. No other thread sets a count to 0.
+ * counts then is of the old generation, as it has said before. No other thread sets a count to 0.
  *
  * Both counts of a participant only grow within a generation. So while no count of what was given back changes, the sum of
  * what was taken, read one by one, lies between what it was at the beginning and what it was at the end.
@@ -49,24 +49,17 @@ export function unitsInUse(words: Words, pool: number, maxParticipants: number):
   return Math.max(inUse, 0);
 }
 
-/* The owner reads its own words plainly: nobody else writes them. */
-function countsOf(words: Words, own: number, generation: number): void {
+/**
+ * From here on the owner of these counts counts units of this generation. Before the step that takes or gives one back: between
+ * that and the count there is no place at which its thread may end.
+ * @param own the owner's unused word
+ */
+export function beginToCount(words: Words, own: number, generation: number): void {
+  /* The owner reads its own words plainly: nobody else writes them. */
   if (words[own + COUNTED] !== generation) {
     poke(words, own + TAKEN, 0);
     poke(words, own + GIVEN, 0);
     /* Atomic, so that nobody finds the counts of another generation behind it. */
     store(words, own + COUNTED, generation);
   }
-}
-
-/** The participant has taken units of this generation. @param own its unused word */
-export function countTaken(words: Words, own: number, generation: number, units: number): void {
-  countsOf(words, own, generation);
-  words[own + TAKEN]! += units;
-}
-
-/** The participant has given units of this generation back, whoever took them. @param own its unused word */
-export function countGiven(words: Words, own: number, generation: number, units: number): void {
-  countsOf(words, own, generation);
-  words[own + GIVEN]! += units;
 }

@@ -26,7 +26,7 @@ import { LockClass } from './lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from './mutex.ts';
 import { HandWord, type Participant, ParticipantWord } from './participant.ts';
 import { awaitEndOfAhead, endOfAhead, someoneAhead } from './room-ahead.ts';
-import { countGiven, countTaken, unitsInUse } from './room-count.ts';
+import { beginToCount, unitsInUse } from './room-count.ts';
 import {
   AHEAD,
   COLLECTING,
@@ -35,6 +35,7 @@ import {
   GENERATION,
   GENERATION_MASK,
   GENERATION_SHIFT,
+  GIVEN,
   IS_MAX,
   LIMIT,
   MUTEX,
@@ -42,6 +43,7 @@ import {
   RESERVED,
   RESERVED_MASK,
   STRIDE_WORDS,
+  TAKEN,
   TELL,
 } from './room-layout.ts';
 
@@ -189,12 +191,8 @@ export class RoomPools {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
-    if (
-      (unused & COUNT_MASK) > 0 &&
-      this.#leaves(pool, 0) &&
-      compareExchange(words, own, unused, unused - 1) === unused
-    ) {
-      countTaken(words, own, unused >>> GENERATION_SHIFT, 1);
+    if ((unused & COUNT_MASK) > 0 && this.#leaves(pool, 0) && this.#takeOwn(own, unused, 1)) {
+      words[own + TAKEN]!++;
       const hand = participant.base + this.#hand;
       participant.words[hand + HandWord.UNITS]!++;
       participant.words[hand + HandWord.POOL] = pool;
@@ -202,6 +200,12 @@ export class RoomPools {
       return unused >>> GENERATION_SHIFT;
     }
     return this.#takeShared(pool, own, participant);
+  }
+
+  /** One attempt to take units out of the participant's own word; the caller counts them. */
+  #takeOwn(own: number, unused: number, units: number): boolean {
+    beginToCount(this.#words, own, unused >>> GENERATION_SHIFT);
+    return compareExchange(this.#words, own, unused, unused - units) === unused;
   }
 
   /** Does the limit leave room for so many units beyond those that are reserved? Not while somebody collects. */
@@ -232,12 +236,12 @@ export class RoomPools {
     }
     /* Before the units disappear from the unused word: nobody may miss them in both. */
     poke(words, own + AHEAD, participant.lockTag);
-    if (compareExchange(words, own, unused, unused - taken) !== unused) {
+    if (!this.#takeOwn(own, unused, taken)) {
       endOfAhead(words, own + AHEAD);
       return 0;
     }
     participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = taken;
-    countTaken(words, own, unused >>> GENERATION_SHIFT, taken);
+    words[own + TAKEN]! += taken;
     return taken;
   }
 
@@ -246,9 +250,10 @@ export class RoomPools {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     if (left > 0) {
+      beginToCount(words, own, peek(words, own) >>> GENERATION_SHIFT);
       const unused = add(words, own, left);
       participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = 0;
-      countGiven(words, own, unused >>> GENERATION_SHIFT, left);
+      words[own + GIVEN]! += left;
       if ((unused & TELL) !== 0) {
         store(words, pool + FULL_BELOW, 0);
       }
@@ -291,6 +296,7 @@ export class RoomPools {
     const hand = base + this.#hand;
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
+    beginToCount(words, own, generation);
     let reserved = words[pool + RESERVED]!;
     this.#holder = 0;
     if (reserved >= limit) {
@@ -312,7 +318,7 @@ export class RoomPools {
       mine[hand + HandWord.UNITS]!++;
       mine[hand + HandWord.POOL] = pool;
       mine[hand + HandWord.GENERATION] = generation;
-      countTaken(words, own, generation, 1);
+      words[own + TAKEN]!++;
       if (more > 0) {
         store(words, pool + FULL_BELOW, 0);
         add(words, own, more - (peek(words, own) & TELL));
@@ -361,9 +367,10 @@ export class RoomPools {
         participant.words[participant.base + note]! += by;
         return false;
       }
+      beginToCount(words, own, generation);
       if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {
         participant.words[participant.base + note]! += by;
-        countGiven(words, own, generation, 1);
+        words[own + GIVEN]!++;
         if ((unused & TELL) !== 0) {
           store(words, pool + FULL_BELOW, 0);
         }

@@ -357,7 +357,7 @@ describe('the folder of kept builds', () => {
   });
 
   it('is never a predictable one in the shared temporary folder', () => {
-    const texts = ['regress/builds.ts', 'regress/build-cache.ts', 'regress/git.ts', 'variants.ts'].map((name) =>
+    const texts = ['regress/builds.ts', 'regress/build-cache.ts', 'regress/git.ts', 'studies/variants.ts'].map((name) =>
       readFileSync(join(REPOSITORY, 'bench', name), 'utf8'),
     );
     for (const text of texts) {

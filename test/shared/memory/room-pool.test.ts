@@ -5,8 +5,7 @@ import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
 import { ownerOf } from '../../../src/shared/mutex.ts';
 import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../../../src/shared/participant.ts';
-import { countGiven, countTaken } from '../../../src/shared/room-count.ts';
-import { STRIDE_WORDS } from '../../../src/shared/room-layout.ts';
+import { GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/room-layout.ts';
 import { NO_ROOM, RoomPools, USE_FALLBACK } from '../../../src/shared/room-pool.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { RoomPoolJobs, RoomPoolSetUp } from '../../threads/room-pool-jobs.ts';
@@ -252,8 +251,8 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     for (let renewal = 0; renewal < 9; renewal++) {
       await crew.runOn(0, 'renew', { limit: LARGE });
       /* Thread 3 has given back, and thread 2 has taken, units of the first generation, and counts them now only. */
-      countGiven(words, POOL + 4 * STRIDE_WORDS, 0, 50);
-      countTaken(words, POOL + 3 * STRIDE_WORDS, 0, 50);
+      words[POOL + 4 * STRIDE_WORDS + GIVEN]! += 50;
+      words[POOL + 3 * STRIDE_WORDS + TAKEN]! += 50;
       expect(own.used(POOL)).toBe(0);
       await crew.run('take', { count: 10 });
       expect(own.used(POOL)).toBe(40);
