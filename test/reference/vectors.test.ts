@@ -13,7 +13,7 @@ const EXPECTS_OF_UNSWEPT = ['dump-everything.jsonl', 'ftp-more-corners.jsonl'];
 
 /**
  * A packet remembers a connection that `force` has killed. While the connection is in the table, the packet belongs to it. Once
- * another packet has removed it, the packet is looked up anew and opens a connection of its own (ARCHITECTURE.md).
+ * another packet has removed it, the packet is looked up anew and opens a connection of its own (docs/differences.md).
  */
 const REMEMBERS_KILLED = ['same-key-sctp.jsonl'];
 
