@@ -31,6 +31,7 @@ const QUIET = [
   'test/core/alg/ftp-rewriting.test.ts',
   'test/fuzz/fuzzing.test.ts',
   'test/core/packet/hash.test.ts',
+  'test/docs.test.ts',
   'test/imports.test.ts',
   'test/shared/sync/lock-waits.test.ts',
   'test/core/memory-options.test.ts',

@@ -1,0 +1,47 @@
+/** Texts that name files: each link leads somewhere, and each path that is named exists. */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { REPOSITORY } from './support/child.ts';
+
+const FOLDERS = ['.', 'docs', 'src', 'bench', 'test', 'examples'];
+const TEXTS = FOLDERS.flatMap((folder) =>
+  (readdirSync(join(REPOSITORY, folder), { recursive: folder !== '.' }) as string[])
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join(folder, name)),
+).toSorted();
+
+const read = (text: string): string => readFileSync(join(REPOSITORY, text), 'utf8');
+
+/** Targets of links, without the part behind `#`; those of the web left out. */
+function linksIn(text: string): string[] {
+  return Array.from(text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g), ([, target]) => target!).filter(
+    (target) => !/^\w+:/.test(target),
+  );
+}
+
+/** Paths in backticks that begin at a folder of the repository; patterns and results of a build left out. */
+function pathsIn(text: string): string[] {
+  return Array.from(text.matchAll(/`((?:src|bench|test|docs|scripts|examples)\/[\w./-]+)`/g), ([, path]) => path!);
+}
+
+describe.each(TEXTS)('%s', (text) => {
+  it('links to files that exist', () => {
+    const missing = linksIn(read(text)).filter((target) => !existsSync(join(REPOSITORY, dirname(text), target)));
+    expect(missing).toEqual([]);
+  });
+
+  it('names paths that exist', () => {
+    expect(pathsIn(read(text)).filter((path) => !existsSync(join(REPOSITORY, path)))).toEqual([]);
+  });
+});
+
+it('the search finds links and paths', () => {
+  expect(linksIn('see [a](docs/none.md#part) and [b](https://example.org)')).toEqual(['docs/none.md']);
+  expect(pathsIn('in `src/none.ts` and `npm test`')).toEqual(['src/none.ts']);
+});
+
+it('the overview fits on a few screens', () => {
+  expect(read('ARCHITECTURE.md').split('\n').length).toBeLessThanOrEqual(150);
+});
