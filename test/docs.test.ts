@@ -37,6 +37,17 @@ describe.each(TEXTS)('%s', (text) => {
   });
 });
 
+/** READMEs of folders with sources. */
+const ROOMS = TEXTS.filter((text) => /^(src|bench)\/.*README\.md$/.test(text));
+
+it.each(ROOMS)('%s names every file of its room, and no other', (text) => {
+  const files = readdirSync(join(REPOSITORY, dirname(text))).filter((name) => /\.m?ts$/.test(name));
+  const named = Array.from(read(text).matchAll(/^\| (.*?) \|/gm), ([, cell]) => cell!).flatMap((cell) =>
+    Array.from(cell.matchAll(/`([\w.-]+\.m?ts)`/g), ([, name]) => name!),
+  );
+  expect(named.toSorted()).toEqual(files.toSorted());
+});
+
 it('the search finds links and paths', () => {
   expect(linksIn('see [a](docs/none.md#part) and [b](https://example.org)')).toEqual(['docs/none.md']);
   expect(pathsIn('in `src/none.ts` and `npm test`')).toEqual(['src/none.ts']);
