@@ -1,21 +1,10 @@
 /** What a file of a profile must hold for tables and differences to be made of it. */
 
-import {
-  type Check,
-  count,
-  faultOf,
-  isMembers,
-  list,
-  object,
-  oneOf,
-  optional,
-  text,
-  whole,
-} from '../../src/core/shape.ts';
+import * as v from 'valibot';
+import { count, faultOf, isMembers, list, object, oneOf, optional, text, whole } from '../../src/host/file-schema.ts';
 import type { ProfileFile } from './run.ts';
 
-const pair: Check = (value) =>
-  Array.isArray(value) && value.length === 2 ? list(count)(value) : ' must be a bin and its count';
+const pair = v.strictTuple([count, count], 'a bin and its count');
 const times = object({ count, total: count, min: count, max: count, bins: list(pair) });
 const caused = { waits: count, ns: count, long: count, longNs: count };
 const site = object({

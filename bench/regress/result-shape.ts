@@ -2,7 +2,6 @@
 
 import { UsageError } from '../../src/core/errors.ts';
 import {
-  type Check,
   count,
   faultOf,
   isMembers,
@@ -14,7 +13,8 @@ import {
   optional,
   positive,
   text,
-} from '../../src/core/shape.ts';
+  wholeFrom0,
+} from '../../src/host/file-schema.ts';
 import { checkConfig } from './config.ts';
 import type { RegressResult } from './run.ts';
 
@@ -23,8 +23,6 @@ const sample = object({
   bytesPerConnection: optional(positive),
   contention: optional(members(count)),
 });
-const round: Check = (value) =>
-  Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : ' must be a whole number from 0 on';
 const build = object({ label: text, commit: optional(text) });
 const result = object({
   base: build,
@@ -36,7 +34,14 @@ const result = object({
   shard: optional(text),
   tookSeconds: count,
   pairs: list(
-    object({ case: text, phase: oneOf('same', 'first', 'confirming'), round, order: text, a: sample, b: sample }),
+    object({
+      case: text,
+      phase: oneOf('same', 'first', 'confirming'),
+      round: wholeFrom0,
+      order: text,
+      a: sample,
+      b: sample,
+    }),
   ),
 });
 const entry = object({

@@ -1,7 +1,18 @@
-/** The shape of a scenario's operations: which members there must be, and of what kind. What they say is for others to judge. */
+/** Schemas of a scenario's operations: the members of each, and their types. Values are checked where they are used. */
 
+import * as v from 'valibot';
 import { shown, UsageError } from '../core/errors.ts';
-import { anything, type Check, list, type Members, number, object, optional, text } from '../core/shape.ts';
+import {
+  anything,
+  faultOf,
+  type FileSchema,
+  list,
+  type Members,
+  number,
+  object,
+  optional,
+  text,
+} from '../host/file-schema.ts';
 
 const range = object({ minAddr: text, maxAddr: optional(text), minPort: optional(number), maxPort: optional(number) });
 const packetInput = object({
@@ -17,12 +28,15 @@ const packetExpected = object({
   natSameAs: optional(text),
 });
 const entry = object({ zone: number, orig: object({}), reply: object({}) });
-const time: Check = (value) => (number(value) === undefined ? undefined : ' must be a time in milliseconds');
+const time = v.pipe(v.number('a time in milliseconds'), v.finite('a time in milliseconds'));
 const tuple = object({ src: text, dst: text, proto: number });
 const ids = list(text);
 
+const changedLimit = object({ expect: object({ ok: anything }) });
+const limitInForce = object({ action: text, expect: anything });
+
 /** By operation; one that is not here has no members of its own, or is unknown. */
-const OPERATIONS: Record<string, Check> = {
+const OPERATIONS: Record<string, FileSchema> = {
   exec: object({
     now: time,
     packets: list(packetInput),
@@ -34,14 +48,17 @@ const OPERATIONS: Record<string, Check> = {
   flushTuple: object({ now: time, tuple, expect: object({ error: anything }) }),
   sweep: object({ now: time, expect: object({ removed: anything }) }),
   set: object({ what: text, expect: object({ ok: anything }) }),
-  zoneLimit: (operation) =>
-    (['update', 'delete'] as unknown[]).includes((operation as Members)['action'])
-      ? object({ expect: object({ ok: anything }) })(operation)
-      : object({ action: text, expect: anything })(operation),
   timeoutPolicy: object({ action: text, timeouts: optional(object({})), expect: object({ error: anything }) }),
   assertDistinct: object({ packets: optional(ids) }),
   clear: object({ packets: optional(ids) }),
 };
+
+function schemaOf(op: string, { action }: Members): FileSchema | undefined {
+  if (op === 'zoneLimit') {
+    return action === 'update' || action === 'delete' ? changedLimit : limitInForce;
+  }
+  return Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined;
+}
 
 /** @throws UsageError that names the first member that is missing or of another kind */
 export function requireOperation(operation: Members): void {
@@ -49,8 +66,9 @@ export function requireOperation(operation: Members): void {
   if (typeof op !== 'string') {
     throw new UsageError(`op must be the name of an operation, not ${shown(op)}`);
   }
-  const fault = Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op]!(operation) : undefined;
+  const schema = schemaOf(op, operation);
+  const fault = schema === undefined ? undefined : faultOf(operation, schema);
   if (fault !== undefined) {
-    throw new UsageError(`${op}${fault}`);
+    throw new UsageError(`${op}.${fault}`);
   }
 }

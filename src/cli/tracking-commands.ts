@@ -10,7 +10,7 @@ import { ctl } from './ctl.ts';
 import { powerOfTwo, wholeNumber } from './option-parsers.ts';
 import { replay, type ReplayOptions } from './replay.ts';
 import { run, type RunOptions } from './run.ts';
-import { verify, type VerifyOptions } from './verify.ts';
+import type { VerifyOptions } from './verify.ts';
 
 function packageVersion(): string {
   for (const up of ['../..', '../../..', '../../../..']) {
@@ -223,6 +223,8 @@ export function makeTrackingProgram(): Command {
     .addOption(engineOption())
     .option('--json', 'counts per file as JSON', false)
     .action(async (files: string[], options: VerifyOptions) => {
+      /* It reads files by schemas: no other command waits for these to be loaded. */
+      const { verify } = await import('./verify.ts');
       process.exitCode = await verify(files, options);
     });
 

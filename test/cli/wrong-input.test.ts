@@ -192,7 +192,7 @@ describe('a file', () => {
     wrong((copy) => (copy.pairs[0]!.a.timesMs = any(127)), /pairs\[0\]\.a\.timesMs must be an object, not 127/);
     wrong((copy) => (copy.pairs[0]!.b = any(null)), /pairs\[0\]\.b must be an object, not null/);
     wrong((copy) => (copy.pairs[0]!.phase = any('last')), /pairs\[0\]\.phase must be one of same, first, confirming/);
-    wrong((copy) => (copy.config = any({})), /config: cases: is missing/);
+    wrong((copy) => (copy.config = any({})), /config: cases is missing/);
     wrong((copy) => (copy.machine.loadAverage1m = any(undefined)), /machine\.loadAverage1m is missing/);
   });
 

@@ -1,0 +1,91 @@
+/** The schema of the configuration of `ct-bucket regress`: what each member means, what it may be, its default. */
+
+import * as v from 'valibot';
+import { list, onlyObject } from '../../src/host/file-schema.ts';
+
+function whole(description: string, least: number, most: number) {
+  const message = `a whole number from ${least} to ${most}`;
+  return v.pipe(
+    v.number(message),
+    v.integer(message),
+    v.minValue(least, message),
+    v.maxValue(most, message),
+    v.description(description),
+  );
+}
+
+function percent(description: string, least = 0) {
+  const message = `a number of percent from ${least} to 1000`;
+  return v.pipe(v.number(message), v.minValue(least, message), v.maxValue(1000, message), v.description(description));
+}
+
+function name(pattern: RegExp, message: string, description: string) {
+  return v.pipe(v.string(message), v.regex(pattern, message), v.description(description));
+}
+
+const POWERS_OF_TWO = Array.from({ length: 17 }, (_, bits) => 2 ** bits);
+
+const gates = v.pipe(
+  onlyObject({
+    time: v.exactOptional(
+      percent('Tolerated increase of the time, in percent: processor time of one thread, wall-clock time of several.'),
+    ),
+    memory: v.exactOptional(percent('Tolerated increase of the bytes per connection, in percent.')),
+    contention: v.exactOptional(
+      percent(
+        'Tolerated increase of lock contention, in percent. Builds that do not report contention are not judged.',
+      ),
+    ),
+    scaling: v.exactOptional(
+      percent('Tolerated loss of speed-up, in percent, against the case with one thread and otherwise equal members.'),
+    ),
+  }),
+  v.minEntries(1, 'an object with at least one gate: time, memory, contention or scaling'),
+  v.description('What is judged, with what is tolerated. A figure without a gate is not judged.'),
+);
+
+const regressCase = onlyObject({
+  name: name(
+    /^[A-Za-z0-9][A-Za-z0-9 ._-]*$/,
+    'a name of letters, digits, spaces, dots, underscores and hyphens that begins with a letter or digit',
+    'Name of the case in reports. Each case has its own.',
+  ),
+  workload: name(
+    /^[a-z0-9-]+$/,
+    'the name of a workload: see ct-bucket bench --help',
+    'Workload of `ct-bucket bench`.',
+  ),
+  threads: whole('Threads that work on the table.', 1, 64),
+  connections: whole('Connections in the table.', 1000, 7_000_000),
+  batchSize: v.optional(whole('Packets in a batch.', 1, 32), 32),
+  buckets: v.optional(
+    v.pipe(v.picklist(POWERS_OF_TWO, 'a power of two from 1 to 65536'), v.description('Buckets of the table.')),
+    1024,
+  ),
+  repetitions: v.optional(whole('Measurements in each process. Their median counts.', 1, 1000), 30),
+  rehearsals: v.optional(whole('Tables that a process fills to warm up, before it measures.', 2, 100), 2),
+  rehearsalConnections: v.optional(whole('Connections in each table of the warm-up.', 1000, 1_000_000), 50_000),
+  gates,
+});
+
+/** Also published as ct-bucket.regress.schema.json, for editors: a test keeps it current, `npm run schema` writes it. */
+export const CONFIG_SCHEMA = v.pipe(
+  onlyObject({
+    $schema: v.optional(v.pipe(v.string('a text'), v.description('Where editors find this schema.'))),
+    budgetSeconds: v.optional(whole('Time limit of one verdict, in seconds.', 10, 86_400), 110),
+    aimPercent: v.optional(
+      percent('Slowdown to be detected in 8 of 10 cases, in percent. It decides how many pairs are taken.', 0.1),
+      5,
+    ),
+    maxPairs: v.optional(
+      whole('Most pairs of samples for a case, without those that confirm a slowdown.', 6, 1000),
+      40,
+    ),
+    cases: v.pipe(
+      list(regressCase),
+      v.minLength(1, 'a list with at least one case'),
+      v.description('What is measured.'),
+    ),
+  }),
+  v.title('Configuration of ct-bucket regress'),
+);

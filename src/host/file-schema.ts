@@ -1,0 +1,115 @@
+/**
+ * Schemas of the JSON files that commands read (valibot's), and their faults as text: where, what is wrong, what must be there.
+ * The message of each schema is the noun phrase for what it accepts: "a whole number from 1 to 64".
+ * Only what reads a file imports this module: the start of every other command stays as short as it is.
+ */
+
+import * as v from 'valibot';
+import { shown } from '../core/errors.ts';
+import { didYouMean } from '../core/nearest-name.ts';
+
+export type Members = Record<string, unknown>;
+/** A schema of files: nothing in it waits. */
+export type FileSchema = v.GenericSchema<unknown, unknown>;
+
+export function isMembers(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export const text = v.string('a text');
+export const number = v.pipe(v.number('a number'), v.finite('a number'));
+export const count = atLeast(0, 'a number from 0 on');
+export const positive = v.pipe(
+  v.number('a number above 0'),
+  v.finite('a number above 0'),
+  v.gtValue(0, 'a number above 0'),
+);
+export const whole = v.pipe(v.number('a whole number'), v.safeInteger('a whole number'));
+export const wholeFrom0 = v.pipe(
+  v.number('a whole number from 0 on'),
+  v.safeInteger('a whole number from 0 on'),
+  v.minValue(0, 'a whole number from 0 on'),
+);
+/** Any value, but there must be one. */
+export const anything = v.unknown();
+
+function atLeast(least: number, message: string) {
+  return v.pipe(v.number(message), v.finite(message), v.minValue(least, message));
+}
+
+export function oneOf<const Names extends readonly string[]>(...names: Names) {
+  return v.picklist(names, `one of ${names.join(', ')}`);
+}
+
+export function optional<Schema extends FileSchema>(schema: Schema) {
+  return v.optional(schema);
+}
+
+export function list<Schema extends FileSchema>(item: Schema) {
+  return v.array(item, 'a list');
+}
+
+/** valibot takes a list for an object with the names 0, 1, 2: this goes before its schemas of objects. */
+export const namedMembers = v.custom<Members>(isMembers, 'an object');
+
+/** An object with these members, and any others. */
+export function object<Entries extends Record<string, FileSchema>>(entries: Entries) {
+  return v.pipe(namedMembers, v.looseObject(entries, 'an object'));
+}
+
+/** An object with these members, and no others. */
+export function onlyObject<Entries extends Record<string, FileSchema>>(entries: Entries) {
+  return v.pipe(
+    namedMembers,
+    v.strictObject(entries, ({ path }) => `is unknown${didYouMean(String(path?.at(-1)?.key), Object.keys(entries))}`),
+  );
+}
+
+/** Names that valibot's records leave out unseen. */
+const RESERVED_NAMES = ['__proto__', 'prototype', 'constructor'];
+const NO_RESERVED = `an object without a member named ${RESERVED_NAMES.join(', ')}`;
+
+/** An object whose members, whatever their names, are all of a kind. */
+export function members<Schema extends FileSchema>(member: Schema) {
+  return v.pipe(
+    namedMembers,
+    v.check((value) => !RESERVED_NAMES.some((name) => Object.hasOwn(value, name)), NO_RESERVED),
+    v.record(v.string(), member, 'an object'),
+  );
+}
+
+/** As `cases[0].name`; a name that could be mistaken in it stands in brackets and quotes. */
+function placeOf(path: readonly v.IssuePathItem[]): string {
+  return path
+    .map(({ key }, index) => {
+      if (typeof key === 'number') {
+        return `[${key}]`;
+      }
+      const name = String(key);
+      return /^[\w$-]+$/.test(name) ? `${index === 0 ? '' : '.'}${name}` : `[${shown(name)}]`;
+    })
+    .join('');
+}
+
+function faultText(issue: v.BaseIssue<unknown>): string {
+  const { path = [], expected, message, input } = issue;
+  const place = path.length === 0 ? 'the whole' : placeOf(path as v.IssuePathItem[]);
+  const last = path.at(-1);
+  if (expected === 'never') {
+    return `${place} ${message}`;
+  }
+  return input === undefined && last !== undefined
+    ? `${place} is missing`
+    : `${place} must be ${message}, not ${shown(input)}`;
+}
+
+/** The faults that valibot has found, each as one line. */
+export function faultsIn(issues: readonly v.BaseIssue<unknown>[]): string[] {
+  return issues.map(faultText);
+}
+
+/** @returns undefined, or the first fault of a value */
+export function faultOf(value: unknown, schema: FileSchema): string | undefined {
+  const [issue] = v.safeParse(schema, value, { abortEarly: true }).issues ?? [];
+  return issue === undefined ? undefined : faultText(issue);
+}
