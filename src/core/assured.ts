@@ -8,7 +8,7 @@ import { peek, poke, type Words } from '../shared/access.ts';
 import { metaProtocol } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { hasReply } from './progress.ts';
-import { TCP_ASSURED } from './proto/tcp.ts';
+import { TCP_ASSURED } from './proto/tcp-state.ts';
 import { ConnWord } from './table/conn.ts';
 import { Timeout } from './timeouts.ts';
 import type { Tracker } from './tracker.ts';

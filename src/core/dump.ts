@@ -6,7 +6,14 @@ import type { ConnFilter } from './filter.ts';
 import { isStale } from './lookup.ts';
 import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
-import { SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN, tcpStateName } from './proto/tcp.ts';
+import {
+  origTcpState,
+  replyTcpState,
+  SCALE_KNOWN,
+  SCALE_MASK,
+  SCALE_UNKNOWN,
+  tcpStateName,
+} from './proto/tcp-state.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnFlag, ConnWord, HELPER_NAME_MASK, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
@@ -59,8 +66,8 @@ export function tcpInfo(state: number): TcpInfo {
   const scaleOrig = (state >>> 8) & 0xff;
   const scaleReply = (state >>> 16) & 0xff;
   return {
-    stateOrig: tcpStateName(state & 0xf),
-    stateReply: tcpStateName((state >>> 4) & 0xf),
+    stateOrig: tcpStateName(origTcpState(state)),
+    stateReply: tcpStateName(replyTcpState(state)),
     wscaleOrig: scaleOrig & SCALE_MASK,
     wscaleReply: scaleReply & SCALE_MASK,
     flagsOrig: tcpFlags(scaleOrig),

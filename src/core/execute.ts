@@ -43,7 +43,9 @@ import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './
 import { ChecksumBit, CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
 import { parseAny, parsePacket } from './packet/parse.ts';
 import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
-import { CHANGED, isTcpOpening, KEEP_EXPIRY, TIMEOUT_MASK, Update, updateTcpLocked } from './proto/tcp.ts';
+import { updateTcpLocked } from './proto/tcp.ts';
+import { isTcpOpening } from './proto/tcp-segment.ts';
+import { CHANGED, KEEP_EXPIRY, TIMEOUT_MASK, Update } from './proto/update.ts';
 import { killConn } from './remove.ts';
 import {
   CONN_ALG,

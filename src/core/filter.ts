@@ -11,7 +11,7 @@ import { expectConditions, expectOptions, type OptionNames } from './option-name
 import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 import { hasReply, joinedTcpState } from './progress.ts';
-import { TcpState } from './proto/tcp.ts';
+import { origTcpState, replyTcpState, TcpState } from './proto/tcp-state.ts';
 import { ConnFlag, ConnWord } from './table/conn.ts';
 import type { Tuple } from './tuple.ts';
 import { readLabel } from './verdict.ts';
@@ -296,7 +296,7 @@ export class ConnFilter {
     const isTcp = metaProtocol(meta) === Protocol.TCP;
     if (tcpState !== undefined) {
       const wanted = TcpState[tcpState];
-      const furthest = Math.max(state & 0xf, (state >>> 4) & 0xf);
+      const furthest = Math.max(origTcpState(state), replyTcpState(state));
       if (!isTcp || (joinedTcpState(state) !== wanted && furthest !== wanted)) {
         return false;
       }

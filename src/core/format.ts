@@ -5,7 +5,7 @@ import type { ConnEntry, TcpInfo } from './dump.ts';
 import type { FragmentListEntry } from './fragments/dump.ts';
 import { expectFlag, expectMembers, expectWhole, shown, UsageError } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
-import { TcpState } from './proto/tcp.ts';
+import { TcpState } from './proto/tcp-state.ts';
 import type { ConnStats } from './stats.ts';
 import type { Tuple } from './tuple.ts';
 import type { ZoneLimit } from './zone-limits.ts';

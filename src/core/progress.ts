@@ -3,13 +3,13 @@
 import { metaProtocol } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { ICMP_REPLIED, OTHER_REPLIED } from './proto/datagram.ts';
-import { TCP_WAS_ANSWERED, TcpState } from './proto/tcp.ts';
+import { origTcpState, replyTcpState, TCP_WAS_ANSWERED, TcpState } from './proto/tcp-state.ts';
 
 /** Have packets come from both ends? */
 export function hasReply(meta: number, state: number): boolean {
   const protocol = metaProtocol(meta);
   if (protocol === Protocol.TCP) {
-    return ((state >>> 4) & 0xf) !== TcpState.CLOSED || (state & TCP_WAS_ANSWERED) !== 0;
+    return replyTcpState(state) !== TcpState.CLOSED || (state & TCP_WAS_ANSWERED) !== 0;
   }
   return state >= (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6 ? ICMP_REPLIED : OTHER_REPLIED);
 }
@@ -20,6 +20,6 @@ export function hasReply(meta: number, state: number): boolean {
  * @returns a TcpState
  */
 export function joinedTcpState(state: number): number {
-  const furthest = Math.max(state & 0xf, (state >>> 4) & 0xf);
+  const furthest = Math.max(origTcpState(state), replyTcpState(state));
   return furthest === TcpState.FIN_WAIT_2 ? TcpState.TIME_WAIT : furthest;
 }

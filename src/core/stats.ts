@@ -6,7 +6,7 @@ import { isStale } from './lookup.ts';
 import { metaProtocol, metaZone } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { joinedTcpState } from './progress.ts';
-import { tcpStateName } from './proto/tcp.ts';
+import { tcpStateName } from './proto/tcp-state.ts';
 import { ConnWord } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 

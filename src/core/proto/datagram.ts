@@ -6,7 +6,7 @@
 import { compareExchange, peek, type Words } from '../../shared/access.ts';
 import { ConnWord } from '../table/conn.ts';
 import { Timeout } from '../timeouts.ts';
-import { CHANGED, Update } from './tcp.ts';
+import { CHANGED, TIMEOUT_SHIFT, Update } from './update.ts';
 
 /** UDP and others: one packet, several from one end, packets from both ends. Only ever moves up. */
 export const OtherState = { FIRST: 0, MULTIPLE: 1, BIDIR: 2 } as const;
@@ -36,21 +36,21 @@ function raise(records: Words, r: number, wanted: number): number {
   return state;
 }
 
-/** @returns an Update | the Timeout to set << 2 | CHANGED with the first answer */
+/** @returns an Update | the Timeout to set << TIMEOUT_SHIFT | CHANGED with the first answer */
 export function updateOther(records: Words, r: number, reply: number): number {
   const raised = raise(records, r, reply !== 0 ? OtherState.BIDIR : OtherState.MULTIPLE) | 0;
   const state = raised & ~RAISED;
   /* One-way traffic stays `new`, however long it lasts. */
   const update = state === OtherState.BIDIR ? Update.VALID : Update.VALID_NEW;
-  return update | ((OTHER_TIMEOUTS + state) << 2) | (raised === (OtherState.BIDIR | RAISED) ? CHANGED : 0);
+  return update | ((OTHER_TIMEOUTS + state) << TIMEOUT_SHIFT) | (raised === (OtherState.BIDIR | RAISED) ? CHANGED : 0);
 }
 
-/** @returns an Update | the Timeout to set << 2 | CHANGED with the first answer */
+/** @returns an Update | the Timeout to set << TIMEOUT_SHIFT | CHANGED with the first answer */
 export function updateIcmp(records: Words, r: number, reply: number): number {
   const raised = raise(records, r, reply !== 0 ? IcmpState.REPLY : IcmpState.FIRST) | 0;
   const state = raised & ~RAISED;
   const update = state === IcmpState.REPLY ? Update.VALID : Update.VALID_NEW;
-  return update | ((ICMP_TIMEOUTS + state) << 2) | (raised === (IcmpState.REPLY | RAISED) ? CHANGED : 0);
+  return update | ((ICMP_TIMEOUTS + state) << TIMEOUT_SHIFT) | (raised === (IcmpState.REPLY | RAISED) ? CHANGED : 0);
 }
 
 /** May an ICMP message of this type open a connection? Requests only. */

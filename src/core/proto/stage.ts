@@ -1,7 +1,7 @@
 /** How far the conversation of a connection got, told from its STATE word, for those who must choose among connections. */
 
 import { IcmpState, OtherState } from './datagram.ts';
-import { TcpState } from './tcp.ts';
+import { origTcpState, replyTcpState, TcpState } from './tcp-state.ts';
 
 /** In the order in which connections are worth keeping. */
 export const Stage = {
@@ -28,8 +28,8 @@ export function icmpStage(state: number): number {
 
 /** A retransmitted SYN leaves no trace in the state: one packet and several look the same. */
 export function tcpStage(state: number): number {
-  const orig = state & 0xf;
-  const reply = (state >>> 4) & 0xf;
+  const orig = origTcpState(state);
+  const reply = replyTcpState(state);
   if (reply === TcpState.CLOSED) {
     return Stage.ONE_PACKET;
   }

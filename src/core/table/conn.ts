@@ -32,7 +32,7 @@ export const ConnWord = {
   LIFE: 4,
   /** When it expires: low 32 bits of the clock in ms. atomic: any packet refreshes it by a plain single-word write. */
   EXPIRES: 5,
-  /** TCP: conn lock (proto/tcp.ts). Other protocols: atomic, any thread moves it on by compare-exchange. */
+  /** TCP: conn lock (proto/tcp-state.ts). Other protocols: atomic, any thread moves it on by compare-exchange. */
   STATE: 6,
   /** immutable. ConnFlag bits. */
   FLAGS: 7,

@@ -2,13 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  SCALE_KNOWN,
-  SCALE_UNKNOWN,
-  TcpState,
-  updateAnyTcpLocked,
-  updateTcpLocked,
-} from '../../../src/core/proto/tcp.ts';
+import { updateAnyTcpLocked, updateTcpLocked } from '../../../src/core/proto/tcp.ts';
+import { SCALE_KNOWN, SCALE_UNKNOWN, TcpState } from '../../../src/core/proto/tcp-state.ts';
 import { ConnWord, UNIT_WORDS } from '../../../src/core/table/conn.ts';
 import { swapWord } from '../../../src/core/packet/layout.ts';
 
