@@ -61,6 +61,46 @@ function roomOf(path: string): string | undefined {
   return Object.keys(MAY_IMPORT).find((room) => path === room || path.startsWith(`${room}/`));
 }
 
+/** Which files each file imports, types included. */
+type ImportGraph = ReadonlyMap<string, ReadonlySet<string>>;
+
+function graphOf(edges: readonly (readonly [string, string])[]): ImportGraph {
+  const graph = new Map<string, Set<string>>();
+  for (const [from, to] of edges) {
+    graph.set(from, (graph.get(from) ?? new Set()).add(to));
+  }
+  return graph;
+}
+
+/**
+ * Files that import each other in a circle, as the ways round: `[a, b, a]`. Of circles that share files at least one is told.
+ */
+function circlesIn(graph: ImportGraph): string[][] {
+  const circles: string[][] = [];
+  const done = new Set<string>();
+  const way: string[] = [];
+  const visit = (file: string): void => {
+    const start = way.indexOf(file);
+    if (start >= 0) {
+      circles.push([...way.slice(start), file]);
+      return;
+    }
+    if (done.has(file)) {
+      return;
+    }
+    way.push(file);
+    for (const next of graph.get(file) ?? []) {
+      visit(next);
+    }
+    way.pop();
+    done.add(file);
+  };
+  for (const file of graph.keys()) {
+    visit(file);
+  }
+  return circles;
+}
+
 function isRelative({ specifier }: Import): boolean {
   return specifier.startsWith('.');
 }
@@ -127,6 +167,35 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
     /* And it would be seen where it is allowed. */
     expect(imports).toContainEqual({ file: 'src/workers/lives.ts', specifier: 'node:worker_threads' });
+  });
+
+  it('run in no circle, those of types included', () => {
+    const edges = imports.filter(isRelative).map((each) => [each.file, target(each)] as const);
+    /* All of them are looked at: a type's import as well as a value's. */
+    expect(edges).toContainEqual(['src/core/lookup.ts', 'src/core/tracker.ts']);
+    expect(edges).toContainEqual(['src/core/lookup.ts', 'src/core/remove.ts']);
+    expect(circlesIn(graphOf(edges))).toEqual([]);
+    /* With one import more there would be a circle, and it is found. */
+    const more = [...edges, ['src/core/remove.ts', 'src/core/lookup.ts'] as const];
+    expect(circlesIn(graphOf(more))).toEqual([
+      expect.arrayContaining(['src/core/lookup.ts', 'src/core/remove.ts']) as string[],
+    ]);
+  });
+
+  it('in a circle are found, whatever else hangs on it', () => {
+    const edges = [
+      ['a', 'b'],
+      ['b', 'c'],
+      ['c', 'd'],
+      ['d', 'b'],
+      ['c', 'e'],
+      ['f', 'f'],
+    ] as const;
+    expect(circlesIn(graphOf(edges))).toEqual([
+      ['b', 'c', 'd', 'b'],
+      ['f', 'f'],
+    ]);
+    expect(circlesIn(graphOf(edges.filter(([from]) => from !== 'd' && from !== 'f')))).toEqual([]);
   });
 
   it('of types alone leave no import behind that runs', () => {

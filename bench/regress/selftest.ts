@@ -60,9 +60,9 @@ function spinPatches(steps: number): Patch[] {
       path,
       find: /let count = batch\.count;\n/,
       replace:
-        'let count = batch.count; let idle = tracker.sink; ' +
+        'let count = batch.count; let idle = tracker.scratch.sink; ' +
         `for (let step = 0; step < ${steps}; step++) idle = (Math.imul(idle, 1664525) + 1013904223) | 0; ` +
-        'tracker.sink = idle; Atomics.exchange(idleWords, 0, idle);\n',
+        'tracker.scratch.sink = idle; Atomics.exchange(idleWords, 0, idle);\n',
     },
   ];
 }

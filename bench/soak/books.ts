@@ -103,8 +103,8 @@ function checkConnections(ct: Conntrack, nowMs: number, problems: Problems): Set
     });
     for (const entry of dumpBucket(tracker, bucket, nowMs | 0, new ConnFilter({}))) {
       for (const [reply, tuple] of [entry.orig, entry.reply].entries()) {
-        parseTuple(tuple, entry.zone, tracker.parsed, 0);
-        hashParsed(tracker, 0);
+        parseTuple(tuple, entry.zone, tracker.scratch.parsed, 0);
+        hashParsed(tracker.keys, tracker.scratch.parsed, 0);
         const match = findConn(tracker, 0, nowMs | 0);
         problems.expect(`${JSON.stringify(tuple)} is found, as direction`, match === 0 ? 'none' : match & 1, reply);
       }
@@ -132,13 +132,13 @@ function poolProblems(ct: Conntrack, name: string, pool: number, live: number, p
     problems.expect(`${name}: taken ahead by ${id}`, words[unused + RoomLayout.AHEAD], 0);
   }
   problems.expect(`${name}: units in use`, used, live);
-  problems.expect(`${name}: units counted as in use`, ct.tracker.rooms.used(pool), live);
+  problems.expect(`${name}: units counted as in use`, ct.tracker.quota.pools.used(pool), live);
   problems.expect(`${name}: mutex`, words[pool + RoomLayout.MUTEX], 0);
 }
 
 function checkRoom(ct: Conntrack, linked: Set<number>, problems: Problems): void {
   const { tracker } = ct;
-  poolProblems(ct, 'room', tracker.room, linked.size, problems);
+  poolProblems(ct, 'room', tracker.quota.pool, linked.size, problems);
   /* Asking for all of the 65,536 zones would take longer than all the rest. */
   for (let zone = 0; zone < MOST_ZONES; zone++) {
     if (ct.zoneLimit(zone).zone !== zone) {

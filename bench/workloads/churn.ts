@@ -57,7 +57,7 @@ class ChurnRun implements WorkloadRun {
       if (++batches % BATCHES_PER_LOOK === 0) {
         while (
           sender.nowMs > leastTimeMs(this.#times, threads) + MOST_AHEAD_MS ||
-          tracker.rooms.used(tracker.room) > MOST * connections
+          tracker.quota.pools.used(tracker.quota.pool) > MOST * connections
         ) {
           /* Holding nothing: what was removed can be used again. */
           tracker.quiesce();

@@ -10,8 +10,7 @@ import { Protocol } from './packet/layout.ts';
 import { hasReply } from './progress.ts';
 import { TCP_ASSURED } from './proto/tcp-state.ts';
 import { ConnWord } from './table/conn.ts';
-import { Timeout } from './timeouts.ts';
-import type { Tracker } from './tracker.ts';
+import { Timeout, type TimeoutPolicies } from './timeouts.ts';
 
 const STREAM_MS = 2000;
 const UDPLITE = 136;
@@ -34,8 +33,7 @@ export function noteAnswer(records: Words, r: number, now: number): void {
 }
 
 /** @param r word index of the connection */
-export function isAssured(tracker: Tracker, r: number): boolean {
-  const { words: records, timeouts } = tracker;
+export function isAssured(records: Words, timeouts: TimeoutPolicies, r: number): boolean {
   const meta = records[r + ConnWord.META]!;
   const state = peek(records, r + ConnWord.STATE);
   if (metaProtocol(meta) === Protocol.TCP) {

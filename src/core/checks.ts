@@ -12,17 +12,23 @@ import { Readers, UnitLedger } from '../shared/ledger.ts';
 import type { Participant, ParticipantRegion } from '../shared/participant.ts';
 import { LINE_WORDS } from '../shared/cache-line.ts';
 import { UsageError } from './errors.ts';
-import type { MemoryLayout } from './memory.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT, UNIT_WORDS } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
 
 /** Quiescent points are told apart modulo this. */
 const QUIESCENT_POINTS: number = 2 ** 23;
 /** References remembered; more than any test's table has records. */
 const MOST_REFERENCES = 1 << 20;
 
+/** Where records and index lines lie in the table's words (memory.ts). */
+interface LedgerLayout {
+  records: number;
+  end: number;
+  lines: number;
+  lineCount: number;
+}
+
 /** The ledger's region; undefined in a process that is not checked. */
-export function allocateLedger(layout: MemoryLayout, maxParticipants: number): Words | undefined {
+export function allocateLedger(layout: LedgerLayout, maxParticipants: number): Words | undefined {
   if (!CHECKED) {
     return undefined;
   }
@@ -47,7 +53,7 @@ export class Checks {
    */
   static of(
     memory: { words: Words; ledger?: Words | undefined },
-    layout: MemoryLayout,
+    layout: LedgerLayout,
     participants: ParticipantRegion,
     participant: Participant,
   ): Checks | undefined {
@@ -64,7 +70,7 @@ export class Checks {
   private constructor(options: {
     ledger: Words;
     words: Words;
-    layout: MemoryLayout;
+    layout: LedgerLayout;
     participants: ParticipantRegion;
     participant: Participant;
   }) {
@@ -131,10 +137,10 @@ export class Checks {
 
 /* For the few places that meet record numbers outside the index; the caller asks for CHECKED first. */
 
-export function obtain(tracker: Tracker, record: number): void {
-  tracker.checks?.obtain(record);
+export function obtain(checks: Checks | undefined, record: number): void {
+  checks?.obtain(record);
 }
 
-export function assertReference(tracker: Tracker, record: number): void {
-  tracker.checks?.assertReference(record);
+export function assertReference(checks: Checks | undefined, record: number): void {
+  checks?.assertReference(record);
 }

@@ -19,6 +19,7 @@ import { compareExchange, peek } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
+import { SKEW_MS, WALK_AFTER_MS } from './clock-bounds.ts';
 import { rescheduleAsIs } from './engines/ct-scale.ts';
 import { Engine } from './engines/engine.ts';
 import { SettingWord } from './memory.ts';
@@ -26,10 +27,6 @@ import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
-/** Threads must not work at times further apart than this, or than 2^31 ms less the longest timeout. */
-export const WALK_AFTER_MS: number = 2 ** 30;
-/** How far clocks of threads may run behind the mark: 17.5 minutes. Whose is further behind was set back. */
-export const SKEW_MS: number = 2 ** 20;
 /** Beyond it milliseconds are not whole numbers any more. */
 const MOST_MS = 2 ** 53;
 

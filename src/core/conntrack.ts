@@ -35,7 +35,8 @@ import { isThreadAlive } from './thread-mark.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
-import { type KeptPlace, Tracker } from './tracker.ts';
+import type { KeptPlace } from './table-handle.ts';
+import { Tracker } from './tracker.ts';
 import type { Tuple } from './tuple.ts';
 import type { ZoneLimit } from './zone-limits.ts';
 
@@ -496,13 +497,13 @@ export class Conntrack {
    */
   get connCount(): number {
     this.tracker.assertOpen();
-    return this.tracker.rooms.used(this.tracker.room);
+    return this.tracker.quota.pools.used(this.tracker.quota.pool);
   }
 
   /** No new connection while connCount has reached it. */
   get maxConnections(): number {
     this.tracker.assertOpen();
-    return this.tracker.rooms.limit(this.tracker.room);
+    return this.tracker.quota.pools.limit(this.tracker.quota.pool);
   }
 
   /** @throws UsageError beyond what the table was made for. */
@@ -514,7 +515,7 @@ export class Conntrack {
         `maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${shown(limit)}`,
       );
     }
-    this.tracker.rooms.setLimit(this.tracker.room, limit);
+    this.tracker.quota.pools.setLimit(this.tracker.quota.pool, limit);
   }
 
   /** What becomes of a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
@@ -706,7 +707,7 @@ export class Conntrack {
   /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
     this.tracker.assertOpen();
-    return this.#patiently(() => dumpFragmentLists(this.tracker));
+    return this.#patiently(() => dumpFragmentLists(this.tracker.fragments));
   }
 
   /** Figures of every bucket. */

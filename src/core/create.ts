@@ -47,7 +47,8 @@ export const CREATED = 1;
  * @returns 0: refused; record << 2 | 1: created; match << 1: found (match as in lookup.ts)
  */
 export function createConn(tracker: Tracker, words: Words, at: number, action: CtAction, now: number): number {
-  const { parsed, participant, table, counters } = tracker;
+  const { participant, table, counters } = tracker;
+  const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
 
   const zonePool = tracker.zoneLimits.admit(action.zone, participant);
@@ -60,14 +61,14 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   }
   const own = tracker.words;
   const { base } = participant;
-  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0 && !tracker.rooms.mayUseReserved(tracker.room)) {
+  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0 && !tracker.quota.pools.mayUseReserved(tracker.quota.pool)) {
     /* The limit was lowered during this batch. */
-    tracker.rooms.endAhead(tracker.room, own[base + ParticipantWord.ROOM_AHEAD]!, participant);
+    tracker.quota.pools.endAhead(tracker.quota.pool, own[base + ParticipantWord.ROOM_AHEAD]!, participant);
   }
   if (own[base + ParticipantWord.ROOM_AHEAD]! > 0) {
     own[base + ParticipantWord.ROOM_AHEAD]!--;
     own[base + ParticipantWord.ROOM_HAND]!++;
-  } else if (tracker.rooms.take(tracker.room, participant) === NO_ROOM && !evictForRoom(tracker, at, now)) {
+  } else if (tracker.quota.pools.take(tracker.quota.pool, participant) === NO_ROOM && !evictForRoom(tracker, at, now)) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
   }
@@ -106,7 +107,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   let isPlaced = table.placeAbsentLocked(bucket, hash, record);
   if (!isPlaced) {
     match = findConnLocked(tracker, at, now);
-    if (match === 0 && tracker.othersMet > 0) {
+    if (match === 0 && tracker.search.othersMet > 0) {
       noteRivals(tracker, record, at);
     }
     isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
@@ -123,7 +124,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   if (isAnnounced) {
     settleNew(tracker, isPlaced);
   }
-  if (tracker.staleCount > 0) {
+  if (tracker.search.staleCount > 0) {
     removeStale(tracker);
   }
   if (isPlaced) {
@@ -212,7 +213,8 @@ function fillRecord(
   zonePool: number,
   zoneGeneration: number,
 ): void {
-  const { words: records, parsed } = tracker;
+  const { words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
   const ports = parsed[at + ParsedWord.PORTS]!;
   const hash = parsed[at + ParsedWord.HASH]!;

@@ -3,7 +3,6 @@
 import { load, peek } from '../shared/access.ts';
 import { formatLabel } from './action.ts';
 import type { ConnFilter } from './filter.ts';
-import { isStale } from './lookup.ts';
 import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
 import {
@@ -15,7 +14,7 @@ import {
   tcpStateName,
 } from './proto/tcp-state.ts';
 import { BucketTable } from './table/bucket-table.ts';
-import { ConnFlag, ConnWord, HELPER_NAME_MASK, UNIT_SHIFT } from './table/conn.ts';
+import { ConnFlag, ConnWord, HELPER_NAME_MASK, isStale, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 import { readLabel } from './verdict.ts';

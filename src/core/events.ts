@@ -7,9 +7,8 @@
  * something to the connection gets a higher number. A number may stay unused (the connection turned out to exist).
  */
 
-import { add, load, peek, store, type Words } from '../shared/access.ts';
+import { add, load, peek, store } from '../shared/access.ts';
 import { EventIntent, IntentKind, ParticipantWord } from '../shared/participant.ts';
-import { CtAction } from './action.ts';
 import { isAssured, noteAnswer } from './assured.ts';
 import { Counter } from './counters.ts';
 import {
@@ -17,7 +16,6 @@ import {
   EVENT_REASON_SHIFT,
   EVENT_TRANSLATED,
   EventKind,
-  eventRing,
   EventRingWord,
   EventsWord,
   EventWord,
@@ -28,28 +26,6 @@ import { PacketWord } from './packet/layout.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { readLabel } from './verdict.ts';
-
-const NO_ACTION = new CtAction();
-
-/** The calling thread's ring. */
-export class EventRing {
-  readonly words: Words;
-  readonly times: Float64Array;
-  /** Word index of the ring. */
-  readonly base: number;
-  readonly capacity: number;
-  /** The event between `announceNew` and `settleNew`: word index, or LOST. */
-  open = 0;
-  /** The pass whose connection is being created, whose mark and label it gets. */
-  action: CtAction = NO_ACTION;
-
-  constructor(words: Words, capacity: number, participant: number) {
-    this.words = words;
-    this.times = new Float64Array(words.buffer);
-    this.base = eventRing(participant, capacity);
-    this.capacity = capacity;
-  }
-}
 
 /** In place of an event: the ring is full. */
 const LOST = -1;
@@ -181,7 +157,7 @@ function fill(tracker: Tracker, event: number, r: number, kind: number): void {
   const meta = records[r + ConnWord.META]!;
   const isTranslated = (records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) !== 0;
   words[event + EventWord.KIND] =
-    kind | (isTranslated ? EVENT_TRANSLATED : 0) | (isAssured(tracker, r) ? EVENT_ASSURED : 0);
+    kind | (isTranslated ? EVENT_TRANSLATED : 0) | (isAssured(records, tracker.timeouts, r) ? EVENT_ASSURED : 0);
   times[(event + EventWord.TIME) >> 1] = nowMs;
   words[event + EventWord.META] = meta;
   words[event + EventWord.PORTS] = records[r + ConnWord.PORTS]!;

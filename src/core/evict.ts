@@ -19,8 +19,8 @@
 
 import { peek, type Words } from '../shared/access.ts';
 import { NO_ROOM } from '../shared/room-pool.ts';
-import { Slab } from '../shared/slab.ts';
 import { Counter } from './counters.ts';
+import { KEPT, MOST_BUDGET } from './eviction.ts';
 import { findConn } from './lookup.ts';
 import { SettingWord } from './memory.ts';
 import { metaProtocol, ParsedWord } from './packet/key.ts';
@@ -43,46 +43,22 @@ const OWN_LINES = 4;
 /**
  * The walk's budget, in what looking at an index line costs (a few ns). Looking at a record is likely to miss the
  * cache. Every newcomer adds to the budget, so that in the long run none costs more than that, a few us; what is not
- * used up is kept, up to a limit that bounds what a single one may cost.
+ * used up is kept, up to MOST_BUDGET, which bounds what a single one may cost.
  */
 const LINE_COST = 1;
 const RECORD_COST = 16;
 const INCOME = 512;
-const MOST_BUDGET = 8192;
 
 /** Victims that may be lost to other threads, which want to remove them too, before the newcomer is refused. */
 const ATTEMPTS = 4;
 
 /** How much a connection is worth keeping: less goes first. */
 const STALE = 0;
-/** Not to be evicted. */
-const KEPT = 0x3fffffff;
 const STAGE_SHIFT = 28;
 /** Stale, and one packet: worth less than this. */
 const FIRST_KINDS: number = (Stage.ONE_PACKET + 1) << STAGE_SHIFT;
 /** Remaining time in units of 16 ms: 27 bits. */
 const TIME_SHIFT = 4;
-
-/** A thread's search for victims. */
-export class Eviction {
-  /** Records that may be retired and not yet free before nobody is evicted: readers of old ones hold the memory up. */
-  readonly mostRetired: number;
-  /** Where the walk stands: bucket, its block when the walk came there, line. */
-  bucket: number;
-  block = 0;
-  line = 0;
-  budget: number = MOST_BUDGET;
-  /** The best found by the current search: its slot, or 0, and what it is worth. */
-  slot = 0;
-  worth: number = KEPT;
-  looks = 0;
-
-  constructor(maxParticipants: number, participantId: number, bucketCount: number) {
-    this.mostRetired = Slab.retiredAllowance(maxParticipants);
-    /* Threads walk apart. */
-    this.bucket = Math.floor((participantId / maxParticipants) * bucketCount);
-  }
-}
 
 /**
  * Makes room for the connection of the packet at `parsed[at...]`, which the full table would refuse, if the table's
@@ -90,14 +66,15 @@ export class Eviction {
  * @returns true: a connection was removed, and its unit of room is the caller's
  */
 export function evictForRoom(tracker: Tracker, at: number, now: number): boolean {
-  const { words, table, rooms, room, participant, eviction } = tracker;
+  const { words, table, participant, eviction } = tracker;
+  const { pools: rooms, pool: room } = tracker.quota;
   if (peek(words, tracker.settings + SettingWord.EARLY_DROP) === 0) {
     return false;
   }
   if (tracker.slab.retiredCount(participant) >= eviction.mostRetired || findConn(tracker, at, now) !== 0) {
     return false;
   }
-  const hash = tracker.parsed[at + ParsedWord.HASH]!;
+  const hash = tracker.scratch.parsed[at + ParsedWord.HASH]!;
   eviction.budget = Math.min(eviction.budget + INCOME, MOST_BUDGET);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const slot = findVictim(tracker, hash, now) | 0;

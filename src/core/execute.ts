@@ -60,8 +60,6 @@ import {
 import type { Tracker } from './tracker.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
-export { hashParsed } from './key-hash.ts';
-
 /** A constant of this module, which V8 folds. */
 const IS_CHECKED: boolean = CHECKED;
 
@@ -84,14 +82,14 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   tracker.words[serial] = tracker.words[serial]! + 1;
   const fragments = parseAndHash(tracker, batch, action, count) | 0;
   if (fragments > 0) {
-    count = takeFragments(tracker, batch, count, action, now, judgeFragment) | 0;
+    count = takeFragments(tracker.fragments, batch, count, action, now, judgeFragment, tracker) | 0;
   }
   touchLines(tracker, count);
   const missing = touchRecords(tracker, action, count) | 0;
-  const ahead = missing > 1 ? tracker.rooms.takeAhead(tracker.room, missing, tracker.participant) | 0 : 0;
+  const ahead = missing > 1 ? tracker.quota.pools.takeAhead(tracker.quota.pool, missing, tracker.participant) | 0 : 0;
   for (let i = 0; i < count; i++) {
     const at = i * PARSED_WORDS;
-    const kind = tracker.parsed[at + ParsedWord.KIND]!;
+    const kind = tracker.scratch.parsed[at + ParsedWord.KIND]!;
     const slot = batch.slots[i]!;
     if (kind === ParsedKind.KEYED) {
       processPacket(tracker, words, slot, at, action, now);
@@ -106,13 +104,13 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   if (ahead > 0) {
     const { participant } = tracker;
     const left = tracker.words[participant.base + ParticipantWord.ROOM_AHEAD]!;
-    tracker.rooms.endAhead(tracker.room, left, participant);
+    tracker.quota.pools.endAhead(tracker.quota.pool, left, participant);
   }
   if (
     fragments > 0 ||
     (peek(tracker.fragments.words, FragmentsWord.LISTS) !== 0 && hasFragmentWork(tracker.fragments, now))
   ) {
-    finishFragments(tracker, batch, count, fragments > 0, action.zone, now);
+    finishFragments(tracker.fragments, batch, count, fragments > 0, action.zone, now);
   }
   tracker.counters[Counter.batches]!++;
   tracker.quiesce();
@@ -144,7 +142,8 @@ function executeInParts(tracker: Tracker, batch: PacketBatch, action: CtAction, 
 function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): number {
   const words = batch.words;
   const slots = batch.slots;
-  const { parsed, table } = tracker;
+  const { table } = tracker;
+  const { parsed } = tracker.scratch;
   let fragments = 0;
   for (let i = 0; i < count; i++) {
     const slot = slots[i]!;
@@ -158,7 +157,7 @@ function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, co
     } else {
       kind = parsePacket(words, slot, parsed, at, action.zone) | 0;
       if (kind === ParsedKind.KEYED) {
-        parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at) | 0);
+        parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker.keys, tracker.scratch.parsed, at) | 0);
       } else if (kind === ParsedKind.FRAGMENT) {
         fragments++;
       }
@@ -169,19 +168,21 @@ function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, co
 }
 
 function touchLines(tracker: Tracker, count: number): void {
-  const { parsed, words: shared } = tracker;
+  const { words: shared } = tracker;
+  const { parsed } = tracker.scratch;
   let sink = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
     if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
       sink ^= peek(shared, parsed[at + ParsedWord.HINT]!);
     }
   }
-  tracker.sink = sink;
+  tracker.scratch.sink = sink;
 }
 
 /** @returns how many packets may open a connection */
 function touchRecords(tracker: Tracker, action: CtAction, count: number): number {
-  const { parsed, table, words: shared } = tracker;
+  const { table, words: shared } = tracker;
+  const { parsed } = tracker.scratch;
   let sink = 0;
   let missing = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
@@ -205,7 +206,7 @@ function touchRecords(tracker: Tracker, action: CtAction, count: number): number
   if (missing > 0) {
     sink ^= tracker.slab.touchNext(tracker.participant, RecordClass.ipv4, missing);
   }
-  tracker.sink ^= sink;
+  tracker.scratch.sink ^= sink;
   return missing;
 }
 
@@ -215,7 +216,7 @@ function rejectPacket(tracker: Tracker, words: Words, slot: number, at: number, 
   const counters = tracker.counters;
   counters[Counter.invalid]!++;
   counters[Counter.unconnected]!++;
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   if (
     (words[slot + PacketWord.CHECKSUMS]! & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0 ||
     parsed[at + ParsedWord.BAD_ICMP_SUM] !== 0
@@ -249,7 +250,7 @@ function remembers(tracker: Tracker, words: Words, slot: number, action: CtActio
     return false;
   }
   if (IS_CHECKED) {
-    obtain(tracker, words[slot + PacketWord.CONN]!);
+    obtain(tracker.checks, words[slot + PacketWord.CONN]!);
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   const meta = records[r + ConnWord.META]!;
@@ -262,9 +263,9 @@ function remembers(tracker: Tracker, words: Words, slot: number, action: CtActio
 
 /** Parses and judges a packet in one go, fragments by their headers. */
 function processAfresh(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction, now: number): void {
-  if (parseAny(words, slot, tracker.parsed, at, action.zone, false)) {
-    hashParsed(tracker, at);
-    tracker.parsed[at + ParsedWord.HINT] = 0;
+  if (parseAny(words, slot, tracker.scratch.parsed, at, action.zone, false)) {
+    hashParsed(tracker.keys, tracker.scratch.parsed, at);
+    tracker.scratch.parsed[at + ParsedWord.HINT] = 0;
     processPacket(tracker, words, slot, at, action, now);
   } else {
     rejectPacket(tracker, words, slot, at, action);
@@ -273,28 +274,29 @@ function processAfresh(tracker: Tracker, words: Words, slot: number, at: number,
 
 /** What a fragment is that reassembly does not take: a packet of its own, judged by its headers. @returns a ParsedKind */
 function judgeFragment(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): number {
-  const { parsed, table } = tracker;
+  const { table } = tracker;
+  const { parsed } = tracker.scratch;
   if (isRemembered(tracker, words, slot, action)) {
     return ParsedKind.REMEMBERED;
   }
   if (!parseAny(words, slot, parsed, at, action.zone, false)) {
     return ParsedKind.INVALID;
   }
-  parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker, at) | 0);
+  parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker.keys, tracker.scratch.parsed, at) | 0);
   return ParsedKind.KEYED;
 }
 
 /** The datagram that a fragment has completed, in place of the fragment. */
 function processWhole(tracker: Tracker, at: number, action: CtAction, now: number): void {
   const { whole } = tracker.fragments;
-  const list = tracker.parsed[at + ParsedWord.LIST]!;
-  openWhole(tracker, list);
+  const list = tracker.scratch.parsed[at + ParsedWord.LIST]!;
+  openWhole(tracker.fragments, list);
   if (isRemembered(tracker, whole, 0, action)) {
     processRemembered(tracker, whole, 0, at, action, now);
   } else {
     processAfresh(tracker, whole, 0, at, action, now);
   }
-  closeWhole(tracker, list);
+  closeWhole(tracker.fragments, list);
 }
 
 /** A later pass of a packet whose connection is known: its state stays, the connection is not moved on. */
@@ -313,14 +315,14 @@ function processRemembered(
   }
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   if (IS_CHECKED) {
-    obtain(tracker, words[slot + PacketWord.CONN]!);
+    obtain(tracker.checks, words[slot + PacketWord.CONN]!);
   }
   if (action.nat !== null) {
     translateRemembered(tracker, words, slot, at, action.zone);
   }
   words[slot + PacketWord.ZONE] = action.zone;
   readMarks(tracker.words, r, words, slot);
-  applyMarks(tracker, words, slot, r, action);
+  applyMarks(tracker.words, tracker.participant, words, slot, r, action);
 }
 
 /** A later pass that translates: the packet then forgets its connection, as after any pass that does. */
@@ -329,7 +331,7 @@ function translateRemembered(tracker: Tracker, words: Words, slot: number, at: n
   if ((tracker.words[r + ConnWord.FLAGS]! & CONN_NAT) !== 0) {
     const state = words[slot + PacketWord.STATE]!;
     const reply = words[slot + PacketWord.CONN_FLAGS]! & RememberedBit.REPLY;
-    if (parseAny(words, slot, tracker.parsed, at, zone, false)) {
+    if (parseAny(words, slot, tracker.scratch.parsed, at, zone, false)) {
       words[slot + PacketWord.STATE] = translatePacket(tracker, words, slot, at, r, reply, state);
     }
   }
@@ -338,7 +340,7 @@ function translateRemembered(tracker: Tracker, words: Words, slot: number, at: n
 
 /** Stage 4 for a packet with a key. */
 function processPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction, now: number): void {
-  const isRelated = tracker.parsed[at + ParsedWord.RELATED] !== 0;
+  const isRelated = tracker.scratch.parsed[at + ParsedWord.RELATED] !== 0;
   if (words[slot + PacketWord.CONN] !== 0 && isGone(tracker, words, slot)) {
     forget(words, slot);
   }
@@ -357,7 +359,7 @@ function processPacket(tracker: Tracker, words: Words, slot: number, at: number,
     }
     isByOriginal = (match & BY_ORIGINAL) !== 0;
     match &= ~BY_ORIGINAL;
-  } else if (tracker.parsed[at + ParsedWord.HINT] !== 0) {
+  } else if (tracker.scratch.parsed[at + ParsedWord.HINT] !== 0) {
     match = confirmHint(tracker, at, now);
     if (match === 0) {
       match = findConn(tracker, at, now);
@@ -485,7 +487,7 @@ function endUnconnected(
   state: number,
   opening: number,
 ): void {
-  writeUnconnected(words, slot, tracker.parsed, at, state | CtState.TRK, action.zone);
+  writeUnconnected(words, slot, tracker.scratch.parsed, at, state | CtState.TRK, action.zone);
   tracker.counters[Counter.unconnected]!++;
   if ((opening & Opening.EXPECTED) !== 0) {
     writeExpected(tracker, words, slot);
@@ -511,7 +513,7 @@ function endConnected(
   const r = record << UNIT_SHIFT;
   writeConnected(words, slot, tracker.words, r, state | CtState.TRK, action.zone);
   if (action.hasMark || action.hasLabel) {
-    applyMarks(tracker, words, slot, r, action);
+    applyMarks(tracker.words, tracker.participant, words, slot, r, action);
   }
   words[slot + PacketWord.CONN] = action.nat === null ? record : 0;
   words[slot + PacketWord.CONN_GENERATION] = peek(tracker.words, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
@@ -535,7 +537,7 @@ function cutByForce(
   now: number,
 ): boolean {
   killConn(tracker, record);
-  const isDone = tracker.parsed[at + ParsedWord.RELATED] === 0 && isLeftToRival(tracker, record, at, now);
+  const isDone = tracker.scratch.parsed[at + ParsedWord.RELATED] === 0 && isLeftToRival(tracker, record, at, now);
   if (isDone) {
     leaveUnconnected(tracker, words, slot, at, action, state);
   }
@@ -588,7 +590,8 @@ function count(tracker: Tracker, state: number): void {
 
 /** Moves a connection on with a packet, and its expiry. @returns an Update */
 function updateConn(tracker: Tracker, words: Words, at: number, record: number, reply: number, now: number): number {
-  const { words: records, parsed } = tracker;
+  const { words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const r = record << UNIT_SHIFT;
   const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
   let result: number;
@@ -673,7 +676,7 @@ function shortened(tracker: Tracker, r: number, timeout: number, expires: number
 
 /** May this packet open a connection? */
 function opensConnection(tracker: Tracker, words: Words, at: number): boolean {
-  const parsed = tracker.parsed;
+  const parsed = tracker.scratch.parsed;
   const l4 = parsed[at + ParsedWord.L4]!;
   switch (metaProtocol(parsed[at + ParsedWord.META]!)) {
     case Protocol.TCP:

@@ -2,7 +2,7 @@
 
 import { Counter } from './counters.ts';
 import { visitBucket } from './dump.ts';
-import { hashParsed } from './execute.ts';
+import { hashParsed } from './key-hash.ts';
 import type { ConnFilter } from './filter.ts';
 import { findConn } from './lookup.ts';
 import { removeConn } from './remove.ts';
@@ -26,10 +26,10 @@ export function flushBucket(tracker: Tracker, bucket: number, filter: ConnFilter
  * @returns whether there was one
  */
 export function flushTuple(tracker: Tracker, tuple: Tuple, zone: number, now: number): boolean {
-  if (!parseTuple(tuple, zone, tracker.parsed, 0)) {
+  if (!parseTuple(tuple, zone, tracker.scratch.parsed, 0)) {
     return false;
   }
-  hashParsed(tracker, 0);
+  hashParsed(tracker.keys, tracker.scratch.parsed, 0);
   const match = findConn(tracker, 0, now);
   return match !== 0 && removeConn(tracker, match >>> 1, Counter.flushed);
 }

@@ -20,6 +20,7 @@ import {
   ConnFlag,
   ConnWord,
   isExpired,
+  isStale,
   LIFE_DEAD,
   LIFE_FLAGS,
   LIFE_RIVAL,
@@ -105,14 +106,9 @@ function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: 
   return true;
 }
 
-/** Is the record dead, removed, or expired? */
-export function isStale(records: Tracker['words'], r: number, now: number): boolean {
-  return (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now);
-}
-
 /** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds and has no rival. */
 export function confirmHint(tracker: Tracker, at: number, now: number): number {
-  const parsed = tracker.parsed;
+  const parsed = tracker.scratch.parsed;
   const record = tracker.table.recordAt(parsed[at + ParsedWord.HINT]!);
   const r = record << UNIT_SHIFT;
   if (
@@ -131,7 +127,8 @@ export function confirmHint(tracker: Tracker, at: number, now: number): number {
  * the way, as in the RFC; otherwise they are passed over and counted.
  */
 export function findConn(tracker: Tracker, at: number, now: number): number {
-  const { table, words: records, parsed } = tracker;
+  const { table, words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
   let older = 0;
@@ -176,15 +173,16 @@ export function isLeftToRival(tracker: Tracker, killed: number, at: number, now:
  *
  * An expired connection with this key is declared dead here, since its tuple is about to be taken: a thread whose clock
  * is a little behind could otherwise still find and refresh it, and there would be two. Stale entries cannot be removed
- * here (they may stand in a second bucket); they are noted in `tracker.stale`, for removeStale afterwards. Counts in
- * `tracker.othersMet` what may be an older rival of a connection with this key.
+ * here (they may stand in a second bucket); they are noted in `tracker.search.stale`, for removeStale afterwards. Counts in
+ * `tracker.search.othersMet` what may be an older rival of a connection with this key.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
-  const { table, words: records, parsed } = tracker;
+  const { table, words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
   let older = 0;
-  tracker.othersMet = 0;
+  tracker.search.othersMet = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
     const r = record << UNIT_SHIFT;
@@ -192,7 +190,7 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
     const life = peek(records, r + ConnWord.LIFE);
     if (direction === NO_DIRECTION && (life & LIFE_FLAGS) === 0) {
       /* Also one that has expired: to a thread whose clock is behind it has not. */
-      tracker.othersMet++;
+      tracker.search.othersMet++;
     }
     if (!isStale(records, r, now)) {
       if (direction !== NO_DIRECTION) {
@@ -209,8 +207,8 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
     }
     if (!tracker.reclaimsAtLookup) {
       tracker.counters[Counter.staleSkipped]!++;
-    } else if (tracker.staleCount < tracker.stale.length) {
-      tracker.stale[tracker.staleCount++] = record;
+    } else if (tracker.search.staleCount < tracker.search.stale.length) {
+      tracker.search.stale[tracker.search.staleCount++] = record;
     }
   }
   return older;

@@ -33,7 +33,7 @@ const IS_CHECKED: boolean = CHECKED;
  */
 export function killConn(tracker: Tracker, record: number): void {
   if (IS_CHECKED) {
-    assertReference(tracker, record);
+    assertReference(tracker.checks, record);
   }
   const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
   if ((before & LIFE_FLAGS) !== 0) {
@@ -60,7 +60,7 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   if (!takeOut(tracker, record, reason)) {
     return false;
   }
-  tracker.rooms.giveBack(tracker.room, 0, tracker.participant);
+  tracker.quota.pools.giveBack(tracker.quota.pool, 0, tracker.participant);
   return true;
 }
 
@@ -70,7 +70,7 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   const { base } = participant;
   const r = record << UNIT_SHIFT;
   if (IS_CHECKED) {
-    assertReference(tracker, record);
+    assertReference(tracker.checks, record);
   }
   const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
   if ((life & LIFE_CLEANED) !== 0) {
@@ -139,10 +139,10 @@ function settleUnlinked(tracker: Tracker, record: number): void {
 
 /** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
 export function removeStale(tracker: Tracker): void {
-  const count = tracker.staleCount;
-  tracker.staleCount = 0;
+  const count = tracker.search.staleCount;
+  tracker.search.staleCount = 0;
   for (let i = 0; i < count; i++) {
-    removeConn(tracker, tracker.stale[i]!, Counter.expiredAtLookup);
+    removeConn(tracker, tracker.search.stale[i]!, Counter.expiredAtLookup);
   }
 }
 
@@ -156,5 +156,5 @@ export function giveZoneBack(tracker: Tracker, zonePool: number, zoneGeneration:
 /** Gives back its room in the zone and in the table. */
 export function giveRoomBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   giveZoneBack(tracker, zonePool, zoneGeneration);
-  tracker.rooms.giveBack(tracker.room, 0, tracker.participant);
+  tracker.quota.pools.giveBack(tracker.quota.pool, 0, tracker.participant);
 }

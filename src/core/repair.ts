@@ -173,7 +173,7 @@ export function repairOwn(tracker: Tracker): boolean {
   if (CHECKED) {
     forgetHeld();
   }
-  tracker.staleCount = 0;
+  tracker.search.staleCount = 0;
   putInOrder(tracker, tracker.participant.id, report);
   return report.isComplete;
 }
@@ -213,13 +213,13 @@ function repairLeaves(dead: Tracker, report: RepairReport): void {
     words[base + ParticipantWord.POOL]!,
     words[base + ParticipantWord.ZONE_HAND + HandWord.POOL]!,
     intentRecord === 0 ? 0 : words[(intentRecord << UNIT_SHIFT) + ConnWord.ADMIT_POOL]!,
-    dead.room,
+    dead.quota.pool,
   ]);
   pools.delete(0);
   for (const pool of pools) {
-    countLock(report, dead.rooms.repair(pool, participant));
+    countLock(report, dead.quota.pools.repair(pool, participant));
   }
-  report.roomReturned += dead.rooms.repairAhead(dead.room, participant);
+  report.roomReturned += dead.quota.pools.repairAhead(dead.quota.pool, participant);
   countLock(report, zoneLimits.repair(participant));
   const pressure = settings + SettingWord.PRESSURE;
   if (load(words, pressure) !== 0) {
@@ -228,7 +228,7 @@ function repairLeaves(dead: Tracker, report: RepairReport): void {
 }
 
 function repairHeldFragments(dead: Tracker, report: RepairReport): void {
-  const { isComplete, heldIt, fragmentsLost } = repairFragments(dead, WAIT_MS);
+  const { isComplete, heldIt, fragmentsLost } = repairFragments(dead.fragments, WAIT_MS);
   report.isComplete &&= isComplete;
   report.fragmentsLost += fragmentsLost;
   countLock(report, heldIt);
@@ -365,7 +365,8 @@ function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void
 
 /** What it held without a lock. */
 function repairHands(dead: Tracker, report: RepairReport): void {
-  const { participant, words, rooms, slab, zoneLimits } = dead;
+  const { participant, words, slab, zoneLimits } = dead;
+  const { pools: rooms } = dead.quota;
   const { base } = participant;
   const kind = words[base + ParticipantWord.INTENT_KIND];
   if (kind === IntentKind.unlinked || kind === IntentKind.zoneReturned) {
@@ -384,7 +385,7 @@ function repairHands(dead: Tracker, report: RepairReport): void {
     report.recordsReturned++;
   }
   while (words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {
-    rooms.putBack(dead.room, 0, participant, ParticipantWord.ROOM_HAND + HandWord.UNITS, -1);
+    rooms.putBack(dead.quota.pool, 0, participant, ParticipantWord.ROOM_HAND + HandWord.UNITS, -1);
     report.roomReturned++;
   }
   const zoneHand = ParticipantWord.ZONE_HAND;

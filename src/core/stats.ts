@@ -2,12 +2,11 @@
 
 import { peek } from '../shared/access.ts';
 import { visitBucket } from './dump.ts';
-import { isStale } from './lookup.ts';
 import { metaProtocol, metaZone } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { joinedTcpState } from './progress.ts';
 import { tcpStateName } from './proto/tcp-state.ts';
-import { ConnWord } from './table/conn.ts';
+import { ConnWord, isStale } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 
 /** Unexpired connections, of all zones or one. */

@@ -2,12 +2,12 @@
 
 import { load, peek, poke, store, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
+import type { Participant } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from './packet/layout.ts';
 import { lockConn, unlockConn } from './table/conn-lock.ts';
 import { ConnFlag, ConnWord } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
 
 /** LABEL_SEQUENCE of a label that was never set and is being written: its words are still another connection's. */
 export const FIRST_WRITE = 1;
@@ -128,16 +128,23 @@ export function readMarks(records: Words, r: number, words: Words, slot: number)
 }
 
 /** Sets the connection's mark and label as the action says, and the packet's to the same. */
-export function applyMarks(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
+export function applyMarks(
+  records: Words,
+  participant: Participant,
+  words: Words,
+  slot: number,
+  r: number,
+  action: CtAction,
+): void {
   /* A data connection keeps what it inherited. */
-  if ((tracker.words[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
     return;
   }
   if (action.hasMark) {
-    applyMark(tracker, words, slot, r, action);
+    applyMark(records, participant, words, slot, r, action);
   }
   if (action.hasLabel) {
-    applyLabel(tracker, words, slot, r, action);
+    applyLabel(records, participant, words, slot, r, action);
   }
 }
 
@@ -191,9 +198,15 @@ export function isLabelSettled(records: Words, r: number, timeoutMs: number): bo
   return true;
 }
 
-function applyMark(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
-  const records = tracker.words;
-  lockConn(records, r, tracker.participant, LockSite.mark);
+function applyMark(
+  records: Words,
+  participant: Participant,
+  words: Words,
+  slot: number,
+  r: number,
+  action: CtAction,
+): void {
+  lockConn(records, r, participant, LockSite.mark);
   /* The value is not cut to the mask: the reference does not either. */
   const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
   poke(records, r + ConnWord.MARK, mark);
@@ -201,9 +214,15 @@ function applyMark(tracker: Tracker, words: Words, slot: number, r: number, acti
   words[slot + PacketWord.MARK] = mark;
 }
 
-function applyLabel(tracker: Tracker, words: Words, slot: number, r: number, action: CtAction): void {
-  const records = tracker.words;
-  lockConn(records, r, tracker.participant, LockSite.label);
+function applyLabel(
+  records: Words,
+  participant: Participant,
+  words: Words,
+  slot: number,
+  r: number,
+  action: CtAction,
+): void {
+  lockConn(records, r, participant, LockSite.label);
   const isSet = records[r + ConnWord.LABEL_SEQUENCE] !== 0;
   const sequence = records[r + ConnWord.LABEL_SEQUENCE]!;
   store(records, r + ConnWord.LABEL_SEQUENCE, sequence + 1);

@@ -5,8 +5,8 @@
 
 import { notify, wait, type Words } from './access.ts';
 import { holderIn } from './lock-word.ts';
+import type { LockOwner } from './lock-owner.ts';
 import { describeLock, type LockClass } from './lockdep.ts';
-import type { LockOwner } from './mutex.ts';
 
 /** Thrown instead of waiting any longer. Nothing was changed since the lock was asked for. */
 export class LockTimeoutError extends Error {

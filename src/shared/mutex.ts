@@ -13,7 +13,8 @@
 
 import { CHECKED, compareExchange, exchange, load, notify, or, pause, peek, wait, type Words } from './access.ts';
 import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
-import { type LockRecorder, PROFILED } from './lock-profile.ts';
+import { PROFILED } from './lock-profile.ts';
+import type { LockOwner } from './lock-owner.ts';
 import { LockSite } from './lock-sites.ts';
 import { FREE, holderIn, SITE_SHIFT, tagIn, TIMED, WAITERS } from './lock-word.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
@@ -27,6 +28,7 @@ import {
   wordOfSample,
 } from './profiled-mutex.ts';
 
+export type { LockOwner } from './lock-owner.ts';
 export { lockTagOf } from './lock-word.ts';
 
 /**
@@ -37,21 +39,6 @@ const MAX_SPINS = 1000;
 
 /** Of `lockWithin`, between two rounds of looks. */
 const NAP_MS = 0.1;
-
-/** Who takes a lock: a thread's own object, made once. */
-export interface LockOwner {
-  /** Names this owner in the words that it locks. */
-  readonly lockTag: number;
-  /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
-  spinEstimate: number;
-  /** How long a lock is waited for at most (lock-timeout.ts), in ms; 0 or none: for ever. */
-  readonly patienceMs?: number;
-  /** Where a profiled process writes down what this owner does. */
-  readonly recorder?: LockRecorder | undefined;
-  /** Lets others see on which mutex the owner sleeps from now on, and that it does no more. */
-  fallAsleep?(words: Words, index: number): void;
-  wakeUp?(): void;
-}
 
 /** The participant that holds the mutex, or -1 when it is free. A snapshot. */
 export function ownerOf(words: Words, index: number): number {

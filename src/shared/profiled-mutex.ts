@@ -25,12 +25,12 @@ import {
   SiteFloat,
   WAIT_HIGH_SHIFT,
 } from './lock-profile.ts';
+import type { LockOwner } from './lock-owner.ts';
 import { LockSite, MAX_LOCK_SITES } from './lock-sites.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
 import { FREE, holderIn, SITE_SHIFT, siteIn, tagIn, TIMED, WAITERS } from './lock-word.ts';
 import { LockClass } from './lockdep.ts';
-import type { LockOwner } from './mutex.ts';
 
 /** This thread's: a constant object of small numbers, at which V8 gets without looking for it. */
 export const sampling = {

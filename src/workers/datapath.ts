@@ -7,7 +7,7 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { Conntrack } from '../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
-import { WALK_AFTER_MS } from '../core/clock.ts';
+import { WALK_AFTER_MS } from '../core/clock-bounds.ts';
 import { expectVisitor, expectWhole, shown, UsageError } from '../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES } from '../core/flow.ts';
 import { MAX_PARTICIPANTS, SettingWord } from '../core/memory.ts';

@@ -37,9 +37,9 @@ export class LateSender {
   /** Sends on what came back in a batch beyond its own packets, and what had no room in it. */
   sendFrom(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
     this.#send(tracker, batch);
-    while (hasFinishedFragments(tracker)) {
+    while (hasFinishedFragments(tracker.fragments)) {
       batch.clear();
-      releaseFragments(tracker, batch, zone, now);
+      releaseFragments(tracker.fragments, batch, zone, now);
       if (batch.count === 0) {
         break;
       }

@@ -64,7 +64,7 @@ export default function runPmd(task: PmdTask): void {
       ring.claim(taken);
       conntrackExecute(tracker, batch, action, nowMs);
       /* Held fragments are missing now, or more came back: the slots go back all the same, in order. */
-      if (batch.hasSpare || hasFinishedFragments(tracker)) {
+      if (batch.hasSpare || hasFinishedFragments(tracker.fragments)) {
         late.sendFrom(tracker, batch, action.zone, nowMs | 0);
       }
       ring.releaseClaimed();

@@ -68,7 +68,7 @@ export function runSweeper(task: SweeperTask): void {
     /* Whoever is refused room from here on asks anew. */
     store(words, pressure, 0);
     const markMs = clockMarkMs(tracker);
-    purgeFragments(tracker, nowMs | 0);
+    purgeFragments(tracker.fragments, nowMs | 0);
     for (;;) {
       beginBeat(status, line);
       tracker.enter();

@@ -128,7 +128,7 @@ describe('the books', () => {
     [
       'room that was given back twice',
       /room: units in use/,
-      ({ ct }) => ct.tracker.rooms.giveBack(ct.tracker.room, 0, ct.tracker.participant),
+      ({ ct }) => ct.tracker.quota.pools.giveBack(ct.tracker.quota.pool, 0, ct.tracker.participant),
     ],
     [
       'a connection of a limited zone that was not admitted',

@@ -122,7 +122,8 @@ function checkLists(tracker: Tracker, entries: ReadonlyMap<number, number>): voi
 
 /** Every tuple once, and every unexpired connection found by both of its. */
 function checkKeys(tracker: Tracker, live: readonly number[], now: number): void {
-  const { words, parsed } = tracker;
+  const { words } = tracker;
+  const { parsed } = tracker.scratch;
   const isLive = (r: number) =>
     (words[r + ConnWord.LIFE]! & LIFE_FLAGS) === 0 && !isExpired(words[r + ConnWord.EXPIRES]!, now);
   for (const record of live) {
@@ -149,7 +150,8 @@ function checkKeys(tracker: Tracker, live: readonly number[], now: number): void
 
 /** Writes the key of an IPv4 record, or its reverse, where a packet's stands. */
 function writeKey(tracker: Tracker, r: number, isReply: boolean): void {
-  const { words, parsed } = tracker;
+  const { words } = tracker;
+  const { parsed } = tracker.scratch;
   const isTranslated = (words[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) !== 0;
   const meta = words[r + ConnWord.META]!;
   parsed[ParsedWord.META] = isReply ? reverseMeta(meta) : meta;

@@ -355,7 +355,7 @@ export const MUTANTS: readonly Mutant[] = [
         find: `  let isPlaced = table.placeAbsentLocked(bucket, hash, record);
   if (!isPlaced) {
     match = findConnLocked(tracker, at, now);
-    if (match === 0 && tracker.othersMet > 0) {
+    if (match === 0 && tracker.search.othersMet > 0) {
       noteRivals(tracker, record, at);
     }
     isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);

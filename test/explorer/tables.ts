@@ -2,7 +2,7 @@
 
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { hashParsed } from '../../src/core/execute.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
 import { findConn } from '../../src/core/lookup.ts';
 import { memoryLayout, type ConntrackOptions, type TrackerMemory } from '../../src/core/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
@@ -164,7 +164,7 @@ export class TablePlayer {
     for (const reset of this.#resets) {
       reset();
     }
-    this.tracker.staleCount = 0;
+    this.tracker.search.staleCount = 0;
     this.tracker.time[0] = START_MS;
   }
 
@@ -191,16 +191,16 @@ export class TablePlayer {
   /** The match (core/lookup.ts) of a tuple, inside an epoch. */
   find(ends: PortEnds, nowMs: number): number {
     const { tracker } = this;
-    parseTuple(tupleOf(ends), 0, tracker.parsed, 0);
-    hashParsed(tracker, 0);
+    parseTuple(tupleOf(ends), 0, tracker.scratch.parsed, 0);
+    hashParsed(tracker.keys, tracker.scratch.parsed, 0);
     return findConn(tracker, 0, nowMs | 0);
   }
 
   /** The hash of a tuple. */
   hashOf(ends: PortEnds): number {
     const { tracker } = this;
-    parseTuple(tupleOf(ends), 0, tracker.parsed, 0);
-    return hashParsed(tracker, 0);
+    parseTuple(tupleOf(ends), 0, tracker.scratch.parsed, 0);
+    return hashParsed(tracker.keys, tracker.scratch.parsed, 0);
   }
 }
 

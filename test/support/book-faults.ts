@@ -2,7 +2,7 @@
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/dump.ts';
-import { hashParsed } from '../../src/core/execute.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
 import { findConn } from '../../src/core/lookup.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnFlag, ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../../src/core/table/conn.ts';
@@ -105,8 +105,8 @@ export function bookFaults(ct: Conntrack, nowMs: number, options: { anyTranslati
   for (const { zone, orig, reply } of dumped) {
     const isShown = isStrict || isTurned(orig, reply) || !('id' in orig);
     for (const [direction, tuple] of (isShown ? [orig, reply] : [orig]).entries()) {
-      parseTuple(tuple, zone, tracker.parsed, 0);
-      hashParsed(tracker, 0);
+      parseTuple(tuple, zone, tracker.scratch.parsed, 0);
+      hashParsed(tracker.keys, tracker.scratch.parsed, 0);
       const match = findConn(tracker, 0, nowMs | 0);
       const isDead = (tracker.words[((match >>> 1) << UNIT_SHIFT) + ConnWord.LIFE]! & LIFE_FLAGS) !== 0;
       const isOther = (match & 1) !== direction && JSON.stringify(orig) !== JSON.stringify(reply);

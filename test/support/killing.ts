@@ -125,7 +125,8 @@ export class Killer {
   /** Blocks this thread until the victim is seen in that situation. @returns whether it was */
   #waitFor(moment: Moment, { participant }: WorkerState): boolean {
     const { conntrack } = this.#turmoil.datapath;
-    const { words, room } = conntrack.tracker;
+    const { words } = conntrack.tracker;
+    const { pool: room } = conntrack.tracker.quota;
     const layout = memoryLayout(conntrack.memory);
     const base = layout.participants + participant * PARTICIPANT_WORDS;
     const kind = base + ParticipantWord.INTENT_KIND;

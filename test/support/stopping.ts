@@ -2,7 +2,7 @@
 
 import { setEnvironmentData } from 'node:worker_threads';
 import { expect } from 'vitest';
-import { hashParsed } from '../../src/core/execute.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
 import { FlowSteering } from '../../src/core/flow.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
@@ -77,8 +77,8 @@ export class StoppableDatapath {
     const frame = udp(ends);
     this.#batch.clear();
     this.#batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
-    parsePacket(this.#batch.words, this.#batch.slots[0]!, tracker.parsed, 0, 0);
-    const bucket = tracker.table.bucketOf(hashParsed(tracker, 0));
+    parsePacket(this.#batch.words, this.#batch.slots[0]!, tracker.scratch.parsed, 0, 0);
+    const bucket = tracker.table.bucketOf(hashParsed(tracker.keys, tracker.scratch.parsed, 0));
     return { pmd: this.#steering.workerOf(frame, THREADS), bucket };
   }
 

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { hashParsed } from '../../src/core/execute.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
 import { findConn } from '../../src/core/lookup.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { PacketWord } from '../../src/core/packet/layout.ts';
@@ -134,8 +134,8 @@ export class Turmoil {
     const proto = protocol === 'udp' ? 17 : 6;
     tracker.enter();
     const ids = [there, back].map((ends) => {
-      parseTuple({ ...ends, proto }, 0, tracker.parsed, 0);
-      hashParsed(tracker, 0);
+      parseTuple({ ...ends, proto }, 0, tracker.scratch.parsed, 0);
+      hashParsed(tracker.keys, tracker.scratch.parsed, 0);
       const record = findConn(tracker, 0, this.nowMs | 0) >>> 1;
       const life = tracker.words[(record << UNIT_SHIFT) + ConnWord.LIFE]!;
       return record === 0 ? `none of ${JSON.stringify(ends)}` : `${record}/${life >>> LIFE_GENERATION_SHIFT}`;

@@ -141,7 +141,7 @@ const SABOTAGE = {
     removeConn(victim.tracker, record, Counter.flushed);
     victim.tracker.leave();
     victim.tracker.enter();
-    obtain(victim.tracker, record);
+    obtain(victim.tracker.checks, record);
   },
   'refers to a free record': () => {
     const victim = new Victim();

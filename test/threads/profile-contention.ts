@@ -157,7 +157,7 @@ function hotTuple(ct: Conntrack, bucket: number): Parameters<typeof udp>[0] {
     const batch = PacketBatch.allocate();
     batch.add(udp(ends));
     ct.execute(batch, new CtAction({}), NOW_MS);
-    if (ct.tracker.table.bucketOf(ct.tracker.parsed[ParsedWord.HASH]!) === bucket) {
+    if (ct.tracker.table.bucketOf(ct.tracker.scratch.parsed[ParsedWord.HASH]!) === bucket) {
       return ends;
     }
   }

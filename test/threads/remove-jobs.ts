@@ -34,7 +34,7 @@ const jobs = {
   removeAll({ records, reasons }: { records: Int32Array; reasons: number[] }, thread: number): number[] {
     const { tracker } = ct;
     tracker.enter();
-    records.forEach((record) => obtain(tracker, record));
+    records.forEach((record) => obtain(tracker.checks, record));
     const removed = Array.from(records, (record) => {
       arriveAndWait(barrier, 0, parties);
       return removeConn(tracker, record, reasons[thread]!) ? 1 : 0;
@@ -48,7 +48,7 @@ const jobs = {
   killOrRemove({ records, reason }: { records: Int32Array; reason: number }, thread: number): void {
     const { tracker } = ct;
     tracker.enter();
-    records.forEach((record) => obtain(tracker, record));
+    records.forEach((record) => obtain(tracker.checks, record));
     for (const record of records) {
       arriveAndWait(barrier, 0, parties);
       if (thread % 2 === 0) {

@@ -139,8 +139,8 @@ function endExhaustion(ct: Conntrack): void {
 function bucketOf(ct: Conntrack, flow: number): number {
   batch.clear();
   batch.add(udp(ends(flow)));
-  parsePacket(batch.words, batch.slots[0]!, ct.tracker.parsed, 0, 0);
-  return ct.tracker.table.bucketOf(hashParsed(ct.tracker, 0));
+  parsePacket(batch.words, batch.slots[0]!, ct.tracker.scratch.parsed, 0, 0);
+  return ct.tracker.table.bucketOf(hashParsed(ct.tracker.keys, ct.tracker.scratch.parsed, 0));
 }
 
 /** A flow of the full bucket, whose answers go to another one if it is translated. */
@@ -502,7 +502,7 @@ Object.assign(scenarios, {
     },
     run: (victim) => {
       send(victim, flows(9, 1), { commit: true }, NOW_MS + 16_000);
-      purgeFragments(victim.tracker, NOW_MS + 30_000);
+      purgeFragments(victim.tracker.fragments, NOW_MS + 30_000);
     },
     check: fragmentProblems,
   },
@@ -565,7 +565,7 @@ function tearFragments(n: number, change: (tracker: Tracker) => void): { isDone:
   const { tracker } = victim;
   batch.clear();
   batch.add(DATAGRAM[1]!);
-  parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0);
+  parsePacket(batch.words, batch.slots[0]!, tracker.scratch.parsed, 0, 0);
   const { fragments } = tracker;
   const torn = Object.create(tracker, {
     fragments: { value: Object.create(fragments, { words: { value: tearingAt(fragments.words, n) } }) },
@@ -594,11 +594,11 @@ function tearFragments(n: number, change: (tracker: Tracker) => void): { isDone:
 const CHANGES: Record<string, (tracker: Tracker) => void> = {
   'a fragment that is held': (tracker) => {
     /* With another identification it begins a list. */
-    tracker.parsed[ParsedWord.FRAGMENT_ID] = 99;
-    holdFragmentLocked(tracker, batch.words, batch.slots[0]!, 0, NOW_MS);
+    tracker.scratch.parsed[ParsedWord.FRAGMENT_ID] = 99;
+    holdFragmentLocked(tracker.fragments, batch.words, batch.slots[0]!, 0, NOW_MS);
   },
   'a fragment that completes its list': (tracker) => {
-    holdFragmentLocked(tracker, batch.words, batch.slots[0]!, 0, NOW_MS);
+    holdFragmentLocked(tracker.fragments, batch.words, batch.slots[0]!, 0, NOW_MS);
   },
   'a list that expires': (tracker) => expireOneLocked(tracker.fragments, NOW_MS + 20_000),
 };

@@ -1,7 +1,7 @@
 /** A datapath: its threads, where packets go, full rings, the sweeper's time, and threads that die. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { hashParsed } from '../../src/core/execute.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
 import { FlowSteering } from '../../src/core/flow.ts';
 import { SettingWord } from '../../src/core/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
@@ -60,8 +60,8 @@ function hashOf(datapath: Datapath, frame: Uint8Array): number {
   const { tracker } = datapath.conntrack;
   const batch = PacketBatch.allocate();
   batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
-  expect(parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0)).toBe(ParsedKind.KEYED);
-  return hashParsed(tracker, 0);
+  expect(parsePacket(batch.words, batch.slots[0]!, tracker.scratch.parsed, 0, 0)).toBe(ParsedKind.KEYED);
+  return hashParsed(tracker.keys, tracker.scratch.parsed, 0);
 }
 
 function bucketOf(datapath: Datapath, frame: Uint8Array): number {

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FlowSteering } from '../../src/core/flow.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
 import { BucketWord } from '../../src/core/table/bucket-table.ts';
-import { hashParsed } from '../../src/core/execute.ts';
+import { hashParsed } from '../../src/core/key-hash.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
@@ -97,8 +97,8 @@ function hashOf(datapath: Datapath, frame: Uint8Array): number {
   const { tracker } = datapath.conntrack;
   const batch = PacketBatch.allocate();
   batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
-  expect(parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 0)).toBe(ParsedKind.KEYED);
-  return hashParsed(tracker, 0);
+  expect(parsePacket(batch.words, batch.slots[0]!, tracker.scratch.parsed, 0, 0)).toBe(ParsedKind.KEYED);
+  return hashParsed(tracker.keys, tracker.scratch.parsed, 0);
 }
 
 /** Puts an entry into the table that kills whoever meets it. @returns what takes it out again */

@@ -30,7 +30,8 @@ import { shiftNumbers, skewBy } from './sequence.ts';
  * connection (as from helperOf).
  */
 function classify(tracker: Tracker, words: Words, slot: number, at: number, found: number, action: CtAction): number {
-  const { parsed, alg } = tracker;
+  const { alg } = tracker;
+  const { parsed } = tracker.scratch;
   let { helperKind } = action;
   if (!action.hasHelper) {
     const remembered = words[slot + PacketWord.CONN]!;
@@ -63,7 +64,8 @@ export function isForHelper(records: Words, words: Words, slot: number, action: 
 
 /** Reads the payload of the packet into `Alg.message`. @returns whether it is one that announces an endpoint */
 function takeMessage(tracker: Tracker, words: Words, at: number): boolean {
-  const { parsed, alg } = tracker;
+  const { alg } = tracker;
+  const { parsed } = tracker.scratch;
   const l4 = parsed[at + ParsedWord.L4]!;
   const headerBytes = tcpHeaderBytes(words, l4);
   const isIpv6 = (parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
@@ -151,7 +153,7 @@ export function handleControl(
   state: number,
 ): number {
   const { alg } = tracker;
-  if (alg.packetKind === HelperKind.none || tracker.parsed[at + ParsedWord.RELATED] !== 0) {
+  if (alg.packetKind === HelperKind.none || tracker.scratch.parsed[at + ParsedWord.RELATED] !== 0) {
     return state;
   }
   if (alg.packetKind === HelperKind.tftp) {
@@ -172,7 +174,7 @@ export function handleControl(
       return refuse(words, slot, state);
     }
     skewBy(tracker, words, at, r, reply, growth);
-    finishTcp(words, slot, tracker.parsed, at);
+    finishTcp(words, slot, tracker.scratch.parsed, at);
   }
   expect(tracker, r, state, swapHalf(message.port));
   return state;
@@ -231,7 +233,8 @@ function isOwnAddress(tracker: Tracker, r: number, message: FtpMessage): boolean
 
 /** Replaces the address in the message by what the other end knows it as. @returns as replaceInPayload */
 function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: number): number {
-  const { words: records, parsed, alg } = tracker;
+  const { words: records, alg } = tracker;
+  const { parsed } = tracker.scratch;
   const { message, text } = alg;
   if (message.addressBytes === 0) {
     return 0;
@@ -258,7 +261,7 @@ function expect(tracker: Tracker, r: number, state: number, port: number): void 
   const isDnat = (flags & ConnFlag.DNAT) !== 0;
 
   if (CHECKED) {
-    assertReference(tracker, r >>> UNIT_SHIFT);
+    assertReference(tracker.checks, r >>> UNIT_SHIFT);
   }
   writeParent(records, r, entry);
   entry[EntryWord.PORTS] = port << 16;

@@ -4,6 +4,7 @@ import { peek, type Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
 import { hashParsed } from '../key-hash.ts';
 import { linkTranslated, turnKey } from '../nat/link.ts';
+import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { PacketWord, Protocol } from '../packet/layout.ts';
 import {
@@ -14,7 +15,7 @@ import {
   HELPER_NAME_MASK,
   UNIT_SHIFT,
 } from '../table/conn.ts';
-import { SCRATCH_AT, type Tracker } from '../tracker.ts';
+import type { Tracker } from '../tracker.ts';
 import { writeTuple } from '../verdict.ts';
 import { writeAddress } from './clean.ts';
 import { EntryWord } from './expectation-layout.ts';
@@ -84,7 +85,8 @@ export function prepareOpening(
 }
 
 function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAction, inherited: number): number {
-  const { alg, parsed, participant } = tracker;
+  const { alg, participant } = tracker;
+  const { parsed } = tracker.scratch;
   let opening =
     peek(tracker.words, alg.expectations.count) !== 0 && findExpectation(tracker, at) ? Opening.EXPECTED : 0;
 
@@ -110,7 +112,8 @@ function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAc
 
 /** Looks for the expectation of the key at `parsed[at...]`, from whatever port, into `Alg.entry`. */
 function findExpectation(tracker: Tracker, at: number): boolean {
-  const { alg, parsed, participant } = tracker;
+  const { alg, participant } = tracker;
+  const { parsed } = tracker.scratch;
   const { entry } = alg;
   const meta = parsed[at + ParsedWord.META]!;
   const isIpv6 = (meta & META_IPV6) !== 0;
@@ -124,7 +127,7 @@ function findExpectation(tracker: Tracker, at: number): boolean {
 
 /** Completes the entry's key by its hash. Uses SCRATCH_AT. */
 export function hashEntry(tracker: Tracker): void {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const { entry } = tracker.alg;
   const isIpv6 = (entry[EntryWord.META]! & META_IPV6) !== 0;
   parsed[SCRATCH_AT + ParsedWord.META] = entry[EntryWord.META]!;
@@ -135,7 +138,7 @@ export function hashEntry(tracker: Tracker): void {
     parsed[src + i] = entry[EntryWord.SRC + i]!;
     parsed[dst + i] = entry[EntryWord.DST + i]!;
   }
-  entry[EntryWord.HASH] = hashParsed(tracker, SCRATCH_AT) | 0;
+  entry[EntryWord.HASH] = hashParsed(tracker.keys, tracker.scratch.parsed, SCRATCH_AT) | 0;
 }
 
 /** Completes a record that is not linked yet by what `prepareOpening` found. */
@@ -179,7 +182,8 @@ export function fillOpening(tracker: Tracker, r: number): void {
  * @returns as linkTranslated
  */
 export function linkExpected(tracker: Tracker, record: number, at: number, now: number): number {
-  const { parsed, alg } = tracker;
+  const { alg } = tracker;
+  const { parsed } = tracker.scratch;
   const { entry } = alg;
   const isIpv6 = (entry[EntryWord.META]! & META_IPV6) !== 0;
   const kind = entry[EntryWord.NAT_KIND]!;
@@ -193,7 +197,7 @@ export function linkExpected(tracker: Tracker, record: number, at: number, now: 
   for (let i = 0; i < (isIpv6 ? 4 : 1); i++) {
     parsed[word + i] = entry[EntryWord.NAT_ADDRESS + i]!;
   }
-  hashParsed(tracker, SCRATCH_AT);
+  hashParsed(tracker.keys, tracker.scratch.parsed, SCRATCH_AT);
   return linkTranslated(tracker, record, at, kind, now);
 }
 

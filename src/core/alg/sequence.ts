@@ -26,7 +26,8 @@ export function shiftNumbers(
   reply: number,
   isOwn: boolean,
 ): void {
-  const { words: records, parsed } = tracker;
+  const { words: records } = tracker;
+  const { parsed } = tracker.scratch;
   lockConn(records, r, tracker.participant, LockSite.sequenceShift);
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const skewsReply = (records[r + ConnWord.HELPER]! & HELPER_SKEWS_REPLY) !== 0;
@@ -45,7 +46,8 @@ export function shiftNumbers(
 
 /** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
 export function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: number, growth: number): void {
-  const { words: records, parsed } = tracker;
+  const { words: records } = tracker;
+  const { parsed } = tracker.scratch;
   lockConn(records, r, tracker.participant, LockSite.sequenceSkew);
   const skew = records[r + ConnWord.SEQ_SKEW]!;
   const helper = records[r + ConnWord.HELPER]!;

@@ -10,9 +10,8 @@
 import { CHECKED, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { obtain } from '../checks.ts';
-import { isStale } from '../lookup.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
-import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
+import { ConnWord, isStale, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { collectAnywhere, isOutOfOrder } from './disorder.ts';
 import { EngineIntent, ExpirationLists, FRONT, LISTS } from './lists.ts';
@@ -87,7 +86,7 @@ export function collectBaseline(tracker: Tracker, list: number, now: number): nu
   let record = lists.firstOf(list);
   while (record !== 0 && found < sweepFound.length && isStale(words, record << UNIT_SHIFT, now)) {
     if (CHECKED) {
-      obtain(tracker, record);
+      obtain(tracker.checks, record);
     }
     sweepFound[found++] = record;
     record = lists.nextLocked(record);

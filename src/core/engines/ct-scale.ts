@@ -97,7 +97,7 @@ export function collectScale(tracker: Tracker, step: number, now: number): numbe
       lists.removeLocked(record);
     } else if (placeLocked(tracker, record, now)) {
       if (CHECKED) {
-        obtain(tracker, record);
+        obtain(tracker.checks, record);
       }
       sweepFound[found++] = record;
       intents[intentBase + EngineIntent.SWEEP_LEFT] = found;

@@ -82,7 +82,7 @@ export function collectAnywhere(tracker: Tracker, list: number, now: number): nu
     const expires = peek(words, r + ConnWord.EXPIRES);
     if ((peek(words, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(expires, now)) {
       if (CHECKED) {
-        obtain(tracker, record);
+        obtain(tracker.checks, record);
       }
       sweepFound[found++] = record;
     } else {

@@ -7,7 +7,7 @@ import { lock, unlock } from '../../shared/mutex.ts';
 import { formatIpv4, formatIpv6 } from '../address.ts';
 import { META_IPV6, metaProtocol, metaZone } from '../packet/key.ts';
 import { swapHalf, swapWord } from '../packet/layout.ts';
-import type { Tracker } from '../tracker.ts';
+import type { FragmentStore } from './store.ts';
 import type { IpFamily } from './settings.ts';
 import { FragmentsWord, LIST_HEADS, LIST_WORDS, listAt, ListState, ListWord } from './region.ts';
 
@@ -47,8 +47,7 @@ function entryOf(words: Int32Array): FragmentListEntry {
  * The lists, by chains of the hash table, each chain as it stands at one moment; the mutex is held for no longer than
  * it takes to copy one.
  */
-export function dumpFragmentLists(tracker: Tracker): FragmentListEntry[] {
-  const { words } = tracker.fragments;
+export function dumpFragmentLists({ words, participant }: FragmentStore): FragmentListEntry[] {
   const entries: FragmentListEntry[] = [];
   for (let head = 0; head < LIST_HEADS; head++) {
     const at = FragmentsWord.HEADS + head;
@@ -56,7 +55,7 @@ export function dumpFragmentLists(tracker: Tracker): FragmentListEntry[] {
       continue;
     }
     const copies: Int32Array[] = [];
-    lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentDump);
+    lock(words, FragmentsWord.MUTEX, participant, LockClass.fragments, LockSite.fragmentDump);
     for (let list = words[at]!; list !== 0; list = words[listAt(list) + ListWord.NEXT]!) {
       copies.push(words.slice(listAt(list), listAt(list) + LIST_WORDS));
     }

@@ -15,7 +15,6 @@ import type { CtAction } from '../action.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { META_IPV6, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
 import { PacketWord, RememberedBit } from '../packet/layout.ts';
-import type { Tracker } from '../tracker.ts';
 import {
   countFragments,
   dropListLocked,
@@ -37,17 +36,19 @@ const UNHELD = -1;
  * Takes the fragments out of a batch that was just parsed. Where one completes its datagram, an entry of kind WHOLE
  * stands in its place; what is not held is left for `judge`.
  * @param judge parses a fragment as if it were a whole packet; returns a ParsedKind
+ * @param tracker handed on to `judge`
  * @returns how many entries are left
  */
-export function takeFragments(
-  tracker: Tracker,
+export function takeFragments<T>(
+  store: FragmentStore,
   batch: PacketBatch,
   count: number,
   action: CtAction,
   now: number,
-  judge: (tracker: Tracker, words: Words, slot: number, at: number, action: CtAction) => number,
+  judge: (tracker: T, words: Words, slot: number, at: number, action: CtAction) => number,
+  tracker: T,
 ): number {
-  const { parsed, fragments: store } = tracker;
+  const { parsed } = store;
   const { slots, words } = batch;
   const isEnabled =
     peek(store.words, FragmentsWord.V4_ENABLED) !== 0 || peek(store.words, FragmentsWord.V6_ENABLED) !== 0;
@@ -58,7 +59,7 @@ export function takeFragments(
     const slot = slots[i]!;
     let list = 0;
     if (kind === ParsedKind.FRAGMENT) {
-      const hold = isEnabled ? holdFragment(tracker, words, slot, at, now) : Hold.NOT_TAKEN;
+      const hold = isEnabled ? holdFragment(store, words, slot, at, now) : Hold.NOT_TAKEN;
       if (hold === Hold.HELD) {
         words[slot + PacketWord.STATE] = 0;
         continue;
@@ -85,9 +86,8 @@ export function takeFragments(
   return kept;
 }
 
-function holdFragment(tracker: Tracker, packet: Words, slot: number, at: number, now: number): number {
-  const { parsed, fragments: store } = tracker;
-  const { words } = store;
+function holdFragment(store: FragmentStore, packet: Words, slot: number, at: number, now: number): number {
+  const { parsed, words } = store;
   const meta = parsed[at + ParsedWord.META]!;
   const isIpv6 = (meta & META_IPV6) !== 0;
   const bits = parsed[at + ParsedWord.FRAGMENT_BITS]!;
@@ -95,28 +95,27 @@ function holdFragment(tracker: Tracker, packet: Words, slot: number, at: number,
   const smallest = peek(words, isIpv6 ? FragmentsWord.V6_MIN_BYTES : FragmentsWord.V4_MIN_BYTES) >>> 0;
   const isTooSmall = (bits & 1) !== 0 && bytes < smallest;
   let hold: number = Hold.INVALID;
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentHold);
+  lock(words, FragmentsWord.MUTEX, store.participant, LockClass.fragments, LockSite.fragmentHold);
   if (isTooSmall) {
     countFragments(store, meta, FragmentCounter.tooSmall, 1);
   } else if (peek(words, isIpv6 ? FragmentsWord.V6_ENABLED : FragmentsWord.V4_ENABLED) === 0) {
     hold = Hold.NOT_TAKEN;
   } else {
-    hold = holdFragmentLocked(tracker, packet, slot, at, now);
+    hold = holdFragmentLocked(store, packet, slot, at, now);
   }
   unlock(words, FragmentsWord.MUTEX);
   return hold;
 }
 
-/** Builds the whole of a completed list in `tracker.fragments.whole`, a packet at word 0. */
-export function openWhole(tracker: Tracker, list: number): void {
-  buildWhole(tracker.fragments, list);
+/** Builds the whole of a completed list in `store.whole`, a packet at word 0. */
+export function openWhole(store: FragmentStore, list: number): void {
+  buildWhole(store, list);
 }
 
 /** The whole was judged: its fragments are ready to go. */
-export function closeWhole(tracker: Tracker, list: number): void {
-  const { fragments: store } = tracker;
+export function closeWhole(store: FragmentStore, list: number): void {
   spreadVerdict(store, list);
-  store.words[listAt(list) + ListWord.OWNER] = -(tracker.participant.id + 1);
+  store.words[listAt(list) + ListWord.OWNER] = -(store.participant.id + 1);
   store.words[listAt(list) + ListWord.NEXT_IN_QUEUE] = 0;
   if (store.completedTail === 0) {
     store.completedHead = list;
@@ -142,14 +141,14 @@ export function hasFragmentWork(store: FragmentStore, now: number): boolean {
  * @param hasTaken whether it was called for this batch
  */
 export function finishFragments(
-  tracker: Tracker,
+  store: FragmentStore,
   batch: PacketBatch,
   count: number,
   hasTaken: boolean,
   zone: number,
   now: number,
 ): void {
-  const { parsed, fragments: store } = tracker;
+  const { parsed } = store;
   let kept = 0;
   for (let i = 0; i < count; i++) {
     const at = i * PARSED_WORDS;
@@ -163,7 +162,7 @@ export function finishFragments(
   }
   batch.count = kept;
   const { words } = store;
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentFinish);
+  lock(words, FragmentsWord.MUTEX, store.participant, LockClass.fragments, LockSite.fragmentFinish);
   if (store.completedHead !== 0) {
     for (let list = store.completedHead; list !== 0; list = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!) {
       words[listAt(list) + ListWord.OWNER] = 0;
@@ -174,14 +173,13 @@ export function finishFragments(
     store.completedHead = 0;
     store.completedTail = 0;
   }
-  releaseLocked(tracker, batch, zone, now);
+  releaseLocked(store, batch, zone, now);
   expireOneLocked(store, now);
   unlock(words, FragmentsWord.MUTEX);
 }
 
 /** Appends finished fragments of the zone to the batch until it is full. */
-function releaseLocked(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
-  const { fragments: store } = tracker;
+function releaseLocked(store: FragmentStore, batch: PacketBatch, zone: number, now: number): void {
   const { words } = store;
   let previous = 0;
   for (let list = words[FragmentsWord.DONE_HEAD]!; list !== 0; ) {
@@ -189,7 +187,7 @@ function releaseLocked(tracker: Tracker, batch: PacketBatch, zone: number, now: 
     const next = words[l + ListWord.NEXT_IN_QUEUE]!;
     const meta = words[l + ListWord.META]!;
     if (metaZone(meta) === zone) {
-      if (!isForPurge(words, list, now) && !sendLocked(tracker, batch, list)) {
+      if (!isForPurge(words, list, now) && !sendLocked(store, batch, list)) {
         return;
       }
       unlinkDoneLocked(words, list, previous);
@@ -202,8 +200,7 @@ function releaseLocked(tracker: Tracker, batch: PacketBatch, zone: number, now: 
 }
 
 /** Sends a list's fragments. @returns whether all found room */
-function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean {
-  const { fragments: store } = tracker;
+function sendLocked(store: FragmentStore, batch: PacketBatch, list: number): boolean {
   const { words } = store;
   const l = listAt(list);
   for (let fragment = words[l + ListWord.FIRST]!; fragment !== 0; fragment = words[l + ListWord.FIRST]!) {
@@ -213,8 +210,9 @@ function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean
     }
     let slot: number;
     const isOwn =
-      words[f + FragmentWord.ORIGIN_BATCH] === tracker.words[tracker.participant.base + ParticipantWord.BATCH] &&
-      words[f + FragmentWord.ORIGIN_OWNER] === tracker.participant.id;
+      words[f + FragmentWord.ORIGIN_BATCH] ===
+        store.participant.words[store.participant.base + ParticipantWord.BATCH] &&
+      words[f + FragmentWord.ORIGIN_OWNER] === store.participant.id;
     if (isOwn) {
       /* It came with this very batch: its memory there is its own. */
       slot = words[f + FragmentWord.ORIGIN_SLOT]!;
@@ -236,18 +234,18 @@ function sendLocked(tracker: Tracker, batch: PacketBatch, list: number): boolean
 }
 
 /** Are finished fragments waiting for a batch with room? A hint. */
-export function hasFinishedFragments(tracker: Tracker): boolean {
-  return peek(tracker.fragments.words, FragmentsWord.DONE_HEAD) !== 0;
+export function hasFinishedFragments(store: FragmentStore): boolean {
+  return peek(store.words, FragmentsWord.DONE_HEAD) !== 0;
 }
 
 /**
  * Appends to the batch that was executed last, and may have been cleared since, what finished fragments of the zone it
  * has room for.
  */
-export function releaseFragments(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
-  const { words } = tracker.fragments;
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentRelease);
-  releaseLocked(tracker, batch, zone, now);
+export function releaseFragments(store: FragmentStore, batch: PacketBatch, zone: number, now: number): void {
+  const { words } = store;
+  lock(words, FragmentsWord.MUTEX, store.participant, LockClass.fragments, LockSite.fragmentRelease);
+  releaseLocked(store, batch, zone, now);
   unlock(words, FragmentsWord.MUTEX);
 }
 
@@ -255,13 +253,12 @@ export function releaseFragments(tracker: Tracker, batch: PacketBatch, zone: num
  * Removes every list that has been waiting for longer than any packet may still complete it, whatever its zone: for
  * the sweeper, where no packets come.
  */
-export function purgeFragments(tracker: Tracker, now: number): void {
-  const { fragments: store } = tracker;
+export function purgeFragments(store: FragmentStore, now: number): void {
   const { words } = store;
   if (peek(words, FragmentsWord.LISTS) === 0) {
     return;
   }
-  lock(words, FragmentsWord.MUTEX, tracker.participant, LockClass.fragments, LockSite.fragmentPurge);
+  lock(words, FragmentsWord.MUTEX, store.participant, LockClass.fragments, LockSite.fragmentPurge);
   for (let list = words[FragmentsWord.EXPIRY_HEAD]!; list !== 0 && isForPurge(words, list, now); ) {
     const next = words[listAt(list) + ListWord.NEXT_IN_QUEUE]!;
     const meta = words[listAt(list) + ListWord.META]!;

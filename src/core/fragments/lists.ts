@@ -6,11 +6,10 @@
 import { peek, type Words } from '../../shared/access.ts';
 import { assertHeld } from '../../shared/mutex.ts';
 import { ParticipantWord } from '../../shared/participant.ts';
-import { SKEW_MS } from '../clock.ts';
+import { SKEW_MS } from '../clock-bounds.ts';
 import { hashIpv4, hashIpv6 } from '../packet/hash.ts';
 import { META_IPV6, ParsedWord } from '../packet/key.ts';
 import { FRAME_SHIFT_BYTES, PacketWord } from '../packet/layout.ts';
-import type { Tracker } from '../tracker.ts';
 import {
   FAMILY_COUNTERS,
   fragmentAt,
@@ -55,16 +54,15 @@ function maxListSize(words: Words, meta: number): number {
  * Puts the fragment at `slot`, parsed at `parsed[at...]`, into its list.
  * @returns a Hold, or the number of the list that is complete now
  */
-export function holdFragmentLocked(tracker: Tracker, packet: Words, slot: number, at: number, now: number): number {
-  const { parsed, fragments: store } = tracker;
-  const words = store.words;
+export function holdFragmentLocked(store: FragmentStore, packet: Words, slot: number, at: number, now: number): number {
+  const { parsed, words } = store;
   assertHeld(words, FragmentsWord.MUTEX);
   if (words[FragmentsWord.HELD]! >= peek(words, FragmentsWord.MAX_HELD)) {
     return Hold.NOT_TAKEN;
   }
   const meta = parsed[at + ParsedWord.META]!;
-  const hash = hashOf(tracker, at);
-  let list = findListLocked(tracker, at, hash);
+  const hash = hashOf(store, at);
+  let list = findListLocked(store, at, hash);
   if (list !== 0) {
     const l = listAt(list);
     const state = words[l + ListWord.STATE]!;
@@ -100,11 +98,11 @@ export function holdFragmentLocked(tracker: Tracker, packet: Words, slot: number
   words[f + FragmentWord.L4] = parsed[at + ParsedWord.L4]! - slot;
   words[f + FragmentWord.L4_BYTES] = bytes;
   words[f + FragmentWord.FRAGMENT_HEADER] = parsed[at + ParsedWord.FRAGMENT_HEADER]! - slot;
-  words[f + FragmentWord.ORIGIN_OWNER] = tracker.participant.id;
-  words[f + FragmentWord.ORIGIN_BATCH] = tracker.words[tracker.participant.base + ParticipantWord.BATCH]!;
+  words[f + FragmentWord.ORIGIN_OWNER] = store.participant.id;
+  words[f + FragmentWord.ORIGIN_BATCH] = store.participant.words[store.participant.base + ParticipantWord.BATCH]!;
   words[f + FragmentWord.ORIGIN_SLOT] = slot;
   if (list === 0) {
-    list = startListLocked(tracker, at, hash, now);
+    list = startListLocked(store, at, hash, now);
   }
   linkFragmentLocked(words, list, fragment, start);
   countFragments(store, meta, FragmentCounter.accepted, 1);
@@ -119,7 +117,7 @@ export function holdFragmentLocked(tracker: Tracker, packet: Words, slot: number
     words[l + ListWord.STATE] = ListState.FAILED;
     return Hold.HELD;
   }
-  words[l + ListWord.OWNER] = tracker.participant.id + 1;
+  words[l + ListWord.OWNER] = store.participant.id + 1;
   words[l + ListWord.STATE] = ListState.COMPLETED;
   words[l + ListWord.COMPLETED_BY] = packet[slot + PacketWord.NUMBER]!;
   unlinkExpiryLocked(words, list);
@@ -141,18 +139,18 @@ function nextState(state: number, bits: number): number {
   }
 }
 
-function hashOf(tracker: Tracker, at: number): number {
-  const { parsed, hashKey0, hashKey1 } = tracker;
+function hashOf(store: FragmentStore, at: number): number {
+  const { parsed } = store;
+  const { key0, key1 } = store.keys;
   const meta = parsed[at + ParsedWord.META]!;
   const id = parsed[at + ParsedWord.FRAGMENT_ID]!;
   return (meta & META_IPV6) === 0
-    ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, id, meta, hashKey0, hashKey1) | 0
-    : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, id, meta, hashKey0, hashKey1) | 0;
+    ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, id, meta, key0, key1) | 0
+    : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, id, meta, key0, key1) | 0;
 }
 
-function findListLocked(tracker: Tracker, at: number, hash: number): number {
-  const { parsed } = tracker;
-  const { words } = tracker.fragments;
+function findListLocked(store: FragmentStore, at: number, hash: number): number {
+  const { parsed, words } = store;
   const meta = parsed[at + ParsedWord.META]!;
   const isIpv6 = (meta & META_IPV6) !== 0;
   const src = at + (isIpv6 ? ParsedWord.SRC6 : ParsedWord.SRC);
@@ -183,9 +181,8 @@ export function headOf(hash: number): number {
   return FragmentsWord.HEADS + (hash & (LIST_HEADS - 1));
 }
 
-function startListLocked(tracker: Tracker, at: number, hash: number, now: number): number {
-  const { parsed } = tracker;
-  const { words } = tracker.fragments;
+function startListLocked(store: FragmentStore, at: number, hash: number, now: number): number {
+  const { parsed, words } = store;
   const list = takeListLocked(words);
   const l = listAt(list);
   const meta = parsed[at + ParsedWord.META]!;

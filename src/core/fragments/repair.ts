@@ -8,7 +8,6 @@ import type { Words } from '../../shared/access.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import { inheritLock, lockWithin, unlock, wakeWaiters } from '../../shared/mutex.ts';
 import { PacketWord } from '../packet/layout.ts';
-import type { Tracker } from '../tracker.ts';
 import { countFragments } from './lists.ts';
 import {
   CHUNK_WORDS,
@@ -31,10 +30,9 @@ export interface FragmentRepair {
   fragmentsLost: number;
 }
 
-/** @param dead of the participant whose thread has died; waits `waitMs` for the mutex at most */
-export function repairFragments(dead: Tracker, waitMs: number): FragmentRepair {
-  const { participant } = dead;
-  const { words } = dead.fragments;
+/** @param dead store of the participant whose thread has died; waits `waitMs` for the mutex at most */
+export function repairFragments(dead: FragmentStore, waitMs: number): FragmentRepair {
+  const { participant, words } = dead;
   const result = { isComplete: true, heldIt: false, fragmentsLost: 0 };
   const owner = participant.id + 1;
   result.heldIt = inheritLock(words, FragmentsWord.MUTEX, participant, LockClass.fragments);
@@ -42,7 +40,7 @@ export function repairFragments(dead: Tracker, waitMs: number): FragmentRepair {
     if (!result.heldIt && !lockWithin(words, FragmentsWord.MUTEX, participant, LockClass.fragments, waitMs)) {
       return { ...result, isComplete: false };
     }
-    result.fragmentsLost = new Rebuild(dead.fragments, owner).run();
+    result.fragmentsLost = new Rebuild(dead, owner).run();
     unlock(words, FragmentsWord.MUTEX);
   }
   wakeWaiters(words, FragmentsWord.MUTEX);

@@ -3,7 +3,6 @@
 import { load, store as storeWord } from '../../shared/access.ts';
 import { expectFlag, shown, UsageError } from '../errors.ts';
 import { FAMILY_COUNTERS, FragmentCounter, FragmentsWord, MAX_FRAGMENTS, MIN_FRAGMENT_BYTES_FLOOR } from './region.ts';
-import type { Tracker } from '../tracker.ts';
 import type { FragmentStore } from './store.ts';
 
 export type IpFamily = 'v4' | 'v6';
@@ -31,17 +30,24 @@ export interface FragmentStatus {
   v6: FragmentFamilyStatus;
 }
 
-export class FragmentSettings {
-  readonly #tracker: Tracker;
+/** The calling thread's tracker, as far as it concerns settings. */
+interface Handle {
+  readonly fragments: FragmentStore;
+  /** @throws UsageError when the handle is closed */
+  assertOpen(): void;
+}
 
-  constructor(tracker: Tracker) {
-    this.#tracker = tracker;
+export class FragmentSettings {
+  readonly #handle: Handle;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
   }
 
   /** @throws UsageError when the handle is closed */
   get #store(): FragmentStore {
-    this.#tracker.assertOpen();
-    return this.#tracker.fragments;
+    this.#handle.assertOpen();
+    return this.#handle.fragments;
   }
 
   /**

@@ -5,6 +5,8 @@
 
 import { allocateWords, type Words } from '../../shared/access.ts';
 import { assertHeld } from '../../shared/mutex.ts';
+import type { Participant } from '../../shared/participant.ts';
+import type { HashKeys } from '../key-hash.ts';
 import { MAX_RETURNED } from '../packet/batch.ts';
 import { PACKET_HEADER_WORDS, PacketWord, packetWords } from '../packet/layout.ts';
 import {
@@ -23,6 +25,13 @@ import {
 /** A whole is as long as the largest IP packet behind its link header, at most (reassemble.ts). */
 const WHOLE_BYTES = 65_535;
 
+interface FragmentStoreParts {
+  words: Words;
+  participant: Participant;
+  keys: HashKeys;
+  parsed: Int32Array;
+}
+
 /** What a thread has of the fragments: the shared region, and scratch memory of its own. */
 export class FragmentStore {
   readonly words: Words;
@@ -39,8 +48,17 @@ export class FragmentStore {
   readonly inputs: Int32Array = new Int32Array(MAX_RETURNED);
   readonly returned: Int32Array = new Int32Array(MAX_RETURNED);
 
-  constructor(words: Words) {
+  /** The calling thread's own. */
+  readonly participant: Participant;
+  readonly keys: HashKeys;
+  /** Parse results of the thread's batch (packet/batch-scratch.ts). */
+  readonly parsed: Int32Array;
+
+  constructor({ words, participant, keys, parsed }: FragmentStoreParts) {
     this.words = words;
+    this.participant = participant;
+    this.keys = keys;
+    this.parsed = parsed;
     this.counters = new Float64Array(words.buffer, FragmentsWord.COUNTERS * 4, 2 * FAMILY_COUNTERS);
   }
 }

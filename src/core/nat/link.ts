@@ -14,12 +14,13 @@ import { EngineIntent } from '../engines/lists.ts';
 import { announceNew, settleNew, wantsEvents } from '../events.ts';
 import { noteLinked } from '../linked.ts';
 import { directionOf, findConnLocked, NO_DIRECTION } from '../lookup.ts';
+import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
 import { removeStale } from '../remove.ts';
 import { CONN_NAT, ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, LIFE_RIVAL, UNIT_SHIFT } from '../table/conn.ts';
 import { firstTimeout } from '../timeouts.ts';
-import { SCRATCH_AT, type Tracker } from '../tracker.ts';
+import type { Tracker } from '../tracker.ts';
 
 /** What became of an attempt to link; above 0: a match (lookup.ts) for the key, which somebody else has created. */
 export const Linked = {
@@ -34,7 +35,7 @@ export const Linked = {
 
 /** Writes the key at `parsed[at...]`, turned round, to SCRATCH_AT; its hash is the same. */
 export function turnKey(tracker: Tracker, at: number): void {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
   parsed[SCRATCH_AT + ParsedWord.META] = reverseMeta(meta);
   parsed[SCRATCH_AT + ParsedWord.PORTS] = swapPorts(parsed[at + ParsedWord.PORTS]!);
@@ -56,7 +57,8 @@ export function turnKey(tracker: Tracker, at: number): void {
  * its bucket, in which such an older one has an entry, too.
  */
 export function noteRivals(tracker: Tracker, record: number, at: number): void {
-  const { table, words: records, parsed } = tracker;
+  const { table, words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const hash = parsed[at + ParsedWord.HASH]!;
   turnKey(tracker, at);
   const block = table.blockOf(hash);
@@ -79,7 +81,8 @@ export function noteRivals(tracker: Tracker, record: number, at: number): void {
  * @param kind ConnFlag.SNAT or ConnFlag.DNAT
  */
 function writeReverse(tracker: Tracker, r: number, at: number, kind: number): void {
-  const { words: records, parsed } = tracker;
+  const { words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const hash = parsed[SCRATCH_AT + ParsedWord.HASH]!;
   const ports = parsed[SCRATCH_AT + ParsedWord.PORTS]!;
   let isTurned = ports === swapPorts(parsed[at + ParsedWord.PORTS]!);
@@ -115,7 +118,8 @@ function writeReverse(tracker: Tracker, r: number, at: number, kind: number): vo
  * @returns a Linked, or a match
  */
 export function linkTranslated(tracker: Tracker, record: number, at: number, kind: number, now: number): number {
-  const { words: records, parsed, participant, table } = tracker;
+  const { words: records, participant, table } = tracker;
+  const { parsed } = tracker.scratch;
   const r = record << UNIT_SHIFT;
   writeReverse(tracker, r, at, kind);
   const hash = parsed[at + ParsedWord.HASH]!;
@@ -151,7 +155,7 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   if (isAnnounced) {
     settleNew(tracker, outcome === Linked.done || outcome === Linked.removed);
   }
-  if (tracker.staleCount > 0) {
+  if (tracker.search.staleCount > 0) {
     removeStale(tracker);
   }
   return outcome;

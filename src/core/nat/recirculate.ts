@@ -5,11 +5,12 @@
 
 import { hashParsed } from '../key-hash.ts';
 import { findConn } from '../lookup.ts';
+import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { icmp6Meta, icmpMeta, META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from '../packet/layout.ts';
 import { killConn } from '../remove.ts';
 import { CONN_NAT, ConnWord, UNIT_SHIFT } from '../table/conn.ts';
-import { SCRATCH_AT, type Tracker } from '../tracker.ts';
+import type { Tracker } from '../tracker.ts';
 import type { CtAction } from '../action.ts';
 import { turnKey } from './link.ts';
 
@@ -58,13 +59,14 @@ export function findTranslated(
       return replacement | reply | BY_ORIGINAL;
     }
   }
-  const isRelated = tracker.parsed[at + ParsedWord.RELATED] !== 0;
+  const isRelated = tracker.scratch.parsed[at + ParsedWord.RELATED] !== 0;
   return !isRelated && findConn(tracker, at, now) !== 0 ? UNCONNECTED : reply;
 }
 
 /** Makes the key at `parsed[at...]` that of a direction of the connection at word `r`. */
 function takeKey(tracker: Tracker, at: number, r: number, reply: number): void {
-  const { words: records, parsed } = tracker;
+  const { words: records } = tracker;
+  const { parsed } = tracker.scratch;
   const meta = records[r + ConnWord.META]!;
   const isNat = (records[r + ConnWord.FLAGS]! & CONN_NAT) !== 0;
   const isIpv6 = (meta & META_IPV6) !== 0;
@@ -97,13 +99,13 @@ function takeKey(tracker: Tracker, at: number, r: number, reply: number): void {
 /** Does the packet carry an original tuple of its own family? */
 function hasOriginalTuple(tracker: Tracker, words: Int32Array, slot: number, at: number): boolean {
   const kind = words[slot + PacketWord.ORIG_PROTOCOL]!;
-  const isIpv6 = (tracker.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
+  const isIpv6 = (tracker.scratch.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
   return (kind & 0xff) !== 0 && ((kind & ORIG_IPV6) !== 0) === isIpv6;
 }
 
 /** The match for the packet's original tuple, without a direction. */
 function findOriginal(tracker: Tracker, words: Int32Array, slot: number, at: number, now: number): number {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
   const kind = words[slot + PacketWord.ORIG_PROTOCOL]!;
   const isIpv6 = (kind & ORIG_IPV6) !== 0;
@@ -123,7 +125,7 @@ function findOriginal(tracker: Tracker, words: Int32Array, slot: number, at: num
     parsed[src + i] = words[slot + PacketWord.ORIG_SRC + i]!;
     parsed[dst + i] = words[slot + PacketWord.ORIG_DST + i]!;
   }
-  hashParsed(tracker, SCRATCH_AT);
+  hashParsed(tracker.keys, tracker.scratch.parsed, SCRATCH_AT);
   const match = findConn(tracker, SCRATCH_AT, now);
   return (match >>> 1) << 1;
 }

@@ -52,7 +52,7 @@ export function translatePacket(
   if ((flags & CONN_NAT) === 0 || (state & NAT_STATES) !== 0) {
     return state;
   }
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const isSource = ((flags & ConnFlag.SNAT) !== 0) === (reply === 0);
   const translated = state | (isSource ? CtState.SNAT : CtState.DNAT);
   const key = reply === 0 ? ConnWord.REV_PORTS : ConnWord.PORTS;

@@ -13,9 +13,10 @@
 import { hashParsed } from '../key-hash.ts';
 import { findConn } from '../lookup.ts';
 import { hashIpv4 } from '../packet/hash.ts';
+import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol, swapHalf, swapWord } from '../packet/layout.ts';
-import { SCRATCH_AT, type Tracker } from '../tracker.ts';
+import type { Tracker } from '../tracker.ts';
 import { type NatAction, NatKind } from './action.ts';
 import { Linked, linkTranslated, turnKey } from './link.ts';
 
@@ -32,16 +33,6 @@ const EPHEMERAL_MAX = 65535;
 /** Whose ports are tried: the halves of the reverse key's PORTS word that change. */
 const Side = { destination: 1, source: 2, both: 3 } as const;
 
-/** The thread's next random number, 32 bits (Marsaglia's xorshift). */
-export function nextRandom(tracker: Tracker): number {
-  let state = tracker.randomState;
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  tracker.randomState = state;
-  return state >>> 0;
-}
-
 /** 32 bits in which every bit depends on all of `value`. */
 function mix(value: number): number {
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
@@ -55,13 +46,14 @@ function mix(value: number): number {
  * @returns a Linked (taken: no free tuple was found), or a match
  */
 export function linkUnique(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
   const isIpv6 = (meta & META_IPV6) !== 0;
   turnKey(tracker, at);
 
   /* Others see what it chooses: with a key of its own it tells them nothing of where the connection stands. */
-  const tupleHash = hashIpv4(parsed[at + ParsedWord.HASH]!, nat.seed, 0, 0, tracker.natKey0, tracker.natKey1) >>> 0;
+  const tupleHash =
+    hashIpv4(parsed[at + ParsedWord.HASH]!, nat.seed, 0, 0, tracker.keys.natKey0, tracker.keys.natKey1) >>> 0;
   if (nat.hasAddress) {
     chooseAddress(tracker, nat, isIpv6, nat.isPersistent ? persistentHash(tracker, at, nat, isIpv6) : tupleHash);
   }
@@ -72,7 +64,7 @@ export function linkUnique(tracker: Tracker, record: number, at: number, nat: Na
   }
 
   const ports = parsed[at + ParsedWord.PORTS]!;
-  const offset = nat.isRandom ? nextRandom(tracker) : tupleHash;
+  const offset = nat.isRandom ? tracker.random.next() : tupleHash;
   const rangeStart = nat.minPort + (offset % (nat.maxPort - nat.minPort + 1));
   let start = swapHalf(ports & 0xffff);
   let min = EPHEMERAL_MIN;
@@ -100,7 +92,7 @@ export function linkUnique(tracker: Tracker, record: number, at: number, nat: Na
 
 /** A hash of the source address alone, that is the same in every process. */
 function persistentHash(tracker: Tracker, at: number, nat: NatAction, isIpv6: boolean): number {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const count = isIpv6 ? 4 : 1;
   const src = at + (isIpv6 ? ParsedWord.SRC6 : ParsedWord.SRC);
   let hash = nat.seed;
@@ -112,7 +104,7 @@ function persistentHash(tracker: Tracker, at: number, nat: NatAction, isIpv6: bo
 
 /** Puts the address of the range that the hash says into the reverse key. */
 function chooseAddress(tracker: Tracker, nat: NatAction, isIpv6: boolean, hash: number): void {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const isSource = nat.kind === NatKind.src;
   const addresses = nat.addressSpan + 1;
   const offset = hash % addresses;
@@ -158,7 +150,7 @@ function tryPorts(
   min: number,
   max: number,
 ): number {
-  const { parsed } = tracker;
+  const { parsed } = tracker.scratch;
   const size = max - min + 1;
   let attempts = size < MAX_ATTEMPTS ? size : MAX_ATTEMPTS;
   for (;;) {
@@ -175,13 +167,13 @@ function tryPorts(
       return Linked.taken;
     }
     attempts >>>= 1;
-    start = min + (nextRandom(tracker) % size);
+    start = min + (tracker.random.next() % size);
   }
 }
 
 /** @returns a Linked, or a match */
 function tryCandidate(tracker: Tracker, record: number, at: number, kind: number, now: number): number {
-  hashParsed(tracker, SCRATCH_AT);
+  hashParsed(tracker.keys, tracker.scratch.parsed, SCRATCH_AT);
   if (findConn(tracker, SCRATCH_AT, now) !== 0) {
     return Linked.taken;
   }

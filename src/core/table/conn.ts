@@ -13,6 +13,7 @@
  *   slab           belongs to the slab (shared/slab.ts)
  */
 
+import { peek, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { META_IPV6 } from '../packet/key.ts';
 
@@ -157,4 +158,9 @@ export const CONN_NAT: number = ConnFlag.SNAT | ConnFlag.DNAT;
 /** Has the clock reached the expiry? Both are low 32 bits of milliseconds, less than 2^31 apart. */
 export function isExpired(expires: number, now: number): boolean {
   return ((now - expires) | 0) >= 0;
+}
+
+/** Is the record at word `r` dead, removed, or expired? */
+export function isStale(records: Words, r: number, now: number): boolean {
+  return (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(peek(records, r + ConnWord.EXPIRES), now);
 }

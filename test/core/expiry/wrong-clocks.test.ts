@@ -154,9 +154,9 @@ describe.each([
     const ct = table();
     const [first] = fragmentsOf(udp(ENDS, Buffer.alloc(2000)), 1, 1400);
     send(ct, first!, start);
-    purgeFragments(ct.tracker, start - 1000);
+    purgeFragments(ct.tracker.fragments, start - 1000);
     expect(ct.fragments.status().nfrag).toBe(1);
-    purgeFragments(ct.tracker, backMs > 18 * 60_000 ? start - backMs : start + 26_000);
+    purgeFragments(ct.tracker.fragments, backMs > 18 * 60_000 ? start - backMs : start + 26_000);
     expect(ct.fragments.status()).toMatchObject({ nfrag: 0, v4: { purged: 1 } });
     ct.close();
   });

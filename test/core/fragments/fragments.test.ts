@@ -231,9 +231,9 @@ describe('a list that is not complete in time', () => {
 
   it('is purged where no packets come', () => {
     exec(three.slice(0, 2), 1, 0);
-    purgeFragments(ct.tracker, 24_999);
+    purgeFragments(ct.tracker.fragments, 24_999);
     expect(ct.fragments.status().nfrag).toBe(2);
-    purgeFragments(ct.tracker, 25_000);
+    purgeFragments(ct.tracker.fragments, 25_000);
     expect(ct.fragments.status()).toMatchObject({ nfrag: 0, v4: { purged: 2 } });
   });
 });

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { hashParsed } from '../../../src/core/execute.ts';
+import { hashParsed } from '../../../src/core/key-hash.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { hashIpv4, hashIpv6 } from '../../../src/core/packet/hash.ts';
 import { icmp6Meta, icmpMeta, META_ANSWER, META_IPV6, ParsedKind, reverseMeta } from '../../../src/core/packet/key.ts';
@@ -111,8 +111,8 @@ describe('both directions of a flow', () => {
     const hashOf = (frame: Uint8Array) => {
       batch.clear();
       batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
-      expect(parsePacket(batch.words, batch.slots[0]!, tracker.parsed, 0, 3)).toBe(ParsedKind.KEYED);
-      return hashParsed(tracker, 0);
+      expect(parsePacket(batch.words, batch.slots[0]!, tracker.scratch.parsed, 0, 3)).toBe(ParsedKind.KEYED);
+      return hashParsed(tracker.keys, tracker.scratch.parsed, 0);
     };
     for (const ends of [
       { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 },
