@@ -1,6 +1,7 @@
 /** For the process that runs a workload: reads what its threads recorded, when they are done. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
+import { bucketFigures, contentionOf } from '../../src/core/table/bucket-figures.ts';
 import type { BucketTable } from '../../src/core/table/bucket-table.ts';
 import type { Words } from '../../src/shared/access.ts';
 import {
@@ -130,8 +131,8 @@ function binsAt(words: Words, at: number): Times['bins'] {
 function bucketsOf(table: BucketTable): BucketRecords {
   const buckets: BucketRecords = { entries: [], lines: [], displaced: [], acquisitions: [], contended: [], waitNs: [] };
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
-    const { lines, displaced } = table.shapeOf(bucket);
-    const { acquisitions, contended, waitNs } = table.contentionOf(bucket);
+    const { lines, displaced } = bucketFigures(table, bucket);
+    const { acquisitions, contended, waitNs } = contentionOf(table, bucket);
     buckets.entries.push(table.entriesIn(bucket));
     buckets.lines.push(lines);
     buckets.displaced.push(displaced);

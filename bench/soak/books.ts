@@ -24,7 +24,8 @@ import {
   ListState,
   ListWord,
 } from '../../src/core/fragments/region.ts';
-import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
+import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';
+import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import {
   ConnFlag,
   ConnWord,
@@ -80,7 +81,7 @@ function checkConnections(ct: Conntrack, nowMs: number, problems: Problems): Set
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     table.lockBucket(bucket, participant);
     try {
-      table.assertConsistentLocked(bucket);
+      assertConsistentLocked(table, bucket);
     } catch (error) {
       problems.all.push((error as Error).message);
     }

@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { memoryLayout, SettingWord, type TrackerMemory } from '../../src/core/memory.ts';
-import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-table.ts';
+import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { LINE_WORDS } from '../../src/shared/cache-line.ts';
 import { ownerOf } from '../../src/shared/mutex.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';

@@ -34,26 +34,16 @@ import { endRepairTurn, takeRepairTurn } from './repair-turn.ts';
 import { isThreadAlive } from './thread-mark.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
+import { type BucketFigures, bucketFigures } from './table/bucket-figures.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
 import type { KeptPlace } from './table-handle.ts';
 import { Tracker } from './tracker.ts';
 import type { Tuple } from './tuple.ts';
 import type { ZoneLimit } from './zone-limits.ts';
 
-/** A bucket's figures, as they are at this moment. */
-export interface BucketFigures {
-  bucket: number;
-  /** Keys in its index: one per connection, two where NAT made the reverse key hash elsewhere. */
-  entries: number;
-  /** Lines of its index, each with room for 7 entries. */
-  lines: number;
-  /** Entries that do not stand in their home line. */
-  displaced: number;
-  /** How often the index has doubled. */
-  growths: number;
-}
-
 const MAX_ZONE = 65535;
+
+export type { BucketFigures } from './table/bucket-figures.ts';
 
 /** A sweep of this thread's own comes up for air after this time, to take the events that it caused. */
 const SWEEP_STEP_MS = 1;
@@ -714,8 +704,6 @@ export class Conntrack {
   buckets(): BucketFigures[] {
     this.tracker.assertOpen();
     const { table } = this.tracker;
-    return Array.from({ length: table.bucketCount }, (_, bucket) =>
-      this.#inEpoch(() => ({ bucket, entries: table.entriesIn(bucket), ...table.shapeOf(bucket) })),
-    );
+    return Array.from({ length: table.bucketCount }, (_, bucket) => this.#inEpoch(() => bucketFigures(table, bucket)));
   }
 }

@@ -27,7 +27,8 @@ import { metaProtocol, ParsedWord } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { icmpStage, otherStage, Stage, tcpStage } from './proto/stage.ts';
 import { takeOut } from './remove.ts';
-import { BucketTable, LINE_ENTRIES } from './table/bucket-table.ts';
+import { LINE_ENTRIES } from './table/bucket-layout.ts';
+import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 

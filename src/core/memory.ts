@@ -3,8 +3,8 @@
  *
  *   settings        two lines, see SettingWord
  *   epochs, slab, arena, room, timeouts, participants      a few KiB each
- *   directories     one word per bucket                            (table/bucket-table.ts)
- *   buckets         one cache line per bucket                      (table/bucket-table.ts)
+ *   directories     one word per bucket                            (table/bucket-layout.ts)
+ *   buckets         one cache line per bucket                      (table/bucket-layout.ts)
  *   zones           zone limits                                    (zone-limits.ts)
  *   helperNames, expectations                                      (alg/)
  *   zone policies   one word per zone                              (zone-policies.ts)
@@ -38,7 +38,7 @@ import { allocateFragments, FRAGMENTS_WORDS } from './fragments/region.ts';
 import { Engine, type EngineName, engineNumber } from './engines/engine.ts';
 import { listsWords } from './engines/lists.ts';
 import { checkMemorySize, type MemorySizes, orTooMuch } from './memory-limits.ts';
-import { BUCKET_WORDS, BucketTable } from './table/bucket-table.ts';
+import { BUCKET_WORDS, indexLinesFor } from './table/bucket-layout.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { ARENA_WORDS } from './table/line-arena.ts';
 import { TIMEOUT_POLICIES_WORDS } from './timeouts.ts';
@@ -165,7 +165,7 @@ function evenLines(words: number): number {
 
 export function memoryLayout(memory: MemorySizes): MemoryLayout {
   const { bucketBits, maxConnections, maxParticipants } = memory;
-  const lineCount = BucketTable.linesFor(maxConnections * 2, bucketBits);
+  const lineCount = indexLinesFor(maxConnections * 2, bucketBits);
   const settings = 0;
   const epochs = settings + SETTINGS_WORDS;
   const slab = epochs + EPOCH_WORDS;

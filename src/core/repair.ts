@@ -35,6 +35,7 @@ import { SettingWord } from './memory.ts';
 import { Linked, undoHalf } from './nat/link.ts';
 import { reverseHashOf, unlinkConnLocked } from './remove.ts';
 import { endTurnsOf } from './repair-turn.ts';
+import { repairCountsLocked, repairGrowth } from './table/bucket-repair.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from './table/conn.ts';
 import { Tracker } from './tracker.ts';
 import { FIRST_WRITE, isLabelSettled } from './verdict.ts';
@@ -271,11 +272,11 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     if (table.inheritBucket(bucket, participant)) {
       held.push(bucket);
-      table.repairCountsLocked(bucket);
+      repairCountsLocked(table, bucket);
     }
   }
   report.locksReleased += held.length;
-  const growth = table.repairGrowth(participant);
+  const growth = repairGrowth(dead);
   report.growthsFinished += growth === 'finished' ? 1 : 0;
   report.growthsUndone += growth === 'undone' ? 1 : 0;
 

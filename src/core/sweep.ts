@@ -14,7 +14,8 @@ import { collectScale, SCALE_STEPS } from './engines/ct-scale.ts';
 import { Engine } from './engines/engine.ts';
 import { EngineIntent, LISTS } from './engines/lists.ts';
 import { removeConn } from './remove.ts';
-import { BucketTable, LINE_ENTRIES } from './table/bucket-table.ts';
+import { LINE_ENTRIES } from './table/bucket-layout.ts';
+import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 

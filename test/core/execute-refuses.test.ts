@@ -169,7 +169,7 @@ describe('any other call', () => {
       const value = () => {
         throw new Error('broken');
       };
-      for (const name of ['blockOfBucket', 'lockBucket', 'shapeOf']) {
+      for (const name of ['blockOfBucket', 'lockBucket']) {
         Object.defineProperty(buckets, name, { configurable: true, value });
       }
       expect(() => call(ct)).toThrow('broken');

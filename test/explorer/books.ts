@@ -5,6 +5,7 @@ import { directionOf, findConn } from '../../src/core/lookup.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from '../../src/core/packet/key.ts';
 import { swapPorts } from '../../src/core/packet/layout.ts';
+import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnFlag, ConnWord, isExpired, LIFE_FLAGS, recordClassOf, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
@@ -45,7 +46,7 @@ function entriesByRecord(tracker: Tracker): Map<number, number> {
     }
     table.lockBucket(bucket, tracker.participant);
     try {
-      table.assertConsistentLocked(bucket);
+      assertConsistentLocked(table, bucket);
     } catch (error) {
       violate('broken books', (error as Error).message);
     } finally {

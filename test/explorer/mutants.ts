@@ -28,6 +28,7 @@ const EPOCH = 'src/shared/epoch.ts';
 const SLAB = 'src/shared/slab.ts';
 const RING = 'src/shared/ring.ts';
 const TABLE = 'src/core/table/bucket-table.ts';
+const DUE = 'src/core/table/line-due.ts';
 const CREATE = 'src/core/create.ts';
 const REMOVE = 'src/core/remove.ts';
 const LINK = 'src/core/nat/link.ts';
@@ -497,14 +498,14 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the sweeper marks a line without looking at the lock',
     edits: [
       {
-        file: TABLE,
-        find: 'return load(this.words, this.#header(bucket)) === 0 ? token : LOOK;',
+        file: DUE,
+        find: 'return load(words, lock) === 0 ? token : LOOK;',
         replace: 'return token;',
       },
       {
-        file: TABLE,
-        find: 'compareExchange(this.words, line + LINE_DUE, token, (due & ~1) === LOOK ? -2 : due & ~1);',
-        replace: 'store(this.words, line + LINE_DUE, (due & ~1) === LOOK ? -2 : due & ~1);',
+        file: DUE,
+        find: 'compareExchange(words, line + LINE_DUE, token, (due & ~1) === LOOK ? NOT_LOOK : due & ~1);',
+        replace: 'store(words, line + LINE_DUE, (due & ~1) === LOOK ? NOT_LOOK : due & ~1);',
       },
     ],
     scenarios: ['sweep/markAgainstInsert'],

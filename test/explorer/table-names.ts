@@ -1,7 +1,7 @@
 /** What the words of a table are called. */
 
 import { memoryLayout, type TrackerMemory } from '../../src/core/memory.ts';
-import { BUCKET_WORDS, BucketWord, LINE_ENTRIES } from '../../src/core/table/bucket-table.ts';
+import { BUCKET_WORDS, BucketWord, LINE_ENTRIES } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord, UNIT_WORDS } from '../../src/core/table/conn.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
 

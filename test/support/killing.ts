@@ -8,7 +8,7 @@ import { allocateWords, load, peek } from '../../src/shared/access.ts';
 import { ownerOf } from '../../src/shared/mutex.ts';
 import { IntentKind, PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
-import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
+import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import type { WorkerState } from '../../src/workers/group.ts';

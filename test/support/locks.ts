@@ -4,7 +4,7 @@ import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/dump.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
-import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-table.ts';
+import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../src/core/table/conn.ts';
 
 /** In the words of a room pool, and of the zone limits. */

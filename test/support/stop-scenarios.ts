@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import type { DatapathOptions } from '../../src/workers/datapath.ts';
-import { LINE_ENTRIES } from '../../src/core/table/bucket-table.ts';
+import { LINE_ENTRIES } from '../../src/core/table/bucket-layout.ts';
 import { type PortEnds, udp } from './frames.ts';
 import { StoppableDatapath } from './stopping.ts';
 import { send } from './tracking.ts';

@@ -13,7 +13,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import { memoryLayout, type TrackerMemory } from '../../src/core/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ParsedWord } from '../../src/core/packet/key.ts';
-import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-table.ts';
+import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { allocateWords, load, notify, store, wait, type Words } from '../../src/shared/access.ts';
 import { arriveAndWait, BARRIER_WORDS } from '../../src/shared/barrier.ts';
 import { LockSite } from '../../src/shared/lock-sites.ts';

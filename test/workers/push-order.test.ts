@@ -10,7 +10,7 @@ import { lock, unlock } from '../../src/shared/mutex.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
 import { type Push, WaitingPushes } from '../../src/workers/waiting-pushes.ts';
-import { BUCKET_WORDS } from '../../src/core/table/bucket-table.ts';
+import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
 import { udp } from '../support/frames.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FlowSteering } from '../../src/core/flow.ts';
 import { memoryLayout } from '../../src/core/memory.ts';
-import { BucketWord } from '../../src/core/table/bucket-table.ts';
+import { BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { hashParsed } from '../../src/core/key-hash.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';

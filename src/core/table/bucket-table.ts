@@ -1,25 +1,6 @@
 /**
- * The bucket table: 2^n buckets, each with a mutex and an index of its own, in shared memory.
- *
- * The directories (one word per bucket, side by side, so that all of them stay in the fastest cache of every core):
- *
- *   the bucket's block of lines (line-arena.ts). atomic: written under the lock when a bucket grows, read without
- *
- * Bucket header (one cache line each, word offsets in BucketWord), only for those who insert and remove:
- *
- *   LOCK         mutex of the bucket
- *   ENTRIES      entries in the index. Under the lock; read as a hint
- *   GROWTHS      how often the index has doubled. Under the lock; read as a hint
- *   PULL         written by anyone at any time, read by nobody: see `pullForWriting`
- *   the rest, in a profiled process: LockLineWord (shared/lock-profile.ts). Under the lock
- *
- * The index is an array of 2^k lines of one cache line each:
- *
- *   word 0        overflow: how many entries had to go past this line when they were placed
- *   words 1..7    hashes
- *   words 8..14   records; 0: the slot is free. atomic: written under the lock, read without
- *   word 15       due: before this time (low 32 bits of ms) nothing of the line has to be swept. 0: to be looked at;
- *                 odd: a sweeper looks at it. atomic: see `beginLook`. A plain 0 by anyone at any time (`pullForWriting`)
+ * The bucket table: 2^n buckets, each with a mutex and an index of its own, in shared memory. bucket-layout.ts draws their words,
+ * line-due.ts says when a sweeper looks at a line.
  *
  * The bucket comes from the high bits of the hash, an entry's home line from the low bits. An entry that finds its
  * home line full goes to the next line with room and counts up the overflow of each line it passes; a search goes on
@@ -33,10 +14,9 @@
  * `place` that published it: whoever sees the record sees all that was written into it before.
  */
 
-import { CHECKED, compareExchange, load, peek, poke, store, type Words } from '../../shared/access.ts';
+import { load, peek, poke, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import type { Epochs } from '../../shared/epoch.ts';
-import { LockLineWord, WAIT_HIGH_SHIFT } from '../../shared/lock-profile.ts';
 import type { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
 import {
@@ -50,29 +30,19 @@ import {
   wakeWaiters,
 } from '../../shared/mutex.ts';
 import { ParticipantWord, type Participant } from '../../shared/participant.ts';
+import {
+  BUCKET_WORDS,
+  BucketWord,
+  entriesBeforeGrowth,
+  FIRST_HASH,
+  FIRST_RECORD,
+  LINE_DUE,
+  LINE_ENTRIES,
+  MIN_BLOCK_BITS,
+  OVERFLOW,
+} from './bucket-layout.ts';
 import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
-
-export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PULL: 3 } as const;
-export const BUCKET_WORDS: number = LINE_WORDS;
-
-/** Entries of a line: a hash and a record each, one word for the overflow count and one to pull it by. */
-export const LINE_ENTRIES: number = (LINE_WORDS - 2) / 2;
-const OVERFLOW = 0;
-const FIRST_HASH = 1;
-const FIRST_RECORD = FIRST_HASH + LINE_ENTRIES;
-const LINE_DUE = FIRST_RECORD + LINE_ENTRIES;
-const LOOK = 0;
-
-/** Blocks start with two lines: 128 bytes a bucket. */
-const MIN_BLOCK_BITS = 1;
-
-/**
- * A bucket grows when its index is three quarters full. Then 1 entry of 20 does not stand in its home line, and a
- * search looks at 1.05 lines on average; beyond, both rise steeply.
- */
-function entriesBeforeGrowth(bits: number): number {
-  return ((LINE_ENTRIES << bits) * 3) >> 2;
-}
+import { beginLook, endLook, isDue, LOOK } from './line-due.ts';
 
 export interface BucketTableOptions {
   bucketBits: number;
@@ -107,13 +77,6 @@ export class BucketTable {
     this.#epochs = options.epochs;
   }
 
-  /** Index lines to reserve for `entries` entries in all. */
-  static linesFor(entries: number, bucketBits: number): number {
-    /* Just grown, a block is 3/8 full; the blocks grown out of add up to as much again; skewed buckets more. */
-    const full = Math.ceil(entries / (LINE_ENTRIES * 0.375));
-    return 2 * Math.ceil(full * 1.25) + (8 << bucketBits) + (1 << 12);
-  }
-
   /** Once, by whoever creates the region: gives every bucket its first block. */
   initialise(participant: Participant, expectedEntries: number): void {
     let bits = MIN_BLOCK_BITS;
@@ -128,7 +91,8 @@ export class BucketTable {
     participant.words[participant.base + ParticipantWord.GROW_NEW] = 0;
   }
 
-  #header(bucket: number): number {
+  /** Word index of a bucket's header. */
+  headerOf(bucket: number): number {
     return this.#base + bucket * BUCKET_WORDS;
   }
 
@@ -138,20 +102,20 @@ export class BucketTable {
   }
 
   lockBucket(bucket: number, participant: Participant, site?: LockSite): void {
-    lock(this.words, this.#header(bucket), participant, LockClass.bucket, site);
+    lock(this.words, this.headerOf(bucket), participant, LockClass.bucket, site);
   }
 
   unlockBucket(bucket: number): void {
-    unlock(this.words, this.#header(bucket));
+    unlock(this.words, this.headerOf(bucket));
   }
 
   /** Takes the locks of one or two buckets, in order. */
   lockBuckets(a: number, b: number, participant: Participant, site: LockSite): void {
-    lockPair(this.words, this.#header(a), this.#header(b), participant, LockClass.bucket, site);
+    lockPair(this.words, this.headerOf(a), this.headerOf(b), participant, LockClass.bucket, site);
   }
 
   unlockBuckets(a: number, b: number): void {
-    unlockPair(this.words, this.#header(a), this.#header(b));
+    unlockPair(this.words, this.headerOf(a), this.headerOf(b));
   }
 
   /** Word index of the home line of a hash. A hint: the bucket may grow at any moment. */
@@ -166,7 +130,7 @@ export class BucketTable {
    * one. To the sweeper the line then is one to look at, which it would be anyway.
    */
   pullForWriting(hash: number, line: number): void {
-    poke(this.words, this.#header(this.bucketOf(hash)) + BucketWord.PULL, 0);
+    poke(this.words, this.headerOf(this.bucketOf(hash)) + BucketWord.PULL, 0);
     poke(this.words, line + LINE_DUE, LOOK);
   }
 
@@ -242,7 +206,7 @@ export class BucketTable {
    */
   placeAbsentLocked(bucket: number, hash: number, record: number): boolean {
     const words = this.words;
-    const header = this.#header(bucket);
+    const header = this.headerOf(bucket);
     assertHeld(words, header);
     const directory = words[this.#directories + bucket]!;
     const line = blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
@@ -274,7 +238,7 @@ export class BucketTable {
    */
   placeLocked(bucket: number, hash: number, record: number, participant: Participant): boolean {
     const words = this.words;
-    const header = this.#header(bucket);
+    const header = this.headerOf(bucket);
     assertHeld(words, header);
     let directory = words[this.#directories + bucket]!;
     const entries = words[header + BucketWord.ENTRIES]!;
@@ -316,7 +280,7 @@ export class BucketTable {
   /** Twice the lines for a bucket. @returns the new directory word, or 0 if there is no memory for it */
   #growLocked(bucket: number, directory: number, participant: Participant): number {
     const words = this.words;
-    const header = this.#header(bucket);
+    const header = this.headerOf(bucket);
     const bits = blockBits(directory);
     const base = participant.base;
     words[base + ParticipantWord.GROW_BUCKET] = bucket;
@@ -349,7 +313,7 @@ export class BucketTable {
    */
   unlinkLocked(bucket: number, hash: number, record: number): boolean {
     const words = this.words;
-    const header = this.#header(bucket);
+    const header = this.headerOf(bucket);
     assertHeld(words, header);
     const directory = words[this.#directories + bucket]!;
     const mask = (1 << blockBits(directory)) - 1;
@@ -380,34 +344,19 @@ export class BucketTable {
     }
   }
 
-  /**
-   * A sweeper looks at a line only when something of it may have expired: whoever looks leaves the time at which that will
-   * be. What is placed in the line later (written under the bucket's lock), and what is to expire earlier than its last
-   * packet said (`lookAgain`), makes it LOOK again.
-   *
-   * `beginLook` marks the line with a token of the thread's own before any slot is read, `endLook` writes the time only if
-   * the token still stands there, and no one was about to place something when it was written: whoever took the
-   * lock later writes LOOK later.
-   *
-   * @param line word index; @returns a token for endLook
-   */
+  /** A sweeper begins to look at the line at word `line` (line-due.ts). @returns a token for endLook */
   beginLook(bucket: number, line: number, participant: Participant): number {
-    const token = participant.lockTag | 1;
-    store(this.words, line + LINE_DUE, token);
-    return load(this.words, this.#header(bucket)) === 0 ? token : LOOK;
+    return beginLook(this.words, this.headerOf(bucket) + BucketWord.LOCK, line, participant);
   }
 
   /** @param due low 32 bits of ms: the first expiry of what stands in the line */
   endLook(line: number, token: number, due: number): void {
-    if (token !== LOOK) {
-      compareExchange(this.words, line + LINE_DUE, token, (due & ~1) === LOOK ? -2 : due & ~1);
-    }
+    endLook(this.words, line, token, due);
   }
 
   /** May something of the line at word `line` have expired? */
   isDue(line: number, now: number): boolean {
-    const due = peek(this.words, line + LINE_DUE);
-    return due === LOOK || (due & 1) !== 0 || ((now - due) | 0) >= 0;
+    return isDue(this.words, line, now);
   }
 
   /** A record has to be looked at by the sweeper before its time. Its new expiry was stored, not just written. */
@@ -429,45 +378,18 @@ export class BucketTable {
 
   /** Entries in a bucket's index; a hint unless its lock is held. */
   entriesIn(bucket: number): number {
-    return peek(this.words, this.#header(bucket) + BucketWord.ENTRIES);
-  }
-
-  /** Lines of a bucket's index, and how many entries do not stand in their home line. Hints. */
-  shapeOf(bucket: number): { lines: number; displaced: number; growths: number } {
-    const header = this.#header(bucket);
-    const directory = load(this.words, this.#directories + bucket);
-    const mask = (1 << blockBits(directory)) - 1;
-    let displaced = 0;
-    for (let index = 0; index <= mask; index++) {
-      const line = blockWord(directory) + index * LINE_WORDS;
-      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        if (
-          peek(this.words, line + FIRST_RECORD + entry) !== 0 &&
-          (peek(this.words, line + FIRST_HASH + entry) & mask) !== index
-        ) {
-          displaced++;
-        }
-      }
-    }
-    return { lines: mask + 1, displaced, growths: peek(this.words, header + BucketWord.GROWTHS) };
-  }
-
-  /** In a profiled process: how often a bucket's lock was taken and waited for, and how long. Hints. */
-  contentionOf(bucket: number): { acquisitions: number; contended: number; waitNs: number } {
-    const header = this.#header(bucket);
-    const words = this.words;
-    return {
-      acquisitions: peek(words, header + LockLineWord.ACQUISITIONS) >>> 0,
-      contended: peek(words, header + LockLineWord.CONTENDED) >>> 0,
-      waitNs:
-        peek(words, header + LockLineWord.WAIT_HIGH) * 2 ** WAIT_HIGH_SHIFT +
-        peek(words, header + LockLineWord.WAIT_LOW),
-    };
+    return peek(this.words, this.headerOf(bucket) + BucketWord.ENTRIES);
   }
 
   /** A bucket's block at this moment, for a walk over all of its entries with `slotInBlock`. */
   blockOfBucket(bucket: number): number {
     return load(this.words, this.#directories + bucket);
+  }
+
+  /** As blockOfBucket, where the bucket's lock is held. */
+  blockLocked(bucket: number): number {
+    assertHeld(this.words, this.headerOf(bucket));
+    return this.words[this.#directories + bucket]!;
   }
 
   /** Slots of a block: the range of `slotInBlock`. */
@@ -503,121 +425,27 @@ export class BucketTable {
 
   /** A dead participant's locks: does it hold the bucket's? The caller, who repairs after it, then holds it from now on. */
   inheritBucket(bucket: number, participant: Participant): boolean {
-    return inheritLock(this.words, this.#header(bucket), participant, LockClass.bucket);
+    return inheritLock(this.words, this.headerOf(bucket), participant, LockClass.bucket);
   }
 
   /** As lockBucket, but gives up after a time. @returns whether the lock is held */
   lockBucketWithin(bucket: number, participant: Participant, timeoutMs: number): boolean {
-    return lockWithin(this.words, this.#header(bucket), participant, LockClass.bucket, timeoutMs);
+    return lockWithin(this.words, this.headerOf(bucket), participant, LockClass.bucket, timeoutMs);
   }
 
   /** Wakes all who sleep on the bucket's lock; who cannot have it sleeps on. */
   wakeWaitersOf(bucket: number): void {
-    wakeWaiters(this.words, this.#header(bucket));
-  }
-
-  /**
-   * Puts the counts of a locked bucket right, whose last holder died at any point of placing, unlinking or growing: what
-   * stands in its slots is true. Readers never see a count that is too low.
-   */
-  repairCountsLocked(bucket: number): void {
-    const words = this.words;
-    const header = this.#header(bucket);
-    assertHeld(words, header);
-    const directory = words[this.#directories + bucket]!;
-    const first = blockWord(directory);
-    const lines = 1 << blockBits(directory);
-    const passed = new Int32Array(lines);
-    let entries = 0;
-    for (let index = 0; index < lines; index++) {
-      const line = first + index * LINE_WORDS;
-      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        if (words[line + FIRST_RECORD + entry] !== 0) {
-          entries++;
-          const home = words[line + FIRST_HASH + entry]! & (lines - 1);
-          for (let at = home; at !== index; at = (at + 1) & (lines - 1)) {
-            passed[at]!++;
-          }
-        }
-      }
-    }
-    poke(words, header + BucketWord.ENTRIES, entries);
-    for (let index = 0; index < lines; index++) {
-      const line = first + index * LINE_WORDS;
-      poke(words, line + OVERFLOW, passed[index]!);
-      store(words, line + LINE_DUE, LOOK);
-    }
+    wakeWaiters(this.words, this.headerOf(bucket));
   }
 
   /** Does this record stand in a locked bucket under this hash? */
   hasLocked(bucket: number, hash: number, record: number): boolean {
-    assertHeld(this.words, this.#header(bucket));
-    const block = this.words[this.#directories + bucket]!;
+    const block = this.blockLocked(bucket);
     for (let slot = this.next(block, hash, 0); slot !== 0; slot = this.next(block, hash, slot)) {
       if (this.words[slot] === record) {
         return true;
       }
     }
     return false;
-  }
-
-  /**
-   * What a dead participant left of the growth of a bucket: a block that is not in use is retired, and so is one that the bucket has
-   * grown out of.
-   * @returns whether there was something to do, and if the bucket has grown
-   */
-  repairGrowth(participant: Participant): 'none' | 'undone' | 'finished' {
-    const words = participant.words;
-    const { base } = participant;
-    const grown = words[base + ParticipantWord.GROW_NEW]!;
-    if (grown === 0) {
-      return 'none';
-    }
-    const isPublished = this.blockOfBucket(words[base + ParticipantWord.GROW_BUCKET]!) === grown;
-    const unused = isPublished ? words[base + ParticipantWord.GROW_OLD]! : grown;
-    this.#arena.retire(participant, unused, this.#epochs.current());
-    words[base + ParticipantWord.GROW_NEW] = 0;
-    return isPublished ? 'finished' : 'undone';
-  }
-
-  /** In a checked process: throws unless the index of a locked bucket is consistent. */
-  assertConsistentLocked(bucket: number): void {
-    if (!CHECKED) {
-      return;
-    }
-    const header = this.#header(bucket);
-    assertHeld(this.words, header);
-    const directory = this.words[this.#directories + bucket]!;
-    const mask = (1 << blockBits(directory)) - 1;
-    const first = blockWord(directory);
-    const passed = new Map<number, number>();
-    let entries = 0;
-    for (let index = 0; index <= mask; index++) {
-      const line = first + index * LINE_WORDS;
-      for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-        if (this.words[line + FIRST_RECORD + entry] === 0) {
-          continue;
-        }
-        entries++;
-        const hash = this.words[line + FIRST_HASH + entry]!;
-        if (this.bucketOf(hash) !== bucket) {
-          throw new Error(`bucket ${bucket}: an entry of bucket ${this.bucketOf(hash)} stands in it`);
-        }
-        for (let at = hash & mask; at !== index; at = (at + 1) & mask) {
-          passed.set(at, (passed.get(at) ?? 0) + 1);
-        }
-      }
-    }
-    if (entries !== this.words[header + BucketWord.ENTRIES]) {
-      throw new Error(`bucket ${bucket}: ${entries} entries, counted ${this.words[header + BucketWord.ENTRIES]}`);
-    }
-    for (let index = 0; index <= mask; index++) {
-      const overflow = this.words[first + index * LINE_WORDS + OVERFLOW];
-      if (overflow !== (passed.get(index) ?? 0)) {
-        throw new Error(
-          `bucket ${bucket}, line ${index}: overflow ${overflow}, but ${passed.get(index) ?? 0} went past`,
-        );
-      }
-    }
   }
 }

@@ -13,7 +13,9 @@ import { type Participant, ParticipantWord } from '../../shared/participant.ts';
 import { UnitState } from '../../shared/ledger.ts';
 import type { Checks } from '../checks.ts';
 import { META_IPV6, reverseMeta } from '../packet/key.ts';
-import { BucketTable, LINE_ENTRIES, type BucketTableOptions } from './bucket-table.ts';
+import { assertConsistentLocked } from './bucket-check.ts';
+import { LINE_ENTRIES } from './bucket-layout.ts';
+import { BucketTable, type BucketTableOptions } from './bucket-table.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, UNIT_SHIFT } from './conn.ts';
 import { ArenaLayout, blockWord, LineArena, type LineArenaOptions } from './line-arena.ts';
 
@@ -165,7 +167,7 @@ export class CheckedBucketTable extends BucketTable {
     if (blocks.stateOf(lineNumberOf(block)) !== UnitState.allocated) {
       blocks.fail(lineNumberOf(block), `bucket ${bucket} has it as its index`);
     }
-    this.assertConsistentLocked(bucket);
+    assertConsistentLocked(this, bucket);
     const lines = BucketTable.linesOf(block);
     for (let index = 0; index < lines; index++) {
       const first = BucketTable.firstSlotOf(block, index);

@@ -1,6 +1,7 @@
 /** The marks that the sweeper leaves in index lines: never later than what stands in the line expires. */
 
-import { BucketTable, LINE_ENTRIES } from '../../../src/core/table/bucket-table.ts';
+import { LINE_ENTRIES } from '../../../src/core/table/bucket-layout.ts';
+import { BucketTable } from '../../../src/core/table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
 import type { Tracker } from '../../../src/core/tracker.ts';
 import { checkBooks } from '../books.ts';

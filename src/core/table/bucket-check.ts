@@ -1,0 +1,46 @@
+/** Does the index of a bucket agree with itself? For checked processes and tests. */
+
+import { CHECKED } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
+import type { BucketTable } from './bucket-table.ts';
+import { blockBits, blockWord } from './line-arena.ts';
+
+/** In a checked process: throws unless the index of a locked bucket is consistent. */
+export function assertConsistentLocked(table: BucketTable, bucket: number): void {
+  if (!CHECKED) {
+    return;
+  }
+  const { words } = table;
+  const block = table.blockLocked(bucket);
+  const mask = (1 << blockBits(block)) - 1;
+  const first = blockWord(block);
+  const passed = new Int32Array(mask + 1);
+  let entries = 0;
+  for (let index = 0; index <= mask; index++) {
+    const line = first + index * LINE_WORDS;
+    for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+      if (words[line + FIRST_RECORD + entry] === 0) {
+        continue;
+      }
+      entries++;
+      const hash = words[line + FIRST_HASH + entry]!;
+      if (table.bucketOf(hash) !== bucket) {
+        throw new Error(`bucket ${bucket}: an entry of bucket ${table.bucketOf(hash)} stands in it`);
+      }
+      for (let at = hash & mask; at !== index; at = (at + 1) & mask) {
+        passed[at]!++;
+      }
+    }
+  }
+  const counted = words[table.headerOf(bucket) + BucketWord.ENTRIES];
+  if (entries !== counted) {
+    throw new Error(`bucket ${bucket}: ${entries} entries, counted ${counted}`);
+  }
+  for (let index = 0; index <= mask; index++) {
+    const overflow = words[first + index * LINE_WORDS + OVERFLOW];
+    if (overflow !== passed[index]) {
+      throw new Error(`bucket ${bucket}, line ${index}: overflow ${overflow}, but ${passed[index]} went past`);
+    }
+  }
+}

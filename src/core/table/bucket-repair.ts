@@ -1,0 +1,67 @@
+/** What a thread that died leaves of a bucket's index: counts that are off, and a growth that is half done. */
+
+import { poke, store } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import type { Epochs } from '../../shared/epoch.ts';
+import { type Participant, ParticipantWord } from '../../shared/participant.ts';
+import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_DUE, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
+import type { BucketTable } from './bucket-table.ts';
+import { blockBits, blockWord, type LineArena } from './line-arena.ts';
+import { LOOK } from './line-due.ts';
+
+/**
+ * Puts the counts of a locked bucket right, whose last holder died at any point of placing, unlinking or growing: what
+ * stands in its slots is true. Readers never see a count that is too low.
+ */
+export function repairCountsLocked(table: BucketTable, bucket: number): void {
+  const { words } = table;
+  const block = table.blockLocked(bucket);
+  const first = blockWord(block);
+  const lines = 1 << blockBits(block);
+  const passed = new Int32Array(lines);
+  let entries = 0;
+  for (let index = 0; index < lines; index++) {
+    const line = first + index * LINE_WORDS;
+    for (let entry = 0; entry < LINE_ENTRIES; entry++) {
+      if (words[line + FIRST_RECORD + entry] !== 0) {
+        entries++;
+        const home = words[line + FIRST_HASH + entry]! & (lines - 1);
+        for (let at = home; at !== index; at = (at + 1) & (lines - 1)) {
+          passed[at]!++;
+        }
+      }
+    }
+  }
+  poke(words, table.headerOf(bucket) + BucketWord.ENTRIES, entries);
+  for (let index = 0; index < lines; index++) {
+    const line = first + index * LINE_WORDS;
+    poke(words, line + OVERFLOW, passed[index]!);
+    store(words, line + LINE_DUE, LOOK);
+  }
+}
+
+export interface GrowthParts {
+  table: BucketTable;
+  arena: LineArena;
+  epochs: Epochs;
+  /** The dead one. */
+  participant: Participant;
+}
+
+/**
+ * Ends the growth that a dead participant had begun: retires its block where the bucket does not use it, else the block that the
+ * bucket has grown out of.
+ * @returns whether there was something to do, and if the bucket has grown
+ */
+export function repairGrowth({ table, arena, epochs, participant }: GrowthParts): 'none' | 'undone' | 'finished' {
+  const { words, base } = participant;
+  const grown = words[base + ParticipantWord.GROW_NEW]!;
+  if (grown === 0) {
+    return 'none';
+  }
+  const isPublished = table.blockOfBucket(words[base + ParticipantWord.GROW_BUCKET]!) === grown;
+  const unused = isPublished ? words[base + ParticipantWord.GROW_OLD]! : grown;
+  arena.retire(participant, unused, epochs.current());
+  words[base + ParticipantWord.GROW_NEW] = 0;
+  return isPublished ? 'finished' : 'undone';
+}
