@@ -5,9 +5,8 @@ import { faultsIn } from '../../src/host/file-schema.ts';
 import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { CONFIG_SCHEMA } from './config-schema.ts';
+import { CONFIG_FILE, type Shard } from './shard.ts';
 import type { Gate } from './verdict.ts';
-
-export const CONFIG_FILE = 'ct-bucket.regress.json';
 
 /** Tolerated, %, by gate; what has no gate is not judged. */
 export type Gates = Partial<Record<Gate, number>>;
@@ -83,12 +82,6 @@ export function scalingReference(config: RegressConfig, each: RegressCase): Regr
   return each.threads === 1
     ? undefined
     : config.cases.find((other) => other.threads === 1 && same.every((name) => other[name] === each[name]));
-}
-
-/** A part of the cases, for one of several machines: the `number`th case of each `of`, from 1. */
-export interface Shard {
-  number: number;
-  of: number;
 }
 
 const QUICK_SECONDS = 45;

@@ -100,7 +100,7 @@ export function isChurnOver(shared: Int32Array<SharedArrayBuffer>, threads: numb
 }
 
 export const churn: Workload = {
-  description: `connections of two exchanges come and expire at a population of --connections, ${LIVES} lives of it`,
+  description: `Track connections that come, talk and expire, with --connections alive at a time, for ${LIVES} lifetimes`,
   variants: [''],
   phasesOf: () => [{ result: 'churn', packetsPerConnection: LIVES * PACKETS }],
   make: (options) => new ChurnRun(options),

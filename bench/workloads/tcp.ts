@@ -124,19 +124,19 @@ function stepsOnly(result: string, steps: number, description: string, establish
 export const tcpLife: Workload = stepsOnly(
   'tcp-life',
   LIFE_STEPS,
-  'TCP lives of 8 packets: SYN, SYN-ACK, ACK, data, ACK, FIN, FIN-ACK, ACK',
+  'Track whole TCP connections of 8 packets: SYN, SYN-ACK, ACK, data, ACK, FIN, FIN-ACK, ACK',
   LIFE_STEPS - 1,
 );
 
 export const tcpHandshake: Workload = stepsOnly(
   'tcp-handshake',
   HANDSHAKE_STEPS,
-  'TCP handshakes only: SYN, SYN-ACK, ACK',
+  'Track TCP handshakes: SYN, SYN-ACK, ACK',
   HANDSHAKE_STEPS - 1,
 );
 
 export const tcpData: Workload = {
-  description: `established TCP: ${DATA_ROUNDS} times data and its acknowledgement on each connection`,
+  description: `Track established TCP connections, with ${DATA_ROUNDS} rounds of data and acknowledgement on each`,
   variants: [''],
   hasWindow: true,
   phasesOf: () => [
@@ -165,7 +165,7 @@ export const tcpData: Workload = {
 const FLOOD_FACTOR = 4;
 
 export const synFlood: Workload = {
-  description: `SYNs from random sources into a table for a ${FLOOD_FACTOR}th of them, which refuses the rest`,
+  description: `Send SYNs from random sources into a table that takes one in ${FLOOD_FACTOR} and refuses the others`,
   variants: [''],
   phasesOf: () => [{ result: 'syn-flood', packetsPerConnection: 1 }],
   make: ({ batchSize }) => {

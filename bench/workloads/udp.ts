@@ -67,7 +67,7 @@ class TuplesRun implements WorkloadRun {
 }
 
 export const insert: Workload = {
-  description: 'UDP on a grid of ports: how long connections take to insert, and to look up again',
+  description: 'Insert UDP connections on a grid of ports, then look each up again',
   variants: [''],
   phasesOf: () => insertAndLookUp('udp-'),
   make: (options) => new GridRun(options, false),
@@ -75,7 +75,7 @@ export const insert: Workload = {
 };
 
 export const ipv6: Workload = {
-  description: 'as insert, over IPv6',
+  description: 'Like insert, over IPv6',
   variants: [''],
   phasesOf: () => insertAndLookUp('udp6-'),
   make: (options) => new GridRun(options, true),
@@ -84,7 +84,7 @@ export const ipv6: Workload = {
 };
 
 export const insertRandom: Workload = {
-  description: 'as insert, with random addresses and ports',
+  description: 'Like insert, with random addresses and ports',
   variants: [''],
   phasesOf: () => insertAndLookUp('udp-random-'),
   make: (options) => new TuplesRun(options, 'random'),
@@ -92,7 +92,7 @@ export const insertRandom: Workload = {
 };
 
 export const insertPatterns: Workload = {
-  description: 'as insert, with tuples in patterns that defeat a weak hash, and random ones to hold them against',
+  description: 'Like insert, with patterns of tuples that defeat a weak hash, and random tuples beside them',
   variants: Object.keys(PATTERNS),
   phasesOf: (variant) => insertAndLookUp(`udp-${variant}-`),
   make: (options) => new TuplesRun(options, options.variant),
@@ -135,7 +135,7 @@ class HotRun implements WorkloadRun {
 }
 
 export const hotTuple: Workload = {
-  description: `all threads send both directions of the same ${HOT_TUPLES} UDP connections`,
+  description: `Send both directions of the same ${HOT_TUPLES} UDP connections from all threads`,
   variants: [''],
   phasesOf: () => [{ packetsPerConnection: 0 }, { result: 'hot-tuple', packetsPerConnection: 1 }],
   make: (options) => new HotRun(options),
@@ -178,7 +178,7 @@ class NatShareRun implements WorkloadRun {
 }
 
 export const natShare: Workload = {
-  description: 'UDP, of which a share is translated and stands in two buckets: insertion, then one exchange each',
+  description: 'Insert UDP connections of which a share is translated, then one exchange on each',
   variants: SHARES.map(String),
   phasesOf: (variant) => [
     { result: `udp-nat${variant}-insert`, packetsPerConnection: 1 },

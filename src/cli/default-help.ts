@@ -43,17 +43,17 @@ export function refuseMisspelt(program: Command, args: readonly string[]): void 
   }
 }
 
-/** Appends the options of the default commands to the help of their parents. */
-export function addHelpOfDefaults(program: Command): void {
-  for (const command of program.commands) {
-    const child = defaultOf(command);
-    if (child !== undefined) {
-      command.addHelpText('after', () => {
-        const help = child.helpInformation();
-        const from = help.indexOf('\nOptions:');
-        return `\nOptions of ${command.name()} ${child.name()}, which is meant if no command is named:${help.slice(from + '\nOptions:'.length).trimEnd()}`;
-      });
-    }
-    addHelpOfDefaults(command);
-  }
+/** Appends the options of the default command to the help of its parent. */
+export function withHelpOfDefault(parent: Command): Command {
+  const child = defaultOf(parent)!;
+  const title = `Options of ${parent.name()} ${child.name()}, the default command:`;
+  return parent.addHelpText('after', () => `\n${title}\n${optionsOf(child)}`);
+}
+
+/** The part of a command's help that begins with its options, without the one that asks for help. */
+function optionsOf(command: Command): string {
+  const help = command.helpInformation();
+  const heading = command.options[0]?.helpGroupHeading ?? 'Options:';
+  const last = help.lastIndexOf('\nOptions:');
+  return help.slice(help.indexOf(`\n${heading}`), last > 0 ? last : undefined).trimEnd();
 }

@@ -1,6 +1,6 @@
-/** Parsers of option values, and an option that several commands have, for commander. */
+/** Parsers of option values, for commander. */
 
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError } from 'commander';
 
 /** Of whole numbers within a range. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -42,12 +42,4 @@ export function oneOfEach<Name extends string>(names: readonly Name[]): (text: s
     }
     return [...new Set(given as Name[])];
   };
-}
-
-/** Of workloads in which connections talk side by side (`Workload.hasWindow`). */
-export function windowOption(): Option {
-  return new Option(
-    '--window <n>',
-    'connections of each thread whose packets come side by side (default: all, so that each packet meets its connection cold)',
-  ).argParser(wholeNumber(1, 7_000_000));
 }

@@ -2,7 +2,6 @@
 
 import type { Command } from 'commander';
 import { addBench } from './bench.ts';
-import { addHelpOfDefaults } from './default-help.ts';
 import { applyOptionRules } from './option-rules.ts';
 import { addProfile } from './profile.ts';
 import { addRegress } from './regress.ts';
@@ -17,6 +16,5 @@ export function makeProgram(): Command {
   addRegress(program);
   addSoak(program);
   applyOptionRules(program);
-  addHelpOfDefaults(program);
   return program;
 }

@@ -3,7 +3,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { runSoak } from '../../bench/soak/launch.ts';
 import type { SoakOptions } from '../../bench/soak/options.ts';
+import { describe, endHelp } from './help-style.ts';
 import { wholeNumber } from './option-parsers.ts';
+import { Group, threadsOption } from './shared-options.ts';
 
 const MOST_MINUTES = 100_000;
 
@@ -17,21 +19,27 @@ function minutes(text: string): number {
 
 /** Adds the command to the program. */
 export function addSoak(program: Command): void {
-  program
-    .command('soak')
-    .description(
-      'everything together for as long as you like: churn through NAT on PMDs and sweeper, floods, fragments, FTP, malformed ' +
-        'packets, changing limits, dumps, flushes, events, and at the end of each interval a look at all books\n\n' +
-        'Exit code 0: nothing lost, nothing grew, the books balance; 1: not so. Ctrl-C ends it with the verdict so far.',
-    )
-    .option('--minutes <n>', 'how long', minutes, 60)
-    .option('--seed <n>', 'of everything that is drawn', wholeNumber(0, 0xffffffff), 1)
-    .option('--threads <n>', 'PMD threads', wholeNumber(1, 64), 2)
-    .option('--connections <n>', 'connections that talk at any time', wholeNumber(100, 1_000_000), 20_000)
-    .option('--interval <s>', 'seconds between two lines', wholeNumber(1, 3600), 10)
-    .option('--kills <n>', 'workers that are terminated in a minute', wholeNumber(0, 600), 0)
-    .option('--json <file>', 'write a line of JSON for each interval, and one with the verdict')
+  const command = describe(
+    program.command('soak'),
+    'Run everything together for a long time and check all invariants',
+    'One table gets connections through NAT, floods, fragments, FTP, malformed packets, changing limits, dumps, flushes ' +
+      'and readers of events. At the end of each interval, all threads stop while every connection, record, index line ' +
+      'and lock is checked. Ctrl-C ends the soak with the verdict so far.',
+  )
+    .optionsGroup(Group.workload)
+    .option('--minutes <minutes>', 'Duration', minutes, 60)
+    .option('--connections <connections>', 'Connections active at any time', wholeNumber(100, 1_000_000), 20_000)
+    .addOption(threadsOption(2))
+    .option('--kills <workers>', 'Worker threads to terminate in each minute', wholeNumber(0, 600), 0)
+    .option('--seed <number>', 'Seed of all random choices', wholeNumber(0, 0xffffffff), 1)
+    .optionsGroup(Group.output)
+    .option('--interval <seconds>', 'Time between two checks, each of which prints a line', wholeNumber(1, 3600), 10)
+    .option('--json <file>', 'Write a line of JSON for each interval, and one for the verdict')
     .action(async (options: SoakOptions) => {
       process.exitCode = await runSoak(options);
     });
+  endHelp(command, {
+    examples: ['soak --minutes 60 --json soak.jsonl'],
+    exitStatus: '0 all invariants held, 1 one was violated, or memory grew, 2 error',
+  });
 }

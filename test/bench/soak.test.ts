@@ -64,7 +64,10 @@ describe('a short soak', () => {
 
 describe('a wrong command line', () => {
   it.each([
-    [['soak', '--minutes', '0'], /'--minutes <n>' argument '0' is invalid\. It must be a number of minutes above 0/],
+    [
+      ['soak', '--minutes', '0'],
+      /'--minutes <minutes>' argument '0' is invalid\. It must be a number of minutes above 0/,
+    ],
     [['soak', '--json', '/nowhere/file.jsonl'], /cannot write \/nowhere\/file\.jsonl/],
     [
       ['bench', 'attack', 'no-such-attack'],

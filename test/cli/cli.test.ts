@@ -47,11 +47,11 @@ describe.concurrent('a wrong command line', () => {
   it.each<[what: string, says: RegExp, args: string[]]>([
     [
       'no thread',
-      /'--threads <n>' argument '0' is invalid\. It must be .* from 1 to 64/,
+      /'--threads <threads>' argument '0' is invalid\. It must be .* from 1 to 64/,
       ['replay', CAPTURE, '--threads', '0'],
     ],
-    ['a batch in words', /'--batch <n>' argument 'many' is invalid/, ['replay', CAPTURE, '--batch', 'many']],
-    ['a zone too far', /'--zone <z>' argument '65536' is invalid/, ['replay', CAPTURE, '--zone', '65536']],
+    ['a batch in words', /'--batch <packets>' argument 'many' is invalid/, ['replay', CAPTURE, '--batch', 'many']],
+    ['a zone too far', /'--zone <zone>' argument '65536' is invalid/, ['replay', CAPTURE, '--zone', '65536']],
     [
       'an unknown format',
       /argument 'xml' is invalid\. Allowed choices are states,/,
@@ -85,7 +85,7 @@ describe.concurrent('a wrong command line', () => {
   it('is no matter where help or the version is asked for', async () => {
     const help = await ctBucket(['replay', '--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });
-    expect(help.stdout).toContain('--threads <n>');
+    expect(help.stdout).toContain('--threads <threads>');
     const version = await ctBucket(['--version']);
     expect(version).toMatchObject({ code: 0, stderr: '' });
     expect(version.stdout.trim()).toBe(JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version);

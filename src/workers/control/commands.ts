@@ -49,7 +49,7 @@ export const COMMANDS: Record<string, Command> = {
   ...FRAGMENT_COMMANDS,
   ...POLICY_COMMANDS,
   ...EVENT_COMMANDS,
-  'list-commands': command('', 'this list', (_context, args) => {
+  'list-commands': command('', 'Show this list', (_context, args) => {
     requireNoMore(args);
     const list = Object.entries(COMMANDS).map(([name, { usage, help }]) => ({ name, usage, help }));
     return {

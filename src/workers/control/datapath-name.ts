@@ -6,7 +6,7 @@ import { UsageError } from '../../core/errors.ts';
 const NAMES: readonly string[] = ['netdev@ovs-netdev', 'system@ovs-system', 'ovs-system'];
 
 /** For lists of commands. */
-export const DATAPATH_NOTE: string = `Each may have the name of the datapath first, as in dpctl: ${NAMES.slice(0, 2).join(' or ')}.`;
+export const DATAPATH_NOTE: string = `The first argument may be the name of the datapath, as in dpctl: ${NAMES.slice(0, 2).join(' or ')}.`;
 
 /** TYPE@NAME. No other argument of a command looks like this. */
 const WITH_TYPE = /^[^@=,\s]+@[^@=,\s]*$/;

@@ -163,19 +163,23 @@ function* showBuckets(context: CommandContext, args: string[]): Generator<string
 export const DUMP_COMMANDS: Record<string, Command> = {
   'dump-conntrack': {
     usage: FILTER_USAGE,
-    help: 'connections; -m with all details, -s with timeouts; also state=TCP-STATE, seen=replied|unreplied|established',
+    help: 'List connections; -m with all details, -s with timeouts. Further filters: state=TCP-STATE, seen=replied|unreplied|established',
     run: dumpConntrack,
   },
-  'flush-conntrack': { usage: FILTER_USAGE, help: 'remove connections', run: flushConntrack },
-  'dump-conntrack-exp': { usage: '[zone=ZONE]', help: 'connections that helpers expect', run: dumpExpectations },
+  'flush-conntrack': { usage: FILTER_USAGE, help: 'Remove connections', run: flushConntrack },
+  'dump-conntrack-exp': {
+    usage: '[zone=ZONE]',
+    help: 'List the connections that helpers expect (FTP data)',
+    run: dumpExpectations,
+  },
   'ct-stats-show': {
     usage: '[zone=ZONE]',
-    help: 'connections by protocol; -m by TCP state',
+    help: 'Count connections by protocol; -m by TCP state, too',
     run: showStats,
   },
   'ct-bkts': {
     usage: '[gt=THRESHOLD]',
-    help: 'connections in each bucket, where more than the threshold',
+    help: 'Count the connections of each bucket, or only of those with more than THRESHOLD',
     run: showBuckets,
   },
 };

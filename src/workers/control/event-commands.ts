@@ -22,7 +22,7 @@ async function* showEvents(context: CommandContext, args: string[]): AsyncGenera
 export const EVENT_COMMANDS: Record<string, Command> = {
   events: {
     usage: '[zone=ZONE]',
-    help: 'what happens to connections, until interrupted, as `conntrack -E`; -s with time, -m with ids (not in dpctl)',
+    help: 'Print connection events until interrupted, as `conntrack -E`; -s with times, -m with ids (not in dpctl)',
     run: showEvents,
   },
 };

@@ -20,7 +20,7 @@ function family(text: string | undefined): IpFamily {
 }
 
 function setEnabled(isOn: boolean): Command {
-  return command('v4|v6', `${isOn ? 'put' : 'do not put'} fragments together`, ({ conntrack }, args) => {
+  return command('v4|v6', `${isOn ? 'Reassemble' : 'Do not reassemble'} IP fragments`, ({ conntrack }, args) => {
     requireNoMore(args.slice(1));
     const which = family(args[0]);
     conntrack.fragments.setEnabled(which, isOn);
@@ -48,7 +48,7 @@ export const FRAGMENT_COMMANDS: Record<string, Command> = {
   'ipf-set-disabled': setEnabled(false),
   'ipf-set-min-frag': command(
     'v4|v6 BYTES',
-    'smallest fragment that is not the last, with its IP header',
+    'Set the least size of a fragment that is not the last, with its IP header',
     ({ conntrack }, args) => {
       const which = family(args[0]);
       conntrack.fragments.setMinFragSize(which, onlyNumber(args.slice(1), 'minimum fragment size', 0, MAX_UINT32));
@@ -56,14 +56,14 @@ export const FRAGMENT_COMMANDS: Record<string, Command> = {
       return { text: 'setting minimum fragment size successful', json: { [which]: { minFragSize } } };
     },
   ),
-  'ipf-set-max-nfrags': command('COUNT', 'fragments held at most', ({ conntrack }, args) => {
+  'ipf-set-max-nfrags': command('COUNT', 'Limit the number of fragments held', ({ conntrack }, args) => {
     conntrack.fragments.setMaxFrags(onlyNumber(args, 'maximum fragments', 0, MAX_UINT32));
     const { nfragMax } = conntrack.fragments.status();
     return { text: 'setting maximum fragments successful', json: { nfragMax } };
   }),
   'ipf-get-status': command(
     '',
-    'settings and figures of the reassembly; -m with held lists',
+    'Show the settings and counters of reassembly; -m with the fragments held',
     ({ conntrack, more }, args) => {
       requireNoMore(args);
       const status = conntrack.fragments.status();

@@ -42,14 +42,14 @@ function zoneOf(args: readonly string[]): number {
 export const POLICY_COMMANDS: Record<string, Command> = {
   'ct-set-timeout-policy': command(
     'ID [NAME=SECONDS]...',
-    'make or replace a timeout policy; 0 is that of connections without one',
+    'Create or replace a timeout policy; policy 0 applies where no other does',
     ({ conntrack }, args) => {
       const id = policyId(args);
       conntrack.setTimeoutPolicy(id, policyOf(args.slice(1)));
       return { text: '', json: { id, timeouts: conntrack.timeoutPolicy(id) } };
     },
   ),
-  'ct-del-timeout-policy': command('ID', 'delete a timeout policy', ({ conntrack }, args) => {
+  'ct-del-timeout-policy': command('ID', 'Delete a timeout policy', ({ conntrack }, args) => {
     requireNoMore(args.slice(1));
     const id = policyId(args);
     if (!conntrack.deleteTimeoutPolicy(id)) {
@@ -57,7 +57,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
     }
     return { text: '', json: { id } };
   }),
-  'ct-get-timeout-policy': command('[ID]', 'a timeout policy, or all', ({ conntrack }, args) => {
+  'ct-get-timeout-policy': command('[ID]', 'Show one timeout policy, or all', ({ conntrack }, args) => {
     requireNoMore(args.slice(1));
     if (args.length === 0) {
       const policies = conntrack.timeoutPolicies();
@@ -73,7 +73,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
   }),
   'ct-set-zone-timeout-policy': command(
     'zone=ZONE ID',
-    'connections made in the zone from now on go by this policy',
+    'Attach a timeout policy to the new connections of a zone',
     ({ conntrack }, args) => {
       const zone = zoneOf(args);
       const id = onlyNumber(args.slice(1), 'timeout policy', 0, MAX_ID);
@@ -81,7 +81,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
       return { text: '', json: { zone, id } };
     },
   ),
-  'ct-del-zone-timeout-policy': command('zone=ZONE', "detach the zone's timeout policy", ({ conntrack }, args) => {
+  'ct-del-zone-timeout-policy': command('zone=ZONE', "Detach the zone's timeout policy", ({ conntrack }, args) => {
     requireNoMore(args.slice(1));
     const zone = zoneOf(args);
     if (!conntrack.deleteZoneTimeoutPolicy(zone)) {
@@ -89,7 +89,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
     }
     return { text: '', json: { zone } };
   }),
-  'ct-get-zone-timeout-policy': command('[zone=ZONE]', 'policies of zones', ({ conntrack }, args) => {
+  'ct-get-zone-timeout-policy': command('[zone=ZONE]', 'Show the timeout policies of zones', ({ conntrack }, args) => {
     const zone = onlyZone(args);
     const policies = conntrack.zoneTimeoutPolicies().filter((each) => zone === undefined || each.zone === zone);
     return { text: policies.map((each) => `zone=${each.zone},policy=${each.id}`).join('\n'), json: policies };

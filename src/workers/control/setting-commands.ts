@@ -13,7 +13,7 @@ const MAX_INTERVAL_MS = 0x7fffffff;
 
 function setTcpSeqChk(isOn: boolean): Command {
   const doing = isOn ? 'enabling' : 'disabling';
-  return command('', `${isOn ? 'check' : 'do not check'} TCP sequence numbers`, ({ conntrack }, args) => {
+  return command('', `${isOn ? 'Check' : 'Do not check'} TCP sequence numbers`, ({ conntrack }, args) => {
     requireNoMore(args);
     conntrack.tcpSeqChk = isOn;
     return { text: `${doing} TCP sequence checking successful`, json: { tcpSeqChk: isOn } };
@@ -46,37 +46,41 @@ function counters({ conntrack, share }: CommandContext, args: string[]): { text:
 }
 
 export const SETTING_COMMANDS: Record<string, Command> = {
-  'ct-set-maxconns': command('MAXCONNS', 'set the highest number of connections', ({ conntrack }, args) => {
+  'ct-set-maxconns': command('MAXCONNS', 'Limit the number of connections', ({ conntrack }, args) => {
     conntrack.maxConnections = onlyNumber(args, 'maxconns', 0, conntrack.memory.maxConnections);
     return { text: 'setting maxconns successful', json: { maxconns: conntrack.maxConnections } };
   }),
-  'ct-get-maxconns': command('', 'how many connections are allowed', ({ conntrack }, args) => {
+  'ct-get-maxconns': command('', 'Print the limit of connections', ({ conntrack }, args) => {
     requireNoMore(args);
     return { text: `${conntrack.maxConnections}`, json: { maxconns: conntrack.maxConnections } };
   }),
-  'ct-get-nconns': command('', 'how many connections there are', ({ conntrack }, args) => {
+  'ct-get-nconns': command('', 'Print the number of connections', ({ conntrack }, args) => {
     requireNoMore(args);
     const nconns = conntrack.connCount;
     return { text: `${nconns}`, json: { nconns } };
   }),
   'ct-enable-tcp-seq-chk': setTcpSeqChk(true),
   'ct-disable-tcp-seq-chk': setTcpSeqChk(false),
-  'ct-get-tcp-seq-chk': command('', 'are TCP sequence numbers checked?', ({ conntrack }, args) => {
+  'ct-get-tcp-seq-chk': command('', 'Print whether TCP sequence numbers are checked', ({ conntrack }, args) => {
     requireNoMore(args);
     const { tcpSeqChk } = conntrack;
     return { text: `TCP sequence checking: ${tcpSeqChk ? 'enabled' : 'disabled'}`, json: { tcpSeqChk } };
   }),
-  'ct-set-sweep-interval': command('MS', 'time between the starts of two sweeps', ({ conntrack }, args) => {
-    conntrack.sweepIntervalMs = onlyNumber(args, 'sweep interval', 1, MAX_INTERVAL_MS);
-    return { text: 'setting sweep interval successful', json: { sweepIntervalMs: conntrack.sweepIntervalMs } };
-  }),
-  'ct-get-sweep-interval': command('', 'the sweep interval in ms', ({ conntrack }, args) => {
+  'ct-set-sweep-interval': command(
+    'MS',
+    'Set the time between the starts of two sweeps, in ms',
+    ({ conntrack }, args) => {
+      conntrack.sweepIntervalMs = onlyNumber(args, 'sweep interval', 1, MAX_INTERVAL_MS);
+      return { text: 'setting sweep interval successful', json: { sweepIntervalMs: conntrack.sweepIntervalMs } };
+    },
+  ),
+  'ct-get-sweep-interval': command('', 'Print the sweep interval, in ms', ({ conntrack }, args) => {
     requireNoMore(args);
     return { text: `${conntrack.sweepIntervalMs}`, json: { sweepIntervalMs: conntrack.sweepIntervalMs } };
   }),
   'ct-set-limits': command(
     '[default=LIMIT] [zone=ZONE,limit=LIMIT]...',
-    'limit connections per zone; default=0: no default',
+    'Limit the connections of zones; default=0 removes the default limit',
     (context, args) => {
       if (args.length === 0) {
         throw new UsageError('too few arguments; it takes [default=LIMIT] [zone=ZONE,limit=LIMIT]...');
@@ -97,7 +101,7 @@ export const SETTING_COMMANDS: Record<string, Command> = {
       };
     },
   ),
-  'ct-del-limits': command('[default] [zone=ZONE[,ZONE]...]', 'delete limits', (context, args) => {
+  'ct-del-limits': command('[default] [zone=ZONE[,ZONE]...]', 'Delete limits of zones', (context, args) => {
     if (args.length === 0) {
       throw new UsageError('too few arguments; it takes [default] [zone=ZONE[,ZONE]...]');
     }
@@ -111,10 +115,10 @@ export const SETTING_COMMANDS: Record<string, Command> = {
     zones.forEach((zone) => context.conntrack.deleteZoneLimit(zone));
     return { text: '', json: limitsOf(context, zones) };
   }),
-  'ct-get-limits': command('[zone=ZONE[,ZONE]...]', 'limits and how far they are used', (context, args) => {
+  'ct-get-limits': command('[zone=ZONE[,ZONE]...]', 'Show limits and their usage', (context, args) => {
     requireNoMore(args.slice(1));
     const limits = limitsOf(context, args[0] === undefined ? undefined : zonesOf(args[0]));
     return { text: formatZoneLimits(limits), json: limits };
   }),
-  counters: command('', 'what has been counted, in all and per PMD (not in dpctl)', counters),
+  counters: command('', 'Show all counters, in total and per PMD (not in dpctl)', counters),
 };
