@@ -1,22 +1,98 @@
 /**
- * `npm run build`: compiles src and bench, then inlines the constants of the packet path and binds its functions. The
- * result takes the place of dist when it is complete: a build that fails leaves dist as it was, and so do two at once.
+ * `npm run build`: the program in `dist`, from src and bench. rolldown joins the modules into a file for each entry (what the package
+ * exports, the command, every module that a thread or a process starts with) and chunks for what entries share. All that packets go
+ * through is one chunk, in which scripts/packet-path.mjs spells out what V8 would not see across modules. tsc writes the types.
+ *
+ * The result takes the place of dist when it is complete: a build that fails leaves dist as it was, and so do two at once.
  */
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bindFunctions } from './bind-functions.mjs';
-import { inlineConstants } from './inline-constants.mjs';
+import { rolldown } from 'rolldown';
+import { packetPath } from './packet-path.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const finished = join(root, 'dist');
 const dist = join(root, `dist.${process.pid}`);
 const old = `${dist}.old`;
 const ABANDONED_MS = 3_600_000;
-const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+
+/** Modules that are started, not imported: by their names (workerEntry, takeSample). */
+const STARTED = /-(worker|sample|thread|sweeper)\.ts$|^bench\/soak\/process\.ts$/;
+/** Parts that tests and measurements load by themselves. */
+const PARTS = [
+  ...['action', 'conntrack', 'memory', 'zone-limits'].map((name) => `src/core/${name}.ts`),
+  ...['access', 'participant', 'room-pool'].map((name) => `src/shared/${name}.ts`),
+  ...['command-end', 'signals'].map((name) => `src/host/${name}.ts`),
+  'src/workers/compiler.ts',
+  'bench/workloads/step-batch.ts',
+];
+/** Where every packet passes. */
+const PACKET_PATH = /\/(src\/(shared|core)|bench\/workloads)\//;
+const PACKET_CHUNK = 'packet-path';
+
+function entries() {
+  const sources = ['src', 'bench'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => `${folder}/${name.replaceAll('\\', '/')}`),
+  );
+  const started = sources.filter((path) => STARTED.test(path));
+  return Object.fromEntries(
+    ['src/index.ts', 'src/cli/main.ts', ...started, ...PARTS].map((path) => [
+      path.replace(/\.ts$/, ''),
+      join(root, path),
+    ]),
+  );
+}
+
+/** A module looks for what lies beside it where the sources have it, whichever file of dist it has gone into. */
+const placeOfModules = {
+  name: 'place-of-modules',
+  transform(code, id) {
+    const path = relative(root, id).replaceAll('\\', '/').replace(/\.ts$/, '.js');
+    return code.includes('import.meta.url')
+      ? { code: code.replaceAll('import.meta.url', `new URL('${path}', import.meta.DIST).href`), map: null }
+      : null;
+  },
+  renderChunk(code, { fileName }) {
+    const up = '../'.repeat(fileName.split('/').length - 1) || './';
+    /* Behind all statements of a line or in the middle of one: the lines stay as they are. */
+    return code.includes('import.meta.DIST')
+      ? { code: code.replaceAll('import.meta.DIST', `new URL('${up}', import.meta.url)`), map: null }
+      : null;
+  },
+};
+
+async function bundle() {
+  const build = await rolldown({
+    cwd: root,
+    input: entries(),
+    platform: 'node',
+    external: /^[^./]/,
+    plugins: [placeOfModules, packetPath({ chunk: PACKET_CHUNK, say: (line) => console.error(line) })],
+    checks: { pluginTimings: false },
+    optimization: { inlineConst: { mode: 'all', pass: 3 } },
+  });
+  await build.write({
+    dir: dist,
+    format: 'esm',
+    sourcemap: true,
+    entryFileNames: '[name].js',
+    minify: false,
+    chunkFileNames: 'chunks/[name].js',
+    codeSplitting: { groups: [{ name: PACKET_CHUNK, test: PACKET_PATH }] },
+  });
+  await build.close();
+}
+
+function writeTypes() {
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+  execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', dist], {
+    stdio: 'inherit',
+  });
+}
 
 /* What a killed build has left. */
 for (const name of readdirSync(root).filter((each) => /^dist\.\d+(\.old)?$/.test(each))) {
@@ -29,15 +105,8 @@ process.once('exit', () => {
   rmSync(dist, { recursive: true, force: true });
   rmSync(old, { recursive: true, force: true });
 });
-execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', dist], { stdio: 'inherit' });
-const hot = ['src/shared', 'src/core', 'bench/workloads'];
-const uses = await inlineConstants(dist, hot);
-for (const name of readdirSync(dist, { recursive: true })) {
-  if (name.endsWith('.constants.mjs')) {
-    rmSync(join(dist, name));
-  }
-}
-const bindings = await bindFunctions(dist, hot);
+writeTypes();
+await bundle();
 writeFileSync(join(dist, '.complete'), '');
 for (let isPlaced = false; !isPlaced; ) {
   try {
@@ -54,4 +123,4 @@ for (let isPlaced = false; !isPlaced; ) {
     }
   }
 }
-console.error(`built dist; ${uses} uses of constants inlined, ${bindings} functions bound`);
+console.error('built dist');

@@ -48,13 +48,14 @@ const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
  * Idle work of so many steps for every batch. Each step needs the one before it, and the packets wait for the last one: without the
  * atomic write, which lets nothing behind it begin, a processor works on the packets meanwhile, and the first steps cost nothing.
  */
-function spinPatches(steps: number): Patch[] {
-  const path = 'src/core/execute.js';
+export function spinPatches(steps: number): Patch[] {
+  const path = 'src/core/execute.ts';
   return [
     {
       path,
-      find: /from '\.\.\/shared\/access\.js';/,
-      replace: "from '../shared/access.js'; const idleWords = new Int32Array(new SharedArrayBuffer(64));",
+      /* Above the code of this source. */
+      find: /^/,
+      replace: 'const idleWords = new Int32Array(new SharedArrayBuffer(64));\n',
     },
     {
       path,

@@ -24,8 +24,10 @@ export async function sampleOf<Sample>(
   options: unknown,
   environment: Record<string, string> = {},
 ): Promise<Sample> {
+  const isDebugged = process.env['CT_DEBUG'] === '1';
+  const flags = isDebugged ? ['--enable-source-maps'] : [];
   try {
-    const { stdout, stderr } = await runChild(process.execPath, [path, JSON.stringify(options)], {
+    const { stdout, stderr } = await runChild(process.execPath, [...flags, path, JSON.stringify(options)], {
       timeoutMs: TIMEOUT_MS,
       env: { ...process.env, ...environment },
       stderr: 'pipe',
@@ -34,7 +36,7 @@ export async function sampleOf<Sample>(
     return JSON.parse(stdout) as Sample;
   } catch (error) {
     if (error instanceof ChildError) {
-      if (process.env['CT_DEBUG'] === '1') {
+      if (isDebugged) {
         process.stderr.write(error.stderr);
       }
       const said = /^(?:\w*Error(?: \[\w+\])?|FATAL ERROR): (.*)$/m.exec(error.stderr)?.[1] ?? error.message;

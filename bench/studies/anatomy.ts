@@ -26,7 +26,7 @@ interface Cut {
 
 /** The times at which the phases of a sample run (workload-thread.ts). */
 const PHASE_MS: Record<PhaseName, number> = { 'udp-insert': 1_000_000, 'udp-lookup': 1_000_001 };
-const EXECUTE = 'src/core/execute.js';
+const EXECUTE = 'src/core/execute.ts';
 
 function endingAt(find: RegExp, before: string, phase: PhaseName): Patch {
   return { path: EXECUTE, find, replace: `if (nowMs === ${PHASE_MS[phase]}) return; ${before}` };
@@ -36,7 +36,7 @@ function cutsOf(phase: PhaseName): Cut[] {
   const cut = (name: string, patch: Patch): Cut => ({ name, patches: [patch], phase, kind: 'upTo' });
   return [
     cut('filling the packets (the sender)', endingAt(/let count = batch\.count;/, 'let count = batch.count;', phase)),
-    cut('parsing, hashing', endingAt(/ touchLines\(tracker, count\);/, ' touchLines(tracker, count);', phase)),
+    cut('parsing, hashing', endingAt(/\btouchLines\(tracker, count\);/, 'touchLines(tracker, count);', phase)),
     cut(
       'touching index lines',
       endingAt(
@@ -49,12 +49,13 @@ function cutsOf(phase: PhaseName): Cut[] {
   ];
 }
 
+/** Parts of the last stage. */
 const REMOVALS: readonly Cut[] = [
   {
     name: "the bucket's lock",
     kind: 'without',
     phase: 'udp-insert',
-    patches: [{ path: 'src/core/create.js', find: /table\.(un)?lockBucket\([^;]*;/, replace: '' }],
+    patches: [{ path: 'src/core/create.ts', find: /table\.(un)?lockBucket\([^;]*;/, replace: '' }],
   },
   {
     name: 'what is declared for a repair',
@@ -62,8 +63,8 @@ const REMOVALS: readonly Cut[] = [
     phase: 'udp-insert',
     /* INTENT_KIND, RECORD_IN_HAND, and the hands (shared/participant.ts). */
     patches: [
-      { path: 'src/core/create.js', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
-      { path: 'src/core/linked.js', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
+      { path: 'src/core/create.ts', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
+      { path: 'src/core/linked.ts', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
     ],
   },
   {
@@ -72,8 +73,8 @@ const REMOVALS: readonly Cut[] = [
     patches: [
       {
         path: EXECUTE,
-        find: / writeConnected\(words, slot, tracker\.words, r, state \| 32, action\.zone\);/,
-        replace: ' words[slot + 3] = state | 32;',
+        find: /\bwriteConnected\(words, slot, tracker\.words, r, state \| 32, action\.zone\);/,
+        replace: 'words[slot + 3] = state | 32;',
       },
     ],
   },
@@ -81,8 +82,16 @@ const REMOVALS: readonly Cut[] = [
     name: 'the new expiry',
     kind: 'without',
     phase: 'udp-lookup',
-    patches: [{ path: EXECUTE, find: / refresh\(tracker, r, \(result >>> 2\) & 15, now\);/, replace: '' }],
+    patches: [{ path: EXECUTE, find: /\brefresh\(tracker, r, result >>> 2 & 15, now\);/, replace: ';' }],
   },
+];
+
+/** Everything that is measured, in the order of the rows. */
+export const CUTS: readonly Cut[] = [
+  ...cutsOf('udp-insert'),
+  ...cutsOf('udp-lookup'),
+  { name: 'all of it', patches: [], kind: 'whole' },
+  ...REMOVALS,
 ];
 
 export interface AnatomyOptions {
@@ -102,21 +111,15 @@ const BATCH = 32;
 
 /** Measures and prints. */
 export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResults> {
-  const cuts: Cut[] = [
-    ...cutsOf('udp-insert'),
-    ...cutsOf('udp-lookup'),
-    { name: 'all of it', patches: [], kind: 'whole' },
-    ...REMOVALS,
-  ];
   const variants: Variant[] = [];
-  const runs = cuts.map((): Partial<Record<PhaseName, number[]>> => ({}));
+  const runs = CUTS.map((): Partial<Record<PhaseName, number[]>> => ({}));
   try {
-    for (const { name, patches } of cuts) {
+    for (const { name, patches } of CUTS) {
       showProgress(`building: ${name}`);
       variants.push(await buildVariant(patches));
     }
     for (let run = 0; run < options.runs; run++) {
-      for (const [index, cut] of cuts.entries()) {
+      for (const [index, cut] of CUTS.entries()) {
         showProgress(`run ${run + 1} of ${options.runs}: ${cut.name}`);
         /* Where something is cut off the books do not balance, and are not looked at. */
         const { results } = await sampleFrom(variants[index]!.dist, options.connections);
@@ -137,7 +140,7 @@ export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResult
   const results: AnatomyResults = {
     machine: machineFingerprint(),
     options,
-    cuts: cuts.map(({ name, kind, phase }, index) => ({
+    cuts: CUTS.map(({ name, kind, phase }, index) => ({
       name,
       kind,
       ...(phase === undefined ? {} : { phase }),

@@ -30,20 +30,20 @@ const INSERT_ON_1_AND_2 = [
 ] as const;
 
 const BUCKET_OF: Omit<Patch, 'replace'> = {
-  path: 'src/core/table/bucket-table.js',
+  path: 'src/core/table/bucket-table.ts',
   find: /this\.#shift === 32 \? 0 : hash >>> this\.#shift/,
 };
 const SPIN_BOUND: Omit<Patch, 'replace'> = {
-  path: 'src/shared/mutex.js',
+  path: 'src/shared/mutex.ts',
   find: /Math\.min\(1000, owner\.spinEstimate \* 2 \+ 10\)/,
 };
 
 /** The access seam as if it had been written without scheduling points. */
 const BARE_SEAM: readonly Patch[] = [
   /* load ... poke, pause: of "CHECKED ? (...) => { hook, access } : access" the last. */
-  { path: 'src/shared/access.js', find: /= CHECKED\s*\? \([^]*?\}\s*: /, replace: '= ' },
+  { path: 'src/shared/access.ts', find: /= CHECKED\s*\? \([^]*?\}\s*: /, replace: '= ' },
   /* wait and notify. */
-  { path: 'src/shared/access.js', find: /if \(CHECKED\) \{\s*at\([^]*?\n {4}\}\n/, replace: '' },
+  { path: 'src/shared/access.ts', find: /if \(CHECKED\) \{\s*at\([^]*?\n\t\}\n/, replace: '' },
 ];
 
 export const STUDIES = {
@@ -133,11 +133,11 @@ export const STUDIES = {
         patches: [
           ...BARE_SEAM,
           {
-            path: 'src/shared/access.js',
-            find: /CHECKED = process\.env\['CT_CHECKED'\] === '1'/,
+            path: 'src/shared/access.ts',
+            find: /CHECKED = process\.env\["CT_CHECKED"\] === "1"/,
             replace: 'CHECKED = false',
           },
-          { path: 'src/shared/lock-profile.js', find: /PROFILED = sampleEvery > 0/, replace: 'PROFILED = false' },
+          { path: 'src/shared/lock-profile.ts', find: /PROFILED = sampleEvery > 0/, replace: 'PROFILED = false' },
         ],
       },
     ],
@@ -153,11 +153,11 @@ export const STUDIES = {
       {
         name: 'without',
         patches: [
-          { path: 'src/core/table/bucket-table.js', find: /poke\(words, line \+ 15, 0\);/, replace: '' },
+          { path: 'src/core/table/bucket-table.ts', find: /poke\(words, line \+ 15, 0\);/, replace: '' },
           {
-            path: 'src/core/execute.js',
-            find: /if \(\(\(expires - before\) \| 0\) < [^)]*\) \{/,
-            replace: 'if (false) {',
+            path: 'src/core/execute.ts',
+            find: /if \(\(expires - before \| 0\) < [^)]*\)/,
+            replace: 'if (false)',
           },
         ],
       },

@@ -1,4 +1,7 @@
-/** Builds that differ in one thing: copies of the compiled build in which a few places are changed. */
+/**
+ * Builds that differ in one thing: copies of the compiled build in which a few places are changed. The build has joined the modules
+ * into chunks, and names each source in a line of its own above its code.
+ */
 
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
@@ -8,9 +11,9 @@ import { compiledBench } from '../samples/compiled.ts';
 
 /** A change of compiled code. */
 export interface Patch {
-  /** Below dist/, or a folder: then of every module in it. */
+  /** The source whose code is changed, or a folder: then all of its sources. */
   path: string;
-  /** Must be found. */
+  /** Must be found, there and in the compiled code. */
   find: RegExp;
   replace: string;
 }
@@ -21,15 +24,44 @@ export interface Variant {
   remove(): void;
 }
 
-function filesOf(path: string): string[] {
-  return path.endsWith('.js')
-    ? [path]
-    : readdirSync(path, { recursive: true, encoding: 'utf8' })
-        .filter((name) => name.endsWith('.js'))
-        .map((name) => join(path, name));
+const CHUNKS = 'chunks';
+const SOURCE_LINE = /^\/\/ ((?:src|bench)\/\S+\.ts)\n/m;
+
+/** @returns the chunk's text, changed, and in how many places */
+function patched(text: string, { path, find, replace }: Patch): { text: string; changes: number } {
+  let changes = 0;
+  /* What stands above the first source, then a name and its code, again and again. */
+  const parts = text.split(SOURCE_LINE);
+  for (let i = 1; i < parts.length; i += 2) {
+    const source = parts[i]!;
+    if (source === path || source.startsWith(`${path}/`)) {
+      parts[i + 1] = parts[i + 1]!.replaceAll(new RegExp(find, 'g'), () => {
+        changes++;
+        return replace;
+      });
+    }
+    parts[i] = `// ${source}\n`;
+  }
+  return { text: parts.join(''), changes };
 }
 
 /** @throws Error where a patch finds nothing to change: the code has become another */
+function applyPatch(dist: string, patch: Patch): void {
+  let found = 0;
+  for (const name of readdirSync(join(dist, CHUNKS)).filter((each) => each.endsWith('.js'))) {
+    const file = join(dist, CHUNKS, name);
+    const { text, changes } = patched(readFileSync(file, 'utf8'), patch);
+    if (changes > 0) {
+      writeFileSync(file, text);
+      found += changes;
+    }
+  }
+  if (found === 0) {
+    throw new Error(`nothing in ${patch.path} matches ${patch.find}`);
+  }
+}
+
+/** @throws Error where a patch finds nothing to change */
 export async function buildVariant(patches: readonly Patch[]): Promise<Variant> {
   const ours = dirname(dirname(dirname(await compiledBench('samples/workload-sample.js'))));
   if (patches.length === 0) {
@@ -40,22 +72,13 @@ export async function buildVariant(patches: readonly Patch[]): Promise<Variant> 
   await cp(ours, dist, { recursive: true });
   await cp(join(dirname(ours), 'package.json'), join(folder, 'package.json'));
   symlinkSync(join(dirname(ours), 'node_modules'), join(folder, 'node_modules'));
-  for (const { path, find, replace } of patches) {
-    let changes = 0;
-    for (const file of filesOf(join(dist, path))) {
-      const text = readFileSync(file, 'utf8');
-      const changed = text.replaceAll(new RegExp(find, 'g'), () => {
-        changes++;
-        return replace;
-      });
-      if (changed !== text) {
-        writeFileSync(file, changed);
-      }
+  try {
+    for (const patch of patches) {
+      applyPatch(dist, patch);
     }
-    if (changes === 0) {
-      remove();
-      throw new Error(`nothing in ${path} matches ${find}`);
-    }
+  } catch (error) {
+    remove();
+    throw error;
   }
   return { dist, remove };
 }

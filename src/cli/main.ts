@@ -1,14 +1,9 @@
 #!/usr/bin/env node
 /** The command `ct-bucket`. */
 
-import { guardProcess, tellError } from '../host/command-end.ts';
-import { watchSignals } from '../host/signals.ts';
-import { runCommandLine } from './command-line.ts';
-
-guardProcess();
-watchSignals();
-try {
-  await runCommandLine(process.argv.slice(2));
-} catch (error) {
-  process.exitCode = tellError(error);
+if (process.env['CT_DEBUG'] === '1') {
+  /* Stacks name lines of the sources. Node reads a module's map when it loads the module: so this comes before all others. */
+  process.setSourceMapsEnabled(true);
 }
+const { start } = await import('./start.ts');
+await start(process.argv.slice(2));

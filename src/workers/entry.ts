@@ -27,7 +27,8 @@ export function workerEntry(name: string, importMetaUrl: string): WorkerEntry {
   const filename = fileURLToPath(new URL(`./${name}${isSource ? '.ts' : '.js'}`, importMetaUrl));
   const runsTypeScript = (process.features as { typescript?: unknown }).typescript;
   if (!isSource || runsTypeScript) {
-    return { filename, execArgv: preload };
+    /* A thread that is given options inherits none. */
+    return { filename, execArgv: process.sourceMapsEnabled ? ['--enable-source-maps', ...preload] : preload };
   }
   return { filename, execArgv: ['--import', new URL('./typescript-hook.mjs', import.meta.url).href, ...preload] };
 }

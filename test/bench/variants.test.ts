@@ -1,0 +1,48 @@
+/** Studies, the anatomy and the selftest of regress change the compiled build by patterns: each must find its place, and leave code. */
+
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { spinPatches } from '../../bench/regress/selftest.ts';
+import { CUTS } from '../../bench/studies/anatomy.ts';
+import { STUDIES } from '../../bench/studies/study.ts';
+import { buildVariant, type Patch } from '../../bench/studies/variants.ts';
+
+const CHOICES: { name: string; patches: readonly Patch[] }[] = [
+  ...Object.entries(STUDIES).flatMap(([study, { choices }]) =>
+    choices.flatMap((choice) =>
+      'patches' in choice ? [{ name: `study ${study}: ${choice.name}`, patches: choice.patches }] : [],
+    ),
+  ),
+  ...CUTS.flatMap(({ name, phase, patches }) =>
+    patches.length === 0 ? [] : [{ name: `anatomy of ${phase ?? 'both'}: ${name}`, patches }],
+  ),
+  { name: 'selftest', patches: spinPatches(7) },
+];
+
+/** Name -> text of the files of code. */
+function codeOf(dist: string): Map<string, string> {
+  const names = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
+  return new Map(names.map((name) => [name, readFileSync(join(dist, name), 'utf8')]));
+}
+
+describe('a build with a change', () => {
+  it.each(CHOICES)('$name: is code, and differs', async ({ patches }) => {
+    const whole = codeOf((await buildVariant([])).dist);
+    const { dist, remove } = await buildVariant(patches);
+    try {
+      const changed = [...codeOf(dist)].filter(([name, text]) => text !== whole.get(name));
+      expect(changed).toHaveLength(1);
+      execFileSync(process.execPath, ['--check', join(dist, changed[0]![0])], { stdio: 'pipe' });
+    } finally {
+      remove();
+    }
+  });
+
+  it('is refused where a pattern finds nothing', async () => {
+    await expect(buildVariant([{ path: 'src/core', find: /nowhere at all/, replace: '' }])).rejects.toThrow(
+      'nothing in src/core matches /nowhere at all/',
+    );
+  });
+});
