@@ -21,6 +21,9 @@ const MAY_IMPORT: Record<string, string[]> = {
 /** What starts threads or processes. */
 const THREAD_MODULES = ['worker_threads', 'child_process', 'cluster', 'piscina', 'tinypool'];
 
+/** The commands that are benchmarks: these files of src/cli may import from bench, and no others. */
+const BENCHMARK_COMMANDS = /^src\/cli\/(bench|profile|regress|soak)(-[a-z-]+)?\.ts$/;
+
 interface Import {
   /** Path from the repository's folder. */
   file: string;
@@ -153,6 +156,12 @@ describe('imports', () => {
       .filter((each) => roomOf(each.file) === room && /\.(ts|mjs)$/.test(each.specifier))
       .filter((each) => ![room, ...allowed].includes(roomOf(target(each)) ?? 'elsewhere'));
     expect(wrong).toEqual([]);
+  });
+
+  it('of src/cli go to bench only from commands that are benchmarks', () => {
+    const toBench = imports.filter((each) => roomOf(each.file) === 'src/cli' && roomOf(target(each)) === 'bench');
+    expect(toBench.length).toBeGreaterThan(20);
+    expect(toBench.filter(({ file }) => !BENCHMARK_COMMANDS.test(file))).toEqual([]);
   });
 
   it('of src/shared name nothing outside it, not even a package', () => {

@@ -1,15 +1,7 @@
 /** What a profile says: by lock, by site, by thread, who waited for whom, and which buckets. Times in ns. */
 
-import {
-  holdNsOf,
-  meanOf,
-  quantileOf,
-  sumOfCaused,
-  sumOfFigures,
-  type Caused,
-  type LockFigures,
-  type LockProfile,
-} from './model.ts';
+import type { Caused, LockFigures, LockProfile } from '../../src/core/lock-records.ts';
+import { holdNsOf, meanOf, quantileOf, sumOfCaused, sumOfFigures } from './model.ts';
 
 export interface NamedFigures {
   name: string;

@@ -4,7 +4,7 @@ import { binStart } from '../../src/shared/lock-profile.ts';
 import { htmlTable, machineList, page } from '../report/html.ts';
 import { escapeText } from '../report/plot.ts';
 import type { ProfileAnalysis } from './analysis.ts';
-import type { Times } from './model.ts';
+import type { Times } from '../../src/core/lock-records.ts';
 import { costLine, type ProfileFile } from './run.ts';
 import { profileTables, type TableOptions, time } from './tables.ts';
 

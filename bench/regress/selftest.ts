@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
-import { LineLog } from '../../src/host/output-files.ts';
+import { LineLog } from '../../src/host/line-log.ts';
 import { showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from '../studies/variants.ts';

@@ -8,6 +8,7 @@ import { runSuite, type SuiteOptions } from '../../bench/suite/suite.ts';
 import { benchWorkload, type WorkloadBenchOptions } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import type { EngineName } from '../core/engines/engine.ts';
+import { UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest-name.ts';
 import { report, say } from './bench-outcome.ts';
 import { withReports, withShape } from './bench-options.ts';
@@ -61,6 +62,14 @@ export function addSuite(bench: Command): void {
   endHelp(command, { examples: ['bench suite --seconds 300'], exitStatus: VOID_STATUS });
 }
 
+/** A window is for workloads in which connections talk side by side. @throws UsageError */
+export function requireWindowOfUse(workload: WorkloadName, window: number | undefined): void {
+  if (window !== undefined && workloadOf(workload).hasWindow !== true) {
+    const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).hasWindow === true);
+    throw new UsageError(`${workload} has no --window, ${those.join(', ')} have`);
+  }
+}
+
 function addWorkload(bench: Command, name: WorkloadName): void {
   const { description, hasWindow } = workloadOf(name);
   const command = withShape(describe(bench.command(name), description), { connections: 1_000_000, runs: 5 });
@@ -111,7 +120,10 @@ export function addPeer(bench: Command): void {
           .default('insert' satisfies string),
       )
       .addOption(windowOption()),
-  ).action((options: PeerOptions & ReportFiles) => report(options, () => measurePeer(options)));
+  ).action((options: PeerOptions & ReportFiles) => {
+    requireWindowOfUse(options.workload as WorkloadName, options.window);
+    return report(options, () => measurePeer(options));
+  });
   endHelp(command, {
     examples: ["bench peer --workload tcp-life --command './peer {workload} --threads {threads}'"],
     exitStatus: VOID_STATUS,

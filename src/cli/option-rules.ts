@@ -4,7 +4,6 @@
  */
 
 import type { Command } from 'commander';
-import type { WorkloadName } from '../../bench/workloads/registry.ts';
 import { UsageError } from '../core/errors.ts';
 
 function refuseTwiceAndEmpty(command: Command): void {
@@ -31,18 +30,6 @@ function refuseBucketsWithoutUse(command: Command): void {
   }
 }
 
-/** A window is for workloads in which connections talk side by side. */
-async function refuseWindowWithoutUse(command: Command): Promise<void> {
-  const workload = command.getOptionValue('workload') as WorkloadName | undefined;
-  if (workload !== undefined && command.getOptionValueSource('window') === 'cli') {
-    const { workloadOf, WORKLOAD_NAMES } = await import('../../bench/workloads/registry.ts');
-    if (workloadOf(workload).hasWindow !== true) {
-      const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).hasWindow === true);
-      throw new UsageError(`${workload} has no --window, ${those.join(', ')} have`);
-    }
-  }
-}
-
 /** Applies the rules to a program and all commands in it. */
 export function applyOptionRules(program: Command): void {
   const visit = (command: Command): void => {
@@ -50,8 +37,5 @@ export function applyOptionRules(program: Command): void {
     command.commands.forEach(visit);
   };
   visit(program);
-  program.hook('preAction', async (_program, command) => {
-    refuseBucketsWithoutUse(command);
-    await refuseWindowWithoutUse(command);
-  });
+  program.hook('preAction', (_program, command) => refuseBucketsWithoutUse(command));
 }

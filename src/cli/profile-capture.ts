@@ -4,14 +4,14 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { compiledBench } from '../../bench/samples/compiled.ts';
 import { machineFingerprint } from '../../bench/machine/machine.ts';
-import type { LockProfile } from '../../bench/profile/model.ts';
+import type { LockProfile } from '../core/lock-records.ts';
 import type { ProfileFile } from '../../bench/profile/run.ts';
-import { showProgress } from '../../bench/samples/samples.ts';
 import { medianRatio } from '../../bench/statistics/statistics.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { ChildError, runChild } from '../host/children.ts';
 import { temporaryFolder } from '../host/cleanup.ts';
+import { showProgress } from '../host/terminal.ts';
 
 export interface CaptureProfileOptions {
   threads: number;
@@ -49,25 +49,11 @@ export async function profileCapture(what: string, options: CaptureProfileOption
     });
     return JSON.parse(readFileSync(out, 'utf8')) as CaptureRun;
   };
-  const on: CaptureRun[] = [];
-  const offMs: number[] = [];
+  const progress = (run: number) =>
+    showProgress(`run ${run + 1} of ${runs}: ${what}, profiled${runs < 2 ? '' : ' and not'}`);
+  let taken: { on: CaptureRun[]; offMs: number[] };
   try {
-    for (let run = 0; run < runs; run++) {
-      showProgress(`run ${run + 1} of ${runs}: ${what}, profiled${runs < 2 ? '' : ' and not'}`);
-      const takeOff = async () => {
-        if (runs > 1) {
-          offMs.push((await take(false)).durationMs);
-        }
-      };
-      /* The order alternates: each kind goes first in every other pair. */
-      if (run % 2 === 1) {
-        await takeOff();
-      }
-      on.push(await take(true));
-      if (run % 2 === 0) {
-        await takeOff();
-      }
-    }
+    taken = await takePairs(runs, take, progress);
   } catch (error) {
     if (!(error instanceof ChildError)) {
       throw error;
@@ -78,6 +64,7 @@ export async function profileCapture(what: string, options: CaptureProfileOption
     folder.remove();
     showProgress('');
   }
+  const { on, offMs } = taken;
   const onMs = on.map(({ durationMs }) => durationMs);
   /* The run in the middle speaks for all. */
   const middle = on.toSorted((a, b) => a.durationMs - b.durationMs)[Math.floor((runs - 1) / 2)]!;
@@ -90,4 +77,31 @@ export async function profileCapture(what: string, options: CaptureProfileOption
     profile: middle.profile!,
     ...(runs < 2 ? {} : { cost: { ...medianRatio(onMs, offMs), onMs, offMs } }),
   };
+}
+
+/** Runs with the profiler and without it, in turn; a single run is with it. */
+async function takePairs(
+  runs: number,
+  take: (isOn: boolean) => Promise<CaptureRun>,
+  onRun: (run: number) => void,
+): Promise<{ on: CaptureRun[]; offMs: number[] }> {
+  const on: CaptureRun[] = [];
+  const offMs: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    onRun(run);
+    const takeOff = async () => {
+      if (runs > 1) {
+        offMs.push((await take(false)).durationMs);
+      }
+    };
+    /* The order alternates: each kind goes first in every other pair. */
+    if (run % 2 === 1) {
+      await takeOff();
+    }
+    on.push(await take(true));
+    if (run % 2 === 0) {
+      await takeOff();
+    }
+  }
+  return { on, offMs };
 }

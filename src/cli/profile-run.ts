@@ -15,6 +15,7 @@ import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest-name.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
+import { requireWindowOfUse } from './bench-workload-commands.ts';
 import { requireRepeatable } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { profileCapture } from './profile-capture.ts';
@@ -110,7 +111,7 @@ async function measureCapture(what: string, options: ProfileCommandOptions): Pro
 }
 
 async function measureWorkload(workload: WorkloadName, options: ProfileCommandOptions): Promise<ProfileFile> {
-  const { variants, hasWindow } = workloadOf(workload);
+  const { variants } = workloadOf(workload);
   if (options.variant !== undefined && !variants.includes(options.variant)) {
     throw new UsageError(
       variants.length === 1
@@ -118,10 +119,7 @@ async function measureWorkload(workload: WorkloadName, options: ProfileCommandOp
         : `${workload} has the variants ${variants.join(', ')}, not ${options.variant}`,
     );
   }
-  if (options.window !== undefined && hasWindow !== true) {
-    const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).hasWindow === true);
-    throw new UsageError(`${workload} has no --window, ${those.join(', ')} have`);
-  }
+  requireWindowOfUse(workload, options.window);
   const { variant, window, engine, threads, connections, batch, buckets, sample, runs } = options;
   return profileWorkload({
     workload,

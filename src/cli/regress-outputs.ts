@@ -6,7 +6,8 @@ import type { RegressResult } from '../../bench/regress/run.ts';
 import type { Verdict } from '../../bench/regress/verdict.ts';
 import { UsageError } from '../core/errors.ts';
 import { concludeWith, ExitCode } from '../host/command-end.ts';
-import { jsonText, LineLog, OutputFiles } from '../host/output-files.ts';
+import { LineLog } from '../host/line-log.ts';
+import { jsonText, OutputFiles } from '../host/output-files.ts';
 
 export interface RegressOutputPaths {
   json?: string;

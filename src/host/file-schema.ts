@@ -52,17 +52,26 @@ export function list<Schema extends FileSchema>(item: Schema) {
 /** valibot takes a list for an object with the names 0, 1, 2: this goes before its schemas of objects. */
 export const namedMembers = v.custom<Members>(isMembers, 'an object');
 
+/** Valibot's message about a member: one that is missing, or one that may not be there. */
+function memberFault(entries: Record<string, FileSchema>) {
+  return ({ expected, path }: v.BaseIssue<unknown>): string => {
+    const name = String(path?.at(-1)?.key);
+    if (expected === 'never') {
+      return `is unknown${didYouMean(name, Object.keys(entries))}`;
+    }
+    const { message } = entries[name] as { message?: unknown };
+    return typeof message === 'string' ? `is missing: it must be ${message}` : 'is missing';
+  };
+}
+
 /** An object with these members, and any others. */
 export function object<Entries extends Record<string, FileSchema>>(entries: Entries) {
-  return v.pipe(namedMembers, v.looseObject(entries, 'an object'));
+  return v.pipe(namedMembers, v.looseObject(entries, memberFault(entries)));
 }
 
 /** An object with these members, and no others. */
 export function onlyObject<Entries extends Record<string, FileSchema>>(entries: Entries) {
-  return v.pipe(
-    namedMembers,
-    v.strictObject(entries, ({ path }) => `is unknown${didYouMean(String(path?.at(-1)?.key), Object.keys(entries))}`),
-  );
+  return v.pipe(namedMembers, v.strictObject(entries, memberFault(entries)));
 }
 
 /** Names that valibot's records leave out unseen. */
@@ -91,16 +100,15 @@ function placeOf(path: readonly v.IssuePathItem[]): string {
     .join('');
 }
 
+/** What valibot says of members, and not of their values: memberFault has written the message. */
+function isOfMember({ type, expected, path }: v.BaseIssue<unknown>): boolean {
+  return path !== undefined && (type === 'loose_object' || type === 'strict_object') && expected !== 'Object';
+}
+
 function faultText(issue: v.BaseIssue<unknown>): string {
-  const { path = [], expected, message, input } = issue;
+  const { path = [], message, input } = issue;
   const place = path.length === 0 ? 'the whole' : placeOf(path as v.IssuePathItem[]);
-  const last = path.at(-1);
-  if (expected === 'never') {
-    return `${place} ${message}`;
-  }
-  return input === undefined && last !== undefined
-    ? `${place} is missing`
-    : `${place} must be ${message}, not ${shown(input)}`;
+  return isOfMember(issue) ? `${place} ${message}` : `${place} must be ${message}, not ${shown(input)}`;
 }
 
 /** The faults that valibot has found, each as one line. */

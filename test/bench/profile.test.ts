@@ -8,7 +8,7 @@ import { analyseProfile, type ProfileAnalysis } from '../../bench/profile/analys
 import { profileDiff } from '../../bench/profile/diff.ts';
 import { pprofOf, speedscopeOf } from '../../bench/profile/files.ts';
 import { profileHtml } from '../../bench/profile/html.ts';
-import type { LockProfile } from '../../bench/profile/model.ts';
+import type { LockProfile } from '../../src/core/lock-records.ts';
 import type { ProfileFile } from '../../bench/profile/run.ts';
 import { DEFAULT_TABLES, profileTables } from '../../bench/profile/tables.ts';
 import { LOCKS_PER_PREDECESSOR } from '../../src/shared/lock-profile.ts';

@@ -18,7 +18,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LineLog, OutputFiles } from '../../src/host/output-files.ts';
+import { LineLog } from '../../src/host/line-log.ts';
+import { OutputFiles } from '../../src/host/output-files.ts';
 import { type ChildResult, CT_BUCKET, run } from '../support/child.ts';
 import { capturePath } from '../support/fixtures.ts';
 

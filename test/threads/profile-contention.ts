@@ -7,7 +7,7 @@
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
-import { profileOf } from '../../bench/profile/in-sample.ts';
+import { profileOf } from '../../src/core/lock-records.ts';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { memoryLayout, type TrackerMemory } from '../../src/core/memory.ts';

@@ -48,7 +48,7 @@ describe('a configuration', () => {
 
   it.each<[string, unknown, string]>([
     ['no object', [], 'the whole must be an object, not []'],
-    ['nothing', {}, 'cases is missing'],
+    ['nothing', {}, 'cases is missing: it must be a list'],
     ['no case', { cases: [] }, 'cases must be a list with at least one case, not []'],
     ['a list for a case', { cases: [[]] }, 'cases[0] must be an object, not []'],
     [
@@ -74,7 +74,7 @@ describe('a configuration', () => {
     ],
     ['a misspelt name', { cases: [{ ...CASE, bucket: 3 }] }, 'cases[0].bucket is unknown; did you mean buckets?'],
     ['a name with a dot', { cases: [CASE], 'a.b': 1 }, '["a.b"] is unknown'],
-    ['two faults', { seconds: 1 }, 'cases is missing; seconds is unknown'],
+    ['two faults', { seconds: 1 }, 'cases is missing: it must be a list; seconds is unknown'],
     ['a case twice', { cases: [CASE, CASE] }, 'cases[1].name must be another: an earlier case is named one'],
     [
       'no reference',

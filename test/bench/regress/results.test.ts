@@ -11,7 +11,7 @@ import { changePoints } from '../../../bench/regress/change-points.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
 import { headline, regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report.ts';
 import { historyEntryOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
-import { LineLog } from '../../../src/host/output-files.ts';
+import { LineLog } from '../../../src/host/line-log.ts';
 import { conclude, type RegressResult } from '../../../bench/regress/run.ts';
 
 let folder: string;

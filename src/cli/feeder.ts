@@ -1,0 +1,122 @@
+/** Feeds a datapath with the packets of a source: once or in rounds, at their own pace or at a given rate. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Datapath } from '../workers/datapath.ts';
+import { systemTimeMs } from '../workers/status.ts';
+import { CaptureClock, CaptureNotes, type CaptureSource, readCapture } from './capture.ts';
+
+/** The packet after the end of a round comes so much later than the last one. */
+const ROUND_GAP_MS = 1;
+/** Ahead of its rate by more than this, a source rests. */
+const RATE_SLACK_MS = 2;
+export interface FeederOptions {
+  /** Rounds of a file; true: without end. */
+  loop?: number | true;
+  /** Packets per second at most. */
+  rate?: number;
+  isLive: boolean;
+  /** Is told once, in lines for a person, what is unusual about the capture. */
+  onNotes: (lines: readonly string[]) => void;
+}
+
+/** Feeds the packets of a source to a datapath. */
+export class Feeder {
+  /** Packets read. */
+  packets = 0;
+  rounds = 0;
+  /** Of the first round: others would say the same. */
+  readonly notes: CaptureNotes = new CaptureNotes();
+  readonly #clock = new CaptureClock();
+  readonly #datapath: Datapath;
+  readonly #source: CaptureSource;
+  readonly #options: FeederOptions;
+  readonly #stop: AbortSignal;
+  readonly #isLive: boolean;
+  readonly #isWall: boolean;
+  #nowMs = Number.NEGATIVE_INFINITY;
+  #startedMs = 0;
+  #isTold = false;
+
+  constructor(datapath: Datapath, source: CaptureSource, options: FeederOptions, stop: AbortSignal) {
+    this.#datapath = datapath;
+    this.#source = source;
+    this.#options = options;
+    this.#stop = stop;
+    this.#isLive = options.isLive;
+    this.#isWall = datapath.share.clock === 'system';
+  }
+
+  /** Reads the source, as often as it is to be, until it ends or is stopped. @throws CaptureError */
+  async run(): Promise<void> {
+    const { loop = 1 } = this.#options;
+    const rounds = loop === true ? Number.POSITIVE_INFINITY : loop;
+    this.#startedMs = performance.now();
+    try {
+      while (this.rounds < rounds && !this.#stop.aborted) {
+        const before = this.packets;
+        await this.#round();
+        if (this.packets === before) {
+          /* Nothing to go on with, however often. */
+          break;
+        }
+        this.rounds++;
+      }
+    } catch (error) {
+      /* What is stopped may break off in the middle of a packet. */
+      if (!this.#stop.aborted) {
+        throw error;
+      }
+    } finally {
+      this.#tellNotes();
+    }
+  }
+
+  async #round(): Promise<void> {
+    let shiftMs = Number.NaN;
+    const isFirst = this.rounds === 0;
+    const clock = isFirst ? this.#clock : new CaptureClock();
+    const options = { notes: isFirst ? this.notes : new CaptureNotes(), ...(this.#isWall ? {} : { clock }) };
+    for await (const packet of readCapture(this.#source.chunks(this.#stop), options)) {
+      if (this.#stop.aborted) {
+        return;
+      }
+      this.packets++;
+      if (this.#isWall) {
+        this.#nowMs = Math.floor(systemTimeMs());
+      } else {
+        if (Number.isNaN(shiftMs)) {
+          shiftMs = isFirst ? 0 : this.#nowMs + ROUND_GAP_MS - clock.nowMs;
+        }
+        this.#nowMs = clock.nowMs + shiftMs;
+      }
+      if (this.#isLive) {
+        this.#datapath.offer(packet.frame, this.#nowMs, this.packets);
+      } else {
+        const waits = this.#datapath.push(packet.frame, this.#nowMs, this.packets);
+        if (waits !== undefined) {
+          await waits;
+        }
+      }
+      if (this.#options.rate !== undefined) {
+        await this.#keepRate(this.#options.rate);
+      }
+    }
+    await this.#datapath.drain();
+    this.#tellNotes();
+  }
+
+  /** What is unusual about the capture is told once, as soon as it was read. */
+  #tellNotes(): void {
+    if (!this.#isTold) {
+      this.#isTold = true;
+      this.#options.onNotes([...this.notes.lines(), ...this.#clock.lines()]);
+    }
+  }
+
+  async #keepRate(packetsPerSecond: number): Promise<void> {
+    const aheadMs = (this.packets * 1000) / packetsPerSecond - (performance.now() - this.#startedMs);
+    if (aheadMs > RATE_SLACK_MS) {
+      await delay(aheadMs, undefined, { signal: this.#stop }).catch(() => {});
+    }
+  }
+}
