@@ -12,7 +12,6 @@ import { findConn } from '../../src/core/lookup.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
 import { ENTRY_WORDS, EntryWord } from '../../src/core/alg/expectation-layout.ts';
 import { EXPECTATION_ENTRIES, ExpectationHeader } from '../../src/core/alg/expectations.ts';
-import { Engine } from '../../src/core/engines/engine.ts';
 import { LISTS, LISTS_LOCK, NodeWord } from '../../src/core/engines/lists.ts';
 import {
   fragmentAt,
@@ -368,8 +367,8 @@ function checkExpectations(ct: Conntrack, linked: Set<number>, problems: Problem
 export function listProblems(ct: Conntrack): string[] {
   const problems = new Problems();
   const { tracker } = ct;
-  const { lists } = tracker;
-  if (tracker.engine === Engine.BUCKET) {
+  const { lists } = tracker.expiry;
+  if (lists === undefined) {
     return [];
   }
   const listed = new Set<number>();

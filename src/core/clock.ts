@@ -20,8 +20,6 @@ import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { lock, unlock } from '../shared/mutex.ts';
 import { SKEW_MS, WALK_AFTER_MS } from './clock-bounds.ts';
-import { rescheduleAsIs } from './engines/ct-scale.ts';
-import { Engine } from './engines/engine.ts';
 import { SettingWord } from './memory.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
@@ -86,8 +84,7 @@ export function hasJumpedPast(tracker: Tracker, nowMs: number, markMs: number): 
  * @param markMs the mark when the sweep began
  */
 export function sweptAt(tracker: Tracker, startedMs: number, markMs: number): void {
-  if (tracker.engine !== Engine.BUCKET || !(Math.abs(startedMs) <= MOST_MS)) {
-    /* A list's order is not so strict that this could be relied on. */
+  if (!tracker.expiry.sweepsAll || !(Math.abs(startedMs) <= MOST_MS)) {
     return;
   }
   const { words, settings } = tracker;
@@ -118,10 +115,7 @@ function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
       const expiresMs = origin + ((expires - originLow) >>> 0);
       /* It may have a packet meanwhile, of a thread whose clock is a little behind. */
       if (nowMs >= expiresMs && compareExchange(words, r + ConnWord.EXPIRES, expires, nowMs | 0) === expires) {
-        table.lookAgainAt(slot);
-        if (tracker.engine === Engine.SCALE) {
-          rescheduleAsIs(tracker, record);
-        }
+        tracker.expiry.expiredAtJump(record, slot);
       }
     }
   }

@@ -8,8 +8,6 @@ import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
 import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
 import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { changeWithDisorder } from './engines/disorder.ts';
-import { Engine } from './engines/engine.ts';
 import { expectFlag, expectObject, expectWhole, shown, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
@@ -609,8 +607,7 @@ export class Conntrack {
   }
 
   #changePolicy<T>(policyId: number, change: () => T): T {
-    const isOrdered = this.tracker.engine === Engine.BASELINE;
-    return this.#patiently(isOrdered ? () => changeWithDisorder(this.tracker, policyId, change) : change);
+    return this.#patiently(() => this.tracker.expiry.changePolicy(policyId, change));
   }
 
   /**

@@ -12,9 +12,6 @@ import { beginStream } from './assured.ts';
 import { fillOpening, linkExpected, Opening } from './alg/data-connection.ts';
 import { Counter } from './counters.ts';
 import { evictForRoom } from './evict.ts';
-import { listLocked } from './engines/baseline.ts';
-import { scheduleLinked } from './engines/ct-scale.ts';
-import { Engine } from './engines/engine.ts';
 import { announceNew, settleNew, wantsEvents } from './events.ts';
 import { findConn, findConnLocked } from './lookup.ts';
 import { SettingWord } from './memory.ts';
@@ -112,10 +109,8 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     }
     isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
   }
-  if (tracker.engine === Engine.BASELINE && isPlaced) {
-    listLocked(tracker, record, firstTimeout(metaProtocol(meta)));
-  }
   if (isPlaced) {
+    tracker.expiry.linkedLocked(record);
     noteLinked(tracker);
   }
   own[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
@@ -128,9 +123,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     removeStale(tracker);
   }
   if (isPlaced) {
-    if (tracker.engine === Engine.SCALE) {
-      scheduleLinked(tracker, record, firstTimeout(metaProtocol(meta)));
-    }
+    tracker.expiry.linked(record);
     return (record << 2) | CREATED;
   }
   tracker.slab.free(participant, recordClass, record);
@@ -145,14 +138,11 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
 
 /** The rest of createConn for a connection that is to be translated. */
 function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
-  const { words: records, counters } = tracker;
-  const r = record << UNIT_SHIFT;
+  const { counters } = tracker;
   const isExpected = (tracker.alg.opening & Opening.EXPECTED) !== 0;
   let outcome = isExpected ? linkExpected(tracker, record, at, now) | 0 : linkUnique(tracker, record, at, nat, now) | 0;
   if (outcome === Linked.done) {
-    if (tracker.engine === Engine.SCALE) {
-      scheduleLinked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
-    }
+    tracker.expiry.linked(record);
     return (record << 2) | CREATED;
   }
   const isExhausted = outcome === Linked.taken;

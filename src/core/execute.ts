@@ -14,10 +14,7 @@
  * Nothing is allocated, and nothing that a packet holds makes it throw. Arguments are checked by the caller (Conntrack.execute).
  */
 
-import { CHECKED, load, peek, poke, store, type Words } from '../shared/access.ts';
-import { LockSite } from '../shared/lock-sites.ts';
-import { LockClass } from '../shared/lockdep.ts';
-import { lock, unlock } from '../shared/mutex.ts';
+import { CHECKED, load, peek, type Words } from '../shared/access.ts';
 import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
 import { afterUpdate, beforeUpdate, classifyByOriginal, handleControl, isForHelper } from './alg/control.ts';
@@ -26,26 +23,20 @@ import { obtain } from './checks.ts';
 import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { createConn, CREATED } from './create.ts';
-import { moveExpiration } from './engines/baseline.ts';
-import { reschedule } from './engines/ct-scale.ts';
-import { Engine } from './engines/engine.ts';
-import { announceUpdate } from './events.ts';
 import { closeWhole, finishFragments, hasFragmentWork, openWhole, takeFragments } from './fragments/fragments.ts';
 import { FragmentsWord } from './fragments/region.ts';
 import { copyWords } from './fragments/store.ts';
 import { hashParsed } from './key-hash.ts';
 import { confirmHint, findConn, isLeftToRival } from './lookup.ts';
-import { SettingWord } from './memory.ts';
 import { BY_ORIGINAL, findTranslated, UNCONNECTED } from './nat/recirculate.ts';
 import { NAT_STATES, translatePacket } from './nat/translate.ts';
 import { MAX_BATCH, type PacketBatch } from './packet/batch.ts';
 import { metaProtocol, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';
 import { ChecksumBit, CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
 import { parseAny, parsePacket } from './packet/parse.ts';
-import { isIcmp6Opening, isIcmpOpening, updateIcmp, updateOther } from './proto/datagram.ts';
-import { updateTcpLocked } from './proto/tcp.ts';
+import { isIcmp6Opening, isIcmpOpening } from './proto/datagram.ts';
 import { isTcpOpening } from './proto/tcp-segment.ts';
-import { CHANGED, KEEP_EXPIRY, TIMEOUT_MASK, Update } from './proto/update.ts';
+import { Update } from './proto/update.ts';
 import { killConn } from './remove.ts';
 import {
   CONN_ALG,
@@ -58,6 +49,7 @@ import {
   UNIT_SHIFT,
 } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
+import { updateConn } from './update-conn.ts';
 import { applyMarks, readMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
 /** A constant of this module, which V8 folds. */
@@ -585,92 +577,6 @@ function count(tracker: Tracker, state: number): void {
     counters[Counter.invalid]!++;
   } else {
     counters[Counter.related]!++;
-  }
-}
-
-/** Moves a connection on with a packet, and its expiry. @returns an Update */
-function updateConn(tracker: Tracker, words: Words, at: number, record: number, reply: number, now: number): number {
-  const { words: records } = tracker;
-  const { parsed } = tracker.scratch;
-  const r = record << UNIT_SHIFT;
-  const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
-  let result: number;
-  if (protocol === Protocol.TCP) {
-    const checkSequence = peek(tracker.words, tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
-    records[tracker.participant.base + ParticipantWord.CONNECTION_LOCK] = r + ConnWord.LOCK;
-    lock(records, r + ConnWord.LOCK, tracker.participant, LockClass.connection, LockSite.update);
-    result = updateTcpLocked(
-      records,
-      r,
-      words,
-      parsed[at + ParsedWord.L4]!,
-      parsed[at + ParsedWord.L4_BYTES]!,
-      reply,
-      checkSequence,
-    );
-    if (tracker.engine !== Engine.BASELINE) {
-      /* Before the lock is gone: a state and the expiry of another one must not come together. */
-      refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
-    }
-    if ((result & CHANGED) !== 0) {
-      changed(tracker, r, (result >>> 2) & TIMEOUT_MASK);
-    }
-    const state = records[r + ConnWord.STATE]!;
-    unlock(records, r + ConnWord.LOCK);
-    if (tracker.engine === Engine.BASELINE && ((result >>> 2) & TIMEOUT_MASK) !== KEEP_EXPIRY) {
-      moveExpiration(tracker, record, (result >>> 2) & TIMEOUT_MASK, state, now);
-    }
-    return result & 3;
-  }
-  if (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6) {
-    result = updateIcmp(records, r, reply);
-  } else {
-    result = updateOther(records, r, reply);
-  }
-  if (tracker.engine === Engine.BASELINE) {
-    moveExpiration(tracker, record, (result >>> 2) & TIMEOUT_MASK, peek(records, r + ConnWord.STATE), now);
-  } else {
-    refresh(tracker, r, (result >>> 2) & TIMEOUT_MASK, now);
-  }
-  if ((result & CHANGED) !== 0) {
-    changed(tracker, r, (result >>> 2) & TIMEOUT_MASK);
-  }
-  return result & 3;
-}
-
-/** The connection's state is another one now. */
-function changed(tracker: Tracker, r: number, timeout: number): void {
-  if (tracker.engine === Engine.SCALE && timeout !== KEEP_EXPIRY) {
-    reschedule(tracker, r >>> UNIT_SHIFT, timeout);
-  }
-  announceUpdate(tracker, r);
-}
-
-/** Sets the expiry that the connection's new state asks for. */
-function refresh(tracker: Tracker, r: number, timeout: number, now: number): void {
-  if (timeout !== KEEP_EXPIRY) {
-    const records = tracker.words;
-    const expires = (now + tracker.timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
-    /* Within one millisecond most packets of a busy connection leave the line as it is. */
-    const before = peek(records, r + ConnWord.EXPIRES);
-    if (before !== expires) {
-      poke(records, r + ConnWord.EXPIRES, expires);
-      if (((expires - before) | 0) < 0) {
-        shortened(tracker, r, timeout, expires);
-      }
-    }
-  }
-}
-
-/** The connection's new state lasts less long than what was left of the old one: the sweeper has to know. */
-function shortened(tracker: Tracker, r: number, timeout: number, expires: number): void {
-  const records = tracker.words;
-  if (tracker.engine === Engine.SCALE) {
-    reschedule(tracker, r >>> UNIT_SHIFT, timeout);
-  } else {
-    /* Stored: seen by every sweeper that begins to look at the line from here on. */
-    store(records, r + ConnWord.EXPIRES, expires);
-    tracker.table.lookAgain(records[r + ConnWord.HASH]!, r >>> UNIT_SHIFT);
   }
 }
 

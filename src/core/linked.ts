@@ -2,8 +2,6 @@
 
 import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { Counter } from './counters.ts';
-import { Engine } from './engines/engine.ts';
-import { EngineIntent } from './engines/lists.ts';
 import type { Tracker } from './tracker.ts';
 
 /**
@@ -13,10 +11,10 @@ import type { Tracker } from './tracker.ts';
 export function noteLinked(tracker: Tracker): void {
   const { words, counters } = tracker;
   const { base } = tracker.participant;
+  const { linkedIntent } = tracker.expiry;
   counters[Counter.created]!++;
-  if (tracker.engine === Engine.SCALE) {
-    const { intents, intentBase } = tracker.lists;
-    intents[intentBase + EngineIntent.SCHEDULE_RECORD] = words[base + ParticipantWord.RECORD_IN_HAND]! >>> 1;
+  if (linkedIntent !== 0) {
+    words[linkedIntent] = words[base + ParticipantWord.RECORD_IN_HAND]! >>> 1;
   }
   words[base + ParticipantWord.RECORD_IN_HAND] = 0;
   words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS] = 0;

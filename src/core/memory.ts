@@ -35,8 +35,8 @@ import { Expectations } from './alg/expectations.ts';
 import { HelperNames } from './alg/helper-names.ts';
 import { eventsWords } from './event-layout.ts';
 import { allocateFragments, FRAGMENTS_WORDS } from './fragments/region.ts';
-import { Engine, type EngineName, engineNumber } from './engines/engine.ts';
-import { listsWords } from './engines/lists.ts';
+import type { EngineName } from './engines/engine.ts';
+import { engineKind } from './engines/registry.ts';
 import { checkMemorySize, type MemorySizes, orTooMuch } from './memory-limits.ts';
 import { BUCKET_WORDS, indexLinesFor } from './table/bucket-layout.ts';
 import { UNIT_WORDS } from './table/conn.ts';
@@ -109,7 +109,7 @@ export interface TrackerMemory {
   readonly profile?: Words | undefined;
   /** In a checked process: what became of each record (checks.ts). Only checked threads may map such a table. */
   readonly ledger?: Words | undefined;
-  /** Expiration lists (engines/lists.ts); of ct-bucket, which has none, a few words. */
+  /** The engine's own region (engines/registry.ts): expiration lists; of ct-bucket, which has none, a few words. */
   readonly lists: Words;
 }
 
@@ -241,14 +241,14 @@ export function checkTableFull(tableFull: TableFull): TableFull {
 export function allocateMemory(given: ConntrackOptions): TrackerMemory {
   const options = expectOptions('the options of a table', given, CONNTRACK_OPTIONS);
   const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
-  const isBucketEngine = engineNumber(engine) === Engine.BUCKET;
+  const kind = engineKind(engine);
   const { buckets = 1024, maxConnections = 3_000_000, maxParticipants = 32, eventCapacity = 16_384 } = options;
   powerOfTwo('buckets', buckets, MAX_BUCKETS);
   expectWhole('maxConnections', maxConnections, 1, MAX_CONNECTIONS);
   expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
   powerOfTwo('eventCapacity', eventCapacity, MAX_EVENT_CAPACITY);
   expectWhole('prefaultConnections', prefaultConnections, 0, maxConnections);
-  const { reclaim = isBucketEngine ? 'lookup-and-sweep' : 'sweep' } = options;
+  const { reclaim = kind.reclaim } = options;
   checkReclaim(reclaim);
   checkTableFull(tableFull);
   const random = randomBytes(8);
@@ -258,11 +258,11 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
     throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${shown(seed)}`);
   }
   const [k0, k1] = seed;
-  const sizes = { bucketBits: isBucketEngine ? Math.log2(buckets) : 0, maxConnections, maxParticipants };
+  const sizes = { bucketBits: kind.hasBuckets ? Math.log2(buckets) : 0, maxConnections, maxParticipants };
   checkMemorySize(sizes, (each) => memoryLayout(each).end);
   const { end } = memoryLayout(sizes);
   const eventWords = eventsWords(maxParticipants, eventCapacity);
-  const listWords = isBucketEngine ? LINE_WORDS : listsWords(sizes);
+  const listWords = kind.regionWords(sizes);
   const inAll = end + eventWords + FRAGMENTS_WORDS + listWords;
   return orTooMuch('a table of this size', 'maxConnections, maxParticipants, eventCapacity', inAll, () => ({
     engine,
@@ -285,7 +285,7 @@ export function memoryMark(memory: Omit<TrackerMemory, 'words' | 'events' | 'fra
   const isReclaimedBySweep = reclaim === 'sweep' ? 1 : 0;
   const sizes = [bucketBits, maxConnections, maxParticipants, eventCapacity];
   return (
-    [engineNumber(engine), isReclaimedBySweep, ...sizes, ...hashKey].reduce(
+    [engineKind(engine).number, isReclaimedBySweep, ...sizes, ...hashKey].reduce(
       (hash, word) => Math.imul(hash ^ word ^ (hash >>> 15), 0x01000193),
       0x811c9dc5 | 0,
     ) | 1
@@ -313,8 +313,8 @@ export function checkMemory(memory: TrackerMemory): void {
       "what is attached to must be a table's memory: the `memory` of a Conntrack, not a handle or options",
     );
   }
-  const isBucketEngine = engineNumber(memory.engine) === Engine.BUCKET;
-  expectWhole('bucketBits', memory.bucketBits, 0, isBucketEngine ? Math.log2(MAX_BUCKETS) : 0);
+  const kind = engineKind(memory.engine);
+  expectWhole('bucketBits', memory.bucketBits, 0, kind.hasBuckets ? Math.log2(MAX_BUCKETS) : 0);
   expectWhole('maxConnections', memory.maxConnections, 1, MAX_CONNECTIONS);
   expectWhole('maxParticipants', memory.maxParticipants, 1, MAX_PARTICIPANTS);
   powerOfTwo('eventCapacity', memory.eventCapacity, MAX_EVENT_CAPACITY);
@@ -327,7 +327,7 @@ export function checkMemory(memory: TrackerMemory): void {
   expectRegion('words', memory.words, memoryLayout(memory).end);
   expectRegion('events', memory.events, eventsWords(memory.maxParticipants, memory.eventCapacity));
   expectRegion('fragments', memory.fragments, FRAGMENTS_WORDS);
-  expectRegion('lists', memory.lists, isBucketEngine ? LINE_WORDS : listsWords(memory));
+  expectRegion('lists', memory.lists, kind.regionWords(memory));
   if (load(memory.words, SettingWord.MARK) !== memoryMark(memory)) {
     throw new UsageError(
       "a table's memory must be as its Conntrack gave it: these words are another table's, or its settings were changed",

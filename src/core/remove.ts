@@ -8,9 +8,6 @@ import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../shared/pa
 import { cleanExpectations } from './alg/clean.ts';
 import { assertReference } from './checks.ts';
 import { Counter } from './counters.ts';
-import { listFirst } from './engines/baseline.ts';
-import { rescheduleAsIs } from './engines/ct-scale.ts';
-import { Engine } from './engines/engine.ts';
 import { announceDestroy, wantsEvents } from './events.ts';
 import {
   ConnFlag,
@@ -41,12 +38,8 @@ export function killConn(tracker: Tracker, record: number): void {
   }
   if (tracker.reclaimsAtLookup) {
     removeConn(tracker, record, Counter.killed);
-  } else if (tracker.engine === Engine.BASELINE) {
-    listFirst(tracker, record);
-  } else if (tracker.engine === Engine.SCALE) {
-    rescheduleAsIs(tracker, record);
   } else {
-    tracker.table.lookAgain(tracker.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
+    tracker.expiry.killed(record);
   }
 }
 
@@ -112,9 +105,7 @@ export function unlinkConnLocked(tracker: Tracker, record: number): void {
     const reverseHash = records[r + ConnWord.REV_HASH]!;
     table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
   }
-  if (tracker.engine === Engine.BASELINE) {
-    tracker.lists.removeLocked(record);
-  }
+  tracker.expiry.unlinkedLocked(record);
   /* In one step. Counted before the room is free: whoever sees the one sees the other. */
   tracker.counters[records[participant.base + ParticipantWord.INTENT_REASON]!]!++;
   records[participant.base + ParticipantWord.ROOM_HAND + HandWord.UNITS]!++;

@@ -23,8 +23,6 @@ import {
   tokenOf,
 } from '../shared/participant.ts';
 import { writeParent } from './alg/clean.ts';
-import { Engine } from './engines/engine.ts';
-import { listIfAbsentLocked, repairBaselineLocked, repairScale } from './engines/repair.ts';
 import { expectFlag, shown, UsageError } from './errors.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
 import { repairEvents, wantsEvents } from './events.ts';
@@ -189,7 +187,7 @@ function putInOrder(tracker: Tracker, id: number, report: RepairReport): Tracker
   repairHeldFragments(dead, report);
   repairConnectionLock(dead, report);
   repairBuckets(dead, report);
-  countLock(report, repairScale(dead));
+  countLock(report, dead.expiry.repair());
   repairHands(dead, report);
   return dead;
 }
@@ -280,8 +278,8 @@ function repairBuckets(dead: Tracker, report: RepairReport): void {
   report.growthsFinished += growth === 'finished' ? 1 : 0;
   report.growthsUndone += growth === 'undone' ? 1 : 0;
 
-  if (dead.engine === Engine.BASELINE && held.length > 0) {
-    repairBaselineLocked(dead);
+  if (held.length > 0) {
+    dead.expiry.repairBucketLocked();
   }
   const kind = words[base + ParticipantWord.INTENT_KIND];
   if (kind === IntentKind.link || kind === IntentKind.undo) {
@@ -322,9 +320,7 @@ function repairLink(dead: Tracker, report: RepairReport): void {
   const hash = words[r + ConnWord.HASH]!;
   const reverseHash = reverseHashOf(words, r);
   if (table.hasLocked(table.bucketOf(hash), hash, record)) {
-    if (dead.engine === Engine.BASELINE) {
-      listIfAbsentLocked(dead, record);
-    }
+    dead.expiry.repairLinkedLocked(record);
     noteLinked(dead);
     report.linksFinished++;
     return;

@@ -7,9 +7,8 @@ import { store } from '../shared/access.ts';
 import { Alg } from './alg/state.ts';
 import { EventRing } from './event-ring.ts';
 import { Eviction } from './eviction.ts';
-import { Engine, engineNumber } from './engines/engine.ts';
-import { EngineIntent, ExpirationLists, MAX_SWEEP_FOUND } from './engines/lists.ts';
-import { initialiseQueues } from './engines/queue.ts';
+import type { ExpiryStrategy } from './engines/expiry.ts';
+import { engineKind } from './engines/registry.ts';
 import { FragmentStore } from './fragments/store.ts';
 import { derivedKey, HashKeys } from './key-hash.ts';
 import { memoryMark, SettingWord, type TrackerMemory } from './memory.ts';
@@ -32,8 +31,6 @@ const DEFAULT_SWEEP_INTERVAL_MS = 500;
 const RANDOM_PURPOSE = 2;
 
 export class Tracker extends TableHandle {
-  /** An Engine. */
-  readonly engine: number;
   readonly keys: HashKeys;
   readonly timeouts: TimeoutPolicies;
   readonly zoneLimits: ZoneLimits;
@@ -42,8 +39,8 @@ export class Tracker extends TableHandle {
   readonly eventRing: EventRing;
   /** Held fragments. */
   readonly fragments: FragmentStore;
-  /** Not used by ct-bucket. */
-  readonly lists: ExpirationLists;
+  /** What happens to a connection's expiry: the engine. */
+  readonly expiry: ExpiryStrategy;
   /** Helpers: names, expectations, and the calling thread's own scratch memory. */
   readonly alg: Alg;
   /** The clock's mark (clock.ts). */
@@ -57,8 +54,6 @@ export class Tracker extends TableHandle {
   readonly scratch: BatchScratch = new BatchScratch();
   /** Of the last search under a lock. */
   readonly search: SearchNotes = new SearchNotes();
-  /** Stale records that a sweep of lists has found. */
-  readonly sweepFound: Int32Array;
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
   readonly random: PortRandom;
@@ -72,7 +67,6 @@ export class Tracker extends TableHandle {
     super(memory, place);
     const { words, layout, participant } = this;
     const { hashKey, maxParticipants } = memory;
-    this.engine = engineNumber(memory.engine);
     this.keys = new HashKeys(hashKey);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
@@ -84,9 +78,10 @@ export class Tracker extends TableHandle {
       keys: this.keys,
       parsed: this.scratch.parsed,
     });
-    this.lists = new ExpirationLists(memory.lists, layout.records / UNIT_WORDS, participant);
-    const found = this.lists.intentBase + EngineIntent.SWEEP_FOUND;
-    this.sweepFound = words.subarray(found, found + MAX_SWEEP_FOUND);
+    const { table, timeouts, counters, checks } = this;
+    const firstUnit = layout.records / UNIT_WORDS;
+    const parts = { words, region: memory.lists, firstUnit, participant, table, timeouts, counters, checks };
+    this.expiry = engineKind(memory.engine).strategyOf(parts);
     this.alg = new Alg(words, layout.helperNames, layout.expectations);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
     this.random = new PortRandom(derivedKey(hashKey, RANDOM_PURPOSE + participant.id));
@@ -106,9 +101,7 @@ export class Tracker extends TableHandle {
     this.table.initialise(this.participant, prefaultConnections);
     this.quota.pools.setLimit(this.quota.pool, this.memory.maxConnections);
     this.timeouts.initialise();
-    if (this.engine === Engine.SCALE) {
-      initialiseQueues(this.lists);
-    }
+    this.expiry.initialise();
     this.clock[0] = Number.NaN;
     store(this.words, this.settings + SettingWord.MARK, memoryMark(this.memory));
     store(this.words, this.settings + SettingWord.TCP_SEQ_CHK, 1);

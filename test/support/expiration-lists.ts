@@ -3,7 +3,6 @@
 import { expect } from 'vitest';
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/dump.ts';
-import { Engine } from '../../src/core/engines/engine.ts';
 import { LISTS, NodeWord } from '../../src/core/engines/lists.ts';
 
 /**
@@ -12,10 +11,10 @@ import { LISTS, NodeWord } from '../../src/core/engines/lists.ts';
  */
 export function expectAllListed(ct: Conntrack): void {
   const { tracker } = ct;
-  if (tracker.engine === Engine.BUCKET) {
+  const { lists } = tracker.expiry;
+  if (lists === undefined) {
     return;
   }
-  const { lists } = tracker;
   const listed = new Set<number>();
   for (let list = 0; list < LISTS; list++) {
     let previous = 0;
@@ -36,10 +35,10 @@ export function expectAllListed(ct: Conntrack): void {
   tracker.leave();
   const isQueued = (record: number) => lists.words[lists.nodeOf(record) + NodeWord.QUEUED] !== 0;
   const lost = [...linked].filter(
-    (record) => !listed.has(record) && !(tracker.engine === Engine.SCALE && isQueued(record)),
+    (record) => !listed.has(record) && !(tracker.memory.engine === 'ct-scale' && isQueued(record)),
   );
   expect(lost).toEqual([]);
-  if (tracker.engine === Engine.BASELINE) {
+  if (tracker.memory.engine === 'baseline') {
     expect([...listed].filter((record) => !linked.has(record))).toEqual([]);
   }
 }

@@ -2,12 +2,12 @@
  * Expiration lists of the engines `baseline` and `ct-scale`, in a shared region of their own:
  *
  *   lists    HEAD and TAIL (record numbers, 0: none) of every list
- *   disorder a word for each list, only used by baseline (disorder.ts)
- *   queues   one for each kind of timeout, only used by ct-scale (queue.ts)
+ *   disorder a word for each list, only used by baseline (expiration-lists/disorder.ts)
+ *   queues   one for each kind of timeout, only used by ct-scale (queues/queue.ts)
  *   nodes    one for each unit of the slab, by record number (NodeWord)
  *
  * A list holds connections of one kind of timeout and one timeout policy, so that whoever is appended expires last. Policies
- * share POLICY_LISTS sets of lists. A policy that changes while connections live breaks that order (disorder.ts).
+ * share POLICY_LISTS sets of lists. A policy that changes while connections live breaks that order (expiration-lists/disorder.ts).
  *
  * Lists and their nodes are changed under one lock: in baseline the lock of the only bucket, in ct-scale LOCK.
  */
@@ -86,7 +86,7 @@ export const EngineIntent = {
   SWEEP_FOUND: LINE_WORDS,
 } as const;
 /** Stale records that a sweep of lists takes from them before it gives the lock back to remove them. */
-export const MAX_SWEEP_FOUND = 32;
+const MAX_SWEEP_FOUND = 32;
 export const FRONT = -1;
 /** It was taken from a queue and is still marked as QUEUED. */
 export const DEQUEUED = -2;
@@ -98,22 +98,9 @@ export function listsWords({ maxConnections, maxParticipants }: TableSize): numb
   return FIRST_NODE + (Slab.unitsFor(maxConnections, maxParticipants) + 2) * NODE_WORDS;
 }
 
-interface TableSize {
+export interface TableSize {
   maxConnections: number;
   maxParticipants: number;
-}
-
-/** Where a walk through a whole list stands, between two of its steps. */
-export class ListWalk {
-  /** The last step was one of such a walk. */
-  isWhole = false;
-  list = 0;
-  /** The record to go on with, 0: it is at its end; and when that expires, to know whether it has been moved since. */
-  next = 0;
-  nextExpires = 0;
-  /** What was passed so far is in order, and expires no later than this (low 32 bits of ms). */
-  isInOrder = true;
-  lastExpires = 0;
 }
 
 export class ExpirationLists {
@@ -122,14 +109,16 @@ export class ExpirationLists {
   readonly intents: Words;
   readonly intentBase: number;
   readonly #firstNode: number;
-  /** The calling thread's walk through a list that is out of order (disorder.ts). */
-  readonly walk: ListWalk = new ListWalk();
+  /** Stale records that a sweep has found, in the participant's block: a repair goes on with them. */
+  readonly found: Int32Array;
 
   /** @param firstUnit the lowest record number that the slab hands out */
   constructor(words: Words, firstUnit: number, participant: Participant) {
     this.words = words;
     this.intents = participant.words;
     this.intentBase = participant.base + ParticipantWord.ENGINE;
+    const found = this.intentBase + EngineIntent.SWEEP_FOUND;
+    this.found = participant.words.subarray(found, found + MAX_SWEEP_FOUND);
     this.#firstNode = FIRST_NODE - firstUnit * NODE_WORDS;
   }
 

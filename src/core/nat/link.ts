@@ -8,18 +8,14 @@
 import { or, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../../shared/participant.ts';
-import { listLocked } from '../engines/baseline.ts';
-import { Engine } from '../engines/engine.ts';
-import { EngineIntent } from '../engines/lists.ts';
 import { announceNew, settleNew, wantsEvents } from '../events.ts';
 import { noteLinked } from '../linked.ts';
 import { directionOf, findConnLocked, NO_DIRECTION } from '../lookup.ts';
 import { SCRATCH_AT } from '../packet/batch-scratch.ts';
-import { META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
+import { META_IPV6, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
 import { removeStale } from '../remove.ts';
 import { CONN_NAT, ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, LIFE_RIVAL, UNIT_SHIFT } from '../table/conn.ts';
-import { firstTimeout } from '../timeouts.ts';
 import type { Tracker } from '../tracker.ts';
 
 /** What became of an attempt to link; above 0: a match (lookup.ts) for the key, which somebody else has created. */
@@ -144,9 +140,7 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
     } else if (!table.placeLocked(bucket, hash, record, participant)) {
       outcome = hasTwoEntries ? undoHalf(tracker, record) | 0 : Linked.noMemory;
     } else {
-      if (tracker.engine === Engine.BASELINE) {
-        listLocked(tracker, record, firstTimeout(metaProtocol(records[r + ConnWord.META]!)));
-      }
+      tracker.expiry.linkedLocked(record);
       noteLinked(tracker);
     }
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
@@ -172,8 +166,11 @@ export function undoHalf(tracker: Tracker, record: number): number {
     const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
     if ((life & LIFE_CLEANED) !== 0) {
       noteLinked(tracker);
-      /* ct-scale: the sweeper need not hear of it. */
-      tracker.lists.intents[tracker.lists.intentBase + EngineIntent.SCHEDULE_RECORD] = 0;
+      const { linkedIntent } = tracker.expiry;
+      if (linkedIntent !== 0) {
+        /* The engine need not hear of it. */
+        records[linkedIntent] = 0;
+      }
       return Linked.removed;
     }
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.undo;

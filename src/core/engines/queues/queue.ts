@@ -8,8 +8,8 @@
  *   line 2   the stub's node: stands in the queue whenever nobody else does
  */
 
-import { exchange, load, peek, poke, store } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { exchange, load, peek, poke, store } from '../../../shared/access.ts';
+import { LINE_WORDS } from '../../../shared/cache-line.ts';
 import {
   DEQUEUED,
   EngineIntent,
@@ -19,7 +19,7 @@ import {
   NodeWord,
   QUEUE_BIAS,
   QUEUE_WORDS,
-} from './lists.ts';
+} from '../lists.ts';
 
 const NEWEST = 0;
 const OLDEST: number = LINE_WORDS;

@@ -1,0 +1,121 @@
+/**
+ * The engine `ct-bucket`: no lists. The sweeper walks all buckets and removes what is dead or expired.
+ *
+ * It passes lines of the index of which nothing is due yet (their due word says so), and touches the connections of the others
+ * only. It reads without locks and takes a bucket's lock only for the removal of one connection, so that nobody ever waits
+ * for the walk. A cursor remembers where it stopped; the walk goes in steps of limited time, each inside one epoch.
+ */
+
+import { peek, store } from '../../../shared/access.ts';
+import { LINE_WORDS } from '../../../shared/cache-line.ts';
+import type { Participant } from '../../../shared/participant.ts';
+import { Counter } from '../../counters.ts';
+import { LINE_ENTRIES } from '../../table/bucket-layout.ts';
+import { BucketTable } from '../../table/bucket-table.ts';
+import { ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from '../../table/conn.ts';
+import type { ExpiryParts, Remover, SweepCursor } from '../expiry.ts';
+import { WordExpiry } from '../word-expiry.ts';
+
+/**
+ * Work between two looks at the clock, in what it costs to pass a line that is not due (about 5 ns); to look at one costs
+ * more, since its records are likely to miss the cache.
+ */
+const WORK_PER_LOOK = 512;
+const LOOK_COST = 32;
+/**
+ * A line is looked at again after this time, ms, whatever its connections say: should the clock have run backwards, a mark
+ * that belongs to the other time does not last.
+ */
+const MOST_AHEAD_MS = 30_000;
+
+export class BucketSweep extends WordExpiry {
+  readonly #table: BucketTable;
+  readonly #participant: Participant;
+  readonly #counters: Float64Array;
+
+  constructor(parts: ExpiryParts) {
+    super(parts, { linkedIntent: 0, sweepsAll: true, lists: undefined });
+    this.#table = parts.table;
+    this.#participant = parts.participant;
+    this.#counters = parts.counters;
+  }
+
+  protected override shortened(r: number, _timeout: number, expires: number): void {
+    /* Stored: seen by every sweeper that begins to look at the line from here on. */
+    store(this.words, r + ConnWord.EXPIRES, expires);
+    this.killed(r >>> UNIT_SHIFT);
+  }
+
+  override killed(record: number): void {
+    this.#table.lookAgain(this.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
+  }
+
+  override expiredAtJump(_record: number, slot: number): void {
+    this.#table.lookAgainAt(slot);
+  }
+
+  override sweep(cursor: SweepCursor, now: number, endMs: number, remove: Remover): boolean {
+    const table = this.#table;
+    for (;;) {
+      const block = table.blockOfBucket(cursor.bucket);
+      if (block !== cursor.block) {
+        cursor.block = block;
+        cursor.line = 0;
+      }
+      const lines = BucketTable.linesOf(block);
+      while (cursor.line < lines) {
+        this.#sweepLines(cursor, now, lines, remove);
+        if (performance.now() >= endMs && cursor.line < lines) {
+          return false;
+        }
+      }
+      cursor.bucket++;
+      cursor.block = 0;
+      if (cursor.bucket === table.bucketCount) {
+        cursor.bucket = 0;
+        return true;
+      }
+      if (performance.now() >= endMs) {
+        return false;
+      }
+    }
+  }
+
+  /** Moves the cursor on in its block, by WORK_PER_LOOK at most. */
+  #sweepLines(cursor: SweepCursor, now: number, lines: number, remove: Remover): void {
+    const first = BucketTable.lineOf(cursor.block, 0);
+    let index = cursor.line;
+    for (let work = 0; index < lines && work < WORK_PER_LOOK; work++, index++) {
+      const line = first + index * LINE_WORDS;
+      if (this.#table.isDue(line, now)) {
+        this.#sweepLine(cursor.bucket, line, BucketTable.firstSlotOf(cursor.block, index), now, remove);
+        work += LOOK_COST;
+      }
+    }
+    cursor.line = index;
+  }
+
+  /** Removes what is stale of a line, and notes when to look at it again. */
+  #sweepLine(bucket: number, line: number, firstSlot: number, now: number, remove: Remover): void {
+    const { words: records } = this;
+    const table = this.#table;
+    const token = table.beginLook(bucket, line, this.#participant);
+    let left = MOST_AHEAD_MS;
+    for (let slot = firstSlot; slot < firstSlot + LINE_ENTRIES; slot++) {
+      const record = table.recordAt(slot);
+      if (record === 0) {
+        continue;
+      }
+      this.#counters[Counter.sweepVisited]!++;
+      const r = record << UNIT_SHIFT;
+      /* Read once: what decides is also what is noted. */
+      const expires = peek(records, r + ConnWord.EXPIRES);
+      if ((peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(expires, now)) {
+        remove(record);
+      } else {
+        left = Math.min(left, (expires - now) | 0);
+      }
+    }
+    table.endLook(line, token, (now + left) | 0);
+  }
+}

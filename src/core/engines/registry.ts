@@ -1,0 +1,56 @@
+/** What stands behind the name of each engine. */
+
+import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { shown, UsageError } from '../errors.ts';
+import { BucketSweep } from './bucket-sweep/bucket-sweep.ts';
+import { ENGINES, type EngineName } from './engine.ts';
+import type { ExpiryParts, ExpiryStrategy } from './expiry.ts';
+import { ListsByExpiry } from './expiration-lists/expiration-lists.ts';
+import { listsWords, type TableSize } from './lists.ts';
+import { ListsByQueues } from './queues/queues.ts';
+
+export interface EngineKind {
+  /** In the mark of a table's memory (memoryMark): never another engine's. */
+  readonly number: number;
+  /** False: the table is one bucket, whose lock is the global one. */
+  readonly hasBuckets: boolean;
+  /** What packets do with stale entries unless the options say otherwise (ConntrackOptions.reclaim). */
+  readonly reclaim: 'lookup-and-sweep' | 'sweep';
+  /** Words of the engine's own shared region. */
+  readonly regionWords: (size: TableSize) => number;
+  /** A thread's strategy. */
+  readonly strategyOf: (parts: ExpiryParts) => ExpiryStrategy;
+}
+
+const KINDS_BY_NAME: Readonly<Record<EngineName, EngineKind>> = {
+  'ct-bucket': {
+    number: 0,
+    hasBuckets: true,
+    reclaim: 'lookup-and-sweep',
+    /* Nothing stands in it. */
+    regionWords: () => LINE_WORDS,
+    strategyOf: (parts) => new BucketSweep(parts),
+  },
+  baseline: {
+    number: 1,
+    hasBuckets: false,
+    reclaim: 'sweep',
+    regionWords: listsWords,
+    strategyOf: (parts) => new ListsByExpiry(parts),
+  },
+  'ct-scale': {
+    number: 2,
+    hasBuckets: false,
+    reclaim: 'sweep',
+    regionWords: listsWords,
+    strategyOf: (parts) => new ListsByQueues(parts),
+  },
+};
+
+/** @throws UsageError if there is no engine of that name */
+export function engineKind(name: EngineName): EngineKind {
+  if (!ENGINES.includes(name)) {
+    throw new UsageError(`engine must be one of ${ENGINES.join(', ')}, not ${shown(name)}`);
+  }
+  return KINDS_BY_NAME[name];
+}
