@@ -72,7 +72,7 @@ const REMOVALS: readonly Cut[] = [
     kind: 'without',
     patches: [
       {
-        path: EXECUTE,
+        path: 'src/core/stage-verdict.ts',
         find: /\bwriteConnected\(words, slot, tracker\.words, r, state \| 32, action\.zone\);/,
         replace: 'words[slot + 3] = state | 32;',
       },
@@ -82,7 +82,9 @@ const REMOVALS: readonly Cut[] = [
     name: 'the new expiry',
     kind: 'without',
     phase: 'udp-lookup',
-    patches: [{ path: EXECUTE, find: /\brefresh\(tracker, r, result >>> 2 & 15, now\);/, replace: ';' }],
+    patches: [
+      { path: 'src/core/update-conn.ts', find: /\btracker\.expiry\.extend\(r, timeout, now\);/, replace: ';' },
+    ],
   },
 ];
 

@@ -155,7 +155,7 @@ export const STUDIES = {
         patches: [
           { path: 'src/core/table/bucket-table.ts', find: /poke\(words, line \+ 15, 0\);/, replace: '' },
           {
-            path: 'src/core/execute.ts',
+            path: 'src/core/engines/word-expiry.ts',
             find: /if \(\(expires - before \| 0\) < [^)]*\)/,
             replace: 'if (false)',
           },

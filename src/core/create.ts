@@ -44,10 +44,9 @@ export const CREATED = 1;
  * @returns 0: refused; record << 2 | 1: created; match << 1: found (match as in lookup.ts)
  */
 export function createConn(tracker: Tracker, words: Words, at: number, action: CtAction, now: number): number {
-  const { participant, table, counters } = tracker;
-  const { parsed } = tracker.scratch;
-  const meta = parsed[at + ParsedWord.META]!;
-
+  const { participant } = tracker;
+  const { base } = participant;
+  const own = tracker.words;
   const zonePool = tracker.zoneLimits.admit(action.zone, participant);
   let zoneGeneration = 0;
   if (zonePool !== 0) {
@@ -56,21 +55,12 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
       return refuse(tracker, at, now, Counter.zoneFull);
     }
   }
-  const own = tracker.words;
-  const { base } = participant;
-  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0 && !tracker.quota.pools.mayUseReserved(tracker.quota.pool)) {
-    /* The limit was lowered during this batch. */
-    tracker.quota.pools.endAhead(tracker.quota.pool, own[base + ParticipantWord.ROOM_AHEAD]!, participant);
-  }
-  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0) {
-    own[base + ParticipantWord.ROOM_AHEAD]!--;
-    own[base + ParticipantWord.ROOM_HAND]!++;
-  } else if (tracker.quota.pools.take(tracker.quota.pool, participant) === NO_ROOM && !evictForRoom(tracker, at, now)) {
+  if (!takeTableRoom(tracker, at, now)) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull);
   }
-  const opening = tracker.alg.opening;
-  const isIpv6 = (meta & META_IPV6) !== 0;
+  const { opening } = tracker.alg;
+  const isIpv6 = (tracker.scratch.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
   const recordClass = isIpv6 || (opening & Opening.EXPECTED) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   const record = tracker.slab.allocate(participant, recordClass);
   own[base + ParticipantWord.RECORD_IN_HAND] = (record << 1) | recordClass;
@@ -83,57 +73,85 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   if (opening !== 0) {
     fillOpening(tracker, record << UNIT_SHIFT);
   }
-  const nat = action.nat;
+  const { nat } = action;
   if (nat !== null && (nat.translates(isIpv6) || (opening & Opening.EXPECTED) !== 0)) {
     tracker.eventRing.action = action;
     return placeTranslated(tracker, record, at, nat, now);
   }
+  return placeUntranslated(tracker, record, at, action, now);
+}
 
+/** Takes a unit of the table's room into the hand: one that was taken ahead for the batch, a free one, or a victim's. */
+function takeTableRoom(tracker: Tracker, at: number, now: number): boolean {
+  const { participant, words: own } = tracker;
+  const { pools, pool } = tracker.quota;
+  const { base } = participant;
+  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0 && !pools.mayUseReserved(pool)) {
+    /* The limit was lowered during this batch. */
+    pools.endAhead(pool, own[base + ParticipantWord.ROOM_AHEAD]!, participant);
+  }
+  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0) {
+    own[base + ParticipantWord.ROOM_AHEAD]!--;
+    own[base + ParticipantWord.ROOM_HAND]!++;
+    return true;
+  }
+  return pools.take(pool, participant) !== NO_ROOM || evictForRoom(tracker, at, now);
+}
+
+/** The rest of createConn for a connection whose packets are not translated: one key, in one bucket. */
+function placeUntranslated(tracker: Tracker, record: number, at: number, action: CtAction, now: number): number {
   const isAnnounced = wantsEvents(tracker);
   if (isAnnounced) {
     tracker.eventRing.action = action;
     announceNew(tracker, record);
   }
+  const outcome = linkUntranslated(tracker, record, at, now) | 0;
+  if (isAnnounced) {
+    settleNew(tracker, outcome === Linked.done);
+  }
+  if (tracker.search.staleCount > 0) {
+    removeStale(tracker);
+  }
+  if (outcome === Linked.done) {
+    tracker.expiry.linked(record);
+    return (record << 2) | CREATED;
+  }
+  dropRecord(tracker, record, false);
+  if (outcome === Linked.noMemory) {
+    tracker.counters[Counter.insertFailed]!++;
+    return 0;
+  }
+  tracker.counters[Counter.clash]!++;
+  return outcome << 1;
+}
+
+/** Links a complete record under the key at `parsed[at...]`, unless it is taken. @returns a Linked, or a match */
+function linkUntranslated(tracker: Tracker, record: number, at: number, now: number): number {
+  const { participant, table, words: own } = tracker;
+  const { base } = participant;
+  const hash = tracker.scratch.parsed[at + ParsedWord.HASH]!;
+  const bucket = table.bucketOf(hash);
   /* Not in a finally block: nothing between lock and unlock throws in a production process, and the checked one
    * stops at the first error anyway. */
-  const hash = parsed[at + ParsedWord.HASH]!;
-  const bucket = table.bucketOf(hash);
   table.lockBucket(bucket, participant, LockSite.create);
   own[base + ParticipantWord.INTENT_KIND] = IntentKind.link;
-  let match = 0;
-  let isPlaced = table.placeAbsentLocked(bucket, hash, record);
-  if (!isPlaced) {
-    match = findConnLocked(tracker, at, now);
-    if (match === 0 && tracker.search.othersMet > 0) {
+  let outcome: number = Linked.done;
+  if (!table.placeAbsentLocked(bucket, hash, record)) {
+    outcome = findConnLocked(tracker, at, now) | 0;
+    if (outcome === 0 && tracker.search.othersMet > 0) {
       noteRivals(tracker, record, at);
     }
-    isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
+    if (outcome === 0 && !table.placeLocked(bucket, hash, record, participant)) {
+      outcome = Linked.noMemory;
+    }
   }
-  if (isPlaced) {
+  if (outcome === Linked.done) {
     tracker.expiry.linkedLocked(record);
     noteLinked(tracker);
   }
   own[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
   table.unlockBucket(bucket);
-
-  if (isAnnounced) {
-    settleNew(tracker, isPlaced);
-  }
-  if (tracker.search.staleCount > 0) {
-    removeStale(tracker);
-  }
-  if (isPlaced) {
-    tracker.expiry.linked(record);
-    return (record << 2) | CREATED;
-  }
-  tracker.slab.free(participant, recordClass, record);
-  giveRoomBack(tracker, zonePool, zoneGeneration);
-  if (match === 0) {
-    counters[Counter.insertFailed]!++;
-    return 0;
-  }
-  counters[Counter.clash]!++;
-  return match << 1;
+  return outcome;
 }
 
 /** The rest of createConn for a connection that is to be translated. */

@@ -353,27 +353,28 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: CREATE,
-        find: `  let isPlaced = table.placeAbsentLocked(bucket, hash, record);
-  if (!isPlaced) {
-    match = findConnLocked(tracker, at, now);
-    if (match === 0 && tracker.search.othersMet > 0) {
+        find: `  if (!table.placeAbsentLocked(bucket, hash, record)) {
+    outcome = findConnLocked(tracker, at, now) | 0;
+    if (outcome === 0 && tracker.search.othersMet > 0) {
       noteRivals(tracker, record, at);
     }
-    isPlaced = match === 0 && table.placeLocked(bucket, hash, record, participant);
+    if (outcome === 0 && !table.placeLocked(bucket, hash, record, participant)) {
+      outcome = Linked.noMemory;
+    }
   }`,
-        replace: '  const isPlaced = table.placeLocked(bucket, hash, record, participant);',
+        replace: `  if (!table.placeLocked(bucket, hash, record, participant)) {
+    outcome = Linked.noMemory;
+  }`,
       },
       {
         file: CREATE,
         find: '  table.lockBucket(bucket, participant, LockSite.create);',
-        replace: `  let match = findConn(tracker, at, now);
+        replace: `  const match = findConn(tracker, at, now);
   if (match !== 0) {
-    giveRoomBack(tracker, zonePool, zoneGeneration);
-    return match << 1;
+    return match;
   }
   table.lockBucket(bucket, participant, LockSite.create);`,
       },
-      { file: CREATE, find: '  let match = 0;\n', replace: '' },
     ],
     scenarios: ['insert/sameTuple'],
     found: ['tuple twice'],
@@ -407,9 +408,10 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: CREATE,
-        find: '  table.unlockBucket(bucket);',
-        replace: `  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
-  table.unlockBucket(bucket);`,
+        find: '  return placeUntranslated(tracker, record, at, action, now);',
+        replace: `  const answer = placeUntranslated(tracker, record, at, action, now);
+  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+  return answer;`,
       },
     ],
     scenarios: ['insert/againstLookup', 'insert/sameTuple'],

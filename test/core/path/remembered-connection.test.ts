@@ -158,7 +158,7 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a packet whose connection
   });
 
   /*
-   * processPacket starts from the state of the packet's earlier pass through the zone, also after it was found that
+   * judgePacket starts from the state of the packet's earlier pass through the zone, also after it was found that
    * the connection behind that state is gone: an answer that has become the opening packet is `new|est|rpl|trk`.
    */
   it('keeps nothing of the state that it had with the connection that is gone', () => {
