@@ -23,7 +23,17 @@ import { SKEW_MS, WALK_AFTER_MS } from './clock-bounds.ts';
 import { SettingWord } from './memory.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
+import type { ExpiryStrategy } from './engines/expiry.ts';
+import type { TableHandle } from './table-handle.ts';
+
+/** A table, and the calling thread's clock. */
+type Clocked = TableHandle & {
+  /** One number: the mark. */
+  readonly clock: Float64Array;
+  /** One number: what the thread was told last, in ms. */
+  readonly time: Float64Array;
+  readonly expiry: ExpiryStrategy;
+};
 
 /** Beyond it milliseconds are not whole numbers any more. */
 const MOST_MS = 2 ** 53;
@@ -32,7 +42,7 @@ const MOST_MS = 2 ** 53;
  * Tells the tracker the time; call before an operation, inside an epoch.
  * @returns the low 32 bits that records are compared with
  */
-export function tellTime(tracker: Tracker, nowMs: number): number {
+export function tellTime(tracker: Clocked, nowMs: number): number {
   const ahead = nowMs - tracker.clock[0]!;
   /* Also where one of the two is NaN, or infinite. */
   if (!(ahead <= WALK_AFTER_MS && ahead >= -SKEW_MS)) {
@@ -43,7 +53,7 @@ export function tellTime(tracker: Tracker, nowMs: number): number {
 }
 
 /** @returns low 32 bits of the time */
-function moveMark(tracker: Tracker, nowMs: number): number {
+function moveMark(tracker: Clocked, nowMs: number): number {
   const { words, settings } = tracker;
   if (!(Math.abs(nowMs) <= MOST_MS)) {
     const told = tracker.time[0]!;
@@ -66,7 +76,7 @@ function moveMark(tracker: Tracker, nowMs: number): number {
 }
 
 /** The clock's mark: NaN before the first operation. */
-export function clockMarkMs(tracker: Tracker): number {
+export function clockMarkMs(tracker: Clocked): number {
   return tracker.clock[0]!;
 }
 
@@ -74,7 +84,7 @@ export function clockMarkMs(tracker: Tracker): number {
  * Has the clock, since its mark was `markMs`, jumped so far past `nowMs` that expiries can no longer be compared with it? A mark
  * that was ahead before (the clock was set back) says nothing of that.
  */
-export function hasJumpedPast(tracker: Tracker, nowMs: number, markMs: number): boolean {
+export function hasJumpedPast(tracker: Clocked, nowMs: number, markMs: number): boolean {
   return tracker.clock[0]! - (markMs > nowMs ? markMs : nowMs) > SKEW_MS;
 }
 
@@ -83,7 +93,7 @@ export function hasJumpedPast(tracker: Tracker, nowMs: number, markMs: number): 
  * still is, the mark was the mistake.
  * @param markMs the mark when the sweep began
  */
-export function sweptAt(tracker: Tracker, startedMs: number, markMs: number): void {
+export function sweptAt(tracker: Clocked, startedMs: number, markMs: number): void {
   if (!tracker.expiry.sweepsAll || !(Math.abs(startedMs) <= MOST_MS)) {
     return;
   }
@@ -97,7 +107,7 @@ export function sweptAt(tracker: Tracker, startedMs: number, markMs: number): vo
 }
 
 /** Lets expire at `nowMs` whatever had expired before, its expiry taken as the first such time after the mark. */
-function killExpired(tracker: Tracker, nowMs: number, markMs: number): void {
+function killExpired(tracker: Clocked, nowMs: number, markMs: number): void {
   const { table, words } = tracker;
   const origin = markMs - SKEW_MS;
   const originLow = origin | 0;

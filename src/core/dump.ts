@@ -2,6 +2,7 @@
 
 import { load, peek } from '../shared/access.ts';
 import { formatLabel } from './action.ts';
+import type { Alg } from './alg/state.ts';
 import type { ConnFilter } from './filter.ts';
 import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { PacketWord, Protocol } from './packet/layout.ts';
@@ -15,9 +16,12 @@ import {
 } from './proto/tcp-state.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnFlag, ConnWord, HELPER_NAME_MASK, isStale, UNIT_SHIFT } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
+import type { TableHandle } from './table-handle.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 import { readLabel } from './verdict.ts';
+
+/** A table, and the names of helpers. */
+type Listed = TableHandle & { readonly alg: Alg };
 
 /** Flags of a TCP peer, with the values of ct-dpif. */
 const TCP_FLAG_WINDOW_SCALE = 1;
@@ -74,7 +78,7 @@ export function tcpInfo(state: number): TcpInfo {
   };
 }
 
-function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
+function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
   const records = tracker.words;
   const meta = records[r + ConnWord.META]!;
   const place = {
@@ -127,7 +131,7 @@ function entryOf(tracker: Tracker, r: number, now: number): ConnEntry {
 }
 
 /** The records of a bucket, each once, by what stands in its index at this moment; stale ones as `visit` likes. */
-export function visitBucket(tracker: Tracker, bucket: number, visit: (record: number, r: number) => void): void {
+export function visitBucket(tracker: TableHandle, bucket: number, visit: (record: number, r: number) => void): void {
   const { table, words: records } = tracker;
   const block = table.blockOfBucket(bucket);
   const slots = BucketTable.slotsOf(block);
@@ -151,7 +155,7 @@ export function visitBucket(tracker: Tracker, bucket: number, visit: (record: nu
  * The unexpired connections of a bucket that satisfy a filter. Inside an epoch.
  * @param now low 32 bits of the clock (tellTime)
  */
-export function dumpBucket(tracker: Tracker, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {
+export function dumpBucket(tracker: Listed, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {
   const entries: ConnEntry[] = [];
   visitBucket(tracker, bucket, (_record, r) => {
     if (!isStale(tracker.words, r, now) && filter.matches(tracker.words, r)) {

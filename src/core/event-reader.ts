@@ -25,7 +25,7 @@ import { metaProtocol, metaZone, reverseMeta } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
 import { hasReply } from './progress.ts';
 import { RECORD_SPAN } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
+import type { TableHandle } from './table-handle.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 
 /**
@@ -87,7 +87,7 @@ const KIND_NAMES = Object.keys(EventKind) as ConnEvent['kind'][];
  * expired one may come before the destroy of that one (the ids tell them apart).
  */
 export class EventReader {
-  readonly #tracker: Tracker;
+  readonly #tracker: TableHandle;
   readonly #words: Words;
   readonly #times: Float64Array;
   readonly #lostBefore: number;
@@ -103,7 +103,7 @@ export class EventReader {
    * Switches events on.
    * @throws UsageError if somebody reads them already
    */
-  constructor(tracker: Tracker) {
+  constructor(tracker: TableHandle) {
     if (!(tracker?.memory?.events instanceof Int32Array)) {
       throw new UsageError('a reader of events is made by a handle: say conntrack.events()');
     }

@@ -24,14 +24,24 @@ import { SettingWord } from './memory.ts';
 import { META_IPV6 } from './packet/key.ts';
 import { PacketWord } from './packet/layout.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
+import type { EventRing } from './event-ring.ts';
+import type { TableHandle } from './table-handle.ts';
+import type { TimeoutPolicies } from './timeouts.ts';
 import { readLabel } from './verdict.ts';
+
+/** A table, and what the calling thread reports with. */
+type Reporting = TableHandle & {
+  readonly eventRing: EventRing;
+  /** One number: the time that the thread was told last, in ms. */
+  readonly time: Float64Array;
+  readonly timeouts: TimeoutPolicies;
+};
 
 /** In place of an event: the ring is full. */
 const LOST = -1;
 
 /** Are events wanted? */
-export function wantsEvents(tracker: Tracker): boolean {
+export function wantsEvents(tracker: Reporting): boolean {
   return peek(tracker.words, tracker.settings + SettingWord.EVENTS) !== 0;
 }
 
@@ -39,7 +49,7 @@ export function wantsEvents(tracker: Tracker): boolean {
  * Writes the event of a connection's creation by the pass `eventRing.action`. The record is complete, reverse tuple
  * included, but not linked yet; `settleNew` follows once it is known whether it was, before any other event.
  */
-export function announceNew(tracker: Tracker, record: number): void {
+export function announceNew(tracker: Reporting, record: number): void {
   const ring = tracker.eventRing;
   const event = begin(tracker, record, EventKind.new);
   ring.open = event;
@@ -66,7 +76,7 @@ export function announceNew(tracker: Tracker, record: number): void {
 }
 
 /** After announceNew: publishes the event, or forgets it if the connection was not linked. */
-export function settleNew(tracker: Tracker, isLinked: boolean): void {
+export function settleNew(tracker: Reporting, isLinked: boolean): void {
   const ring = tracker.eventRing;
   if (isLinked) {
     publish(tracker, ring.open);
@@ -77,7 +87,7 @@ export function settleNew(tracker: Tracker, isLinked: boolean): void {
 }
 
 /** The connection's state has changed. With the connection's lock held where its protocol has one. */
-export function announceUpdate(tracker: Tracker, r: number): void {
+export function announceUpdate(tracker: Reporting, r: number): void {
   noteAnswer(tracker.words, r, tracker.time[0]!);
   if (wantsEvents(tracker) && (peek(tracker.words, r + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
     tracker.words[tracker.participant.base + ParticipantWord.EVENT] = EventIntent.update;
@@ -86,12 +96,12 @@ export function announceUpdate(tracker: Tracker, r: number): void {
 }
 
 /** The calling thread has taken it upon itself to remove the connection. @param reason a Counter of removals */
-export function announceDestroy(tracker: Tracker, record: number, reason: number): void {
+export function announceDestroy(tracker: Reporting, record: number, reason: number): void {
   publish(tracker, begin(tracker, record, EventKind.destroy | (reason << EVENT_REASON_SHIFT)));
 }
 
 /** Writes an event, numbered but not published. @returns its word index, or LOST */
-function begin(tracker: Tracker, record: number, kind: number): number {
+function begin(tracker: Reporting, record: number, kind: number): number {
   const { words, base, capacity } = tracker.eventRing;
   const head = words[base + EventRingWord.HEAD]!;
   if (((head - load(words, base + EventRingWord.TAIL)) | 0) >= capacity) {
@@ -106,7 +116,7 @@ function begin(tracker: Tracker, record: number, kind: number): number {
   return event;
 }
 
-function publish(tracker: Tracker, event: number): void {
+function publish(tracker: Reporting, event: number): void {
   const { words, base } = tracker.eventRing;
   const intent = tracker.participant.base + ParticipantWord.EVENT;
   if (event === LOST) {
@@ -125,7 +135,7 @@ function publish(tracker: Tracker, event: number): void {
  * removal that was not told yet, and forgets what else was pending, so that nobody waits for it.
  * @returns whether an event was lost
  */
-export function repairEvents(tracker: Tracker): boolean {
+export function repairEvents(tracker: Reporting): boolean {
   const { words, base } = tracker.eventRing;
   const { words: shared, participant } = tracker;
   const intent = shared[participant.base + ParticipantWord.EVENT];
@@ -150,7 +160,7 @@ export function repairEvents(tracker: Tracker): boolean {
   return isLost;
 }
 
-function fill(tracker: Tracker, event: number, r: number, kind: number): void {
+function fill(tracker: Reporting, event: number, r: number, kind: number): void {
   const { words, times } = tracker.eventRing;
   const records = tracker.words;
   const nowMs = tracker.time[0]!;

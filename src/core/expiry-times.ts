@@ -3,7 +3,7 @@
 import { peek } from '../shared/access.ts';
 import { BucketTable } from './table/bucket-table.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
+import type { TableHandle } from './table-handle.ts';
 
 export interface ExpiryTimesOptions {
   /** The first time that counts, ms; what has expired before counts as expiring then. */
@@ -15,7 +15,7 @@ export interface ExpiryTimesOptions {
 }
 
 /** The times at which a sweep would find something that has expired, in order. For a thread that works on the table. */
-export function expiryTimes(tracker: Tracker, options: ExpiryTimesOptions): number[] {
+export function expiryTimes(tracker: TableHandle, options: ExpiryTimesOptions): number[] {
   const times = new Set<number>();
   for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
     tracker.enter();
@@ -26,7 +26,7 @@ export function expiryTimes(tracker: Tracker, options: ExpiryTimesOptions): numb
   return [...times].toSorted((a, b) => a - b);
 }
 
-function addOfBucket(tracker: Tracker, bucket: number, options: ExpiryTimesOptions, times: Set<number>): void {
+function addOfBucket(tracker: TableHandle, bucket: number, options: ExpiryTimesOptions, times: Set<number>): void {
   const { table, words } = tracker;
   const { fromMs, untilMs, stepMs } = options;
   const block = table.blockOfBucket(bucket);

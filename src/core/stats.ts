@@ -7,7 +7,7 @@ import { Protocol } from './packet/layout.ts';
 import { joinedTcpState } from './progress.ts';
 import { tcpStateName } from './proto/tcp-state.ts';
 import { ConnWord, isStale } from './table/conn.ts';
-import type { Tracker } from './tracker.ts';
+import type { TableHandle } from './table-handle.ts';
 
 /** Unexpired connections, of all zones or one. */
 export interface ConnStats {
@@ -37,7 +37,7 @@ export function emptyStats(): ConnStats {
 
 /** Adds a bucket's connections. Inside an epoch. @param now low 32 bits of the clock (tellTime) */
 export function countBucket(
-  tracker: Tracker,
+  tracker: TableHandle,
   stats: ConnStats,
   { bucket, now, zone }: { bucket: number; now: number; zone: number | undefined },
 ): void {

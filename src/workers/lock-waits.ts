@@ -1,13 +1,13 @@
 /** Who waits for whose lock: of two workers that do not get on, which one hangs. */
 
 import { LISTS_LOCK } from '../core/engines/lists.ts';
-import type { Tracker } from '../core/tracker.ts';
+import type { TableHandle } from '../core/table-handle.ts';
 import { peek } from '../shared/access.ts';
 import { ownerOf } from '../shared/mutex.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../shared/participant.ts';
 
 /** The participant that holds the lock that participant `id` sleeps on; -1: it sleeps on none, or on one that is free. */
-function holderBefore(tracker: Tracker, id: number): number {
+function holderBefore(tracker: TableHandle, id: number): number {
   const { words, base } = tracker.participants;
   const at = peek(words, base + id * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON);
   if (at === 0) {
@@ -24,7 +24,7 @@ function holderBefore(tracker: Tracker, id: number): number {
  * Does a participant sleep on a lock that another one holds? Not if that one, or whoever it waits for in turn, waits for this
  * participant. A snapshot.
  */
-export function waitsForAnother(tracker: Tracker, id: number): boolean {
+export function waitsForAnother(tracker: TableHandle, id: number): boolean {
   const first = holderBefore(tracker, id);
   let holder = first;
   for (let steps = 0; holder >= 0 && steps < tracker.participants.maxParticipants; steps++) {

@@ -3,8 +3,17 @@
 import { peek, type Words } from '../../shared/access.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
-import type { Tracker } from '../tracker.ts';
+import type { Participant } from '../../shared/participant.ts';
+import type { Alg } from './state.ts';
 import { EntryWord } from './expectation-layout.ts';
+
+/** The calling thread's tracker, as far as its expectations go. */
+interface Cleaned {
+  readonly words: Words;
+  readonly participant: Participant;
+  readonly alg: Alg;
+  readonly reclaimsAtLookup: boolean;
+}
 
 /** Writes key, record and generation of the connection at word `r` into an entry, as its parent. */
 export function writeParent(records: Words, r: number, entry: Int32Array): void {
@@ -32,7 +41,7 @@ export function writeAddress(from: Int32Array, at: number, to: Int32Array, toAt:
  * Where stale connections stay until they are swept, one that took the tuple meanwhile loses its expectations as well:
  * the reference knows them by the control connection's key alone.
  */
-export function cleanExpectations(tracker: Tracker, record: number): void {
+export function cleanExpectations(tracker: Cleaned, record: number): void {
   const { words: records, alg, participant } = tracker;
   if (alg.expectations.used === 0) {
     return;

@@ -2,7 +2,8 @@
 
 import { formatLabel } from '../action.ts';
 import { metaProtocol, metaZone } from '../packet/key.ts';
-import type { Tracker } from '../tracker.ts';
+import type { Participant } from '../../shared/participant.ts';
+import type { Alg } from './state.ts';
 import { formatTuple, type Tuple } from '../tuple.ts';
 import { EntryWord } from './expectation-layout.ts';
 
@@ -34,10 +35,16 @@ function entryOf(entry: Int32Array): ExpectationEntry {
   };
 }
 
+interface Announced {
+  readonly alg: Alg;
+  /** The calling thread's own. */
+  readonly participant: Participant;
+}
+
 /** All expectations, or those of a zone, in no particular order. What comes and goes meanwhile may or may not be there. */
-export function dumpExpectations(tracker: Tracker, zone: number | undefined): ExpectationEntry[] {
+export function dumpExpectations({ alg, participant }: Announced, zone: number | undefined): ExpectationEntry[] {
   const entries: ExpectationEntry[] = [];
-  tracker.alg.expectations.visit(tracker.participant, (entry) => {
+  alg.expectations.visit(participant, (entry) => {
     if (zone === undefined || metaZone(entry[EntryWord.META]!) === zone) {
       entries.push(entryOf(entry));
     }

@@ -10,15 +10,23 @@ import { LockSite } from '../../shared/lock-sites.ts';
 import { ParsedWord } from '../packet/key.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, HELPER_SKEWS_REPLY } from '../table/conn.ts';
-import type { Tracker } from '../tracker.ts';
+import type { Participant } from '../../shared/participant.ts';
+import type { BatchScratch } from '../packet/batch-scratch.ts';
 import { finishTcp, shiftAcknowledgement, shiftSequence } from './payload.ts';
+
+/** The calling thread's tracker, as far as a segment's numbers go. */
+interface Shifted {
+  readonly words: Words;
+  readonly participant: Participant;
+  readonly scratch: BatchScratch;
+}
 
 /**
  * Shifts the number of a packet that the connection's skew is about.
  * @param isOwn shift only if the packet's direction is the one that has grown; else only if it is not
  */
 export function shiftNumbers(
-  tracker: Tracker,
+  tracker: Shifted,
   words: Words,
   slot: number,
   at: number,
@@ -45,7 +53,7 @@ export function shiftNumbers(
 }
 
 /** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
-export function skewBy(tracker: Tracker, words: Words, at: number, r: number, reply: number, growth: number): void {
+export function skewBy(tracker: Shifted, words: Words, at: number, r: number, reply: number, growth: number): void {
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;
   lockConn(records, r, tracker.participant, LockSite.sequenceSkew);

@@ -15,7 +15,13 @@ import {
   rewriteQuotedIpv6,
 } from '../packet/rewrite.ts';
 import { CONN_NAT, ConnFlag, ConnWord } from '../table/conn.ts';
-import type { Tracker } from '../tracker.ts';
+import type { BatchScratch } from '../packet/batch-scratch.ts';
+
+/** The calling thread's tracker, as far as a packet's translation goes. */
+interface Translated {
+  readonly words: Words;
+  readonly scratch: BatchScratch;
+}
 
 /** The packet was translated in this zone. */
 export const NAT_STATES: number = CtState.SNAT | CtState.DNAT;
@@ -39,7 +45,7 @@ const IPV6_DST = 6;
  * @returns the state, with SNAT or DNAT set if it is translated now
  */
 export function translatePacket(
-  tracker: Tracker,
+  tracker: Translated,
   words: Words,
   slot: number,
   at: number,
