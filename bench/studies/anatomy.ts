@@ -82,9 +82,7 @@ const REMOVALS: readonly Cut[] = [
     name: 'the new expiry',
     kind: 'without',
     phase: 'udp-lookup',
-    patches: [
-      { path: 'src/core/update-conn.ts', find: /\btracker\.expiry\.extend\(r, timeout, now\);/, replace: ';' },
-    ],
+    patches: [{ path: 'src/core/update-conn.ts', find: /\btracker\.expiry\.extend\(r, timeout, now\);/, replace: ';' }],
   },
 ];
 
