@@ -18,6 +18,26 @@ const MAY_IMPORT: Record<string, string[]> = {
   'src/index.ts': ['src/workers', 'src/core', 'src/shared'],
 };
 
+/** Of src/core: what the tracker is made of. Each gets the few things that it needs, and does not know the whole. */
+const LOW_FLOORS = [
+  'packet',
+  'table',
+  'proto',
+  'fragments',
+  'engines',
+  'alg/state.ts',
+  'checks.ts',
+  'event-ring.ts',
+  'eviction.ts',
+  'key-hash.ts',
+  'memory.ts',
+  'search-notes.ts',
+  'table-quota.ts',
+  'timeouts.ts',
+  'verdict.ts',
+  'zone-limits.ts',
+];
+
 /** What starts threads or processes. */
 const THREAD_MODULES = ['worker_threads', 'child_process', 'cluster', 'piscina', 'tinypool'];
 
@@ -102,6 +122,21 @@ function circlesIn(graph: ImportGraph): string[][] {
     visit(file);
   }
   return circles;
+}
+
+/** The files from which imports lead to one of `files`, through however many others. */
+function reaching(graph: ImportGraph, files: readonly string[]): Set<string> {
+  const found = new Set(files);
+  let before = 0;
+  while (found.size > before) {
+    before = found.size;
+    for (const [file, imported] of graph) {
+      if ([...imported].some((each) => found.has(each))) {
+        found.add(file);
+      }
+    }
+  }
+  return found;
 }
 
 function isRelative({ specifier }: Import): boolean {
@@ -189,6 +224,20 @@ describe('imports', () => {
     expect(circlesIn(graphOf(more))).toEqual([
       expect.arrayContaining(['src/core/lookup.ts', 'src/core/remove.ts']) as string[],
     ]);
+  });
+
+  it('of the low floors of src/core reach no tracker', () => {
+    const graph = graphOf(imports.filter(isRelative).map((each) => [each.file, target(each)] as const));
+    const low = imports
+      .map(({ file }) => file)
+      .filter((file) =>
+        LOW_FLOORS.some((floor) => file === `src/core/${floor}` || file.startsWith(`src/core/${floor}/`)),
+      );
+    expect(new Set(low).size).toBeGreaterThan(50);
+    const high = ['src/core/table-handle.ts', 'src/core/tracker.ts'];
+    const knowing = reaching(graph, high);
+    expect(low.filter((file) => knowing.has(file))).toEqual([]);
+    expect(knowing).toContain('src/core/flush.ts');
   });
 
   it('in a circle are found, whatever else hangs on it', () => {
