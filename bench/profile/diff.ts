@@ -1,6 +1,6 @@
 /** `ct-bucket profile diff A B`: what changed at each site. */
 
-import type { ReportTable } from '../report/tables.ts';
+import type { ReportTable } from '../report/table-text.ts';
 import { analyseProfile, type NamedFigures } from './analysis.ts';
 import { meanOf } from './model.ts';
 import type { ProfileFile } from './run.ts';

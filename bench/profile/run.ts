@@ -5,7 +5,7 @@ import { machineFingerprint, type MachineFingerprint } from '../machine/machine.
 import { showProgress, takeSample } from '../samples/samples.ts';
 import { median, medianRatio, type Ratio } from '../statistics/statistics.ts';
 import { VoidRunError } from '../suite/workload-bench.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
 import type { LockProfile } from '../../src/core/lock-records.ts';
 

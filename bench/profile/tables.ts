@@ -1,7 +1,7 @@
 /** A profile as tables, for text, Markdown and HTML. */
 
 import { groups, short } from '../report/format.ts';
-import type { ReportTable } from '../report/tables.ts';
+import type { ReportTable } from '../report/table-text.ts';
 import { COLUMNS, DEFAULT_COLUMNS, type NamedFigures, type ProfileAnalysis } from './analysis.ts';
 
 export interface TableOptions {

@@ -1,7 +1,7 @@
 /** A verdict as text, Markdown and JUnit. */
 
 import { textColumns } from '../../src/host/terminal.ts';
-import { markdownTable, textTable, type ReportTable } from '../report/tables.ts';
+import { markdownTable, textTable, type ReportTable } from '../report/table-text.ts';
 import type { RegressResult } from './run.ts';
 import type { FigureVerdict } from './verdict.ts';
 

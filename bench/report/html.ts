@@ -7,16 +7,9 @@ import { groups, short } from './format.ts';
 import { escapeText } from './plot.ts';
 import type { ResultsFile } from './results-file.ts';
 import { STYLE } from './style.ts';
-import {
-  agingTable,
-  detailsTable,
-  checkTable,
-  lawTable,
-  peerTable,
-  predictionTable,
-  threadsTable,
-  type ReportTable,
-} from './tables.ts';
+import type { ReportTable } from './table-text.ts';
+import { checkTable, lawTable, predictionTable } from './prediction-tables.ts';
+import { agingTable, detailsTable, peerTable, threadsTable } from './tables.ts';
 
 export function htmlReport(results: ResultsFile): string {
   const workloads = analyse(results);

@@ -5,7 +5,8 @@ import { overloadText } from '../machine/machine.ts';
 import { analyse } from './analysis.ts';
 import { htmlReport } from './html.ts';
 import type { ResultsFile } from './results-file.ts';
-import { markdownTable, reportTables, textTable } from './tables.ts';
+import { markdownTable, textTable } from './table-text.ts';
+import { reportTables } from './tables.ts';
 
 export interface ReportFiles {
   json?: string;

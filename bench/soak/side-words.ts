@@ -9,6 +9,7 @@
  *   bins       latencies of batches, ns (latency-histogram.ts). The main thread clears them while the other stands still
  */
 
+import { notify, store } from '../../src/shared/access.ts';
 import { LATENCY_BINS } from '../samples/latency-histogram.ts';
 
 export const SideWord = { COMMAND: 0, STANDS: 1, WATCH: 2 } as const;
@@ -29,6 +30,12 @@ export class SideWords {
 
   get buffer(): SharedArrayBuffer {
     return this.words.buffer;
+  }
+
+  /** Tells the side thread what to do. */
+  command(command: number): void {
+    store(this.words, SideWord.COMMAND, command);
+    notify(this.words, SideWord.COMMAND, 1);
   }
 
   get timeMs(): number {

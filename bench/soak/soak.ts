@@ -5,17 +5,14 @@
  */
 
 import { once } from 'node:events';
-import { setImmediate, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { Datapath } from '../../src/workers/datapath.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
-import { SettingWord } from '../../src/core/memory.ts';
-import { load, notify, store } from '../../src/shared/access.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
-import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/slab.ts';
+import { store } from '../../src/shared/access.ts';
 import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';
 import { seededRandom } from '../statistics/statistics.ts';
@@ -23,6 +20,7 @@ import { problemsOf } from './books.ts';
 import { EventCheck } from './event-check.ts';
 import { Flows, STAYING } from './flows.ts';
 import { mutated } from './mutate.ts';
+import { retiredRecords, Stillness } from './stillness.ts';
 import { type SoakOptions, START_MS, TABLE_FACTOR } from './options.ts';
 import { batchUsOf, type IntervalFigures, removedOf, type Verdict, verdictOf } from './report.ts';
 import type { SideTask } from './side-thread.ts';
@@ -38,12 +36,8 @@ const MALFORMED_PER_STEP = 4;
 /** Timeouts, s: as short as a soak of some seconds needs. */
 const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
 const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_wait: 4, tcp_close: 2 };
-/** Until no thread is at work. */
-const STILL_MS = 20;
-const MOST_STILL_MS = 30_000;
 /** A look at a large table takes some seconds. */
 const STALL_MS = 60_000;
-const NEVER_MS = 0x7fffffff;
 const MINUTE_MS = 60_000;
 const DRAIN_MS = 2 * MINUTE_MS;
 const PASSES_TO_DRAIN = 2000;
@@ -60,6 +54,7 @@ export class Soak {
   readonly #flows: Flows;
   readonly #events: EventCheck;
   readonly #side = new SideWords();
+  readonly #stillness: Stillness;
   readonly #sideThread: Worker;
   readonly #watch: Worker;
   readonly #failures: string[] = [];
@@ -72,8 +67,6 @@ export class Soak {
   /** Of a dead worker's repair. */
   #longestRepairMs = 0;
   #nextKillMs = 0;
-  /** What it was before all stood still. */
-  #sweepIntervalMs = 0;
 
   static async start(options: SoakOptions): Promise<Soak> {
     const datapath = await Datapath.start({
@@ -93,6 +86,7 @@ export class Soak {
     this.#random = seededRandom(options.seed);
     this.#flows = new Flows(options.connections, this.#random);
     this.#events = new EventCheck(datapath.conntrack);
+    this.#stillness = new Stillness(datapath, this.#side);
     datapath.onWorkerDeath = (death) => this.#noteDeath(death);
     datapath.onWorkerHang = ({ role, index }) => this.#failures.push(`${role} ${index} hangs`);
     datapath.onVerdict = (words, slot) => this.#flows.answer(words, slot);
@@ -137,7 +131,7 @@ export class Soak {
         await this.#flows.step(this.#sink, 0, STAYING);
         await this.#datapath.drain();
       }
-      this.#command(Command.run);
+      this.#side.command(Command.run);
       while (!this.#isInterrupted && performance.now() < endMs) {
         const fromMs = performance.now();
         const packetsBefore = this.packets;
@@ -185,11 +179,6 @@ export class Soak {
     this.#nextKillMs = performance.now() + (2 * this.#random() * MINUTE_MS) / this.#options.kills;
   }
 
-  #command(command: number): void {
-    store(this.#side.words, SideWord.COMMAND, command);
-    notify(this.#side.words, SideWord.COMMAND, 1);
-  }
-
   /** Packets, deeds and questions until `untilMs` of the performance clock. */
   async #traffic(untilMs: number): Promise<void> {
     const { conntrack } = this.#datapath;
@@ -224,7 +213,7 @@ export class Soak {
   /** Waits until no thread is at work, looks at everything, and lets them go on. */
   async #look(s: number, packets: number, seconds: number): Promise<IntervalFigures> {
     const { conntrack } = this.#datapath;
-    const problems = await this.#standStill();
+    const problems = await this.#stillness.reach();
     collectGarbage();
     /* Else the look itself would remove what it meets. */
     conntrack.sweep(this.#nowMs);
@@ -248,7 +237,7 @@ export class Soak {
       tableBytes: recordBytes + lineBytes + fragmentBytes + expectationBytes,
       recordBytes,
       lineBytes,
-      retired: this.#retired(),
+      retired: retiredRecords(conntrack),
       batchUs: batchUsOf(this.#side.bins, this.#side.longestNs),
       lost: this.#flows.lost,
       killed: this.#killed,
@@ -258,72 +247,14 @@ export class Soak {
     };
     this.#connectionsBefore = connections;
     this.#side.clearLatency();
-    conntrack.sweepIntervalMs = this.#sweepIntervalMs;
-    this.#command(Command.run);
+    this.#stillness.end();
     return figures;
-  }
-
-  /** Records that wait for an epoch, of all participants. */
-  #retired(): number {
-    const { words, participants } = this.#datapath.conntrack.tracker;
-    let retired = 0;
-    for (let id = 0; id < participants.maxParticipants; id++) {
-      for (let recordClass = 0; recordClass < RECORD_CLASSES; recordClass++) {
-        const cache =
-          participants.base + id * PARTICIPANT_WORDS + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
-        retired += words[cache + SlabLayout.RETIRED_COUNT]!;
-      }
-    }
-    return retired;
-  }
-
-  /** @returns what keeps the threads from coming to rest */
-  async #standStill(): Promise<string[]> {
-    const { conntrack } = this.#datapath;
-    await this.#datapath.drain();
-    this.#command(Command.stand);
-    const deadlineMs = performance.now() + MOST_STILL_MS;
-    /* It may be about to set the interval. */
-    while (load(this.#side.words, SideWord.STANDS) === 0 && performance.now() < deadlineMs) {
-      await delay(1);
-    }
-    if (conntrack.sweepIntervalMs !== NEVER_MS) {
-      this.#sweepIntervalMs = conntrack.sweepIntervalMs;
-    }
-    conntrack.sweepIntervalMs = NEVER_MS;
-    let rounds = -1;
-    for (;;) {
-      const before = rounds;
-      rounds = conntrack.counters().sweepRounds;
-      /* Those that are being started again come up first. */
-      if (before === rounds && this.#datapath.workers().every(({ isUp }) => isUp) && this.#isStill()) {
-        return [];
-      }
-      if (performance.now() > deadlineMs) {
-        return ['the threads do not come to rest'];
-      }
-      this.#side.moved();
-      await delay(STILL_MS);
-    }
-  }
-
-  #isStill(): boolean {
-    const { words, settings, participants } = this.#datapath.conntrack.tracker;
-    if (load(this.#side.words, SideWord.STANDS) === 0 || load(words, settings + SettingWord.PRESSURE) !== 0) {
-      return false;
-    }
-    for (let id = 0; id < participants.maxParticipants; id++) {
-      if (load(words, participants.base + id * PARTICIPANT_WORDS + ParticipantWord.EPOCH) !== 0) {
-        return false;
-      }
-    }
-    return true;
   }
 
   /** No more packets: everything must come to nothing. */
   async #drain(): Promise<void> {
     const { conntrack } = this.#datapath;
-    this.#failures.push(...(await this.#standStill()));
+    this.#failures.push(...(await this.#stillness.reach()));
     /* Fragments of zones whose packets do not come any more go when the sweeper comes by, much later. */
     const laterMs = this.#nowMs + DRAIN_MS;
     const expired = conntrack.sweep(laterMs);
@@ -338,7 +269,7 @@ export class Soak {
       this.#side.moved();
       await setImmediate();
     }
-    this.#failures.push(...(await this.#standStill()));
+    this.#failures.push(...(await this.#stillness.reach()));
     conntrack.flush({ nowMs: laterMs });
     const { counters, limited } = { counters: conntrack.counters(), limited: conntrack.zoneLimits() };
     const rest: [what: string, count: number][] = [
@@ -364,7 +295,7 @@ export class Soak {
     this.#events.close();
     if (this.#sideThread.threadId !== -1) {
       const ended = once(this.#sideThread, 'exit');
-      this.#command(Command.end);
+      this.#side.command(Command.end);
       await ended;
     }
     await this.#watch.terminate();

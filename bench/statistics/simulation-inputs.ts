@@ -7,7 +7,7 @@ import type { SimulationInput } from '../report/results-file.ts';
 import { takeSample, type TakeSample } from '../samples/samples.ts';
 import type { CriticalSection } from './simulation.ts';
 import { median } from './statistics.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
 
 /** One hold of so many is timed. */

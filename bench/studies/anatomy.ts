@@ -11,7 +11,7 @@ import { machineFingerprint } from '../machine/machine.ts';
 import { sampleOf, showProgress, takeSample } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from './variants.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 
 type PhaseName = 'udp-insert' | 'udp-lookup';
 

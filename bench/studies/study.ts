@@ -8,7 +8,7 @@ import { counted } from '../../src/host/terminal.ts';
 import { median, medianRatio } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from './variants.ts';
 import { VoidRunError } from '../suite/workload-bench.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 
 interface Choice {
   name: string;

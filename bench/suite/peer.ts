@@ -14,7 +14,7 @@ import { isPositive, type BenchResult, type ResultsFile } from '../report/result
 import { showProgress, takeSample } from '../samples/samples.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { median } from '../statistics/statistics.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/registry.ts';
 
 /** A figure of one run. */

@@ -11,7 +11,7 @@ import { groups, ms } from '../report/format.ts';
 import type { ResultsFile } from '../report/results-file.ts';
 import { takeSample, type TakeSample } from '../samples/samples.ts';
 import { benchWorkload } from './workload-bench.ts';
-import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 
 export interface SuiteOptions {
   threads: readonly number[];

@@ -7,7 +7,7 @@ import type { BenchResult, ResultsFile, SimulationInput } from '../report/result
 import { showProgress, takeSample, type TakeSample } from '../samples/samples.ts';
 import { measureInputs, measureLineTransferNs } from '../statistics/simulation-inputs.ts';
 import { median } from '../statistics/statistics.ts';
-import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from '../samples/workload-sample.ts';
+import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
 
 export interface WorkloadBenchOptions {

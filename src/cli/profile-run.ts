@@ -8,7 +8,7 @@ import { pprofOf, readProfile, speedscopeOf } from '../../bench/profile/files.ts
 import { profileHtml } from '../../bench/profile/html.ts';
 import { costLine, type ProfileFile, profileWorkload } from '../../bench/profile/run.ts';
 import { profileTables, time } from '../../bench/profile/tables.ts';
-import { markdownTable, textTable } from '../../bench/report/tables.ts';
+import { markdownTable, textTable } from '../../bench/report/table-text.ts';
 import { VoidRunError } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import type { EngineName } from '../core/engines/engine.ts';

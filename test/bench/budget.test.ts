@@ -6,7 +6,7 @@ import { textReport } from '../../bench/report/report.ts';
 import type { BenchResult, ResultsFile } from '../../bench/report/results-file.ts';
 import type { TakeSample } from '../../bench/samples/samples.ts';
 import { runSuite, type SuiteOptions } from '../../bench/suite/suite.ts';
-import type { WorkloadSampleOptions } from '../../bench/samples/workload-sample.ts';
+import type { WorkloadSampleOptions } from '../../bench/samples/workload-options.ts';
 
 const OPTIONS: SuiteOptions = {
   threads: [1, 2],

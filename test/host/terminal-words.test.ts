@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { groups, ms, short } from '../../bench/report/format.ts';
-import { textTable } from '../../bench/report/tables.ts';
+import { textTable } from '../../bench/report/table-text.ts';
 import { lineOf, type IntervalFigures } from '../../bench/soak/report.ts';
 import { makeProgram } from '../../src/cli/program.ts';
 import { printSummary, type Summary } from '../../src/cli/tracking-summary.ts';

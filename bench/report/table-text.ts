@@ -1,0 +1,55 @@
+/** A table of a report in a form to be shown: text for a terminal, or Markdown. */
+
+import Table from 'cli-table3';
+import { outputColumns } from '../../src/host/terminal.ts';
+
+export interface ReportTable {
+  title: string;
+  head: string[];
+  /** The first cell of a row names it. */
+  rows: { cells: string[]; isPredicted?: boolean }[];
+}
+
+/** The same with a line for each cell: for what is wider than the terminal. */
+function stackedTable({ title, head, rows }: ReportTable): string {
+  const width = Math.max(...head.slice(1).map((name) => name.length));
+  const blocks = rows.map(({ cells: [name, ...cells] }) =>
+    [
+      name,
+      ...cells.flatMap((cell, index) => (cell === '' ? [] : [`  ${head[index + 1]!.padEnd(width)}  ${cell}`])),
+    ].join('\n'),
+  );
+  return [title, ...blocks].join('\n');
+}
+
+/** @param columns of the terminal: a wider table has a line for each cell; default: those of standard output's, if it is one */
+export function textTable(report: ReportTable, columns: number | undefined = outputColumns()): string {
+  const { title, head, rows } = report;
+  const table = new Table({
+    head,
+    style: { head: [], border: [] },
+    colAligns: head.map((_, column) => (column === 0 ? ('left' as const) : ('right' as const))),
+  });
+  table.push(...rows.map((row) => row.cells));
+  const text = table.toString();
+  return columns !== undefined && text.indexOf('\n') > columns ? stackedTable(report) : `${title}\n${text}`;
+}
+
+export function markdownTable({ title, head, rows }: ReportTable): string {
+  const line = (cells: readonly string[], isPredicted = false) =>
+    `| ${cells.map((cell) => (isPredicted && cell !== '' ? `*${escapeCell(cell)}*` : escapeCell(cell))).join(' | ')} |`;
+  return [
+    `### ${escapeCell(title)}`,
+    '',
+    line(head),
+    `|${head.map((_, column) => (column === 0 ? ' --- |' : ' ---: |')).join('')}`,
+    ...rows.map((row) => line(row.cells, row.isPredicted)),
+  ].join('\n');
+}
+
+function escapeCell(text: string): string {
+  return text
+    .replaceAll('\\', '\\\\')
+    .replaceAll(/[|*<>`[\]]/g, String.raw`\$&`)
+    .replaceAll('\n', ' ');
+}

@@ -1,0 +1,14 @@
+/** What is wrong with a table, a line each. */
+
+/** What is told of a table that is quite wrong. */
+const MOST_PROBLEMS = 50;
+
+export class Problems {
+  readonly all: string[] = [];
+
+  expect(what: string, got: unknown, wanted: unknown): void {
+    if (got !== wanted && this.all.length < MOST_PROBLEMS) {
+      this.all.push(`${what}: ${String(got)}, not ${String(wanted)}`);
+    }
+  }
+}
