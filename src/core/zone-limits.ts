@@ -15,7 +15,8 @@ import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from '../shared/mutex.ts';
 import { type Participant, ParticipantWord } from '../shared/participant.ts';
-import { RoomPools, USE_FALLBACK } from '../shared/room-pool.ts';
+import { givenLimit, USE_FALLBACK, writeLimit } from '../shared/room-limit.ts';
+import { RoomPools } from '../shared/room-pool.ts';
 import { shown, UsageError } from './errors.ts';
 
 const ZONES = 65536;
@@ -108,7 +109,7 @@ export class ZoneLimits {
       return { zone: 'default', limit: defaultLimit, count: 0 };
     }
     const pool = this.#poolOf(zone);
-    const own = this.pools.ownLimit(pool);
+    const own = givenLimit(this.#words, pool);
     const count = this.pools.used(pool);
     return own === USE_FALLBACK ? { zone: 'default', limit: defaultLimit, count } : { zone, limit: own >>> 0, count };
   }
@@ -135,7 +136,7 @@ export class ZoneLimits {
     } else if (words[this.#directory + zone] === 0) {
       this.#addLocked(zone, limit, participant);
     } else {
-      this.pools.setOwnLimit(this.#poolOf(zone), limit);
+      writeLimit(words, this.#poolOf(zone), limit);
     }
     unlock(words, this.#base + MUTEX);
   }
@@ -143,7 +144,7 @@ export class ZoneLimits {
   #dropEntriesOfDefault(): void {
     const words = this.#words;
     for (let each = 0; each < ZONES; each++) {
-      if (words[this.#directory + each] !== 0 && this.pools.ownLimit(this.#poolOf(each)) === USE_FALLBACK) {
+      if (words[this.#directory + each] !== 0 && givenLimit(words, this.#poolOf(each)) === USE_FALLBACK) {
         store(words, this.#directory + each, 0);
       }
     }
@@ -158,7 +159,7 @@ export class ZoneLimits {
       this.#dropEntriesOfDefault();
     } else if (words[this.#directory + zone] !== 0) {
       if (words[this.#base + DEFAULT_LIMIT] !== 0) {
-        this.pools.setOwnLimit(this.#poolOf(zone), USE_FALLBACK);
+        writeLimit(words, this.#poolOf(zone), USE_FALLBACK);
       } else {
         store(words, this.#directory + zone, 0);
       }

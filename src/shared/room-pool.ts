@@ -3,8 +3,9 @@
  *
  * Taking every unit of room from one shared word would move that word's cache line between all threads for every new
  * connection. So a participant takes blocks while the limit is far away, and single units near it. Room taken but
- * not used yet lies in a word of its own; before anybody is refused, those words are emptied. room-layout.ts has the words,
- * room-count.ts counts what is in use, room-ahead.ts waits for batches that have taken units ahead.
+ * not used yet lies in a word of its own; before anybody is refused, those words are emptied. room-layout.ts draws the words,
+ * room-limit.ts reads and writes the limit, room-count.ts counts what is in use, room-ahead.ts waits for batches that have taken
+ * units ahead.
  *
  * A unit that was reserved may be used while reserved <= limit: then even using every reserved unit stays within.
  * Refusing is cheap, since a flood is refused millions of times: who has emptied all unused words in vain leaves the
@@ -36,7 +37,6 @@ import {
   GENERATION_MASK,
   GENERATION_SHIFT,
   GIVEN,
-  IS_MAX,
   LIMIT,
   MUTEX,
   NOT_SURE,
@@ -46,6 +46,7 @@ import {
   TAKEN,
   TELL,
 } from './room-layout.ts';
+import { givenLimit, limitInForce, USE_FALLBACK, writeLimit } from './room-limit.ts';
 
 /** Units taken at once far from the limit: makes the shared words 1/256 as busy as the table. */
 const BLOCK = 256;
@@ -59,12 +60,7 @@ export const RoomLayout = { MUTEX, RESERVED, FULL_BELOW, AHEAD, STRIDE_WORDS, CO
 /** `take` refused: the limit is reached. */
 export const NO_ROOM = -1;
 
-/** A limit word of this value stands for the fallback limit. */
-export const USE_FALLBACK = -1;
-
-/** The largest limit. Its 32 bits are those of USE_FALLBACK, so the limit word holds one less, which is as far away. */
-const MAX_LIMIT = 0xffffffff;
-const NEXT_TO_MAX = 0xfffffffe;
+export { USE_FALLBACK } from './room-limit.ts';
 
 export interface RoomPoolsOptions {
   words: Words;
@@ -111,32 +107,17 @@ export class RoomPools {
 
   /** The limit in force, in units. */
   limit(pool: number): number {
-    const own = load(this.#words, pool + LIMIT);
-    if (own !== USE_FALLBACK) {
-      return own >>> 0;
-    }
-    const fallback = load(this.#words, this.#fallbackLimit);
-    return fallback === 0 ? 0xffffffff : fallback >>> 0;
+    return limitInForce(this.#words, pool, this.#fallbackLimit);
   }
 
   /** The pool's own limit as it was given, from 0 to 2^32 - 1; or USE_FALLBACK. */
   ownLimit(pool: number): number {
-    const own = load(this.#words, pool + LIMIT);
-    if (own === USE_FALLBACK) {
-      return USE_FALLBACK;
-    }
-    return own >>> 0 === NEXT_TO_MAX && load(this.#words, pool + IS_MAX) !== 0 ? MAX_LIMIT : own >>> 0;
+    return givenLimit(this.#words, pool);
   }
 
-  /** Takes effect with the next connection, in every thread. */
+  /** Takes effect with the next connection, in every thread. @param limit from 0 to 2^32 - 1, or USE_FALLBACK */
   setLimit(pool: number, limit: number): void {
-    this.setOwnLimit(pool, limit);
-  }
-
-  /** As setLimit. @param limit a limit, or USE_FALLBACK */
-  setOwnLimit(pool: number, limit: number): void {
-    store(this.#words, pool + IS_MAX, limit === MAX_LIMIT ? 1 : 0);
-    store(this.#words, pool + LIMIT, limit === MAX_LIMIT ? NEXT_TO_MAX : limit);
+    writeLimit(this.#words, pool, limit);
   }
 
   /** Starts the pool anew with nothing in use. */
@@ -150,7 +131,7 @@ export class RoomPools {
       store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);
     }
     poke(words, pool + RESERVED, 0);
-    this.setOwnLimit(pool, limit);
+    writeLimit(words, pool, limit);
     store(words, pool + FULL_BELOW, 0);
     this.#leave(pool, participant);
   }

@@ -530,12 +530,12 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/zone-limits.ts',
-        find: `      this.pools.setOwnLimit(this.#poolOf(zone), limit);
+        find: `      writeLimit(words, this.#poolOf(zone), limit);
     }
     unlock(words, this.#base + MUTEX);`,
         replace: `    }
     unlock(words, this.#base + MUTEX);
-    this.pools.setOwnLimit(this.#poolOf(zone), limit);`,
+    writeLimit(words, this.#poolOf(zone), limit);`,
       },
     ],
     scenarios: ['zones/setAndDeleteDefault'],
