@@ -1,106 +1,72 @@
 /** The tracker as a library object: one per thread and table, around a Tracker. */
 
-import { CHECKED, load, notify, store } from '../shared/access.ts';
-import { LockTimeoutError } from '../shared/lock-timeout.ts';
-import { Claim, claimOf, isClaimed, participantAt } from '../shared/participant.ts';
-import { CtAction } from './action.ts';
+import { CHECKED } from '../shared/access.ts';
+import type { CtAction } from './action.ts';
 import { dumpExpectations, type ExpectationEntry } from './alg/dump.ts';
+import {
+  ATTACH_NAMES,
+  type AttachOptions,
+  CLOSE_NAMES,
+  type CloseOptions,
+  type DumpOptions,
+  expectBatch,
+  expectTime,
+  filterOf,
+  FLUSH_NAMES,
+  type FlushOptions,
+  flushOptionsOf,
+  keptPlaceOf,
+  policyIdOf,
+  TIMED_ZONE_NAMES,
+  timed,
+  type TimedZoneOptions,
+  ZONE_NAMES,
+  zoneIfGiven,
+  type ZoneOptions,
+} from './call-options.ts';
 import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
-import { COUNTER_NAMES, type Counters, countersOfParticipant, sumOfCounters } from './counters.ts';
+import { type Counters, countersOfAll, type ParticipantCounters, removalsBySweep, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './dump.ts';
-import { expectFlag, expectObject, expectWhole, shown, UsageError } from './errors.ts';
+import { expectFlag, expectObject, expectWhole, UsageError } from './errors.ts';
 import { EventReader } from './event-reader.ts';
 import { conntrackExecute } from './execute.ts';
-import { ConnFilter, type ConnFilterOptions } from './filter.ts';
+import type { ConnFilter } from './filter.ts';
 import { flushBucket, flushTuple } from './flush.ts';
+import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
+import { FragmentSettings } from './fragments/settings.ts';
+import { GuardedCalls } from './guarded-calls.ts';
 import {
   allocateMemory,
   checkMemory,
-  checkTableFull,
   CONNTRACK_OPTIONS,
-  SettingWord,
   type ConntrackOptions,
   type TableFull,
   type TrackerMemory,
 } from './memory.ts';
-import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
-import { FragmentSettings } from './fragments/settings.ts';
-import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
-import { MAX_RETURNED, PacketBatch } from './packet/batch.ts';
-import { expectRepair, repairOwn, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
-import { endRepairTurn, takeRepairTurn } from './repair-turn.ts';
-import { isThreadAlive } from './thread-mark.ts';
+import { expectConditions, expectOptions } from './option-names.ts';
+import type { PacketBatch } from './packet/batch.ts';
+import type { RepairOptions, RepairReport } from './repair.ts';
+import { repairInTurn } from './repair-in-turn.ts';
 import { type ConnStats, countBucket, emptyStats } from './stats.ts';
 import { SweepCursor, sweepStep } from './sweep.ts';
 import { type BucketFigures, bucketFigures } from './table/bucket-figures.ts';
+import { TableSettings } from './table-settings.ts';
 import type { TimeoutPolicy } from './timeouts.ts';
-import type { KeptPlace } from './table-handle.ts';
 import { Tracker } from './tracker.ts';
 import type { Tuple } from './tuple.ts';
+import { expectZone } from './zone.ts';
 import type { ZoneLimit } from './zone-limits.ts';
 
-const MAX_ZONE = 65535;
-
+export type { AttachOptions, CloseOptions, DumpOptions, FlushOptions } from './call-options.ts';
+export type { ParticipantCounters } from './counters.ts';
 export type { BucketFigures } from './table/bucket-figures.ts';
 
 /** A sweep of this thread's own comes up for air after this time, to take the events that it caused. */
 const SWEEP_STEP_MS = 1;
 
-export interface AttachOptions {
-  /** The place to take over, instead of any free one: that of a thread that has died and was repaired after. */
-  participant?: number;
-  /** The token of the report of that repair: without it nobody takes a place over. */
-  token?: number;
-}
-
-export interface CloseOptions {
-  /** The place stays claimed: for whoever has claimed it for this thread. */
-  keepsPlace?: boolean;
-}
-
-/** Which connections. */
-export interface FlushOptions {
-  /** Short for a filter with nothing but a zone. */
-  zone?: number;
-  filter?: ConnFilter | ConnFilterOptions;
-  nowMs?: number;
-}
-
-export interface DumpOptions extends FlushOptions {
-  nowMs: number;
-}
-
-/** A thread's place at the table, with its counters. */
-export interface ParticipantCounters {
-  participant: number;
-  /** A thread has it now. */
-  isTaken: boolean;
-  counters: Counters;
-}
-
-const ATTACH_NAMES: OptionNames<AttachOptions> = { participant: true, token: true };
-const CLOSE_NAMES: OptionNames<CloseOptions> = { keepsPlace: true };
-const FLUSH_NAMES: OptionNames<DumpOptions> = { zone: true, filter: true, nowMs: true };
-
-interface ZoneOptions {
-  zone?: number;
-}
-
-interface TimedZoneOptions extends ZoneOptions {
-  nowMs: number;
-}
-
-const ZONE_NAMES: OptionNames<ZoneOptions> = { zone: true };
-const TIMED_ZONE_NAMES: OptionNames<TimedZoneOptions> = { nowMs: true, zone: true };
-
-function trackerAt(memory: TrackerMemory, { participant, token }: AttachOptions): Tracker {
-  let place: KeptPlace | undefined;
-  if (participant !== undefined || token !== undefined) {
-    if (participant === undefined || token === undefined) {
-      throw new UsageError('to take a place over, give participant and token of the report of the repair');
-    }
-    place = { participant, token };
-  }
+function trackerAt(memory: TrackerMemory, options: AttachOptions): Tracker {
+  checkMemory(memory);
+  const place = keptPlaceOf(options);
   try {
     return new Tracker(memory, place);
   } catch (error) {
@@ -108,60 +74,19 @@ function trackerAt(memory: TrackerMemory, { participant, token }: AttachOptions)
   }
 }
 
-/** @throws UsageError also for a condition that is undefined: it would choose every connection */
-function conditionsOf(options: FlushOptions): FlushOptions {
-  if (options instanceof ConnFilter) {
-    throw new UsageError('a filter goes into the options: { filter }');
+function trackerOfNewTable(options: ConntrackOptions, kept: AttachOptions): Tracker {
+  const given = expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
+  if (kept.participant !== undefined || kept.token !== undefined) {
+    throw new UsageError('a new table has no place to take over: give the memory of the table that was repaired');
   }
-  return expectConditions<FlushOptions>('options', options, FLUSH_NAMES);
+  const tracker = new Tracker(allocateMemory(given));
+  tracker.initialise(given.prefaultConnections ?? 0);
+  new TableSettings(tracker).tableFull = given.tableFull ?? 'refuse';
+  return tracker;
 }
 
-function filterOf({ zone, filter }: FlushOptions): ConnFilter {
-  if (zone === undefined) {
-    return ConnFilter.of(filter);
-  }
-  const given = ConnFilter.of(filter).options;
-  if (given.zone !== undefined && given.zone !== zone) {
-    throw new UsageError(`the zone is given twice: ${shown(zone)}, and ${given.zone} in the filter`);
-  }
-  return new ConnFilter({ ...given, zone: checkZone(zone) });
-}
-
-function checkZone(zone: number): number {
-  return expectWhole('a zone', zone, 0, MAX_ZONE);
-}
-
-function wrongArgument(batch: unknown, action: unknown, nowMs: unknown): UsageError {
-  if (!(batch instanceof PacketBatch)) {
-    return new UsageError(`a batch must be a PacketBatch, not ${shown(batch)}`);
-  }
-  if (!(action instanceof CtAction)) {
-    return new UsageError(`an action must be a CtAction, not ${shown(action)}`);
-  }
-  return new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
-}
-
-/** Is this the number of a place that is not the caller's own? */
-function isOtherPlace({ participants, participant }: Tracker, id: number): boolean {
-  return Number.isInteger(id) && id >= 0 && id < participants.maxParticipants && id !== participant.id;
-}
-
-/** @throws UsageError for what is no time */
-function checkTime(nowMs: number): number {
-  if (!Number.isFinite(nowMs)) {
-    throw new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
-  }
-  return nowMs;
-}
-
-/** Conditions with a time, which is missed before a condition is. @throws UsageError */
-function timed<Options extends { nowMs: number }>(options: unknown, names: OptionNames<Options>): Options {
-  if (options instanceof ConnFilter) {
-    throw new UsageError('a filter goes into the options: { filter, nowMs }');
-  }
-  const given = expectOptions<Options>('options', options, names);
-  checkTime(given.nowMs);
-  return expectConditions('options', given, names);
+function expectZoneOrDefault(zone: number | 'default'): number | 'default' {
+  return zone === 'default' ? zone : expectZone('a zone', zone);
 }
 
 /**
@@ -181,11 +106,10 @@ export class Conntrack {
   readonly memory: TrackerMemory;
   /** For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
-  #lockPatienceMs = 0;
   /** What works on this handle and must be stopped before it can be closed. */
   usedBy: string | undefined;
-  /** A call gave up waiting, and what it had begun is not finished yet. */
-  #isUnfinished = false;
+  readonly #calls: GuardedCalls;
+  readonly #settings: TableSettings;
   #events: EventReader | undefined;
   /** Settings and statistics of the reassembly of fragments. */
   readonly fragments: FragmentSettings;
@@ -197,20 +121,10 @@ export class Conntrack {
   constructor(options: ConntrackOptions | TrackerMemory = {}, place: AttachOptions = {}) {
     expectObject('the options of a table', options);
     const kept = expectOptions('the options of attach', place, ATTACH_NAMES);
-    if ('words' in options) {
-      checkMemory(options);
-      this.memory = options;
-      this.tracker = trackerAt(options, kept);
-    } else {
-      const given = expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
-      if (kept.participant !== undefined || kept.token !== undefined) {
-        throw new UsageError('a new table has no place to take over: give the memory of the table that was repaired');
-      }
-      this.memory = allocateMemory(given);
-      this.tracker = new Tracker(this.memory);
-      this.tracker.initialise(given.prefaultConnections ?? 0);
-      this.tableFull = given.tableFull ?? 'refuse';
-    }
+    this.tracker = 'words' in options ? trackerAt(options, kept) : trackerOfNewTable(options, kept);
+    this.memory = this.tracker.memory;
+    this.#calls = new GuardedCalls(this.tracker);
+    this.#settings = new TableSettings(this.tracker);
     this.fragments = new FragmentSettings(this.tracker);
   }
 
@@ -240,34 +154,9 @@ export class Conntrack {
    */
   repair(participant: number, given: RepairOptions = {}): RepairReport {
     this.tracker.assertOpen();
-    const options = expectRepair(given);
-    const { participants } = this.tracker;
-    if (!isOtherPlace(this.tracker, participant)) {
-      return repairParticipant(this.tracker, participant, options);
-    }
-    let report: RepairReport;
-    takeRepairTurn(participants, participant, this.participant);
-    try {
-      this.#assertGone(participant, options);
-      report = repairParticipant(this.tracker, participant, options);
-    } finally {
-      endRepairTurn(participants, participant, this.participant);
-    }
-    this.#finish();
+    const report = repairInTurn(this.tracker, participant, given);
+    this.#calls.finish();
     return report;
-  }
-
-  #assertGone(participant: number, options: RepairOptions): void {
-    const { participants } = this.tracker;
-    if (
-      options.token === undefined &&
-      claimOf(participants, participant) === Claim.claimed &&
-      isThreadAlive(participantAt(participants, participant))
-    ) {
-      throw new UsageError(
-        `participant ${participant} belongs to a thread that lives: close its handle, or wait until the thread has ended`,
-      );
-    }
   }
 
   /**
@@ -285,7 +174,7 @@ export class Conntrack {
       throw new UsageError(`${this.usedBy} works on this handle: stop it first`);
     }
     this.#events?.close();
-    this.#patiently(() => this.tracker.close(keepsPlace));
+    this.#calls.patiently(() => this.tracker.close(keepsPlace));
   }
 
   /**
@@ -294,72 +183,13 @@ export class Conntrack {
    */
   get lockPatienceMs(): number {
     this.tracker.assertOpen();
-    return this.#lockPatienceMs;
+    return this.#calls.lockPatienceMs;
   }
 
   /** @throws UsageError unless it is a whole number */
   set lockPatienceMs(ms: number) {
     this.tracker.assertOpen();
-    this.#lockPatienceMs = expectWhole('lockPatienceMs', ms, 0, 0x7fffffff);
-  }
-
-  #inEpoch<T>(work: () => T): T {
-    return this.#patiently(work, { inEpoch: true });
-  }
-
-  /** Runs what waits for locks. If it gives up, it is finished as far as possible, and the rest by one of the next calls. */
-  #patiently<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
-    const { tracker } = this;
-    this.#assertFinished();
-    tracker.participant.patienceMs = this.#lockPatienceMs;
-    try {
-      if (inEpoch) {
-        tracker.enter();
-      }
-      const result = work();
-      if (inEpoch) {
-        tracker.quiesce();
-      }
-      return result;
-    } catch (error) {
-      this.#putInOrder(error);
-      throw error;
-    } finally {
-      tracker.participant.patienceMs = 0;
-      if (inEpoch) {
-        tracker.leave();
-      }
-    }
-  }
-
-  /**
-   * After a call that broke off: what it was in the middle of is finished or undone, as if its thread had died there. Wrong
-   * arguments are told before anything is begun. A checked process leaves the table as the broken rule was found.
-   */
-  #putInOrder(error: unknown): void {
-    if (error instanceof LockTimeoutError || !(CHECKED || error instanceof UsageError)) {
-      this.#isUnfinished = !repairOwn(this.tracker);
-    }
-  }
-
-  #assertFinished(): void {
-    if (!this.#finish()) {
-      throw new LockTimeoutError('a thread has still the lock for which a call before this one gave up waiting');
-    }
-  }
-
-  /** @returns whether nothing is left to finish */
-  #finish(): boolean {
-    this.tracker.assertOpen();
-    if (this.#isUnfinished) {
-      this.tracker.enter();
-      try {
-        this.#isUnfinished = !repairOwn(this.tracker);
-      } finally {
-        this.tracker.leave();
-      }
-    }
-    return !this.#isUnfinished;
+    this.#calls.lockPatienceMs = expectWhole('lockPatienceMs', ms, 0, 0x7fffffff);
   }
 
   /**
@@ -369,14 +199,8 @@ export class Conntrack {
    * @throws LockTimeoutError while what a call before this one had begun is not finished (`lockPatienceMs`)
    */
   execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
-    if (!(batch instanceof PacketBatch) || !(action instanceof CtAction) || typeof nowMs !== 'number') {
-      throw wrongArgument(batch, action, nowMs);
-    }
-    const { count } = batch;
-    if (typeof count !== 'number' || count >>> 0 !== count || count > MAX_RETURNED) {
-      throw new UsageError(`a batch has 0 to ${MAX_RETURNED} packets, not ${shown(count)}`);
-    }
-    this.#assertFinished();
+    expectBatch(batch, action, nowMs);
+    this.#calls.assertFinished();
     const { tracker } = this;
     if (batch.table !== tracker.words) {
       batch.moveTo(tracker.words);
@@ -386,7 +210,7 @@ export class Conntrack {
       conntrackExecute(tracker, batch, action, nowMs);
     } catch (error) {
       if (!CHECKED) {
-        this.#putInOrder(error);
+        this.#calls.putInOrder(error);
         tracker.leave();
       }
       throw error;
@@ -407,7 +231,7 @@ export class Conntrack {
 
   *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.#inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, nowMs), filter));
+      yield this.#calls.inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, nowMs), filter));
     }
   }
 
@@ -415,8 +239,8 @@ export class Conntrack {
   dumpExpectations(options: ZoneOptions = {}): ExpectationEntry[] {
     this.tracker.assertOpen();
     const given = expectConditions('options', options, ZONE_NAMES);
-    const zone = given.zone === undefined ? undefined : checkZone(given.zone);
-    return this.#inEpoch(() => dumpExpectations(this.tracker, zone));
+    const zone = zoneIfGiven(given.zone);
+    return this.#calls.inEpoch(() => dumpExpectations(this.tracker, zone));
   }
 
   /**
@@ -427,19 +251,14 @@ export class Conntrack {
    */
   flush(...args: [options?: FlushOptions]): number {
     this.tracker.assertOpen();
-    if (args.length > 1 || (args.length === 1 && args[0] === undefined)) {
-      const reason = args.length > 1 ? 'flush has one argument' : 'the options of flush are undefined';
-      throw new UsageError(`${reason}: give { zone } or { filter }, or nothing to remove every connection`);
-    }
-    const [options = {}] = args;
-    const given = conditionsOf(options);
+    const given = flushOptionsOf(args);
     const filter = filterOf(given);
     if (given.nowMs !== undefined) {
-      this.tracker.time[0] = checkTime(given.nowMs);
+      this.tracker.time[0] = expectTime(given.nowMs);
     }
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      removed += this.#inEpoch(() => flushBucket(this.tracker, bucket, filter));
+      removed += this.#calls.inEpoch(() => flushBucket(this.tracker, bucket, filter));
       this.#collectEvents();
     }
     return removed;
@@ -456,27 +275,24 @@ export class Conntrack {
   flushTuple(tuple: Tuple, options: TimedZoneOptions): boolean {
     this.tracker.assertOpen();
     const { zone = 0, nowMs } = timed(options, TIMED_ZONE_NAMES);
-    checkZone(zone);
-    return this.#inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, nowMs)));
+    expectZone('a zone', zone);
+    return this.#calls.inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, nowMs)));
   }
 
   /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
   sweep(nowMs: number): number {
     this.tracker.assertOpen();
-    checkTime(nowMs);
+    expectTime(nowMs);
     const before = this.tracker.counters.slice();
     const cursor = new SweepCursor();
     const markMs = clockMarkMs(this.tracker);
     let isDone = false;
     while (!isDone) {
-      isDone = this.#inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
+      isDone = this.#calls.inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
       this.#collectEvents();
     }
-    this.#patiently(() => sweptAt(this.tracker, nowMs, markMs));
-    return COUNTER_NAMES.reduce((removed, name, index) => {
-      const isRemoval = name === 'expiredAtSweep' || name === 'killed';
-      return isRemoval ? removed + this.tracker.counters[index]! - before[index]! : removed;
-    }, 0);
+    this.#calls.patiently(() => sweptAt(this.tracker, nowMs, markMs));
+    return removalsBySweep(before, this.tracker.counters);
   }
 
   /**
@@ -490,65 +306,41 @@ export class Conntrack {
 
   /** No new connection while connCount has reached it. */
   get maxConnections(): number {
-    this.tracker.assertOpen();
-    return this.tracker.quota.pools.limit(this.tracker.quota.pool);
+    return this.#settings.maxConnections;
   }
 
   /** @throws UsageError beyond what the table was made for. */
   set maxConnections(limit: number) {
-    this.tracker.assertOpen();
-    const made = this.memory.maxConnections;
-    if (!Number.isInteger(limit) || limit < 0 || limit > made) {
-      throw new UsageError(
-        `maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${shown(limit)}`,
-      );
-    }
-    this.tracker.quota.pools.setLimit(this.tracker.quota.pool, limit);
+    this.#settings.maxConnections = limit;
   }
 
   /** What becomes of a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
   get tableFull(): TableFull {
-    this.tracker.assertOpen();
-    const isEarlyDrop = load(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP) !== 0;
-    return isEarlyDrop ? 'early-drop' : 'refuse';
+    return this.#settings.tableFull;
   }
 
   /** Takes effect with the next connection, in every thread. @throws UsageError if it is neither. */
   set tableFull(tableFull: TableFull) {
-    this.tracker.assertOpen();
-    const isEarlyDrop = checkTableFull(tableFull) === 'early-drop';
-    store(this.tracker.words, this.tracker.settings + SettingWord.EARLY_DROP, isEarlyDrop ? 1 : 0);
+    this.#settings.tableFull = tableFull;
   }
 
   /** Are TCP sequence numbers checked? */
   get tcpSeqChk(): boolean {
-    this.tracker.assertOpen();
-    return load(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK) !== 0;
+    return this.#settings.tcpSeqChk;
   }
 
   /** @throws UsageError if it is neither true nor false */
   set tcpSeqChk(isOn: boolean) {
-    this.tracker.assertOpen();
-    expectFlag('tcpSeqChk', isOn);
-    store(this.tracker.words, this.tracker.settings + SettingWord.TCP_SEQ_CHK, isOn ? 1 : 0);
+    this.#settings.tcpSeqChk = isOn;
   }
 
   /** Time between the starts of two sweeps of the sweeper worker. */
   get sweepIntervalMs(): number {
-    this.tracker.assertOpen();
-    return load(this.tracker.words, this.tracker.settings + SettingWord.SWEEP_INTERVAL_MS);
+    return this.#settings.sweepIntervalMs;
   }
 
   set sweepIntervalMs(ms: number) {
-    this.tracker.assertOpen();
-    if (!Number.isInteger(ms) || ms < 1 || ms > 0x7fffffff) {
-      throw new UsageError(`the sweep interval must be a whole number of ms from 1 to 2147483647, not ${shown(ms)}`);
-    }
-    const { words, settings } = this.tracker;
-    store(words, settings + SettingWord.SWEEP_INTERVAL_MS, ms);
-    /* A sweeper that sleeps out the old interval is to hear of the new one. */
-    store(words, settings + SettingWord.PRESSURE, 1);
-    notify(words, settings + SettingWord.PRESSURE, 1);
+    this.#settings.sweepIntervalMs = ms;
   }
 
   zoneLimit(zone: number | 'default'): ZoneLimit {
@@ -559,37 +351,32 @@ export class Conntrack {
   setZoneLimit(zone: number | 'default', limit: number): void {
     this.tracker.assertOpen();
     const { zoneLimits, participant } = this.tracker;
-    this.#patiently(() => zoneLimits.set(zone === 'default' ? zone : checkZone(zone), limit, participant));
+    this.#calls.patiently(() => zoneLimits.set(expectZoneOrDefault(zone), limit, participant));
   }
 
   /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
   zoneLimits(): ZoneLimit[] {
     this.tracker.assertOpen();
-    const { zoneLimits } = this.tracker;
-    const zones = Array.from({ length: MAX_ZONE + 1 }, (_, zone) => zone);
-    return [
-      zoneLimits.get('default'),
-      ...zones.map((zone) => zoneLimits.get(zone)).filter(({ zone }) => zone !== 'default'),
-    ];
+    return this.tracker.zoneLimits.all();
   }
 
   deleteZoneLimit(zone: number | 'default'): void {
     this.tracker.assertOpen();
     const { zoneLimits, participant } = this.tracker;
-    this.#patiently(() => zoneLimits.delete(zone === 'default' ? zone : checkZone(zone), participant));
+    this.#calls.patiently(() => zoneLimits.delete(expectZoneOrDefault(zone), participant));
   }
 
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
     this.tracker.assertOpen();
     const { timeouts, participant } = this.tracker;
-    const policyId = this.#policyId(id);
+    const policyId = policyIdOf(id);
     this.#changePolicy(policyId, () => timeouts.set(policyId, policy, participant));
   }
 
   /** Seconds by attribute name; undefined: there is no such policy. */
   timeoutPolicy(id: number): TimeoutPolicy | undefined {
     this.tracker.assertOpen();
-    return this.tracker.timeouts.get(this.#policyId(id));
+    return this.tracker.timeouts.get(policyIdOf(id));
   }
 
   /** All policies that are set. */
@@ -602,12 +389,12 @@ export class Conntrack {
   deleteTimeoutPolicy(id: number): boolean {
     this.tracker.assertOpen();
     const { timeouts, participant } = this.tracker;
-    const policyId = this.#policyId(id);
+    const policyId = policyIdOf(id);
     return this.#changePolicy(policyId, () => timeouts.delete(policyId, participant));
   }
 
   #changePolicy<T>(policyId: number, change: () => T): T {
-    return this.#patiently(() => this.tracker.expiry.changePolicy(policyId, change));
+    return this.#calls.patiently(() => this.tracker.expiry.changePolicy(policyId, change));
   }
 
   /**
@@ -618,8 +405,8 @@ export class Conntrack {
    */
   setZoneTimeoutPolicy(zone: number, id: number): void {
     this.tracker.assertOpen();
-    const policy = this.#policyId(id);
-    checkZone(zone);
+    const policy = policyIdOf(id);
+    expectZone('a zone', zone);
     if (policy !== 0 && this.tracker.timeouts.get(policy) === undefined) {
       throw new UsageError(`there is no timeout policy ${id} for zone ${zone}: set the policy first`);
     }
@@ -629,27 +416,20 @@ export class Conntrack {
   /** The id of a zone's policy, undefined if it has none. */
   zoneTimeoutPolicy(zone: number): number | undefined {
     this.tracker.assertOpen();
-    const id = this.tracker.zonePolicies.get(checkZone(zone));
+    const id = this.tracker.zonePolicies.get(expectZone('a zone', zone));
     return id === 0 ? undefined : id >>> 0;
   }
 
   /** @returns false if the zone had none */
   deleteZoneTimeoutPolicy(zone: number): boolean {
     this.tracker.assertOpen();
-    return this.tracker.zonePolicies.delete(checkZone(zone));
+    return this.tracker.zonePolicies.delete(expectZone('a zone', zone));
   }
 
   /** All zones that have one. */
   zoneTimeoutPolicies(): { zone: number; id: number }[] {
     this.tracker.assertOpen();
     return Array.from(this.tracker.zonePolicies.all(), ([zone, id]) => ({ zone, id: id >>> 0 }));
-  }
-
-  #policyId(id: number): number {
-    if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
-      throw new UsageError(`a timeout policy id must be a whole number from 0 to 4294967295, not ${shown(id)}`);
-    }
-    return id | 0;
   }
 
   /** Counters of all threads together (counters.ts says what each counts). At most some stores old. */
@@ -661,22 +441,17 @@ export class Conntrack {
   /** Counters by participant, for all places that a thread has or had and counted something. */
   participantCounters(): ParticipantCounters[] {
     this.tracker.assertOpen();
-    const { participants } = this.tracker;
-    return Array.from({ length: participants.maxParticipants }, (_, participant) => ({
-      participant,
-      isTaken: isClaimed(participants, participant),
-      counters: countersOfParticipant(participants, participant),
-    })).filter(({ isTaken, counters }) => isTaken || Object.values(counters).some((count) => count > 0));
+    return countersOfAll(this.tracker.participants);
   }
 
   /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
   stats(options: TimedZoneOptions): ConnStats {
     this.tracker.assertOpen();
     const { zone: given, nowMs } = timed(options, TIMED_ZONE_NAMES);
-    const zone = given === undefined ? undefined : checkZone(given);
+    const zone = zoneIfGiven(given);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      this.#inEpoch(() => countBucket(this.tracker, stats, { bucket, now: tellTime(this.tracker, nowMs), zone }));
+      this.#calls.inEpoch(() => countBucket(this.tracker, stats, { bucket, now: tellTime(this.tracker, nowMs), zone }));
     }
     return stats;
   }
@@ -694,13 +469,15 @@ export class Conntrack {
   /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
     this.tracker.assertOpen();
-    return this.#patiently(() => dumpFragmentLists(this.tracker.fragments));
+    return this.#calls.patiently(() => dumpFragmentLists(this.tracker.fragments));
   }
 
   /** Figures of every bucket. */
   buckets(): BucketFigures[] {
     this.tracker.assertOpen();
     const { table } = this.tracker;
-    return Array.from({ length: table.bucketCount }, (_, bucket) => this.#inEpoch(() => bucketFigures(table, bucket)));
+    return Array.from({ length: table.bucketCount }, (_, bucket) =>
+      this.#calls.inEpoch(() => bucketFigures(table, bucket)),
+    );
   }
 }

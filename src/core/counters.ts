@@ -5,7 +5,7 @@
  * from the rest (`found`, see Counters).
  */
 
-import type { ParticipantRegion } from '../shared/participant.ts';
+import { isClaimed, type ParticipantRegion } from '../shared/participant.ts';
 import { countersOf, sumCounter } from '../shared/counters.ts';
 
 export const COUNTER_NAMES = [
@@ -66,6 +66,14 @@ export interface Counters extends Record<CounterName, number> {
   found: number;
 }
 
+/** A thread's place at the table, with its counters. */
+export interface ParticipantCounters {
+  participant: number;
+  /** A thread has it now. */
+  isTaken: boolean;
+  counters: Counters;
+}
+
 function named(value: (index: number) => number): Counters {
   const entries = COUNTER_NAMES.map((name, index) => [name, value(index)]);
   const counters = Object.fromEntries(entries) as Record<CounterName, number>;
@@ -85,8 +93,23 @@ export function countersOfParticipant(region: ParticipantRegion, id: number): Co
   return named((index) => counters[index]!);
 }
 
+/** Counters by participant, for all places that a thread has or had and counted something. */
+export function countersOfAll(region: ParticipantRegion): ParticipantCounters[] {
+  return Array.from({ length: region.maxParticipants }, (_, participant) => ({
+    participant,
+    isTaken: isClaimed(region, participant),
+    counters: countersOfParticipant(region, participant),
+  })).filter(({ isTaken, counters }) => isTaken || Object.values(counters).some((count) => count > 0));
+}
+
 /** Index of each counter. */
 export const Counter = Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, index])) as Record<
   CounterName,
   number
 >;
+
+/** How many connections a sweep has removed, by a thread's counters before it and now. */
+export function removalsBySweep(before: Float64Array, now: Float64Array): number {
+  const removed = (index: number): number => now[index]! - before[index]!;
+  return removed(Counter.expiredAtSweep) + removed(Counter.killed);
+}

@@ -18,8 +18,9 @@ import { type Participant, ParticipantWord } from '../shared/participant.ts';
 import { givenLimit, USE_FALLBACK, writeLimit } from '../shared/room-limit.ts';
 import { RoomPools } from '../shared/room-pool.ts';
 import { shown, UsageError } from './errors.ts';
+import { MAX_ZONE } from './zone.ts';
 
-const ZONES = 65536;
+const ZONES: number = MAX_ZONE + 1;
 const DEFAULT_LIMIT = 0;
 const MUTEX = 1;
 const DIRECTORY = LINE_WORDS;
@@ -112,6 +113,12 @@ export class ZoneLimits {
     const own = givenLimit(this.#words, pool);
     const count = this.pools.used(pool);
     return own === USE_FALLBACK ? { zone: 'default', limit: defaultLimit, count } : { zone, limit: own >>> 0, count };
+  }
+
+  /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
+  all(): ZoneLimit[] {
+    const zones = Array.from({ length: ZONES }, (_, zone) => this.get(zone));
+    return [this.get('default'), ...zones.filter(({ zone }) => zone !== 'default')];
   }
 
   /**
