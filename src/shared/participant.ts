@@ -2,11 +2,19 @@
  * Participants: the threads that work on a table (PMDs, the sweeper, whoever dumps or flushes). Each has a block of
  * shared words that only it writes, a multiple of the cache line apart from everybody else's.
  *
- *   line 0       who and when     claim, announced epoch, the lock that it sleeps on, its thread
- *   line 1       intent           what this participant has in hand and is in the middle of (see below)
- *   lines 2-3    caches           free records and line blocks of its own, and those it has retired
- *   lines 4-11   counters         64-bit floats, read by anyone (counters.ts)
- *   lines 12-15  slow intents     the same as line 1, for what is not on the path of most packets
+ *   line        word   0         1         2           3         4               5
+ *            +---------------------------------------------------------------------------------------------+
+ *    0       | CLAIMED * EPOCH   * SLEEPS_ON h THREAD  * THREAD_STARTED  REPAIRER *                          |  who and when
+ *    1       | INTENT_KIND  INTENT_RECORD  INTENT_REASON  RECORD_IN_HAND                                     |  intents: what it
+ *            |   +4 ROOM_HAND, 4 words   +8 ZONE_HAND, 4 words   +12 ROOM_AHEAD CONNECTION_LOCK EVENT BATCH  |  has in hand
+ *    2, 3    | CACHES: of each record class, then of the line arena                                          |  free, retired
+ *    4-11    | COUNTERS: 64 floats of 64 bits                                                              h |  counters.ts
+ *   12       | GROW_BUCKET GROW_OLD GROW_NEW  POOL POOL_IS_KNOWN POOL_RESERVED POOL_UNITS                  |  slow intents
+ *   13-15    | ENGINE: of the other engines                                                                |  core/engines
+ *            +---------------------------------------------------------------------------------------------+
+ *
+ *   *   atomic, see the field     h   a hint: the owner writes plainly, anyone reads
+ *   all else: the owner only, and whoever repairs after it
  *
  * The intents are for whoever repairs after this participant's thread has died (core/repair). They are plain stores of the
  * owner, and one rule makes them exact: V8 ends a thread where a function begins and where a loop goes round, so what
@@ -18,66 +26,74 @@ import { compareExchange, load, store, type Words } from './access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 import { LockRecorder, PROFILED } from './lock-profile.ts';
 import { lockTagOf, type LockOwner } from './mutex.ts';
+import { wordLayout } from './word-layout.ts';
 
-/** Word offsets inside a participant's block. */
-export const ParticipantWord = {
+/** Words of a participant's block. */
+export const PARTICIPANT_WORDS: number = 16 * LINE_WORDS;
+/** Words of its counters. */
+export const COUNTER_WORDS: number = 8 * LINE_WORDS;
+
+/** Offset of each field in a participant's block. */
+export const ParticipantWord = wordLayout("a participant's block", PARTICIPANT_WORDS, {
   /**
    * A Claim, and above it a token: of the thread that may take the place, or by which its thread took it, in one step. 0: it
    * claimed a free one. Atomic: any thread claims, the owner releases, the thread that repairs makes it vacant or reserved.
    */
-  CLAIMED: 0,
+  CLAIMED: 1,
   /** Epoch announced at the last quiescent point, 0 while offline. Atomic: owner writes, all read. */
   EPOCH: 1,
   /** Word index of the mutex that it sleeps on, its complement if that is not in the table's words; 0: it does not. A hint. */
-  SLEEPS_ON: 2,
+  SLEEPS_ON: 1,
   /**
    * The thread that has the place (core/thread-mark.ts); 0: it has not said so yet, or is just giving the place back; NO_THREAD.
    * Atomic: the owner writes it, after THREAD_STARTED (plain), who would repair reads.
    */
-  THREAD: 3,
-  THREAD_STARTED: 4,
+  THREAD: 1,
+  THREAD_STARTED: 1,
   /** Who repairs after its thread: participant + 1; 0: nobody. Atomic: whoever repairs takes and releases it (core/repair-turn.ts). */
-  REPAIRER: 5,
+  REPAIRER: 1,
+  _LINE_0: LINE_WORDS - 6,
+
   /** An IntentKind. This and all other intents: owner only, and whoever repairs after it. */
-  INTENT_KIND: LINE_WORDS,
+  INTENT_KIND: 1,
   /** The record that is being removed. */
-  INTENT_RECORD: LINE_WORDS + 1,
+  INTENT_RECORD: 1,
   /** The counter that its removal belongs in. */
-  INTENT_REASON: LINE_WORDS + 2,
+  INTENT_REASON: 1,
   /** A record taken from the slab and not linked yet: record << 1 | class. 0: none. */
-  RECORD_IN_HAND: LINE_WORDS + 3,
+  RECORD_IN_HAND: 1,
   /** A room pool's hand (HandWord): that of the table, and that of zones. */
-  ROOM_HAND: LINE_WORDS + 4,
-  ZONE_HAND: LINE_WORDS + 8,
+  ROOM_HAND: 4,
+  ZONE_HAND: 4,
   /** Units of the table's room that were taken ahead for a batch and are not used up. */
-  ROOM_AHEAD: LINE_WORDS + 12,
+  ROOM_AHEAD: 1,
   /** Word index of the connection lock that was taken last, or is about to be. */
-  CONNECTION_LOCK: LINE_WORDS + 13,
+  CONNECTION_LOCK: 1,
   /** An EventIntent. */
-  EVENT: LINE_WORDS + 14,
+  EVENT: 1,
   /** Serial number of the last batch: the next thread that has this place goes on counting. */
-  BATCH: LINE_WORDS + 15,
+  BATCH: 1,
+
   /** SLAB_CACHE_WORDS for each record class, then the line arena's. Owner only. */
   CACHES: 2 * LINE_WORDS,
   /** Float64s. Owner writes, all read. */
-  COUNTERS: 4 * LINE_WORDS,
-  /** Growth of a bucket: its number, the directory word before, and after: a block that is not in use yet. 0: none. */
-  GROW_BUCKET: 12 * LINE_WORDS,
-  GROW_OLD: 12 * LINE_WORDS + 1,
-  GROW_NEW: 12 * LINE_WORDS + 2,
-  /** The room pool whose mutex was taken last, or is about to be. */
-  POOL: 12 * LINE_WORDS + 3,
-  /** 1 while POOL_RESERVED says what the pool's RESERVED should be, were it left as it is now. */
-  POOL_IS_KNOWN: 12 * LINE_WORDS + 4,
-  POOL_RESERVED: 12 * LINE_WORDS + 5,
-  /** Units that are reserved, and on their way to this participant's unused word. */
-  POOL_UNITS: 12 * LINE_WORDS + 6,
-  /** Of the other engines (core/engines): three lines. */
-  ENGINE: 13 * LINE_WORDS,
-} as const;
+  COUNTERS: COUNTER_WORDS,
 
-export const PARTICIPANT_WORDS: number = 16 * LINE_WORDS;
-export const COUNTER_WORDS: number = ParticipantWord.GROW_BUCKET - ParticipantWord.COUNTERS;
+  /** Growth of a bucket: its number, the directory word before, and after: a block that is not in use yet. 0: none. */
+  GROW_BUCKET: 1,
+  GROW_OLD: 1,
+  GROW_NEW: 1,
+  /** The room pool whose mutex was taken last, or is about to be. */
+  POOL: 1,
+  /** 1 while POOL_RESERVED says what the pool's RESERVED should be, were it left as it is now. */
+  POOL_IS_KNOWN: 1,
+  POOL_RESERVED: 1,
+  /** Units that are reserved, and on their way to this participant's unused word. */
+  POOL_UNITS: 1,
+  _LINE_12: LINE_WORDS - 7,
+  /** Of the other engines (core/engines). */
+  ENGINE: 3 * LINE_WORDS,
+});
 
 /** States of a place at the table. */
 export const Claim = {

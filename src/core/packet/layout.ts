@@ -1,53 +1,72 @@
 /**
  * A packet in memory: metadata, then the frame, in words of one region (a ring, or a batch's own).
  *
- *   word  0        slot size in words (the ring's)
- *         1        frame length in bytes
- *         2        checksum verdicts (ChecksumBit), given by the sender or remembered from an earlier pass
- *         3..9     ct_state, zone, mark, label: the verdict
- *         10..12   the remembered connection: record, its generation, RememberedBit
- *         13..23   original-direction tuple
- *         24, 25   time of arrival in ms, one 64-bit float
- *         26       number given by the sender
- *         27       of a fragment that was held: number of the packet that completed its datagram
- *         28       bytes that the frame may grow to; 0: its length cannot change
- *         32..     two unused bytes, then the frame
+ *   word   0               1               2               3
+ *        +---------------+---------------+---------------+---------------+
+ *      0 | SLOT_SIZE   r | LENGTH      s | CHECKSUMS  st | STATE       t |   STATE to LABEL: the verdict
+ *      4 | ZONE        t | MARK        t | LABEL, 4 words                |
+ *      8 |                             t | CONN        t | CONN_GENER. t |   CONN to CONN_FLAGS: the remembered connection
+ *     12 | CONN_FLAGS  t | ORIG_PROTO. t | ORIG_PORTS  t | -             |   ORIG_: the original direction's tuple
+ *     16 | ORIG_SRC, 4 words                                           t |
+ *     20 | ORIG_DST, 4 words                                           t |
+ *     24 | NOW, one 64-bit float       s | NUMBER      s | RELEASED_BY t |
+ *     28 | ROOM        s | -                                             |
+ *        +---------------+---------------+---------------+---------------+
+ *     32 | 2 bytes | the frame                                        st |
+ *        +-------------------------------------------------------------- -
+ *
+ *   r   the ring that the packet lies in
+ *   s   the sender, before it hands the packet over
+ *   t   the tracker, while it has the packet. Never both at once
  *
  * The two bytes put everything behind the Ethernet header on word boundaries, whatever tags, options and extension
  * headers there are: all of those come in multiples of four bytes. Headers are therefore read as words, and kept in
  * network order wherever they are only compared.
- *
- * Who writes: the sender before it hands the packet over, the tracker while it has it. Never both.
  */
 
-export const PacketWord = {
-  SLOT_SIZE: 0,
-  LENGTH: 1,
-  CHECKSUMS: 2,
-  STATE: 3,
-  ZONE: 4,
-  MARK: 5,
-  /** Four words, the least significant first. */
-  LABEL: 6,
-  CONN: 10,
-  CONN_GENERATION: 11,
-  CONN_FLAGS: 12,
-  /** Protocol, plus ORIG_IPV6; 0: no tuple. */
-  ORIG_PROTOCOL: 13,
-  /** Source port in the low half, destination port in the high, each in network order; ICMP: type and code. */
-  ORIG_PORTS: 14,
-  /** Four words; IPv4 uses the first. Network order. */
-  ORIG_SRC: 16,
-  ORIG_DST: 20,
-  NOW: 24,
-  NUMBER: 26,
-  RELEASED_BY: 27,
-  ROOM: 28,
-  FRAME: 32,
-} as const;
+import { wordLayout } from '../../shared/word-layout.ts';
 
 /** Words before the frame. */
-export const PACKET_HEADER_WORDS: number = PacketWord.FRAME;
+export const PACKET_HEADER_WORDS = 32;
+
+export const PacketWord = {
+  ...wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
+    /** Size of the ring's slot in words. */
+    SLOT_SIZE: 1,
+    /** Of the frame, in bytes. */
+    LENGTH: 1,
+    /** Checksum verdicts (ChecksumBit), given by the sender or remembered from an earlier pass. */
+    CHECKSUMS: 1,
+    /** CtState bits. */
+    STATE: 1,
+    ZONE: 1,
+    MARK: 1,
+    /** Four words, the least significant first. */
+    LABEL: 4,
+    /** The remembered connection: its record, that record's generation, RememberedBit. */
+    CONN: 1,
+    CONN_GENERATION: 1,
+    CONN_FLAGS: 1,
+    /** Protocol, plus ORIG_IPV6; 0: no tuple. */
+    ORIG_PROTOCOL: 1,
+    /** Source port in the low half, destination port in the high, each in network order; ICMP: type and code. */
+    ORIG_PORTS: 1,
+    _GAP: 1,
+    /** Four words; IPv4 uses the first. Network order. */
+    ORIG_SRC: 4,
+    ORIG_DST: 4,
+    /** Time of arrival in ms. */
+    NOW: 2,
+    /** Given by the sender. */
+    NUMBER: 1,
+    /** Of a fragment that was held: number of the packet that completed its datagram. */
+    RELEASED_BY: 1,
+    /** Bytes that the frame may grow to; 0: its length cannot change. */
+    ROOM: 1,
+    _REST: 3,
+  }),
+  FRAME: PACKET_HEADER_WORDS,
+} as const;
 
 /** Bytes between the header and the frame, so that the network header is word-aligned. */
 export const FRAME_SHIFT_BYTES = 2;

@@ -1,28 +1,68 @@
 /**
  * A connection record: one unit of 128 bytes for IPv4, two for IPv6 and for data connections of helpers.
  *
- *   line 0   all that inserting, finding, refreshing and removing a plain connection reads or writes: for UDP and ICMP
- *            over IPv4 the other line is never touched
- *   line 1   TCP windows, labels, the reverse key of a translated connection, the slab's words
- *   unit 2   IPv6 addresses of both keys; the parent of a data connection
+ *   line 0: all that inserting, finding, refreshing and removing a plain connection reads or writes. For UDP and ICMP over IPv4 the
+ *   other line is never touched
+ *
+ *   word   0               1               2               3
+ *        +---------------+---------------+---------------+---------------+
+ *      0 | SRC         i | DST         i | PORTS       i | META        i |   the key
+ *        +---------------+---------------+---------------+---------------+
+ *      4 | LIFE        a | EXPIRES     a | STATE     c/a | FLAGS       i |
+ *        +---------------+---------------+---------------+---------------+
+ *      8 | MARK        c | LABEL_SEQ.  a | LOCK          | TIMEOUT_POL.i |
+ *        +---------------+---------------+---------------+---------------+
+ *     12 | HASH        i | ADMIT_POOL  i | ADMIT_GENER.i | TCP_MAX_W.  c |   or STREAM_AFTER a
+ *        +---------------+---------------+---------------+---------------+
+ *
+ *   line 1: TCP windows, labels, the reverse key of a translated connection, the slab's words
+ *
+ *        +---------------+---------------+---------------+---------------+
+ *     16 | TCP_SEQ_LOW: orig, reply    c | TCP_SEQ_HIGH: orig, reply   c |
+ *        +---------------+---------------+---------------+---------------+
+ *     20 | LABEL, 4 words                                              c |
+ *        +---------------+---------------+---------------+---------------+
+ *     24 | REV_SRC     i | REV_DST     i | REV_PORTS   i | REV_HASH    i |   ConnFlag.SNAT, DNAT
+ *        +---------------+---------------+---------------+---------------+
+ *     28 | SEQ_SKEW    c | HELPER    i/c | LINK        s | TAG         s |   ConnFlag.HELPER
+ *        +---------------+---------------+---------------+---------------+
+ *
+ *   unit 2: IPv6 addresses of both keys; the parent of a data connection
+ *
+ *        +---------------+---------------+---------------+---------------+
+ *     32 | SRC6, 4 words                                               i |   META_IPV6
+ *     36 | DST6, 4 words                                               i |
+ *     40 | REV_SRC6, 4 words                                           i |   and ConnFlag.SNAT, DNAT
+ *     44 | REV_DST6, 4 words                                           i |
+ *        +---------------+---------------+---------------+---------------+
+ *     48 | PARENT_META i | PARENT_PORTSi | PARENT_SRC  i | PARENT_DST  i |   ConnFlag.RELATED_TO_PARENT
+ *        +---------------+---------------+---------------+---------------+
+ *     52 | PARENT_SRC6, 4 words                                        i |   and META_IPV6
+ *     56 | PARENT_DST6, 4 words                                        i |
+ *     60 | -                                                             |
+ *        +---------------+---------------+---------------+---------------+
  *
  * Who may write what, and when:
- *   immutable      written before the record is linked, never changed while it is
- *   conn lock      under the connection's LOCK
- *   atomic         where threads meet: see the field
- *   slab           belongs to the slab (shared/slab.ts)
+ *   i   immutable: written before the record is linked, never changed while it is
+ *   c   conn lock: under the connection's LOCK
+ *   a   atomic: where threads meet, see the field
+ *   s   slab: belongs to the slab (shared/slab.ts)
  */
 
 import { peek, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { wordLayout } from '../../shared/word-layout.ts';
 import { META_IPV6 } from '../packet/key.ts';
 
-export const ConnWord = {
+/** Words of a unit. */
+export const UNIT_WORDS: number = 2 * LINE_WORDS;
+/** Words of each field, in the order in which they lie. */
+const CONN = wordLayout('a connection record', 2 * UNIT_WORDS, {
   /** immutable. As in packet/key.ts; IPv6: zero, see SRC6. */
-  SRC: 0,
+  SRC: 1,
   DST: 1,
-  PORTS: 2,
-  META: 3,
+  PORTS: 1,
+  META: 1,
   /**
    * generation << LIFE_GENERATION_SHIFT | LIFE_ flags. atomic: set to alive before the record is linked; any thread
    * sets DEAD (killed, or superseded after it had expired) and CLEANED (whoever sets it removes the record), whoever
@@ -30,68 +70,72 @@ export const ConnWord = {
    * generation counts how often the memory was handed out, so that a remembered connection can be told from its
    * successor.
    */
-  LIFE: 4,
+  LIFE: 1,
   /** When it expires: low 32 bits of the clock in ms. atomic: any packet refreshes it by a plain single-word write. */
-  EXPIRES: 5,
+  EXPIRES: 1,
   /** TCP: conn lock (proto/tcp-state.ts). Other protocols: atomic, any thread moves it on by compare-exchange. */
-  STATE: 6,
+  STATE: 1,
   /** immutable. ConnFlag bits. */
-  FLAGS: 7,
+  FLAGS: 1,
   /** conn lock for writing; single word, read as a hint. */
-  MARK: 8,
+  MARK: 1,
   /** Even: label stable; odd: being written. atomic: written under the conn lock, read without. 0: never set. */
-  LABEL_SEQUENCE: 9,
-  LOCK: 10,
+  LABEL_SEQUENCE: 1,
+  LOCK: 1,
   /** immutable. Timeout policy id. */
-  TIMEOUT_POLICY: 11,
+  TIMEOUT_POLICY: 1,
   /** immutable. Hash of the key. */
-  HASH: 12,
+  HASH: 1,
   /** immutable. The zone limit's pool that the connection was counted in (0: none) and its generation. */
-  ADMIT_POOL: 13,
-  ADMIT_GENERATION: 14,
+  ADMIT_POOL: 1,
+  ADMIT_GENERATION: 1,
   /** conn lock. TCP: largest window of each peer, original in the low half. */
-  TCP_MAX_WINDOW: 15,
+  TCP_MAX_WINDOW: 1,
+
+  /** conn lock. TCP: sequence numbers of the two peers. */
+  TCP_SEQ_LOW: 2,
+  TCP_SEQ_HIGH: 2,
+  /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
+  LABEL: 4,
+  /** immutable, only with CONN_NAT: the reverse key, that the answers carry, and its hash. */
+  REV_SRC: 1,
+  REV_DST: 1,
+  REV_PORTS: 1,
+  REV_HASH: 1,
+  /** conn lock, only with ConnFlag.HELPER: what the control connection's payload has grown by (alg/sequence.ts). */
+  SEQ_SKEW: 1,
+  /** With ConnFlag.HELPER: the helper (HELPER_ bits, immutable) and the skew's direction (conn lock). */
+  HELPER: 1,
+  /** slab */
+  LINK: 1,
+  TAG: 1,
+
+  /** immutable. IPv6 only: addresses of the key, and with CONN_NAT of the reverse key. */
+  SRC6: 4,
+  DST6: 4,
+  REV_SRC6: 4,
+  REV_DST6: 4,
+  /** immutable, only with ConnFlag.RELATED_TO_PARENT: the control connection's key. */
+  PARENT_META: 1,
+  PARENT_PORTS: 1,
+  PARENT_SRC: 1,
+  PARENT_DST: 1,
+  PARENT_SRC6: 4,
+  PARENT_DST6: 4,
+  _UNUSED: 4,
+});
+
+/** Offset of each field in a record. */
+export const ConnWord = {
+  ...CONN,
   /**
    * Other protocols, in the same word, for events (assured.ts): a packet later than this (low 32 bits of the clock in ms)
    * makes a UDP conversation a stream. Written before the record is linked, and by the thread that has set STATE to
    * answered.
    */
-  STREAM_AFTER: 15,
-
-  /** conn lock. TCP: sequence numbers of the two peers. */
-  TCP_SEQ_LOW: 16,
-  TCP_SEQ_HIGH: 18,
-  /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
-  LABEL: 20,
-  /** immutable, only with CONN_NAT: the reverse key, that the answers carry, and its hash. */
-  REV_SRC: 24,
-  REV_DST: 25,
-  REV_PORTS: 26,
-  REV_HASH: 27,
-  /** conn lock, only with ConnFlag.HELPER: what the control connection's payload has grown by (alg/sequence.ts). */
-  SEQ_SKEW: 28,
-  /** With ConnFlag.HELPER: the helper (HELPER_ bits, immutable) and the skew's direction (conn lock). */
-  HELPER: 29,
-  /** slab */
-  LINK: 30,
-  TAG: 31,
-
-  /** immutable. IPv6 only: addresses of the key, and with CONN_NAT of the reverse key. */
-  SRC6: 32,
-  DST6: 36,
-  REV_SRC6: 40,
-  REV_DST6: 44,
-  /** immutable, only with ConnFlag.RELATED_TO_PARENT: the control connection's key. */
-  PARENT_META: 48,
-  PARENT_PORTS: 49,
-  PARENT_SRC: 50,
-  PARENT_DST: 51,
-  PARENT_SRC6: 52,
-  PARENT_DST6: 56,
+  STREAM_AFTER: CONN.TCP_MAX_WINDOW,
 } as const;
 
-/** Words of a unit. */
-export const UNIT_WORDS: number = 2 * LINE_WORDS;
 /** log2 of UNIT_WORDS: a record's number shifted by it is its word index. */
 export const UNIT_SHIFT = 5;
 /** Records have lower numbers than this: with 28 bits of a generation, one fits the id of an event, which is a number. */
@@ -99,6 +143,9 @@ export const RECORD_SPAN: number = 2 ** 25;
 
 if (1 << UNIT_SHIFT !== UNIT_WORDS) {
   throw new Error('UNIT_SHIFT and UNIT_WORDS disagree');
+}
+if (ConnWord.TCP_SEQ_LOW !== LINE_WORDS || ConnWord.SRC6 !== UNIT_WORDS) {
+  throw new Error('a connection record does not keep to its lines');
 }
 
 /** Record classes of the slab. */
