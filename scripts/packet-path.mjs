@@ -18,7 +18,7 @@ import { analyze } from 'eslint-scope';
 import MagicString from 'magic-string';
 
 /** Globals that a constant may be computed with. */
-const PURE = new Set(['Math', 'Number', 'Object', 'undefined']);
+const PURE = new Set(['Error', 'Math', 'Number', 'Object', 'undefined']);
 const READERS_OF_OBJECTS = new Set(['entries', 'freeze', 'hasOwn', 'keys', 'values']);
 
 /** The bundler's comment above the code of each source. */
@@ -92,6 +92,8 @@ function isReading(identifier) {
       return parent.callee.object?.name === 'Object' && READERS_OF_OBJECTS.has(parent.callee.property.name);
     case 'VariableDeclarator':
       return parent.id.type === 'ObjectPattern';
+    case 'SpreadElement':
+      return parent.parent.type === 'ObjectExpression';
     default:
       return parent.type === 'ExportSpecifier';
   }
@@ -106,20 +108,31 @@ function valueOf(expression, known) {
   }
 }
 
-/** Variable -> value of what a module declares by `const` and what can be computed from the text alone. */
+/** The text that says what a variable is for good: a `const`, or a function that nobody assigns to. */
+function definitionOf({ defs: [{ node, type, parent } = {}], references }) {
+  if (type === 'FunctionName') {
+    return references.some((each) => each.isWrite()) ? undefined : node;
+  }
+  return type === 'Variable' && parent.kind === 'const' && node.id.type === 'Identifier' ? node.init : undefined;
+}
+
+/**
+ * Variable -> value of what can be computed from the text alone: constants of a module, and the functions that compute them
+ * (src/shared/word-layout.ts).
+ */
 function constantsOf({ variables, references }, text) {
   const constants = new Map();
   for (const variable of variables) {
-    const [{ node, type, parent } = {}] = variable.defs;
-    if (type !== 'Variable' || parent.kind !== 'const' || node.id.type !== 'Identifier') {
+    const definition = definitionOf(variable);
+    if (definition === undefined) {
       continue;
     }
-    const { start, end } = node.init;
+    const { start, end } = definition;
     const isKnown = ({ identifier, resolved }) =>
       resolved === null
         ? PURE.has(identifier.name)
         : constants.has(resolved) || (resolved.defs[0].node.start >= start && resolved.defs[0].node.end <= end);
-    const uses = [...nodesOf(node.init)].map((each) => references.get(each)).filter((each) => each !== undefined);
+    const uses = [...nodesOf(definition)].map((each) => references.get(each)).filter((each) => each !== undefined);
     const known = uses.filter(({ resolved }) => constants.has(resolved)).map(({ resolved }) => resolved);
     const value = uses.every(isKnown)
       ? valueOf(text.slice(start, end), new Map(known.map((each) => [each.name, constants.get(each)])))
