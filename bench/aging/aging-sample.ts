@@ -173,7 +173,7 @@ async function sample(): Promise<AgingSample> {
     ...(isRight
       ? {}
       : {
-          error: `the books do not balance: ${JSON.stringify({ live: ct.connCount, created, expiredAtSweep, expiredAtLookup, opened, gone: lags.length, tableFull, insertFailed })}`,
+          error: `the accounting of the table is wrong: ${JSON.stringify({ live: ct.connCount, created, expiredAtSweep, expiredAtLookup, opened, gone: lags.length, tableFull, insertFailed })}`,
         }),
   };
 

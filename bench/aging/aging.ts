@@ -57,7 +57,7 @@ export async function benchAging(
       } satisfies AgingSampleOptions);
       showProgress('');
       if (sample.error !== undefined) {
-        throw new VoidRunError(`run ${run + 1} of ${what} is void: ${sample.error}`);
+        throw new VoidRunError(`run ${run + 1} of ${what} is invalid: ${sample.error}`);
       }
       set.samples.push(sample);
       if (run === 0) {

@@ -38,7 +38,7 @@ interface AttackSummary {
   runs: AttackResult[];
 }
 
-/** Runs the attacks and prints tables. @returns false if a bound is broken or the books do not balance */
+/** Runs the attacks and prints tables. @returns false if a bound is broken or the accounting of the table is wrong */
 export async function runAttackBench(
   names: readonly AttackName[],
   options: AttackBenchOptions,
@@ -64,11 +64,11 @@ export async function runAttackBench(
     const summary = summaryOf(name, runs);
     summaries.push(summary);
     for (const { what, value, limit } of brokenBounds(summary.bounds)) {
-      console.error(`ct-bucket: ${name}: ${what}: ${value}, which must not be above ${limit}`);
+      console.error(`ct-bucket: ${name}: ${what} is ${value}; its bound is ${limit}`);
       isRight = false;
     }
     for (const fault of new Set(runs.flatMap((run) => run.faults))) {
-      console.error(`ct-bucket: ${name}: the books do not balance: ${fault}`);
+      console.error(`ct-bucket: ${name}: the accounting of the table is wrong: ${fault}`);
       isRight = false;
     }
   }

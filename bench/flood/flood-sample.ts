@@ -40,7 +40,7 @@ export interface FloodSample {
   strangers: number;
   evicted: number;
   refused: number;
-  /** Set when the books do not balance: the sample is then void. */
+  /** Set when the accounting of the table is wrong: the sample is then invalid. */
   error?: string;
 }
 
@@ -89,6 +89,6 @@ async function sample(): Promise<FloodSample> {
     strangers: talk.strangers,
     evicted,
     refused: tableFull,
-    ...(right ? {} : { error: `the books do not balance: ${JSON.stringify(books)}` }),
+    ...(right ? {} : { error: `the accounting of the table is wrong: ${JSON.stringify(books)}` }),
   };
 }

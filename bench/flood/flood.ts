@@ -68,7 +68,7 @@ export async function runFloodBench(
       } satisfies FloodSampleOptions);
       if (sample.error !== undefined) {
         showProgress('');
-        console.error(`ct-bucket: run ${run + 1} with ${mode} is void: ${sample.error}`);
+        console.error(`ct-bucket: run ${run + 1} with ${mode} is invalid: ${sample.error}`);
         return false;
       }
       samples.push(sample);

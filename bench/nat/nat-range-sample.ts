@@ -34,7 +34,7 @@ export interface NatRangeBand {
 export interface NatRangeSample {
   bands: NatRangeBand[];
   connections: number;
-  /** Set when the books do not balance: the sample is then void. */
+  /** Set when the accounting of the table is wrong: the sample is then invalid. */
   error?: string;
 }
 

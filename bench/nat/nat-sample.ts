@@ -22,7 +22,7 @@ export interface NatSampleOptions {
 
 export interface NatSample {
   nsPerPacket: number;
-  /** Set when a packet did not get the state that it must: the sample is then void. */
+  /** Set when a packet did not get the state that it must: the sample is then invalid. */
   error?: string;
 }
 

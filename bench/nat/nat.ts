@@ -59,7 +59,7 @@ export async function runNatBench(options: NatBenchOptions, onResults: (results:
 function isVoid(what: string, sample: { error?: string }): boolean {
   if (sample.error !== undefined) {
     showProgress('');
-    console.error(`ct-bucket: the run of ${what} is void: ${sample.error}`);
+    console.error(`ct-bucket: the run of ${what} is invalid: ${sample.error}`);
   }
   return sample.error !== undefined;
 }

@@ -58,7 +58,7 @@ export async function profileWorkload(options: ProfileOptions): Promise<ProfileF
     const environment = isOn ? { CT_PROFILE: String(sample) } : {};
     const taken = await takeSample<WorkloadSample>('samples/workload-sample.js', shape, environment);
     if (taken.error !== undefined) {
-      throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
+      throw new VoidRunError(`a run of ${workload} is invalid: ${taken.error}`);
     }
     return taken;
   };

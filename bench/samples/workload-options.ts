@@ -53,6 +53,6 @@ export interface WorkloadSample {
   counters: Partial<Counters>;
   /** In a profiled process: of the last repetition's first table. */
   profile?: LockProfile;
-  /** Set when the books do not balance: the sample is then void. */
+  /** Set when the accounting of the table is wrong: the sample is then invalid. */
   error?: string;
 }

@@ -81,7 +81,7 @@ export function lineOf(figures: IntervalFigures): string {
     `${thousands(figures.packetsPerSecond)} packets/s`,
     `live ${thousands(figures.connections)} of ${thousands(figures.limit)} (${figures.tableFull})`,
     `created ${thousands(figures.created)} removed ${thousands(figures.removed)}`,
-    `books ${figures.problems.length === 0 ? 'yes' : 'NO'}`,
+    figures.problems.length === 0 ? 'invariants hold' : 'INVARIANTS VIOLATED',
     `resident ${mib(figures.residentBytes)} heap ${mib(figures.heapBytes)} table ${mib(figures.tableBytes)} MiB`,
     `retired ${figures.retired}`,
     `batch p50/p99/max ${us} us`,
@@ -145,7 +145,9 @@ export function verdictOf(
 
 /** The verdict in a sentence. */
 export function sentenceOf({ isRight }: Verdict): string {
-  return isRight ? 'Nothing lost, nothing grew, the books balance.' : 'Something is wrong: see above.';
+  return isRight
+    ? 'All invariants held: no connection was lost, and memory did not grow.'
+    : 'An invariant was violated, or memory grew: see above.';
 }
 
 const SHOWN_REASONS = 10;

@@ -121,7 +121,7 @@ export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResult
     for (let run = 0; run < options.runs; run++) {
       for (const [index, cut] of CUTS.entries()) {
         showProgress(`run ${run + 1} of ${options.runs}: ${cut.name}`);
-        /* Where something is cut off the books do not balance, and are not looked at. */
+        /* Where something is cut off, the accounting is wrong by intent: it is not checked. */
         const { results } = await sampleFrom(variants[index]!.dist, options.connections);
         for (const { name, ms, packets } of results) {
           if (cut.phase === undefined || cut.phase === name) {

@@ -210,7 +210,7 @@ export async function runStudy(name: StudyName, options: StudyOptions): Promise<
           );
           const sample = await takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
           if (sample.error !== undefined) {
-            throw new VoidRunError(`run ${run + 1} of ${choice.name} is void: ${sample.error}`);
+            throw new VoidRunError(`run ${run + 1} of ${choice.name} is invalid: ${sample.error}`);
           }
           for (const { name: result, ms, packets } of sample.results) {
             const key = `${choice.name} ${result} ${work.threads}`;

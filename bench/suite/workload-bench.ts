@@ -101,7 +101,7 @@ export async function benchWorkload(
   const { take = takeSample, nowMs = () => performance.now(), mayRunAgain = () => true } = conduct;
   const { workload, connections, perThread = false, runs, batch, window, buckets, rehearsalConnections } = options;
   if (connections < Math.max(...options.threads)) {
-    throw new UsageError('there must be at least as many connections as threads');
+    throw new UsageError('--connections must be at least the number of threads');
   }
   const sets = setsOf(options);
   /* In turn, so that a drift of the machine meets all alike. */
@@ -130,7 +130,7 @@ export async function benchWorkload(
       } satisfies WorkloadSampleOptions);
       showProgress('');
       if (sample.error !== undefined) {
-        throw new VoidRunError(`run ${run + 1} of ${describe(set, workload)} is void: ${sample.error}`);
+        throw new VoidRunError(`run ${run + 1} of ${describe(set, workload)} is invalid: ${sample.error}`);
       }
       set.samples.push(sample);
       onSample(describe(set, workload), sample);

@@ -90,7 +90,7 @@ export function tell({ counters, live }: Books): string {
     new: fresh,
     established,
   } = counters;
-  return `the books do not balance: ${JSON.stringify({ created, live, fresh, established, invalid, insertFailed, tableFull, natExhausted, evicted, expiredAtSweep, expiredAtLookup })}`;
+  return `the accounting of the table is wrong: ${JSON.stringify({ created, live, fresh, established, invalid, insertFailed, tableFull, natExhausted, evicted, expiredAtSweep, expiredAtLookup })}`;
 }
 
 /** Goes through the connections in groups of a batch. */

@@ -11,11 +11,11 @@ import { endWithReader } from '../host/command-end.ts';
 import { ExitCode } from './exit-code.ts';
 
 const CONNECT_PROBLEMS: Record<string, string> = {
-  ENOENT: 'nobody answers there: start `ct-bucket run`, or say with --socket where it answers',
-  ECONNREFUSED: 'nobody answers there any more: start `ct-bucket run`, or say with --socket where it answers',
+  ENOENT: 'no tracker answers there: start `ct-bucket run`, or give its socket with --socket',
+  ECONNREFUSED: 'the tracker has ended: start `ct-bucket run`, or give the socket of another one with --socket',
   EACCES: 'may not be used by this user: only the owner of the tracker may steer it',
-  ENOTSOCK: 'is not a socket',
-  EINVAL: 'is too long for the path of a socket',
+  ENOTSOCK: 'is not a socket: give that of a tracker with --socket',
+  EINVAL: 'is too long for the path of a socket: give a shorter one with --socket',
 };
 
 async function connected(path: string): Promise<Socket> {

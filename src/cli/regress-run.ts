@@ -99,7 +99,9 @@ function baseLabelOf({ base, advisory }: RegressOptions): string {
   const earlier = readResult(base);
   const [then, now] = [fingerprintOf(earlier.machine), fingerprintOf(machineFingerprint())];
   if (then !== now && !advisory) {
-    throw new UsageError(`${base} is of another machine (${then}; this is ${now}): give --advisory, or a commit`);
+    throw new UsageError(
+      `${base} was measured on another machine (${then}; this is ${now}): give --advisory, or a commit`,
+    );
   }
   if (earlier.head.commit === undefined) {
     throw new UsageError(`${base} is about a folder, ${earlier.head.label}: give the folder, or a commit`);

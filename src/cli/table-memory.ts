@@ -28,7 +28,7 @@ export function requireTableMemory({ buckets, maxConnections }: TableSize, read?
   const addresses = addressSpaceLeft(read);
   if (addresses !== undefined && addresses.bytes < reserved) {
     throw new UsageError(
-      `not enough memory: a table for ${connections} connections reserves ${mib(reserved)}, and ${textOf(addresses)}: say fewer with --max-connections`,
+      `not enough memory: a table for ${connections} connections reserves ${mib(reserved)}, and ${textOf(addresses)}: give fewer with --max-connections`,
     );
   }
   const committed = connections * CONNECTION_BYTES;
@@ -36,7 +36,7 @@ export function requireTableMemory({ buckets, maxConnections }: TableSize, read?
   if (memory === undefined || memory.bytes >= committed) {
     return;
   }
-  const line = `a table for ${connections} connections takes ${mib(committed)} when it is full, and ${textOf(memory)}: say fewer with --max-connections`;
+  const line = `a table for ${connections} connections takes ${mib(committed)} when it is full, and ${textOf(memory)}: give fewer with --max-connections`;
   if (maxConnections !== undefined) {
     throw new UsageError(`not enough memory: ${line}`);
   }

@@ -8,7 +8,7 @@ import { type WorkerDeath, workerName } from '../workers/keeper.ts';
 export function deathLine(death: WorkerDeath): string {
   const { packetsLost, repairMs, isRestarted, reason } = death;
   const lost = packetsLost === 0 ? '' : `, ${counted(packetsLost, 'packet')} lost`;
-  const then = isRestarted ? 'started again' : 'not started again';
+  const then = isRestarted ? 'restarted' : 'not restarted';
   return `${workerName(death)} has died (${reason}): repaired in ${repairMs.toFixed(1)} ms${lost}, ${then}`;
 }
 
@@ -17,10 +17,10 @@ export function hangLine(hang: WorkerHang): string {
   const seconds = (hang.stuckMs / 1000).toFixed(1);
   if (hang.stuck === 'repair') {
     return hang.isStuck
-      ? `${workerName(hang)} is dead, and its repair has waited for ${seconds} s for a lock that somebody holds`
+      ? `${workerName(hang)} is dead, and its repair has waited ${seconds} s for a lock that another thread holds`
       : `${workerName(hang)} is repaired, after ${seconds} s`;
   }
   return hang.isStuck
-    ? `${workerName(hang)} hangs: it has work and did not get on for ${seconds} s`
-    : `${workerName(hang)} gets on again, after ${seconds} s`;
+    ? `${workerName(hang)} hangs: it has work, and made no progress for ${seconds} s`
+    : `${workerName(hang)} makes progress again, after ${seconds} s`;
 }

@@ -52,7 +52,7 @@ export function lineOfError(error: unknown): string {
     return onOneLine(error.message);
   }
   const message = onOneLine(error instanceof Error ? error.message : String(error));
-  return `unforeseen error: ${message || 'without a message'} (CT_DEBUG=1 shows where)`;
+  return `unexpected error: ${message || 'without a message'} (CT_DEBUG=1 prints the stack)`;
 }
 
 /** Prints one line about an error; with CT_DEBUG=1 the stack too. @returns the exit code */

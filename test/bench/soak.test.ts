@@ -38,8 +38,8 @@ describe('a short soak', () => {
     for (const count of [created, invalid, natExhausted, expectationsAdded, established]) {
       expect(count).toBeGreaterThan(0);
     }
-    expect(summaryOf(verdict)).toContain('Nothing lost');
-    expect(lineOf(lines[0]!)).toMatch(/books yes .* lost 0/);
+    expect(summaryOf(verdict)).toContain('All invariants held');
+    expect(lineOf(lines[0]!)).toMatch(/invariants hold .* lost 0/);
   });
 
   it('ends by itself when its time is over', async () => {

@@ -108,7 +108,7 @@ describe('an error', () => {
   it.each([new Error('two\nlines'), new Error(''), 'text', undefined])(
     'that nobody foresaw (%s) is one line',
     (error) => {
-      expect(lineOfError(error)).toMatch(/^unforeseen error: [^\n]+ \(CT_DEBUG=1 shows where\)$/);
+      expect(lineOfError(error)).toMatch(/^unexpected error: [^\n]+ \(CT_DEBUG=1 prints the stack\)$/);
     },
   );
 
@@ -124,7 +124,7 @@ describe('an error', () => {
     expect(plain).toEqual({
       code: 2,
       stdout: '',
-      stderr: 'ct-bucket: unforeseen error: surprise (CT_DEBUG=1 shows where)\n',
+      stderr: 'ct-bucket: unexpected error: surprise (CT_DEBUG=1 prints the stack)\n',
     });
     const debugged = await run('/usr/bin/env', ['CT_DEBUG=1', process.execPath, program]);
     expect(debugged.stderr).toMatch(/\n {4}at .*throws\.mjs/);

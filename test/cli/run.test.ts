@@ -234,7 +234,7 @@ describe('the control socket of a run', () => {
     expect(await second.ended).toEqual({
       code: 2,
       stdout: '',
-      stderr: `ct-bucket: ${path}: another ct-bucket answers there; stop it, or say another place with --socket\n`,
+      stderr: `ct-bucket: ${path}: another ct-bucket answers there; stop it, or give another path with --socket\n`,
     });
     expect((await running.ask('ct-get-nconns')).exitCode).toBe(0);
 
@@ -262,7 +262,7 @@ describe.concurrent('a wrong command line', () => {
     ['buckets that are no power of two', /power of two/, ['run', CAPTURE, '--buckets', '3']],
     ['a socket where a file lies', /exists and is not a socket/, ['run', CAPTURE, '--socket', CAPTURE]],
     ['no command', /missing required argument 'command'/, ['ctl']],
-    ['nobody running', /nobody answers there/, ['ctl', 'ct-get-nconns', '--socket', join(folder, 'none.sock')]],
+    ['nobody running', /no tracker answers there/, ['ctl', 'ct-get-nconns', '--socket', join(folder, 'none.sock')]],
   ])('with %s is answered with one line and code 2', async (_what, says, args) => {
     const { code, stdout, stderr } = await ctBucket(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

@@ -110,7 +110,7 @@ describe('memory', () => {
   it('for a table is asked about before: of the size that was asked for it is refused, in one line', () => {
     const small = reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/memory.max': '100000000\n' });
     expect(() => requireTableMemory({ buckets: 1024, maxConnections: 1_000_000 }, small)).toThrow(
-      /^not enough memory: a table for 1000000 connections takes \d+ MiB when it is full, and the memory of this cgroup has 96 MiB: say fewer with --max-connections$/,
+      /^not enough memory: a table for 1000000 connections takes \d+ MiB when it is full, and the memory of this cgroup has 96 MiB: give fewer with --max-connections$/,
     );
     expect(() => requireTableMemory({ buckets: 1024, maxConnections: 100_000 }, small)).not.toThrow();
     expect(() => requireTableMemory({ buckets: 1024 }, small)).not.toThrow();

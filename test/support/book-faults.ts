@@ -76,7 +76,7 @@ function isTurned(orig: Tuple, reply: Tuple): boolean {
 }
 
 /**
- * Where the books do not balance: created = live + removed, every connection stands once, and is found by both
+ * Where the accounting of the table is wrong: created = live + removed, every connection stands once, and is found by both
  * directions. Empty: they do.
  *
  * @param options.anyTranslations connections may have been translated in any way. Then, as in Open vSwitch, an

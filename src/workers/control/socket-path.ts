@@ -9,7 +9,7 @@ import { requirePrivateFolder, statOf } from '../private-folder.ts';
 
 /** Longest path that sockaddr_un holds on every system (macOS: 104 bytes with the zero behind it). */
 const MAX_PATH_BYTES = 103;
-const REMEDY = 'say another place with --socket';
+const REMEDY = 'give another path with --socket';
 
 /** The path used when none is given. Its folder belongs to the user alone. */
 export function defaultSocketPath(env: NodeJS.ProcessEnv = process.env): string {
@@ -51,7 +51,7 @@ export async function prepareSocketPath(given: string | undefined): Promise<stri
   }
   const path = resolve(given ?? defaultSocketPath());
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
-    throw new UsageError(`${path}: a socket's path may have ${MAX_PATH_BYTES} bytes; say a shorter one with --socket`);
+    throw new UsageError(`${path}: a socket's path may have ${MAX_PATH_BYTES} bytes; give a shorter one with --socket`);
   }
   if (given === undefined) {
     requirePrivateFolder(dirname(path), REMEDY);
@@ -63,7 +63,7 @@ export async function prepareSocketPath(given: string | undefined): Promise<stri
     return path;
   }
   if (!found.isSocket()) {
-    throw new UsageError(`${path}: exists and is not a socket; say another place with --socket`);
+    throw new UsageError(`${path}: exists and is not a socket; give another path with --socket`);
   }
   if (await isAnswered(path)) {
     throw inUse(path);
@@ -80,5 +80,5 @@ export async function prepareSocketPath(given: string | undefined): Promise<stri
 }
 
 export function inUse(path: string): UsageError {
-  return new UsageError(`${path}: another ct-bucket answers there; stop it, or say another place with --socket`);
+  return new UsageError(`${path}: another ct-bucket answers there; stop it, or give another path with --socket`);
 }
