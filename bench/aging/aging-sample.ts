@@ -13,15 +13,15 @@
 import { Worker } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
-import { allocateWords, store } from '../../src/shared/access.ts';
+import { allocateWords, store, type Words } from '../../src/shared/access.ts';
 import { tuneCompiler } from '../../src/workers/compiler.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import { statusWords, StatusWord, sweeperNumber, workerLine } from '../../src/workers/status.ts';
 import type { SweeperTask } from '../../src/workers/sweeper.ts';
-import { type AgingAnswer, type AgingTask, PROBE_POLICY } from './aging-tasks.ts';
+import { AgingCrew, answer, delay, type SweeperWork } from './aging-crew.ts';
+import { PROBE_POLICY } from './aging-tasks.ts';
 import { LATENCY_BINS, latencyQuantile } from '../samples/latency-histogram.ts';
 import { quantile } from '../statistics/statistics.ts';
-import { threadTimeNs } from '../samples/thread-time.ts';
 
 export interface AgingSampleOptions {
   engine: EngineName;
@@ -66,100 +66,118 @@ const SOON_S = options.isQuick ? 1 : 2;
 const SHORT_REHEARSAL_MS = 300;
 /** The sweeper does not come within this time: it is held up. */
 const NEVER_MS = 0x7fffffff;
-const MASS_PATIENCE_MS = 60_000;
 
 tuneCompiler();
 console.log(JSON.stringify(await sample()));
 process.exit(0);
 
-async function sample(): Promise<AgingSample> {
-  const { engine, buckets, connections, threads } = options;
+function startPmds(ct: Conntrack): Worker[] {
+  const entry = workerEntry('aging-thread', import.meta.url);
+  const start = () => new Worker(entry.filename, { execArgv: entry.execArgv, workerData: ct.memory });
+  return Array.from({ length: options.threads }, start);
+}
+
+function startSweeper(ct: Conntrack, status: Words): Worker {
+  const { threads } = options;
+  const entry = workerEntry('aging-sweeper', import.meta.url);
+  const task: SweeperTask = {
+    memory: ct.memory,
+    status,
+    clock: 'system',
+    line: workerLine(threads, sweeperNumber(threads)),
+    beatMs: 1000,
+  };
+  return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+}
+
+function makeTable(): Conntrack {
+  const { engine, buckets, connections } = options;
   const ct = new Conntrack({
     engine,
     ...(engine === 'ct-bucket' ? { buckets } : {}),
     maxConnections: Math.max(3_000_000, connections) + 500_000,
   });
-  const intervalMs = ct.sweepIntervalMs;
   ct.setTimeoutPolicy(PROBE_POLICY, { udp_first: PROBE_TIMEOUT_S, udp_single: PROBE_TIMEOUT_S });
-  const expireAfter = (seconds: number) => ct.setTimeoutPolicy(0, { udp_first: seconds, udp_single: seconds });
+  return ct;
+}
 
-  const entry = workerEntry('aging-thread', import.meta.url);
-  const pmds = Array.from(
-    { length: threads },
-    () => new Worker(entry.filename, { execArgv: entry.execArgv, workerData: ct.memory }),
-  );
-  const status = allocateWords(statusWords(threads));
-  const sweeperEntry = workerEntry('aging-sweeper', import.meta.url);
-  const sweeper = new Worker(sweeperEntry.filename, {
-    execArgv: sweeperEntry.execArgv,
-    workerData: {
-      memory: ct.memory,
-      status,
-      clock: 'system',
-      line: workerLine(threads, sweeperNumber(threads)),
-      beatMs: 1000,
-    } satisfies SweeperTask,
-  });
-  const sweeperId = (await answer(sweeper)) as number | undefined;
-  const share = Math.floor(connections / threads);
-  /** Grid numbers of probes begin behind all connections; no number is used twice. */
-  let probes = connections;
+/** 1: connections come and expire until the code of all threads is compiled. */
+async function rehearse(crew: AgingCrew): Promise<void> {
+  crew.expireAfter(1);
+  await crew.send(REHEARSAL_CONNECTIONS);
+  await crew.talk(SHORT_REHEARSAL_MS, REHEARSAL_CONNECTIONS);
+  await crew.probe(SHORT_REHEARSAL_MS, 1000);
+  await crew.emptied();
+}
 
-  expireAfter(1);
-  await each((pmd) => ({ kind: 'send', first: pmd * REHEARSAL_CONNECTIONS, count: REHEARSAL_CONNECTIONS }));
-  await talk(SHORT_REHEARSAL_MS, REHEARSAL_CONNECTIONS);
-  await each((pmd) => ({
-    kind: 'probe',
-    firstProbe: takeProbes(pmd),
-    durationMs: SHORT_REHEARSAL_MS,
-    timeoutMs: 1000,
-  }));
-  await emptied();
-
-  expireAfter(LONG_S);
+/** 2: fills the table. @returns bytes per connection */
+async function fill(crew: AgingCrew, share: number): Promise<number> {
+  crew.expireAfter(LONG_S);
   const residentBefore = process.memoryUsage.rss();
-  await each((pmd) => ({ kind: 'send', first: pmd * share, count: share }));
-  const bytesPerConnection = (process.memoryUsage.rss() - residentBefore) / (share * threads);
+  await crew.send(share);
+  return (process.memoryUsage.rss() - residentBefore) / (share * options.threads);
+}
 
-  const firstRound = await spent(() => rounds(2));
-  const idle = await spent(() => delay(IDLE_MS));
-
+/** 4: traffic with the sweeper at work, and held up, in turn. */
+async function latencies(crew: AgingCrew, share: number, intervalMs: number): Promise<AgingSample['latencyUs']> {
+  const { ct } = crew;
   const withBins = new Float64Array(LATENCY_BINS);
   const withoutBins = new Float64Array(LATENCY_BINS);
   for (let window = 0; window < WINDOWS; window++) {
     const isHeldUp = window % 2 === 1;
     ct.sweepIntervalMs = isHeldUp ? NEVER_MS : intervalMs;
-    await (isHeldUp ? delay(50) : rounds(1));
-    for (const { bins } of await talk(WINDOW_MS, share)) {
+    await (isHeldUp ? delay(50) : crew.rounds(1));
+    for (const { bins } of await crew.talk(WINDOW_MS, share)) {
       add(isHeldUp ? withoutBins : withBins, bins!);
     }
   }
   ct.sweepIntervalMs = intervalMs;
   await delay(2 * intervalMs);
+  return { with: quantiles(withBins), without: quantiles(withoutBins) };
+}
 
-  const probed = await each((pmd) => ({
-    kind: 'probe',
-    firstProbe: takeProbes(pmd),
-    durationMs: PROBE_MS,
-    timeoutMs: PROBE_TIMEOUT_S * 1000,
-  }));
+/** 6: all connections expire at once. @returns what the sweeper spent, and when the last was gone after its expiry */
+async function expireAll(crew: AgingCrew, share: number): Promise<{ removal: SweeperWork; allAtOnceMs: number }> {
+  crew.expireAfter(SOON_S);
+  await crew.send(share);
+  const expiredMs = performance.now() + SOON_S * 1000;
+  const removal = await crew.spent(() => crew.emptied());
+  return { removal, allAtOnceMs: performance.now() - expiredMs };
+}
+
+/** @returns what is wrong with the accounting of the table after all connections have gone */
+function faultOf(ct: Conntrack, opened: number, gone: number): string | undefined {
+  const { created, expiredAtSweep, expiredAtLookup, tableFull, insertFailed } = ct.counters();
+  const live = ct.connCount;
+  const isRight =
+    live === 0 && gone === opened && created === expiredAtSweep + expiredAtLookup && tableFull + insertFailed === 0;
+  const figures = { live, created, expiredAtSweep, expiredAtLookup, opened, gone, tableFull, insertFailed };
+  return isRight ? undefined : `the accounting of the table is wrong: ${JSON.stringify(figures)}`;
+}
+
+async function sample(): Promise<AgingSample> {
+  const { connections, threads } = options;
+  const ct = makeTable();
+  const intervalMs = ct.sweepIntervalMs;
+  const pmds = startPmds(ct);
+  const status = allocateWords(statusWords(threads));
+  const sweeperId = (await answer(startSweeper(ct, status))) as number | undefined;
+  const crew = new AgingCrew(ct, pmds, sweeperId, connections);
+  const share = Math.floor(connections / threads);
+
+  await rehearse(crew);
+  const bytesPerConnection = await fill(crew, share);
+  const firstRound = await crew.spent(() => crew.rounds(2));
+  const idle = await crew.spent(() => delay(IDLE_MS));
+  const latencyUs = await latencies(crew, share, intervalMs);
+  const probed = await crew.probe(PROBE_MS, PROBE_TIMEOUT_S * 1000);
   const lags = probed.flatMap(({ lagsMs }) => [...lagsMs!]);
   const opened = probed.reduce((sum, { probes: count }) => sum + count!, 0);
-
-  expireAfter(SOON_S);
-  await each((pmd) => ({ kind: 'send', first: pmd * share, count: share }));
-  const expiredMs = performance.now() + SOON_S * 1000;
-  const removal = await spent(emptied);
-  const allAtOnceMs = performance.now() - expiredMs;
+  const { removal, allAtOnceMs } = await expireAll(crew, share);
 
   store(status, StatusWord.STOP, 1);
   ct.sweepIntervalMs = intervalMs;
-  const { created, expiredAtSweep, expiredAtLookup, tableFull, insertFailed } = ct.counters();
-  const isRight =
-    ct.connCount === 0 &&
-    lags.length === opened &&
-    created === expiredAtSweep + expiredAtLookup &&
-    tableFull + insertFailed === 0;
+  const error = faultOf(ct, opened, lags.length);
   return {
     lagMs: { p50: quantile(lags, 0.5), p99: quantile(lags, 0.99), max: Math.max(...lags) },
     allAtOnceMs,
@@ -169,75 +187,9 @@ async function sample(): Promise<AgingSample> {
       : { nsPerVisited: firstRound.cpuNs / firstRound.visited }),
     ...(removal.cpuNs === undefined ? {} : { nsPerRemoved: removal.cpuNs / (share * threads) }),
     bytesPerConnection,
-    latencyUs: { with: quantiles(withBins), without: quantiles(withoutBins) },
-    ...(isRight
-      ? {}
-      : {
-          error: `the accounting of the table is wrong: ${JSON.stringify({ live: ct.connCount, created, expiredAtSweep, expiredAtLookup, opened, gone: lags.length, tableFull, insertFailed })}`,
-        }),
+    latencyUs,
+    ...(error === undefined ? {} : { error }),
   };
-
-  function takeProbes(pmd: number): number {
-    /* More than any phase opens. */
-    probes += 2_000_000;
-    return probes + pmd * 1_000_000;
-  }
-
-  function each(taskOf: (pmd: number) => AgingTask): Promise<AgingAnswer[]> {
-    return Promise.all(
-      pmds.map((pmd, index) => {
-        pmd.postMessage(taskOf(index));
-        return answer(pmd) as Promise<AgingAnswer>;
-      }),
-    );
-  }
-
-  function talk(durationMs: number, count: number): Promise<AgingAnswer[]> {
-    return each((pmd) => ({ kind: 'talk', first: pmd * count, count, durationMs, firstProbe: takeProbes(pmd) }));
-  }
-
-  /** Until the sweeper has gone round so often from now on. */
-  async function rounds(count: number): Promise<void> {
-    const until = ct.counters().sweepRounds + count;
-    while (ct.counters().sweepRounds < until) {
-      await delay(5);
-    }
-  }
-
-  async function emptied(): Promise<void> {
-    const end = performance.now() + MASS_PATIENCE_MS;
-    while (ct.connCount > 0 && performance.now() < end) {
-      await delay(5);
-    }
-  }
-
-  /** What the sweeper does while something goes on. */
-  async function spent(work: () => Promise<void>): Promise<{ cpuNs?: number; wallMs: number; visited: number }> {
-    const fromNs = threadTimeNs(sweeperId);
-    const fromMs = performance.now();
-    const before = ct.counters().sweepVisited;
-    await work();
-    const cpuNs = threadTimeNs(sweeperId);
-    return {
-      ...(cpuNs === undefined ? {} : { cpuNs: cpuNs - fromNs! }),
-      wallMs: performance.now() - fromMs,
-      visited: ct.counters().sweepVisited - before,
-    };
-  }
-}
-
-function answer(worker: Worker): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', (message) => {
-      worker.off('error', reject);
-      resolve(message);
-    });
-    worker.once('error', reject);
-  });
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function add(to: Float64Array, from: Float64Array): void {

@@ -49,69 +49,66 @@ function figuresTable(
   };
 }
 
+function matrixTable({ matrix }: ProfileAnalysis): ReportTable {
+  return {
+    title: 'Who waited for whom',
+    head: ['waiter', ...matrix.threads.map((name) => `for ${name}`)],
+    rows: matrix.waitNs.map((row, i) => ({ cells: [matrix.threads[i]!, ...row.map(time)] })),
+  };
+}
+
+function suspectedTable({ suspected }: ProfileAnalysis): ReportTable {
+  return {
+    title: 'Holders that had probably lost their core: others waited for 1 ms and more',
+    head: ['holder', 'waits', 'time'],
+    rows: suspected.map(({ threads: name, waits, ns }) => ({ cells: [name, groups(waits), time(ns)] })),
+  };
+}
+
+function bucketsTable(busy: ProfileAnalysis['buckets']): ReportTable {
+  return {
+    title: 'Buckets most waited for',
+    head: ['bucket', 'acquisitions', 'contended', 'waited', 'entries', 'lines', 'displaced'],
+    rows: busy.map((line) => ({
+      cells: [
+        String(line.bucket),
+        groups(line.acquisitions),
+        groups(line.contended),
+        time(line.waitNs),
+        groups(line.entries),
+        groups(line.lines),
+        groups(line.displaced),
+      ],
+    })),
+  };
+}
+
+function skewTable(skew: NonNullable<ProfileAnalysis['skew']>): ReportTable {
+  const cells = [
+    String(skew.buckets),
+    `${(100 * skew.observed).toFixed(3)}\u00a0%`,
+    `${(100 * skew.expected).toFixed(3)}\u00a0%`,
+    skew.entriesSkew.toFixed(2),
+    skew.acquisitionsSkew.toFixed(2),
+    `${(100 * skew.displacedShare).toFixed(2)}\u00a0%`,
+  ];
+  return {
+    title: 'Skew of the hash',
+    head: ['buckets', 'contended', 'expected of an even hash', 'fullest / mean', 'busiest / mean', 'displaced'],
+    rows: [{ cells }],
+  };
+}
+
 export function profileTables(analysis: ProfileAnalysis, options: TableOptions): ReportTable[] {
-  const { locks, sites, threads, matrix, buckets, skew, suspected } = analysis;
+  const { locks, sites, threads, buckets, skew, suspected } = analysis;
   const busy = buckets.filter(({ acquisitions }) => acquisitions > 0).slice(0, options.top);
   return [
     figuresTable('By lock', 'lock', locks, options),
     figuresTable('By site', 'site (lock)', sites, options),
     figuresTable('By thread: suffered (wait) and caused', 'thread', threads, options),
-    ...(analysis.waitNs === 0
-      ? []
-      : [
-          {
-            title: 'Who waited for whom',
-            head: ['waiter', ...matrix.threads.map((name) => `for ${name}`)],
-            rows: matrix.waitNs.map((row, i) => ({ cells: [matrix.threads[i]!, ...row.map(time)] })),
-          },
-        ]),
-    ...(suspected.length === 0
-      ? []
-      : [
-          {
-            title: 'Holders that had probably lost their core: others waited for 1 ms and more',
-            head: ['holder', 'waits', 'time'],
-            rows: suspected.map(({ threads: name, waits, ns }) => ({ cells: [name, groups(waits), time(ns)] })),
-          },
-        ]),
-    ...(busy.length === 0
-      ? []
-      : [
-          {
-            title: 'Buckets most waited for',
-            head: ['bucket', 'acquisitions', 'contended', 'waited', 'entries', 'lines', 'displaced'],
-            rows: busy.map((line) => ({
-              cells: [
-                String(line.bucket),
-                groups(line.acquisitions),
-                groups(line.contended),
-                time(line.waitNs),
-                groups(line.entries),
-                groups(line.lines),
-                groups(line.displaced),
-              ],
-            })),
-          },
-        ]),
-    ...(skew === undefined
-      ? []
-      : [
-          {
-            title: 'Skew of the hash',
-            head: ['buckets', 'contended', 'expected of an even hash', 'fullest / mean', 'busiest / mean', 'displaced'],
-            rows: [
-              {
-                cells: [
-                  String(skew.buckets),
-                  `${(100 * skew.observed).toFixed(3)}\u00a0%`,
-                  `${(100 * skew.expected).toFixed(3)}\u00a0%`,
-                  skew.entriesSkew.toFixed(2),
-                  skew.acquisitionsSkew.toFixed(2),
-                  `${(100 * skew.displacedShare).toFixed(2)}\u00a0%`,
-                ],
-              },
-            ],
-          },
-        ]),
+    ...(analysis.waitNs === 0 ? [] : [matrixTable(analysis)]),
+    ...(suspected.length === 0 ? [] : [suspectedTable(analysis)]),
+    ...(busy.length === 0 ? [] : [bucketsTable(busy)]),
+    ...(skew === undefined ? [] : [skewTable(skew)]),
   ];
 }
