@@ -33,24 +33,41 @@ export interface SequenceOptions {
 /** Of what is left after A against A, the share for the first pairs; the rest waits for suspects. */
 const FIRST_SHARE = 0.6;
 
-/** Measures. @returns all pairs, in the order in which they were taken. @throws SampleError */
-export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
-  const { config, samePairs = FEWEST_PAIRS, nowMs = () => performance.now(), onNote } = options;
-  const { aimPercent, maxPairs, budgetSeconds, cases } = config;
-  const endMs = nowMs() + budgetSeconds * 1000;
-  const random = seededRandom(options.seed);
-  const all: RawPair[] = [];
-  let round = 0;
+/** The pairs taken so far, and how more are taken. */
+class PairTaker {
+  readonly all: RawPair[] = [];
+  readonly #options: SequenceOptions;
+  readonly #random: () => number;
+  #round = 0;
 
-  const startMs = nowMs();
-  for (let i = 0; i < samePairs; i++) {
-    await takeRound('same', cases, samePairs - i);
+  constructor(options: SequenceOptions) {
+    this.#options = options;
+    this.#random = seededRandom(options.seed);
   }
-  const roundMs = (nowMs() - startMs) / samePairs;
 
-  /* As many as the noisiest figure needs, as A against A shows it; never by what B is like. */
-  const same = pairsByFigure(config, all);
-  const needed = Math.max(
+  /** A pair of each of these cases, in random order. @param left rounds of this phase, this one included */
+  async takeRound(phase: RawPair['phase'], among: readonly RegressCase[], left: number): Promise<void> {
+    for (const each of shuffled(among, this.#random)) {
+      this.#options.onProgress?.(`${PHASE_NAMES[phase]}, ${left} rounds left: ${each.name}`);
+      this.all.push({ case: each.name, phase, round: this.#round, ...(await this.#takePair(phase, each)) });
+    }
+    this.#round++;
+  }
+
+  async #takePair(phase: RawPair['phase'], each: RegressCase): Promise<Pick<RawPair, 'order' | 'a' | 'b'>> {
+    const order = this.#random() < 0.5 ? 'ab' : 'ba';
+    const second = phase === 'same' ? 'a' : 'b';
+    const samples: Partial<Record<'a' | 'b', CaseSample>> = {};
+    for (const which of order) {
+      samples[which as 'a' | 'b'] = await this.#options.sample(which === 'a' ? 'a' : second, each);
+    }
+    return { order, a: samples.a!, b: samples.b! };
+  }
+}
+
+/** As many pairs as the noisiest figure needs, as A against A shows it; never by what B is like. */
+function pairsNeeded({ aimPercent, maxPairs }: RegressConfig, same: readonly FigurePairs[]): number {
+  return Math.max(
     FEWEST_PAIRS,
     ...same.map(({ figure, same: values }) => {
       const limit = limitOf(figure);
@@ -58,6 +75,43 @@ export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
       return pairsFor(deviationOf(estimatePairs(values)), effect, limit, maxPairs);
     }),
   );
+}
+
+/** B against A, until the pairs are taken or a large slowdown is sure. @returns what is to be confirmed */
+async function takeFirst(
+  taker: PairTaker,
+  config: RegressConfig,
+  count: number,
+): Promise<{ taken: number; suspects: FigurePairs[]; isEnough: boolean }> {
+  let taken = 0;
+  let suspects: FigurePairs[] = [];
+  let isEnough = false;
+  while (taken < count && !isEnough) {
+    await taker.takeRound('first', config.cases, count - taken);
+    taken++;
+    const figures = pairsByFigure(config, taker.all);
+    if (taken === count || figures.some((pairs) => isLargeIn(pairs))) {
+      suspects = suspectsOf(figures);
+      isEnough = suspects.some((pairs) => isLargeIn(pairs));
+    }
+  }
+  return { taken, suspects, isEnough };
+}
+
+/** Measures. @returns all pairs, in the order in which they were taken. @throws SampleError */
+export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
+  const { config, samePairs = FEWEST_PAIRS, nowMs = () => performance.now(), onNote } = options;
+  const { aimPercent, budgetSeconds, cases } = config;
+  const endMs = nowMs() + budgetSeconds * 1000;
+  const taker = new PairTaker(options);
+
+  const startMs = nowMs();
+  for (let i = 0; i < samePairs; i++) {
+    await taker.takeRound('same', cases, samePairs - i);
+  }
+  const roundMs = (nowMs() - startMs) / samePairs;
+  const same = pairsByFigure(config, taker.all);
+  const needed = pairsNeeded(config, same);
   const affordable = Math.floor(((endMs - nowMs()) * FIRST_SHARE) / roundMs);
   const count = Math.max(FEWEST_PAIRS, Math.min(needed, affordable));
   onNote?.(
@@ -66,53 +120,22 @@ export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
       (needed > count ? ` (${needed} pairs were needed to show ${aimPercent} %, the time allows ${count})` : ''),
   );
 
-  let taken = 0;
-  let suspects: FigurePairs[] = [];
-  let isEnough = false;
-  while (taken < count && !isEnough) {
-    await takeRound('first', cases, count - taken);
-    taken++;
-    const figures = pairsByFigure(config, all);
-    if (taken === count || figures.some((pairs) => isLargeIn(pairs))) {
-      suspects = suspectsOf(figures);
-      isEnough = suspects.some((pairs) => isLargeIn(pairs));
-    }
+  const { taken, suspects, isEnough } = await takeFirst(taker, config, count);
+  if (suspects.length === 0) {
+    return taker.all;
   }
-  if (suspects.length > 0) {
-    const names = new Set(suspects.map(({ figure }) => figure.case));
-    const again = cases.filter((each) => names.has(each.name) || isReferenceOf(config, each, names));
-    /* Both stages together must be able to hold among all figures. */
-    const fewest = Math.max(FEWEST_PAIRS, fewestPairsAmong(same.length) - taken);
-    const fresh = isEnough
-      ? fewest
-      : Math.max(fewest, Math.min(count, Math.floor((endMs - nowMs()) / (roundMs * (again.length / cases.length)))));
-    onNote?.(
-      `suspected: ${suspects.map(({ figure }) => `${figure.case} ${figure.gate} ${figure.name}`).join('; ')}; ` +
-        `${fresh} fresh pairs`,
-    );
-    for (let i = 0; i < fresh; i++) {
-      await takeRound('confirming', again, fresh - i);
-    }
+  const names = new Set(suspects.map(({ figure }) => figure.case));
+  const again = cases.filter((each) => names.has(each.name) || isReferenceOf(config, each, names));
+  /* Both stages together must be able to hold among all figures. */
+  const fewest = Math.max(FEWEST_PAIRS, fewestPairsAmong(same.length) - taken);
+  const affordableAgain = Math.floor((endMs - nowMs()) / (roundMs * (again.length / cases.length)));
+  const fresh = isEnough ? fewest : Math.max(fewest, Math.min(count, affordableAgain));
+  const suspected = suspects.map(({ figure }) => `${figure.case} ${figure.gate} ${figure.name}`).join('; ');
+  onNote?.(`suspected: ${suspected}; ${fresh} fresh pairs`);
+  for (let i = 0; i < fresh; i++) {
+    await taker.takeRound('confirming', again, fresh - i);
   }
-  return all;
-
-  async function takeRound(phase: RawPair['phase'], among: readonly RegressCase[], left: number): Promise<void> {
-    for (const each of shuffled(among, random)) {
-      options.onProgress?.(`${PHASE_NAMES[phase]}, ${left} rounds left: ${each.name}`);
-      all.push({ case: each.name, phase, round, ...(await takePair(phase, each)) });
-    }
-    round++;
-  }
-
-  async function takePair(phase: RawPair['phase'], each: RegressCase): Promise<Pick<RawPair, 'order' | 'a' | 'b'>> {
-    const order = random() < 0.5 ? 'ab' : 'ba';
-    const second = phase === 'same' ? 'a' : 'b';
-    const samples: Partial<Record<'a' | 'b', CaseSample>> = {};
-    for (const which of order) {
-      samples[which as 'a' | 'b'] = await options.sample(which === 'a' ? 'a' : second, each);
-    }
-    return { order, a: samples.a!, b: samples.b! };
-  }
+  return taker.all;
 }
 
 const PHASE_NAMES = { same: 'A against A', first: 'B against A', confirming: 'B against A once more' } as const;

@@ -10,7 +10,7 @@ import { machineFingerprint } from '../machine/machine.ts';
 import { groups, ms } from '../report/format.ts';
 import type { ResultsFile } from '../report/results-file.ts';
 import { takeSample, type TakeSample } from '../samples/samples.ts';
-import { benchWorkload } from './workload-bench.ts';
+import { type BenchConduct, benchWorkload } from './workload-bench.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 
 export interface SuiteOptions {
@@ -43,32 +43,147 @@ const PROBE = { connections: 50_000, rehearsed: 40_000, timesOfUsual: 2.5 };
 /** Connections of a TCP life have eight packets and more. */
 const LIFE_SHARE = 1 / 8;
 
+/** What all measurements of a suite share. */
+interface SuiteRun {
+  options: SuiteOptions;
+  say: (line: string) => void;
+  take: TakeSample;
+  nowMs: () => number;
+  budget: Budget;
+  /** Of a sample of the usual size, expected. */
+  sampleMs: number;
+  /** Of the aging, expected. */
+  agingMs: number;
+  /** As many of something as the time allows. */
+  fewer: (most: number, fewest: number) => number;
+  /** Of the last workload: a round, and all of them. */
+  roundMs: number;
+  lifeMs: number;
+}
+
+type WorkloadResults = Awaited<ReturnType<typeof benchWorkload>>;
+
+/** The first sample, a small one: how fast is this machine? */
+async function probe(options: SuiteOptions, take: TakeSample, budget: Budget): Promise<number> {
+  const { ms: probeMs } = await budget.timed(() =>
+    take<WorkloadSample>('samples/workload-sample.js', {
+      workload: 'insert',
+      engine: ENGINES[0]!,
+      threads: 1,
+      connections: Math.min(options.connections, PROBE.connections),
+      batchSize: options.batch,
+      buckets: options.buckets,
+      prefaulted: true,
+      rehearsals: 3,
+      rehearsalConnections: PROBE.rehearsed,
+    } satisfies WorkloadSampleOptions),
+  );
+  return probeMs * PROBE.timesOfUsual;
+}
+
+function figuresTeller(say: (line: string) => void, phases: string) {
+  const told = new Set<string>();
+  return (what: string, { results }: WorkloadSample): void => {
+    if (told.size === 0) {
+      say(`First figures of ${phases}; time, and packets a second:`);
+    }
+    if (!told.has(what)) {
+      told.add(what);
+      say(`  ${what.padEnd(46)}${results.map(figureOf).join('  ')}`);
+    }
+  };
+}
+
+/** Rounds are repeated while the time suffices. @param reserveMs what must be left after the next one */
+function conductOf(run: SuiteRun, reserveMs: (done: number, roundMs: number) => number): BenchConduct {
+  const { options, say, take, nowMs, budget } = run;
+  const { runs, seconds } = options;
+  return {
+    take,
+    nowMs,
+    /* A profiled sample each takes half as long again, and the other workload as many rounds as this one. */
+    mayPredict: () => budget.leftMs >= 1.5 * (ENGINES.length + 1) * run.sampleMs + run.lifeMs + run.agingMs,
+    mayRunAgain(done: number, tookMs: number): boolean {
+      run.roundMs = tookMs;
+      run.lifeMs = done * tookMs;
+      const hasTime = budget.leftMs >= tookMs + reserveMs(done, tookMs);
+      if (!hasTime && done < runs) {
+        say(
+          `A round takes ${(tookMs / 1000).toFixed(1)} s here: ${done} run${done === 1 ? '' : 's'} of each instead of ${runs}, to end within ${seconds} s (--seconds)`,
+        );
+      }
+      return hasTime;
+    },
+  };
+}
+
+function commonOf({ threads, batch, buckets, runs }: SuiteOptions) {
+  return { engines: ENGINES, threads, batch, buckets, runs, latency: false, memory: false };
+}
+
+function measureInsert(run: SuiteRun, connections: number): Promise<WorkloadResults> {
+  return benchWorkload(
+    {
+      ...commonOf(run.options),
+      workload: 'insert',
+      connections,
+      rehearsalConnections: run.fewer(REHEARSAL.insert, FEWEST_REHEARSED),
+    },
+    figuresTeller(run.say, 'insertion and lookup'),
+    conductOf(run, (done, roundMs) => (done + 1) * roundMs + run.agingMs),
+  );
+}
+
+async function measureLives(run: SuiteRun, connections: number): Promise<WorkloadResults | undefined> {
+  if (run.budget.leftMs < run.roundMs) {
+    run.say('No time is left for TCP lives: `ct-bucket bench tcp-life` measures them');
+    return undefined;
+  }
+  return benchWorkload(
+    {
+      ...commonOf(run.options),
+      workload: 'tcp-life',
+      window: 4096,
+      predict: false,
+      rehearsalConnections: run.fewer(REHEARSAL.life, FEWEST_REHEARSED),
+      connections: Math.ceil(connections * LIFE_SHARE),
+    },
+    figuresTeller(run.say, 'TCP lives'),
+    conductOf(run, () => run.agingMs),
+  );
+}
+
+async function measureAging(run: SuiteRun, connections: number): Promise<ResultsFile | undefined> {
+  if (run.budget.leftMs < run.agingMs) {
+    run.say('No time is left for aging: `ct-bucket bench aging` measures it');
+    return undefined;
+  }
+  return benchAging(
+    {
+      engines: ['ct-bucket'],
+      buckets: [run.options.buckets],
+      connections: [Math.ceil(connections / 2)],
+      threads: 1,
+      runs: 1,
+      isQuick: true,
+    },
+    run.say,
+    run.take,
+  );
+}
+
 /** @param say for what comes line by line. @throws VoidRunError */
 export async function runSuite(
   options: SuiteOptions,
   say: (line: string) => void,
   { take = takeSample, nowMs = () => performance.now() }: SuiteTools = {},
 ): Promise<ResultsFile> {
-  const { threads, runs, batch, buckets, seconds } = options;
+  const { threads, seconds } = options;
   /* Before it is the suite that loads the machine. */
   const machine = machineFingerprint();
   const budget = new Budget(seconds, nowMs);
   const samplesOfRound = threads.reduce((sum, count) => sum + ENGINES.length + (count > 1 ? 1 : 0), 0);
-
-  const probe = await budget.timed(() =>
-    take<WorkloadSample>('samples/workload-sample.js', {
-      workload: 'insert',
-      engine: ENGINES[0]!,
-      threads: 1,
-      connections: Math.min(options.connections, PROBE.connections),
-      batchSize: batch,
-      buckets,
-      prefaulted: true,
-      rehearsals: 3,
-      rehearsalConnections: PROBE.rehearsed,
-    } satisfies WorkloadSampleOptions),
-  );
-  const sampleMs = probe.ms * PROBE.timesOfUsual;
+  const sampleMs = await probe(options, take, budget);
   const agingMs = AGING_WAITS_MS + AGING_SAMPLES * sampleMs;
   /* A round of each workload is the least. */
   const size = Math.min(1, (budget.leftMs - agingMs) / (2 * samplesOfRound * sampleMs));
@@ -79,86 +194,10 @@ export async function runSuite(
       `A sample takes some ${(sampleMs / 1000).toFixed(1)} s here: ${groups(connections)} connections instead of ${groups(options.connections)}, to end within ${seconds} s (--seconds)`,
     );
   }
-
-  const firstFigures = (phases: string) => {
-    const told = new Set<string>();
-    return (what: string, { results }: WorkloadSample) => {
-      if (told.size === 0) {
-        say(`First figures of ${phases}; time, and packets a second:`);
-      }
-      if (!told.has(what)) {
-        told.add(what);
-        say(`  ${what.padEnd(46)}${results.map(figureOf).join('  ')}`);
-      }
-    };
-  };
-  let lifeMs = 0;
-  let roundMs = 0;
-  const conduct = (reserveMs: (done: number, roundMs: number) => number) => ({
-    take,
-    nowMs,
-    /* A profiled sample each takes half as long again, and the other workload as many rounds as this one. */
-    mayPredict: () => budget.leftMs >= 1.5 * (ENGINES.length + 1) * sampleMs + lifeMs + agingMs,
-    mayRunAgain(done: number, tookMs: number): boolean {
-      roundMs = tookMs;
-      lifeMs = done * roundMs;
-      const hasTime = budget.leftMs >= roundMs + reserveMs(done, roundMs);
-      if (!hasTime && done < runs) {
-        say(
-          `A round takes ${(roundMs / 1000).toFixed(1)} s here: ${done} run${done === 1 ? '' : 's'} of each instead of ${runs}, to end within ${seconds} s (--seconds)`,
-        );
-      }
-      return hasTime;
-    },
-  });
-
-  const common = { engines: ENGINES, threads, batch, buckets, runs, latency: false, memory: false };
-  const insert = await benchWorkload(
-    {
-      ...common,
-      workload: 'insert',
-      connections,
-      rehearsalConnections: fewer(REHEARSAL.insert, FEWEST_REHEARSED),
-    },
-    firstFigures('insertion and lookup'),
-    conduct((done, roundMs) => (done + 1) * roundMs + agingMs),
-  );
-  const hasTimeForLives = budget.leftMs >= roundMs;
-  if (!hasTimeForLives) {
-    say('No time is left for TCP lives: `ct-bucket bench tcp-life` measures them');
-  }
-  const life = !hasTimeForLives
-    ? undefined
-    : await benchWorkload(
-        {
-          ...common,
-          workload: 'tcp-life',
-          window: 4096,
-          predict: false,
-          rehearsalConnections: fewer(REHEARSAL.life, FEWEST_REHEARSED),
-          connections: Math.ceil(connections * LIFE_SHARE),
-        },
-        firstFigures('TCP lives'),
-        conduct(() => agingMs),
-      );
-  const aging =
-    budget.leftMs < agingMs
-      ? undefined
-      : await benchAging(
-          {
-            engines: ['ct-bucket'],
-            buckets: [buckets],
-            connections: [Math.ceil(connections / 2)],
-            threads: 1,
-            runs: 1,
-            isQuick: true,
-          },
-          say,
-          take,
-        );
-  if (aging === undefined) {
-    say('No time is left for aging: `ct-bucket bench aging` measures it');
-  }
+  const run: SuiteRun = { options, say, take, nowMs, budget, sampleMs, agingMs, fewer, roundMs: 0, lifeMs: 0 };
+  const insert = await measureInsert(run, connections);
+  const life = await measureLives(run, connections);
+  const aging = await measureAging(run, connections);
   return {
     benchmark: 'suite',
     machine,
