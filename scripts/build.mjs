@@ -6,13 +6,12 @@
  * The result takes the place of dist when it is complete: a build that fails leaves dist as it was, and so do two at once.
  */
 
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import { packetPath } from './packet-path.mjs';
+import { writeTypes } from './types.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const finished = join(root, 'dist');
@@ -87,13 +86,6 @@ async function bundle() {
   await build.close();
 }
 
-function writeTypes() {
-  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
-  execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', dist], {
-    stdio: 'inherit',
-  });
-}
-
 /* What a killed build has left. */
 for (const name of readdirSync(root).filter((each) => /^dist\.\d+(\.old)?$/.test(each))) {
   const path = join(root, name);
@@ -105,7 +97,7 @@ process.once('exit', () => {
   rmSync(dist, { recursive: true, force: true });
   rmSync(old, { recursive: true, force: true });
 });
-writeTypes();
+writeTypes(root, dist);
 await bundle();
 writeFileSync(join(dist, '.complete'), '');
 for (let isPlaced = false; !isPlaced; ) {

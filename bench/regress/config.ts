@@ -1,5 +1,6 @@
 /** The file `ct-bucket.regress.json`: which cases are measured, and what is tolerated. */
 
+import { existsSync } from 'node:fs';
 import * as v from 'valibot';
 import { faultsIn } from '../../src/host/file-schema.ts';
 import { readTextFile } from '../../src/host/input-file.ts';
@@ -37,6 +38,11 @@ export interface RegressConfig {
 
 /** @throws UsageError that names the file and every fault in it */
 export function readConfig(file: string): RegressConfig {
+  if (file === CONFIG_FILE && !existsSync(file)) {
+    throw new UsageError(
+      `there is no ${file} here: run regress in a clone of ct-bucket's repository, or give --config`,
+    );
+  }
   const text = readTextFile(file);
   let value: unknown;
   try {

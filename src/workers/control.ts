@@ -1,14 +1,13 @@
 /** The control thread of a datapath, as its owner sees it. */
 
 import { chmodSync } from 'node:fs';
-import type { Worker } from 'node:worker_threads';
 import { expectVisitor, shown, UsageError } from '../core/errors.ts';
 import { expectOptions, type OptionNames } from '../core/option-names.ts';
 import { prepareSocketPath } from './control/socket-path.ts';
 import type { ControlReady, ControlTask } from './control-worker.ts';
 import { Datapath } from './datapath.ts';
 import type { WorkerPlace } from './group.ts';
-import type { WorkerLife } from './keeper.ts';
+import type { WorkerLife, WorkerThread } from './keeper.ts';
 import { startThread } from './lives.ts';
 import { controlNumber } from './status.ts';
 
@@ -100,7 +99,7 @@ export class Control {
   }
 }
 
-function untilReady(thread: Worker): Promise<void> {
+function untilReady(thread: WorkerThread): Promise<void> {
   return new Promise((done, fail) => {
     thread.once('exit', () => fail(new Error('the control thread ended before it listened')));
     thread.once('error', fail);

@@ -6,7 +6,6 @@
  * would be fatal. An error that its work ends with is the reason of its death, and the thread is ended for it.
  */
 
-import type { Worker } from 'node:worker_threads';
 import { UsageError } from '../core/errors.ts';
 import type { RepairReport } from '../core/repair.ts';
 
@@ -38,9 +37,17 @@ export function workerName({ role, index }: { role: WorkerRole; index: number })
   return role === 'pmd' ? `PMD ${index}` : role === 'control' ? 'the control thread' : 'the sweeper';
 }
 
+/** What is used of a Worker (node:worker_threads). The types of the package reach this file, and do without those of Node. */
+export interface WorkerThread {
+  once(event: string, listener: (...args: never[]) => void): unknown;
+  prependListener(event: string, listener: (...args: never[]) => void): unknown;
+  postMessage(message: unknown): void;
+  unref(): void;
+}
+
 /** One life of a worker. */
 export interface WorkerLife {
-  readonly thread: Worker;
+  readonly thread: WorkerThread;
   /**
    * Resolves when the work has come to its end by itself, rejects with what it threw. Without it the work is done when the
    * thread ends with exit code 0.
@@ -152,10 +159,10 @@ export class WorkerKeeper {
     if (this.#isEnding) {
       void life.end();
     }
-    life.thread.prependListener('error', (error) => {
+    life.thread.prependListener('error', (error: Error) => {
       this.#error ??= asError(error);
     });
-    life.thread.prependListener('exit', (code) => this.#exited(life, code));
+    life.thread.prependListener('exit', (code: number) => this.#exited(life, code));
     life.done?.then(
       () => {
         if (this.#life === life) {

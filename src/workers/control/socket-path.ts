@@ -12,7 +12,7 @@ const MAX_PATH_BYTES = 103;
 const REMEDY = 'give another path with --socket';
 
 /** The path used when none is given. Its folder belongs to the user alone. */
-export function defaultSocketPath(env: NodeJS.ProcessEnv = process.env): string {
+export function defaultSocketPath(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const runtime = env['XDG_RUNTIME_DIR'];
   const folder = runtime ? join(runtime, 'ct-bucket') : join(tmpdir(), `ct-bucket-${process.getuid?.() ?? 'user'}`);
   return join(folder, 'control.sock');
