@@ -37,18 +37,26 @@ function oneOf(text: string): string[] {
 
 const program = new Command('npm run fuzz --')
   .description(
-    'lets made-up and broken inputs loose on the tracker, its files, options and commands: nothing may throw, hang, ' +
-      'read or write outside, or grow without end\n\n' +
+    'Feed made-up and broken inputs to the tracker, its files, options and commands.\n\n' +
+      'Nothing may throw, hang, read or write outside its memory, or grow without end.\n\n' +
       `Targets:\n${TARGETS.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}`,
   )
-  .option('--seed <n>', 'the same inputs again (default: by the clock; it is printed)', wholeNumber(0, 0x7fffffff))
-  .option('--minutes <n>', 'how long, all targets together', wholeNumber(1, 100_000))
-  .option('--seconds <n>', `the same in seconds (default: ${DEFAULT_SECONDS})`, wholeNumber(1, 6_000_000))
-  .option('--inputs <n>', 'instead of a time: so many inputs of each target', wholeNumber(1, 1e12))
-  .option('--target <list>', 'only these, separated by commas', oneOf)
-  .option('--repeat <file>', 'run the input of this file once more, as a finding names it')
-  .option('--out <folder>', 'where inputs that fail are written', 'fuzz-findings')
-  .option('--no-shared', 'only what the repository itself holds as material, so that a seed means the same everywhere')
+  .option(
+    '--seed <number>',
+    'Seed of the inputs: the same seed makes the same inputs (default: from the clock; it is printed)',
+    wholeNumber(0, 0x7fffffff),
+  )
+  .option('--minutes <minutes>', 'Duration, all targets together', wholeNumber(1, 100_000))
+  .option(
+    '--seconds <seconds>',
+    `Duration, all targets together (default: ${DEFAULT_SECONDS})`,
+    wholeNumber(1, 6_000_000),
+  )
+  .option('--inputs <inputs>', 'Number of inputs of each target, instead of a duration', wholeNumber(1, 1e12))
+  .option('--target <list>', 'Targets to feed, separated by commas (default: all)', oneOf)
+  .option('--repeat <file>', 'Run the input in this file again, as a finding has written it')
+  .option('--out <folder>', 'Folder for inputs that fail', 'fuzz-findings')
+  .option('--no-shared', 'Use only material of the repository itself, so that a seed means the same everywhere')
   .exitOverride()
   .showSuggestionAfterError(false)
   .configureOutput({ outputError: (text, write) => write(`fuzz: ${text.replace(/^error: /, '')}`) });
