@@ -5,6 +5,7 @@ import { peek, type Words } from '../shared/access.ts';
 import { LockSite } from '../shared/lock-sites.ts';
 import { LockClass } from '../shared/lockdep.ts';
 import { ParticipantWord } from '../shared/participant.ts';
+import { EXTENDED } from './engines/expiry.ts';
 import { announceUpdate } from './events.ts';
 import { SettingWord } from './memory.ts';
 import { metaProtocol, ParsedWord } from './packet/key.ts';
@@ -59,18 +60,15 @@ function updateTcp(tracker: Tracker, words: Words, at: number, r: number, reply:
   const l4Bytes = parsed[at + ParsedWord.L4_BYTES]!;
   const result = updateTcpLocked(records, r, words, l4, l4Bytes, reply, checkSequence) | 0;
   const timeout = (result >>> TIMEOUT_SHIFT) & TIMEOUT_MASK;
-  if (timeout !== KEEP_EXPIRY) {
-    tracker.expiry.extendLocked(r, timeout, now);
-  }
+  const state = timeout === KEEP_EXPIRY ? EXTENDED : tracker.expiry.extendLocked(r, timeout, now) | 0;
   if ((result & CHANGED) !== 0) {
     if (timeout !== KEEP_EXPIRY) {
       tracker.expiry.changed(r >>> UNIT_SHIFT, timeout);
     }
     announceUpdate(tracker, r);
   }
-  const state = records[r + ConnWord.STATE]!;
   unlock(records, r + ConnWord.LOCK);
-  if (timeout !== KEEP_EXPIRY) {
+  if (state !== EXTENDED) {
     tracker.expiry.extendUnlocked(r, timeout, state, now);
   }
   return result & UPDATE_MASK;

@@ -50,6 +50,9 @@ export class SweepCursor {
   step = 0;
 }
 
+/** No STATE: nothing is left to be done. A constant, so that V8 leaves the second call out where it never comes. */
+export const EXTENDED = -1;
+
 export abstract class ExpiryStrategy {
   /**
    * Word index at which noteLinked (linked.ts) writes the record that it counts, in the same step, so that a repair knows
@@ -82,10 +85,13 @@ export abstract class ExpiryStrategy {
    */
   abstract extend(r: number, timeout: number, now: number): void;
 
-  /** A TCP segment gives its connection a new expiry; the caller holds the connection's lock, and has moved the state on. */
-  extendLocked(_r: number, _timeout: number, _now: number): void {}
+  /**
+   * A TCP segment gives its connection a new expiry; the caller holds the connection's lock, and has moved the state on.
+   * @returns EXTENDED, or the STATE with which `extendUnlocked` is to go on
+   */
+  abstract extendLocked(r: number, timeout: number, now: number): number;
 
-  /** And after it, without locks. @param state what the segment has left in STATE */
+  /** The rest of `extendLocked`, without locks, for engines that have one. @param state what extendLocked returned */
   extendUnlocked(_r: number, _timeout: number, _state: number, _now: number): void {}
 
   /** A packet that extends a connection has made its state another one. May come under the connection's lock. */

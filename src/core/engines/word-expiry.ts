@@ -6,7 +6,7 @@
 import { peek, poke, type Words } from '../../shared/access.ts';
 import { ConnWord } from '../table/conn.ts';
 import type { TimeoutPolicies } from '../timeouts.ts';
-import { type ExpiryParts, ExpiryStrategy } from './expiry.ts';
+import { EXTENDED, type ExpiryParts, ExpiryStrategy } from './expiry.ts';
 import type { ExpirationLists } from './lists.ts';
 
 export abstract class WordExpiry extends ExpiryStrategy {
@@ -36,8 +36,9 @@ export abstract class WordExpiry extends ExpiryStrategy {
   }
 
   /* Before the lock is gone: a state and the expiry of another one must not come together. */
-  override extendLocked(r: number, timeout: number, now: number): void {
+  override extendLocked(r: number, timeout: number, now: number): number {
     this.extend(r, timeout, now);
+    return EXTENDED;
   }
 
   /** The connection's new state lasts less long than what was left of the old one: the sweeper has to know. */

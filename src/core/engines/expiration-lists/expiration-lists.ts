@@ -46,6 +46,11 @@ export class ListsByExpiry extends ExpiryStrategy {
     this.extendUnlocked(r, timeout, peek(this.parts.words, r + ConnWord.STATE), now);
   }
 
+  /** The lock of the lists goes before the connection's, which is held here. */
+  override extendLocked(r: number, _timeout: number, _now: number): number {
+    return peek(this.parts.words, r + ConnWord.STATE);
+  }
+
   override extendUnlocked(r: number, timeout: number, state: number, now: number): void {
     const { lists } = this;
     const { participant, table, words: records, timeouts } = this.parts;
