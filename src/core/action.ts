@@ -4,6 +4,7 @@ import { expectFlag, expectWhole, shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions, plainNat } from './nat/action.ts';
 import { expectOptions, type OptionNames } from './option-names.ts';
+import { expectZone } from './zone.ts';
 
 /** A value and the bits of it that count. */
 export interface MaskedMark {
@@ -37,8 +38,6 @@ export interface CtActionOptions {
   /** Translate the packet if its connection is translated, and perhaps a connection that it opens. */
   nat?: NatOptions;
 }
-
-const MAX_ZONE = 65535;
 
 const NAMES: OptionNames<CtActionOptions> = {
   zone: true,
@@ -78,7 +77,7 @@ export class CtAction {
     }
     const options = expectOptions('an action', given, NAMES);
     const { zone = 0, timeoutPolicy = 0, mark, label } = options;
-    this.zone = expectWhole('zone', zone, 0, MAX_ZONE);
+    this.zone = expectZone('zone', zone);
     this.force = expectFlag('force', options.force);
     this.commit = expectFlag('commit', options.commit) || this.force;
     this.timeoutPolicy = expectWhole('timeout policy', timeoutPolicy, 0, 0xffffffff) | 0;

@@ -7,6 +7,7 @@
  * something to the connection gets a higher number. A number may stay unused (the connection turned out to exist).
  */
 
+import { copyWords } from '../shared/word-runs.ts';
 import { add, load, peek, store } from '../shared/access.ts';
 import { EventIntent, IntentKind, ParticipantWord } from '../shared/participant.ts';
 import { isAssured, noteAnswer } from './assured.ts';
@@ -178,7 +179,7 @@ function fill(tracker: Reporting, event: number, r: number, kind: number): void 
   words[event + EventWord.GENERATION] = peek(records, r + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
   readLabel(records, r, words, event + EventWord.LABEL - PacketWord.LABEL);
   if ((meta & META_IPV6) !== 0) {
-    copy(words, event + EventWord.SRC, records, r + ConnWord.SRC6, 8);
+    copyWords(records, r + ConnWord.SRC6, words, event + EventWord.SRC, 8);
   } else {
     words[event + EventWord.SRC] = records[r + ConnWord.SRC]!;
     words[event + EventWord.DST] = records[r + ConnWord.DST]!;
@@ -186,16 +187,10 @@ function fill(tracker: Reporting, event: number, r: number, kind: number): void 
   if (isTranslated) {
     words[event + EventWord.REV_PORTS] = records[r + ConnWord.REV_PORTS]!;
     if ((meta & META_IPV6) !== 0) {
-      copy(words, event + EventWord.REV_SRC, records, r + ConnWord.REV_SRC6, 8);
+      copyWords(records, r + ConnWord.REV_SRC6, words, event + EventWord.REV_SRC, 8);
     } else {
       words[event + EventWord.REV_SRC] = records[r + ConnWord.REV_SRC]!;
       words[event + EventWord.REV_DST] = records[r + ConnWord.REV_DST]!;
     }
-  }
-}
-
-function copy(to: Int32Array, toAt: number, from: Int32Array, fromAt: number, count: number): void {
-  for (let i = 0; i < count; i++) {
-    to[toAt + i] = from[fromAt + i]!;
   }
 }

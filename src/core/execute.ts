@@ -17,6 +17,7 @@
  * Nothing is allocated, and nothing that a packet holds makes it throw. Arguments are checked by the caller (Conntrack.execute).
  */
 
+import { copyWords } from '../shared/word-runs.ts';
 import { peek } from '../shared/access.ts';
 import { ParticipantWord } from '../shared/participant.ts';
 import type { CtAction } from './action.ts';
@@ -24,7 +25,6 @@ import { tellTime } from './clock.ts';
 import { Counter } from './counters.ts';
 import { finishFragments, hasFragmentWork, takeFragments } from './fragments/fragments.ts';
 import { FragmentsWord } from './fragments/region.ts';
-import { copyWords } from './fragments/store.ts';
 import { processRemembered, processWhole } from './later-pass.ts';
 import { MAX_BATCH, type PacketBatch } from './packet/batch.ts';
 import { PARSED_WORDS, ParsedKind, ParsedWord } from './packet/key.ts';

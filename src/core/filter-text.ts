@@ -24,6 +24,7 @@
 import { parseIpv4, parseIpv6 } from './address.ts';
 import { shown, UsageError } from './errors.ts';
 import { ConnFilter, type ConnFilterOptions, type TcpStateName, type TupleFilter } from './filter.ts';
+import { MAX_ZONE } from './zone.ts';
 import { didYouMean } from './nearest-name.ts';
 import { Protocol } from './packet/layout.ts';
 import { protocolNumber } from './protocol-names.ts';
@@ -61,7 +62,7 @@ function parseNumber(field: string, text: string, max: number): number {
 
 /** Unlike the others a zone's number is never octal. */
 function parseZone(text: string): number {
-  return parseNumber('zone', text.replace(/^0+(?=\d)/, ''), 0xffff);
+  return parseNumber('zone', text.replace(/^0+(?=\d)/, ''), MAX_ZONE);
 }
 
 /** VALUE[/MASK] of so many bits; without a mask all bits count. Decimal numbers have at most 64 bits. */

@@ -14,6 +14,7 @@ import { hasReply, joinedTcpState } from './progress.ts';
 import { origTcpState, replyTcpState, TcpState } from './proto/tcp-state.ts';
 import { ConnFlag, ConnWord } from './table/conn.ts';
 import type { Tuple } from './tuple.ts';
+import { MAX_ZONE } from './zone.ts';
 import { readLabel } from './verdict.ts';
 
 /** Members of a tuple; what is not given may be anything. */
@@ -215,7 +216,7 @@ export class ConnFilter {
     const options = copyOf(given);
     const { mark, label, family } = options;
     this.options = options;
-    this.#zone = number('zone', options.zone, 0xffff);
+    this.#zone = number('zone', options.zone, MAX_ZONE);
     if (family !== undefined && !FAMILIES.includes(family)) {
       throw new UsageError(`family must be one of ${FAMILIES.join(', ')}, not ${shown(family)}`);
     }

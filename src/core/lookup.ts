@@ -10,6 +10,7 @@
  * older one that is not translated there cannot be: its answers' key would have been found taken.
  */
 
+import { areSameWords } from '../shared/word-runs.ts';
 import { or, peek } from '../shared/access.ts';
 import { Counter } from './counters.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from './packet/key.ts';
@@ -77,7 +78,7 @@ function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at:
   if (
     connMeta === meta &&
     records[r + ConnWord.PORTS] === ports &&
-    areSame(records, r + ConnWord.SRC6, parsed, at + ParsedWord.SRC6, 8)
+    areSameWords(records, r + ConnWord.SRC6, parsed, at + ParsedWord.SRC6, 8)
   ) {
     return FORWARD;
   }
@@ -86,24 +87,15 @@ function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at:
   }
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) === 0) {
     return records[r + ConnWord.PORTS] === swapPorts(ports) &&
-      areSame(records, r + ConnWord.SRC6, parsed, at + ParsedWord.DST6, 4) &&
-      areSame(records, r + ConnWord.DST6, parsed, at + ParsedWord.SRC6, 4)
+      areSameWords(records, r + ConnWord.SRC6, parsed, at + ParsedWord.DST6, 4) &&
+      areSameWords(records, r + ConnWord.DST6, parsed, at + ParsedWord.SRC6, 4)
       ? REPLY
       : NO_DIRECTION;
   }
   return records[r + ConnWord.REV_PORTS] === ports &&
-    areSame(records, r + ConnWord.REV_SRC6, parsed, at + ParsedWord.SRC6, 8)
+    areSameWords(records, r + ConnWord.REV_SRC6, parsed, at + ParsedWord.SRC6, 8)
     ? REPLY
     : NO_DIRECTION;
-}
-
-function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: number): boolean {
-  for (let i = 0; i < count; i++) {
-    if (a[atA + i] !== b[atB + i]) {
-      return false;
-    }
-  }
-  return true;
 }
 
 /** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds and has no rival. */

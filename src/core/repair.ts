@@ -6,6 +6,24 @@
  * was in the middle of stands in its block (shared/participant.ts): changes that others may have seen are finished, all
  * others undone. The packets of the batch that it had in hand are as good as lost on the wire, before or behind the tracker.
  *
+ *   participant p               the repairer
+ *   works ---- dies             'exit' of p's worker
+ *   |          |                |
+ *   |          v                v
+ *   | its block stays:          takes the turn (repair-turn.ts)
+ *   |   INTENT_KIND, _RECORD    maps p's place: new Tracker(memory, p)
+ *   |   RECORD_IN_HAND          |
+ *   |   hands, growth, event    |  leaves       locks that stand alone: slab, arena, timeouts, quota (repair-locks.ts)
+ *   |   CONNECTION_LOCK         |  fragments
+ *   |                           |  connection   the label that was being written
+ *   |                           |  buckets      counts, growth, link or unlink finished or undone (repair-table.ts)
+ *   |                           |  hands        records and units go back
+ *   |                           |
+ *   |                           +-- a lock is another's: not complete, call again
+ *   |                           v
+ *   v                           leaves p's epoch, ends p's turns, keeps the place
+ *   replacement <-- token ----- vacant or reserved
+ *
  * Nothing here waits for longer than WAIT_MS (repair-report.ts): the lock that it wants may be another dead thread's.
  */
 

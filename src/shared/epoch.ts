@@ -6,6 +6,16 @@
  * Memory unlinked during epoch e carries the tag e. Once every online participant has announced an epoch later than
  * e, each of them has passed a quiescent point after the unlinking, and nobody can see it any more.
  *
+ *   global epoch    e           e + 1                e + 2
+ *                   |-----------|--------------------|------------------>
+ *   A  (works)      .  quiesce: e     quiesce: e + 1        quiesce: e + 2
+ *   B  (works)      .      quiesce: e        quiesce: e + 1       .
+ *   C  (offline)    0           0                    0                     holds nobody up
+ *                       ^            ^                     ^
+ *        A unlinks x,   |            |                     +-- all online have announced an epoch later than e:
+ *        retires it     |            |                         `advance` returns e + 1, x may be used again
+ *        with tag e ----+            +-- B has not yet passed a quiescent point since: it may still see x
+ *
  * A participant without work goes offline, so that it holds nobody up. It must hold no reference then.
  *
  *   word 0   the global epoch. Atomic: any participant advances it by one when all online have announced it.

@@ -5,6 +5,16 @@
  *      tag            held, nobody sleeps            tag = (participant + 1) << 1
  *      tag | WAITERS  held, somebody may sleep
  *
+ *             lock, tryLock: compareExchange                 a waiter: compareExchange, then sleeps
+ *      free -------------------------------> tag ---------------------------------> tag | WAITERS
+ *       ^  ^                                  |                                       |    ^
+ *       |  +---------- unlock ----------------+                                       |    |
+ *       +------------- unlock, and notify wakes one ----------------------------------+    |
+ *       |                                                                                  |
+ *       +------------- a woken waiter: compareExchange with WAITERS, or sleeps again ------+
+ *
+ *      tag of a thread that died ----- inheritLock, releaseOfDead: the repairer acts as its owner
+ *
  * Only the third state pays for a notify, since V8 guards all sleeping threads of a process with one lock. A thread
  * that comes back from sleep takes the mutex in the third state, because others may still sleep behind it.
  *

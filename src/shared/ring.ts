@@ -12,6 +12,13 @@
  *   then     the data, a power of two of words
  *   then     spare words, which the ring does not touch: the consumer's
  *
+ *          TAIL              CLAIMED                 HEAD                  the producer's next slot
+ *           v                  v                      v                     v
+ *   --------+------------------+----------------------+---------------------+----------
+ *     free  | the consumer     | published, the       | the producer fills  |  free
+ *           | works on these   | consumer comes yet   | these               |
+ *   --------+------------------+----------------------+---------------------+----------
+ *
  * Positions count words and wrap at 2^32. A slot starts with its own size in words and is a multiple of the cache
  * line; a slot never wraps: when it does not fit at the end of the data, a filler of negative size takes the rest.
  */
@@ -22,11 +29,11 @@ import { LINE_WORDS, wholeLines } from './cache-line.ts';
 const HEAD = 0;
 const TAIL = LINE_WORDS;
 const CONSUMER_ASLEEP = 2 * LINE_WORDS;
-const CONSUMER_WAKE = 2 * LINE_WORDS + 1;
+const CONSUMER_WAKE: number = CONSUMER_ASLEEP + 1;
 const PRODUCER_ASLEEP = 3 * LINE_WORDS;
-const PRODUCER_WAKE = 3 * LINE_WORDS + 1;
+const PRODUCER_WAKE: number = PRODUCER_ASLEEP + 1;
 const CLOSED = 4 * LINE_WORDS;
-const DATA_WORDS = 4 * LINE_WORDS + 1;
+const DATA_WORDS: number = CLOSED + 1;
 const CLAIMED = 5 * LINE_WORDS;
 const DATA = 6 * LINE_WORDS;
 

@@ -8,9 +8,23 @@
  * Each participant allocates from its own cache and frees into it, without a lock. Full caches hand batches of
  * CHUNK records to a common list, empty ones take from it, under the slab's mutex.
  *
- *   slab words    0 mutex   1 next fresh unit   2 number after the last unit   3, 4 common list of batches, per class
- *   cache words   (owner only, per class)
- *                 0 free head  1 free count  2 fresh next  3 fresh end  4 retired head  5 retired tail  6 retired count
+ *   slab, under its mutex
+ *   word    0           1             2                            3, 4
+ *         +-----------+-------------+----------------------------+-------------------------------------+-----
+ *         | MUTEX     | NEXT_FRESH  | CAPACITY: after the last   | COMMON_HEAD: batches, one per class |
+ *         +-----------+-------------+----------------------------+-------------------------------------+-----
+ *
+ *   cache of a participant, one per class, owner only
+ *   word    0           1            2            3           4              5              6
+ *         +-----------+------------+------------+-----------+--------------+--------------+---------------+---
+ *         | FREE_HEAD | FREE_COUNT | FRESH_NEXT | FRESH_END | RETIRED_HEAD | RETIRED_TAIL | RETIRED_COUNT |
+ *         +-----------+------------+------------+-----------+--------------+--------------+---------------+---
+ *
+ *                                  batches of CHUNK
+ *   fresh chunk --> free list --------------------------> common list
+ *                    |     ^  <--------------------------
+ *                    v     | reclaim: the epoch has passed
+ *             linked record --> retired list
  *
  * Lists run through two words of the records themselves, which nobody but the slab touches: `linkWord` (next record)
  * and `tagWord` (epoch of retirement; in the common list, the next batch). The words that readers compare stay as
@@ -24,6 +38,7 @@ import { LockSite } from './lock-sites.ts';
 import { LockClass } from './lockdep.ts';
 import { lock, releaseOfDead, unlock } from './mutex.ts';
 import { ParticipantWord, type Participant } from './participant.ts';
+import { wordLayout } from './word-layout.ts';
 
 export const SLAB_WORDS: number = LINE_WORDS;
 export const RECORD_CLASSES = 2;
@@ -38,18 +53,35 @@ const CACHE_LIMIT = 2 * CHUNK;
 /** Units kept beyond that for records that are retired and not free yet. */
 const RETIRED_UNITS = 1 << 18;
 
-const MUTEX = 0;
-const NEXT_FRESH = 1;
-const CAPACITY = 2;
-const COMMON_HEAD = 3;
+const SlabWord = wordLayout("the slab's own words", SLAB_WORDS, {
+  MUTEX: 1,
+  NEXT_FRESH: 1,
+  CAPACITY: 1,
+  COMMON_HEAD: RECORD_CLASSES,
+  _REST: SLAB_WORDS - 3 - RECORD_CLASSES,
+});
+const MUTEX: number = SlabWord.MUTEX;
+const NEXT_FRESH: number = SlabWord.NEXT_FRESH;
+const CAPACITY: number = SlabWord.CAPACITY;
+const COMMON_HEAD: number = SlabWord.COMMON_HEAD;
 
-const FREE_HEAD = 0;
-const FREE_COUNT = 1;
-const FRESH_NEXT = 2;
-const FRESH_END = 3;
-const RETIRED_HEAD = 4;
-const RETIRED_TAIL = 5;
-const RETIRED_COUNT = 6;
+const CacheWord = wordLayout("a participant's cache of records", SLAB_CACHE_WORDS, {
+  FREE_HEAD: 1,
+  FREE_COUNT: 1,
+  FRESH_NEXT: 1,
+  FRESH_END: 1,
+  RETIRED_HEAD: 1,
+  RETIRED_TAIL: 1,
+  RETIRED_COUNT: 1,
+  _REST: 1,
+});
+const FREE_HEAD: number = CacheWord.FREE_HEAD;
+const FREE_COUNT: number = CacheWord.FREE_COUNT;
+const FRESH_NEXT: number = CacheWord.FRESH_NEXT;
+const FRESH_END: number = CacheWord.FRESH_END;
+const RETIRED_HEAD: number = CacheWord.RETIRED_HEAD;
+const RETIRED_TAIL: number = CacheWord.RETIRED_TAIL;
+const RETIRED_COUNT: number = CacheWord.RETIRED_COUNT;
 
 /** For those who check the books. */
 export const SlabLayout = {

@@ -13,25 +13,23 @@ export type WordOffsets<Sizes> = { readonly [Name in keyof Sizes as Exclude<Name
  * @param what the whole, with its article, for the error
  * @param total its size in words
  * @param sizes words of each field, in the order in which they lie; a name that begins with `_` is a gap
- * @param from offset of the first field
  * @throws Error unless the sizes add up to the total
  */
 export function wordLayout<Sizes extends Readonly<Record<string, number>>>(
   what: string,
   total: number,
   sizes: Sizes,
-  from = 0,
 ): WordOffsets<Sizes> {
   const offsets: Record<string, number> = {};
-  let at = from;
+  let at = 0;
   for (const [name, size] of Object.entries(sizes)) {
     if (!name.startsWith('_')) {
       offsets[name] = at;
     }
     at += size;
   }
-  if (at !== from + total) {
-    throw new Error(`the fields of ${what} take ${at - from} words, not ${total}`);
+  if (at !== total) {
+    throw new Error(`the fields of ${what} take ${at} words, not ${total}`);
   }
   return offsets as WordOffsets<Sizes>;
 }

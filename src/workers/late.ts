@@ -4,8 +4,8 @@
  * whole packets, metadata and frame (packet/layout.ts), with the number of the packet that completed their datagram.
  */
 
+import { copyWords } from '../shared/word-runs.ts';
 import { releaseFragments, hasFinishedFragments } from '../core/fragments/fragments.ts';
-import { copyWords } from '../core/fragments/store.ts';
 import type { PacketBatch } from '../core/packet/batch.ts';
 import { packetWords, PacketWord } from '../core/packet/layout.ts';
 import type { Tracker } from '../core/tracker.ts';

@@ -4,6 +4,7 @@
  * The state of TCP goes by the numbers of the end whose payload grows.
  */
 
+import { areSameWords } from '../../shared/word-runs.ts';
 import { CHECKED, peek, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import type { CtAction } from '../action.ts';
@@ -203,15 +204,6 @@ function reverseAddressAt(records: Words, r: number, isIpv6: boolean, isSource: 
   return r + (isSource ? ConnWord.REV_SRC : ConnWord.REV_DST);
 }
 
-function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number, count: number): boolean {
-  for (let i = 0; i < count; i++) {
-    if (a[atA + i] !== b[atB + i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
 /**
  * Does the message speak of the end of the connection that it is about, by either of its addresses? Others would
  * let anybody open holes to a third party ("FTP bounce").
@@ -226,8 +218,8 @@ function isOwnAddress(tracker: Tracker, r: number, message: FtpMessage): boolean
   const isClient = message.isActive;
   const { address } = message;
   return (
-    areSame(records, addressAt(r, isIpv6, isClient), address, 0, count) ||
-    areSame(records, reverseAddressAt(records, r, isIpv6, !isClient), address, 0, count)
+    areSameWords(records, addressAt(r, isIpv6, isClient), address, 0, count) ||
+    areSameWords(records, reverseAddressAt(records, r, isIpv6, !isClient), address, 0, count)
   );
 }
 

@@ -17,6 +17,7 @@
  * An entry of one that is being removed keeps nobody else from expecting the same.
  */
 
+import { areSameWords } from '../../shared/word-runs.ts';
 import { load, peek, store, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/cache-line.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
@@ -108,7 +109,7 @@ export class Expectations {
         words[entry + EntryWord.HASH] === hash &&
         words[entry + EntryWord.META] === from[at + EntryWord.META] &&
         words[entry + EntryWord.PORTS] === from[at + EntryWord.PORTS] &&
-        areSame(words, entry + EntryWord.SRC, from, at + EntryWord.SRC)
+        areSameWords(words, entry + EntryWord.SRC, from, at + EntryWord.SRC, 8)
       ) {
         return n;
       }
@@ -219,7 +220,7 @@ export class Expectations {
     return (
       words[entry + EntryWord.META] === parent[EntryWord.META] &&
       words[entry + EntryWord.PARENT_PORTS] === parent[EntryWord.PARENT_PORTS] &&
-      areSame(words, entry + EntryWord.PARENT_SRC, parent, EntryWord.PARENT_SRC)
+      areSameWords(words, entry + EntryWord.PARENT_SRC, parent, EntryWord.PARENT_SRC, 8)
     );
   }
 
@@ -368,14 +369,6 @@ export class Expectations {
 }
 
 /** Are the two addresses, eight words, the same? */
-function areSame(a: Int32Array, atA: number, b: Int32Array, atB: number): boolean {
-  for (let i = 0; i < 8; i++) {
-    if (a[atA + i] !== b[atB + i]) {
-      return false;
-    }
-  }
-  return true;
-}
 
 function copy(words: Words, from: number, entry: Int32Array): void {
   for (let i = 0; i < ENTRY_WORDS; i++) {

@@ -6,6 +6,7 @@
  * judges the whole and sends all. What finds no room in that batch comes back with the next one of the zone.
  */
 
+import { copyWords } from '../../shared/word-runs.ts';
 import { peek, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/lock-sites.ts';
 import { LockClass } from '../../shared/lockdep.ts';
@@ -27,7 +28,7 @@ import {
 } from './lists.ts';
 import { buildWhole, spreadVerdict } from './reassemble.ts';
 import { fragmentAt, FragmentCounter, FragmentsWord, FragmentWord, listAt, ListWord } from './region.ts';
-import { copyPacketOut, copyWords, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
+import { copyPacketOut, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
 
 /** In ParsedWord.LIST: a fragment that reassembly did not take. */
 const UNHELD = -1;

@@ -3,13 +3,14 @@
  * it, goes into the fragments. By the thread that completed the list, which owns it then; without the mutex.
  */
 
+import { copyWords } from '../../shared/word-runs.ts';
 import type { Words } from '../../shared/access.ts';
 import { foldSum, sumWords } from '../packet/checksum.ts';
 import { findTransport } from '../packet/extension-headers.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ChecksumBit, FRAME_SHIFT_BYTES, PACKET_HEADER_WORDS, PacketWord, swapHalf } from '../packet/layout.ts';
 import { fragmentAt, FragmentWord, listAt, ListWord } from './region.ts';
-import { copyFrame, copyWords, type FragmentStore, frameWordAt } from './store.ts';
+import { copyFrame, type FragmentStore, frameWordAt } from './store.ts';
 
 /** "More fragments" in the second word of an IPv4 header. */
 const IPV4_MORE_FRAGMENTS = 0x00200000;

@@ -3,6 +3,7 @@
  * that keep the frames. All under the region's mutex unless said otherwise.
  */
 
+import { copyWords } from '../../shared/word-runs.ts';
 import { allocateWords, type Words } from '../../shared/access.ts';
 import { assertHeld } from '../../shared/mutex.ts';
 import type { Participant } from '../../shared/participant.ts';
@@ -192,11 +193,4 @@ export function frameWordAt(words: Words, fragment: number, word: number): numbe
     chunk = words[linkAt(chunk)]!;
   }
   return chunkAt(chunk) + (word % CHUNK_WORDS);
-}
-
-/** A loop: a view of the words, as `set` would need one, is an allocation. */
-export function copyWords(from: Int32Array, at: number, to: Int32Array, toAt: number, count: number): void {
-  for (let i = 0; i < count; i++) {
-    to[toAt + i] = from[at + i]!;
-  }
 }

@@ -9,8 +9,18 @@
  * has grown out of is retired with its epoch's tag, later cleared, and kept on the list of its size, where another
  * bucket finds it.
  *
- *   arena words   0 mutex   1 next fresh line   2 number after the last line   3.. list heads by k (directory words)
- *   cache words   (owner only)  0 retired head  1 retired tail  2 retired count
+ *   arena, under its mutex
+ *   word    0        1             2                               3 + k
+ *         +--------+-------------+-------------------------------+-----------------------------------+-----
+ *         | MUTEX  | NEXT_FRESH  | CAPACITY: after the last line | LIST_HEAD of k: a directory word  |
+ *         +--------+-------------+-------------------------------+-----------------------------------+-----
+ *
+ *   cache of a participant, behind those of the slab, owner only
+ *   word    0              1              2
+ *         +--------------+--------------+---------------+
+ *         | RETIRED_HEAD | RETIRED_TAIL | RETIRED_COUNT |
+ *         +--------------+--------------+---------------+
+ *
  *   links         one word per line: for a block's first line the next block of its list, for its second the tag
  *
  * The links lie apart because readers may still look at all words of a block that was retired.
@@ -28,19 +38,27 @@ import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../shared/slab.ts';
 export const ARENA_WORDS: number = 2 * LINE_WORDS;
 
 const MUTEX = 0;
-const NEXT_FRESH = 1;
-const CAPACITY = 2;
-const LIST_HEAD = 3;
+const NEXT_FRESH: number = MUTEX + 1;
+const CAPACITY: number = NEXT_FRESH + 1;
+const LIST_HEAD: number = CAPACITY + 1;
 
 const CACHE = ParticipantWord.CACHES + RECORD_CLASSES * SLAB_CACHE_WORDS;
 const RETIRED_HEAD = CACHE;
-const RETIRED_TAIL = CACHE + 1;
-const RETIRED_COUNT = CACHE + 2;
+const RETIRED_TAIL: number = RETIRED_HEAD + 1;
+const RETIRED_COUNT: number = RETIRED_TAIL + 1;
+
+if (RETIRED_COUNT >= ParticipantWord.COUNTERS) {
+  throw new Error("the caches of slab and line arena do not fit into a participant's block");
+}
 
 const SIZE_BITS = 5;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
 /** Largest block: 2^22 lines, 256 MiB. */
 export const MAX_BLOCK_BITS = 22;
+
+if (LIST_HEAD + MAX_BLOCK_BITS >= ARENA_WORDS) {
+  throw new Error('the lists of the line arena do not fit into its words');
+}
 
 /** For those who check the books. Cache words are offsets in a participant's block. */
 export const ArenaLayout = {

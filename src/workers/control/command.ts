@@ -2,6 +2,7 @@
 
 import type { Conntrack } from '../../core/conntrack.ts';
 import { UsageError } from '../../core/errors.ts';
+import { MAX_ZONE } from '../../core/zone.ts';
 import type { DatapathShare } from '../status.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Answer } from './server.ts';
@@ -64,8 +65,6 @@ export function onlyNumber(args: readonly string[], name: string, min: number, m
   }
   return value;
 }
-
-const MAX_ZONE = 65535;
 
 /** Decimal, or hexadecimal after 0x. @param shown what the message calls it */
 export function zoneNumber(text: string, shown: string = text): number {
