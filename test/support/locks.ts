@@ -1,4 +1,4 @@
-/** Who holds a lock of a table. */
+/** The locks of a table that are held. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/dump.ts';
@@ -6,10 +6,16 @@ import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../src/core/table/conn.ts';
+import { until } from '../threads/steps.ts';
 
 /** In the words of a room pool, and of the zone limits. */
 const POOL_MUTEX = 2;
 const ZONES_MUTEX = 1;
+
+/** A dead thread's lock stays held. The sweeper lives, and holds one for a moment now and then. */
+export function untilNoLockIsHeld(ct: Conntrack): Promise<void> {
+  return until('no lock is held', () => heldLocks(ct).length === 0);
+}
 
 /** The locks that are held, by name; of connections only those of live ones. */
 export function heldLocks(ct: Conntrack): string[] {

@@ -16,7 +16,7 @@ import { threadModule } from '../threads/entry.ts';
 import { until } from '../threads/steps.ts';
 import { expectBalancedBooks } from './books.ts';
 import { type PortEnds, udp } from './frames.ts';
-import { heldLocks } from './locks.ts';
+import { untilNoLockIsHeld } from './locks.ts';
 import { drainInTime } from './turmoil.ts';
 
 const THREADS = 2;
@@ -122,7 +122,7 @@ export class StoppableDatapath {
     await drainInTime(datapath);
     await this.#settle();
     expect(this.#back.subarray(0, this.packets).findIndex((times) => times !== 1)).toBe(-1);
-    expect(heldLocks(datapath.conntrack)).toEqual([]);
+    await untilNoLockIsHeld(datapath.conntrack);
     expectBalancedBooks(datapath.conntrack, this.nowMs);
     return hasStopped;
   }

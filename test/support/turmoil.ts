@@ -14,7 +14,7 @@ import { expectBalancedBooks } from './books.ts';
 import { fragmentsOf } from './fragments.ts';
 import { hostPort } from './ftp.ts';
 import { type PortEnds, tcp, udp } from './frames.ts';
-import { heldLocks } from './locks.ts';
+import { heldLocks, untilNoLockIsHeld } from './locks.ts';
 import { tcpFrame } from './tcp-frames.ts';
 import { dumpAll } from './tracking.ts';
 
@@ -220,7 +220,7 @@ export class Turmoil {
     this.datapath.harvest();
     const wrong = this.#back.subarray(0, this.packets).findIndex((times) => times !== 1);
     expect(wrong < 0 ? 'once' : `packet ${wrong} of ${this.packets}: ${this.#back[wrong]} times`).toBe('once');
-    expect(heldLocks(conntrack)).toEqual([]);
+    await untilNoLockIsHeld(conntrack);
     expectBalancedBooks(conntrack, this.nowMs);
     for (const flow of this.#established) {
       expect(this.#idOf(flow)).toBe(flow.id);
