@@ -88,11 +88,6 @@ export function predictRate(fit: ScalingFit, threads: number): PredictedRate {
   return { threads, rate: scalingRate(fit, threads), ...intervalOf(fit.fits.map((f) => scalingRate(f, threads))) };
 }
 
-/** The number of threads beyond which more make it slower; Infinity without coherence cost. */
-export function bestThreads({ sigma, kappa }: ScalingCoefficients): number {
-  return kappa > 0 ? Math.sqrt(Math.max(0, 1 - sigma) / kappa) : Number.POSITIVE_INFINITY;
-}
-
 type Unknowns = 'both' | 'sigma' | 'kappa';
 
 /** Columns 1, N - 1, N (N - 1), scaled to relative errors; of the feasible subsets the one with the least residual. */

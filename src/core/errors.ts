@@ -88,13 +88,6 @@ export function expectMembers(what: string, value: unknown, members: readonly st
   }
 }
 
-/** The same of what may be left out. */
-export function expectObjectIfGiven(what: string, value: unknown): void {
-  if (value !== undefined) {
-    expectObject(what, value);
-  }
-}
-
 /** @returns whether an option is on; not given, it is off. @throws UsageError if it is neither true nor false */
 export function expectFlag(what: string, value: unknown): boolean {
   if (value !== undefined && typeof value !== 'boolean') {

@@ -231,7 +231,7 @@ export class RoomPools {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     if (left > 0) {
-      beginToCount(words, own, peek(words, own) >>> GENERATION_SHIFT);
+      /* takeAhead has begun to count, and such a pool has one generation. */
       const unused = add(words, own, left);
       participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = 0;
       words[own + GIVEN]! += left;
