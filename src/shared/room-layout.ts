@@ -70,7 +70,7 @@ const PartWord = wordLayout('the part of a participant in a room pool', STRIDE_W
  * the owner writes it, a thread that goes to sleep adds WAITERS.
  */
 export const AHEAD: number = PartWord.AHEAD;
-/** The generation that the next two are of. */
+/** The generation that the next two are of, or -1: of none. A renewal writes the latter. */
 export const COUNTED: number = PartWord.COUNTED;
 /** How many units of that generation the owner has taken so far, and how many it has given back, whoever took them. */
 export const TAKEN: number = PartWord.TAKEN;

@@ -27,7 +27,7 @@ import { LockClass } from './lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from './mutex.ts';
 import { HandWord, type Participant, ParticipantWord } from './participant.ts';
 import { awaitEndOfAhead, endOfAhead, someoneAhead } from './room-ahead.ts';
-import { beginToCount, unitsInUse } from './room-count.ts';
+import { beginToCount, forgetCounts, unitsInUse } from './room-count.ts';
 import {
   AHEAD,
   COLLECTING,
@@ -126,6 +126,7 @@ export class RoomPools {
     this.#enter(pool, participant);
     participant.words[participant.base + ParticipantWord.POOL_IS_KNOWN] = 0;
     const generation = (words[pool + GENERATION]! + 1) & GENERATION_MASK;
+    forgetCounts(words, pool, this.#maxParticipants, generation);
     store(words, pool + GENERATION, generation);
     for (let id = 0; id < this.#maxParticipants; id++) {
       store(words, pool + (1 + id) * STRIDE_WORDS, generation << GENERATION_SHIFT);

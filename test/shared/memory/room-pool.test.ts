@@ -5,7 +5,7 @@ import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
 import { ownerOf } from '../../../src/shared/mutex.ts';
 import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../../../src/shared/participant.ts';
-import { GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/room-layout.ts';
+import { GENERATION_MASK, GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/room-layout.ts';
 import { NO_ROOM, RoomPools, USE_FALLBACK } from '../../../src/shared/room-pool.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { RoomPoolJobs, RoomPoolSetUp } from '../../threads/room-pool-jobs.ts';
@@ -27,6 +27,8 @@ const POOL_FULL_BELOW = POOL + 5;
 
 /* Far above what blocks and their margin amount to, near it, and far below. */
 const LARGE = 100_000;
+/** Numbers of generations there are. */
+const GENERATIONS = GENERATION_MASK + 1;
 const LIMITS = [1, 2, 3, 10, 64, 700, 2000, 5000, LARGE];
 
 function makePool(limit: number): RoomPoolSetUp & { words: Words; own: RoomPools } {
@@ -111,6 +113,22 @@ describe('the limit of a pool', () => {
       expect(own.take(POOL, participant)).not.toBe(NO_ROOM);
     }
     expect(own.used(POOL)).toBe(10_000);
+  });
+});
+
+describe('a pool that starts anew', () => {
+  it('has nothing in use when the number of its generation comes again', () => {
+    const { region, own } = makePool(LARGE);
+    const [idle, renewing] = [new Participant(region, 0), new Participant(region, 1)];
+    own.take(POOL, idle);
+    own.take(POOL, idle);
+    const inUse = Array.from({ length: GENERATIONS }, () => {
+      own.renew(POOL, LARGE, renewing);
+      return own.used(POOL);
+    });
+    expect(inUse.every((units) => units === 0)).toBe(true);
+    own.take(POOL, idle);
+    expect(own.used(POOL)).toBe(1);
   });
 });
 
