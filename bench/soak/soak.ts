@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
+import type { Counters } from '../../src/core/counters.ts';
 import { Datapath } from '../../src/workers/datapath.ts';
 import { workerEntry } from '../../src/workers/entry.ts';
 import type { WorkerDeath } from '../../src/workers/keeper.ts';
@@ -146,7 +147,7 @@ export class Soak {
     } catch (error) {
       this.#failures.push((error as Error).message);
     }
-    const counters = this.#datapath.conntrack.counters();
+    const { counters } = this;
     await this.#end();
     return verdictOf(this.#intervals, [...this.#failures, ...this.#events.failures], this.#isInterrupted, counters);
   }
@@ -158,6 +159,11 @@ export class Soak {
   /** Packets so far, of PMDs and side thread. */
   get packets(): number {
     return this.#packets + this.#side.packets;
+  }
+
+  /** What the tracker has counted so far. */
+  get counters(): Counters {
+    return this.#datapath.conntrack.counters();
   }
 
   #noteDeath({ role, index, reason, repaired, isRestarted, repairMs }: WorkerDeath): void {
