@@ -44,7 +44,7 @@ export { type ConnStats } from './core/stats.ts';
 export { timeoutAttributeNames, type TimeoutPolicy } from './core/timeouts.ts';
 export { originalTuple, type IcmpTuple, type OriginalTuple, type PortTuple, type Tuple } from './core/tuple.ts';
 export { type ZoneLimit } from './core/zone-limits.ts';
-export { Datapath, type DatapathOptions, type VerdictVisitor } from './workers/datapath.ts';
+export { Datapath, type DatapathOptions, type PacketOptions, type PushOptions } from './workers/datapath.ts';
 export { type WorkerState } from './workers/group.ts';
 export { type WorkerHang } from './workers/hang-watch.ts';
 export { type WorkerDeath, type WorkerRole } from './workers/keeper.ts';

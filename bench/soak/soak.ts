@@ -88,9 +88,10 @@ export class Soak {
     this.#flows = new Flows(options.connections, this.#random);
     this.#events = new EventCheck(datapath.conntrack);
     this.#stillness = new Stillness(datapath, this.#side);
-    datapath.onWorkerDeath = (death) => this.#noteDeath(death);
-    datapath.onWorkerHang = ({ role, index }) => this.#failures.push(`${role} ${index} hangs`);
-    datapath.onVerdict = (words, slot) => this.#flows.answer(words, slot);
+    datapath.on('workerDeath', (death) => this.#noteDeath(death));
+    datapath.on('workerHang', ({ role, index }) => this.#failures.push(`${role} ${index} hangs`));
+    /* By words: a soak makes millions of packets a minute. */
+    datapath.exchange.rings.onReturn = (words, slot) => this.#flows.answer(words, slot);
     const entry = workerEntry('side-thread', import.meta.url);
     const task: SideTask = {
       memory: datapath.conntrack.memory,
@@ -153,7 +154,7 @@ export class Soak {
   }
 
   readonly #sink = {
-    push: (frame: Uint8Array, number: number) => this.#datapath.push(frame, this.#nowMs, number),
+    push: (frame: Uint8Array, number: number) => this.#datapath.exchange.push(frame, this.#nowMs, number),
   };
 
   /** Packets so far, of PMDs and side thread. */
@@ -198,7 +199,7 @@ export class Soak {
       }
       for (let i = 0; i < MALFORMED_PER_STEP; i++) {
         const ends = { src: 0x0d000000 + (steps & 0xffff), dst: 0x0a670001, sport: 7000 + i, dport: 7000 };
-        await this.#datapath.push(mutated(udpFrame(ends, 30), this.#random), this.#nowMs, MALFORMED_NUMBER);
+        await this.#datapath.exchange.push(mutated(udpFrame(ends, 30), this.#random), this.#nowMs, MALFORMED_NUMBER);
         this.#packets++;
       }
       this.#datapath.harvest();
@@ -267,7 +268,7 @@ export class Soak {
     const left = conntrack.flush({ nowMs: laterMs });
     this.#nowMs = laterMs;
     for (let pass = 0; pass < PASSES_TO_DRAIN && this.#fragments() > 0; pass++) {
-      await this.#datapath.push(udpFrame({ src: 1, dst: 2, sport: 3, dport: 4 }), laterMs, MALFORMED_NUMBER);
+      await this.#datapath.exchange.push(udpFrame({ src: 1, dst: 2, sport: 3, dport: 4 }), laterMs, MALFORMED_NUMBER);
       await this.#datapath.drain();
       if (pass === 0) {
         conntrack.sweepIntervalMs = 1;

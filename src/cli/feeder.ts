@@ -90,9 +90,9 @@ export class Feeder {
         this.#nowMs = clock.nowMs + shiftMs;
       }
       if (this.#isLive) {
-        this.#datapath.offer(packet.frame, this.#nowMs, this.packets);
+        this.#datapath.exchange.offer(packet.frame, this.#nowMs, this.packets);
       } else {
-        const waits = this.#datapath.push(packet.frame, this.#nowMs, this.packets);
+        const waits = this.#datapath.exchange.push(packet.frame, this.#nowMs, this.packets);
         if (waits !== undefined) {
           await waits;
         }

@@ -172,11 +172,14 @@ class ReplayRun {
           sweeps: clock === 'capture',
         })
       : undefined;
-    datapath.onVerdict = (words, slot) => {
+    const { rings, delivery } = datapath.exchange;
+    /* Packets come as fast as they are read: taking verdicts back when a ring is full, or at the end, is soon enough. */
+    delivery.isAutomatic = false;
+    rings.onReturn = (words, slot) => {
       this.verdicts.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
       this.checksums?.see(words, slot);
     };
-    datapath.onLateVerdict = (words, slot) =>
+    rings.onDeferred = (words, slot) =>
       this.late.add(
         words[slot + PacketWord.NUMBER]!,
         words[slot + PacketWord.RELEASED_BY]!,
@@ -188,7 +191,7 @@ class ReplayRun {
   take(frame: Uint8Array, nowMs: number): Promise<void> | undefined {
     this.packets++;
     const first = this.events?.before(nowMs);
-    const push = () => this.datapath.push(frame, nowMs, this.packets) ?? undefined;
+    const push = () => this.datapath.exchange.push(frame, nowMs, this.packets);
     return first === undefined ? push() : first.then(push);
   }
 

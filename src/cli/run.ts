@@ -47,8 +47,6 @@ export interface RunOptions {
   json: boolean;
 }
 
-/** Between two looks at what the PMDs gave back. */
-const HARVEST_MS = 20;
 const MAX_STATES = 256;
 
 /** What is left open by the options is decided by the source: a file, or live packets. */
@@ -78,7 +76,7 @@ class VerdictCounts {
   readonly #counts = new Float64Array(MAX_STATES);
 
   constructor(datapath: Datapath, checksums: ChecksumWatch | undefined) {
-    datapath.onVerdict = (words, slot) => {
+    datapath.exchange.rings.onReturn = (words, slot) => {
       this.#counts[words[slot + PacketWord.STATE]! & (MAX_STATES - 1)]!++;
       checksums?.see(words, slot);
     };
@@ -110,12 +108,6 @@ function openSource(file: string, options: RunOptions): CaptureSource {
     source.requireRepeatable('--loop reads it again');
   }
   return source;
-}
-
-/** Takes verdicts back also where no packet follows: by them the sweeper and dumps know the time. @returns what ends it */
-function startHarvest(datapath: Datapath): () => void {
-  const timer = setInterval(() => datapath.harvest(), HARVEST_MS);
-  return () => clearInterval(timer);
 }
 
 /** Prints a line of progress in every interval. @returns what ends it */
@@ -172,8 +164,8 @@ async function startDatapath(options: RunOptions, { clock, checksums }: RunPlan)
     ...(hung === undefined ? {} : { hung }),
     ...(restarts === undefined ? {} : { restarts }),
   });
-  datapath.onWorkerDeath = (death) => console.error(`ct-bucket: ${deathLine(death)}`);
-  datapath.onWorkerHang = (hang) => console.error(`ct-bucket: ${hangLine(hang)}`);
+  datapath.on('workerDeath', (death) => console.error(`ct-bucket: ${deathLine(death)}`));
+  datapath.on('workerHang', (hang) => console.error(`ct-bucket: ${hangLine(hang)}`));
   return datapath;
 }
 
@@ -193,7 +185,6 @@ async function trackAndAnswer({ datapath, feeder, stop, path, plan, options }: R
   let failure: Error | undefined;
   let control: Control | undefined;
   let endProgress = () => {};
-  const endHarvest = startHarvest(datapath);
   try {
     const onError = (error: Error) => {
       failure ??= new Error(`the control thread has died: ${error.message}`, { cause: error });
@@ -216,7 +207,6 @@ async function trackAndAnswer({ datapath, feeder, stop, path, plan, options }: R
     }
   } finally {
     endProgress();
-    endHarvest();
     await control?.stop();
   }
   return failure;

@@ -69,13 +69,15 @@ export class CtAction {
   readonly helperKind: number;
   /** As in helper-names.ts; without a helper empty. */
   readonly helperName: Int32Array;
+  /** What it was made of, as plain objects: they can go to another thread. */
+  readonly options: CtActionOptions;
 
   /** @throws UsageError on a value out of range. */
   constructor(given: CtActionOptions = {}) {
     if (given instanceof CtAction) {
       throw new UsageError('an action is made of its options ({ commit: true }), not of another CtAction');
     }
-    const options = expectOptions('an action', given, NAMES);
+    const options = plainOptions(expectOptions('an action', given, NAMES));
     const { zone = 0, timeoutPolicy = 0, mark, label } = options;
     this.zone = expectZone('zone', zone);
     this.force = expectFlag('force', options.force);
@@ -89,6 +91,7 @@ export class CtAction {
     this.hasHelper = options.helper !== undefined;
     this.helperName = options.helper === undefined ? new Int32Array(0) : helperNameWords(options.helper);
     this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
+    this.options = options;
   }
 }
 
@@ -96,9 +99,10 @@ const NO_LABEL: MaskedLabel = { value: '0', mask: '0' };
 
 /** The options alone, as plain objects: they can go to another thread. @throws UsageError on a wrong one */
 export function plainAction(given: CtActionOptions): CtActionOptions {
-  /* Wrong values are told as well. */
-  void new CtAction(given);
-  const options = expectOptions('an action', given, NAMES);
+  return new CtAction(given).options;
+}
+
+function plainOptions(options: CtActionOptions): CtActionOptions {
   const { mark, label, nat } = options;
   return {
     ...options,

@@ -21,6 +21,7 @@ import { Linked, noteRivals } from './nat/link.ts';
 import { linkUnique } from './nat/tuple.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { Protocol } from './packet/layout.ts';
+import { VerdictReason } from './packet/reason.ts';
 import { openTcp } from './proto/tcp.ts';
 import { giveRoomBack, giveZoneBack, removeStale } from './remove.ts';
 import {
@@ -52,12 +53,12 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   if (zonePool !== 0) {
     zoneGeneration = tracker.zoneLimits.pools.take(zonePool, participant);
     if (zoneGeneration === NO_ROOM) {
-      return refuse(tracker, at, now, Counter.zoneFull);
+      return refuse(tracker, at, now, Counter.zoneFull, VerdictReason.ZONE_LIMIT);
     }
   }
   if (!takeTableRoom(tracker, at, now)) {
     giveZoneBack(tracker, zonePool, zoneGeneration);
-    return refuse(tracker, at, now, Counter.tableFull);
+    return refuse(tracker, at, now, Counter.tableFull, VerdictReason.TABLE_FULL);
   }
   const { opening } = tracker.alg;
   const isIpv6 = (tracker.scratch.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
@@ -67,7 +68,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   if (record === 0) {
     own[base + ParticipantWord.RECORD_IN_HAND] = 0;
     giveRoomBack(tracker, zonePool, zoneGeneration);
-    return refuse(tracker, at, now, Counter.insertFailed);
+    return refuse(tracker, at, now, Counter.insertFailed, VerdictReason.NO_MEMORY);
   }
   fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
   if (opening !== 0) {
@@ -119,6 +120,7 @@ function placeUntranslated(tracker: Tracker, record: number, at: number, action:
   dropRecord(tracker, record, false);
   if (outcome === Linked.noMemory) {
     tracker.counters[Counter.insertFailed]!++;
+    tracker.scratch.refusal = VerdictReason.NO_MEMORY;
     return 0;
   }
   tracker.counters[Counter.clash]!++;
@@ -172,6 +174,7 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   }
   if (outcome === 0) {
     counters[isExhausted ? Counter.natExhausted : Counter.insertFailed]!++;
+    tracker.scratch.refusal = isExhausted ? VerdictReason.NAT_EXHAUSTED : VerdictReason.NO_MEMORY;
     return 0;
   }
   counters[Counter.clash]!++;
@@ -198,10 +201,11 @@ function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
  * No room: unless another thread has created the connection meanwhile, the packet stays without one, and the sweeper
  * is asked to come early.
  */
-function refuse(tracker: Tracker, at: number, now: number, counter: number): number {
+function refuse(tracker: Tracker, at: number, now: number, counter: number, reason: number): number {
   const match = findConn(tracker, at, now);
   if (match === 0) {
     tracker.counters[counter]!++;
+    tracker.scratch.refusal = reason;
     if (peek(tracker.words, tracker.settings + SettingWord.PRESSURE) === 0) {
       store(tracker.words, tracker.settings + SettingWord.PRESSURE, 1);
       notify(tracker.words, tracker.settings + SettingWord.PRESSURE, 1);

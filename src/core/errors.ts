@@ -1,13 +1,21 @@
+import { ErrorCode } from '../shared/error-codes.ts';
+
 /** Whatever was given for a name, a message shows no more: it is a line, to be read. */
 const MAX_MESSAGE = 2000;
+
+export type UsageErrorCode = 'ERR_CT_INVALID_ARG' | 'ERR_CT_CLOSED' | 'ERR_CT_TOO_MANY_ACTIONS';
 
 /** A wrong option or file: the message is one line and says what to do. The command exits with code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  readonly code: UsageErrorCode;
 
-  constructor(message: string, options?: ErrorOptions) {
+  /** @param options.code default ERR_CT_INVALID_ARG */
+  constructor(message: string, options: { cause?: unknown; code?: UsageErrorCode } = {}) {
     const line = onOneLine(message);
-    super(line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line, options);
+    const { code = ErrorCode.INVALID_ARG, ...rest } = options;
+    super(line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE)}...` : line, rest);
+    this.code = code;
   }
 }
 
@@ -94,6 +102,14 @@ export function expectFlag(what: string, value: unknown): boolean {
     throw new UsageError(`${what} must be true or false, not ${shown(value)}`);
   }
   return value === true;
+}
+
+/** @returns the signal, undefined if none is given. @throws UsageError if it is no AbortSignal */
+export function expectSignal(signal: unknown): AbortSignal | undefined {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new UsageError(`signal must be an AbortSignal, not ${shown(signal)}`);
+  }
+  return signal;
 }
 
 /** @returns the function. @throws UsageError if it is none: it would throw whenever it is called */

@@ -3,10 +3,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { compareExchange, load, store, type Words } from '../shared/access.ts';
 import { sumCounter } from '../shared/counters.ts';
+import { ErrorCode } from '../shared/error-codes.ts';
 import { formatLabel } from './action.ts';
 import { Counter, COUNTER_NAMES } from './counters.ts';
 import { type TcpInfo, tcpInfo } from './dump.ts';
-import { expectWhole, shown, UsageError } from './errors.ts';
+import { expectSignal, expectWhole, UsageError } from './errors.ts';
 import {
   EVENT_ASSURED,
   EVENT_KIND_MASK,
@@ -147,7 +148,7 @@ export class EventReader {
   collect(): void {
     this.#tracker.assertOpen();
     if (!this.#isOpen) {
-      throw new UsageError('this reader of events is closed: ask for another one');
+      throw new UsageError('this reader of events is closed: ask for another one', { code: ErrorCode.CLOSED });
     }
     const words = this.#words;
     let complete = load(words, EventsWord.SEQUENCE);
@@ -199,9 +200,7 @@ export class EventReader {
     this.#tracker.assertOpen();
     const { pollMs = 50, signal } = expectOptions('the options of follow', options, FOLLOW_NAMES);
     expectWhole('pollMs', pollMs, 0, MAX_POLL_MS);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new UsageError(`signal must be an AbortSignal, not ${shown(signal)}`);
-    }
+    expectSignal(signal);
     return this.#follow(pollMs, signal);
   }
 

@@ -18,8 +18,9 @@ import { BY_ORIGINAL, findTranslated, UNCONNECTED } from './nat/recirculate.ts';
 import { NAT_STATES, translatePacket } from './nat/translate.ts';
 import { metaProtocol, ParsedWord } from './packet/key.ts';
 import { CtState, PacketWord, Protocol, RememberedBit } from './packet/layout.ts';
+import { REASON_SHIFT, VerdictReason } from './packet/reason.ts';
 import { isIcmp6Opening, isIcmpOpening } from './proto/datagram.ts';
-import { isTcpOpening } from './proto/tcp-segment.ts';
+import { areFlagsInvalid, flagsOf, isTcpOpening } from './proto/tcp-segment.ts';
 import { Update } from './proto/update.ts';
 import { forget, isGone } from './remembered.ts';
 import { killConn } from './remove.ts';
@@ -105,6 +106,7 @@ function judgeKnown(
       ? classifyByOriginal(tracker, words, slot, at, r, action) | 0
       : beforeUpdate(tracker, words, slot, at, r, reply, action) | 0;
   }
+  let remembered = 0;
   const update = updateConn(tracker, words, at, record, reply, now) | 0;
   if (isAlg && update !== Update.NEW && !isByOriginal) {
     afterUpdate(tracker, words, slot, at, r, reply, action);
@@ -115,11 +117,18 @@ function judgeKnown(
     state |= CtState.NEW;
   } else if (update === Update.INVALID) {
     state = CtState.INV;
+    remembered = tcpReason(tracker, words, at) << REASON_SHIFT;
   } else {
     openAnew(tracker, words, slot, at, action, match, state, now);
     return;
   }
-  endTranslated(tracker, words, slot, at, action, record, reply, reply, state, 0);
+  endTranslated(tracker, words, slot, at, action, record, reply, reply, state, remembered);
+}
+
+/** Why a TCP segment's connection refuses it. */
+function tcpReason(tracker: Tracker, words: Words, at: number): number {
+  const flags = flagsOf(words, tracker.scratch.parsed[at + ParsedWord.L4]!);
+  return areFlagsInvalid(flags) ? VerdictReason.TCP_FLAGS : VerdictReason.TCP_WINDOW;
 }
 
 /** The packet ends its connection and opens another one with the same tuple. @param match as of judgeKnown */
@@ -206,7 +215,8 @@ function judgeUnknown(
 
 /**
  * Translates a packet of a connection, and writes its verdict.
- * @param direction for a helper: 1 in reply direction @param remembered RememberedBits besides the direction's
+ * @param direction for a helper: 1 in reply direction
+ * @param remembered RememberedBits besides the direction's, and the reason if it is invalid (packet/reason.ts)
  */
 function endTranslated(
   tracker: Tracker,

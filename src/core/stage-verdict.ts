@@ -5,8 +5,10 @@ import type { CtAction } from './action.ts';
 import { handleControl } from './alg/control.ts';
 import { Opening, prepareOpening, writeExpected } from './alg/data-connection.ts';
 import { Counter } from './counters.ts';
-import { ParsedWord } from './packet/key.ts';
-import { ChecksumBit, CtState, PacketWord } from './packet/layout.ts';
+import { metaProtocol, ParsedWord } from './packet/key.ts';
+import { ChecksumBit, CtState, PacketWord, Protocol } from './packet/layout.ts';
+import { REASON_SHIFT, unusableReason, VerdictReason } from './packet/reason.ts';
+import { areFlagsInvalid, flagsOf } from './proto/tcp-segment.ts';
 import { ConnFlag, ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from './table/conn.ts';
 import type { Tracker } from './tracker.ts';
 import { applyMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
@@ -18,6 +20,8 @@ export function rejectPacket(tracker: Tracker, words: Words, slot: number, at: n
   counters[Counter.invalid]!++;
   counters[Counter.unconnected]!++;
   const { parsed } = tracker.scratch;
+  const isIcmpSumBad = parsed[at + ParsedWord.BAD_ICMP_SUM] !== 0;
+  words[slot + PacketWord.REASON] = unusableReason(words, slot, isIcmpSumBad) << REASON_SHIFT;
   if (
     (words[slot + PacketWord.CHECKSUMS]! & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0 ||
     parsed[at + ParsedWord.BAD_ICMP_SUM] !== 0
@@ -38,6 +42,7 @@ export function endUnconnected(
   opening: number,
 ): void {
   writeUnconnected(words, slot, tracker.scratch.parsed, at, state | CtState.TRK, action.zone);
+  words[slot + PacketWord.REASON] = unconnectedReason(tracker, words, at, state) << REASON_SHIFT;
   tracker.counters[Counter.unconnected]!++;
   if ((opening & Opening.EXPECTED) !== 0) {
     writeExpected(tracker, words, slot);
@@ -45,9 +50,22 @@ export function endUnconnected(
   count(tracker, state);
 }
 
+/** Why a packet with a key has no connection. */
+function unconnectedReason(tracker: Tracker, words: Words, at: number, state: number): number {
+  const { refusal, parsed } = tracker.scratch;
+  tracker.scratch.refusal = VerdictReason.NONE;
+  if (refusal !== VerdictReason.NONE || (state & CtState.INV) === 0) {
+    return refusal;
+  }
+  const isTcp = parsed[at + ParsedWord.RELATED] === 0 && metaProtocol(parsed[at + ParsedWord.META]!) === Protocol.TCP;
+  return isTcp && areFlagsInvalid(flagsOf(words, parsed[at + ParsedWord.L4]!))
+    ? VerdictReason.TCP_FLAGS
+    : VerdictReason.NO_CONNECTION;
+}
+
 /**
  * Writes the verdict on a packet of a connection, after its translation.
- * @param remembered RememberedBits @param direction for a helper: 1 in reply direction
+ * @param remembered RememberedBits, and the reason if it is invalid (packet/reason.ts) @param direction for a helper: 1 in reply direction
  */
 export function endConnected(
   tracker: Tracker,

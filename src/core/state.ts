@@ -2,7 +2,9 @@
 
 import { CtState } from './packet/layout.ts';
 
-const STATE_NAMES: readonly (readonly [string, number])[] = [
+export type StateName = 'new' | 'est' | 'rel' | 'rpl' | 'inv' | 'trk' | 'snat' | 'dnat';
+
+const STATE_NAMES: readonly (readonly [StateName, number])[] = [
   ['new', CtState.NEW],
   ['est', CtState.EST],
   ['rel', CtState.REL],
@@ -14,7 +16,7 @@ const STATE_NAMES: readonly (readonly [string, number])[] = [
 ];
 
 /** Names of the flags that are set, in the order new est rel rpl inv trk snat dnat. */
-export function stateNames(state: number): string[] {
+export function stateNames(state: number): StateName[] {
   return STATE_NAMES.filter(([, flag]) => (state & flag) !== 0).map(([name]) => name);
 }
 

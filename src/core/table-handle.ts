@@ -11,6 +11,7 @@ import { LINE_WORDS } from '../shared/cache-line.ts';
 import { CheckedEpochs, CheckedSlab } from '../shared/checked-memory.ts';
 import { countersOf } from '../shared/counters.ts';
 import { Epochs } from '../shared/epoch.ts';
+import { ErrorCode } from '../shared/error-codes.ts';
 import {
   adoptParticipant,
   claimParticipant,
@@ -157,7 +158,9 @@ export class TableHandle {
 }
 
 function closedError(): UsageError {
-  return new UsageError('this handle is closed: attach to the memory of the table for another one');
+  return new UsageError('this handle is closed: attach to the memory of the table for another one', {
+    code: ErrorCode.CLOSED,
+  });
 }
 
 function takePlace(participants: ParticipantRegion, place: KeptPlace | number | undefined): Participant {

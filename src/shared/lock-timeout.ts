@@ -4,6 +4,7 @@
  */
 
 import { notify, wait, type Words } from './access.ts';
+import { ErrorCode } from './error-codes.ts';
 import { holderIn } from './lock-word.ts';
 import type { LockOwner } from './lock-owner.ts';
 import { describeLock, type LockClass } from './lockdep.ts';
@@ -11,6 +12,7 @@ import { describeLock, type LockClass } from './lockdep.ts';
 /** Thrown instead of waiting any longer. Nothing was changed since the lock was asked for. */
 export class LockTimeoutError extends Error {
   override readonly name = 'LockTimeoutError';
+  readonly code = ErrorCode.LOCK_TIMEOUT;
 
   constructor(what: string) {
     super(`${what}: if that thread has died, it is repaired after as soon as the event loop runs; then call again`);

@@ -127,16 +127,33 @@ export class RingProducer {
 
   /** The next slot that the consumer has given back, as a word index; -1 if there is none. Its words stay readable until the next `reserve`. */
   harvest(): number {
+    const slot = this.returned();
+    if (slot >= 0) {
+      this.take();
+    }
+    return slot;
+  }
+
+  /**
+   * The next slot that the consumer has given back, as `harvest`, but it stays the ring's: until `take` no `reserve` gets its
+   * memory. -1 if there is none.
+   */
+  returned(): number {
     const tail = load(this.words, TAIL);
     while (this.#harvested !== tail) {
       const slot = DATA + (this.#harvested & this.#mask);
       const size = this.words[slot + SLOT_SIZE]!;
-      this.#harvested = (this.#harvested + Math.abs(size)) | 0;
       if (size > 0) {
         return slot;
       }
+      this.#harvested = (this.#harvested - size) | 0;
     }
     return -1;
+  }
+
+  /** Harvests the slot that `returned` has just named. */
+  take(): void {
+    this.#harvested = (this.#harvested + this.words[DATA + (this.#harvested & this.#mask) + SLOT_SIZE]!) | 0;
   }
 
   /** Everything that was published has been given back by the consumer. */

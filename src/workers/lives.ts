@@ -1,38 +1,10 @@
 /** How the threads of a datapath are started. */
 
 import { Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import { workerEntry } from './entry.ts';
 import type { WorkerLife } from './keeper.ts';
 import type { PmdTask } from './pmd-worker.ts';
 import type { SweeperTask } from './sweeper.ts';
-
-/**
- * A PMD: one endless task of a pool with one thread. Each life has a pool of its own, which is given up before it could
- * replace the thread by itself: nobody is to run before everything has been repaired.
- */
-export function startPmd(task: PmdTask): WorkerLife {
-  const pool = new Piscina({
-    ...workerEntry('pmd-worker', import.meta.url),
-    minThreads: 1,
-    maxThreads: 1,
-    concurrentTasksPerWorker: 1,
-    idleTimeout: Number.POSITIVE_INFINITY,
-  });
-  const thread = pool.threads[0]!;
-  const exited = new Promise<void>((resolve) => {
-    thread.once('exit', () => resolve());
-  });
-  const end = (): Promise<void> => {
-    void pool.destroy();
-    return exited;
-  };
-  thread.prependListener('error', () => void end());
-  /* The thread's own event says the same. */
-  pool.on('error', () => {});
-  const done = pool.run(task).then(() => {});
-  return { thread, done, end };
-}
 
 /** A thread of its own; its work is done when it comes to its end without an error. */
 export function startThread(name: string, workerData: unknown): WorkerLife {
@@ -44,6 +16,20 @@ export function startThread(name: string, workerData: unknown): WorkerLife {
   return { thread, end };
 }
 
+/**
+ * A thread that does not keep the process alive: the packets on their way do (delivery.ts). A pool of threads (piscina) would:
+ * it holds a port open for as long as a task runs, and the task of a PMD has no end.
+ */
+function startBackground(name: string, workerData: unknown): WorkerLife {
+  const life = startThread(name, workerData);
+  life.thread.unref();
+  return life;
+}
+
+export function startPmd(task: PmdTask): WorkerLife {
+  return startBackground('pmd-worker', task);
+}
+
 export function startSweeper(task: SweeperTask): WorkerLife {
-  return startThread('sweeper-worker', task);
+  return startBackground('sweeper-worker', task);
 }

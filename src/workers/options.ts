@@ -1,7 +1,7 @@
 /** The options of a datapath, and what is wrong with them. */
 
 import { type CtActionOptions, plainAction } from '../core/action.ts';
-import { expectFlag, expectWhole, shown, UsageError } from '../core/errors.ts';
+import { expectFlag, expectSignal, expectWhole, shown, UsageError } from '../core/errors.ts';
 import type { Steering } from '../core/flow.ts';
 import { CONNTRACK_OPTIONS, type ConntrackOptions } from '../core/memory.ts';
 import { expectOptions, type OptionNames, pickOptions } from '../core/option-names.ts';
@@ -17,7 +17,7 @@ export interface DatapathOptions extends ConntrackOptions {
   ringBytes?: number;
   /** How packets find their PMD; default 'flow'. */
   steering?: Steering;
-  /** What is done with every packet; default { commit: true }. */
+  /** What is done with a packet that is pushed without an action of its own; default { commit: true }. */
   action?: CtActionOptions;
   /**
    * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
@@ -36,10 +36,17 @@ export interface DatapathOptions extends ConntrackOptions {
   /** A worker hangs when it has had work for so long, in ms, without getting on with it; from 100 on, default 5000. */
   hangAfterMs?: number;
   /**
-   * 'report' (default): only `onWorkerHang` is called; 'terminate': a worker that hangs is ended and started again, too, unless
+   * 'report' (default): only the event `workerHang` tells of it; 'terminate': a worker that hangs is ended and started again, too, unless
    * it waits for a lock that another thread holds.
    */
   hung?: 'report' | 'terminate';
+  /**
+   * Sets limits of V8's optimising compiler, for the whole process (`tuneCompiler` says which and why); default true. With false
+   * V8 stays as it is, and packets take about a quarter more time.
+   */
+  tuneCompiler?: boolean;
+  /** Gives the start up: `Datapath.start` then rejects with its reason. Of no meaning once the datapath has started. */
+  signal?: AbortSignal;
 }
 
 const NAMES: OptionNames<DatapathOptions> = {
@@ -54,6 +61,8 @@ const NAMES: OptionNames<DatapathOptions> = {
   sweeper: true,
   restarts: true,
   hangAfterMs: true,
+  tuneCompiler: true,
+  signal: true,
   hung: true,
 };
 
@@ -82,8 +91,10 @@ export type CheckedOptions = Required<
     | 'hangAfterMs'
     | 'hung'
     | 'steering'
+    | 'tuneCompiler'
   >
 > & {
+  signal: AbortSignal | undefined;
   /** Those of the table that were given. */
   table: ConntrackOptions;
 };
@@ -121,5 +132,7 @@ export function checkOptions(given: DatapathOptions): CheckedOptions {
     restarts: expectWhole('restarts', restarts, 0, MAX_RESTARTS),
     hangAfterMs: expectWhole('hangAfterMs', hangAfterMs, MIN_HANG_AFTER_MS, MAX_HANG_AFTER_MS),
     hung: oneOf('hung', hung, ['report', 'terminate']),
+    tuneCompiler: options.tuneCompiler === undefined || expectFlag('tuneCompiler', options.tuneCompiler),
+    signal: expectSignal(options.signal),
   };
 }

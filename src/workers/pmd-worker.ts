@@ -1,6 +1,6 @@
 /** A PMD: a thread that takes batches from its ring and runs conntrackExecute on them until the ring is closed. */
 
-import { CtAction, type CtActionOptions } from '../core/action.ts';
+import { workerData } from 'node:worker_threads';
 import { conntrackExecute } from '../core/execute.ts';
 import { hasFinishedFragments } from '../core/fragments/fragments.ts';
 import type { TrackerMemory } from '../core/memory.ts';
@@ -10,6 +10,7 @@ import { Tracker } from '../core/tracker.ts';
 import { pause, type Words } from '../shared/access.ts';
 import { nameThread, ThreadRole } from '../shared/lock-profile.ts';
 import { RingConsumer, spareOf } from '../shared/ring.ts';
+import { ActionReader } from './action-table.ts';
 import { LateSender } from './late.ts';
 import { beginBeat, endBeat, tellUp } from './status.ts';
 
@@ -27,7 +28,8 @@ export interface PmdTask {
   /** Its place at the table, and the token with which it takes it. */
   participant: number;
   token: number;
-  action: CtActionOptions;
+  /** The table of actions that its packets name (action-table.ts). */
+  actions: Words;
   /** Packets of a batch, 1..32. */
   batchSize: number;
 }
@@ -35,8 +37,8 @@ export interface PmdTask {
 /** Looks at an empty ring before going to sleep: some tens of microseconds, about what being woken costs. */
 const IDLE_LOOKS = 2000;
 
-/** One endless task of the pool; ends when the ring is closed and empty. */
-export default function runPmd(task: PmdTask): void {
+/** Ends when the ring is closed and empty. */
+function runPmd(task: PmdTask): void {
   const tracker = new Tracker(task.memory, task);
   nameThread(tracker.participant.recorder, ThreadRole.pmd);
   const ring = new RingConsumer(task.ring);
@@ -47,7 +49,7 @@ export default function runPmd(task: PmdTask): void {
     endBeat(status, line);
     beginBeat(status, line);
   });
-  const action = new CtAction(task.action);
+  const actions = new ActionReader(task.actions);
   const times = new Float64Array(task.ring.buffer);
   tellUp(status, line);
 
@@ -58,7 +60,9 @@ export default function runPmd(task: PmdTask): void {
     if (received > 0) {
       idleLooks = 0;
       const nowMs = times[(batch.slots[0]! + PacketWord.NOW) >> 1]!;
-      const taken = sameTime(batch.slots, received, times, nowMs);
+      const number = batch.words[batch.slots[0]! + PacketWord.ACTION]!;
+      const action = actions.at(number);
+      const taken = sameTimeAndAction(batch, received, times, number);
       batch.count = taken;
       beginBeat(status, line);
       ring.claim(taken);
@@ -86,11 +90,19 @@ export default function runPmd(task: PmdTask): void {
   tracker.close(true);
 }
 
-/** How many of the packets came at this time: a batch has one time, and no packet is judged at another's. */
-function sameTime(slots: Int32Array, count: number, times: Float64Array, nowMs: number): number {
+/** How many of the packets go in one batch: it has one time and one action, and no packet is judged by another's. */
+function sameTimeAndAction(batch: PacketBatch, count: number, times: Float64Array, action: number): number {
+  const { slots, words } = batch;
+  const nowMs = times[(slots[0]! + PacketWord.NOW) >> 1]!;
   let same = 1;
-  while (same < count && times[(slots[same]! + PacketWord.NOW) >> 1] === nowMs) {
+  while (
+    same < count &&
+    times[(slots[same]! + PacketWord.NOW) >> 1] === nowMs &&
+    words[slots[same]! + PacketWord.ACTION] === action
+  ) {
     same++;
   }
   return same;
 }
+
+runPmd(workerData as PmdTask);

@@ -6,9 +6,12 @@
 
 export interface Push {
   worker: number;
+  /** Its own copy: the caller may reuse what it has pushed. */
   frame: Uint8Array;
-  nowMs: number;
+  timeMs: number;
+  /** That of its tag, and that of its action. */
   number: number;
+  action: number;
 }
 
 /** What pushes need of their datapath. */
@@ -20,7 +23,7 @@ export interface PushTarget {
   /** Resolves when the PMD has given something back, or after a while. Rejects when the datapath cannot go on. */
   untilReturns(worker: number): Promise<void>;
   /** Is the time so far ahead of the last packet's that no PMD may still be at work when this one comes? */
-  leapsAhead(nowMs: number): boolean;
+  leapsAhead(timeMs: number): boolean;
   /** Resolves when all rings are empty. Rejects when the datapath cannot go on. */
   untilEmpty(): Promise<void>;
 }
@@ -58,6 +61,15 @@ class Queue {
     }
   }
 
+  /** @returns whether it was there */
+  remove(item: Waiting): boolean {
+    const at = this.#items.indexOf(item, this.#first);
+    if (at >= 0) {
+      this.#items.splice(at, 1);
+    }
+    return at >= 0;
+  }
+
   takeAll(): Waiting[] {
     const all = this.#items.slice(this.#first);
     this.#items = [];
@@ -89,11 +101,17 @@ export class WaitingPushes {
     return this.#behindLeap.length > 0 || this.#rings[worker]!.length > 0;
   }
 
-  /** Lets a push wait for its turn. Resolves when the packet is in the ring. Rejects when the datapath cannot go on. */
-  add(push: Push): Promise<void> {
+  /**
+   * Lets a push wait for its turn. Resolves when the packet is in the ring. Rejects when the datapath cannot go on, or with the
+   * reason of the signal: the packet is then not handed in.
+   */
+  add(push: Push, signal?: AbortSignal): Promise<void> {
     const promise = new Promise<void>((resolve, reject) => {
-      const item = { push, resolve, reject };
-      if (this.#behindLeap.length > 0 || this.#target.leapsAhead(push.nowMs)) {
+      const item: Waiting = { push, resolve, reject };
+      if (signal !== undefined) {
+        this.#withdrawOn(signal, item);
+      }
+      if (this.#behindLeap.length > 0 || this.#target.leapsAhead(push.timeMs)) {
         this.#behindLeap.add(item);
         this.#serve(this.#behindLeap, () => this.#passLeap());
       } else {
@@ -103,6 +121,25 @@ export class WaitingPushes {
     /* The caller may not await it: `drain` and `stop` report the same failure. */
     promise.catch(() => {});
     return promise;
+  }
+
+  #withdrawOn(signal: AbortSignal, item: Waiting): void {
+    const { resolve, reject } = item;
+    const withdraw = () => {
+      if ([this.#behindLeap, ...this.#rings].some((queue) => queue.remove(item))) {
+        reject(signal.reason);
+        this.#tellSettled();
+      }
+    };
+    signal.addEventListener('abort', withdraw, { once: true });
+    item.resolve = () => {
+      signal.removeEventListener('abort', withdraw);
+      resolve();
+    };
+    item.reject = (error) => {
+      signal.removeEventListener('abort', withdraw);
+      reject(error);
+    };
   }
 
   /** Resolves when none waits any more. */
@@ -161,7 +198,7 @@ export class WaitingPushes {
 
   async #passLeap(): Promise<void> {
     const item = this.#behindLeap.first!;
-    if (this.#target.leapsAhead(item.push.nowMs)) {
+    if (this.#target.leapsAhead(item.push.timeMs)) {
       await this.#settledWhere(() => this.#rings.every(({ length }) => length === 0));
       await this.#target.untilEmpty();
     }

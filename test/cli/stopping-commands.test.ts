@@ -147,7 +147,7 @@ describe('run', () => {
     tracker.kill('SIGINT');
     setTimeout(() => tracker.kill('SIGINT'), 5);
     expect(await ended).toEqual({ code: 0, signal: null });
-    expect(text.out).toMatch(/connections at the end/);
+    expect(text.out).toMatch(/connections? at the end/);
   });
 });
 

@@ -240,13 +240,13 @@ describe('a datapath', () => {
         expect(() => conntrack.repair(participant)).toThrow(/belongs to a thread that lives/);
       }
     }
-    await datapath.push(udp(ENDS), NOW_MS);
+    await datapath.push(udp(ENDS), { timeMs: NOW_MS });
     await datapath.drain();
     await datapath.stop();
     expect(conntrack.connCount).toBe(1);
     for (const call of [
-      () => datapath.push(udp(ENDS), NOW_MS),
-      () => datapath.offer(udp(ENDS), NOW_MS),
+      () => datapath.push(udp(ENDS), { timeMs: NOW_MS }),
+      () => datapath.offer(udp(ENDS), { timeMs: NOW_MS }),
       () => datapath.drain(),
       () => datapath.terminateWorker('pmd'),
       () => Control.start({ datapath, path: '/nowhere/control.sock' }),

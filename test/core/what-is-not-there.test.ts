@@ -161,7 +161,7 @@ describe('what is no entry', () => {
 });
 
 describe('a datapath', () => {
-  it('has no other workers than its own, and takes no number or time that is none', async () => {
+  it('has no other workers than its own, and takes no action, time or listener that is none', async () => {
     const datapath = await Datapath.start({ maxConnections: 100, buckets: 1, sweeper: false });
     for (const [role, index] of [
       ['pmd', 1],
@@ -177,18 +177,28 @@ describe('a datapath', () => {
     }
     for (const call of ['push', 'offer'] as const) {
       for (const wrong of [5n, Symbol('s'), '5', null]) {
-        expect(await complaint(() => datapath[call](udp(ENDS), NOW_MS, any(wrong)))).toMatch(
-          /^the number of a packet must be a number, not /,
+        expect(await complaint(() => datapath[call](udp(ENDS), any(wrong)))).toMatch(
+          /^the options of (push|offer) must be an object \(\{ timeMs \}\), not /,
+        );
+        expect(await complaint(() => datapath[call](udp(ENDS), { timeMs: NOW_MS, action: any(wrong) }))).toMatch(
+          /^the action of a packet must be a CtAction, made once and used often, not /,
         );
       }
       for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, -Infinity, 5n, undefined]) {
-        expect(await complaint(() => datapath[call](udp(ENDS), any(wrong)))).toMatch(/^nowMs must be a number of mill/);
+        expect(await complaint(() => datapath[call](udp(ENDS), { timeMs: any(wrong) }))).toMatch(
+          /^timeMs must be a number of mill/,
+        );
       }
     }
-    for (const visitor of ['onVerdict', 'onLateVerdict', 'onWorkerDeath', 'onWorkerHang'] as const) {
-      expect(await complaint(() => (datapath[visitor] = any(5)))).toBe(`${visitor} must be a function, not 5`);
+    for (const name of ['verdict', 'deferred', 'workerDeath', 'workerHang', 'error'] as const) {
+      expect(await complaint(() => datapath.on(name, any(5)))).toBe(
+        `a listener to '${name}' must be a function, not 5`,
+      );
     }
-    await datapath.push(udp(ENDS), NOW_MS, 7);
+    expect(await complaint(() => datapath.on(any<'verdict'>('verdicts'), () => {}))).toBe(
+      'a datapath has no event "verdicts": did you mean \'verdict\'?',
+    );
+    await datapath.push(udp(ENDS), { timeMs: NOW_MS, tag: 7 });
     await datapath.drain();
     expect(datapath.conntrack.counters()).toMatchObject({ packets: 1, ringDropped: 0, ringWaited: 0 });
     await datapath.stop();
@@ -217,14 +227,14 @@ describe('a datapath', () => {
     const { words, bucketBits, maxConnections, maxParticipants } = datapath.conntrack.memory;
     const mutex = memoryLayout({ bucketBits, maxConnections, maxParticipants }).buckets;
     let seen = 0;
-    datapath.onVerdict = () => {
+    datapath.on('verdict', () => {
       if (++seen === 1) {
         throw new Error('the visitor');
       }
-    };
+    });
     lock(words, mutex, datapath.conntrack.tracker.participant, LockClass.bucket);
     const frame = udp(ENDS, Buffer.alloc(16_000));
-    const pushes = Array.from({ length: 200 }, (_, number) => datapath.push(frame, NOW_MS, number));
+    const pushes = Array.from({ length: 200 }, (_, number) => datapath.push(frame, { timeMs: NOW_MS, tag: number }));
     unlock(words, mutex);
     await Promise.all(pushes);
     await expect(datapath.drain()).rejects.toThrow('the visitor');
@@ -235,10 +245,10 @@ describe('a datapath', () => {
 
   it('is stopped also when a visitor throws at the end', async () => {
     const datapath = await Datapath.start({ buckets: 1, maxConnections: 100, sweeper: false });
-    datapath.onVerdict = () => {
+    datapath.on('verdict', () => {
       throw new Error('the visitor');
-    };
-    void datapath.push(udp(ENDS), NOW_MS);
+    });
+    void datapath.push(udp(ENDS), { timeMs: NOW_MS });
     await expect(datapath.stop()).rejects.toThrow('the visitor');
     expect(datapath.workers()).toEqual([]);
     expect(await complaint(() => datapath.drain())).toBe('the datapath is stopped: start another one');

@@ -166,7 +166,7 @@ describe('options count', () => {
     const datapath = await Datapath.start(any(Object.create({ buckets: 1, maxConnections: 100, action })));
     const { conntrack } = datapath;
     expect([conntrack.maxConnections, conntrack.memory.bucketBits]).toEqual([100, 0]);
-    await datapath.push(udp(ENDS), NOW_MS);
+    await datapath.push(udp(ENDS), { timeMs: NOW_MS });
     await datapath.drain();
     await datapath.stop();
     expect([...conntrack.dump({ nowMs: NOW_MS })].flat()).toMatchObject([{ zone: 7, mark: 3 }]);

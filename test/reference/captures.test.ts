@@ -1,22 +1,22 @@
 /** Captures through a datapath, against the reference's verdict on every packet. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PacketWord } from '../../src/core/packet/layout.ts';
-import { stateText } from '../../src/core/state.ts';
 import { Datapath } from '../../src/workers/datapath.ts';
+import type { PacketVerdict } from '../../src/workers/verdict-view.ts';
 import { fixtureCaptures, sharedCaptures, type RecordedCapture } from '../support/fixtures.ts';
 
 /** Sends a capture through an empty datapath whose time stands still; returns the verdicts in order of packets. */
-async function verdictsOn(datapath: Datapath, frames: readonly Uint8Array[]): Promise<string[]> {
+async function verdictsOn(datapath: Datapath<number>, frames: readonly Uint8Array[]): Promise<string[]> {
   const verdicts = frames.map(() => 'no verdict');
-  datapath.onVerdict = (words, slot) => {
-    const number = words[slot + PacketWord.NUMBER]!;
-    verdicts[number] = verdicts[number] === 'no verdict' ? stateText(words[slot + PacketWord.STATE]!) : 'two verdicts';
+  const note = ({ tag, stateText }: PacketVerdict<number>) => {
+    verdicts[tag!] = verdicts[tag!] === 'no verdict' ? stateText : 'two verdicts';
   };
+  datapath.on('verdict', note);
   for (const [number, frame] of frames.entries()) {
-    await datapath.push(frame, 0, number);
+    await datapath.push(frame, { timeMs: 0, tag: number });
   }
   await datapath.drain();
+  datapath.off('verdict', note);
   return verdicts;
 }
 
@@ -45,7 +45,7 @@ const settings = [
 describe.each(settings.filter(({ captures }) => captures.length > 0))(
   'recorded captures: $collection on $threads threads in batches of $batchSize',
   (setting) => {
-    let datapath: Datapath;
+    let datapath: Datapath<number>;
 
     beforeAll(async () => {
       const { threads, batchSize } = setting;

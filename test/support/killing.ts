@@ -76,7 +76,7 @@ export class Killer {
     };
     const entry = workerEntry('beat-watch', threadModule('beat-watch'));
     this.#watch = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
-    datapath.onWorkerDeath = (death) => this.figures.deaths.push(death);
+    datapath.on('workerDeath', (death) => this.figures.deaths.push(death));
   }
 
   async end(): Promise<void> {

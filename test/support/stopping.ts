@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { hashParsed } from '../../src/core/key-hash.ts';
 import { FlowSteering } from '../../src/core/flow.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
+import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { allocateWords, type Words } from '../../src/shared/access.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
@@ -59,10 +59,10 @@ export class StoppableDatapath {
     this.#stop = stop;
     this.#restoreEnvironment = restoreEnvironment;
     stop[StopWord.STATUS_WORDS] = datapath.share.status.length;
-    datapath.onWorkerDeath = (death) => this.deaths.push(death);
-    datapath.onVerdict = (words, slot) => {
-      this.#back[words[slot + PacketWord.NUMBER]!]!++;
-    };
+    datapath.on('workerDeath', (death) => this.deaths.push(death));
+    datapath.on('verdict', ({ tag }) => {
+      this.#back[tag as number]!++;
+    });
   }
 
   async end(): Promise<void> {
@@ -83,7 +83,7 @@ export class StoppableDatapath {
   }
 
   async push(ends: PortEnds): Promise<void> {
-    await this.datapath.push(udp(ends), this.nowMs, this.packets++);
+    await this.datapath.push(udp(ends), { timeMs: this.nowMs, tag: this.packets++ });
   }
 
   /**

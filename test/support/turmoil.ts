@@ -5,7 +5,6 @@ import { expect } from 'vitest';
 import { hashParsed } from '../../src/core/key-hash.ts';
 import { findConn } from '../../src/core/lookup.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
-import { PacketWord } from '../../src/core/packet/layout.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { parseTuple, type PortTuple } from '../../src/core/tuple.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
@@ -85,9 +84,9 @@ export class Turmoil {
   private constructor(datapath: Datapath, seed: number) {
     this.datapath = datapath;
     this.#next = randomSequence(seed);
-    datapath.onVerdict = (words, slot) => {
-      this.#back[words[slot + PacketWord.NUMBER]!]!++;
-    };
+    datapath.on('verdict', ({ tag }) => {
+      this.#back[tag as number]!++;
+    });
   }
 
   /** A random whole number below `end`. */
@@ -146,11 +145,11 @@ export class Turmoil {
   }
 
   async push(frame: Uint8Array): Promise<void> {
-    await this.datapath.push(frame, this.#tick(), this.packets++);
+    await this.datapath.push(frame, { timeMs: this.#tick(), tag: this.packets++ });
   }
 
   #offer(frame: Uint8Array): void {
-    if (this.datapath.offer(frame, this.#tick(), this.packets)) {
+    if (this.datapath.offer(frame, { timeMs: this.#tick(), tag: this.packets })) {
       this.packets++;
     }
   }

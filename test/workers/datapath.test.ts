@@ -5,10 +5,9 @@ import { hashParsed } from '../../src/core/key-hash.ts';
 import { FlowSteering } from '../../src/core/flow.ts';
 import { SettingWord } from '../../src/core/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
+import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
-import { stateText } from '../../src/core/state.ts';
 import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { load, notify, store } from '../../src/shared/access.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
@@ -47,11 +46,11 @@ async function stop(datapath: Datapath): Promise<void> {
 /** Notes verdicts by packet number. */
 function noteVerdicts(datapath: Datapath): Map<number, string> {
   const verdicts = new Map<number, string>();
-  datapath.onVerdict = (words, slot) => {
-    const number = words[slot + PacketWord.NUMBER]!;
+  datapath.on('verdict', ({ tag, stateText }) => {
+    const number = tag as number;
     expect(verdicts.has(number)).toBe(false);
-    verdicts.set(number, stateText(words[slot + PacketWord.STATE]!));
-  };
+    verdicts.set(number, stateText);
+  });
   return verdicts;
 }
 
@@ -91,8 +90,8 @@ describe('starting and stopping', () => {
     const datapath = await start({ threads });
     const verdicts = noteVerdicts(datapath);
     for (let i = 0; i < 500; i++) {
-      await datapath.push(udp(flow(i)), 1000, 2 * i);
-      await datapath.push(udp(reverse(flow(i))), 1000, 2 * i + 1);
+      await datapath.push(udp(flow(i)), { timeMs: 1000, tag: 2 * i });
+      await datapath.push(udp(reverse(flow(i))), { timeMs: 1000, tag: 2 * i + 1 });
     }
     await stop(datapath);
     expect(verdicts.size).toBe(1000);
@@ -109,8 +108,8 @@ describe('starting and stopping', () => {
 
   it('without a sweeper leaves what has expired to packets', async () => {
     const datapath = await start({ sweeper: false });
-    await datapath.push(udp(flow(1)), 0);
-    await datapath.push(udp(flow(2)), 1e9);
+    await datapath.push(udp(flow(1)), { timeMs: 0 });
+    await datapath.push(udp(flow(2)), { timeMs: 1e9 });
     await stop(datapath);
     expect(datapath.conntrack.counters()).toMatchObject({ created: 2, sweepRounds: 0, expiredAtSweep: 0 });
     expect(datapath.conntrack.connCount).toBe(2);
@@ -118,7 +117,7 @@ describe('starting and stopping', () => {
 
   it('does what its action says with every packet', async () => {
     const datapath = await start({ action: { zone: 7, commit: true, mark: { value: 3, mask: 0xff } } });
-    await datapath.push(udp(flow(1)), 0);
+    await datapath.push(udp(flow(1)), { timeMs: 0 });
     await stop(datapath);
     expect(dumpAll(datapath.conntrack, 0)).toMatchObject([{ zone: 7, mark: 3 }]);
   });
@@ -177,7 +176,7 @@ describe('steering', () => {
     let number = 0;
     for (const frame of frames.flat()) {
       expected[steering.workerOf(frame, threads)]!++;
-      await datapath.push(frame, 0, number++);
+      await datapath.push(frame, { timeMs: 0, tag: number++ });
     }
     await datapath.drain();
     const pmds = datapath.pmdCounters();
@@ -199,15 +198,15 @@ describe('a PMD that does not keep up', () => {
     const letGo = hold(datapath, 0);
     const frame = udp(flow(1));
     let taken = 0;
-    while (datapath.offer(frame, 0, taken)) {
+    while (datapath.offer(frame, { timeMs: 0, tag: taken })) {
       taken++;
     }
     expect(taken).toBeGreaterThan(1000);
-    expect(datapath.offer(frame, 0, -1)).toBe(false);
-    expect(datapath.offer(frame, 0, -2)).toBe(false);
+    expect(datapath.offer(frame, { timeMs: 0, tag: -1 })).toBe(false);
+    expect(datapath.offer(frame, { timeMs: 0, tag: -2 })).toBe(false);
     expect(datapath.conntrack.counters()).toMatchObject({ ringDropped: 3, ringWaited: 0 });
 
-    const waits = datapath.push(frame, 0, taken);
+    const waits = datapath.push(frame, { timeMs: 0, tag: taken });
     expect(waits).toBeInstanceOf(Promise);
     let hasWaited = false;
     const waited = (waits as Promise<void>).then(() => {
@@ -217,7 +216,7 @@ describe('a PMD that does not keep up', () => {
     expect(hasWaited).toBe(false);
     letGo();
     await waited;
-    await datapath.push(frame, 0, taken + 1);
+    await datapath.push(frame, { timeMs: 0, tag: taken + 1 });
     await stop(datapath);
 
     expect([...verdicts.keys()]).toEqual(Array.from({ length: taken + 2 }, (_, number) => number));
@@ -235,10 +234,10 @@ describe('a PMD that does not keep up', () => {
         (frame) => steering.workerOf(frame, 2) === worker && bucketOf(datapath, frame) === bucket,
       );
     const letGo = hold(datapath, 0);
-    await datapath.push(flowsOf(0, 0)[0]!, 0, 1000);
+    await datapath.push(flowsOf(0, 0)[0]!, { timeMs: 0, tag: 1000 });
     const others = flowsOf(1, 1);
     for (const [number, frame] of others.entries()) {
-      await datapath.push(frame, 0, number);
+      await datapath.push(frame, { timeMs: 0, tag: number });
     }
     await until('the other PMD has done its packets', () => datapath.harvest() >= 0 && verdicts.size === others.length);
     expect(verdicts.has(1000)).toBe(false);
@@ -253,9 +252,9 @@ describe("a sweeper that goes by the packets' time", () => {
     const datapath = await start({});
     sweepEvery(datapath, 1);
     for (let i = 0; i < 100; i++) {
-      await datapath.push(udp(flow(i)), 0);
+      await datapath.push(udp(flow(i)), { timeMs: 0 });
     }
-    await datapath.push(udp(flow(100)), 60_000);
+    await datapath.push(udp(flow(100)), { timeMs: 60_000 });
     await datapath.drain();
     await until('99 and one more are gone', () => datapath.conntrack.connCount === 1);
     await stop(datapath);
@@ -268,8 +267,8 @@ describe("a sweeper that goes by the packets' time", () => {
     const datapath = await start({});
     const { conntrack } = datapath;
     sweepEvery(datapath, 1);
-    await datapath.push(udp(flow(1)), 0);
-    await datapath.push(udp(flow(2)), 59_999);
+    await datapath.push(udp(flow(1)), { timeMs: 0 });
+    await datapath.push(udp(flow(2)), { timeMs: 59_999 });
     await datapath.drain();
     const before = conntrack.counters().sweepRounds;
     await until('it has gone round three times', () => conntrack.counters().sweepRounds >= before + 3);
@@ -281,17 +280,17 @@ describe("a sweeper that goes by the packets' time", () => {
     const datapath = await start({});
     const { conntrack } = datapath;
     conntrack.maxConnections = 1;
-    await datapath.push(udp(flow(1)), 0);
+    await datapath.push(udp(flow(1)), { timeMs: 0 });
     await datapath.drain();
     sweepEvery(datapath, 1_000_000_000);
     /* It goes round once more at time 0, and then sleeps for days. */
     const { words, settings } = conntrack.tracker;
     await until('it has begun to', () => load(words, settings + SettingWord.PRESSURE) === 0);
     /* A packet that needs no room tells the time. */
-    await datapath.push(Buffer.alloc(60), 60_000);
+    await datapath.push(Buffer.alloc(60), { timeMs: 60_000 });
     await datapath.drain();
     expect(conntrack.connCount).toBe(1);
-    await datapath.push(udp(flow(2)), 60_000);
+    await datapath.push(udp(flow(2)), { timeMs: 60_000 });
     await datapath.drain();
     expect(conntrack.counters().tableFull).toBe(1);
     await until('it has made room', () => conntrack.connCount === 0);
@@ -309,14 +308,14 @@ describe("a sweeper that goes by the packets' time", () => {
       flows.findIndex((ends) => steering.workerOf(udp(ends), 2) === worker && bucketOf(datapath, udp(ends)) === bucket);
     const [needed, slow, fast] = [flows[find(0, 1)]!, flows[find(0, 0)]!, flows[find(1, 1)]!];
 
-    await datapath.push(udp(needed), 0, 1);
+    await datapath.push(udp(needed), { timeMs: 0, tag: 1 });
     await datapath.drain();
     /* The first PMD is stuck with a packet of second 1; behind it waits an answer of second 50. */
     const letGo = hold(datapath, 0);
-    await datapath.push(udp(slow), 1000, 2);
-    await datapath.push(udp(reverse(needed)), 50_000, 3);
+    await datapath.push(udp(slow), { timeMs: 1000, tag: 2 });
+    await datapath.push(udp(reverse(needed)), { timeMs: 50_000, tag: 3 });
     /* The second one is ten minutes ahead, where `needed` would long have expired. */
-    await datapath.push(udp(fast), 600_000, 4);
+    await datapath.push(udp(fast), { timeMs: 600_000, tag: 4 });
     await until('the second PMD is through', () => datapath.harvest() >= 0 && verdicts.has(4));
     const before = conntrack.counters().sweepRounds;
     await until('the sweeper has gone round three times', () => conntrack.counters().sweepRounds >= before + 3);
@@ -337,7 +336,7 @@ describe("a sweeper that goes by the system's time", () => {
     const datapath = await start({ clock: 'system' });
     sweepEvery(datapath, 1);
     datapath.conntrack.setTimeoutPolicy(0, { udp_first: 0 });
-    await datapath.push(udp(flow(1)), 0);
+    await datapath.push(udp(flow(1)), { timeMs: 0 });
     await datapath.drain();
     await until('the connection is gone', () => datapath.conntrack.connCount === 0);
     expect(datapath.conntrack.counters().expiredAtSweep).toBe(1);
@@ -366,10 +365,10 @@ describe('a thread that dies and is not to be started again', () => {
     const datapath = await start({ sweeper: false, restarts: 0 });
     const frame = udp(flow(1));
     poison(datapath, frame);
-    void datapath.push(frame, 0);
+    void datapath.push(frame, { timeMs: 0 });
     await expect(datapath.drain()).rejects.toThrow(DEATH);
-    expect(() => datapath.push(frame, 0)).toThrow(DEATH);
-    expect(() => datapath.offer(frame, 0)).toThrow(DEATH);
+    expect(() => datapath.push(frame, { timeMs: 0 })).toThrow(DEATH);
+    expect(() => datapath.offer(frame, { timeMs: 0 })).toThrow(DEATH);
     await expect(stop(datapath)).rejects.toThrow(DEATH);
   });
 
@@ -379,12 +378,12 @@ describe('a thread that dies and is not to be started again', () => {
     const deadly = udp(flow(2));
     const { table, participant } = datapath.conntrack.tracker;
     table.placeLocked(0, hashOf(datapath, deadly), outOfReach(datapath), participant);
-    void datapath.push(udp(flow(1)), 0);
-    while (datapath.offer(deadly, 0)) {
+    void datapath.push(udp(flow(1)), { timeMs: 0 });
+    while (datapath.offer(deadly, { timeMs: 0 })) {
       /* Until the ring is full. */
     }
     /* The first packet gives some room back when it is done; not enough for this. */
-    const waits = datapath.push(new Uint8Array(100_000), 0);
+    const waits = datapath.push(new Uint8Array(100_000), { timeMs: 0 });
     expect(waits).toBeInstanceOf(Promise);
     letGo();
     await expect(waits).rejects.toThrow(DEATH);
@@ -395,10 +394,10 @@ describe('a thread that dies and is not to be started again', () => {
     const datapath = await start({ restarts: 0 });
     sweepEvery(datapath, 1);
     poison(datapath, udp(flow(1)));
-    await datapath.push(udp(flow(2)), 0);
+    await datapath.push(udp(flow(2)), { timeMs: 0 });
     await until('its death is noticed', () => {
       try {
-        return !datapath.offer(udp(flow(2)), 0);
+        return !datapath.offer(udp(flow(2)), { timeMs: 0 });
       } catch (error) {
         expect((error as Error).message).toMatch(DEATH);
         return true;
@@ -410,7 +409,7 @@ describe('a thread that dies and is not to be started again', () => {
   it('names its own error as the cause', async () => {
     const datapath = await start({ sweeper: false, restarts: 0 });
     poison(datapath, udp(flow(1)));
-    void datapath.push(udp(flow(1)), 0);
+    void datapath.push(udp(flow(1)), { timeMs: 0 });
     const error = (await stop(datapath).catch((reason: unknown) => reason)) as Error;
     const cause = error.cause as Error;
     expect(cause).toBeInstanceOf(Error);
@@ -423,8 +422,8 @@ describe('a frame that is too long', () => {
 
   it('is refused with one line', async () => {
     const datapath = await start({});
-    expect(() => datapath.push(frame, 0)).toThrow('a frame has at most 262144 bytes, not 262145');
-    await datapath.push(new Uint8Array(262_144), 0);
+    expect(() => datapath.push(frame, { timeMs: 0 })).toThrow('a frame has at most 262144 bytes, not 262145');
+    await datapath.push(new Uint8Array(262_144), { timeMs: 0 });
     await stop(datapath);
     expect(datapath.conntrack.counters()).toMatchObject({ packets: 1, invalid: 1 });
   });
@@ -432,6 +431,8 @@ describe('a frame that is too long', () => {
   /* With several PMDs the steering comes first, and complains of its own batch: "a batch holds 32 packets and ...". */
   it('is refused with the same line when there are several PMDs', async () => {
     const datapath = await start({ threads: 2 });
-    expect(() => datapath.push(new Uint8Array(300_000), 0)).toThrow('a frame has at most 262144 bytes, not 300000');
+    expect(() => datapath.push(new Uint8Array(300_000), { timeMs: 0 })).toThrow(
+      'a frame has at most 262144 bytes, not 300000',
+    );
   });
 });

@@ -3,7 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/core/errors.ts';
 import { FlowSteering } from '../../src/core/flow.ts';
-import { PacketWord } from '../../src/core/packet/layout.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../../src/shared/ring.ts';
 import { LockClass } from '../../src/shared/lockdep.ts';
 import { lock, unlock } from '../../src/shared/mutex.ts';
@@ -67,12 +66,12 @@ class Rings {
 
   harvest(): void {}
 
-  write({ worker, number, nowMs }: Push): boolean {
+  write({ worker, number, timeMs }: Push): boolean {
     if (this.room[worker] === 0) {
       return false;
     }
     this.room[worker]!--;
-    this.latestMs = nowMs;
+    this.latestMs = timeMs;
     this.written.push(number);
     return true;
   }
@@ -110,7 +109,7 @@ class Rings {
 }
 
 function push(pushes: WaitingPushes, number: number, { worker = 0, nowMs = 0 } = {}): Promise<void> {
-  return pushes.add({ worker, frame: BIG, nowMs, number });
+  return pushes.add({ worker, frame: BIG, timeMs: nowMs, number, action: 0 });
 }
 
 describe('pushes that wait', () => {
@@ -184,7 +183,7 @@ async function start(options: DatapathOptions = {}): Promise<{ datapath: Datapat
     ...options,
   });
   const order: number[] = [];
-  datapath.onVerdict = (words, slot) => order.push(words[slot + PacketWord.NUMBER]!);
+  datapath.on('verdict', ({ tag }) => order.push(tag as number));
   return { datapath, order };
 }
 
@@ -201,16 +200,16 @@ describe('pushes that nobody awaits', () => {
   it('fill the ring, wait, and come back in order', async () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
-    const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, 0, number));
-    const waiting = pushes.filter((pushed) => pushed !== undefined);
-    expect(waiting.length).toBeGreaterThan(100);
+    const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, { timeMs: 0, tag: number }));
+    const { waiting } = datapath;
+    expect(waiting).toBeGreaterThan(100);
     expect(datapath.conntrack.tracker.counters).toBeDefined();
-    expect(datapath.offer(BIG, 0, PUSHES)).toBe(false);
+    expect(datapath.offer(BIG, { timeMs: 0, tag: PUSHES })).toBe(false);
     letGo();
     await datapath.drain();
-    await Promise.all(waiting);
+    await Promise.all(pushes);
     expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
-    expect(datapath.conntrack.counters()).toMatchObject({ ringWaited: waiting.length, ringDropped: 1 });
+    expect(datapath.conntrack.counters()).toMatchObject({ ringWaited: waiting, ringDropped: 1 });
     await datapath.stop();
   });
 
@@ -219,7 +218,7 @@ describe('pushes that nobody awaits', () => {
     const source = async (first: number) => {
       const frame = udp({ ...ENDS, sport: first }, Buffer.alloc(16_000));
       for (let i = 0; i < PUSHES; i++) {
-        const pushed = datapath.push(frame, 0, first + i);
+        const pushed = datapath.push(frame, { timeMs: 0, tag: first + i });
         if (i % 7 === 0) {
           await pushed;
         }
@@ -243,12 +242,11 @@ describe('pushes that nobody awaits', () => {
       );
       return udp({ ...ENDS, sport: sport! });
     });
-    const pushed = [
-      datapath.push(slow!, 0, 0),
-      datapath.push(fast!, 10 * DAY_MS, 1),
-      datapath.push(fast!, 20 * DAY_MS, 2),
-    ];
-    expect(pushed.map((each) => each instanceof Promise)).toEqual([false, false, true]);
+    void datapath.push(slow!, { timeMs: 0, tag: 0 });
+    void datapath.push(fast!, { timeMs: 10 * DAY_MS, tag: 1 });
+    expect(datapath.waiting).toBe(0);
+    void datapath.push(fast!, { timeMs: 20 * DAY_MS, tag: 2 });
+    expect(datapath.waiting).toBe(1);
     letGo();
     await datapath.drain();
     expect(order.toSorted()).toEqual([0, 1, 2]);
@@ -260,9 +258,9 @@ describe('pushes that nobody awaits', () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
     for (let number = 0; number < PUSHES; number++) {
-      void datapath.push(BIG, number < PUSHES / 2 ? 0 : days * DAY_MS, number);
+      void datapath.push(BIG, { timeMs: number < PUSHES / 2 ? 0 : days * DAY_MS, tag: number });
     }
-    const death = new Promise<WorkerDeath>((resolve) => (datapath.onWorkerDeath = resolve));
+    const death = new Promise<WorkerDeath>((resolve) => datapath.once('workerDeath', resolve));
     datapath.terminateWorker('pmd');
     const drained = datapath.drain();
     const { packetsLost } = await death;
@@ -277,11 +275,13 @@ describe('pushes that nobody awaits', () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
     for (let number = 0; number < PUSHES; number++) {
-      void datapath.push(BIG, 0, number);
+      void datapath.push(BIG, { timeMs: 0, tag: number });
     }
     const stopping = datapath.stop();
-    expect(() => datapath.push(BIG, 0, PUSHES)).toThrow(UsageError);
-    expect(() => datapath.push(BIG, 0, PUSHES)).toThrow(/^the datapath is stopped: start another one$/);
+    expect(() => datapath.push(BIG, { timeMs: 0, tag: PUSHES })).toThrow(UsageError);
+    expect(() => datapath.push(BIG, { timeMs: 0, tag: PUSHES })).toThrow(
+      /^the datapath is stopped: start another one$/,
+    );
     letGo();
     await stopping;
     expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
@@ -290,7 +290,7 @@ describe('pushes that nobody awaits', () => {
   it('are rejected by a stop that gives up on a PMD which does not get on', async () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
-    const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, 0, number));
+    const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, { timeMs: 0, tag: number }));
     await datapath.stop().catch(() => {});
     letGo();
     const last = pushes.at(-1) as Promise<void>;

@@ -10,9 +10,8 @@ import { BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { hashParsed } from '../../src/core/key-hash.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
+import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
-import { stateText } from '../../src/core/state.ts';
 import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { EventsWord } from '../../src/core/event-layout.ts';
 import { load } from '../../src/shared/access.ts';
@@ -56,13 +55,13 @@ async function start(options: DatapathOptions): Promise<Watched> {
   const datapath = await Datapath.start({ buckets: 1, maxConnections: 100_000, ringBytes: 1 << 20, ...options });
   started.push(datapath);
   const watched: Watched = { datapath, verdicts: new Map(), deaths: [], hangs: [] };
-  datapath.onVerdict = (words, slot) => {
-    const number = words[slot + PacketWord.NUMBER]!;
+  datapath.on('verdict', ({ tag, stateText }) => {
+    const number = tag as number;
     expect(watched.verdicts.has(number)).toBe(false);
-    watched.verdicts.set(number, stateText(words[slot + PacketWord.STATE]!));
-  };
-  datapath.onWorkerDeath = (death) => watched.deaths.push(death);
-  datapath.onWorkerHang = (hang) => watched.hangs.push(hang);
+    watched.verdicts.set(number, stateText);
+  });
+  datapath.on('workerDeath', (death) => watched.deaths.push(death));
+  datapath.on('workerHang', (hang) => watched.hangs.push(hang));
   return watched;
 }
 
@@ -88,7 +87,7 @@ function offering(datapath: Datapath): (pmd: number) => number {
     while (steering.workerOf(frame, datapath.threads) !== pmd) {
       frame = udp(flow(++next));
     }
-    expect(datapath.offer(frame, 0, next)).toBe(true);
+    expect(datapath.offer(frame, { timeMs: 0, tag: next })).toBe(true);
     return next++;
   };
 }
@@ -120,13 +119,13 @@ describe('a PMD that dies', () => {
   it('of a packet loses its batch, is started again in its place, and judges what comes then', async () => {
     const { datapath, verdicts, deaths } = await start({ sweeper: false });
     const antidote = poison(datapath, udp(flow(1)));
-    await datapath.push(udp(flow(0)), 0, 0);
+    await datapath.push(udp(flow(0)), { timeMs: 0, tag: 0 });
     await datapath.drain();
-    await datapath.push(udp(flow(1)), 1, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 1, tag: 1 });
     await datapath.drain();
     expect(verdicts.get(1)).toBe('0');
     antidote();
-    await datapath.push(udp(flow(2)), 2, 2);
+    await datapath.push(udp(flow(2)), { timeMs: 2, tag: 2 });
     await datapath.drain();
     expect(verdicts.get(0)).toBe('new|trk');
     expect(verdicts.get(2)).toBe('new|trk');
@@ -147,9 +146,9 @@ describe('a PMD that dies', () => {
     /* As if it had died with the lock of the bucket in its hands. */
     lockFor(datapath, datapath.workers()[0]!.participant);
     expect(heldLocks(datapath.conntrack)).toHaveLength(1);
-    await datapath.push(udp(flow(1)), 0, 1);
-    await datapath.push(udp(flow(2)), 0, 2);
-    await datapath.push(udp(flow(3)), 0, 3);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
+    await datapath.push(udp(flow(2)), { timeMs: 0, tag: 2 });
+    await datapath.push(udp(flow(3)), { timeMs: 0, tag: 3 });
     datapath.terminateWorker('pmd', 0);
     await datapath.drain();
     expect(deaths).toMatchObject([{ repaired: { locksReleased: 1 } }]);
@@ -162,7 +161,7 @@ describe('a PMD that dies', () => {
     const { datapath, deaths } = await start({ sweeper: false });
     const { conntrack } = datapath;
     const pmd = datapath.workers()[0]!.participant;
-    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await datapath.drain();
     expect(conntrack.lockPatienceMs).toBe(2000);
     conntrack.lockPatienceMs = 50;
@@ -185,7 +184,7 @@ describe('a PMD that dies', () => {
     await until('the first death is noticed', () => deaths.length === 1);
     datapath.terminateWorker('pmd', 0);
     await until('the second death is noticed', () => deaths.length === 2);
-    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await datapath.drain();
     expect(verdicts.get(1)).toBe('new|trk');
     await datapath.stop();
@@ -213,10 +212,10 @@ describe('a PMD that dies', () => {
     poison(datapath, udp(flow(1)));
     const message = /^a worker of the datapath has died: PMD 0 has died 3 times in a row without getting on: /;
     for (let death = 1; death <= 3; death++) {
-      await datapath.push(udp(flow(1)), 0, death);
+      await datapath.push(udp(flow(1)), { timeMs: 0, tag: death });
       await until('it has died', () => deaths.length === death);
     }
-    expect(() => datapath.push(udp(flow(1)), 0, 4)).toThrow(message);
+    expect(() => datapath.push(udp(flow(1)), { timeMs: 0, tag: 4 })).toThrow(message);
     await expect(datapath.stop()).rejects.toThrow(message);
     expect(deaths.map(({ isRestarted }) => isRestarted)).toEqual([true, true, false]);
   });
@@ -225,9 +224,9 @@ describe('a PMD that dies', () => {
     const { datapath, deaths, verdicts } = await start({ sweeper: false, restarts: 1 });
     poison(datapath, udp(flow(1)));
     for (let round = 0; round < 4; round++) {
-      await datapath.push(udp(flow(1)), 0, 2 * round);
+      await datapath.push(udp(flow(1)), { timeMs: 0, tag: 2 * round });
       await datapath.drain();
-      await datapath.push(udp(flow(2)), 0, 2 * round + 1);
+      await datapath.push(udp(flow(2)), { timeMs: 0, tag: 2 * round + 1 });
       await datapath.drain();
       expect(verdicts.get(2 * round + 1)).toContain('trk');
     }
@@ -256,7 +255,7 @@ describe('a repair that waits for a lock that another worker holds', () => {
     datapath.terminateWorker('pmd', 0);
     await until('the first attempt is made', () => attempts.mock.calls.length > 0);
     const firstMs = performance.now();
-    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await until('it is reported', () => hangs.length > 0);
     expect(attempts.mock.calls.length).toBeLessThan(10 + (performance.now() - firstMs) / 40);
     expect(deaths).toEqual([]);
@@ -317,10 +316,7 @@ describe('a thread that is up', () => {
     const { datapath, deaths } = await start({ sweeper: false });
     /* As if the thread that is told to be gone were not. */
     const up = workerLine(1, 0) + WorkerWord.UP;
-    datapath.onWorkerDeath = (death) => {
-      deaths.push(death);
-      Atomics.store(datapath.share.status, up, 1);
-    };
+    datapath.on('workerDeath', () => Atomics.store(datapath.share.status, up, 1));
     datapath.terminateWorker('pmd', 0);
     await until('it is noticed', () => deaths.length === 1);
     await expect(datapath.stop()).rejects.toThrow(
@@ -333,11 +329,11 @@ describe('the sweeper, when it dies,', () => {
   it('is started again and goes on', async () => {
     const { datapath, deaths } = await start({});
     datapath.conntrack.sweepIntervalMs = 1;
-    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await datapath.drain();
     datapath.terminateWorker('sweeper');
     await until('its death is noticed', () => deaths.length === 1);
-    await datapath.push(udp(flow(2)), 100_000, 2);
+    await datapath.push(udp(flow(2)), { timeMs: 100_000, tag: 2 });
     await datapath.drain();
     await until('what has expired is gone', () => datapath.conntrack.connCount === 1);
     expect(deaths).toMatchObject([{ role: 'sweeper', packetsLost: 0, reason: 'it was told to' }]);
@@ -379,7 +375,7 @@ describe('a worker that hangs', () => {
   it('is reported once, and once when it gets on again', async () => {
     const { datapath, hangs, verdicts } = await start({ hangAfterMs: 1000 });
     const letGo = hold(datapath);
-    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await until('it is reported', () => hangs.some(({ role }) => role === 'pmd'));
     expect(hangs.filter(({ role }) => role === 'pmd')).toMatchObject([{ index: 0, isStuck: true }]);
     expect(hangLine(hangs[0]!)).toMatch(/^PMD 0 hangs: it has work, and made no progress for \d+\.\d s$/);
@@ -408,11 +404,11 @@ describe('a worker that hangs', () => {
     const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 1000, hung: 'terminate', sweeper: false });
     /* It waits for itself, for ever. */
     lockFor(datapath, datapath.workers()[0]!.participant);
-    await datapath.push(udp(flow(1)), 0, 1);
+    await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await until('it is dead', () => deaths.length === 1);
     expect(hangs[0]).toMatchObject({ role: 'pmd', stuck: 'work', isStuck: true });
     expect(deaths).toMatchObject([{ reason: expect.stringMatching(/^it hung for \d+ ms$/), packetsLost: 1 }]);
-    await datapath.push(udp(flow(2)), 0, 2);
+    await datapath.push(udp(flow(2)), { timeMs: 0, tag: 2 });
     await datapath.drain();
     expect(verdicts.get(2)).toBe('new|trk');
     await datapath.stop();
@@ -460,7 +456,7 @@ describe('stop', () => {
     const { datapath, verdicts, deaths } = await start({ threads: 1 });
     const letGo = hold(datapath);
     for (let number = 1; number <= 100; number++) {
-      await datapath.push(udp(flow(number)), 0, number);
+      await datapath.push(udp(flow(number)), { timeMs: 0, tag: number });
     }
     /* It ends, while the lock is still held. */
     await datapath.stop();
@@ -502,7 +498,7 @@ describe('stop', () => {
   it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {
     const { datapath, verdicts } = await start({ sweeper: false });
     for (let number = 0; number < 500; number++) {
-      await datapath.push(udp(flow(number)), number, number);
+      await datapath.push(udp(flow(number)), { timeMs: number, tag: number });
     }
     datapath.terminateWorker('pmd', 0);
     await datapath.stop();

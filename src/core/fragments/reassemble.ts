@@ -9,6 +9,7 @@ import { foldSum, sumWords } from '../packet/checksum.ts';
 import { findTransport } from '../packet/extension-headers.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ChecksumBit, FRAME_SHIFT_BYTES, PACKET_HEADER_WORDS, PacketWord, swapHalf } from '../packet/layout.ts';
+import { REMEMBERED_MASK } from '../packet/reason.ts';
 import { fragmentAt, FragmentWord, listAt, ListWord } from './region.ts';
 import { copyFrame, type FragmentStore, frameWordAt } from './store.ts';
 
@@ -102,6 +103,9 @@ export function spreadVerdict(store: FragmentStore, list: number): void {
       header + PacketWord.ORIG_PROTOCOL,
       PacketWord.NOW - PacketWord.ORIG_PROTOCOL,
     );
+    /* The reason is the whole's, the remembered bits beside it are the fragment's own. */
+    words[header + PacketWord.REASON] =
+      (words[header + PacketWord.REASON]! & REMEMBERED_MASK) | (whole[PacketWord.REASON]! & ~REMEMBERED_MASK);
     words[header + PacketWord.RELEASED_BY] = words[l + ListWord.COMPLETED_BY]!;
     const own = words[f + FragmentWord.L3]! - PacketWord.FRAME;
     if (isIpv6) {

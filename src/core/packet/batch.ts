@@ -4,6 +4,7 @@ import { allocateWords, type Words } from '../../shared/access.ts';
 import { expectWhole, shown, UsageError } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../option-names.ts';
 import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, roomyPacketWords } from './layout.ts';
+import { type InvalidReason, invalidReason, type RefusedReason, refusedReason } from './reason.ts';
 
 /** Packets of a batch, as in the reference datapath (NETDEV_MAX_BURST). */
 export const MAX_BATCH = 32;
@@ -166,6 +167,16 @@ export class PacketBatch {
     return this.words[this.slots[index]! + PacketWord.STATE]!;
   }
 
+  /** Why packet `index` opened no connection although the action commits; undefined: it was not refused. */
+  refused(index: number): RefusedReason | undefined {
+    return refusedReason(this.words, this.slots[index]!);
+  }
+
+  /** Why packet `index` is `inv`; undefined: it is not. */
+  invalid(index: number): InvalidReason | undefined {
+    return invalidReason(this.words, this.slots[index]!);
+  }
+
   /** The frame of packet `index`: a view of the batch's memory. */
   frame(index: number): Uint8Array {
     const slot = this.slots[index]!;
@@ -223,4 +234,5 @@ export function writePacket(
 export function clearPacket(words: Words, slot: number): void {
   words[slot + PacketWord.STATE] = 0;
   words[slot + PacketWord.CONN] = 0;
+  words[slot + PacketWord.REASON] = 0;
 }

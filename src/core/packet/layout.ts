@@ -10,7 +10,7 @@
  *     16 | ORIG_SRC, 4 words                                           t |
  *     20 | ORIG_DST, 4 words                                           t |
  *     24 | NOW, one 64-bit float       s | NUMBER      s | RELEASED_BY t |
- *     28 | ROOM        s | -                                             |
+ *     28 | ROOM        s | ACTION      s | -                             |
  *        +---------------+---------------+---------------+---------------+
  *     32 | 2 bytes | the frame                                        st |
  *        +-------------------------------------------------------------- -
@@ -29,42 +29,48 @@ import { wordLayout } from '../../shared/word-layout.ts';
 /** Words before the frame. */
 export const PACKET_HEADER_WORDS = 32;
 
+const METADATA = wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
+  /** Size of the ring's slot in words. */
+  SLOT_SIZE: 1,
+  /** Of the frame, in bytes. */
+  LENGTH: 1,
+  /** Checksum verdicts (ChecksumBit), given by the sender or remembered from an earlier pass. */
+  CHECKSUMS: 1,
+  /** CtState bits. */
+  STATE: 1,
+  ZONE: 1,
+  MARK: 1,
+  /** Four words, the least significant first. */
+  LABEL: 4,
+  /** The remembered connection: its record, that record's generation, RememberedBit. Beside these bits: REASON. */
+  CONN: 1,
+  CONN_GENERATION: 1,
+  CONN_FLAGS: 1,
+  /** Protocol, plus ORIG_IPV6; 0: no tuple. */
+  ORIG_PROTOCOL: 1,
+  /** Source port in the low half, destination port in the high, each in network order; ICMP: type and code. */
+  ORIG_PORTS: 1,
+  _GAP: 1,
+  /** Four words; IPv4 uses the first. Network order. */
+  ORIG_SRC: 4,
+  ORIG_DST: 4,
+  /** Time of arrival in ms. */
+  NOW: 2,
+  /** Given by the sender. */
+  NUMBER: 1,
+  /** Of a fragment that was held: number of the packet that completed its datagram. */
+  RELEASED_BY: 1,
+  /** Bytes that the frame may grow to; 0: its length cannot change. */
+  ROOM: 1,
+  /** Number of the action, given by the sender (workers/action-table.ts). */
+  ACTION: 1,
+  _REST: 2,
+});
+
 export const PacketWord = {
-  ...wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
-    /** Size of the ring's slot in words. */
-    SLOT_SIZE: 1,
-    /** Of the frame, in bytes. */
-    LENGTH: 1,
-    /** Checksum verdicts (ChecksumBit), given by the sender or remembered from an earlier pass. */
-    CHECKSUMS: 1,
-    /** CtState bits. */
-    STATE: 1,
-    ZONE: 1,
-    MARK: 1,
-    /** Four words, the least significant first. */
-    LABEL: 4,
-    /** The remembered connection: its record, that record's generation, RememberedBit. */
-    CONN: 1,
-    CONN_GENERATION: 1,
-    CONN_FLAGS: 1,
-    /** Protocol, plus ORIG_IPV6; 0: no tuple. */
-    ORIG_PROTOCOL: 1,
-    /** Source port in the low half, destination port in the high, each in network order; ICMP: type and code. */
-    ORIG_PORTS: 1,
-    _GAP: 1,
-    /** Four words; IPv4 uses the first. Network order. */
-    ORIG_SRC: 4,
-    ORIG_DST: 4,
-    /** Time of arrival in ms. */
-    NOW: 2,
-    /** Given by the sender. */
-    NUMBER: 1,
-    /** Of a fragment that was held: number of the packet that completed its datagram. */
-    RELEASED_BY: 1,
-    /** Bytes that the frame may grow to; 0: its length cannot change. */
-    ROOM: 1,
-    _REST: 3,
-  }),
+  ...METADATA,
+  /** Above REASON_SHIFT: a VerdictReason (reason.ts). Below: CONN_FLAGS. */
+  REASON: METADATA.CONN_FLAGS,
   FRAME: PACKET_HEADER_WORDS,
 } as const;
 

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fileChunks, readCapture } from '../../../src/cli/capture.ts';
 import { FlowSteering } from '../../../src/core/flow.ts';
-import { PacketWord } from '../../../src/core/packet/layout.ts';
-import { stateText } from '../../../src/core/state.ts';
 import { Datapath, type DatapathOptions } from '../../../src/workers/datapath.ts';
+import type { PacketVerdict } from '../../../src/workers/verdict-view.ts';
 import { fragmentsOf } from '../../support/fragments.ts';
 import { icmpError, reverse, udp } from '../../support/frames.ts';
 
@@ -35,19 +34,18 @@ interface Outcome {
 }
 
 async function track(frames: readonly Buffer[], options: DatapathOptions): Promise<Outcome> {
-  const datapath = await Datapath.start({ steering: 'addresses', ...options });
+  const datapath = await Datapath.start<number>({ steering: 'addresses', ...options });
   const states = frames.map(() => 'no verdict');
   const late: [number, number, string][] = [];
-  datapath.onVerdict = (words, slot) => {
-    states[words[slot + PacketWord.NUMBER]! - 1] = stateText(words[slot + PacketWord.STATE]!);
-  };
-  datapath.onLateVerdict = (words, slot) => {
-    const number = words[slot + PacketWord.NUMBER]!;
-    expect(words[slot + PacketWord.LENGTH]).toBe(frames[number - 1]!.length);
-    late.push([number, words[slot + PacketWord.RELEASED_BY]!, stateText(words[slot + PacketWord.STATE]!)]);
-  };
+  datapath.on('verdict', ({ tag, stateText }) => {
+    states[tag! - 1] = stateText;
+  });
+  datapath.on('deferred', ({ tag, frame, releasedBy, stateText }) => {
+    expect(frame).toHaveLength(frames[tag! - 1]!.length);
+    late.push([tag!, releasedBy!, stateText]);
+  });
   for (const [index, frame] of frames.entries()) {
-    await datapath.push(frame, 0, index + 1);
+    await datapath.push(frame, { timeMs: 0, tag: index + 1 });
   }
   await datapath.stop();
   const held = datapath.conntrack.fragments.status().nfrag;
@@ -116,15 +114,14 @@ describe('a datagram of many fragments', () => {
     /* The last fragments come together: what they release is several times the size of the late ring. */
     const frames = [...pieces.flatMap((each) => each.slice(0, -1)), ...pieces.map((each) => each.at(-1)!)];
     const heldFirst = frames.length - datagrams;
-    const datapath = await Datapath.start({ threads: 1 });
+    const datapath = await Datapath.start<number>({ threads: 1 });
     datapath.conntrack.fragments.setMaxFrags(5000);
     const back = new Map<number, string>();
-    const note = (words: Int32Array, slot: number) =>
-      back.set(words[slot + PacketWord.NUMBER]!, stateText(words[slot + PacketWord.STATE]!));
-    datapath.onVerdict = note;
-    datapath.onLateVerdict = note;
+    const note = ({ tag, stateText }: PacketVerdict<number>) => back.set(tag!, stateText);
+    datapath.on('verdict', note);
+    datapath.on('deferred', note);
     for (const [number, frame] of frames.entries()) {
-      await datapath.push(frame, 0, number);
+      await datapath.push(frame, { timeMs: 0, tag: number });
     }
     await datapath.stop();
     expect(heldFirst).toBeGreaterThan(3000);
