@@ -52,25 +52,35 @@ const NAMES: OptionNames<CtActionOptions> = {
 export const MASKED_NAMES: OptionNames<MaskedMark> = { value: true, mask: true };
 
 export class CtAction {
-  readonly zone: number;
-  readonly commit: boolean;
-  readonly force: boolean;
-  readonly timeoutPolicy: number;
-  readonly hasMark: boolean;
-  readonly markValue: number;
-  readonly markMask: number;
-  readonly hasLabel: boolean;
-  /** Four words, the least significant first. */
-  readonly labelValue: Int32Array;
-  readonly labelMask: Int32Array;
-  readonly nat: NatAction | null;
-  readonly hasHelper: boolean;
-  /** A HelperKind. */
-  readonly helperKind: number;
-  /** As in helper-names.ts; without a helper empty. */
-  readonly helperName: Int32Array;
   /** What it was made of, as plain objects: they can go to another thread. */
   readonly options: CtActionOptions;
+  readonly zone: number;
+  /** @internal */
+  readonly commit: boolean;
+  /** @internal */
+  readonly force: boolean;
+  /** @internal */
+  readonly timeoutPolicy: number;
+  /** @internal */
+  readonly hasMark: boolean;
+  /** @internal */
+  readonly markValue: number;
+  /** @internal */
+  readonly markMask: number;
+  /** @internal */
+  readonly hasLabel: boolean;
+  /** @internal Four words, the least significant first. */
+  readonly labelValue: Int32Array;
+  /** @internal */
+  readonly labelMask: Int32Array;
+  /** @internal */
+  readonly nat: NatAction | null;
+  /** @internal */
+  readonly hasHelper: boolean;
+  /** @internal A HelperKind. */
+  readonly helperKind: number;
+  /** @internal As in helper-names.ts; without a helper empty. */
+  readonly helperName: Int32Array;
 
   /** @throws UsageError on a value out of range. */
   constructor(given: CtActionOptions = {}) {

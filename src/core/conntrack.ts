@@ -57,7 +57,14 @@ import type { Tuple } from './tuple.ts';
 import { expectZone } from './zone.ts';
 import type { ZoneLimit } from './zone-limits.ts';
 
-export type { AttachOptions, CloseOptions, DumpOptions, FlushOptions } from './call-options.ts';
+export type {
+  AttachOptions,
+  CloseOptions,
+  DumpOptions,
+  FlushOptions,
+  TimedZoneOptions,
+  ZoneOptions,
+} from './call-options.ts';
 export type { ParticipantCounters } from './counters.ts';
 export type { BucketFigures } from './table/bucket-figures.ts';
 
@@ -104,9 +111,9 @@ function expectZoneOrDefault(zone: number | 'default'): number | 'default' {
  */
 export class Conntrack {
   readonly memory: TrackerMemory;
-  /** For workers that stay inside an epoch over many batches. */
+  /** @internal For workers that stay inside an epoch over many batches. */
   readonly tracker: Tracker;
-  /** What works on this handle and must be stopped before it can be closed. */
+  /** @internal What works on this handle and must be stopped before it can be closed. */
   usedBy: string | undefined;
   readonly #calls: GuardedCalls;
   readonly #settings: TableSettings;

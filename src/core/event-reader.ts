@@ -64,7 +64,7 @@ export interface ConnEvent {
 
 const GENERATION_MASK = 0xfffffff;
 
-interface FollowOptions {
+export interface FollowOptions {
   /** Time between two looks, default 50 ms. */
   pollMs?: number;
   /** Ends the iteration. */
@@ -101,7 +101,7 @@ export class EventReader {
   #isOpen = true;
 
   /**
-   * Switches events on.
+   * @internal Switches events on: `conntrack.events()` does so.
    * @throws UsageError if somebody reads them already
    */
   constructor(tracker: TableHandle) {

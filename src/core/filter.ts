@@ -31,7 +31,7 @@ export interface TupleFilter {
   code?: number;
 }
 
-export type TcpStateName = keyof typeof TcpState;
+export type TcpStateName = 'CLOSED' | 'SYN_SENT' | 'ESTABLISHED' | 'CLOSING' | 'FIN_WAIT_2' | 'TIME_WAIT';
 
 export type IpFamilyName = 'ipv4' | 'ipv6';
 
@@ -248,7 +248,7 @@ export class ConnFilter {
     return filter instanceof ConnFilter ? filter : new ConnFilter(filter);
   }
 
-  /** Does the connection at word `r` satisfy the filter? Takes no lock. */
+  /** @internal Does the connection at word `r` satisfy the filter? Takes no lock. */
   matches(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
     const meta = records[r + ConnWord.META]!;
     if (

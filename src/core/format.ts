@@ -17,12 +17,12 @@ export interface FormatConnOptions {
   statistics?: boolean;
 }
 
-interface FormatConnStatsOptions {
+export interface FormatConnStatsOptions {
   /** TCP connections by state. */
   verbose?: boolean;
 }
 
-interface FormatBucketsOptions {
+export interface FormatBucketsOptions {
   /** Show `.` for buckets with no more connections than this, default 0. */
   greaterThan?: number;
 }

@@ -6,7 +6,7 @@ import { expectOptions, type OptionNames } from './option-names.ts';
 import { icmp6Meta, icmpMeta, icmpTypeOf, META_IPV6, metaProtocol, ParsedWord } from './packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from './packet/layout.ts';
 
-interface TupleEnds {
+export interface TupleEnds {
   src: string;
   dst: string;
   /** IP protocol number. */

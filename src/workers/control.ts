@@ -15,7 +15,7 @@ const OWNER_ONLY = 0o600;
 /** A thread that has lived for so long, in ms, may die as often as a new one. */
 const HEALTHY_MS = 1000;
 
-interface ControlOptions {
+export interface ControlOptions {
   datapath: Datapath;
   /** Made free by prepareSocketPath. */
   path: string;

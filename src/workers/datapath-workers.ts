@@ -38,7 +38,7 @@ export class DatapathWorkers {
   readonly #rings: PmdRings;
   readonly #onFailure: (error: Error) => void;
   readonly #signal: AbortSignal | undefined;
-  #failure: Error | undefined;
+  #failure: DatapathError | undefined;
 
   /** Starts all threads; `untilUp` waits for them. */
   constructor({ conntrack, share, rings, actions, options, onFailure }: DatapathWorkersOptions) {
@@ -87,19 +87,20 @@ export class DatapathWorkers {
 
   #fail(error: Error): void {
     if (this.#failure === undefined) {
-      this.#failure = error;
-      this.#onFailure(DatapathError.ofDeath(error));
+      this.#failure = DatapathError.ofDeath(error);
+      this.#onFailure(this.#failure);
     }
   }
 
-  get hasFailed(): boolean {
-    return this.#failure !== undefined;
+  /** Why the datapath cannot go on; undefined: it can. */
+  get failure(): DatapathError | undefined {
+    return this.#failure;
   }
 
   /** @throws DatapathError when a worker has died and is not started again */
   throwIfFailed(): void {
     if (this.#failure !== undefined) {
-      throw DatapathError.ofDeath(this.#failure);
+      throw this.#failure;
     }
   }
 

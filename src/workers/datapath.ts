@@ -3,54 +3,35 @@
  * A datapath: a table, N PMD threads that track packets on it, and a sweeper. The thread that makes it hands packets
  * in and gets verdicts; it never waits for a bucket.
  *
- *   Datapath            options, tags, listeners, readers of verdicts, the end
+ *   Datapath            what users call
+ *   VerdictFeed         tags, listeners, readers of verdicts
  *   PacketExchange      packets in and back, in words of the rings; pushes that wait; delivery without being asked
  *   DatapathWorkers     threads: started, watched, started again, ended
  */
 
-import type { CtAction } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
 import type { Counters } from '../core/counters.ts';
 import type { EventReader } from '../core/event-reader.ts';
-import { expectSignal, expectWhole, shown, UsageError } from '../core/errors.ts';
+import { expectWhole, shown, UsageError } from '../core/errors.ts';
 import { MAX_PARTICIPANTS } from '../core/memory.ts';
-import { expectOptions, type OptionNames } from '../core/option-names.ts';
-import { PacketWord } from '../core/packet/layout.ts';
-import { allocateWords, type Words } from '../shared/access.ts';
+import { allocateWords } from '../shared/access.ts';
 import { ErrorCode } from '../shared/error-codes.ts';
 import { ActionTable } from './action-table.ts';
 import { tuneCompiler } from './compiler.ts';
 import { DatapathWorkers } from './datapath-workers.ts';
 import type { WorkerGroup, WorkerState } from './group.ts';
 import type { WorkerRole } from './keeper.ts';
-import { type DatapathEventName, type DatapathListener, Listeners } from './listeners.ts';
+import type { DatapathEventName, DatapathListener } from './listeners.ts';
 import { checkOptions, type DatapathOptions } from './options.ts';
 import { PacketExchange } from './packet-exchange.ts';
+import { checkOffer, checkPush, type PacketOptions, type PushOptions } from './packet-options.ts';
 import { PmdRings } from './pmd-rings.ts';
 import { type DatapathShare, StatusWord, statusWords, systemTimeMs } from './status.ts';
-import { Tags } from './tags.ts';
-import { type VerdictsOptions, VerdictStream } from './verdict-stream.ts';
-import { type PacketVerdict, VerdictView } from './verdict-view.ts';
+import { VerdictFeed } from './verdict-feed.ts';
+import type { VerdictsOptions } from './verdict-stream.ts';
+import type { PacketVerdict } from './verdict-view.ts';
 
 export type { DatapathOptions } from './options.ts';
-
-/** What goes with a packet. */
-export interface PacketOptions<Tag = unknown> {
-  /** Time of the packet in ms, of any origin. Only a datapath with `clock: 'system'` has a default: now. */
-  timeMs?: number;
-  /** What is done with the packet; default: the `action` of the datapath. Make it once, and use it for many packets. */
-  action?: CtAction;
-  /** Comes back with the verdict. Anything; whole numbers from 0 to 2^31 - 1 cost nothing. */
-  tag?: Tag;
-}
-
-export interface PushOptions<Tag = unknown> extends PacketOptions<Tag> {
-  /** While the packet waits for room: takes it back, and rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-const OFFER_NAMES: OptionNames<PacketOptions> = { timeMs: true, action: true, tag: true };
-const PUSH_NAMES: OptionNames<PushOptions> = { ...OFFER_NAMES, signal: true };
 
 /** Participants beside PMDs: the sweeper, this thread, and some for tools. */
 const TOOLS = 8;
@@ -70,13 +51,7 @@ export class Datapath<Tag = unknown> {
   readonly exchange: PacketExchange;
   readonly #workers: DatapathWorkers;
   readonly #actions: ActionTable;
-  readonly #tags = new Tags<Tag>();
-  readonly #view = new VerdictView<Tag>(this.#tags);
-  readonly #listeners = new Listeners<Tag>((error) => this.#tellError(error));
-  #streams: readonly VerdictStream<Tag>[] = [];
-  /** What a listener has thrown while nobody listened to errors. */
-  #listenerError: { error: unknown } | undefined;
-  #isTellingError = false;
+  readonly #feed: VerdictFeed<Tag>;
   #isStopped = false;
   #stopping: Promise<void> | undefined;
 
@@ -113,9 +88,7 @@ export class Datapath<Tag = unknown> {
     this.share = { memory: this.conntrack.memory, status, clock, threads };
     const reachedMs = new Float64Array(status.buffer, StatusWord.REACHED_MS * 4, 1);
     const rings = new PmdRings({ threads, ringBytes, checksums, reachedMs });
-    rings.onReturn = (words, slot, worker) => this.#show(words, slot, worker);
-    rings.onDeferred = (words, slot, worker) => this.#showDeferred(words, slot, worker);
-    rings.onRoundEnd = () => this.#tags.endRound();
+    this.#feed = new VerdictFeed<Tag>(rings, { pause: (isFull) => this.exchange.pause(isFull) });
     this.#actions = new ActionTable(options.action);
     this.#workers = new DatapathWorkers({
       conntrack: this.conntrack,
@@ -123,18 +96,18 @@ export class Datapath<Tag = unknown> {
       rings,
       actions: this.#actions.words,
       options,
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error) => this.#feed.fail(error),
     });
-    this.#workers.group.onDeath = (death) => this.#listeners.tell('workerDeath', death);
-    this.#workers.group.onHang = (hang) => this.#listeners.tell('workerHang', hang);
+    this.#workers.group.onDeath = (death) => this.#feed.listeners.tell('workerDeath', death);
+    this.#workers.group.onHang = (hang) => this.#feed.listeners.tell('workerHang', hang);
     this.exchange = new PacketExchange({
       rings,
       steering,
       counters: this.conntrack.tracker.counters,
-      hasFailed: () => this.#workers.hasFailed,
+      hasFailed: () => this.#workers.failure !== undefined,
       throwIfFailed: () => this.#workers.throwIfFailed(),
       assertRunning: () => this.#assertRunning(),
-      onVisitorError: (error) => this.#tellError(error),
+      onVisitorError: (error) => this.#feed.tellError(error),
     });
   }
 
@@ -148,19 +121,19 @@ export class Datapath<Tag = unknown> {
 
   /** The listener is called for each event until `off`. @throws UsageError for an event that is not known */
   on<Name extends DatapathEventName>(name: Name, listener: DatapathListener<Tag, Name>): this {
-    this.#listeners.add(name, listener);
+    this.#feed.listeners.add(name, listener);
     return this;
   }
 
   /** The listener is called for the next event only. */
   once<Name extends DatapathEventName>(name: Name, listener: DatapathListener<Tag, Name>): this {
-    this.#listeners.add(name, listener, true);
+    this.#feed.listeners.add(name, listener, true);
     return this;
   }
 
   /** The listener is not called any more. */
   off<Name extends DatapathEventName>(name: Name, listener: DatapathListener<Tag, Name>): this {
-    this.#listeners.remove(name, listener);
+    this.#feed.listeners.remove(name, listener);
     return this;
   }
 
@@ -172,51 +145,7 @@ export class Datapath<Tag = unknown> {
    */
   verdicts(options: VerdictsOptions = {}): AsyncIterableIterator<PacketVerdict<Tag>[], undefined> {
     this.#assertRunning();
-    const stream = new VerdictStream<Tag>(options, () => this.#streamChanged());
-    this.#streams = [...this.#streams, stream];
-    this.#streamChanged();
-    return stream;
-  }
-
-  #streamChanged(): void {
-    this.#streams = this.#streams.filter(({ isEnded }) => !isEnded);
-    this.exchange.pause(this.#streams.some(({ isFull }) => isFull));
-  }
-
-  #show(words: Words, slot: number, worker: number): void {
-    const view = this.#view;
-    if (this.#streams.length > 0 || this.#listeners.has('verdict')) {
-      view.point(words, slot, worker, false);
-      this.#tell('verdict');
-    }
-    const number = words[slot + PacketWord.NUMBER]!;
-    const isHeld = words[slot + PacketWord.STATE] === 0 && words[slot + PacketWord.REASON] === 0;
-    if (isHeld) {
-      this.#tags.hold(number);
-    } else {
-      this.#tags.release(number);
-    }
-  }
-
-  #showDeferred(words: Words, slot: number, worker: number): void {
-    if (this.#streams.length > 0 || this.#listeners.has('deferred')) {
-      this.#view.point(words, slot, worker, true);
-      this.#tell('deferred');
-    }
-    this.#tags.release(words[slot + PacketWord.NUMBER]!);
-  }
-
-  #tell(name: 'verdict' | 'deferred'): void {
-    const view = this.#view;
-    try {
-      if (this.#streams.length > 0) {
-        const copy = view.copy();
-        this.#streams.forEach((stream) => stream.add(copy));
-      }
-      this.#listeners.tell(name, view);
-    } finally {
-      view.end();
-    }
+    return this.#feed.open(options);
   }
 
   /**
@@ -229,24 +158,23 @@ export class Datapath<Tag = unknown> {
    * @throws DatapathError when it has failed
    */
   push(frame: Uint8Array, options: PushOptions<Tag> = {}): Promise<void> {
-    checkNames('push', options, PUSH_NAMES);
-    const signal = options.signal === undefined ? undefined : expectSignal(options.signal);
+    const signal = checkPush(options);
     if (signal?.aborted === true) {
       return rejectedQuietly(signal.reason);
     }
     const { timeMs, action } = this.#metadata(options);
-    const number = this.#tags.numberOf(options.tag);
+    const number = this.#feed.tags.numberOf(options.tag);
     let waits: Promise<void> | undefined;
     try {
       waits = this.exchange.push(frame, timeMs, number, action, signal);
     } catch (error) {
-      this.#tags.release(number);
+      this.#feed.tags.release(number);
       throw error;
     }
     if (waits === undefined) {
       return TAKEN;
     }
-    waits.catch(() => this.#tags.release(number));
+    waits.catch(() => this.#feed.tags.release(number));
     return waits;
   }
 
@@ -256,15 +184,15 @@ export class Datapath<Tag = unknown> {
    * @throws as push
    */
   offer(frame: Uint8Array, options: PacketOptions<Tag> = {}): boolean {
-    checkNames('offer', options, OFFER_NAMES);
+    checkOffer(options);
     const { timeMs, action } = this.#metadata(options);
-    const number = this.#tags.numberOf(options.tag);
+    const number = this.#feed.tags.numberOf(options.tag);
     let isTaken = false;
     try {
       isTaken = this.exchange.offer(frame, timeMs, number, action);
     } finally {
       if (!isTaken) {
-        this.#tags.release(number);
+        this.#feed.tags.release(number);
       }
     }
     return isTaken;
@@ -284,43 +212,6 @@ export class Datapath<Tag = unknown> {
     return this.exchange.waiting;
   }
 
-  /** Without a listener to errors `drain` or `stop` throws it at its end: it must not end pushes that wait, or other listeners. */
-  #tellError(thrown: unknown): void {
-    if (this.#listeners.has('error') && !this.#isTellingError) {
-      this.#isTellingError = true;
-      const error = thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
-      this.#listeners.tell('error', error);
-      this.#isTellingError = false;
-    } else if (this.#listenerError === undefined) {
-      this.#listenerError = { error: thrown };
-      process.emitWarning(`a listener of a datapath has thrown: ${String(thrown)}`, {
-        type: 'CtBucketWarning',
-        detail: "drain() or stop() throws it; listen to 'error' to be told at once",
-      });
-    }
-  }
-
-  #throwListenerError(): void {
-    const thrown = this.#listenerError;
-    this.#listenerError = undefined;
-    if (thrown !== undefined) {
-      throw thrown.error;
-    }
-  }
-
-  #fail(error: Error): void {
-    this.#endStreams({ error });
-    if (this.#listeners.has('error')) {
-      this.#listeners.tell('error', error);
-    }
-  }
-
-  #endStreams(failure?: { error: unknown }): void {
-    this.#streams.forEach((stream) => stream.end(failure));
-    this.#streams = [];
-    this.exchange.pause(false);
-  }
-
   /** @internal Shows what has come back; returns how many, deferred ones apart. */
   harvest(): number {
     return this.exchange.harvestAnyway();
@@ -337,7 +228,7 @@ export class Datapath<Tag = unknown> {
       throw stoppedError();
     }
     await this.exchange.drain();
-    this.#throwListenerError();
+    this.#feed.throwListenerError();
   }
 
   /** It was told to stop. */
@@ -402,7 +293,7 @@ export class Datapath<Tag = unknown> {
 
   async #stop(): Promise<void> {
     try {
-      if (!this.#workers.hasFailed) {
+      if (this.#workers.failure === undefined) {
         await this.exchange.drain(this.#workers.stillWatch());
       }
     } finally {
@@ -410,24 +301,15 @@ export class Datapath<Tag = unknown> {
     }
     this.#workers.throwIfFailed();
     this.#isStopped = true;
-    this.#throwListenerError();
+    this.#feed.throwListenerError();
   }
 
   async #end(): Promise<void> {
-    this.exchange.close(this.#workers.hasFailed ? this.#failure() : stoppedError());
+    this.exchange.close(this.#workers.failure ?? stoppedError());
     await this.#workers.end();
     this.conntrack.usedBy = undefined;
     this.exchange.end();
-    this.#endStreams();
-  }
-
-  #failure(): unknown {
-    try {
-      this.#workers.throwIfFailed();
-    } catch (error) {
-      return error;
-    }
-    return undefined;
+    this.#feed.end();
   }
 }
 
@@ -440,16 +322,4 @@ function rejectedQuietly(reason: unknown): Promise<never> {
   const rejected = Promise.reject(reason);
   rejected.catch(() => {});
   return rejected;
-}
-
-/** Cheaper than expectOptions, which has the say when a name is wrong. */
-function checkNames<Options extends object>(what: string, options: Options, names: OptionNames<Options>): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new UsageError(`the options of ${what} must be an object ({ timeMs }), not ${shown(options)}`);
-  }
-  for (const name in options) {
-    if ((names as Record<string, true | undefined>)[name] !== true) {
-      expectOptions(`the options of ${what}`, options, names);
-    }
-  }
 }

@@ -14,4 +14,4 @@
  */
 
 export const ENGINES = ['ct-bucket', 'baseline', 'ct-scale'] as const;
-export type EngineName = (typeof ENGINES)[number];
+export type EngineName = 'ct-bucket' | 'baseline' | 'ct-scale';

@@ -11,6 +11,8 @@ import type { FragmentStore } from './store.ts';
 import type { IpFamily } from './settings.ts';
 import { FragmentsWord, LIST_HEADS, LIST_WORDS, listAt, ListState, ListWord } from './region.ts';
 
+export type FragmentListState = 'OTHER_SEEN' | 'FIRST_SEEN' | 'LAST_SEEN' | 'BOTH_SEEN' | 'COMPLETED' | 'FAILED';
+
 export interface FragmentListEntry {
   family: IpFamily;
   src: string;
@@ -22,10 +24,10 @@ export interface FragmentListEntry {
   proto: number;
   /** Fragments that came; those of a complete list may be on their way already. */
   numFragments: number;
-  state: keyof typeof ListState;
+  state: FragmentListState;
 }
 
-const STATE_NAMES = Object.keys(ListState) as (keyof typeof ListState)[];
+const STATE_NAMES: FragmentListState[] = Object.keys(ListState) as (keyof typeof ListState)[];
 
 function entryOf(words: Int32Array): FragmentListEntry {
   const meta = words[ListWord.META]!;

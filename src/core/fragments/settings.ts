@@ -40,6 +40,7 @@ interface Handle {
 export class FragmentSettings {
   readonly #handle: Handle;
 
+  /** @internal */
   constructor(handle: Handle) {
     this.#handle = handle;
   }

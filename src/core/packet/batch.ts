@@ -29,12 +29,12 @@ export interface PacketMetadata {
   number?: number;
 }
 
-interface Spare {
+export interface SpareMemory {
   start: number;
   end: number;
 }
 
-const SPARE_NAMES: OptionNames<Spare> = { start: true, end: true };
+const SPARE_NAMES: OptionNames<SpareMemory> = { start: true, end: true };
 const METADATA_NAMES: OptionNames<PacketMetadata> = { checksums: true, number: true };
 const KNOWN_CHECKSUMS = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD | ChecksumBit.IP_BAD | ChecksumBit.L4_BAD;
 
@@ -52,7 +52,7 @@ export class PacketBatch {
    * datagrams that got complete stand at the end.
    */
   count = 0;
-  /** The words of the table that it was sent through last: what its packets remember is of that one. */
+  /** @internal The words of the table that it was sent through last: what its packets remember is of that one. */
   table: Words | undefined = undefined;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   /** Words for packets that are added: up to here. */
@@ -67,7 +67,7 @@ export class PacketBatch {
    * @param spare part of the region where fragments that come back from earlier batches are put; none by default
    * @throws UsageError unless the words are shared, and the part lies in them
    */
-  constructor(words: Words, given: Spare = { start: words?.length, end: words?.length }) {
+  constructor(words: Words, given: SpareMemory = { start: words?.length, end: words?.length }) {
     if (!(words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer)) {
       throw new UsageError(
         'the words of a batch must be an Int32Array of shared memory (PacketBatch.allocate makes one)',
@@ -95,7 +95,7 @@ export class PacketBatch {
     return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
   }
 
-  /** Its packets go to another table: the connections that they remember are not there. */
+  /** @internal Its packets go to another table: the connections that they remember are not there. */
   moveTo(table: Words): void {
     if (this.table !== undefined) {
       for (let i = 0; i < this.count; i++) {
@@ -112,22 +112,22 @@ export class PacketBatch {
     this.resetSpare();
   }
 
-  /** The packets in spare memory are not needed any more. */
+  /** @internal The packets in spare memory are not needed any more. */
   resetSpare(): void {
     this.#spare = this.#spareStart;
   }
 
-  /** Did any packet of the batch come back from an earlier one? */
+  /** @internal Did any packet of the batch come back from an earlier one? */
   get hasSpare(): boolean {
     return this.#spare !== this.#spareStart;
   }
 
-  /** Is this slot in the spare memory: did the packet come with an earlier batch? */
+  /** @internal Is this slot in the spare memory: did the packet come with an earlier batch? */
   isSpare(slot: number): boolean {
     return slot >= this.#spareStart && slot < this.#spareEnd;
   }
 
-  /** Takes spare memory for a packet of this many words. @returns its slot, or -1: no room */
+  /** @internal Takes spare memory for a packet of this many words. @returns its slot, or -1: no room */
   takeSpare(words: number): number {
     const slot = this.#spare;
     const next = slot + ((words + 1) & ~1);
