@@ -1,0 +1,90 @@
+/** Verdicts come by themselves: nobody asks for them, and a process lives as long as packets are under way, and no longer. */
+
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { run } from '../support/child.ts';
+import { flow, holdBucket, startDatapath } from '../support/datapaths.ts';
+import { udp } from '../support/frames.ts';
+import { until } from '../threads/steps.ts';
+
+describe('the verdict on a packet', () => {
+  it('comes without anything else being called', async () => {
+    const datapath = await startDatapath<number>({ threads: 2 });
+    const tags: number[] = [];
+    datapath.on('verdict', ({ tag }) => tags.push(tag!));
+    for (let i = 0; i < 100; i++) {
+      void datapath.push(udp(flow(i)), { timeMs: 0, tag: i });
+    }
+    await until('all have come', () => tags.length === 100);
+    expect(tags.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    /* And again, after nothing was under way. */
+    expect(datapath.offer(udp(flow(100)), { timeMs: 0, tag: 100 })).toBe(true);
+    await until('the last has come', () => tags.length === 101);
+  });
+
+  it('moves the time on by which the sweeper goes', async () => {
+    const datapath = await startDatapath({ sweeper: true });
+    datapath.conntrack.sweepIntervalMs = 1;
+    void datapath.push(udp(flow(1)), { timeMs: 0 });
+    void datapath.push(Buffer.alloc(60), { timeMs: 100_000 });
+    await until('the connection has expired', () => datapath.conntrack.counters().expiredAtSweep === 1);
+  });
+
+  it('waits for its PMD, and for nothing else', async () => {
+    const datapath = await startDatapath();
+    let seen = 0;
+    datapath.on('verdict', () => seen++);
+    const letGo = holdBucket(datapath);
+    void datapath.push(udp(flow(1)), { timeMs: 0 });
+    await once(AbortSignal.timeout(250), 'abort');
+    expect(seen).toBe(0);
+    letGo();
+    await until('it has come', () => seen === 1);
+  });
+});
+
+/** Runs a program that has a datapath, by the build. */
+function program(body: string): ReturnType<typeof run> {
+  const frame = udp(flow(1)).toString('hex');
+  const code = `
+    import { Datapath } from 'ct-bucket';
+    const frame = Buffer.from('${frame}', 'hex');
+    const datapath = await Datapath.start({ maxConnections: 1000, threads: 2 });
+    ${body}`;
+  return run(process.execPath, ['--input-type=module', '--eval', code]);
+}
+
+describe('a process', () => {
+  it('ends by itself when nothing is under way, without a stop', async () => {
+    const ended = await program(`
+      datapath.on('verdict', ({ states }) => console.log(states.join()));
+      datapath.push(frame, { timeMs: 0 });`);
+    expect(ended).toMatchObject({ code: 0, stdout: 'new,trk\n', stderr: '' });
+  });
+
+  it('ends also if no packet was ever pushed', async () => {
+    expect(await program('')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('lives until every packet has come back', async () => {
+    const ended = await program(`
+      let count = 0;
+      datapath.on('verdict', () => count++);
+      for (let i = 0; i < 50_000; i++) datapath.push(frame, { timeMs: 0 });
+      process.on('exit', () => console.log(count));`);
+    expect(ended).toMatchObject({ code: 0, stdout: '50000\n' });
+  });
+
+  it('lives while a PMD that has died with packets is repaired after and started again', async () => {
+    const ended = await program(`
+      let [count, lost] = [0, 0];
+      datapath.on('verdict', ({ isLost }) => { count++; lost += isLost ? 1 : 0; });
+      datapath.on('workerDeath', ({ packetsLost }) => console.log(packetsLost === lost || packetsLost > 0));
+      datapath.terminateWorker('pmd', 0);
+      datapath.terminateWorker('pmd', 1);
+      for (let i = 0; i < 100; i++) datapath.push(frame, { timeMs: 0 });
+      process.on('exit', () => console.log(count));`);
+    expect(ended.code).toBe(0);
+    expect(ended.stdout).toMatch(/100\n$/);
+  });
+});
