@@ -123,10 +123,10 @@ export class DatapathWorkers {
           throw new DatapathError(message, { code: ErrorCode.START_TIMEOUT });
         }
         const waiting = Atomics.waitAsync(status, up, 0, LOOK_ROUND_MS);
-        /* The timer keeps the process alive, which waitAsync does not. */
-        const timer = setTimeout(() => {}, LOOK_ROUND_MS);
+        /* The timer keeps the process alive, which neither waitAsync nor the threads do. */
+        const keepAlive = setInterval(() => {}, LOOK_ROUND_MS);
         await waiting.value;
-        clearTimeout(timer);
+        clearInterval(keepAlive);
       }
     }
     signal?.throwIfAborted();

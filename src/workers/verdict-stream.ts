@@ -27,7 +27,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
   readonly #highWaterMark: number;
   readonly #signal: AbortSignal | undefined;
   /** Told when it gets full, or is not any more, and when it was closed by its reader. */
-  readonly #onChange: (stream: VerdictStream<Tag>) => void;
+  readonly #onChange: () => void;
   readonly #abort: () => void;
   #batch: PacketVerdict<Tag>[] = [];
   #readers: Reader<Tag>[] = [];
@@ -36,7 +36,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
   #failure: { error: unknown } | undefined;
 
   /** @throws UsageError on a wrong option */
-  constructor(given: VerdictsOptions, onChange: (stream: VerdictStream<Tag>) => void) {
+  constructor(given: VerdictsOptions, onChange: () => void) {
     const options = expectOptions('the options of verdicts', given, NAMES);
     const { highWaterMark = DEFAULT_HIGH_WATER_MARK } = options;
     this.#highWaterMark = expectWhole('highWaterMark', highWaterMark, 1, MOST_HIGH_WATER_MARK);
@@ -63,7 +63,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
     }
     this.#batch.push(verdict);
     if (this.#batch.length === this.#highWaterMark) {
-      this.#onChange(this);
+      this.#onChange();
     }
     if (this.#readers.length > 0 && !this.#isWoken) {
       this.#isWoken = true;
@@ -110,7 +110,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
     const batch = this.#batch;
     this.#batch = [];
     if (batch.length >= this.#highWaterMark) {
-      this.#onChange(this);
+      this.#onChange();
     }
     return batch;
   }
@@ -126,7 +126,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
   return(): Promise<IteratorResult<PacketVerdict<Tag>[], undefined>> {
     this.#batch = [];
     this.end();
-    this.#onChange(this);
+    this.#onChange();
     return Promise.resolve({ done: true, value: undefined });
   }
 
