@@ -5,7 +5,7 @@ import { expectVisitor, shown, UsageError } from '../core/errors.ts';
 import { expectOptions, type OptionNames } from '../core/option-names.ts';
 import { prepareSocketPath } from './control/socket-path.ts';
 import type { ControlReady, ControlTask } from './control-worker.ts';
-import { Datapath } from './datapath.ts';
+import { Datapath, stoppedError } from './datapath.ts';
 import type { WorkerPlace } from './group.ts';
 import type { WorkerLife, WorkerThread } from './keeper.ts';
 import { startThread } from './lives.ts';
@@ -48,7 +48,7 @@ export class Control {
     }
     expectVisitor('onError', options.onError ?? (() => {}));
     if (options.datapath.isStopped) {
-      throw new UsageError('the datapath is stopped: start another one');
+      throw stoppedError();
     }
     if (options.datapath.workers().some(({ role }) => role === 'control')) {
       throw new UsageError('the datapath answers on a control socket already: stop that one first');
@@ -90,6 +90,10 @@ export class Control {
       })
       .finally(() => process.umask(mask));
     return { ...life, ready };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   /** Ends the answers under way and the thread; the socket is gone afterwards. */

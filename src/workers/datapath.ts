@@ -313,7 +313,8 @@ export class Datapath<Tag = unknown> {
   }
 }
 
-function stoppedError(): UsageError {
+/** For calls on a datapath that was told to stop. */
+export function stoppedError(): UsageError {
   return new UsageError('the datapath is stopped: start another one', { code: ErrorCode.CLOSED });
 }
 

@@ -1,6 +1,6 @@
 /** The options of a datapath, and what is wrong with them. */
 
-import { type CtActionOptions, plainAction } from '../core/action.ts';
+import { CtAction, type CtActionOptions, plainAction } from '../core/action.ts';
 import { expectFlag, expectSignal, expectWhole, shown, UsageError } from '../core/errors.ts';
 import type { Steering } from '../core/flow.ts';
 import { CONNTRACK_OPTIONS, type ConntrackOptions } from '../core/memory.ts';
@@ -18,7 +18,7 @@ export interface DatapathOptions extends ConntrackOptions {
   /** How packets find their PMD; default 'flow'. */
   steering?: Steering;
   /** What is done with a packet that is pushed without an action of its own; default { commit: true }. */
-  action?: CtActionOptions;
+  action?: CtActionOptions | CtAction;
   /**
    * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
    * checked them, or is yet to write them (what a host sends is captured before that).
@@ -83,7 +83,6 @@ export type CheckedOptions = Required<
     | 'threads'
     | 'batchSize'
     | 'ringBytes'
-    | 'action'
     | 'sweeper'
     | 'clock'
     | 'checksums'
@@ -94,6 +93,7 @@ export type CheckedOptions = Required<
     | 'tuneCompiler'
   >
 > & {
+  action: CtActionOptions;
   signal: AbortSignal | undefined;
   /** Those of the table that were given. */
   table: ConntrackOptions;
@@ -124,7 +124,7 @@ export function checkOptions(given: DatapathOptions): CheckedOptions {
     ringBytes,
     steering,
     /* A wrong action is to be told here, not to kill a worker; and what it inherits would not get there. */
-    action: plainAction(action),
+    action: action instanceof CtAction ? action.options : plainAction(action),
     table: pickOptions(options, CONNTRACK_OPTIONS),
     sweeper: expectFlag('sweeper', sweeper),
     clock: oneOf('clock', clock, ['packets', 'system']),

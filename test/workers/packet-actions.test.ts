@@ -57,6 +57,13 @@ describe('a packet with an action of its own', () => {
     expect(seen).toEqual(Array.from({ length: 200 }, (_, tag) => [tag, 1 + (tag % 3)]));
   });
 
+  it('is told by a CtAction as well where the datapath is started', async () => {
+    const datapath = await startDatapath({ action: new CtAction({ zone: 4, commit: true }) });
+    void datapath.push(udp(ENDS), { timeMs: 0 });
+    await datapath.drain();
+    expect(dumpAll(datapath.conntrack, 0)).toMatchObject([{ zone: 4 }]);
+  });
+
   it('is translated and looked into by a helper as its action says', async () => {
     const datapath = await startDatapath<string>();
     const nat = new CtAction({
