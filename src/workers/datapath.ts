@@ -1,4 +1,3 @@
-/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A datapath: a table, N PMD threads that track packets on it, and a sweeper. The thread that makes it hands packets
  * in and gets verdicts; it never waits for a bucket.
@@ -143,7 +142,7 @@ export class Datapath<Tag = unknown> {
    * datapath takes nothing back, but for `drain` and `stop`: so do not await `push` in the loop over them.
    * @throws UsageError on a wrong option, or when the datapath is stopped
    */
-  verdicts(options: VerdictsOptions = {}): AsyncIterableIterator<PacketVerdict<Tag>[], undefined> {
+  verdicts(options: VerdictsOptions = {}): AsyncIterableIterator<PacketVerdict<Tag>[]> {
     this.#assertRunning();
     return this.#feed.open(options);
   }

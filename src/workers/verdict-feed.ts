@@ -31,7 +31,7 @@ export class VerdictFeed<Tag> {
   }
 
   /** The verdicts from now on, for one reader. @throws UsageError on a wrong option */
-  open(options: VerdictsOptions): AsyncIterableIterator<PacketVerdict<Tag>[], undefined> {
+  open(options: VerdictsOptions): AsyncIterableIterator<PacketVerdict<Tag>[]> {
     const stream = new VerdictStream<Tag>(options, () => this.#streamChanged());
     this.#streams = [...this.#streams, stream];
     this.#streamChanged();

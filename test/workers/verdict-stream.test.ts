@@ -87,7 +87,7 @@ describe('the verdicts of a datapath', () => {
     const rest = tagsOf(verdicts);
     await pushing;
     await datapath.stop();
-    expect([...first.value!.map(({ tag }) => tag!), ...(await rest)]).toEqual(upTo(400));
+    expect([...(first.value as PacketVerdict<number>[]).map(({ tag }) => tag!), ...(await rest)]).toEqual(upTo(400));
   });
 
   it('of which nobody reads any keep neither drain nor stop from their end', async () => {
