@@ -23,10 +23,10 @@ const ABANDONED_MS = 3_600_000;
 const STARTED = /-(worker|sample|thread|sweeper)\.ts$|^bench\/soak\/process\.ts$/;
 /** Parts that tests and measurements load by themselves. */
 const PARTS = [
-  ...['action', 'conntrack', 'memory', 'zone-limits'].map((name) => `src/core/${name}.ts`),
-  ...['access', 'participant', 'room-pool'].map((name) => `src/shared/${name}.ts`),
+  ...['action', 'conntrack', 'memory/memory', 'zones/zone-limits'].map((name) => `src/core/${name}.ts`),
+  ...['access', 'memory/participant', 'quota/quota-pool'].map((name) => `src/shared/${name}.ts`),
   ...['command-end', 'signals'].map((name) => `src/host/${name}.ts`),
-  'src/workers/compiler.ts',
+  'src/workers/threads/compiler.ts',
   'bench/workloads/step-batch.ts',
 ];
 /** Where every packet passes. */

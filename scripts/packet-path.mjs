@@ -7,7 +7,7 @@
  *   export { lock as a };                                              ->   const lock$ = lock; export { lock$ as a };
  *
  * The bundler joins the modules, and folds constants that are plain numbers, but no members of objects. V8 folds those only where
- * it inlines, and their bytecode counts against the limits for inlining (src/workers/compiler.ts).
+ * it inlines, and their bytecode counts against the limits for inlining (src/workers/threads/compiler.ts).
  *
  * V8 reads a function declaration at each call, since it could be assigned to, and compares it with what it was when the code was
  * compiled; also where the call is inlined. It knows a `const` of the module, unless that is exported: an export is read from a cell.
@@ -118,7 +118,7 @@ function definitionOf({ defs: [{ node, type, parent } = {}], references }) {
 
 /**
  * Variable -> value of what can be computed from the text alone: constants of a module, and the functions that compute them
- * (src/shared/word-layout.ts).
+ * (src/shared/memory/word-layout.ts).
  */
 function constantsOf({ variables, references }, text) {
   const constants = new Map();

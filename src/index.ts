@@ -19,21 +19,21 @@ export {
 } from './core/conntrack.ts';
 export type { ExpectationEntry } from './core/alg/dump.ts';
 export { COUNTER_NAMES, type CounterName, type Counters } from './core/counters.ts';
-export { type ConnEntry, type TcpInfo } from './core/dump.ts';
+export { type ConnEntry, type TcpInfo } from './core/inspect/dump.ts';
 export { UsageError, type UsageErrorCode } from './core/errors.ts';
-export { LockTimeoutError } from './shared/lock-timeout.ts';
+export { LockTimeoutError } from './shared/sync/lock-timeout.ts';
 export { ErrorCode, type ErrorCodeName } from './shared/error-codes.ts';
-export { DatapathError } from './workers/datapath-error.ts';
-export { formatEvent, type FormatEventOptions } from './core/event-format.ts';
-export { EventReader, type ConnEvent, type DestroyReason, type FollowOptions } from './core/event-reader.ts';
+export { DatapathError } from './workers/datapath/datapath-error.ts';
+export { formatEvent, type FormatEventOptions } from './core/events/event-format.ts';
+export { EventReader, type ConnEvent, type DestroyReason, type FollowOptions } from './core/events/event-reader.ts';
 export {
   ConnFilter,
   type ConnFilterOptions,
   type IpFamilyName,
   type TcpStateName,
   type TupleFilter,
-} from './core/filter.ts';
-export { parseConnFilter } from './core/filter-text.ts';
+} from './core/inspect/filter.ts';
+export { parseConnFilter } from './core/inspect/filter-text.ts';
 export {
   formatBuckets,
   formatConn,
@@ -44,8 +44,8 @@ export {
   type FormatBucketsOptions,
   type FormatConnOptions,
   type FormatConnStatsOptions,
-} from './core/format.ts';
-export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory.ts';
+} from './core/inspect/format.ts';
+export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory/memory.ts';
 export { type FragmentListEntry, type FragmentListState } from './core/fragments/dump.ts';
 export {
   type FragmentFamilyStatus,
@@ -56,14 +56,14 @@ export {
 export { type NatOptions } from './core/nat/action.ts';
 export { clearPacket, MAX_BATCH, PacketBatch, type PacketMetadata, type SpareMemory } from './core/packet/batch.ts';
 export { ChecksumBit, CtState, PacketWord } from './core/packet/layout.ts';
-export { type RepairOptions, type RepairReport } from './core/repair.ts';
-export { type StateName, stateNames, stateText } from './core/state.ts';
+export { type RepairOptions, type RepairReport } from './core/repair/repair.ts';
+export { type StateName, stateNames, stateText } from './core/inspect/state-names.ts';
 export { type InvalidReason, invalidReason, type RefusedReason, refusedReason } from './core/packet/reason.ts';
 export { type EngineName } from './core/engines/engine.ts';
-export { type Steering } from './core/flow.ts';
+export { type Steering } from './workers/datapath/flow-steering.ts';
 export { type Words } from './shared/access.ts';
-export { type ConnStats } from './core/stats.ts';
-export { timeoutAttributeNames, type TimeoutPolicy } from './core/timeouts.ts';
+export { type ConnStats } from './core/inspect/stats.ts';
+export { timeoutAttributeNames, type TimeoutPolicy } from './core/expiry/timeouts.ts';
 export {
   originalTuple,
   type IcmpTuple,
@@ -71,18 +71,18 @@ export {
   type PortTuple,
   type Tuple,
   type TupleEnds,
-} from './core/tuple.ts';
-export { type ZoneLimit } from './core/zone-limits.ts';
-export { Datapath, type DatapathOptions } from './workers/datapath.ts';
-export { type PacketOptions, type PushOptions } from './workers/packet-options.ts';
-export { type DatapathEventName, type DatapathEvents, type DatapathListener } from './workers/listeners.ts';
-export { type VerdictsOptions } from './workers/verdict-stream.ts';
-export { type PacketVerdict, VerdictView } from './workers/verdict-view.ts';
-export { MAX_ACTIONS } from './workers/action-table.ts';
-export { type WorkerState } from './workers/group.ts';
-export { type Stuck, type WorkerHang } from './workers/hang-watch.ts';
-export { type WorkerDeath, type WorkerRole } from './workers/keeper.ts';
-export { systemTimeMs, type DatapathClock } from './workers/status.ts';
-export { tuneCompiler } from './workers/compiler.ts';
-export { Control, type ControlOptions } from './workers/control.ts';
+} from './core/inspect/tuple.ts';
+export { type ZoneLimit } from './core/zones/zone-limits.ts';
+export { Datapath, type DatapathOptions } from './workers/datapath/datapath.ts';
+export { type PacketOptions, type PushOptions } from './workers/datapath/packet-options.ts';
+export { type DatapathEventName, type DatapathEvents, type DatapathListener } from './workers/datapath/listeners.ts';
+export { type VerdictsOptions } from './workers/datapath/verdict-stream.ts';
+export { type PacketVerdict, VerdictView } from './workers/datapath/verdict-view.ts';
+export { MAX_ACTIONS } from './workers/datapath/action-table.ts';
+export { type WorkerState } from './workers/supervision/group.ts';
+export { type Stuck, type WorkerHang } from './workers/supervision/watchdog.ts';
+export { type WorkerDeath, type WorkerRole } from './workers/supervision/supervisor.ts';
+export { systemTimeMs, type DatapathClock } from './workers/threads/status.ts';
+export { tuneCompiler } from './workers/threads/compiler.ts';
+export { Control, type ControlOptions } from './workers/control/control-thread.ts';
 export { defaultSocketPath, prepareSocketPath } from './workers/control/socket-path.ts';

@@ -26,16 +26,17 @@ const LOW_FLOORS = [
   'fragments',
   'engines',
   'alg/state.ts',
-  'checks.ts',
-  'event-ring.ts',
-  'eviction.ts',
-  'key-hash.ts',
-  'memory.ts',
-  'search-notes.ts',
-  'table-quota.ts',
-  'timeouts.ts',
-  'verdict.ts',
-  'zone-limits.ts',
+  'options',
+  'zones',
+  'events/event-ring.ts',
+  'expiry/timeouts.ts',
+  'lifecycle/eviction-search.ts',
+  'memory/memory.ts',
+  'memory/memory-limits.ts',
+  'memory/table-quota.ts',
+  'path/key-hash.ts',
+  'path/search-notes.ts',
+  'path/verdict.ts',
 ];
 
 /** What starts threads or processes. */
@@ -210,19 +211,19 @@ describe('imports', () => {
       .filter(({ specifier }) => THREAD_MODULES.some((module) => specifier.replace(/^node:/, '').startsWith(module)));
     expect(wrong).toEqual([]);
     /* And it would be seen where it is allowed. */
-    expect(imports).toContainEqual({ file: 'src/workers/lives.ts', specifier: 'node:worker_threads' });
+    expect(imports).toContainEqual({ file: 'src/workers/threads/spawn.ts', specifier: 'node:worker_threads' });
   });
 
   it('run in no circle, those of types included', () => {
     const edges = imports.filter(isRelative).map((each) => [each.file, target(each)] as const);
     /* All of them are looked at: a type's import as well as a value's. */
-    expect(edges).toContainEqual(['src/core/lookup.ts', 'src/core/tracker.ts']);
-    expect(edges).toContainEqual(['src/core/lookup.ts', 'src/core/remove.ts']);
+    expect(edges).toContainEqual(['src/core/path/lookup.ts', 'src/core/tracker.ts']);
+    expect(edges).toContainEqual(['src/core/path/lookup.ts', 'src/core/lifecycle/remove.ts']);
     expect(circlesIn(graphOf(edges))).toEqual([]);
     /* With one import more there would be a circle, and it is found. */
-    const more = [...edges, ['src/core/remove.ts', 'src/core/lookup.ts'] as const];
+    const more = [...edges, ['src/core/lifecycle/remove.ts', 'src/core/path/lookup.ts'] as const];
     expect(circlesIn(graphOf(more))).toEqual([
-      expect.arrayContaining(['src/core/lookup.ts', 'src/core/remove.ts']) as string[],
+      expect.arrayContaining(['src/core/path/lookup.ts', 'src/core/lifecycle/remove.ts']) as string[],
     ]);
   });
 
@@ -234,10 +235,10 @@ describe('imports', () => {
         LOW_FLOORS.some((floor) => file === `src/core/${floor}` || file.startsWith(`src/core/${floor}/`)),
       );
     expect(new Set(low).size).toBeGreaterThan(50);
-    const high = ['src/core/table-handle.ts', 'src/core/tracker.ts'];
+    const high = ['src/core/memory/table-handle.ts', 'src/core/tracker.ts'];
     const knowing = reaching(graph, high);
     expect(low.filter((file) => knowing.has(file))).toEqual([]);
-    expect(knowing).toContain('src/core/flush.ts');
+    expect(knowing).toContain('src/core/lifecycle/flush.ts');
   });
 
   it('in a circle are found, whatever else hangs on it', () => {

@@ -3,12 +3,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketWord } from '../../src/core/packet/layout.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { allocateWords, load, wait } from '../../src/shared/access.ts';
-import { systemTimeMs } from '../../src/workers/status.ts';
+import { systemTimeMs } from '../../src/workers/threads/status.ts';
 import { type AgingAnswer, type AgingTask, PROBE_POLICY } from './aging-tasks.ts';
 import { LATENCY_BINS, recordLatency } from '../samples/latency-histogram.ts';
 import { allocateGridBatch, fillGridBatch } from '../workloads/udp-grid.ts';

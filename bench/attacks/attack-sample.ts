@@ -3,7 +3,7 @@
  * AttackResult as a line of JSON. It is run small first, on other tables, until the compiler has nothing left to do.
  */
 
-import { tuneCompiler } from '../../src/workers/compiler.ts';
+import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { type AttackName, attackOf } from './registry.ts';
 import { runAttack } from './run.ts';
 

@@ -1,6 +1,6 @@
 /** A clock that jumps, turns round, or tells nonsense while connections come in. */
 
-import { WALK_AFTER_MS } from '../../src/core/clock-bounds.ts';
+import { WALK_AFTER_MS } from '../../src/core/expiry/clock-bounds.ts';
 import { MAX_BATCH } from '../../src/core/packet/batch.ts';
 import type { Aftermath, Attack, AttackOptions, Bound, Target, Traffic } from './attack.ts';
 import { searchBound } from './bounds.ts';

@@ -2,7 +2,7 @@
 
 import { ENTRY_WORDS } from '../../src/core/alg/expectation-layout.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import {
   CHUNK_WORDS,
   FRAGMENT_WORDS,

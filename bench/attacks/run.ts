@@ -1,8 +1,8 @@
 /** Runs one attack in this thread, and says what came of it. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { ConntrackOptions } from '../../src/core/memory.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
 import { MAX_FRAGMENTS } from '../../src/core/fragments/region.ts';
 import { MAX_EXPECTATIONS } from '../../src/core/alg/expectation-layout.ts';
 import { UNIT_WORDS } from '../../src/core/table/conn.ts';

@@ -10,9 +10,9 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { allocateWords } from '../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../src/shared/barrier.ts';
-import { tuneCompiler } from '../../src/workers/compiler.ts';
-import { workerEntry } from '../../src/workers/entry.ts';
+import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
+import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
+import { workerEntry } from '../../src/workers/threads/entry.ts';
 import type { FloodThreadResult, FloodThreadTask } from './flood-thread.ts';
 import { FLOOD_WORDS } from '../workloads/flood.ts';
 

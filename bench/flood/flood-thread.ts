@@ -5,11 +5,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { Counter } from '../../src/core/counters.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { Tracker } from '../../src/core/tracker.ts';
 import { load, store, type Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { allocateTalkBatch, fillTalkBatch, FLOOD_OVER } from '../workloads/flood.ts';
 import { allocateGridBatch, fillGridBatch } from '../workloads/udp-grid.ts';
 

@@ -7,9 +7,9 @@
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { CtAction } from '../../src/core/action.ts';
 import { Counter } from '../../src/core/counters.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
 import { ChecksumBit, PacketWord } from '../../src/core/packet/layout.ts';
-import { tuneCompiler } from '../../src/workers/compiler.ts';
+import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { EstablishedBatch, NAT_ADDRESS } from '../workloads/established.ts';
 
 export interface NatRangeSampleOptions {

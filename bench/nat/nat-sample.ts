@@ -5,9 +5,9 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { CtAction } from '../../src/core/action.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import { stateText } from '../../src/core/state.ts';
-import { tuneCompiler } from '../../src/workers/compiler.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
+import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { EstablishedBatch, type L4Protocol, NAT_ADDRESS, OPENING_STEPS, type Step } from '../workloads/established.ts';
 
 export interface NatSampleOptions {

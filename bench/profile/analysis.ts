@@ -1,6 +1,6 @@
 /** What a profile says: by lock, by site, by thread, who waited for whom, and which buckets. Times in ns. */
 
-import type { Caused, LockFigures, LockProfile } from '../../src/core/lock-records.ts';
+import type { Caused, LockFigures, LockProfile } from '../../src/core/inspect/lock-records.ts';
 import { holdNsOf, meanOf, quantileOf, sumOfCaused, sumOfFigures } from './model.ts';
 
 export interface NamedFigures {

@@ -1,10 +1,10 @@
 /** A profile as one page that needs no network: tables, a heat map of the buckets, histograms, who waited for whom. */
 
-import { binStart } from '../../src/shared/lock-profile.ts';
+import { binStart } from '../../src/shared/sync/lock-profile.ts';
 import { htmlTable, machineList, page } from '../report/html.ts';
 import { escapeText } from '../report/plot.ts';
 import type { ProfileAnalysis } from './analysis.ts';
-import type { Times } from '../../src/core/lock-records.ts';
+import type { Times } from '../../src/core/inspect/lock-records.ts';
 import { costLine, type ProfileFile } from './run.ts';
 import { profileTables, type TableOptions, time } from './tables.ts';
 

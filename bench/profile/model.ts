@@ -1,7 +1,7 @@
 /** A profile of the locks: sums, means and quantiles of its records. Times in ns unless named otherwise. */
 
-import type { Caused, LockFigures, Times } from '../../src/core/lock-records.ts';
-import { binStart } from '../../src/shared/lock-profile.ts';
+import type { Caused, LockFigures, Times } from '../../src/core/inspect/lock-records.ts';
+import { binStart } from '../../src/shared/sync/lock-profile.ts';
 
 export function noTimes(): Times {
   return { count: 0, total: 0, min: 0, max: 0, bins: [] };

@@ -7,7 +7,7 @@ import { median, medianRatio, type Ratio } from '../statistics/statistics.ts';
 import { VoidRunError } from '../suite/workload-bench.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
-import type { LockProfile } from '../../src/core/lock-records.ts';
+import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 
 export interface ProfileOptions {
   workload: WorkloadName;

@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { atEnd } from '../../src/host/cleanup.ts';
-import { requirePrivateFolder } from '../../src/workers/private-folder.ts';
+import { requirePrivateFolder } from '../../src/workers/control/private-folder.ts';
 import { tryLock, withLock } from '../machine/lock-file.ts';
 
 const REMEDY = 'give a folder of your own in XDG_CACHE_HOME, or chmod 700 it';

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { ChildError, runChild } from '../../src/host/children.ts';
-import type { LockProfile } from '../../src/core/lock-records.ts';
+import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 import { sumOfFigures } from '../profile/model.ts';
 import { DEFAULT_SAMPLE_EVERY } from '../profile/run.ts';
 import type { Build } from './builds.ts';

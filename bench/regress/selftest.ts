@@ -49,7 +49,7 @@ const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
  * atomic write, which lets nothing behind it begin, a processor works on the packets meanwhile, and the first steps cost nothing.
  */
 export function spinPatches(steps: number): Patch[] {
-  const path = 'src/core/execute.ts';
+  const path = 'src/core/path/execute.ts';
   return [
     {
       path,

@@ -5,7 +5,7 @@
  */
 
 import { allocateWords } from '../../src/shared/access.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 
 export interface FloorOptions {
   connections: number;

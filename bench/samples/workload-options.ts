@@ -2,7 +2,7 @@
 
 import type { Counters } from '../../src/core/counters.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
-import type { LockProfile } from '../../src/core/lock-records.ts';
+import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
 
 export interface WorkloadSampleOptions {

@@ -2,8 +2,8 @@
 
 import { workerData } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { tellTime } from '../../src/core/clock.ts';
-import { SweepCursor, sweepStep } from '../../src/core/sweep.ts';
+import { tellTime } from '../../src/core/expiry/clock.ts';
+import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import { allocateWords, wait } from '../../src/shared/access.ts';
 import type { WorkloadTable } from './workload-thread.ts';
 import { churnTimeMs, isChurnOver } from '../workloads/churn.ts';

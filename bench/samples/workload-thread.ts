@@ -3,9 +3,9 @@
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import type { Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { PhaseTimes } from './phase-times.ts';
 import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
 import { Sender } from '../workloads/sender.ts';

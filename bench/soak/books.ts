@@ -3,24 +3,24 @@
  * accounted for, all locks free. What has expired is removed before (`Conntrack.sweep`): looking a connection up may remove it.
  */
 
-import { EventRingWord, eventRing } from '../../src/core/event-layout.ts';
-import { hashParsed } from '../../src/core/key-hash.ts';
+import { EventRingWord, eventRing } from '../../src/core/events/event-layout.ts';
+import { hashParsed } from '../../src/core/path/key-hash.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { dumpBucket, visitBucket } from '../../src/core/dump.ts';
-import { ConnFilter } from '../../src/core/filter.ts';
+import { dumpBucket, visitBucket } from '../../src/core/inspect/dump.ts';
+import { ConnFilter } from '../../src/core/inspect/filter.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
-import { findConn } from '../../src/core/lookup.ts';
-import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
+import { findConn } from '../../src/core/path/lookup.ts';
+import { memoryLayout, SettingWord } from '../../src/core/memory/memory.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { ConnFlag, ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { ArenaLayout, blockBits, blockWord } from '../../src/core/table/line-arena.ts';
-import { parseTuple } from '../../src/core/tuple.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
-import { RoomLayout } from '../../src/shared/room-pool.ts';
-import { SlabLayout } from '../../src/shared/slab.ts';
+import { parseTuple } from '../../src/core/inspect/tuple.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
+import { RoomLayout } from '../../src/shared/quota/quota-pool.ts';
+import { SlabLayout } from '../../src/shared/memory/slab.ts';
 
 import { checkExpectations, checkFragments } from './fragment-books.ts';
 import { Problems } from './problems.ts';

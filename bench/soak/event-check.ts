@@ -1,7 +1,7 @@
 /** A reader of events that comes and goes, and holds what it reads against what the table has. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import type { EventReader } from '../../src/core/event-reader.ts';
+import type { EventReader } from '../../src/core/events/event-reader.ts';
 
 export class EventCheck {
   readonly #conntrack: Conntrack;

@@ -1,12 +1,12 @@
 /** Every record and every index line is accounted for: in use, free, retired or fresh, once. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { memoryLayout } from '../../src/core/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory.ts';
 import { ConnWord, recordClassOf, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { ArenaLayout, blockBits, blockWord } from '../../src/core/table/line-arena.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
-import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/slab.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
+import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/memory/slab.ts';
 
 import { Problems } from './problems.ts';
 

@@ -7,7 +7,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { load, notify, store, wait } from '../../src/shared/access.ts';

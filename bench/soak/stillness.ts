@@ -2,11 +2,11 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { SettingWord } from '../../src/core/memory.ts';
+import { SettingWord } from '../../src/core/memory/memory.ts';
 import { load } from '../../src/shared/access.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
-import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/slab.ts';
-import type { Datapath } from '../../src/workers/datapath.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
+import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/memory/slab.ts';
+import type { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { Command, SideWord, type SideWords } from './side-words.ts';
 
 /** Between two looks at whether a thread is at work, and until they are given up. */

@@ -6,12 +6,12 @@
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
-import { memoryLayout, SettingWord, type TrackerMemory } from '../../src/core/memory.ts';
+import { memoryLayout, SettingWord, type TrackerMemory } from '../../src/core/memory/memory.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
-import { ownerOf } from '../../src/shared/mutex.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
-import { RoomLayout } from '../../src/shared/room-pool.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
+import { ownerOf } from '../../src/shared/sync/mutex.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
+import { RoomLayout } from '../../src/shared/quota/quota-pool.ts';
 import { load, wait } from '../../src/shared/access.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
 

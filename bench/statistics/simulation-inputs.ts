@@ -1,7 +1,7 @@
 /** What the simulation goes by, measured: how long locks are held and how often they are taken, and what a cache line costs. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
-import type { LockProfile } from '../../src/core/lock-records.ts';
+import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 import { holdNsOf, meanOf, sumOfFigures } from '../profile/model.ts';
 import type { SimulationInput } from '../report/results-file.ts';
 import { takeSample, type TakeSample } from '../samples/samples.ts';

@@ -26,7 +26,7 @@ interface Cut {
 
 /** The times at which the phases of a sample run (workload-thread.ts). */
 const PHASE_MS: Record<PhaseName, number> = { 'udp-insert': 1_000_000, 'udp-lookup': 1_000_001 };
-const EXECUTE = 'src/core/execute.ts';
+const EXECUTE = 'src/core/path/execute.ts';
 
 function endingAt(find: RegExp, before: string, phase: PhaseName): Patch {
   return { path: EXECUTE, find, replace: `if (nowMs === ${PHASE_MS[phase]}) return; ${before}` };
@@ -55,7 +55,7 @@ const REMOVALS: readonly Cut[] = [
     name: "the bucket's lock",
     kind: 'without',
     phase: 'udp-insert',
-    patches: [{ path: 'src/core/create.ts', find: /table\.(un)?lockBucket\([^;]*;/, replace: '' }],
+    patches: [{ path: 'src/core/lifecycle/create.ts', find: /table\.(un)?lockBucket\([^;]*;/, replace: '' }],
   },
   {
     name: 'what is declared for a repair',
@@ -63,8 +63,8 @@ const REMOVALS: readonly Cut[] = [
     phase: 'udp-insert',
     /* INTENT_KIND, RECORD_IN_HAND, and the hands (shared/participant.ts). */
     patches: [
-      { path: 'src/core/create.ts', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
-      { path: 'src/core/linked.ts', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
+      { path: 'src/core/lifecycle/create.ts', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
+      { path: 'src/core/lifecycle/finish-links.ts', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
     ],
   },
   {
@@ -72,7 +72,7 @@ const REMOVALS: readonly Cut[] = [
     kind: 'without',
     patches: [
       {
-        path: 'src/core/stage-verdict.ts',
+        path: 'src/core/path/stage-verdict.ts',
         find: /\bwriteConnected\(words, slot, tracker\.words, r, state \| 32, action\.zone\);/,
         replace: 'words[slot + 3] = state | 32;',
       },
@@ -82,7 +82,9 @@ const REMOVALS: readonly Cut[] = [
     name: 'the new expiry',
     kind: 'without',
     phase: 'udp-lookup',
-    patches: [{ path: 'src/core/update-conn.ts', find: /\btracker\.expiry\.extend\(r, timeout, now\);/, replace: ';' }],
+    patches: [
+      { path: 'src/core/path/update-conn.ts', find: /\btracker\.expiry\.extend\(r, timeout, now\);/, replace: ';' },
+    ],
   },
 ];
 

@@ -34,7 +34,7 @@ const BUCKET_OF: Omit<Patch, 'replace'> = {
   find: /this\.#shift === 32 \? 0 : hash >>> this\.#shift/,
 };
 const SPIN_BOUND: Omit<Patch, 'replace'> = {
-  path: 'src/shared/mutex.ts',
+  path: 'src/shared/sync/mutex.ts',
   find: /Math\.min\(1000, owner\.spinEstimate \* 2 \+ 10\)/,
 };
 
@@ -141,7 +141,7 @@ export const STUDIES = {
             find: /CHECKED = process\.env\["CT_CHECKED"\] === "1"/,
             replace: 'CHECKED = false',
           },
-          { path: 'src/shared/lock-profile.ts', find: /PROFILED = sampleEvery > 0/, replace: 'PROFILED = false' },
+          { path: 'src/shared/sync/lock-profile.ts', find: /PROFILED = sampleEvery > 0/, replace: 'PROFILED = false' },
         ],
       },
     ],

@@ -5,7 +5,7 @@
 
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { PacketWord, swapHalf } from '../../src/core/packet/layout.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { COLUMN_BITS, GRID_FRAME, UDP_WORD } from './udp-grid.ts';
 
 /** Words that the threads of a sample share: FLOOD_OVER becomes 1 when the flood has ended. */

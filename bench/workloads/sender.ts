@@ -1,7 +1,7 @@
 /** What a workload sends its batches through: the tracker, and where they are timed, the clock. */
 
 import type { CtAction } from '../../src/core/action.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
 import type { PacketBatch } from '../../src/core/packet/batch.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { recordLatency } from '../samples/latency-histogram.ts';

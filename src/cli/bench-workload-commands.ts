@@ -9,7 +9,7 @@ import { benchWorkload, type WorkloadBenchOptions } from '../../bench/suite/work
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
-import { didYouMean } from '../core/nearest-name.ts';
+import { didYouMean } from '../core/options/nearest-name.ts';
 import { report, say } from './bench-outcome.ts';
 import { withReports, withShape } from './bench-options.ts';
 import { describe, endHelp } from './help-style.ts';

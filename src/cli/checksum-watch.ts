@@ -3,7 +3,7 @@
  * so that one whole direction of a capture made on that host is invalid for no other reason.
  */
 
-import { formatIpv4, formatIpv6 } from '../core/address.ts';
+import { formatIpv4, formatIpv6 } from '../core/inspect/address.ts';
 import { ChecksumBit, PacketWord } from '../core/packet/layout.ts';
 import { counted } from './capture/occurrences.ts';
 

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { onOneLine, UsageError } from '../core/errors.ts';
-import { didYouMean, nearestName } from '../core/nearest-name.ts';
+import { didYouMean, nearestName } from '../core/options/nearest-name.ts';
 
 /** The command that is meant if none is named. */
 function defaultOf(command: Command): Command | undefined {

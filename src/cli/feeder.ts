@@ -1,8 +1,8 @@
 /** Feeds a datapath with the packets of a source: once or in rounds, at their own pace or at a given rate. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Datapath } from '../workers/datapath.ts';
-import { systemTimeMs } from '../workers/status.ts';
+import type { Datapath } from '../workers/datapath/datapath.ts';
+import { systemTimeMs } from '../workers/threads/status.ts';
 import { CaptureClock, CaptureNotes, type CaptureSource, readCapture } from './capture.ts';
 
 /** The packet after the end of a round comes so much later than the last one. */

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { compiledBench } from '../../bench/samples/compiled.ts';
 import { machineFingerprint } from '../../bench/machine/machine.ts';
-import type { LockProfile } from '../core/lock-records.ts';
+import type { LockProfile } from '../core/inspect/lock-records.ts';
 import type { ProfileFile } from '../../bench/profile/run.ts';
 import { medianRatio } from '../../bench/statistics/statistics.ts';
 import type { EngineName } from '../core/engines/engine.ts';

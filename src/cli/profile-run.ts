@@ -13,7 +13,7 @@ import { VoidRunError } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
-import { didYouMean } from '../core/nearest-name.ts';
+import { didYouMean } from '../core/options/nearest-name.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
 import { requireWindowOfUse } from './bench-workload-commands.ts';
 import { requireRepeatable } from './capture.ts';

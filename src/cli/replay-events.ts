@@ -7,10 +7,10 @@
  * in order of capture time; those of one millisecond stand in the order in which the PMDs came to them.
  */
 
-import { formatEvent } from '../core/event-format.ts';
-import type { ConnEvent, EventReader } from '../core/event-reader.ts';
-import { expiryTimes } from '../core/expiry-times.ts';
-import type { Datapath } from '../workers/datapath.ts';
+import { formatEvent } from '../core/events/event-format.ts';
+import type { ConnEvent, EventReader } from '../core/events/event-reader.ts';
+import { expiryTimes } from '../core/expiry/expiry-times.ts';
+import type { Datapath } from '../workers/datapath/datapath.ts';
 
 /**
  * Packets between two looks at the rings of events: a packet causes at most ten events (its search under the lock

@@ -3,13 +3,13 @@
 import { writeFileSync } from 'node:fs';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
-import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../core/flow.ts';
-import { profileOf } from '../core/lock-records.ts';
+import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../workers/datapath/flow-steering.ts';
+import { profileOf } from '../core/inspect/lock-records.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { endWithReader } from '../host/command-end.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
 import { counted, thousands, watchProgress } from '../host/terminal.ts';
-import { Datapath } from '../workers/datapath.ts';
+import { Datapath } from '../workers/datapath/datapath.ts';
 import { CaptureClock, CaptureError, CaptureNotes, type CapturePacket, CaptureSource, readCapture } from './capture.ts';
 import { ChecksumWatch } from './checksum-watch.ts';
 import { ExitCode } from './exit-code.ts';

@@ -2,15 +2,15 @@
 
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
-import type { Steering } from '../core/flow.ts';
-import type { TableFull } from '../core/memory.ts';
+import type { Steering } from '../workers/datapath/flow-steering.ts';
+import type { TableFull } from '../core/memory/memory.ts';
 import { PacketWord } from '../core/packet/layout.ts';
-import { stateText } from '../core/state.ts';
+import { stateText } from '../core/inspect/state-names.ts';
 import { stopOnSignals } from '../host/signals.ts';
 import { counted } from '../host/terminal.ts';
-import { Control } from '../workers/control.ts';
+import { Control } from '../workers/control/control-thread.ts';
 import { prepareSocketPath } from '../workers/control/socket-path.ts';
-import { Datapath } from '../workers/datapath.ts';
+import { Datapath } from '../workers/datapath/datapath.ts';
 import { CaptureError, CaptureSource } from './capture.ts';
 import { ChecksumWatch } from './checksum-watch.ts';
 import { ExitCode } from './exit-code.ts';

@@ -1,9 +1,9 @@
 /** What a scenario file says about translations that are the tracker's choice (`natInRange`, `natSameAs`, `*`). */
 
-import { parseIpv4, parseIpv6 } from '../core/address.ts';
+import { parseIpv4, parseIpv6 } from '../core/inspect/address.ts';
 import { UsageError } from '../core/errors.ts';
 import { swapWord } from '../core/packet/layout.ts';
-import type { Tuple } from '../core/tuple.ts';
+import type { Tuple } from '../core/inspect/tuple.ts';
 import { endOf, withEnd, type End, type EndName } from './scenario-ends.ts';
 
 /** A range of addresses and ports, both inclusive. */

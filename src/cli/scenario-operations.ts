@@ -1,10 +1,10 @@
 /** The operations of a scenario file, and how their answers are compared. */
 
 import type { CtActionOptions } from '../core/action.ts';
-import type { ConnEntry } from '../core/dump.ts';
+import type { ConnEntry } from '../core/inspect/dump.ts';
 import { UsageError } from '../core/errors.ts';
-import type { TimeoutPolicy } from '../core/timeouts.ts';
-import type { Tuple } from '../core/tuple.ts';
+import type { TimeoutPolicy } from '../core/expiry/timeouts.ts';
+import type { Tuple } from '../core/inspect/tuple.ts';
 import type { NatInRange } from './scenario-choices.ts';
 import type { EndName } from './scenario-ends.ts';
 

@@ -5,11 +5,11 @@ import { Conntrack } from '../core/conntrack.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import type { IpFamily } from '../core/fragments/settings.ts';
-import type { Reclaim } from '../core/memory.ts';
+import type { Reclaim } from '../core/memory/memory.ts';
 import { MAX_BATCH } from '../core/packet/batch.ts';
 import { PacketWord } from '../core/packet/layout.ts';
-import { stateNames } from '../core/state.ts';
-import { originalTuple, type Tuple } from '../core/tuple.ts';
+import { stateNames } from '../core/inspect/state-names.ts';
+import { originalTuple, type Tuple } from '../core/inspect/tuple.ts';
 import { endsText, endText, outOfRange, withoutWildcards } from './scenario-choices.ts';
 import { endOf } from './scenario-ends.ts';
 import {

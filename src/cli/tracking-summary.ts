@@ -3,7 +3,7 @@
 import type { Counters } from '../core/counters.ts';
 import type { FragmentStatus } from '../core/fragments/settings.ts';
 import { counted } from '../host/terminal.ts';
-import type { Datapath } from '../workers/datapath.ts';
+import type { Datapath } from '../workers/datapath/datapath.ts';
 import type { CaptureNotes } from './capture.ts';
 import { cutLine } from './capture/notes.ts';
 

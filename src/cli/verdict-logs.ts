@@ -1,6 +1,6 @@
 /** Verdicts of a replay, collected by packet number, and those of fragments that were held. */
 
-import { stateText } from '../core/state.ts';
+import { stateText } from '../core/inspect/state-names.ts';
 
 /** Lines written to standard output at once. */
 const LINES_PER_WRITE = 10_000;

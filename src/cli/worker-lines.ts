@@ -1,8 +1,8 @@
 /** What is said of workers that die or hang. */
 
 import { counted } from '../host/terminal.ts';
-import type { WorkerHang } from '../workers/hang-watch.ts';
-import { type WorkerDeath, workerName } from '../workers/keeper.ts';
+import type { WorkerHang } from '../workers/supervision/watchdog.ts';
+import { type WorkerDeath, workerName } from '../workers/supervision/supervisor.ts';
 
 /** One line about a worker that has died. */
 export function deathLine(death: WorkerDeath): string {

@@ -3,8 +3,8 @@
 import { expectFlag, expectWhole, shown, UsageError } from './errors.ts';
 import { helperKindOf, helperNameWords, HelperKind } from './alg/helper-names.ts';
 import { NatAction, type NatOptions, plainNat } from './nat/action.ts';
-import { expectOptions, type OptionNames } from './option-names.ts';
-import { expectZone } from './zone.ts';
+import { expectOptions, type OptionNames } from './options/option-names.ts';
+import { expectZone } from './zones/zone.ts';
 
 /** A value and the bits of it that count. */
 export interface MaskedMark {

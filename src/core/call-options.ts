@@ -2,11 +2,11 @@
 
 import { CtAction } from './action.ts';
 import { shown, UsageError } from './errors.ts';
-import { ConnFilter, type ConnFilterOptions } from './filter.ts';
-import { expectConditions, expectOptions, type OptionNames } from './option-names.ts';
+import { ConnFilter, type ConnFilterOptions } from './inspect/filter.ts';
+import { expectConditions, expectOptions, type OptionNames } from './options/option-names.ts';
 import { MAX_RETURNED, PacketBatch } from './packet/batch.ts';
-import type { KeptPlace } from './table-handle.ts';
-import { expectZone } from './zone.ts';
+import type { KeptPlace } from './memory/table-handle.ts';
+import { expectZone } from './zones/zone.ts';
 
 export interface AttachOptions {
   /** The place to take over, instead of any free one: that of a thread that has died and was repaired after. */

@@ -24,14 +24,14 @@ import {
   zoneIfGiven,
   type ZoneOptions,
 } from './call-options.ts';
-import { clockMarkMs, sweptAt, tellTime } from './clock.ts';
+import { clockMarkMs, sweptAt, tellTime } from './expiry/clock.ts';
 import { type Counters, countersOfAll, type ParticipantCounters, removalsBySweep, sumOfCounters } from './counters.ts';
-import { dumpBucket, type ConnEntry } from './dump.ts';
+import { dumpBucket, type ConnEntry } from './inspect/dump.ts';
 import { expectFlag, expectObject, expectWhole, UsageError } from './errors.ts';
-import { EventReader } from './event-reader.ts';
-import { conntrackExecute } from './execute.ts';
-import type { ConnFilter } from './filter.ts';
-import { flushBucket, flushTuple } from './flush.ts';
+import { EventReader } from './events/event-reader.ts';
+import { conntrackExecute } from './path/execute.ts';
+import type { ConnFilter } from './inspect/filter.ts';
+import { flushBucket, flushTuple } from './lifecycle/flush.ts';
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import { GuardedCalls } from './guarded-calls.ts';
@@ -42,20 +42,20 @@ import {
   type ConntrackOptions,
   type TableFull,
   type TrackerMemory,
-} from './memory.ts';
-import { expectConditions, expectOptions } from './option-names.ts';
+} from './memory/memory.ts';
+import { expectConditions, expectOptions } from './options/option-names.ts';
 import type { PacketBatch } from './packet/batch.ts';
-import type { RepairOptions, RepairReport } from './repair.ts';
-import { repairInTurn } from './repair-in-turn.ts';
-import { type ConnStats, countBucket, emptyStats } from './stats.ts';
-import { SweepCursor, sweepStep } from './sweep.ts';
+import type { RepairOptions, RepairReport } from './repair/repair.ts';
+import { repairInTurn } from './repair/repair-in-turn.ts';
+import { type ConnStats, countBucket, emptyStats } from './inspect/stats.ts';
+import { SweepCursor, sweepStep } from './expiry/sweep.ts';
 import { type BucketFigures, bucketFigures } from './table/bucket-figures.ts';
 import { TableSettings } from './table-settings.ts';
-import type { TimeoutPolicy } from './timeouts.ts';
+import type { TimeoutPolicy } from './expiry/timeouts.ts';
 import { Tracker } from './tracker.ts';
-import type { Tuple } from './tuple.ts';
-import { expectZone } from './zone.ts';
-import type { ZoneLimit } from './zone-limits.ts';
+import type { Tuple } from './inspect/tuple.ts';
+import { expectZone } from './zones/zone.ts';
+import type { ZoneLimit } from './zones/zone-limits.ts';
 
 export type {
   AttachOptions,

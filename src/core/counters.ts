@@ -5,8 +5,8 @@
  * from the rest (`found`, see Counters).
  */
 
-import { isClaimed, type ParticipantRegion } from '../shared/participant.ts';
-import { countersOf, sumCounter } from '../shared/counters.ts';
+import { isClaimed, type ParticipantRegion } from '../shared/memory/participant.ts';
+import { countersOf, sumCounter } from '../shared/memory/counters.ts';
 
 export const COUNTER_NAMES = [
   'packets',

@@ -5,9 +5,9 @@
  */
 
 import { CHECKED } from '../shared/access.ts';
-import { LockTimeoutError } from '../shared/lock-timeout.ts';
+import { LockTimeoutError } from '../shared/sync/lock-timeout.ts';
 import { UsageError } from './errors.ts';
-import { repairOwn } from './repair.ts';
+import { repairOwn } from './repair/repair.ts';
 import type { Tracker } from './tracker.ts';
 
 export class GuardedCalls {

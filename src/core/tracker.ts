@@ -5,21 +5,21 @@
 
 import { store } from '../shared/access.ts';
 import { Alg } from './alg/state.ts';
-import { EventRing } from './event-ring.ts';
-import { Eviction } from './eviction.ts';
+import { EventRing } from './events/event-ring.ts';
+import { Eviction } from './lifecycle/eviction-search.ts';
 import type { ExpiryStrategy } from './engines/expiry.ts';
 import { engineKind } from './engines/registry.ts';
 import { FragmentStore } from './fragments/store.ts';
-import { derivedKey, HashKeys } from './key-hash.ts';
-import { memoryMark, SettingWord, type TrackerMemory } from './memory.ts';
+import { derivedKey, HashKeys } from './path/key-hash.ts';
+import { memoryMark, SettingWord, type TrackerMemory } from './memory/memory.ts';
 import { PortRandom } from './nat/random.ts';
 import { BatchScratch } from './packet/batch-scratch.ts';
-import { SearchNotes } from './search-notes.ts';
+import { SearchNotes } from './path/search-notes.ts';
 import { UNIT_WORDS } from './table/conn.ts';
-import { type KeptPlace, TableHandle } from './table-handle.ts';
-import { TimeoutPolicies } from './timeouts.ts';
-import { ZoneLimits } from './zone-limits.ts';
-import { ZonePolicies } from './zone-policies.ts';
+import { type KeptPlace, TableHandle } from './memory/table-handle.ts';
+import { TimeoutPolicies } from './expiry/timeouts.ts';
+import { ZoneLimits } from './zones/zone-limits.ts';
+import { ZonePolicies } from './zones/zone-policies.ts';
 
 /** Index lines per connection that prefaulting commits: an index grows to between 3/8 and 3/4 full. */
 const LINES_PER_CONNECTION = 1 / (7 * 0.375);

@@ -6,7 +6,7 @@
 
 import * as v from 'valibot';
 import { shown } from '../core/errors.ts';
-import { didYouMean } from '../core/nearest-name.ts';
+import { didYouMean } from '../core/options/nearest-name.ts';
 
 export type Members = Record<string, unknown>;
 /** A schema of files: nothing in it waits. */

@@ -8,10 +8,10 @@ import { analyseProfile, type ProfileAnalysis } from '../../bench/profile/analys
 import { profileDiff } from '../../bench/profile/diff.ts';
 import { pprofOf, speedscopeOf } from '../../bench/profile/files.ts';
 import { profileHtml } from '../../bench/profile/html.ts';
-import type { LockProfile } from '../../src/core/lock-records.ts';
+import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 import type { ProfileFile } from '../../bench/profile/run.ts';
 import { DEFAULT_TABLES, profileTables } from '../../bench/profile/tables.ts';
-import { LOCKS_PER_PREDECESSOR } from '../../src/shared/lock-profile.ts';
+import { LOCKS_PER_PREDECESSOR } from '../../src/shared/sync/lock-profile.ts';
 import { REPOSITORY } from '../support/child.ts';
 import { threadProgram } from '../threads/entry.ts';
 

@@ -7,7 +7,7 @@ import { allocateWords } from '../../src/shared/access.ts';
 import type { CommandContext } from '../../src/workers/control/command.ts';
 import { answerCommand, COMMANDS } from '../../src/workers/control/commands.ts';
 import { EventHub } from '../../src/workers/control/event-hub.ts';
-import { statusWords } from '../../src/workers/status.ts';
+import { statusWords } from '../../src/workers/threads/status.ts';
 import { tcp, udp } from '../support/frames.ts';
 import { send } from '../support/tracking.ts';
 

@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { UsageError } from '../../src/core/errors.ts';
-import type { ConntrackOptions } from '../../src/core/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import { runModule } from '../support/child.ts';
 import { reverse, udp } from '../support/frames.ts';
 import { dumpAll, send } from '../support/tracking.ts';

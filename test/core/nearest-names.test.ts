@@ -1,9 +1,9 @@
 /** Names that are nearly right: filters, protocols. */
 
 import { describe, expect, it } from 'vitest';
-import { parseConnFilter } from '../../src/core/filter-text.ts';
-import { didYouMean, nearestName } from '../../src/core/nearest-name.ts';
-import { protocolNumber } from '../../src/core/protocol-names.ts';
+import { parseConnFilter } from '../../src/core/inspect/filter-text.ts';
+import { didYouMean, nearestName } from '../../src/core/options/nearest-name.ts';
+import { protocolNumber } from '../../src/core/options/protocol-names.ts';
 
 describe('the nearest name', () => {
   it.each([

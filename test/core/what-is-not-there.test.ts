@@ -6,25 +6,25 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { formatEvent } from '../../src/core/event-format.ts';
-import { EventReader } from '../../src/core/event-reader.ts';
+import { formatEvent } from '../../src/core/events/event-format.ts';
+import { EventReader } from '../../src/core/events/event-reader.ts';
 import {
   formatConn,
   formatConnStats,
   formatExpectation,
   formatTupleText,
   formatZoneLimits,
-} from '../../src/core/format.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
-import { memoryLayout } from '../../src/core/memory.ts';
+} from '../../src/core/inspect/format.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { PacketWord } from '../../src/core/packet/layout.ts';
-import { stateText } from '../../src/core/state.ts';
-import { LockClass } from '../../src/shared/lockdep.ts';
-import { lock, unlock } from '../../src/shared/mutex.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
+import { LockClass } from '../../src/shared/sync/lockdep.ts';
+import { lock, unlock } from '../../src/shared/sync/mutex.ts';
 import { prepareSocketPath } from '../../src/workers/control/socket-path.ts';
-import { Control } from '../../src/workers/control.ts';
-import { Datapath } from '../../src/workers/datapath.ts';
+import { Control } from '../../src/workers/control/control-thread.ts';
+import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { udp } from '../support/frames.ts';
 import { any, complaint } from '../support/refusals.ts';
 import { send } from '../support/tracking.ts';

@@ -1,16 +1,16 @@
 /** The books of a table when all threads have ended: what must add up whatever the schedule was. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { directionOf, findConn } from '../../src/core/lookup.ts';
-import { memoryLayout } from '../../src/core/memory.ts';
+import { directionOf, findConn } from '../../src/core/path/lookup.ts';
+import { memoryLayout } from '../../src/core/memory/memory.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from '../../src/core/packet/key.ts';
 import { swapPorts } from '../../src/core/packet/layout.ts';
 import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnFlag, ConnWord, isExpired, LIFE_FLAGS, recordClassOf, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
-import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../src/shared/slab.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
+import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../src/shared/memory/slab.ts';
 import { violate } from './scenario.ts';
 
 /* Words of a slab's cache (shared/slab.ts). */

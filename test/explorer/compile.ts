@@ -45,12 +45,12 @@ const COMPILER_OPTIONS = {
 /** Without what stands for the order of locks: what happens when it is wrong, not that it is. */
 const NO_LOCK_ORDER: readonly Edit[] = [
   {
-    file: 'src/shared/lockdep.ts',
+    file: 'src/shared/sync/lockdep.ts',
     find: 'if (lock.lockClass > lockClass) {',
     replace: 'if (false as boolean) {',
   },
   {
-    file: 'src/shared/lockdep.ts',
+    file: 'src/shared/sync/lockdep.ts',
     find: 'if (lock.lockClass === lockClass && !(lockClass === LockClass.bucket && sameRegion && lock.index < index)) {',
     replace: 'if (false as boolean) {',
   },

@@ -23,18 +23,18 @@ export interface Mutant {
   hasLedger?: boolean;
 }
 
-const MUTEX = 'src/shared/mutex.ts';
-const EPOCH = 'src/shared/epoch.ts';
-const SLAB = 'src/shared/slab.ts';
-const RING = 'src/shared/ring.ts';
+const MUTEX = 'src/shared/sync/mutex.ts';
+const EPOCH = 'src/shared/memory/epoch.ts';
+const SLAB = 'src/shared/memory/slab.ts';
+const RING = 'src/shared/memory/ring.ts';
 const TABLE = 'src/core/table/bucket-table.ts';
 const DUE = 'src/core/table/line-due.ts';
-const CREATE = 'src/core/create.ts';
-const REMOVE = 'src/core/remove.ts';
+const CREATE = 'src/core/lifecycle/create.ts';
+const REMOVE = 'src/core/lifecycle/remove.ts';
 const LINK = 'src/core/nat/link.ts';
-const ROOM = 'src/shared/room-pool.ts';
-const AHEAD = 'src/shared/room-ahead.ts';
-const COUNT = 'src/shared/room-count.ts';
+const ROOM = 'src/shared/quota/quota-pool.ts';
+const AHEAD = 'src/shared/quota/prefetched-credits.ts';
+const COUNT = 'src/shared/quota/credit-counts.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -529,7 +529,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the limit of a zone is written when its lock is gone',
     edits: [
       {
-        file: 'src/core/zone-limits.ts',
+        file: 'src/core/zones/zone-limits.ts',
         find: `      writeLimit(words, this.#poolOf(zone), limit);
     }
     unlock(words, this.#base + MUTEX);`,
@@ -699,7 +699,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the policy of a zone is looked at, then deleted',
     edits: [
       {
-        file: 'src/core/zone-policies.ts',
+        file: 'src/core/zones/zone-policies.ts',
         find: 'return exchange(this.#words, this.#base + zone, 0) !== 0;',
         replace: `const had = load(this.#words, this.#base + zone) !== 0;
     store(this.#words, this.#base + zone, 0);

@@ -1,9 +1,9 @@
 /** What the words of a table are called. */
 
-import { memoryLayout, type TrackerMemory } from '../../src/core/memory.ts';
+import { memoryLayout, type TrackerMemory } from '../../src/core/memory/memory.ts';
 import { BUCKET_WORDS, BucketWord, LINE_ENTRIES } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord, UNIT_WORDS } from '../../src/core/table/conn.ts';
-import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/participant.ts';
+import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
 
 function nameIn(names: Record<string, number>, offset: number): string {
   const name = Object.keys(names).find((key) => names[key] === offset);

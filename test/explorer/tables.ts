@@ -2,17 +2,17 @@
 
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { hashParsed } from '../../src/core/key-hash.ts';
-import { findConn } from '../../src/core/lookup.ts';
-import { memoryLayout, type ConntrackOptions, type TrackerMemory } from '../../src/core/memory.ts';
+import { hashParsed } from '../../src/core/path/key-hash.ts';
+import { findConn } from '../../src/core/path/lookup.ts';
+import { memoryLayout, type ConntrackOptions, type TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { stateText } from '../../src/core/state.ts';
-import { SweepCursor, sweepStep } from '../../src/core/sweep.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
+import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import { UNIT_WORDS } from '../../src/core/table/conn.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
-import { parseTuple, type PortTuple } from '../../src/core/tuple.ts';
-import { LINE_WORDS } from '../../src/shared/cache-line.ts';
-import { Readers, UnitLedger } from '../../src/shared/ledger.ts';
+import { parseTuple, type PortTuple } from '../../src/core/inspect/tuple.ts';
+import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
+import { Readers, UnitLedger } from '../../src/shared/checked/ledger.ts';
 import { reverse, udp, type PortEnds } from '../support/frames.ts';
 import type { Built, Region } from './scenario.ts';
 import { takePlace } from '../support/places.ts';

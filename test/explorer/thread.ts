@@ -68,7 +68,7 @@ async function load({ root, module, scenario }: ScenarioPlace): Promise<void> {
   const from = (path: string) => import(pathToFileURL(join(root, path)).href) as Promise<Record<string, unknown>>;
   const scenarios = await from(`test/explorer/scenarios/${module}.js`);
   const seam = (await from('src/shared/access.js')) as unknown as Seam;
-  lockdep = (await from('src/shared/lockdep.js')) as unknown as Lockdep;
+  lockdep = (await from('src/shared/sync/lockdep.js')) as unknown as Lockdep;
   seam.setSchedulingHook(stage.before, stage.sleepHooks);
   loaded = scenarios[scenario] as Scenario<unknown>;
   if (loaded === undefined) {

@@ -1,9 +1,9 @@
 /** Sequences: what is done with a table, packets above all. Made up whole before any of it is done, so that one can be repeated and shrunk. */
 
 import type { CtActionOptions } from '../../src/core/action.ts';
-import type { ConntrackOptions } from '../../src/core/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
-import { timeoutAttributeNames } from '../../src/core/timeouts.ts';
+import { timeoutAttributeNames } from '../../src/core/expiry/timeouts.ts';
 import { Conversations, HOSTS_V4, HOSTS_V6, mutated } from './conversations.ts';
 import type { Corpus, Story } from './corpus.ts';
 import { sealed } from './frames.ts';

@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { allocateWords } from '../../src/shared/access.ts';
-import { workerEntry } from '../../src/workers/entry.ts';
+import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { Random } from './random.ts';
 import type { SessionOptions, SessionReport } from './session.ts';
 import { inputText } from './target.ts';

@@ -2,9 +2,9 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
-import type { Reclaim } from '../../src/core/memory.ts';
+import type { Reclaim } from '../../src/core/memory/memory.ts';
 import { allocateWords } from '../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
 import { expectBalancedBooks } from '../support/books.ts';
 import type { Crew } from '../threads/crew.ts';
 import type { HistoryJobs } from '../threads/history-jobs.ts';

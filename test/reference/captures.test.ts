@@ -1,8 +1,8 @@
 /** Captures through a datapath, against the reference's verdict on every packet. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Datapath } from '../../src/workers/datapath.ts';
-import type { PacketVerdict } from '../../src/workers/verdict-view.ts';
+import { Datapath } from '../../src/workers/datapath/datapath.ts';
+import type { PacketVerdict } from '../../src/workers/datapath/verdict-view.ts';
 import { fixtureCaptures, sharedCaptures, type RecordedCapture } from '../support/fixtures.ts';
 
 /** Sends a capture through an empty datapath whose time stands still; returns the verdicts in order of packets. */

@@ -1,12 +1,12 @@
 /** The books of a table: what must add up when no thread is at work. Without a test runner, for what runs outside of one. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { visitBucket } from '../../src/core/dump.ts';
-import { hashParsed } from '../../src/core/key-hash.ts';
-import { findConn } from '../../src/core/lookup.ts';
+import { visitBucket } from '../../src/core/inspect/dump.ts';
+import { hashParsed } from '../../src/core/path/key-hash.ts';
+import { findConn } from '../../src/core/path/lookup.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnFlag, ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../../src/core/table/conn.ts';
-import { parseTuple, type Tuple } from '../../src/core/tuple.ts';
+import { parseTuple, type Tuple } from '../../src/core/inspect/tuple.ts';
 
 /** How often each record stands in the index, and where the index disagrees with its counts or the records. */
 function entriesByRecord(ct: Conntrack, faults: string[]): Map<number, number> {

@@ -29,7 +29,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const COMPILED = join(ROOT, '.compiled');
 /** What is compiled: modules that neither use vitest nor look for files beside them. */
 const FOLDERS = ['src', 'bench', 'test/threads', 'test/history'];
-const HOOK = 'src/workers/typescript-hook.mjs';
+const HOOK = 'src/workers/threads/typescript-hook.mjs';
 const KEPT_MS = 24 * 60 * 60_000;
 /** Imports modules anew with another environment, which only vitest's own loader can do. */
 const FROM_SOURCE = /\/profile-waits-in-vain\.test\.ts$/;

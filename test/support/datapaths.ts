@@ -1,7 +1,7 @@
 /** Datapaths of tests, stopped after each test. */
 
 import { afterEach } from 'vitest';
-import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import type { PortEnds } from './frames.ts';
 
 const started: Datapath[] = [];

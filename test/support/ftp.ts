@@ -3,7 +3,7 @@
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { stateText } from '../../src/core/state.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
 import type { PortEnds } from './frames.ts';
 import { tcpFrame, type TcpOptions, type TcpView, viewTcp } from './tcp-frames.ts';
 

@@ -1,9 +1,9 @@
 /** The locks of a table that are held. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { visitBucket } from '../../src/core/dump.ts';
+import { visitBucket } from '../../src/core/inspect/dump.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
-import { memoryLayout, SettingWord } from '../../src/core/memory.ts';
+import { memoryLayout, SettingWord } from '../../src/core/memory/memory.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../src/core/table/conn.ts';
 import { until } from '../threads/steps.ts';

@@ -1,8 +1,8 @@
 /** Places at a table, of threads that died for a test alone. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
-import { Claim, keepForToken, NO_THREAD, participantAt, ParticipantWord } from '../../src/shared/participant.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
+import { Claim, keepForToken, NO_THREAD, participantAt, ParticipantWord } from '../../src/shared/memory/participant.ts';
 
 /** As if the thread of this handle had ended: only then may others repair after it. */
 export function pretendDead({ tracker }: Conntrack): void {

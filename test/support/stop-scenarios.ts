@@ -1,7 +1,7 @@
 /** What workers are stopped and terminated in the middle of. */
 
 import { expect } from 'vitest';
-import type { DatapathOptions } from '../../src/workers/datapath.ts';
+import type { DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import { LINE_ENTRIES } from '../../src/core/table/bucket-layout.ts';
 import { type PortEnds, udp } from './frames.ts';
 import { StoppableDatapath } from './stopping.ts';

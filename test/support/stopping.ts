@@ -2,15 +2,15 @@
 
 import { setEnvironmentData } from 'node:worker_threads';
 import { expect } from 'vitest';
-import { hashParsed } from '../../src/core/key-hash.ts';
-import { FlowSteering } from '../../src/core/flow.ts';
+import { hashParsed } from '../../src/core/path/key-hash.ts';
+import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { allocateWords, type Words } from '../../src/shared/access.ts';
-import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
-import type { WorkerDeath } from '../../src/workers/keeper.ts';
-import { WorkerWord, sweeperNumber, workerLine } from '../../src/workers/status.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import { WorkerWord, sweeperNumber, workerLine } from '../../src/workers/threads/status.ts';
 import { STOP_WORDS_KEY, StopWord } from '../threads/stop-at.ts';
 import { threadModule } from '../threads/entry.ts';
 import { until } from '../threads/steps.ts';

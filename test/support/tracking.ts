@@ -2,9 +2,9 @@
 
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import type { ConnEntry } from '../../src/core/dump.ts';
+import type { ConnEntry } from '../../src/core/inspect/dump.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { stateText } from '../../src/core/state.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
 
 const batch = PacketBatch.allocate(1 << 17);
 

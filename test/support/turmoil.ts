@@ -2,12 +2,12 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { hashParsed } from '../../src/core/key-hash.ts';
-import { findConn } from '../../src/core/lookup.ts';
+import { hashParsed } from '../../src/core/path/key-hash.ts';
+import { findConn } from '../../src/core/path/lookup.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../src/core/table/conn.ts';
-import { parseTuple, type PortTuple } from '../../src/core/tuple.ts';
-import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import { parseTuple, type PortTuple } from '../../src/core/inspect/tuple.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import { randomSequence, until } from '../threads/steps.ts';
 import { expectBalancedBooks } from './books.ts';
 import { fragmentsOf } from './fragments.ts';

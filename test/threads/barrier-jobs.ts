@@ -1,7 +1,7 @@
 /** Jobs of the barrier tests. */
 
 import { type Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { serve } from './serve.ts';
 
 const jobs = {

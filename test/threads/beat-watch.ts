@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { peek, type Words } from '../../src/shared/access.ts';
-import { isBusy, WorkerWord, workerLine } from '../../src/workers/status.ts';
+import { isBusy, WorkerWord, workerLine } from '../../src/workers/threads/status.ts';
 
 export interface BeatWatchTask {
   status: Words;

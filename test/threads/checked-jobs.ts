@@ -1,17 +1,17 @@
 /** Jobs of the tests of checked mode: each breaks something in a table of its own, and returns what was thrown. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { obtain } from '../../src/core/checks.ts';
+import { obtain } from '../../src/core/table/reference-checks.ts';
 import { Counter } from '../../src/core/counters.ts';
-import { visitBucket } from '../../src/core/dump.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
-import { memoryLayout } from '../../src/core/memory.ts';
-import { killConn, removeConn } from '../../src/core/remove.ts';
+import { visitBucket } from '../../src/core/inspect/dump.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { killConn, removeConn } from '../../src/core/lifecycle/remove.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnWord, LIFE_GENERATION, UNIT_SHIFT, UNIT_WORDS } from '../../src/core/table/conn.ts';
-import { forgetHeld } from '../../src/shared/lockdep.ts';
-import { lockTagOf } from '../../src/shared/mutex.ts';
+import { forgetHeld } from '../../src/shared/sync/lockdep.ts';
+import { lockTagOf } from '../../src/shared/sync/mutex.ts';
 import { udp } from '../support/frames.ts';
 import { send } from '../support/tracking.ts';
 import { serve } from './serve.ts';

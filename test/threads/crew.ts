@@ -8,7 +8,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { CHECKED } from '../../src/shared/access.ts';
-import { workerEntry } from '../../src/workers/entry.ts';
+import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { type Answer, type Jobs, type Order } from './serve.ts';
 
 /** A failure deadline for a busy machine, not a pause: nothing here waits for time to pass. */

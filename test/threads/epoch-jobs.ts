@@ -1,8 +1,8 @@
 /** Jobs of the epoch tests: participants that are stepped one by one, and readers and writers that race. */
 
 import { type Words } from '../../src/shared/access.ts';
-import { Epochs } from '../../src/shared/epoch.ts';
-import { Participant, type ParticipantRegion } from '../../src/shared/participant.ts';
+import { Epochs } from '../../src/shared/memory/epoch.ts';
+import { Participant, type ParticipantRegion } from '../../src/shared/memory/participant.ts';
 import { serve } from './serve.ts';
 import { randomSequence, startTogether } from './steps.ts';
 

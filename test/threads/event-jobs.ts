@@ -1,16 +1,16 @@
 /** Jobs of the tests of events: threads that make, answer and remove connections. */
 
 import { CtAction } from '../../src/core/action.ts';
-import { tellTime } from '../../src/core/clock.ts';
+import { tellTime } from '../../src/core/expiry/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { Counter } from '../../src/core/counters.ts';
-import { announceNew, settleNew } from '../../src/core/events.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { announceNew, settleNew } from '../../src/core/events/events.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
-import { removeConn } from '../../src/core/remove.ts';
+import { removeConn } from '../../src/core/lifecycle/remove.ts';
 import type { Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { serve } from './serve.ts';
 
 let ct: Conntrack;

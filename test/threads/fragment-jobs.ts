@@ -2,11 +2,11 @@
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
 import { CtState, PacketWord } from '../../src/core/packet/layout.ts';
 import type { Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { udp } from '../support/frames.ts';
 import { serve } from './serve.ts';

@@ -2,11 +2,11 @@
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { stateText } from '../../src/core/state.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
 import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { hostPort } from '../support/ftp.ts';
 import { reverse, type PortEnds } from '../support/frames.ts';
 import { tcpFrame, type TcpView, viewTcp } from '../support/tcp-frames.ts';

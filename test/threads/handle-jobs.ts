@@ -1,7 +1,7 @@
 /** Jobs of a thread that has a handle of its own on a table. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { serve } from './serve.ts';
 
 let ct: Conntrack | undefined;

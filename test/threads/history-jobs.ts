@@ -2,12 +2,12 @@
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { CtState, PacketWord } from '../../src/core/packet/layout.ts';
-import type { Tuple } from '../../src/core/tuple.ts';
+import type { Tuple } from '../../src/core/inspect/tuple.ts';
 import { CHECKED, pause, setSchedulingHook, type Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { isTranslated, zoneOf, ZONES } from '../history/flows.ts';
 import { NAT_PORT, TIMEOUT_MS } from '../history/model.ts';
 import { Answer, CONN_GENERATION, Kind, Recorder } from '../history/operation.ts';

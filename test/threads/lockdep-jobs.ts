@@ -1,8 +1,8 @@
 /** Jobs of the lock checker tests: a list of steps, done until one throws. */
 
 import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
-import { assertNoneHeld, LockClass } from '../../src/shared/lockdep.ts';
-import { assertHeld, lock, lockPair, lockTagOf, tryLock, unlock, unlockPair } from '../../src/shared/mutex.ts';
+import { assertNoneHeld, LockClass } from '../../src/shared/sync/lockdep.ts';
+import { assertHeld, lock, lockPair, lockTagOf, tryLock, unlock, unlockPair } from '../../src/shared/sync/mutex.ts';
 import { serve } from './serve.ts';
 
 export type LockName = keyof typeof LockClass;

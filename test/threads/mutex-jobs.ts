@@ -1,7 +1,7 @@
 /** Jobs of the mutex and pair lock tests. */
 
 import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
-import { LockClass } from '../../src/shared/lockdep.ts';
+import { LockClass } from '../../src/shared/sync/lockdep.ts';
 import {
   lock,
   lockPair,
@@ -12,7 +12,7 @@ import {
   unlock,
   unlockPair,
   type LockOwner,
-} from '../../src/shared/mutex.ts';
+} from '../../src/shared/sync/mutex.ts';
 import { serve } from './serve.ts';
 import { randomSequence, signal, startTogether, waitForSignal } from './steps.ts';
 

@@ -2,12 +2,12 @@
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
 import { CtState } from '../../src/core/packet/layout.ts';
 import type { Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { udp } from '../support/frames.ts';
 import { serve } from './serve.ts';
 import { randomSequence } from './steps.ts';

@@ -7,18 +7,18 @@
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
-import { profileOf } from '../../src/core/lock-records.ts';
+import { profileOf } from '../../src/core/inspect/lock-records.ts';
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { memoryLayout, type TrackerMemory } from '../../src/core/memory.ts';
+import { memoryLayout, type TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ParsedWord } from '../../src/core/packet/key.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { allocateWords, load, notify, store, wait, type Words } from '../../src/shared/access.ts';
-import { arriveAndWait, BARRIER_WORDS } from '../../src/shared/barrier.ts';
-import { LockSite } from '../../src/shared/lock-sites.ts';
-import { WAITERS } from '../../src/shared/lock-word.ts';
-import { workerEntry } from '../../src/workers/entry.ts';
+import { arriveAndWait, BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
+import { LockSite } from '../../src/shared/sync/lock-sites.ts';
+import { WAITERS } from '../../src/shared/sync/lock-word.ts';
+import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { udp } from '../support/frames.ts';
 
 /** The first pair begins when the second has done. */

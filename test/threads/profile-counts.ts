@@ -3,7 +3,7 @@
  * of locks and several sites, taken in a pattern that repeats. Prints the profile, and how often each site was there.
  */
 
-import { profileOf } from '../../src/core/lock-records.ts';
+import { profileOf } from '../../src/core/inspect/lock-records.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { reverse, tcp } from '../support/frames.ts';
 import { send } from '../support/tracking.ts';

@@ -1,16 +1,16 @@
 /** Jobs of the tests of removal: threads that all want to remove the same connections. */
 
 import { CtAction } from '../../src/core/action.ts';
-import { obtain } from '../../src/core/checks.ts';
-import { tellTime } from '../../src/core/clock.ts';
+import { obtain } from '../../src/core/table/reference-checks.ts';
+import { tellTime } from '../../src/core/expiry/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
-import { killConn, removeConn } from '../../src/core/remove.ts';
-import { SweepCursor, sweepStep } from '../../src/core/sweep.ts';
+import { killConn, removeConn } from '../../src/core/lifecycle/remove.ts';
+import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import type { Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { serve } from './serve.ts';
 
 let ct: Conntrack;

@@ -2,11 +2,11 @@
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { stateText } from '../../src/core/state.ts';
+import { stateText } from '../../src/core/inspect/state-names.ts';
 import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
-import { forgetHeld } from '../../src/shared/lockdep.ts';
+import { forgetHeld } from '../../src/shared/sync/lockdep.ts';
 import { serve } from './serve.ts';
 import { signal, waitForSignal } from './steps.ts';
 import { pretendDead } from '../support/places.ts';

@@ -1,7 +1,7 @@
 /** Jobs of the ring tests: both ends, each on a thread of its own. */
 
 import { type Words } from '../../src/shared/access.ts';
-import { RingConsumer, RingProducer, SLOT_SIZE } from '../../src/shared/ring.ts';
+import { RingConsumer, RingProducer, SLOT_SIZE } from '../../src/shared/memory/ring.ts';
 import { serve } from './serve.ts';
 import { randomSequence } from './steps.ts';
 

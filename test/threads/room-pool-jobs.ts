@@ -1,8 +1,8 @@
 /** Jobs of the room pool tests. */
 
 import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
-import { Participant, type ParticipantRegion } from '../../src/shared/participant.ts';
-import { NO_ROOM, RoomPools, type RoomPoolsOptions } from '../../src/shared/room-pool.ts';
+import { Participant, type ParticipantRegion } from '../../src/shared/memory/participant.ts';
+import { NO_ROOM, RoomPools, type RoomPoolsOptions } from '../../src/shared/quota/quota-pool.ts';
 import { serve } from './serve.ts';
 import { randomSequence, signal, startTogether, waitForSignal } from './steps.ts';
 

@@ -1,9 +1,9 @@
 /** Jobs of the slab tests. */
 
 import { type Words } from '../../src/shared/access.ts';
-import { Epochs } from '../../src/shared/epoch.ts';
-import { Participant, type ParticipantRegion } from '../../src/shared/participant.ts';
-import { RECORD_CLASSES, Slab, type SlabOptions } from '../../src/shared/slab.ts';
+import { Epochs } from '../../src/shared/memory/epoch.ts';
+import { Participant, type ParticipantRegion } from '../../src/shared/memory/participant.ts';
+import { RECORD_CLASSES, Slab, type SlabOptions } from '../../src/shared/memory/slab.ts';
 import { serve } from './serve.ts';
 import { randomSequence, startTogether } from './steps.ts';
 

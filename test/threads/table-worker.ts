@@ -2,14 +2,14 @@
 
 import { workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
-import { tellTime } from '../../src/core/clock.ts';
+import { tellTime } from '../../src/core/expiry/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { conntrackExecute } from '../../src/core/execute.ts';
-import type { TrackerMemory } from '../../src/core/memory.ts';
+import { conntrackExecute } from '../../src/core/path/execute.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
-import { SweepCursor, sweepStep } from '../../src/core/sweep.ts';
+import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import { add, load, type Words } from '../../src/shared/access.ts';
-import { arriveAndWait } from '../../src/shared/barrier.ts';
+import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
 
 export interface TableWorkerTask {

@@ -1,7 +1,7 @@
 /** What a signal gives up: a start, a push that waits, reading verdicts; and how a datapath ends with its block. */
 
 import { describe, expect, it } from 'vitest';
-import { Datapath } from '../../src/workers/datapath.ts';
+import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { flow, holdBucket, startDatapath } from '../support/datapaths.ts';
 import { udp } from '../support/frames.ts';
 

@@ -1,16 +1,16 @@
 /** A datapath: its threads, where packets go, full rings, the sweeper's time, and threads that die. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { hashParsed } from '../../src/core/key-hash.ts';
-import { FlowSteering } from '../../src/core/flow.ts';
-import { SettingWord } from '../../src/core/memory.ts';
+import { hashParsed } from '../../src/core/path/key-hash.ts';
+import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
+import { SettingWord } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { load, notify, store } from '../../src/shared/access.ts';
-import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import { expectBalancedBooks } from '../support/books.ts';
 import { icmp, icmpError, reverse, tcp, udp, type PortEnds } from '../support/frames.ts';
 import { dumpAll } from '../support/tracking.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
-import { ActionReader, ActionTable, MAX_ACTIONS } from '../../src/workers/action-table.ts';
+import { ActionReader, ActionTable, MAX_ACTIONS } from '../../src/workers/datapath/action-table.ts';
 import { flow, holdBucket, startDatapath } from '../support/datapaths.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
 import { dumpAll } from '../support/tracking.ts';

@@ -2,15 +2,15 @@
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/core/errors.ts';
-import { FlowSteering } from '../../src/core/flow.ts';
-import { allocateRing, RingConsumer, RingProducer } from '../../src/shared/ring.ts';
-import { LockClass } from '../../src/shared/lockdep.ts';
-import { lock, unlock } from '../../src/shared/mutex.ts';
-import { Datapath, type DatapathOptions } from '../../src/workers/datapath.ts';
-import type { WorkerDeath } from '../../src/workers/keeper.ts';
-import { type Push, WaitingPushes } from '../../src/workers/waiting-pushes.ts';
+import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
+import { allocateRing, RingConsumer, RingProducer } from '../../src/shared/memory/ring.ts';
+import { LockClass } from '../../src/shared/sync/lockdep.ts';
+import { lock, unlock } from '../../src/shared/sync/mutex.ts';
+import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import { type Push, WaitingPushes } from '../../src/workers/datapath/waiting-pushes.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
-import { memoryLayout } from '../../src/core/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory.ts';
 import { udp } from '../support/frames.ts';
 
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };

@@ -1,7 +1,7 @@
 /** A tag is anything, comes back with its packet, and is then forgotten. */
 
 import { describe, expect, it } from 'vitest';
-import { Tags } from '../../src/workers/tags.ts';
+import { Tags } from '../../src/workers/datapath/tags.ts';
 import { flow, startDatapath } from '../support/datapaths.ts';
 import { udp } from '../support/frames.ts';
 

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { PacketVerdict } from '../../src/workers/verdict-view.ts';
+import type { PacketVerdict } from '../../src/workers/datapath/verdict-view.ts';
 import { flow, startDatapath } from '../support/datapaths.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { udp } from '../support/frames.ts';

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
 import { CtState } from '../../src/core/packet/layout.ts';
-import type { PacketVerdict, VerdictView } from '../../src/workers/verdict-view.ts';
+import type { PacketVerdict, VerdictView } from '../../src/workers/datapath/verdict-view.ts';
 import { startDatapath } from '../support/datapaths.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { reverse, udp } from '../support/frames.ts';

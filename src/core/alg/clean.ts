@@ -3,7 +3,7 @@
 import { peek, type Words } from '../../shared/access.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
-import type { Participant } from '../../shared/participant.ts';
+import type { Participant } from '../../shared/memory/participant.ts';
 import type { Alg } from './state.ts';
 import { EntryWord } from './expectation-layout.ts';
 

@@ -4,11 +4,11 @@
  * The state of TCP goes by the numbers of the end whose payload grows.
  */
 
-import { areSameWords } from '../../shared/word-runs.ts';
+import { areSameWords } from '../../shared/memory/word-runs.ts';
 import { CHECKED, peek, type Words } from '../../shared/access.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
 import type { CtAction } from '../action.ts';
-import { assertReference } from '../checks.ts';
+import { assertReference } from '../table/reference-checks.ts';
 import { Counter } from '../counters.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { CtState, PacketWord, RememberedBit, swapHalf, swapPorts } from '../packet/layout.ts';

@@ -2,7 +2,7 @@
 
 import { peek, type Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
-import { hashParsed } from '../key-hash.ts';
+import { hashParsed } from '../path/key-hash.ts';
 import { linkTranslated, turnKey } from '../nat/link.ts';
 import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
@@ -16,7 +16,7 @@ import {
   UNIT_SHIFT,
 } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
-import { writeTuple } from '../verdict.ts';
+import { writeTuple } from '../path/verdict.ts';
 import { writeAddress } from './clean.ts';
 import { EntryWord } from './expectation-layout.ts';
 import { HelperKind } from './helper-names.ts';

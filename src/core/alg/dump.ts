@@ -2,9 +2,9 @@
 
 import { formatLabel } from '../action.ts';
 import { metaProtocol, metaZone } from '../packet/key.ts';
-import type { Participant } from '../../shared/participant.ts';
+import type { Participant } from '../../shared/memory/participant.ts';
 import type { Alg } from './state.ts';
-import { formatTuple, type Tuple } from '../tuple.ts';
+import { formatTuple, type Tuple } from '../inspect/tuple.ts';
 import { EntryWord } from './expectation-layout.ts';
 
 /** A connection that a helper expects. */

@@ -17,12 +17,12 @@
  * An entry of one that is being removed keeps nobody else from expecting the same.
  */
 
-import { areSameWords } from '../../shared/word-runs.ts';
+import { areSameWords } from '../../shared/memory/word-runs.ts';
 import { load, peek, store, type Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { inheritLock, lock, type LockOwner, unlock, wakeWaiters } from '../../shared/mutex.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { inheritLock, lock, type LockOwner, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import { ENTRY_WORDS, EntryWord, MAX_EXPECTATIONS, MAX_EXPECTATIONS_PER_PARENT } from './expectation-layout.ts';
 

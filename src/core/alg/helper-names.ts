@@ -7,10 +7,10 @@
  */
 
 import { load, store, type Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, type LockOwner, releaseOfDead, unlock } from '../../shared/mutex.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { lock, type LockOwner, releaseOfDead, unlock } from '../../shared/sync/mutex.ts';
 import { shown, UsageError } from '../errors.ts';
 
 const MUTEX = 0;

@@ -6,11 +6,11 @@
  */
 
 import type { Words } from '../../shared/access.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { ParsedWord } from '../packet/key.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnWord, HELPER_SKEWS_REPLY } from '../table/conn.ts';
-import type { Participant } from '../../shared/participant.ts';
+import type { Participant } from '../../shared/memory/participant.ts';
 import type { BatchScratch } from '../packet/batch-scratch.ts';
 import { finishTcp, shiftAcknowledgement, shiftSequence } from './payload.ts';
 

@@ -16,10 +16,10 @@
  */
 
 import type { Words } from '../../shared/access.ts';
-import type { Participant } from '../../shared/participant.ts';
-import type { Checks } from '../checks.ts';
+import type { Participant } from '../../shared/memory/participant.ts';
+import type { Checks } from '../table/reference-checks.ts';
 import type { BucketTable } from '../table/bucket-table.ts';
-import type { TimeoutPolicies } from '../timeouts.ts';
+import type { TimeoutPolicies } from '../expiry/timeouts.ts';
 import type { ExpirationLists } from './lists.ts';
 
 /** A thread's parts of the tracker that a strategy works with. */

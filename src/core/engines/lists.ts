@@ -13,10 +13,10 @@
  */
 
 import { peek, poke, type Words } from '../../shared/access.ts';
-import { LINE_WORDS, wholeLines } from '../../shared/cache-line.ts';
-import { type Participant, ParticipantWord } from '../../shared/participant.ts';
-import { Slab } from '../../shared/slab.ts';
-import { Timeout } from '../timeouts.ts';
+import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
+import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
+import { Slab } from '../../shared/memory/slab.ts';
+import { Timeout } from '../expiry/timeouts.ts';
 
 /** A connection's node. Under the lists' lock, unless said. */
 export const NodeWord = {

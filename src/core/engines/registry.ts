@@ -1,6 +1,6 @@
 /** What stands behind the name of each engine. */
 
-import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { shown, UsageError } from '../errors.ts';
 import { BucketSweep } from './bucket-sweep/bucket-sweep.ts';
 import { ENGINES, type EngineName } from './engine.ts';

@@ -5,7 +5,7 @@
 
 import { peek, poke, type Words } from '../../shared/access.ts';
 import { ConnWord } from '../table/conn.ts';
-import type { TimeoutPolicies } from '../timeouts.ts';
+import type { TimeoutPolicies } from '../expiry/timeouts.ts';
 import { EXTENDED, type ExpiryParts, ExpiryStrategy } from './expiry.ts';
 import type { ExpirationLists } from './lists.ts';
 

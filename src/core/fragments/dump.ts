@@ -1,10 +1,10 @@
 /** The lists of held fragments as users see them. Allocates; for threads other than PMDs. */
 
 import { peek } from '../../shared/access.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
-import { formatIpv4, formatIpv6 } from '../address.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { lock, unlock } from '../../shared/sync/mutex.ts';
+import { formatIpv4, formatIpv6 } from '../inspect/address.ts';
 import { META_IPV6, metaProtocol, metaZone } from '../packet/key.ts';
 import { swapHalf, swapWord } from '../packet/layout.ts';
 import type { FragmentStore } from './store.ts';

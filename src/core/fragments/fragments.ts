@@ -6,12 +6,12 @@
  * judges the whole and sends all. What finds no room in that batch comes back with the next one of the zone.
  */
 
-import { copyWords } from '../../shared/word-runs.ts';
+import { copyWords } from '../../shared/memory/word-runs.ts';
 import { peek, type Words } from '../../shared/access.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
-import { ParticipantWord } from '../../shared/participant.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { lock, unlock } from '../../shared/sync/mutex.ts';
+import { ParticipantWord } from '../../shared/memory/participant.ts';
 import type { CtAction } from '../action.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { META_IPV6, metaZone, PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';

@@ -4,9 +4,9 @@
  */
 
 import { peek, type Words } from '../../shared/access.ts';
-import { assertHeld } from '../../shared/mutex.ts';
-import { ParticipantWord } from '../../shared/participant.ts';
-import { SKEW_MS } from '../clock-bounds.ts';
+import { assertHeld } from '../../shared/sync/mutex.ts';
+import { ParticipantWord } from '../../shared/memory/participant.ts';
+import { SKEW_MS } from '../expiry/clock-bounds.ts';
 import { hashIpv4, hashIpv6 } from '../packet/hash.ts';
 import { META_IPV6, ParsedWord } from '../packet/key.ts';
 import { FRAME_SHIFT_BYTES, PacketWord } from '../packet/layout.ts';

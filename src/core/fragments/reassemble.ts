@@ -3,7 +3,7 @@
  * it, goes into the fragments. By the thread that completed the list, which owns it then; without the mutex.
  */
 
-import { copyWords } from '../../shared/word-runs.ts';
+import { copyWords } from '../../shared/memory/word-runs.ts';
 import type { Words } from '../../shared/access.ts';
 import { foldSum, sumWords } from '../packet/checksum.ts';
 import { findTransport } from '../packet/extension-headers.ts';

@@ -19,7 +19,7 @@
  */
 
 import { allocateWords, type Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { PACKET_HEADER_WORDS } from '../packet/layout.ts';
 
 /** Fragments held at most, whatever the limit is set to (IPF_NFRAG_UBOUND of the reference). */

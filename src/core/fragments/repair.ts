@@ -5,8 +5,8 @@
  */
 
 import type { Words } from '../../shared/access.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { inheritLock, lockWithin, unlock, wakeWaiters } from '../../shared/mutex.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { inheritLock, lockWithin, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
 import { PacketWord } from '../packet/layout.ts';
 import { countFragments } from './lists.ts';
 import {

@@ -3,11 +3,11 @@
  * that keep the frames. All under the region's mutex unless said otherwise.
  */
 
-import { copyWords } from '../../shared/word-runs.ts';
+import { copyWords } from '../../shared/memory/word-runs.ts';
 import { allocateWords, type Words } from '../../shared/access.ts';
-import { assertHeld } from '../../shared/mutex.ts';
-import type { Participant } from '../../shared/participant.ts';
-import type { HashKeys } from '../key-hash.ts';
+import { assertHeld } from '../../shared/sync/mutex.ts';
+import type { Participant } from '../../shared/memory/participant.ts';
+import type { HashKeys } from '../path/key-hash.ts';
 import { MAX_RETURNED } from '../packet/batch.ts';
 import { PACKET_HEADER_WORDS, PacketWord, packetWords } from '../packet/layout.ts';
 import {

@@ -1,8 +1,8 @@
 /** The translation that a pass asks for: OpenFlow's `nat` inside `ct`, compiled once into numbers. */
 
-import { parseIpv4, parseIpv6 } from '../address.ts';
+import { parseIpv4, parseIpv6 } from '../inspect/address.ts';
 import { expectFlag, expectWhole, shown, UsageError } from '../errors.ts';
-import { expectOptions, type OptionNames } from '../option-names.ts';
+import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import { swapWord } from '../packet/layout.ts';
 import { ConnFlag } from '../table/conn.ts';
 

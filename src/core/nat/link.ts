@@ -6,15 +6,15 @@
  */
 
 import { or, peek, poke } from '../../shared/access.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
-import { IntentKind, ParticipantWord } from '../../shared/participant.ts';
-import { announceNew, settleNew, wantsEvents } from '../events.ts';
-import { noteLinked } from '../linked.ts';
-import { directionOf, findConnLocked, NO_DIRECTION } from '../lookup.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
+import { announceNew, settleNew, wantsEvents } from '../events/events.ts';
+import { noteLinked } from '../lifecycle/finish-links.ts';
+import { directionOf, findConnLocked, NO_DIRECTION } from '../path/lookup.ts';
 import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { swapPorts } from '../packet/layout.ts';
-import { removeStale } from '../remove.ts';
+import { removeStale } from '../lifecycle/remove.ts';
 import { CONN_NAT, ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, LIFE_RIVAL, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 

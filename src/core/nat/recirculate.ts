@@ -3,12 +3,12 @@
  * its connection: neither direction's key is the packet's.
  */
 
-import { hashParsed } from '../key-hash.ts';
-import { findConn } from '../lookup.ts';
+import { hashParsed } from '../path/key-hash.ts';
+import { findConn } from '../path/lookup.ts';
 import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { icmp6Meta, icmpMeta, META_IPV6, metaProtocol, ParsedWord, reverseMeta } from '../packet/key.ts';
 import { ORIG_IPV6, PacketWord, Protocol, swapHalf, swapPorts } from '../packet/layout.ts';
-import { killConn } from '../remove.ts';
+import { killConn } from '../lifecycle/remove.ts';
 import { CONN_NAT, ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import type { CtAction } from '../action.ts';

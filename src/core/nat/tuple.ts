@@ -10,8 +10,8 @@
  * to 128 ports is always used up to the last, a larger one may refuse when it is nearly full.
  */
 
-import { hashParsed } from '../key-hash.ts';
-import { findConn } from '../lookup.ts';
+import { hashParsed } from '../path/key-hash.ts';
+import { findConn } from '../path/lookup.ts';
 import { hashIpv4 } from '../packet/hash.ts';
 import { SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';

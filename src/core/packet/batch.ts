@@ -2,7 +2,7 @@
 
 import { allocateWords, type Words } from '../../shared/access.ts';
 import { expectWhole, shown, UsageError } from '../errors.ts';
-import { expectOptions, type OptionNames } from '../option-names.ts';
+import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, roomyPacketWords } from './layout.ts';
 import { type InvalidReason, invalidReason, type RefusedReason, refusedReason } from './reason.ts';
 

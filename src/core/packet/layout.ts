@@ -24,7 +24,7 @@
  * network order wherever they are only compared.
  */
 
-import { wordLayout } from '../../shared/word-layout.ts';
+import { wordLayout } from '../../shared/memory/word-layout.ts';
 
 /** Words before the frame. */
 export const PACKET_HEADER_WORDS = 32;

@@ -5,7 +5,7 @@
 
 import { compareExchange, peek, type Words } from '../../shared/access.ts';
 import { ConnWord } from '../table/conn.ts';
-import { Timeout } from '../timeouts.ts';
+import { Timeout } from '../expiry/timeouts.ts';
 import { CHANGED, TIMEOUT_SHIFT, Update } from './update.ts';
 
 /** UDP and others: one packet, several from one end, packets from both ends. Only ever moves up. */

@@ -9,7 +9,7 @@
  *   else                                          as any segment
  */
 
-import { Timeout } from '../timeouts.ts';
+import { Timeout } from '../expiry/timeouts.ts';
 import { ACK, FIN, RST } from './tcp-segment.ts';
 import { TcpState } from './tcp-state.ts';
 

@@ -14,7 +14,7 @@
  */
 
 import { ConnWord } from '../table/conn.ts';
-import { Timeout } from '../timeouts.ts';
+import { Timeout } from '../expiry/timeouts.ts';
 import { passesEstablishedLocked } from './tcp-established.ts';
 import {
   ACK,

@@ -1,7 +1,7 @@
 /** Does the index of a bucket agree with itself? For checked processes and tests. */
 
 import { CHECKED } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
 import { blockBits, blockWord } from './line-arena.ts';

@@ -1,8 +1,8 @@
 /** Figures of a bucket, for people and benchmarks. Read without a lock: hints. */
 
 import { peek } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { LockLineWord, WAIT_HIGH_SHIFT } from '../../shared/lock-profile.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { LockLineWord, WAIT_HIGH_SHIFT } from '../../shared/sync/lock-profile.ts';
 import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_ENTRIES } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
 import { blockBits, blockWord } from './line-arena.ts';

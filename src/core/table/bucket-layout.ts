@@ -34,7 +34,7 @@
  *   DUE             atomic: see line-due.ts
  */
 
-import { LINE_WORDS } from '../../shared/cache-line.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 
 export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PULL: 3 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;

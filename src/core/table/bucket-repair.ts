@@ -1,9 +1,9 @@
 /** What a thread that died leaves of a bucket's index: counts that are off, and a growth that is half done. */
 
 import { poke, store } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import type { Epochs } from '../../shared/epoch.ts';
-import { type Participant, ParticipantWord } from '../../shared/participant.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import type { Epochs } from '../../shared/memory/epoch.ts';
+import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
 import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_DUE, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
 import { blockBits, blockWord, type LineArena } from './line-arena.ts';

@@ -15,10 +15,10 @@
  */
 
 import { load, peek, poke, store, type Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import type { Epochs } from '../../shared/epoch.ts';
-import type { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import type { Epochs } from '../../shared/memory/epoch.ts';
+import type { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
 import {
   assertHeld,
   inheritLock,
@@ -28,8 +28,8 @@ import {
   unlock,
   unlockPair,
   wakeWaiters,
-} from '../../shared/mutex.ts';
-import { ParticipantWord, type Participant } from '../../shared/participant.ts';
+} from '../../shared/sync/mutex.ts';
+import { ParticipantWord, type Participant } from '../../shared/memory/participant.ts';
 import {
   BUCKET_WORDS,
   BucketWord,

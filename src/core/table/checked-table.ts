@@ -7,11 +7,11 @@
  */
 
 import type { Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { Epochs } from '../../shared/epoch.ts';
-import { type Participant, ParticipantWord } from '../../shared/participant.ts';
-import { UnitState } from '../../shared/ledger.ts';
-import type { Checks } from '../checks.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { Epochs } from '../../shared/memory/epoch.ts';
+import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
+import { UnitState } from '../../shared/checked/ledger.ts';
+import type { Checks } from './reference-checks.ts';
 import { META_IPV6, reverseMeta } from '../packet/key.ts';
 import { assertConsistentLocked } from './bucket-check.ts';
 import { LINE_ENTRIES } from './bucket-layout.ts';

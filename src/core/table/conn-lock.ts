@@ -1,10 +1,10 @@
 /** The lock of a connection. Records are too many to be searched for locks of a dead thread, so each thread notes which it takes. */
 
 import type { Words } from '../../shared/access.ts';
-import type { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, unlock } from '../../shared/mutex.ts';
-import { type Participant, ParticipantWord } from '../../shared/participant.ts';
+import type { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { lock, unlock } from '../../shared/sync/mutex.ts';
+import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
 import { ConnWord } from './conn.ts';
 
 /** Locks the connection at word `r`. */

@@ -50,8 +50,8 @@
  */
 
 import { peek, type Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { wordLayout } from '../../shared/word-layout.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { wordLayout } from '../../shared/memory/word-layout.ts';
 import { META_IPV6 } from '../packet/key.ts';
 
 /** Words of a unit. */

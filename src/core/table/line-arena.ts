@@ -27,13 +27,13 @@
  */
 
 import type { Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/cache-line.ts';
-import { Epochs } from '../../shared/epoch.ts';
-import { LockSite } from '../../shared/lock-sites.ts';
-import { LockClass } from '../../shared/lockdep.ts';
-import { lock, releaseOfDead, unlock } from '../../shared/mutex.ts';
-import { ParticipantWord, type Participant } from '../../shared/participant.ts';
-import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../shared/slab.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { Epochs } from '../../shared/memory/epoch.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { lock, releaseOfDead, unlock } from '../../shared/sync/mutex.ts';
+import { ParticipantWord, type Participant } from '../../shared/memory/participant.ts';
+import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../shared/memory/slab.ts';
 
 export const ARENA_WORDS: number = 2 * LINE_WORDS;
 

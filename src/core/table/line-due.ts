@@ -21,7 +21,7 @@
  */
 
 import { compareExchange, load, peek, store, type Words } from '../../shared/access.ts';
-import type { Participant } from '../../shared/participant.ts';
+import type { Participant } from '../../shared/memory/participant.ts';
 import { LINE_DUE } from './bucket-layout.ts';
 
 /** The line is to be looked at. */

@@ -2,8 +2,8 @@
 
 import type { Conntrack } from '../../core/conntrack.ts';
 import { UsageError } from '../../core/errors.ts';
-import { MAX_ZONE } from '../../core/zone.ts';
-import type { DatapathShare } from '../status.ts';
+import { MAX_ZONE } from '../../core/zones/zone.ts';
+import type { DatapathShare } from '../threads/status.ts';
 import type { EventHub } from './event-hub.ts';
 import type { Answer } from './server.ts';
 

@@ -1,7 +1,7 @@
 /** All commands of the control socket, named as Open vSwitch's dpctl names them. */
 
 import { UsageError } from '../../core/errors.ts';
-import { didYouMean } from '../../core/nearest-name.ts';
+import { didYouMean } from '../../core/options/nearest-name.ts';
 import { command, requireNoMore, type Command, type CommandContext } from './command.ts';
 import { DATAPATH_NOTE, withoutDatapathName } from './datapath-name.ts';
 import { DUMP_COMMANDS } from './dump-commands.ts';

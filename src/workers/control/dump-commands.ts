@@ -4,14 +4,14 @@
  * may not be in the answer.
  */
 
-import { tellTime } from '../../core/clock.ts';
+import { tellTime } from '../../core/expiry/clock.ts';
 import type { Conntrack } from '../../core/conntrack.ts';
 import { UsageError } from '../../core/errors.ts';
-import type { ConnFilter } from '../../core/filter.ts';
-import { parseConnFilter } from '../../core/filter-text.ts';
-import { flushBucket } from '../../core/flush.ts';
-import { formatBuckets, formatConn, formatConnStats, formatExpectation } from '../../core/format.ts';
-import { type ConnStats, countBucket, emptyStats } from '../../core/stats.ts';
+import type { ConnFilter } from '../../core/inspect/filter.ts';
+import { parseConnFilter } from '../../core/inspect/filter-text.ts';
+import { flushBucket } from '../../core/lifecycle/flush.ts';
+import { formatBuckets, formatConn, formatConnStats, formatExpectation } from '../../core/inspect/format.ts';
+import { type ConnStats, countBucket, emptyStats } from '../../core/inspect/stats.ts';
 import { onlyZone, requireNoMore, type Command, type CommandContext } from './command.ts';
 
 const FILTER_USAGE = '[zone=ZONE] [mark=VALUE[/MASK]] [labels=VALUE[/MASK]] [ORIG-TUPLE [REPLY-TUPLE]]';

@@ -1,7 +1,7 @@
 /** Events as they happen. */
 
-import { formatEvent } from '../../core/event-format.ts';
-import type { ConnEvent } from '../../core/event-reader.ts';
+import { formatEvent } from '../../core/events/event-format.ts';
+import type { ConnEvent } from '../../core/events/event-reader.ts';
 import { onlyZone, type Command, type CommandContext } from './command.ts';
 
 async function* showEvents(context: CommandContext, args: string[]): AsyncGenerator<string, void, void> {

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import type { Conntrack } from '../../core/conntrack.ts';
-import type { ConnEvent, EventReader } from '../../core/event-reader.ts';
+import type { ConnEvent, EventReader } from '../../core/events/event-reader.ts';
 
 /** Between two looks at the rings; a thread loses events if it writes more than its ring holds in that time. */
 const POLL_MS = 10;

@@ -2,7 +2,7 @@
 
 import { UsageError } from '../../core/errors.ts';
 import type { FragmentFamilyStatus, IpFamily } from '../../core/fragments/settings.ts';
-import { formatFragmentList } from '../../core/format.ts';
+import { formatFragmentList } from '../../core/inspect/format.ts';
 import { command, onlyNumber, requireNoMore, type Command } from './command.ts';
 
 const MAX_UINT32 = 0xffffffff;

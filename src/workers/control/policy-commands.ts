@@ -1,7 +1,7 @@
 /** Commands about timeout policies, which dpctl does not have: Open vSwitch keeps them in its database. */
 
 import { UsageError } from '../../core/errors.ts';
-import { timeoutAttributeNames, type TimeoutPolicy } from '../../core/timeouts.ts';
+import { timeoutAttributeNames, type TimeoutPolicy } from '../../core/expiry/timeouts.ts';
 import { command, onlyNumber, onlyZone, requireNoMore, type Command } from './command.ts';
 
 const MAX_ID = 0xffffffff;

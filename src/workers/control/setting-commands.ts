@@ -2,10 +2,10 @@
 
 import { type Counters, countersOfParticipant } from '../../core/counters.ts';
 import { UsageError } from '../../core/errors.ts';
-import { formatZoneLimits } from '../../core/format.ts';
-import type { ZoneLimit } from '../../core/zone-limits.ts';
+import { formatZoneLimits } from '../../core/inspect/format.ts';
+import type { ZoneLimit } from '../../core/zones/zone-limits.ts';
 import { load } from '../../shared/access.ts';
-import { StatusWord } from '../status.ts';
+import { StatusWord } from '../threads/status.ts';
 import { command, onlyNumber, requireNoMore, type Command, type CommandContext } from './command.ts';
 import { defaultLimitOf, zoneLimitOf, zonesOf } from './limit-arguments.ts';
 

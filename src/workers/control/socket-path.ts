@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { shown, UsageError } from '../../core/errors.ts';
-import { requirePrivateFolder, statOf } from '../private-folder.ts';
+import { requirePrivateFolder, statOf } from './private-folder.ts';
 
 /** Longest path that sockaddr_un holds on every system (macOS: 104 bytes with the zero behind it). */
 const MAX_PATH_BYTES = 103;

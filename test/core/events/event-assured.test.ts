@@ -2,8 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { formatEvent } from '../../../src/core/event-format.ts';
-import type { EventReader } from '../../../src/core/event-reader.ts';
+import { formatEvent } from '../../../src/core/events/event-format.ts';
+import type { EventReader } from '../../../src/core/events/event-reader.ts';
 import type { EngineName } from '../../../src/core/engines/engine.ts';
 import { CT_BUCKET, run } from '../../support/child.ts';
 import { capturePath } from '../../support/fixtures.ts';

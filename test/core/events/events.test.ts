@@ -3,12 +3,12 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { Counter } from '../../../src/core/counters.ts';
-import { visitBucket } from '../../../src/core/dump.ts';
-import { formatEvent } from '../../../src/core/event-format.ts';
-import type { ConnEvent, EventReader } from '../../../src/core/event-reader.ts';
-import { removeConn } from '../../../src/core/remove.ts';
+import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { formatEvent } from '../../../src/core/events/event-format.ts';
+import type { ConnEvent, EventReader } from '../../../src/core/events/event-reader.ts';
+import { removeConn } from '../../../src/core/lifecycle/remove.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
 import { icmp, reverse, tcp, udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';
 import { Crew } from '../../threads/crew.ts';

@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { LockTimeoutError } from '../../../src/shared/lock-timeout.ts';
+import { LockTimeoutError } from '../../../src/shared/sync/lock-timeout.ts';
 import { udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';
 

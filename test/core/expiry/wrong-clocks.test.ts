@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { clockMarkMs, hasJumpedPast, sweptAt } from '../../../src/core/clock.ts';
+import { clockMarkMs, hasJumpedPast, sweptAt } from '../../../src/core/expiry/clock.ts';
 import { UsageError } from '../../../src/core/errors.ts';
 import { purgeFragments } from '../../../src/core/fragments/fragments.ts';
 import { fragmentsOf } from '../../support/fragments.ts';

@@ -7,7 +7,7 @@ import { Conntrack } from '../../../src/core/conntrack.ts';
 import { CHUNK_WORDS, FragmentsWord } from '../../../src/core/fragments/region.ts';
 import { MAX_BATCH, PacketBatch } from '../../../src/core/packet/batch.ts';
 import { PacketWord } from '../../../src/core/packet/layout.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { fragmentsOf, pieceOf } from '../../support/fragments.ts';
 import { udp } from '../../support/frames.ts';
 import { repaired } from '../../support/repair.ts';

@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fileChunks, readCapture } from '../../../src/cli/capture.ts';
-import { FlowSteering } from '../../../src/core/flow.ts';
-import { Datapath, type DatapathOptions } from '../../../src/workers/datapath.ts';
-import type { PacketVerdict } from '../../../src/workers/verdict-view.ts';
+import { FlowSteering } from '../../../src/workers/datapath/flow-steering.ts';
+import { Datapath, type DatapathOptions } from '../../../src/workers/datapath/datapath.ts';
+import type { PacketVerdict } from '../../../src/workers/datapath/verdict-view.ts';
 import { fragmentsOf } from '../../support/fragments.ts';
 import { icmpError, reverse, udp } from '../../support/frames.ts';
 

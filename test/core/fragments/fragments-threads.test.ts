@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
 import { expectBalancedBooks } from '../../support/books.ts';
 import { ofThisProcess } from '../../support/checked.ts';
 import { Crew } from '../../threads/crew.ts';

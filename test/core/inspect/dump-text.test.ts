@@ -3,15 +3,15 @@
 import { describe, expect, it } from 'vitest';
 import type { ExpectationEntry } from '../../../src/core/alg/dump.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { ConnEntry } from '../../../src/core/dump.ts';
+import type { ConnEntry } from '../../../src/core/inspect/dump.ts';
 import {
   formatBuckets,
   formatConn,
   formatConnStats,
   formatExpectation,
   formatZoneLimits,
-} from '../../../src/core/format.ts';
-import type { ConnStats } from '../../../src/core/stats.ts';
+} from '../../../src/core/inspect/format.ts';
+import type { ConnStats } from '../../../src/core/inspect/stats.ts';
 import { icmp, reverse, tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';
 

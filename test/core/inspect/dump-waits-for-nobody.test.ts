@@ -2,11 +2,11 @@
 
 import { expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { visitBucket } from '../../../src/core/dump.ts';
-import { memoryLayout } from '../../../src/core/memory.ts';
+import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { memoryLayout } from '../../../src/core/memory/memory.ts';
 import { BucketWord } from '../../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../../src/core/table/conn.ts';
-import { lockTagOf } from '../../../src/shared/mutex.ts';
+import { lockTagOf } from '../../../src/shared/sync/mutex.ts';
 import { reverse, tcp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';
 

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { UsageError } from '../../../src/core/errors.ts';
-import { parseConnFilter } from '../../../src/core/filter-text.ts';
+import { parseConnFilter } from '../../../src/core/inspect/filter-text.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../../src/core/packet/layout.ts';
 import { icmp, ipv4, tcp, udp } from '../../support/frames.ts';

@@ -2,8 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { ConnFilter, ConnFilterOptions } from '../../../src/core/filter.ts';
-import { parseConnFilter } from '../../../src/core/filter-text.ts';
+import type { ConnFilter, ConnFilterOptions } from '../../../src/core/inspect/filter.ts';
+import { parseConnFilter } from '../../../src/core/inspect/filter-text.ts';
 import { scenarioPath } from '../../support/fixtures.ts';
 import { icmp, reverse, tcp, udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim, TableFull } from '../../../src/core/memory.ts';
+import type { Reclaim, TableFull } from '../../../src/core/memory/memory.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { expectBalancedBooks } from '../../support/books.ts';
 import { ofThisProcess } from '../../support/checked.ts';

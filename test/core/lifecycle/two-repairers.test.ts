@@ -2,8 +2,8 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { Claim, claimOf, ParticipantWord } from '../../../src/shared/participant.ts';
-import { RoomPools } from '../../../src/shared/room-pool.ts';
+import { Claim, claimOf, ParticipantWord } from '../../../src/shared/memory/participant.ts';
+import { RoomPools } from '../../../src/shared/quota/quota-pool.ts';
 import { pretendDead } from '../../support/places.ts';
 
 afterEach(() => void vi.restoreAllMocks());

@@ -7,7 +7,7 @@ import { Conntrack } from '../../../src/core/conntrack.ts';
 import type { NatOptions } from '../../../src/core/nat/action.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../../src/core/packet/layout.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { onesComplementSum, repaired } from '../../support/repair.ts';
 
 const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, gre: 47, icmp6: 58, sctp: 132 } as const;

@@ -2,9 +2,9 @@
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim } from '../../../src/core/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
 import { expectBalancedBooks } from '../../support/books.ts';
 import { dumpAll } from '../../support/tracking.ts';
 import { ofThisProcess } from '../../support/checked.ts';

@@ -3,10 +3,10 @@
 import { describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim } from '../../../src/core/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import type { NatOptions } from '../../../src/core/nat/action.ts';
 import { clearPacket, PacketBatch } from '../../../src/core/packet/batch.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { expectBalancedBooks } from '../../support/books.ts';
 import { icmp, icmpError, type PortEnds, reverse, tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';

@@ -8,7 +8,7 @@ import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { PARSED_WORDS } from '../../../src/core/packet/key.ts';
 import { ChecksumBit, packetWords, PacketWord, roomyPacketWords } from '../../../src/core/packet/layout.ts';
 import { parseAny, parsePacket } from '../../../src/core/packet/parse.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { dumpAll } from '../../support/tracking.ts';
 import { scenarioFrames } from '../../support/fixtures.ts';

@@ -7,7 +7,7 @@ import { Conntrack } from '../../../src/core/conntrack.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { isSumRight, sctpChecksum, sumWords } from '../../../src/core/packet/checksum.ts';
 import { ChecksumBit, PacketWord } from '../../../src/core/packet/layout.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { icmp, ipv4, tcp, udp } from '../../support/frames.ts';
 import { scenarioFrames } from '../../support/fixtures.ts';

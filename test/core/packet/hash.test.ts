@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { hashParsed } from '../../../src/core/key-hash.ts';
+import { hashParsed } from '../../../src/core/path/key-hash.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { hashIpv4, hashIpv6 } from '../../../src/core/packet/hash.ts';
 import { icmp6Meta, icmpMeta, META_ANSWER, META_IPV6, ParsedKind, reverseMeta } from '../../../src/core/packet/key.ts';

@@ -5,7 +5,7 @@ import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { clearPacket, PacketBatch } from '../../../src/core/packet/batch.ts';
 import { invalidReason, refusedReason } from '../../../src/core/packet/reason.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { fragmentsOf, pieceOf } from '../../support/fragments.ts';
 import { icmp, icmpError, ipv4, reverse, tcp, udp } from '../../support/frames.ts';
 import { tcpFrame } from '../../support/tcp-frames.ts';

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim } from '../../../src/core/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../../src/core/packet/batch.ts';
 import { PacketWord } from '../../../src/core/packet/layout.ts';
-import { stateText } from '../../../src/core/state.ts';
-import { originalTuple } from '../../../src/core/tuple.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
+import { originalTuple } from '../../../src/core/inspect/tuple.ts';
 import { icmp, icmpError, reverse, tcp, udp, type PortEnds } from '../../support/frames.ts';
 import { dumpAll } from '../../support/tracking.ts';
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ACK, FIN, RST, SYN } from '../../../src/core/proto/tcp-segment.ts';
 import { TcpState } from '../../../src/core/proto/tcp-state.ts';
 import { receiverNext, senderNext, tcpTimeoutOf } from '../../../src/core/proto/tcp-table.ts';
-import { Timeout } from '../../../src/core/timeouts.ts';
+import { Timeout } from '../../../src/core/expiry/timeouts.ts';
 
 const STATES = Object.values(TcpState);
 const FLAGS = Array.from({ length: 256 }, (_, flags) => flags);

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { CtAction } from '../../../src/core/action.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { BucketTable } from '../../../src/core/table/bucket-table.ts';
 import { udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';

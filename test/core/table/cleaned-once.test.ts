@@ -3,10 +3,10 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { Counter } from '../../../src/core/counters.ts';
-import { visitBucket } from '../../../src/core/dump.ts';
-import type { Reclaim } from '../../../src/core/memory.ts';
+import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
 import { expectBalancedBooks } from '../../support/books.ts';
 import { udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';

@@ -8,7 +8,7 @@ import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { ENGINES } from '../../../src/core/engines/engine.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
-import { stateText } from '../../../src/core/state.ts';
+import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { scenarioPath } from '../../support/fixtures.ts';
 import { udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';

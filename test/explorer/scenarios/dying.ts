@@ -4,11 +4,11 @@
  */
 
 import { CtAction } from '../../../src/core/action.ts';
-import { repairParticipant } from '../../../src/core/repair.ts';
+import { repairParticipant } from '../../../src/core/repair/repair.ts';
 import { allocateWords, peek, poke, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { LockClass } from '../../../src/shared/lockdep.ts';
-import { lock, lockTagOf, releaseOfDead, unlock, type LockOwner } from '../../../src/shared/mutex.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { LockClass } from '../../../src/shared/sync/lockdep.ts';
+import { lock, lockTagOf, releaseOfDead, unlock, type LockOwner } from '../../../src/shared/sync/mutex.ts';
 import { udp } from '../../support/frames.ts';
 import { checkBooks } from '../books.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';

@@ -1,8 +1,8 @@
 /** Epochs alone: a writer replaces what readers look at, and uses the memory again as soon as it may. */
 
 import { allocateWords, load, peek, poke, store, type Words } from '../../../src/shared/access.ts';
-import { EPOCH_WORDS, Epochs } from '../../../src/shared/epoch.ts';
-import { PARTICIPANT_WORDS, Participant, type ParticipantRegion } from '../../../src/shared/participant.ts';
+import { EPOCH_WORDS, Epochs } from '../../../src/shared/memory/epoch.ts';
+import { PARTICIPANT_WORDS, Participant, type ParticipantRegion } from '../../../src/shared/memory/participant.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 
 /* A slot that names a record, and two records of one word. */

@@ -1,6 +1,6 @@
 /** Threads that open connections: the same one, both ends of one, under the eyes of a reader, as the last that there is room for. */
 
-import { visitBucket } from '../../../src/core/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/dump.ts';
 import { checkBooks } from '../books.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';

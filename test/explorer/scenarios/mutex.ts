@@ -1,10 +1,10 @@
 /** The mutex: threads that add to a counter under it, with and without spinning first. */
 
 import { allocateWords, peek, poke, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { allocateProfile, LockRecorder } from '../../../src/shared/lock-profile.ts';
-import { LockClass } from '../../../src/shared/lockdep.ts';
-import { lock, lockTagOf, tryLock, unlock, type LockOwner } from '../../../src/shared/mutex.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { allocateProfile, LockRecorder } from '../../../src/shared/sync/lock-profile.ts';
+import { LockClass } from '../../../src/shared/sync/lockdep.ts';
+import { lock, lockTagOf, tryLock, unlock, type LockOwner } from '../../../src/shared/sync/mutex.ts';
 import { scenario, violate, type Scenario } from '../scenario.ts';
 
 /* As a connection's lock, of which a profile notes no predecessor: nothing but the mutex's word is shared. */

@@ -1,9 +1,9 @@
 /** Two locks at once: threads that want the same pair in opposite order, or one of the two. */
 
 import { allocateWords, peek, poke, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { LockClass } from '../../../src/shared/lockdep.ts';
-import { lockPair, lockTagOf, unlockPair, type LockOwner } from '../../../src/shared/mutex.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { LockClass } from '../../../src/shared/sync/lockdep.ts';
+import { lockPair, lockTagOf, unlockPair, type LockOwner } from '../../../src/shared/sync/mutex.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { NO_SPINS } from './mutex.ts';
 

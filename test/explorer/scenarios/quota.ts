@@ -4,9 +4,9 @@
  */
 
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { HandWord, PARTICIPANT_WORDS, Participant, ParticipantWord } from '../../../src/shared/participant.ts';
-import { NO_ROOM, RoomLayout, RoomPools } from '../../../src/shared/room-pool.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { HandWord, PARTICIPANT_WORDS, Participant, ParticipantWord } from '../../../src/shared/memory/participant.ts';
+import { NO_ROOM, RoomLayout, RoomPools } from '../../../src/shared/quota/quota-pool.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { NO_SPINS } from './mutex.ts';
 

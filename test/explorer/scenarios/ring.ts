@@ -1,7 +1,7 @@
 /** The ring: a producer and a consumer that sleep when it is full or empty, and closing it. */
 
 import { peek, store, type Words } from '../../../src/shared/access.ts';
-import { allocateRing, RingConsumer, RingProducer } from '../../../src/shared/ring.ts';
+import { allocateRing, RingConsumer, RingProducer } from '../../../src/shared/memory/ring.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 
 /** Two slots of a line each. */

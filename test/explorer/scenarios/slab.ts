@@ -6,8 +6,8 @@ import {
   Participant,
   ParticipantWord,
   type ParticipantRegion,
-} from '../../../src/shared/participant.ts';
-import { Slab, SLAB_WORDS, type SlabOptions } from '../../../src/shared/slab.ts';
+} from '../../../src/shared/memory/participant.ts';
+import { Slab, SLAB_WORDS, type SlabOptions } from '../../../src/shared/memory/slab.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 
 const UNIT_WORDS = 4;

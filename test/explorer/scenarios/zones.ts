@@ -1,9 +1,9 @@
 /** Limits of zones: what one thread sets while another one deletes, and one that dies in the middle. */
 
-import { ZoneLimits } from '../../../src/core/zone-limits.ts';
-import { ZONE_POLICIES_WORDS, ZonePolicies } from '../../../src/core/zone-policies.ts';
+import { ZoneLimits } from '../../../src/core/zones/zone-limits.ts';
+import { ZONE_POLICIES_WORDS, ZonePolicies } from '../../../src/core/zones/zone-policies.ts';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { PARTICIPANT_WORDS, Participant } from '../../../src/shared/participant.ts';
+import { PARTICIPANT_WORDS, Participant } from '../../../src/shared/memory/participant.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { NO_SPINS } from './mutex.ts';
 

@@ -13,7 +13,7 @@ import type { CommandContext } from '../../../src/workers/control/command.ts';
 import { EventHub } from '../../../src/workers/control/event-hub.ts';
 import { type ControlRequest, parseRequest } from '../../../src/workers/control/protocol.ts';
 import { type Answerer, ControlServer } from '../../../src/workers/control/server.ts';
-import { statusWords } from '../../../src/workers/status.ts';
+import { statusWords } from '../../../src/workers/threads/status.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { expectClearLine, expectComplaint } from '../complaints.ts';
 import { Conversations } from '../conversations.ts';

@@ -3,7 +3,7 @@
  * largest frame there is. The table must say the same with other bytes around them.
  */
 
-import { MAX_FRAME_BYTES } from '../../../src/core/flow.ts';
+import { MAX_FRAME_BYTES } from '../../../src/workers/datapath/flow-steering.ts';
 import { ChecksumBit } from '../../../src/core/packet/layout.ts';
 import { Conversations, mutated } from '../conversations.ts';
 import { type Corpus, loadCorpus } from '../corpus.ts';

@@ -2,15 +2,15 @@
 
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { ConnFilter, type ConnFilterOptions } from '../../../src/core/filter.ts';
-import type { ConntrackOptions } from '../../../src/core/memory.ts';
+import { ConnFilter, type ConnFilterOptions } from '../../../src/core/inspect/filter.ts';
+import type { ConntrackOptions } from '../../../src/core/memory/memory.ts';
 import { NatAction, type NatOptions } from '../../../src/core/nat/action.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { CtState } from '../../../src/core/packet/layout.ts';
-import { timeoutAttributeNames } from '../../../src/core/timeouts.ts';
-import type { Tuple } from '../../../src/core/tuple.ts';
-import { Datapath, type DatapathOptions } from '../../../src/workers/datapath.ts';
-import { MAX_THREADS } from '../../../src/workers/options.ts';
+import { timeoutAttributeNames } from '../../../src/core/expiry/timeouts.ts';
+import type { Tuple } from '../../../src/core/inspect/tuple.ts';
+import { Datapath, type DatapathOptions } from '../../../src/workers/datapath/datapath.ts';
+import { MAX_THREADS } from '../../../src/workers/datapath/options.ts';
 import { complainsOrWorks, expectComplaint } from '../complaints.ts';
 import { Conversations } from '../conversations.ts';
 import { Random } from '../random.ts';

@@ -2,9 +2,9 @@
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { EPOCH_WORDS, Epochs } from '../../../src/shared/epoch.ts';
-import { Participant, PARTICIPANT_WORDS, type ParticipantRegion } from '../../../src/shared/participant.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { EPOCH_WORDS, Epochs } from '../../../src/shared/memory/epoch.ts';
+import { Participant, PARTICIPANT_WORDS, type ParticipantRegion } from '../../../src/shared/memory/participant.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { EpochJobs } from '../../threads/epoch-jobs.ts';
 

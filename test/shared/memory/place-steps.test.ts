@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { markThread } from '../../../src/core/thread-mark.ts';
+import { markThread } from '../../../src/core/repair/thread-mark.ts';
 import {
   adoptParticipant,
   Claim,
@@ -12,7 +12,7 @@ import {
   type ParticipantRegion,
   ParticipantWord,
   reserveParticipant,
-} from '../../../src/shared/participant.ts';
+} from '../../../src/shared/memory/participant.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 

@@ -3,8 +3,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { allocateRing, closeRing, RingConsumer, RingProducer, SLOT_SIZE } from '../../../src/shared/ring.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { allocateRing, closeRing, RingConsumer, RingProducer, SLOT_SIZE } from '../../../src/shared/memory/ring.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { RingJobs } from '../../threads/ring-jobs.ts';
 import { until } from '../../threads/steps.ts';

@@ -2,11 +2,11 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { ownerOf } from '../../../src/shared/mutex.ts';
-import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../../../src/shared/participant.ts';
-import { GENERATION_MASK, GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/room-layout.ts';
-import { NO_ROOM, RoomPools, USE_FALLBACK } from '../../../src/shared/room-pool.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { ownerOf } from '../../../src/shared/sync/mutex.ts';
+import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../../../src/shared/memory/participant.ts';
+import { GENERATION_MASK, GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/quota/quota-layout.ts';
+import { NO_ROOM, RoomPools, USE_FALLBACK } from '../../../src/shared/quota/quota-pool.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { RoomPoolJobs, RoomPoolSetUp } from '../../threads/room-pool-jobs.ts';
 import { signal, until } from '../../threads/steps.ts';

@@ -2,10 +2,10 @@
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { EPOCH_WORDS, Epochs } from '../../../src/shared/epoch.ts';
-import { Participant, PARTICIPANT_WORDS, type ParticipantRegion } from '../../../src/shared/participant.ts';
-import { RECORD_CLASSES, Slab, SLAB_WORDS } from '../../../src/shared/slab.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { EPOCH_WORDS, Epochs } from '../../../src/shared/memory/epoch.ts';
+import { Participant, PARTICIPANT_WORDS, type ParticipantRegion } from '../../../src/shared/memory/participant.ts';
+import { RECORD_CLASSES, Slab, SLAB_WORDS } from '../../../src/shared/memory/slab.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { SlabJobs, SlabSetUp } from '../../threads/slab-jobs.ts';
 

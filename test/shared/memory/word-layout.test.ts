@@ -1,7 +1,7 @@
 /** Offsets computed from the sizes of fields. */
 
 import { describe, expect, it } from 'vitest';
-import { wordLayout } from '../../../src/shared/word-layout.ts';
+import { wordLayout } from '../../../src/shared/memory/word-layout.ts';
 
 describe('a layout of words', () => {
   it('puts each field behind the one before, and gives no offset to gaps', () => {

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { BARRIER_WORDS } from '../../../src/shared/barrier.ts';
+import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
 import type { BarrierJobs } from '../../threads/barrier-jobs.ts';
 import { Crew } from '../../threads/crew.ts';
 import { until } from '../../threads/steps.ts';

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { LISTS_LOCK } from '../../../src/core/engines/lists.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
-import { memoryLayout } from '../../../src/core/memory.ts';
+import { memoryLayout } from '../../../src/core/memory/memory.ts';
 import type { Words } from '../../../src/shared/access.ts';
-import { lockTagOf } from '../../../src/shared/mutex.ts';
-import { waitsForAnother } from '../../../src/workers/lock-waits.ts';
+import { lockTagOf } from '../../../src/shared/sync/mutex.ts';
+import { waitsForAnother } from '../../../src/workers/supervision/lock-waits.ts';
 
 type Place = (ct: Conntrack) => { words: Words; index: number };
 

@@ -2,8 +2,8 @@
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { LockClass } from '../../../src/shared/lockdep.ts';
-import { lockTagOf } from '../../../src/shared/mutex.ts';
+import { LockClass } from '../../../src/shared/sync/lockdep.ts';
+import { lockTagOf } from '../../../src/shared/sync/mutex.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { LockdepJobs, LockName, Step } from '../../threads/lockdep-jobs.ts';
 

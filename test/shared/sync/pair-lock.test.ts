@@ -2,8 +2,8 @@
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
-import { LINE_WORDS } from '../../../src/shared/cache-line.ts';
-import { ownerOf } from '../../../src/shared/mutex.ts';
+import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { ownerOf } from '../../../src/shared/sync/mutex.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { MutexJobs } from '../../threads/mutex-jobs.ts';
 import { until } from '../../threads/steps.ts';

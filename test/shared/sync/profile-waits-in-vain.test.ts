@@ -1,18 +1,18 @@
 /** Imports the locks anew, as a profiled process has them: from the sources (test/support/compiled.ts). */
 
 import { describe, expect, it, vi } from 'vitest';
-import { LockSite, MAX_LOCK_SITES } from '../../../src/shared/lock-sites.ts';
-import { LockClass } from '../../../src/shared/lockdep.ts';
+import { LockSite, MAX_LOCK_SITES } from '../../../src/shared/sync/lock-sites.ts';
+import { LockClass } from '../../../src/shared/sync/lockdep.ts';
 
 describe('what a thread of a profiled process waits for in vain', () => {
   it('is written down as what it gets in the end, and charged to whoever holds it', async () => {
     vi.stubEnv('CT_PROFILE', '1');
     vi.resetModules();
-    const { lock } = await import('../../../src/shared/mutex.ts');
+    const { lock } = await import('../../../src/shared/sync/mutex.ts');
     const { allocateProfile, HELD_FLOATS, HeldFloat, LockRecorder, SiteFloat, SITE_FLOATS } = await import(
-      '../../../src/shared/lock-profile.ts'
+      '../../../src/shared/sync/lock-profile.ts'
     );
-    const { lockTagOf, SITE_SHIFT } = await import('../../../src/shared/lock-word.ts');
+    const { lockTagOf, SITE_SHIFT } = await import('../../../src/shared/sync/lock-word.ts');
     const words = new Int32Array(new SharedArrayBuffer(64));
     const held = lockTagOf(1) | (LockSite.remove << SITE_SHIFT);
     words[1] = held;

@@ -3,14 +3,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { memoryLayout } from '../../../src/core/memory.ts';
+import { memoryLayout } from '../../../src/core/memory/memory.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
-import { visitBucket } from '../../../src/core/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/dump.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { ConnWord } from '../../../src/core/table/conn.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { RoomLayout } from '../../../src/shared/room-pool.ts';
-import { SlabLayout } from '../../../src/shared/slab.ts';
+import { RoomLayout } from '../../../src/shared/quota/quota-pool.ts';
+import { SlabLayout } from '../../../src/shared/memory/slab.ts';
 import { problemsOf } from '../../support/deep-books.ts';
 import { fragmentsOf } from '../../support/fragments.ts';
 import { reverse, tcp, udp } from '../../support/frames.ts';

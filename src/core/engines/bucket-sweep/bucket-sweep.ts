@@ -7,8 +7,8 @@
  */
 
 import { peek, store } from '../../../shared/access.ts';
-import { LINE_WORDS } from '../../../shared/cache-line.ts';
-import type { Participant } from '../../../shared/participant.ts';
+import { LINE_WORDS } from '../../../shared/memory/cache-line.ts';
+import type { Participant } from '../../../shared/memory/participant.ts';
 import { Counter } from '../../counters.ts';
 import { LINE_ENTRIES } from '../../table/bucket-layout.ts';
 import { BucketTable } from '../../table/bucket-table.ts';

@@ -5,8 +5,8 @@
  */
 
 import { CHECKED, peek, poke } from '../../../shared/access.ts';
-import { LockSite } from '../../../shared/lock-sites.ts';
-import { obtain } from '../../checks.ts';
+import { LockSite } from '../../../shared/sync/lock-sites.ts';
+import { obtain } from '../../table/reference-checks.ts';
 import { ConnWord, isExpired, LIFE_FLAGS, UNIT_SHIFT } from '../../table/conn.ts';
 import type { ExpiryParts } from '../expiry.ts';
 import { ExpirationLists, FIRST_DISORDER, KINDS, NodeWord } from '../lists.ts';

@@ -8,13 +8,13 @@
  */
 
 import { CHECKED, peek, poke } from '../../../shared/access.ts';
-import { LockSite } from '../../../shared/lock-sites.ts';
-import { obtain } from '../../checks.ts';
+import { LockSite } from '../../../shared/sync/lock-sites.ts';
+import { obtain } from '../../table/reference-checks.ts';
 import { Counter } from '../../counters.ts';
 import { metaProtocol } from '../../packet/key.ts';
 import { lockConn, unlockConn } from '../../table/conn-lock.ts';
 import { ConnWord, isStale, LIFE_FLAGS, UNIT_SHIFT } from '../../table/conn.ts';
-import { firstTimeout } from '../../timeouts.ts';
+import { firstTimeout } from '../../expiry/timeouts.ts';
 import { type ExpiryParts, ExpiryStrategy, type Remover, type SweepCursor } from '../expiry.ts';
 import { EngineIntent, ExpirationLists, FRONT, LISTS } from '../lists.ts';
 import { changeWithDisorder, collectAnywhere, GLOBAL, isOutOfOrder, ListWalk } from './disorder.ts';

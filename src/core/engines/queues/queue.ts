@@ -9,7 +9,7 @@
  */
 
 import { exchange, load, peek, poke, store } from '../../../shared/access.ts';
-import { LINE_WORDS } from '../../../shared/cache-line.ts';
+import { LINE_WORDS } from '../../../shared/memory/cache-line.ts';
 import {
   DEQUEUED,
   EngineIntent,

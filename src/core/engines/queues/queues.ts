@@ -9,15 +9,15 @@
  */
 
 import { CHECKED, load, peek, poke, store } from '../../../shared/access.ts';
-import { LockSite } from '../../../shared/lock-sites.ts';
-import { LockClass } from '../../../shared/lockdep.ts';
-import { inheritLock, lock, unlock, wakeWaiters } from '../../../shared/mutex.ts';
-import { ParticipantWord } from '../../../shared/participant.ts';
-import { obtain } from '../../checks.ts';
+import { LockSite } from '../../../shared/sync/lock-sites.ts';
+import { LockClass } from '../../../shared/sync/lockdep.ts';
+import { inheritLock, lock, unlock, wakeWaiters } from '../../../shared/sync/mutex.ts';
+import { ParticipantWord } from '../../../shared/memory/participant.ts';
+import { obtain } from '../../table/reference-checks.ts';
 import { Counter } from '../../counters.ts';
 import { metaProtocol } from '../../packet/key.ts';
 import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../table/conn.ts';
-import { firstTimeout } from '../../timeouts.ts';
+import { firstTimeout } from '../../expiry/timeouts.ts';
 import type { ExpiryParts, Remover, SweepCursor } from '../expiry.ts';
 import { DEQUEUED, EngineIntent, ExpirationLists, KINDS, LISTS, LISTS_LOCK, NodeWord } from '../lists.ts';
 import { WordExpiry } from '../word-expiry.ts';

@@ -1,0 +1,47 @@
+/** When connections expire, for whoever lets time pass in steps: between two of these times a sweep finds nothing. */
+
+import { peek } from '../../shared/access.ts';
+import { BucketTable } from '../table/bucket-table.ts';
+import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
+import type { TableHandle } from '../memory/table-handle.ts';
+
+export interface ExpiryTimesOptions {
+  /** The first time that counts, ms; what has expired before counts as expiring then. */
+  fromMs: number;
+  /** The last. */
+  untilMs: number;
+  /** Times are `fromMs` and so many ms later each: what expires in between counts for the next. */
+  stepMs: number;
+}
+
+/** The times at which a sweep would find something that has expired, in order. For a thread that works on the table. */
+export function expiryTimes(tracker: TableHandle, options: ExpiryTimesOptions): number[] {
+  const times = new Set<number>();
+  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+    tracker.enter();
+    addOfBucket(tracker, bucket, options, times);
+    tracker.quiesce();
+    tracker.leave();
+  }
+  return [...times].toSorted((a, b) => a - b);
+}
+
+function addOfBucket(tracker: TableHandle, bucket: number, options: ExpiryTimesOptions, times: Set<number>): void {
+  const { table, words } = tracker;
+  const { fromMs, untilMs, stepMs } = options;
+  const block = table.blockOfBucket(bucket);
+  const slots = BucketTable.slotsOf(block);
+  for (let n = 0; n < slots; n++) {
+    const record = table.recordAt(BucketTable.slotInBlock(block, n));
+    if (record === 0) {
+      continue;
+    }
+    const r = record << UNIT_SHIFT;
+    const isKilled = (peek(words, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0;
+    const leftMs = isKilled ? 0 : Math.max(0, (peek(words, r + ConnWord.EXPIRES) - (fromMs | 0)) | 0);
+    const timeMs = fromMs + Math.ceil(leftMs / stepMs) * stepMs;
+    if (timeMs <= untilMs) {
+      times.add(timeMs);
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/** The sweep: it removes what is dead or expired, in steps of limited time. How it finds them is the engine's (engines/). */
+
+import { Counter } from '../counters.ts';
+import type { SweepCursor } from '../engines/expiry.ts';
+import { removeConn } from '../lifecycle/remove.ts';
+import type { Tracker } from '../tracker.ts';
+
+export { SweepCursor } from '../engines/expiry.ts';
+
+/**
+ * Walks on from the cursor for about `budgetMs`, inside an epoch that the caller has entered.
+ * @param now low 32 bits of the clock (tellTime)
+ * @returns true when it came to the end of the table; the cursor then stands at the beginning again
+ */
+export function sweepStep(tracker: Tracker, cursor: SweepCursor, now: number, budgetMs: number): boolean {
+  const endMs = performance.now() + budgetMs;
+  const remove = (record: number) => removeConn(tracker, record, Counter.expiredAtSweep);
+  const isDone = tracker.expiry.sweep(cursor, now, endMs, remove);
+  if (isDone) {
+    tracker.counters[Counter.sweepRounds]!++;
+  }
+  return isDone;
+}

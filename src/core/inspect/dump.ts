@@ -1,0 +1,166 @@
+/** Connections as users see them. Allocates; for threads other than PMDs. */
+
+import { load, peek } from '../../shared/access.ts';
+import { formatLabel } from '../action.ts';
+import type { Alg } from '../alg/state.ts';
+import type { ConnFilter } from './filter.ts';
+import { metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
+import { PacketWord, Protocol } from '../packet/layout.ts';
+import {
+  origTcpState,
+  replyTcpState,
+  SCALE_KNOWN,
+  SCALE_MASK,
+  SCALE_UNKNOWN,
+  tcpStateName,
+} from '../proto/tcp-state.ts';
+import { BucketTable } from '../table/bucket-table.ts';
+import { ConnFlag, ConnWord, HELPER_NAME_MASK, isStale, UNIT_SHIFT } from '../table/conn.ts';
+import type { TableHandle } from '../memory/table-handle.ts';
+import { formatTuple, type Tuple } from './tuple.ts';
+import { readLabel } from '../path/verdict.ts';
+
+/** A table, and the names of helpers. */
+type Listed = TableHandle & { readonly alg: Alg };
+
+/** Flags of a TCP peer, with the values of ct-dpif. */
+const TCP_FLAG_WINDOW_SCALE = 1;
+const TCP_FLAG_BE_LIBERAL = 8;
+
+export interface TcpInfo {
+  /** State of each sender: CLOSED, SYN_SENT, ESTABLISHED, CLOSING, FIN_WAIT_2, TIME_WAIT. */
+  stateOrig: string;
+  stateReply: string;
+  /** Window scales, 0..14. */
+  wscaleOrig: number;
+  wscaleReply: number;
+  /** 1: announced window scaling; 8: picked up in mid-stream, scale unknown. */
+  flagsOrig: number;
+  flagsReply: number;
+}
+
+export interface ConnEntry {
+  orig: Tuple;
+  reply: Tuple;
+  zone: number;
+  mark: number;
+  /** 32 hexadecimal digits. */
+  label: string;
+  /** Milliseconds until it expires. */
+  timeoutMs: number;
+  tcp?: TcpInfo;
+  /** Name of the application helper. */
+  helper?: string;
+  /** Original tuple of the connection that announced this one to a helper. */
+  parent?: Tuple;
+}
+
+const labelScratch = new Int32Array(PacketWord.LABEL + 4);
+
+function tcpFlags(scale: number): number {
+  return (
+    ((scale & SCALE_KNOWN) !== 0 ? TCP_FLAG_WINDOW_SCALE : 0) |
+    ((scale & SCALE_UNKNOWN) !== 0 ? TCP_FLAG_BE_LIBERAL : 0)
+  );
+}
+
+/** From a TCP connection's state word. */
+export function tcpInfo(state: number): TcpInfo {
+  const scaleOrig = (state >>> 8) & 0xff;
+  const scaleReply = (state >>> 16) & 0xff;
+  return {
+    stateOrig: tcpStateName(origTcpState(state)),
+    stateReply: tcpStateName(replyTcpState(state)),
+    wscaleOrig: scaleOrig & SCALE_MASK,
+    wscaleReply: scaleReply & SCALE_MASK,
+    flagsOrig: tcpFlags(scaleOrig),
+    flagsReply: tcpFlags(scaleReply),
+  };
+}
+
+function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
+  const records = tracker.words;
+  const meta = records[r + ConnWord.META]!;
+  const place = {
+    words: records,
+    ports: r + ConnWord.PORTS,
+    src: r + ConnWord.SRC,
+    dst: r + ConnWord.DST,
+    src6: r + ConnWord.SRC6,
+    dst6: r + ConnWord.DST6,
+  };
+  const isTranslated = (records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) !== 0;
+  const reversePlace = isTranslated
+    ? {
+        words: records,
+        ports: r + ConnWord.REV_PORTS,
+        src: r + ConnWord.REV_SRC,
+        dst: r + ConnWord.REV_DST,
+        src6: r + ConnWord.REV_SRC6,
+        dst6: r + ConnWord.REV_DST6,
+      }
+    : { ...place, src: place.dst, dst: place.src, src6: place.dst6, dst6: place.src6, turnsPorts: true };
+  readLabel(records, r, labelScratch, 0);
+  const entry: ConnEntry = {
+    orig: formatTuple(meta, place),
+    reply: formatTuple(reverseMeta(meta), reversePlace),
+    zone: metaZone(meta),
+    mark: peek(records, r + ConnWord.MARK) >>> 0,
+    label: formatLabel(labelScratch, PacketWord.LABEL),
+    timeoutMs: (peek(records, r + ConnWord.EXPIRES) - now) | 0,
+  };
+  if (metaProtocol(meta) === Protocol.TCP) {
+    /* One word, whole at every moment: no lock is needed to read it. */
+    entry.tcp = tcpInfo(load(records, r + ConnWord.STATE));
+  }
+  const flags = records[r + ConnWord.FLAGS]!;
+  if ((flags & ConnFlag.HELPER) !== 0) {
+    entry.helper = tracker.alg.names.nameOf(records[r + ConnWord.HELPER]! & HELPER_NAME_MASK);
+  }
+  if ((flags & ConnFlag.RELATED_TO_PARENT) !== 0) {
+    entry.parent = formatTuple(records[r + ConnWord.PARENT_META]!, {
+      words: records,
+      ports: r + ConnWord.PARENT_PORTS,
+      src: r + ConnWord.PARENT_SRC,
+      dst: r + ConnWord.PARENT_DST,
+      src6: r + ConnWord.PARENT_SRC6,
+      dst6: r + ConnWord.PARENT_DST6,
+    });
+  }
+  return entry;
+}
+
+/** The records of a bucket, each once, by what stands in its index at this moment; stale ones as `visit` likes. */
+export function visitBucket(tracker: TableHandle, bucket: number, visit: (record: number, r: number) => void): void {
+  const { table, words: records } = tracker;
+  const block = table.blockOfBucket(bucket);
+  const slots = BucketTable.slotsOf(block);
+  for (let n = 0; n < slots; n++) {
+    const slot = BucketTable.slotInBlock(block, n);
+    const record = table.recordAt(slot);
+    if (record === 0) {
+      continue;
+    }
+    const r = record << UNIT_SHIFT;
+    /* A record that is linked twice counts where its original direction stands. */
+    const isReverse =
+      (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0 && table.hashAt(slot) !== records[r + ConnWord.HASH];
+    if (!isReverse) {
+      visit(record, r);
+    }
+  }
+}
+
+/**
+ * The unexpired connections of a bucket that satisfy a filter. Inside an epoch.
+ * @param now low 32 bits of the clock (tellTime)
+ */
+export function dumpBucket(tracker: Listed, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {
+  const entries: ConnEntry[] = [];
+  visitBucket(tracker, bucket, (_record, r) => {
+    if (!isStale(tracker.words, r, now) && filter.matches(tracker.words, r)) {
+      entries.push(entryOf(tracker, r, now));
+    }
+  });
+  return entries;
+}

@@ -1,0 +1,339 @@
+/**
+ * Which connections a dump or a flush is about. A filter is compiled once and then asked about each record as it lies
+ * in the table, before anything is made of it: going through a million to show a few costs no more than the walk.
+ */
+
+import { peek } from '../../shared/access.ts';
+import { labelWords, MASKED_NAMES, type MaskedLabel, type MaskedMark, markWords } from '../action.ts';
+import { parseIpv4, parseIpv6 } from './address.ts';
+import { expectWhole, shown, UsageError } from '../errors.ts';
+import { expectConditions, expectOptions, type OptionNames } from '../options/option-names.ts';
+import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
+import { PacketWord, Protocol, swapHalf, swapPorts } from '../packet/layout.ts';
+import { hasReply, joinedTcpState } from './conversation.ts';
+import { origTcpState, replyTcpState, TcpState } from '../proto/tcp-state.ts';
+import { ConnFlag, ConnWord } from '../table/conn.ts';
+import type { Tuple } from './tuple.ts';
+import { MAX_ZONE } from '../zones/zone.ts';
+import { readLabel } from '../path/verdict.ts';
+
+/** Members of a tuple; what is not given may be anything. */
+export interface TupleFilter {
+  /** IPv4 or IPv6 address. */
+  src?: string;
+  dst?: string;
+  /** Of connections other than ICMP. */
+  sport?: number;
+  dport?: number;
+  /** Of ICMP and ICMPv6 connections, with type and code as the tuple's source sends them. */
+  id?: number;
+  type?: number;
+  code?: number;
+}
+
+export type TcpStateName = 'CLOSED' | 'SYN_SENT' | 'ESTABLISHED' | 'CLOSING' | 'FIN_WAIT_2' | 'TIME_WAIT';
+
+export type IpFamilyName = 'ipv4' | 'ipv6';
+
+/** A connection must satisfy everything that is given. */
+export interface ConnFilterOptions {
+  zone?: number;
+  /** The bits of the mask must be those of the value; with a mask of 0 it is no condition. */
+  mark?: MaskedMark;
+  label?: MaskedLabel;
+  /** Address family. */
+  family?: IpFamilyName;
+  /** IP protocol number. */
+  proto?: number;
+  orig?: TupleFilter;
+  reply?: TupleFilter;
+  /** The one state that a dump shows, or the state of the peer that is further on. */
+  tcpState?: TcpStateName;
+  /** 'replied': packets came from both ends; 'unreplied': from one; 'established': replied, and TCP is ESTABLISHED. */
+  seen?: 'replied' | 'unreplied' | 'established';
+}
+
+const TUPLE_NAMES: OptionNames<TupleFilter> = {
+  src: true,
+  dst: true,
+  sport: true,
+  dport: true,
+  id: true,
+  type: true,
+  code: true,
+};
+const NAMES: OptionNames<ConnFilterOptions> = {
+  zone: true,
+  mark: true,
+  label: true,
+  family: true,
+  proto: true,
+  orig: true,
+  reply: true,
+  tcpState: true,
+  seen: true,
+};
+
+const SEEN = ['replied', 'unreplied', 'established'];
+const FAMILIES = ['ipv4', 'ipv6'];
+
+function number(what: string, value: number | undefined, max: number): number {
+  return value === undefined ? ANY : expectWhole(what, value, 0, max);
+}
+
+/** A tuple that names nothing would choose everything. */
+function tupleOf(given: TupleFilter): TupleFilter {
+  const tuple = expectConditions('a tuple of a filter', given, TUPLE_NAMES);
+  if (Object.keys(tuple).length === 0) {
+    const known = Object.keys(TUPLE_NAMES).join(', ');
+    throw new UsageError(`a tuple of a filter names nothing: give it one of ${known}, or leave the tuple out`);
+  }
+  return Object.freeze(tuple);
+}
+
+/** The filter's own: a change of what was given does not change which connections a filter that is made is about. */
+function copyOf(given: ConnFilterOptions): ConnFilterOptions {
+  const options = expectConditions('a filter', given, NAMES);
+  const { mark, label, orig, reply } = options;
+  return Object.freeze({
+    ...options,
+    ...(mark === undefined ? {} : { mark: Object.freeze(expectOptions('a mark', mark, MASKED_NAMES)) }),
+    ...(label === undefined ? {} : { label: Object.freeze(expectOptions('a label', label, MASKED_NAMES)) }),
+    ...(orig === undefined ? {} : { orig: tupleOf(orig) }),
+    ...(reply === undefined ? {} : { reply: tupleOf(reply) }),
+  });
+}
+
+/** In place of a number of a tuple. */
+const ANY = -1;
+
+interface AddressMatch {
+  isIpv6: boolean;
+  words: Int32Array;
+}
+
+function addressMatch(text: string | undefined): AddressMatch | undefined {
+  if (text === undefined) {
+    return undefined;
+  }
+  const ipv4 = parseIpv4(text);
+  if (ipv4 !== undefined) {
+    return { isIpv6: false, words: Int32Array.of(ipv4) };
+  }
+  const ipv6 = parseIpv6(text);
+  if (ipv6 === undefined) {
+    throw new UsageError(`not an IPv4 or IPv6 address: ${shown(text)}`);
+  }
+  return { isIpv6: true, words: ipv6 };
+}
+
+/** A tuple's members, compiled. */
+class TupleMatch {
+  readonly #src: AddressMatch | undefined;
+  readonly #dst: AddressMatch | undefined;
+  readonly #sport: number;
+  readonly #dport: number;
+  readonly #id: number;
+  readonly #type: number;
+  readonly #code: number;
+  readonly #hasPorts: boolean;
+  readonly #hasIcmp: boolean;
+
+  constructor(filter: TupleFilter) {
+    this.#src = addressMatch(filter.src);
+    this.#dst = addressMatch(filter.dst);
+    this.#sport = number('sport', filter.sport, 0xffff);
+    this.#dport = number('dport', filter.dport, 0xffff);
+    this.#id = number('id', filter.id, 0xffff);
+    this.#type = number('type', filter.type, 0xff);
+    this.#code = number('code', filter.code, 0xff);
+    this.#hasPorts = this.#sport !== ANY || this.#dport !== ANY;
+    this.#hasIcmp = this.#id !== ANY || this.#type !== ANY || this.#code !== ANY;
+    if (this.#src !== undefined && this.#dst !== undefined && this.#src.isIpv6 !== this.#dst.isIpv6) {
+      throw new UsageError(`the addresses of a tuple must be of one family: ${filter.src}, ${filter.dst}`);
+    }
+  }
+
+  /** Undefined: no address is given. */
+  get isIpv6(): boolean | undefined {
+    return (this.#src ?? this.#dst)?.isIpv6;
+  }
+
+  /**
+   * @param ports source port in the low half
+   * @param src word index of the IPv4 address or of the first of four words
+   */
+  matches(records: Int32Array, meta: number, ports: number, src: number, dst: number): boolean {
+    if (!isAddress(records, src, meta, this.#src) || !isAddress(records, dst, meta, this.#dst)) {
+      return false;
+    }
+    const protocol = metaProtocol(meta);
+    const isIcmp = protocol === Protocol.ICMP || protocol === Protocol.ICMPV6;
+    if (isIcmp ? this.#hasPorts : this.#hasIcmp) {
+      return false;
+    }
+    const first = swapHalf(ports & 0xffff);
+    if (isIcmp) {
+      /* Connections have ICMP code 0. */
+      return is(this.#id, first) && is(this.#type, icmpTypeOf(meta)) && is(this.#code, 0);
+    }
+    return is(this.#sport, first) && is(this.#dport, swapHalf(ports >>> 16));
+  }
+}
+
+function is(wanted: number, value: number): boolean {
+  return wanted === ANY || wanted === value;
+}
+
+function isAddress(records: Int32Array, at: number, meta: number, wanted: AddressMatch | undefined): boolean {
+  if (wanted === undefined) {
+    return true;
+  }
+  if (wanted.isIpv6 !== ((meta & META_IPV6) !== 0)) {
+    return false;
+  }
+  return wanted.words.every((word, i) => records[at + i] === word);
+}
+
+export class ConnFilter {
+  /** What it was made of; it cannot be changed. */
+  readonly options: Readonly<ConnFilterOptions>;
+  readonly #zone: number;
+  /** META_IPV6 or 0; ANY. */
+  readonly #family: number;
+  readonly #proto: number;
+  readonly #markValue: number;
+  readonly #markMask: number;
+  readonly #labelValue: Int32Array;
+  readonly #labelMask: Int32Array;
+  readonly #hasLabel: boolean;
+  readonly #orig: TupleMatch | undefined;
+  readonly #reply: TupleMatch | undefined;
+  readonly #label = new Int32Array(PacketWord.LABEL + 4);
+
+  /** @throws UsageError on a value out of range. */
+  constructor(given: ConnFilterOptions = {}) {
+    const options = copyOf(given);
+    const { mark, label, family } = options;
+    this.options = options;
+    this.#zone = number('zone', options.zone, MAX_ZONE);
+    if (family !== undefined && !FAMILIES.includes(family)) {
+      throw new UsageError(`family must be one of ${FAMILIES.join(', ')}, not ${shown(family)}`);
+    }
+    this.#proto = number('proto', options.proto, 0xff);
+    [this.#markValue, this.#markMask] = mark === undefined ? [0, 0] : markWords(mark);
+    const [labelValue, labelMask] = label === undefined ? [new Int32Array(4), new Int32Array(4)] : labelWords(label);
+    this.#labelMask = labelMask;
+    this.#labelValue = labelValue.map((word, i) => word & labelMask[i]!);
+    this.#hasLabel = this.#labelMask.some((word) => word !== 0);
+    this.#orig = options.orig === undefined ? undefined : new TupleMatch(options.orig);
+    this.#reply = options.reply === undefined ? undefined : new TupleMatch(options.reply);
+    if (options.tcpState !== undefined && !Object.hasOwn(TcpState, options.tcpState)) {
+      const known = Object.keys(TcpState).join(', ');
+      throw new UsageError(`tcpState must be one of ${known}, not ${shown(options.tcpState)}`);
+    }
+    if (options.seen !== undefined && !SEEN.includes(options.seen)) {
+      throw new UsageError(`seen must be one of ${SEEN.join(', ')}, not ${shown(options.seen)}`);
+    }
+    const named = family === undefined ? undefined : family === 'ipv6';
+    const families = [named, this.#orig?.isIpv6, this.#reply?.isIpv6].filter((isIpv6) => isIpv6 !== undefined);
+    if (families.includes(true) && families.includes(false)) {
+      throw new UsageError('the original tuple, the reply tuple and the family must be of one address family');
+    }
+    this.#family = families.length === 0 ? ANY : families[0] ? META_IPV6 : 0;
+  }
+
+  /** Whatever is given for a filter: one that is compiled, its options, or nothing. @throws UsageError */
+  static of(filter: ConnFilter | ConnFilterOptions | undefined): ConnFilter {
+    return filter instanceof ConnFilter ? filter : new ConnFilter(filter);
+  }
+
+  /** @internal Does the connection at word `r` satisfy the filter? Takes no lock. */
+  matches(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
+    const meta = records[r + ConnWord.META]!;
+    if (
+      !is(this.#zone, metaZone(meta)) ||
+      !is(this.#proto, metaProtocol(meta)) ||
+      !is(this.#family, meta & META_IPV6)
+    ) {
+      return false;
+    }
+    if (((peek(records, r + ConnWord.MARK) ^ this.#markValue) & this.#markMask) !== 0) {
+      return false;
+    }
+    return (
+      this.#matchesTuples(records, r, meta) &&
+      (!this.#hasLabel || this.#matchesLabel(records, r)) &&
+      this.#matchesState(meta, peek(records, r + ConnWord.STATE))
+    );
+  }
+
+  #matchesTuples(records: Int32Array, r: number, meta: number): boolean {
+    const isIpv6 = (meta & META_IPV6) !== 0;
+    const ports = records[r + ConnWord.PORTS]!;
+    const src = r + (isIpv6 ? ConnWord.SRC6 : ConnWord.SRC);
+    const dst = r + (isIpv6 ? ConnWord.DST6 : ConnWord.DST);
+    if (this.#orig !== undefined && !this.#orig.matches(records, meta, ports, src, dst)) {
+      return false;
+    }
+    if (this.#reply === undefined) {
+      return true;
+    }
+    if ((records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) === 0) {
+      return this.#reply.matches(records, reverseMeta(meta), swapPorts(ports), dst, src);
+    }
+    const reverseSrc = r + (isIpv6 ? ConnWord.REV_SRC6 : ConnWord.REV_SRC);
+    const reverseDst = r + (isIpv6 ? ConnWord.REV_DST6 : ConnWord.REV_DST);
+    return this.#reply.matches(records, reverseMeta(meta), records[r + ConnWord.REV_PORTS]!, reverseSrc, reverseDst);
+  }
+
+  #matchesLabel(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
+    readLabel(records, r, this.#label, 0);
+    return this.#labelMask.every((mask, i) => (this.#label[PacketWord.LABEL + i]! & mask) === this.#labelValue[i]);
+  }
+
+  #matchesState(meta: number, state: number): boolean {
+    const { tcpState, seen } = this.options;
+    const isTcp = metaProtocol(meta) === Protocol.TCP;
+    if (tcpState !== undefined) {
+      const wanted = TcpState[tcpState];
+      const furthest = Math.max(origTcpState(state), replyTcpState(state));
+      if (!isTcp || (joinedTcpState(state) !== wanted && furthest !== wanted)) {
+        return false;
+      }
+    }
+    switch (seen) {
+      case 'replied':
+        return hasReply(meta, state);
+      case 'unreplied':
+        return !hasReply(meta, state);
+      case 'established':
+        return hasReply(meta, state) && (!isTcp || joinedTcpState(state) === TcpState.ESTABLISHED);
+      default:
+        return true;
+    }
+  }
+
+  /**
+   * The tuple, if the filter names one connection and nothing else but a zone: Open vSwitch then removes by tuple, in
+   * either direction, in zone 0 if none is given, and it is an error if there is none (Conntrack.flushTuple). A mask of
+   * 0 says nothing; of ICMP both addresses are a whole tuple, and a reply tuple without addresses says nothing.
+   */
+  get fiveTuple(): Tuple | undefined {
+    const { orig, reply, proto, tcpState, seen } = this.options;
+    const isBare = this.#markMask === 0 && !this.#hasLabel && tcpState === undefined && seen === undefined;
+    if (orig?.src === undefined || orig.dst === undefined || proto === undefined || !isBare) {
+      return undefined;
+    }
+    const { src, dst, sport, dport } = orig;
+    const isIcmp = proto === Protocol.ICMP || proto === Protocol.ICMPV6;
+    const hasPorts = !isIcmp && (reply?.sport !== undefined || reply?.dport !== undefined);
+    if (reply?.src !== undefined || reply?.dst !== undefined || hasPorts) {
+      return undefined;
+    }
+    if (isIcmp) {
+      return { src, dst, proto, id: orig.id ?? 0, type: orig.type ?? 0, code: orig.code ?? 0 };
+    }
+    return sport === undefined || dport === undefined ? undefined : { src, dst, proto, sport, dport };
+  }
+}

@@ -1,0 +1,61 @@
+/** Figures about the connections in the table, counted in one walk without making anything of them. */
+
+import { peek } from '../../shared/access.ts';
+import { visitBucket } from './dump.ts';
+import { metaProtocol, metaZone } from '../packet/key.ts';
+import { Protocol } from '../packet/layout.ts';
+import { joinedTcpState } from './conversation.ts';
+import { tcpStateName } from '../proto/tcp-state.ts';
+import { ConnWord, isStale } from '../table/conn.ts';
+import type { TableHandle } from '../memory/table-handle.ts';
+
+/** Unexpired connections, of all zones or one. */
+export interface ConnStats {
+  total: number;
+  /** By protocol: tcp, udp, sctp, icmp, icmpv6, udplite, dccp, igmp, other. */
+  byProtocol: Record<string, number>;
+  /** TCP connections by the one state that a dump shows. */
+  tcpByState: Record<string, number>;
+  /** Connections that have their original direction in the bucket. */
+  byBucket: number[];
+}
+
+const NAMES = new Map<number, string>([
+  [Protocol.TCP, 'tcp'],
+  [Protocol.UDP, 'udp'],
+  [Protocol.SCTP, 'sctp'],
+  [Protocol.ICMP, 'icmp'],
+  [Protocol.ICMPV6, 'icmpv6'],
+  [136, 'udplite'],
+  [33, 'dccp'],
+  [2, 'igmp'],
+]);
+
+export function emptyStats(): ConnStats {
+  return { total: 0, byProtocol: {}, tcpByState: {}, byBucket: [] };
+}
+
+/** Adds a bucket's connections. Inside an epoch. @param now low 32 bits of the clock (tellTime) */
+export function countBucket(
+  tracker: TableHandle,
+  stats: ConnStats,
+  { bucket, now, zone }: { bucket: number; now: number; zone: number | undefined },
+): void {
+  const { words } = tracker;
+  let count = 0;
+  visitBucket(tracker, bucket, (_record, r) => {
+    const meta = words[r + ConnWord.META]!;
+    if (isStale(words, r, now) || (zone !== undefined && metaZone(meta) !== zone)) {
+      return;
+    }
+    count++;
+    const protocol = NAMES.get(metaProtocol(meta)) ?? 'other';
+    stats.byProtocol[protocol] = (stats.byProtocol[protocol] ?? 0) + 1;
+    if (protocol === 'tcp') {
+      const state = tcpStateName(joinedTcpState(peek(words, r + ConnWord.STATE)));
+      stats.tcpByState[state] = (stats.tcpByState[state] ?? 0) + 1;
+    }
+  });
+  stats.total += count;
+  stats.byBucket[bucket] = count;
+}

@@ -1,0 +1,35 @@
+/** Removal of connections from outside. For threads other than PMDs. */
+
+import { Counter } from '../counters.ts';
+import { visitBucket } from '../inspect/dump.ts';
+import { hashParsed } from '../path/key-hash.ts';
+import type { ConnFilter } from '../inspect/filter.ts';
+import { findConn } from '../path/lookup.ts';
+import { removeConn } from './remove.ts';
+import type { Tracker } from '../tracker.ts';
+import { parseTuple, type Tuple } from '../inspect/tuple.ts';
+
+/** Removes the connections of a bucket that satisfy a filter. Inside an epoch. @returns how many */
+export function flushBucket(tracker: Tracker, bucket: number, filter: ConnFilter): number {
+  let removed = 0;
+  visitBucket(tracker, bucket, (record, r) => {
+    if (filter.matches(tracker.words, r)) {
+      removed += removeConn(tracker, record, Counter.flushed) ? 1 : 0;
+    }
+  });
+  return removed;
+}
+
+/**
+ * Removes the unexpired connection that has this tuple in either direction. Inside an epoch; uses the scratch memory
+ * of the first packet of a batch.
+ * @returns whether there was one
+ */
+export function flushTuple(tracker: Tracker, tuple: Tuple, zone: number, now: number): boolean {
+  if (!parseTuple(tuple, zone, tracker.scratch.parsed, 0)) {
+    return false;
+  }
+  hashParsed(tracker.keys, tracker.scratch.parsed, 0);
+  const match = findConn(tracker, 0, now);
+  return match !== 0 && removeConn(tracker, match >>> 1, Counter.flushed);
+}

@@ -1,0 +1,151 @@
+/**
+ * The end of a connection: killed by setting a flag, removed by whoever turns `cleaned` from 0 to 1.
+ */
+
+import { CHECKED, or, type Words } from '../../shared/access.ts';
+import { LockSite } from '../../shared/sync/lock-sites.ts';
+import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
+import { cleanExpectations } from '../alg/clean.ts';
+import { assertReference } from '../table/reference-checks.ts';
+import { Counter } from '../counters.ts';
+import { announceDestroy, wantsEvents } from '../events/events.ts';
+import {
+  ConnFlag,
+  ConnWord,
+  LIFE_CLEANED,
+  LIFE_DEAD,
+  LIFE_FLAGS,
+  LIFE_SUPERSEDED,
+  recordClassOf,
+  UNIT_SHIFT,
+} from '../table/conn.ts';
+import type { Tracker } from '../tracker.ts';
+
+/** A constant of this module, which V8 folds. */
+const IS_CHECKED: boolean = CHECKED;
+
+/**
+ * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once, else it occupies
+ * its place until the sweeper comes by.
+ */
+export function killConn(tracker: Tracker, record: number): void {
+  if (IS_CHECKED) {
+    assertReference(tracker.checks, record);
+  }
+  const before = or(tracker.words, (record << UNIT_SHIFT) + ConnWord.LIFE, LIFE_DEAD);
+  if ((before & LIFE_FLAGS) !== 0) {
+    return;
+  }
+  if (tracker.reclaimsAtLookup) {
+    removeConn(tracker, record, Counter.killed);
+  } else {
+    tracker.expiry.killed(record);
+  }
+}
+
+/**
+ * Removes a connection, unless somebody else is doing so: sets `cleaned`, unlinks it from its one or two buckets,
+ * gives its room back, and retires the record. The record was found in this epoch; the caller holds no lock.
+ * @param reason the counter of removals to count it in
+ * @returns whether the caller was the one to remove it
+ */
+export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
+  if (!takeOut(tracker, record, reason)) {
+    return false;
+  }
+  tracker.quota.pools.giveBack(tracker.quota.pool, 0, tracker.participant);
+  return true;
+}
+
+/** As removeConn, but the connection's unit of the table's room is the caller's now, to use or to give back. */
+export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
+  const { words: records, participant, table } = tracker;
+  const { base } = participant;
+  const r = record << UNIT_SHIFT;
+  if (IS_CHECKED) {
+    assertReference(tracker.checks, record);
+  }
+  const life = or(records, r + ConnWord.LIFE, LIFE_CLEANED);
+  if ((life & LIFE_CLEANED) !== 0) {
+    return false;
+  }
+  const isKilled =
+    (life & (LIFE_DEAD | LIFE_SUPERSEDED)) === LIFE_DEAD &&
+    (reason === Counter.expiredAtLookup || reason === Counter.expiredAtSweep);
+  const counter = isKilled ? Counter.killed : reason;
+  records[base + ParticipantWord.INTENT_RECORD] = record;
+  records[base + ParticipantWord.INTENT_REASON] = counter;
+  records[base + ParticipantWord.EVENT] = EventIntent.removal;
+  records[base + ParticipantWord.INTENT_KIND] = IntentKind.unlink;
+  if (wantsEvents(tracker)) {
+    announceDestroy(tracker, record, counter);
+  }
+  const bucket = table.bucketOf(records[r + ConnWord.HASH]!);
+  const reverseBucket = table.bucketOf(reverseHashOf(records, r));
+  table.lockBuckets(bucket, reverseBucket, participant, LockSite.remove);
+  unlinkConnLocked(tracker, record);
+  table.unlockBuckets(bucket, reverseBucket);
+  settleUnlinked(tracker, record);
+  return true;
+}
+
+/** Hash of the second entry of the connection at word `r`; of a connection with one entry that one's. */
+export function reverseHashOf(records: Words, r: number): number {
+  const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
+  return records[r + (hasTwoEntries ? ConnWord.REV_HASH : ConnWord.HASH)]!;
+}
+
+/** The removal in two halves, under the locks of its buckets; what is unlinked already stays so. */
+export function unlinkConnLocked(tracker: Tracker, record: number): void {
+  const { words: records, participant, table } = tracker;
+  const r = record << UNIT_SHIFT;
+  const hash = records[r + ConnWord.HASH]!;
+  table.unlinkLocked(table.bucketOf(hash), hash, record);
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0) {
+    const reverseHash = records[r + ConnWord.REV_HASH]!;
+    table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
+  }
+  tracker.expiry.unlinkedLocked(record);
+  /* In one step. Counted before the room is free: whoever sees the one sees the other. */
+  tracker.counters[records[participant.base + ParticipantWord.INTENT_REASON]!]!++;
+  records[participant.base + ParticipantWord.ROOM_HAND + HandWord.UNITS]!++;
+  records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.unlinked;
+}
+
+/** And after it, without them. */
+function settleUnlinked(tracker: Tracker, record: number): void {
+  const { words: records, participant } = tracker;
+  const r = record << UNIT_SHIFT;
+  const zonePool = records[r + ConnWord.ADMIT_POOL]!;
+  if (zonePool !== 0) {
+    const { pools } = tracker.zoneLimits;
+    pools.giveBack(zonePool, records[r + ConnWord.ADMIT_GENERATION]!, participant, ParticipantWord.INTENT_KIND, 1);
+  }
+  if ((records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
+    cleanExpectations(tracker, record);
+  }
+  tracker.slab.retire(participant, recordClassOf(records, r), record, tracker.epochs.current());
+  records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
+}
+
+/** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
+export function removeStale(tracker: Tracker): void {
+  const count = tracker.search.staleCount;
+  tracker.search.staleCount = 0;
+  for (let i = 0; i < count; i++) {
+    removeConn(tracker, tracker.search.stale[i]!, Counter.expiredAtLookup);
+  }
+}
+
+/** Gives back what a connection in the making was admitted with: a unit of its zone's room, if that is limited. */
+export function giveZoneBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
+  if (zonePool !== 0) {
+    tracker.zoneLimits.pools.giveBack(zonePool, zoneGeneration, tracker.participant);
+  }
+}
+
+/** Gives back its room in the zone and in the table. */
+export function giveRoomBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
+  giveZoneBack(tracker, zonePool, zoneGeneration);
+  tracker.quota.pools.giveBack(tracker.quota.pool, 0, tracker.participant);
+}

@@ -1,0 +1,203 @@
+/**
+ * One thread's place at the table: its participant slot, its view of the shared memory (epochs, records, index), and the time
+ * during which it may use them. What finds, counts or lists connections needs no more than this; the rest is in tracker.ts.
+ *
+ *   open     enter ... quiesce ... leave     the thread may hold references between enter and leave
+ *   closed   every operation throws
+ */
+
+import { store, type Words } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { CheckedEpochs, CheckedSlab } from '../../shared/checked/checked-memory.ts';
+import { countersOf } from '../../shared/memory/counters.ts';
+import { Epochs } from '../../shared/memory/epoch.ts';
+import { ErrorCode } from '../../shared/error-codes.ts';
+import {
+  adoptParticipant,
+  claimParticipant,
+  NO_THREAD,
+  participantAt,
+  ParticipantWord,
+  releaseParticipant,
+  type Participant,
+  type ParticipantRegion,
+} from '../../shared/memory/participant.ts';
+import { Slab } from '../../shared/memory/slab.ts';
+import { Checks } from '../table/reference-checks.ts';
+import { UsageError } from '../errors.ts';
+import { type MemoryLayout, memoryLayout, type TrackerMemory } from './memory.ts';
+import { BucketTable } from '../table/bucket-table.ts';
+import { CheckedBucketTable, CheckedLineArena } from '../table/checked-table.ts';
+import { ConnWord, UNIT_WORDS } from '../table/conn.ts';
+import { LineArena } from '../table/line-arena.ts';
+import { TableQuota } from './table-quota.ts';
+import { markThread } from '../repair/thread-mark.ts';
+
+/** A place at the table that is kept for the calling thread. */
+export interface KeptPlace {
+  participant: number;
+  /** From the repair, or from whoever has reserved the place. */
+  token: number;
+}
+
+export class TableHandle {
+  readonly memory: TrackerMemory;
+  readonly layout: MemoryLayout;
+  /** The shared memory (memory.ts). */
+  readonly words: Words;
+  readonly participants: ParticipantRegion;
+  /** The calling thread's own. */
+  readonly participant: Participant;
+  /** Of a checked process. */
+  readonly checks: Checks | undefined;
+  readonly epochs: Epochs;
+  readonly slab: Slab;
+  readonly arena: LineArena;
+  readonly table: BucketTable;
+  readonly quota: TableQuota;
+  /** The calling thread's own. */
+  readonly counters: Float64Array;
+  /** Word index of the settings (SettingWord). */
+  readonly settings: number;
+  /** The place at the table was given up: it may be another thread's by now. */
+  isClosed = false;
+
+  /**
+   * Maps the memory of a table for the calling thread and claims a participant.
+   * @param place the participant to take over instead of claiming one (adoptParticipant); or the number of one to repair after,
+   *   which stays its own
+   * @throws RangeError when maxParticipants threads have already done so, or the place is not kept for this token
+   */
+  constructor(memory: TrackerMemory, place?: KeptPlace | number) {
+    const { words, maxParticipants } = memory;
+    const layout = memoryLayout(memory);
+    const participants: ParticipantRegion = {
+      words,
+      base: layout.participants,
+      maxParticipants,
+      profile: memory.profile,
+    };
+    this.memory = memory;
+    this.layout = layout;
+    this.words = words;
+    this.participants = participants;
+    this.participant = takePlace(participants, place);
+    const checks = Checks.of(memory, layout, participants, this.participant);
+    this.checks = checks;
+    this.epochs =
+      checks === undefined
+        ? new Epochs(words, layout.epochs, participants)
+        : new CheckedEpochs(words, layout.epochs, participants, checks.readers, () => checks.quiescent());
+    this.slab = slabOf(words, layout, checks);
+    this.arena = arenaOf(words, layout, checks);
+    const table = {
+      bucketBits: memory.bucketBits,
+      words,
+      base: layout.buckets,
+      directories: layout.directories,
+      arena: this.arena,
+      epochs: this.epochs,
+    };
+    this.table = checks === undefined ? new BucketTable(table) : new CheckedBucketTable(table, checks);
+    this.quota = new TableQuota(words, maxParticipants, layout.room);
+    this.counters = countersOf(participants, this.participant.id);
+    this.settings = layout.settings;
+  }
+
+  /** The calling thread may hold references into the table from here on. */
+  enter(): void {
+    this.assertOpen();
+    this.epochs.enter(this.participant);
+  }
+
+  /** The calling thread holds no reference now; memory that it retired is freed when its time has come. */
+  quiesce(): void {
+    this.assertOpen();
+    this.epochs.quiesce(this.participant);
+    if (this.slab.retiredCount(this.participant) > 0 || this.arena.retiredCount(this.participant) > 0) {
+      this.reclaim();
+    }
+  }
+
+  /** Frees what this thread retired and nobody can see any more. */
+  reclaim(): void {
+    this.assertOpen();
+    const oldest = this.epochs.advance();
+    this.slab.reclaim(this.participant, oldest);
+    this.arena.reclaim(this.participant, oldest);
+  }
+
+  /** The calling thread holds no reference and will not before it enters again. */
+  leave(): void {
+    this.assertOpen();
+    this.epochs.leave(this.participant);
+  }
+
+  /** @throws UsageError when the place at the table was given up */
+  assertOpen(): void {
+    if (this.isClosed) {
+      throw closedError();
+    }
+  }
+
+  /**
+   * Gives the participant back; the handle is not to be used afterwards.
+   * @param keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   */
+  close(keepsPlace = false): void {
+    this.leave();
+    this.reclaim();
+    this.quota.pools.returnAll(this.quota.pool, this.participant);
+    this.isClosed = true;
+    if (keepsPlace) {
+      store(this.words, this.participant.base + ParticipantWord.THREAD, NO_THREAD);
+    } else {
+      releaseParticipant(this.participant);
+    }
+  }
+}
+
+function closedError(): UsageError {
+  return new UsageError('this handle is closed: attach to the memory of the table for another one', {
+    code: ErrorCode.CLOSED,
+  });
+}
+
+function takePlace(participants: ParticipantRegion, place: KeptPlace | number | undefined): Participant {
+  if (typeof place === 'number') {
+    const dead = participantAt(participants, place);
+    dead.wakeUp();
+    return dead;
+  }
+  const own =
+    place === undefined
+      ? claimParticipant(participants)
+      : adoptParticipant(participants, place.participant, place.token);
+  markThread(own);
+  return own;
+}
+
+function slabOf(words: Words, layout: MemoryLayout, checks: Checks | undefined): Slab {
+  const slab = {
+    words,
+    base: layout.slab,
+    records: words,
+    unitWords: UNIT_WORDS,
+    firstUnit: layout.records / UNIT_WORDS,
+    endUnit: layout.end / UNIT_WORDS,
+    linkWord: ConnWord.LINK,
+    tagWord: ConnWord.TAG,
+  };
+  return checks === undefined ? new Slab(slab) : new CheckedSlab(slab, checks.records);
+}
+
+function arenaOf(words: Words, layout: MemoryLayout, checks: Checks | undefined): LineArena {
+  const arena = {
+    words,
+    base: layout.arena,
+    links: layout.arenaLinks,
+    firstLine: layout.lines / LINE_WORDS,
+    endLine: layout.lines / LINE_WORDS + layout.lineCount,
+  };
+  return checks === undefined ? new LineArena(arena) : new CheckedLineArena(arena, checks);
+}

@@ -1,0 +1,110 @@
+/**
+ * conntrackExecute: a batch of packets through the tracker.
+ *
+ * The batch goes in stages, so that the cache misses of its packets overlap instead of following each other:
+ *
+ *   1. parse all packets to keys, hash the keys                       stage-parse.ts
+ *   2. touch their index lines                                        stage-prefetch.ts
+ *   3. search the lines, touch the records that they name             stage-prefetch.ts
+ *   4. one packet after another: confirm what was found, update       stage-judge.ts (lookup, update-conn, create),
+ *      or create, write the verdict                                   stage-verdict.ts
+ *
+ * Packets that remember their connection, and wholes of fragments, go through later-pass.ts.
+ *
+ * Stages 1 to 3 only read what others may change, and what they find is a hint. Stage 4 asks again (still linked? dead?
+ * a miss that an earlier packet of the batch filled?), so that the result is as if the packets had come one by one.
+ *
+ * Nothing is allocated, and nothing that a packet holds makes it throw. Arguments are checked by the caller (Conntrack.execute).
+ */
+
+import { copyWords } from '../../shared/memory/word-runs.ts';
+import { peek } from '../../shared/access.ts';
+import { ParticipantWord } from '../../shared/memory/participant.ts';
+import type { CtAction } from '../action.ts';
+import { tellTime } from '../expiry/clock.ts';
+import { Counter } from '../counters.ts';
+import { finishFragments, hasFragmentWork, takeFragments } from '../fragments/fragments.ts';
+import { FragmentsWord } from '../fragments/region.ts';
+import { processRemembered, processWhole } from './later-pass.ts';
+import { MAX_BATCH, type PacketBatch } from '../packet/batch.ts';
+import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
+import { judgePacket } from './stage-judge.ts';
+import { judgeFragment, parseAndHash } from './stage-parse.ts';
+import { touchLines, touchRecords } from './stage-prefetch.ts';
+import { rejectPacket } from './stage-verdict.ts';
+import type { Tracker } from '../tracker.ts';
+
+/**
+ * Sends a batch through the tracker. Verdicts (state, zone, mark, label, original tuple) are written beside the
+ * packets. The calling thread has entered an epoch (`tracker.enter()`); the end of the batch is a quiescent point.
+ *
+ * @param nowMs the time, in ms of any origin; never runs backwards by more than a few minutes
+ */
+export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
+  let count = batch.count;
+  if (count > MAX_BATCH) {
+    executeInParts(tracker, batch, action, nowMs);
+    return;
+  }
+  tracker.counters[Counter.packets]! += count;
+  const words = batch.words;
+  const now = tellTime(tracker, nowMs);
+  const serial = tracker.participant.base + ParticipantWord.BATCH;
+  tracker.words[serial] = tracker.words[serial]! + 1;
+  const fragments = parseAndHash(tracker, batch, action, count) | 0;
+  if (fragments > 0) {
+    count = takeFragments(tracker.fragments, batch, count, action, now, judgeFragment, tracker) | 0;
+  }
+  touchLines(tracker, count);
+  const missing = touchRecords(tracker, action, count) | 0;
+  const ahead = missing > 1 ? tracker.quota.pools.takeAhead(tracker.quota.pool, missing, tracker.participant) | 0 : 0;
+  for (let i = 0; i < count; i++) {
+    const at = i * PARSED_WORDS;
+    const kind = tracker.scratch.parsed[at + ParsedWord.KIND]!;
+    const slot = batch.slots[i]!;
+    if (kind === ParsedKind.KEYED) {
+      judgePacket(tracker, words, slot, at, action, now);
+    } else if (kind === ParsedKind.INVALID) {
+      rejectPacket(tracker, words, slot, at, action);
+    } else if (kind === ParsedKind.REMEMBERED) {
+      processRemembered(tracker, words, slot, at, action, now);
+    } else {
+      processWhole(tracker, at, action, now);
+    }
+  }
+  if (ahead > 0) {
+    const { participant } = tracker;
+    const left = tracker.words[participant.base + ParticipantWord.ROOM_AHEAD]!;
+    tracker.quota.pools.endAhead(tracker.quota.pool, left, participant);
+  }
+  if (
+    fragments > 0 ||
+    (peek(tracker.fragments.words, FragmentsWord.LISTS) !== 0 && hasFragmentWork(tracker.fragments, now))
+  ) {
+    finishFragments(tracker.fragments, batch, count, fragments > 0, action.zone, now);
+  }
+  tracker.counters[Counter.batches]!++;
+  tracker.quiesce();
+}
+
+/** Fragments that came back may be more than a batch takes: then it is as if they came in several. */
+function executeInParts(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
+  const { slots } = batch;
+  const { inputs, returned } = tracker.fragments;
+  const count = Math.min(batch.count, slots.length);
+  copyWords(slots, 0, inputs, 0, count);
+  let done = 0;
+  for (let from = 0; from < count; from += MAX_BATCH) {
+    const part = Math.min(MAX_BATCH, count - from);
+    copyWords(inputs, from, slots, 0, part);
+    batch.count = part;
+    /* The other parts are to find room for what comes back of them. */
+    tracker.fragments.room = slots.length - done - (count - from - part);
+    conntrackExecute(tracker, batch, action, nowMs);
+    copyWords(slots, 0, returned, done, batch.count);
+    done += batch.count;
+  }
+  tracker.fragments.room = slots.length;
+  copyWords(returned, 0, slots, 0, done);
+  batch.count = done;
+}

@@ -1,0 +1,54 @@
+/** Stage 1: the packets of a batch become keys with hashes, unless they remember their connection. */
+
+import type { Words } from '../../shared/access.ts';
+import type { CtAction } from '../action.ts';
+import { hashParsed } from './key-hash.ts';
+import type { PacketBatch } from '../packet/batch.ts';
+import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
+import { PacketWord, RememberedBit } from '../packet/layout.ts';
+import { parseAny, parsePacket } from '../packet/parse.ts';
+import { isRemembered } from './remembered.ts';
+import type { Tracker } from '../tracker.ts';
+
+/** Parses a batch into the scratch memory, and says of each packet of what kind it is. @returns how many fragments there are */
+export function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): number {
+  const words = batch.words;
+  const slots = batch.slots;
+  const { table } = tracker;
+  const { parsed } = tracker.scratch;
+  let fragments = 0;
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i]!;
+    const at = i * PARSED_WORDS;
+    let kind: number;
+    if (
+      isRemembered(tracker, words, slot, action) &&
+      (words[slot + PacketWord.CONN_FLAGS]! & RememberedBit.FRAGMENT) === 0
+    ) {
+      kind = ParsedKind.REMEMBERED;
+    } else {
+      kind = parsePacket(words, slot, parsed, at, action.zone) | 0;
+      if (kind === ParsedKind.KEYED) {
+        parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker.keys, tracker.scratch.parsed, at) | 0);
+      } else if (kind === ParsedKind.FRAGMENT) {
+        fragments++;
+      }
+    }
+    parsed[at + ParsedWord.KIND] = kind;
+  }
+  return fragments;
+}
+
+/** What a fragment is that reassembly does not take: a packet of its own, judged by its headers. @returns a ParsedKind */
+export function judgeFragment(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): number {
+  const { table } = tracker;
+  const { parsed } = tracker.scratch;
+  if (isRemembered(tracker, words, slot, action)) {
+    return ParsedKind.REMEMBERED;
+  }
+  if (!parseAny(words, slot, parsed, at, action.zone, false)) {
+    return ParsedKind.INVALID;
+  }
+  parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker.keys, tracker.scratch.parsed, at) | 0);
+  return ParsedKind.KEYED;
+}

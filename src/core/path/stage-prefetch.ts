@@ -1,0 +1,54 @@
+/**
+ * Stages 2 and 3: the index lines and the records of a batch come into the cache, all at once. They only read what others may
+ * change; what they find is a hint.
+ */
+
+import { peek } from '../../shared/access.ts';
+import type { CtAction } from '../action.ts';
+import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
+import { RecordClass, UNIT_SHIFT } from '../table/conn.ts';
+import type { Tracker } from '../tracker.ts';
+
+/** Stage 2. */
+export function touchLines(tracker: Tracker, count: number): void {
+  const { words: shared } = tracker;
+  const { parsed } = tracker.scratch;
+  let sink = 0;
+  for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
+    if (parsed[at + ParsedWord.KIND] === ParsedKind.KEYED) {
+      sink ^= peek(shared, parsed[at + ParsedWord.HINT]!);
+    }
+  }
+  tracker.scratch.sink = sink;
+}
+
+/** Stage 3: searches the lines. @returns how many packets may open a connection */
+export function touchRecords(tracker: Tracker, action: CtAction, count: number): number {
+  const { table, words: shared } = tracker;
+  const { parsed } = tracker.scratch;
+  let sink = 0;
+  let missing = 0;
+  for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
+    if (parsed[at + ParsedWord.KIND] !== ParsedKind.KEYED) {
+      continue;
+    }
+    const hash = parsed[at + ParsedWord.HASH]!;
+    const line = parsed[at + ParsedWord.HINT]!;
+    let hint = table.findHint(line, hash) | 0;
+    if (hint === 0 && table.hasOverflow(line)) {
+      hint = table.next(table.blockOf(hash), hash, 0) | 0;
+    }
+    parsed[at + ParsedWord.HINT] = hint;
+    if (hint !== 0) {
+      sink ^= peek(shared, peek(shared, hint) << UNIT_SHIFT);
+    } else if (action.commit) {
+      missing++;
+      table.pullForWriting(hash, line);
+    }
+  }
+  if (missing > 0) {
+    sink ^= tracker.slab.touchNext(tracker.participant, RecordClass.ipv4, missing);
+  }
+  tracker.scratch.sink ^= sink;
+  return missing;
+}

@@ -1,0 +1,78 @@
+/** A repair's first part: locks that stand alone, with what they protect (repair.ts). */
+
+import { load, notify, store } from '../../shared/access.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { inheritLock, releaseOfDead, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
+import { HandWord, ParticipantWord } from '../../shared/memory/participant.ts';
+import { repairFragments } from '../fragments/repair.ts';
+import { SettingWord } from '../memory/memory.ts';
+import { countLock, type RepairReport, WAIT_MS } from './repair-report.ts';
+import { ConnWord, UNIT_SHIFT } from '../table/conn.ts';
+import type { Tracker } from '../tracker.ts';
+import { FIRST_WRITE } from '../path/verdict.ts';
+
+/** Locks that stand alone, with what they protect. */
+export function repairLeaves(dead: Tracker, report: RepairReport): void {
+  const { participant, words, settings, zoneLimits } = dead;
+  countLock(report, dead.slab.repair(participant));
+  countLock(report, dead.arena.repair(participant));
+  countLock(report, dead.timeouts.repair(participant));
+  countLock(report, dead.alg.names.repair(participant));
+  countLock(report, dead.alg.expectations.repair(participant));
+  countLock(report, releaseOfDead(words, settings + SettingWord.CLOCK_MUTEX, participant, LockClass.leaf));
+  /* Any pool of a zone that it may have had to do with. */
+  const { base } = participant;
+  const intentRecord = words[base + ParticipantWord.INTENT_RECORD]!;
+  const pools = new Set([
+    words[base + ParticipantWord.POOL]!,
+    words[base + ParticipantWord.ZONE_HAND + HandWord.POOL]!,
+    intentRecord === 0 ? 0 : words[(intentRecord << UNIT_SHIFT) + ConnWord.ADMIT_POOL]!,
+    dead.quota.pool,
+  ]);
+  pools.delete(0);
+  for (const pool of pools) {
+    countLock(report, dead.quota.pools.repair(pool, participant));
+  }
+  report.roomReturned += dead.quota.pools.repairAhead(dead.quota.pool, participant);
+  countLock(report, zoneLimits.repair(participant));
+  const pressure = settings + SettingWord.PRESSURE;
+  if (load(words, pressure) !== 0) {
+    notify(words, pressure, 1);
+  }
+}
+
+export function repairHeldFragments(dead: Tracker, report: RepairReport): void {
+  const { isComplete, heldIt, fragmentsLost } = repairFragments(dead.fragments, WAIT_MS);
+  report.isComplete &&= isComplete;
+  report.fragmentsLost += fragmentsLost;
+  countLock(report, heldIt);
+}
+
+/**
+ * The one connection whose lock it may hold. Its state may be of the packet that was in hand in part: each word is either the
+ * old one or the new one, and the packet, which was lost, comes again.
+ */
+export function repairConnectionLock(dead: Tracker, report: RepairReport): void {
+  const { participant, words } = dead;
+  const lockWord = words[participant.base + ParticipantWord.CONNECTION_LOCK]!;
+  if (lockWord === 0) {
+    return;
+  }
+  if (inheritLock(words, lockWord, participant, LockClass.connection)) {
+    const r = lockWord - ConnWord.LOCK;
+    const sequence = load(words, r + ConnWord.LABEL_SEQUENCE);
+    if ((sequence & 1) !== 0) {
+      if (sequence === FIRST_WRITE) {
+        for (let i = 0; i < 4; i++) {
+          store(words, r + ConnWord.LABEL + i, 0);
+        }
+      } else {
+        report.labelsTorn++;
+      }
+      store(words, r + ConnWord.LABEL_SEQUENCE, (sequence + 1) | 0 || 2);
+    }
+    unlock(words, lockWord);
+    report.locksReleased++;
+  }
+  wakeWaiters(words, lockWord);
+}

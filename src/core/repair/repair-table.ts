@@ -1,0 +1,173 @@
+/** A repair's second part: what the dead was linking, unlinking or growing, and what it had in its hands (repair.ts). */
+
+import { load } from '../../shared/access.ts';
+import { LockClass } from '../../shared/sync/lockdep.ts';
+import { lockWithin, unlock } from '../../shared/sync/mutex.ts';
+import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
+import { writeParent } from '../alg/clean.ts';
+import { repairEvents, wantsEvents } from '../events/events.ts';
+import { noteLinked } from '../lifecycle/finish-links.ts';
+import { Linked, undoHalf } from '../nat/link.ts';
+import { reverseHashOf, unlinkConnLocked } from '../lifecycle/remove.ts';
+import { type RepairReport, WAIT_MS } from './repair-report.ts';
+import { repairCountsLocked, repairGrowth } from '../table/bucket-repair.ts';
+import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from '../table/conn.ts';
+import type { Tracker } from '../tracker.ts';
+import { isLabelSettled } from '../path/verdict.ts';
+
+/** Bucket locks, and what was being linked, unlinked or grown under them. */
+export function repairBuckets(dead: Tracker, report: RepairReport): void {
+  const { table, participant, words } = dead;
+  const { base } = participant;
+  const held: number[] = [];
+  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+    if (table.inheritBucket(bucket, participant)) {
+      held.push(bucket);
+      repairCountsLocked(table, bucket);
+    }
+  }
+  report.locksReleased += held.length;
+  const growth = repairGrowth(dead);
+  report.growthsFinished += growth === 'finished' ? 1 : 0;
+  report.growthsUndone += growth === 'undone' ? 1 : 0;
+
+  if (held.length > 0) {
+    dead.expiry.repairBucketLocked();
+  }
+  const kind = words[base + ParticipantWord.INTENT_KIND];
+  if (kind === IntentKind.link || kind === IntentKind.undo) {
+    repairLink(dead, report);
+  }
+  if (kind === IntentKind.unlink && !mayTellOfRemoval(dead)) {
+    report.isComplete = false;
+  } else {
+    report.eventsLost += repairEvents(dead) ? 1 : 0;
+    if (kind === IntentKind.unlink) {
+      repairUnlink(dead, held, report);
+    }
+  }
+  for (const bucket of held.toReversed()) {
+    table.unlockBucket(bucket);
+  }
+  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+    table.wakeWaitersOf(bucket);
+  }
+}
+
+/** Where the removal was not told yet, which is before any lock is taken: its label is told, whose writer may have died as well. */
+function mayTellOfRemoval(dead: Tracker): boolean {
+  const { base } = dead.participant;
+  return (
+    !wantsEvents(dead) ||
+    dead.words[base + ParticipantWord.EVENT] !== EventIntent.removal ||
+    isLabelSettled(dead.words, dead.words[base + ParticipantWord.INTENT_RECORD]! << UNIT_SHIFT, WAIT_MS)
+  );
+}
+
+/** The record in hand was to be linked; the locks are held. */
+function repairLink(dead: Tracker, report: RepairReport): void {
+  const { table, participant, words } = dead;
+  const { base } = participant;
+  const record = words[base + ParticipantWord.RECORD_IN_HAND]! >>> 1;
+  const r = record << UNIT_SHIFT;
+  const hash = words[r + ConnWord.HASH]!;
+  const reverseHash = reverseHashOf(words, r);
+  if (table.hasLocked(table.bucketOf(hash), hash, record)) {
+    dead.expiry.repairLinkedLocked(record);
+    noteLinked(dead);
+    report.linksFinished++;
+    return;
+  }
+  if (
+    words[base + ParticipantWord.INTENT_KIND] === IntentKind.undo ||
+    (reverseHash !== hash && table.hasLocked(table.bucketOf(reverseHash), reverseHash, record))
+  ) {
+    if (undoHalf(dead, record) === Linked.removed) {
+      report.linksFinished++;
+      return;
+    }
+    dead.slab.retire(participant, recordClassOf(words, r), record, dead.epochs.current());
+    words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+    report.recordsReturned++;
+    report.linksUndone++;
+  }
+  words[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
+}
+
+/** A removal that is to be finished; `held`: the bucket locks that are held, to which it adds those that it takes. */
+function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void {
+  const { table, participant, words } = dead;
+  const record = words[participant.base + ParticipantWord.INTENT_RECORD]!;
+  const r = record << UNIT_SHIFT;
+  const a = table.bucketOf(words[r + ConnWord.HASH]!);
+  const b = table.bucketOf(reverseHashOf(words, r));
+  for (const bucket of a === b ? [a] : [Math.min(a, b), Math.max(a, b)]) {
+    if (!held.includes(bucket)) {
+      if (!table.lockBucketWithin(bucket, participant, WAIT_MS)) {
+        report.isComplete = false;
+        return;
+      }
+      held.push(bucket);
+    }
+  }
+  unlinkConnLocked(dead, record);
+}
+
+/** What it held without a lock. */
+export function repairHands(dead: Tracker, report: RepairReport): void {
+  const { participant, words, slab, zoneLimits } = dead;
+  const { pools: rooms } = dead.quota;
+  const { base } = participant;
+  const kind = words[base + ParticipantWord.INTENT_KIND];
+  if (kind === IntentKind.unlinked || kind === IntentKind.zoneReturned) {
+    repairUnlinked(dead, report);
+  }
+  const recordInHand = words[base + ParticipantWord.RECORD_IN_HAND]!;
+  if (recordInHand !== 0) {
+    const record = recordInHand >>> 1;
+    if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+      slab.keep(participant, recordInHand & 1, record);
+    } else {
+      /* It was linked half and taken out again, and may have been seen; or was not filled yet. */
+      slab.retire(participant, recordInHand & 1, record, dead.epochs.current());
+      words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+    }
+    report.recordsReturned++;
+  }
+  while (words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {
+    rooms.putBack(dead.quota.pool, 0, participant, ParticipantWord.ROOM_HAND + HandWord.UNITS, -1);
+    report.roomReturned++;
+  }
+  const zoneHand = ParticipantWord.ZONE_HAND;
+  while (words[base + zoneHand + HandWord.UNITS]! > 0) {
+    const pool = words[base + zoneHand + HandWord.POOL]!;
+    const generation = words[base + zoneHand + HandWord.GENERATION]!;
+    zoneLimits.pools.putBack(pool, generation, participant, zoneHand + HandWord.UNITS, -1);
+  }
+}
+
+/** The rest of a removal whose connection is unlinked and counted. */
+function repairUnlinked(dead: Tracker, report: RepairReport): void {
+  const { participant, words, zoneLimits, alg } = dead;
+  const { base } = participant;
+  const record = words[base + ParticipantWord.INTENT_RECORD]!;
+  const r = record << UNIT_SHIFT;
+  const zonePool = words[r + ConnWord.ADMIT_POOL]!;
+  if (words[base + ParticipantWord.INTENT_KIND] === IntentKind.unlinked && zonePool !== 0) {
+    const generation = words[r + ConnWord.ADMIT_GENERATION]!;
+    zoneLimits.pools.putBack(zonePool, generation, participant, ParticipantWord.INTENT_KIND, 1);
+  }
+  if ((words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0 && alg.expectations.used > 0) {
+    const { mutex } = alg.expectations;
+    if (!lockWithin(words, mutex, participant, LockClass.leaf, WAIT_MS)) {
+      report.isComplete = false;
+      return;
+    }
+    writeParent(words, r, alg.removed);
+    alg.expectations.cleanLocked(alg.removed, !dead.reclaimsAtLookup);
+    unlock(words, mutex);
+  }
+  dead.slab.retire(participant, recordClassOf(words, r), record, dead.epochs.current());
+  words[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
+  report.unlinksFinished++;
+}

@@ -1,0 +1,28 @@
+/**
+ * A barrier for a fixed number of threads, usable again and again.
+ *
+ *   word 0   arrived in this round. Atomic.
+ *   word 1   round number. Atomic: the last to arrive moves it on, the others sleep on it.
+ */
+
+import { add, load, notify, store, wait, type Words } from '../access.ts';
+
+export const BARRIER_WORDS = 2;
+
+const ARRIVED = 0;
+const ROUND = 1;
+
+/** Blocks until `parties` threads have called it in this round. */
+export function arriveAndWait(words: Words, base: number, parties: number): void {
+  const round = load(words, base + ROUND);
+  if (add(words, base + ARRIVED, 1) + 1 === parties) {
+    /* Reset before the round moves on: nobody can arrive for the next round earlier. */
+    store(words, base + ARRIVED, 0);
+    store(words, base + ROUND, (round + 1) | 0);
+    notify(words, base + ROUND, parties);
+    return;
+  }
+  while (load(words, base + ROUND) === round) {
+    wait(words, base + ROUND, round);
+  }
+}

@@ -1,0 +1,195 @@
+/** A packet's verdict, as listeners of a datapath see it. */
+
+import { formatLabel } from '../../core/action.ts';
+import { UsageError } from '../../core/errors.ts';
+import { CtState, frameByteOffset, PacketWord } from '../../core/packet/layout.ts';
+import {
+  type InvalidReason,
+  invalidReason,
+  reasonOf,
+  type RefusedReason,
+  refusedReason,
+  VerdictReason,
+} from '../../core/packet/reason.ts';
+import { type StateName, stateNames, stateText } from '../../core/inspect/state-names.ts';
+import { type OriginalTuple, originalTuple } from '../../core/inspect/tuple.ts';
+import type { Words } from '../../shared/access.ts';
+import { ErrorCode } from '../../shared/error-codes.ts';
+
+/** What a datapath says of a packet. */
+export interface PacketVerdict<Tag = unknown> {
+  /** What the packet was pushed with. */
+  readonly tag: Tag | undefined;
+  /** Number of the PMD that tracked it. */
+  readonly worker: number;
+  /** The time that the packet was pushed with, in ms. */
+  readonly timeMs: number;
+  /** CtState flags; 0: no verdict (`isHeld`, `isLost`). */
+  readonly state: number;
+  /** The same as names, in the order new est rel rpl inv trk snat dnat. One array for each state: do not change it. */
+  readonly states: readonly StateName[];
+  /** The same as a text: `est|rpl|trk`; `0` without a verdict. */
+  readonly stateText: string;
+  readonly zone: number;
+  readonly mark: number;
+  /** 32 hexadecimal digits. */
+  readonly label: string;
+  /** The tuple of the connection's first packet; undefined if the packet has no key. */
+  readonly tuple: OriginalTuple | undefined;
+  /** The frame, translated if the action says so. Of a held or lost packet it is not to be sent on. */
+  readonly frame: Uint8Array;
+  /** Why it opened no connection although its action commits: it is `new|trk`, not translated, and not remembered. */
+  readonly refused: RefusedReason | undefined;
+  /** Why it is `inv`. */
+  readonly invalid: InvalidReason | undefined;
+  /** A fragment that waits for the rest of its datagram. If that comes, the fragment is shown once more: `deferred`. */
+  readonly isHeld: boolean;
+  /** The worker that had it has died: there is no verdict, and it must not be pushed again (its connection may have seen it). */
+  readonly isLost: boolean;
+  /** It was held; this is the verdict on the whole datagram. */
+  readonly isDeferred: boolean;
+  /** If it is deferred: the tag of the packet that completed its datagram. */
+  readonly releasedBy: Tag | undefined;
+}
+
+/** The parts of Tags that a view needs. */
+interface TagNames<Tag> {
+  at(number: number): Tag | undefined;
+}
+
+const STATES = Array.from({ length: 256 }, (_, state) => Object.freeze(stateNames(state)));
+const NOWHERE = -1;
+
+/**
+ * A verdict in the memory in which the PMD has written it. There is one object for all packets: it holds while the listener runs,
+ * and throws afterwards. `copy()` gives one that stays.
+ */
+export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
+  readonly #tags: TagNames<Tag>;
+  #words: Words = new Int32Array(new SharedArrayBuffer(0));
+  #slot = NOWHERE;
+  #worker = 0;
+  #isDeferred = false;
+
+  /** @internal */
+  constructor(tags: TagNames<Tag>) {
+    this.#tags = tags;
+  }
+
+  /** @internal */
+  point(words: Words, slot: number, worker: number, isDeferred: boolean): void {
+    this.#words = words;
+    this.#slot = slot;
+    this.#worker = worker;
+    this.#isDeferred = isDeferred;
+  }
+
+  /** @internal */
+  end(): void {
+    this.#slot = NOWHERE;
+  }
+
+  get #at(): number {
+    if (this.#slot === NOWHERE) {
+      throw new UsageError('a verdict holds while its listener runs: keep verdict.copy(), or what you need of it', {
+        code: ErrorCode.CLOSED,
+      });
+    }
+    return this.#slot;
+  }
+
+  get tag(): Tag | undefined {
+    return this.#tags.at(this.#words[this.#at + PacketWord.NUMBER]!);
+  }
+
+  get worker(): number {
+    void this.#at;
+    return this.#worker;
+  }
+
+  get timeMs(): number {
+    return new Float64Array(this.#words.buffer, (this.#at + PacketWord.NOW) * 4, 1)[0]!;
+  }
+
+  get state(): number {
+    return this.#words[this.#at + PacketWord.STATE]!;
+  }
+
+  get states(): readonly StateName[] {
+    return STATES[this.state & 0xff]!;
+  }
+
+  get stateText(): string {
+    return stateText(this.state);
+  }
+
+  get zone(): number {
+    return this.#words[this.#at + PacketWord.ZONE]!;
+  }
+
+  get mark(): number {
+    return this.#words[this.#at + PacketWord.MARK]! >>> 0;
+  }
+
+  get label(): string {
+    return formatLabel(this.#words, this.#at + PacketWord.LABEL);
+  }
+
+  get tuple(): OriginalTuple | undefined {
+    return this.state === 0 ? undefined : (originalTuple(this.#words, this.#at) ?? undefined);
+  }
+
+  /** A view of the memory that the packet has now: it is another packet's when the listener has returned. */
+  get frame(): Uint8Array {
+    const start = frameByteOffset(this.#at);
+    return new Uint8Array(this.#words.buffer, start, this.#words[this.#at + PacketWord.LENGTH]!);
+  }
+
+  get refused(): RefusedReason | undefined {
+    return refusedReason(this.#words, this.#at);
+  }
+
+  get invalid(): InvalidReason | undefined {
+    return (this.state & CtState.INV) === 0 ? undefined : invalidReason(this.#words, this.#at);
+  }
+
+  get isHeld(): boolean {
+    return this.state === 0 && !this.isLost;
+  }
+
+  get isLost(): boolean {
+    return reasonOf(this.#words, this.#at) === VerdictReason.LOST;
+  }
+
+  get isDeferred(): boolean {
+    void this.#at;
+    return this.#isDeferred;
+  }
+
+  get releasedBy(): Tag | undefined {
+    return this.isDeferred ? this.#tags.at(this.#words[this.#at + PacketWord.RELEASED_BY]!) : undefined;
+  }
+
+  /** All of it, in memory of its own. */
+  copy(): PacketVerdict<Tag> {
+    return {
+      tag: this.tag,
+      worker: this.worker,
+      timeMs: this.timeMs,
+      state: this.state,
+      states: this.states,
+      stateText: this.stateText,
+      zone: this.zone,
+      mark: this.mark,
+      label: this.label,
+      tuple: this.tuple,
+      frame: this.frame.slice(),
+      refused: this.refused,
+      invalid: this.invalid,
+      isHeld: this.isHeld,
+      isLost: this.isLost,
+      isDeferred: this.isDeferred,
+      releasedBy: this.releasedBy,
+    };
+  }
+}
