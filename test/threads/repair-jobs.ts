@@ -694,7 +694,7 @@ function giveUpAt(n: number, run: () => void): { words: Words; index: number } |
       return;
     }
     const { stack = '' } = new Error('where');
-    if (stack.includes('/shared/mutex.') && Atomics.load(words, index) === 0 && ++locks === n) {
+    if (stack.includes('/sync/mutex.') && Atomics.load(words, index) === 0 && ++locks === n) {
       held = { words, index };
       Atomics.store(words, index, lockTagOf(STRANGER));
     }
