@@ -23,7 +23,7 @@ interface Reader<Tag> {
   reject(error: unknown): void;
 }
 
-export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<Tag>[], undefined> {
+export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<Tag>[]> {
   readonly #highWaterMark: number;
   readonly #signal: AbortSignal | undefined;
   /** Told when it gets full, or is not any more, and when it was closed by its reader. */
