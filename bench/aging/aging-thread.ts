@@ -18,7 +18,7 @@ const PROBES_PER_TICK = 8;
 /** In traffic, one batch of so many opens probes. */
 const BATCHES_PER_PROBE = 256;
 /** A sweeper that takes longer than this is not to be waited for. */
-const PATIENCE_MS = 120_000;
+const LOCK_TIMEOUT_MS = 120_000;
 
 const { tracker } = Conntrack.attach(workerData as TrackerMemory);
 const action = new CtAction({ commit: true });
@@ -100,7 +100,7 @@ function probe({ firstProbe, durationMs, timeoutMs }: AgingTask & { kind: 'probe
         dueMs.push(due);
       }
       tracker.leave();
-    } else if (performance.now() - startMs > durationMs + timeoutMs + PATIENCE_MS) {
+    } else if (performance.now() - startMs > durationMs + timeoutMs + LOCK_TIMEOUT_MS) {
       break;
     }
     const nowMs = performance.now();

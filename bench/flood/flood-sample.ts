@@ -74,11 +74,11 @@ async function sample(): Promise<FloodSample> {
   const [[talk], [flood]] = (await results) as [[FloodThreadResult], [FloodThreadResult]];
 
   const { created, evicted, tableFull, killed, invalid, insertFailed, clash } = conntrack.counters();
-  const books = { created, evicted, tableFull, killed, invalid, insertFailed, clash, live: conntrack.connCount };
+  const accounting = { created, evicted, tableFull, killed, invalid, insertFailed, clash, live: conntrack.connCount };
   const right =
-    created === books.live + evicted &&
+    created === accounting.live + evicted &&
     created + tableFull === table + connections &&
-    books.live === maxConnections &&
+    accounting.live === maxConnections &&
     (mode === 'early-drop' || evicted === 0) &&
     (mode !== 'room' || tableFull === 0) &&
     invalid + insertFailed + killed === 0;
@@ -89,6 +89,6 @@ async function sample(): Promise<FloodSample> {
     strangers: talk.strangers,
     evicted,
     refused: tableFull,
-    ...(right ? {} : { error: `the accounting of the table is wrong: ${JSON.stringify(books)}` }),
+    ...(right ? {} : { error: `the accounting of the table is wrong: ${JSON.stringify(accounting)}` }),
   };
 }

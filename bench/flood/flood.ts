@@ -42,7 +42,7 @@ interface FloodResult {
   refused: number[];
 }
 
-/** Runs the benchmark and prints a table. @returns false if the books of a run did not balance */
+/** Runs the benchmark and prints a table. @returns false if the accounting of a run did not hold */
 export async function runFloodBench(
   options: FloodBenchOptions,
   onResults: (results: object) => void,

@@ -42,7 +42,7 @@ interface NatRangeResult {
   samples: NatRangeSample[];
 }
 
-/** Runs the benchmark and prints two tables. @returns false if the books of a run did not balance */
+/** Runs the benchmark and prints two tables. @returns false if the accounting of a run did not hold */
 export async function runNatBench(options: NatBenchOptions, onResults: (results: object) => void): Promise<boolean> {
   const results = await measureTraffic(options);
   const ranges = results && (await measureRanges(options));

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import type { ProfileFile } from './run.ts';
-import { profileFault } from './shape.ts';
+import { profileFault } from './profile-fields.ts';
 
 /** @throws UsageError */
 export function readProfile(file: string): ProfileFile {

@@ -22,7 +22,7 @@ export interface CaseSample {
 /** Takes a sample of a case from one of the two builds. @throws SampleError */
 export type Sampler = (build: 'a' | 'b', each: RegressCase) => CaseSample | Promise<CaseSample>;
 
-/** A process that failed, or whose books do not balance: no verdict comes of it. */
+/** A process that failed, or whose accounting does not hold: no verdict comes of it. */
 export class SampleError extends Error {}
 
 /**

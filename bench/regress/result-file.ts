@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine/machine.ts';
-import { entryFault, resultFault } from './result-shape.ts';
+import { entryFault, resultFault } from './result-fields.ts';
 import { conclude, type RegressResult } from './run.ts';
 import type { Verdict } from './verdict.ts';
 

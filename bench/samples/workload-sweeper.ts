@@ -2,7 +2,7 @@
 
 import { workerData } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
-import { tellTime } from '../../src/core/expiry/clock.ts';
+import { updateClock } from '../../src/core/expiry/clock.ts';
 import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import { allocateWords, wait } from '../../src/shared/access.ts';
 import type { WorkloadTable } from './workload-thread.ts';
@@ -28,7 +28,7 @@ for (const { memory, shared } of tables) {
     const nowMs = churnTimeMs(shared, threads);
     if (!Number.isNaN(nowMs)) {
       tracker.enter();
-      const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);
+      const isDone = sweepStep(tracker, cursor, updateClock(tracker, nowMs), STEP_MS);
       tracker.quiesce();
       tracker.leave();
       if (!isDone) {

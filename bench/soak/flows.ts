@@ -20,7 +20,7 @@ const Kind = { udp: 0, tcp: 1, icmp: 2, fragmented: 3 } as const;
 const KINDS_OF_CHURN = [Kind.udp, Kind.tcp, Kind.udp, Kind.tcp, Kind.udp, Kind.icmp, Kind.udp, Kind.fragmented];
 
 /** Flows that stay, UDP and TCP in turn. */
-export const STAYING = 256;
+export const PINNED = 256;
 /** So many calls of `step` a verdict is waited for: a packet may be held, or lost with a worker. */
 const PATIENCE = 400;
 const FLOW_BITS = 22;
@@ -75,7 +75,7 @@ export class Flows {
 
   constructor(connections: number, random: () => number) {
     this.#random = random;
-    this.#flows = Array.from({ length: STAYING + connections }, (_, index) => this.#fresh(index));
+    this.#flows = Array.from({ length: PINNED + connections }, (_, index) => this.#fresh(index));
   }
 
   get count(): number {
@@ -83,10 +83,10 @@ export class Flows {
   }
 
   #fresh(index: number): Flow {
-    const isStaying = index < STAYING;
-    const kind = isStaying ? index & 1 : KINDS_OF_CHURN[Math.floor(this.#random() * KINDS_OF_CHURN.length)]!;
+    const isPinned = index < PINNED;
+    const kind = isPinned ? index & 1 : KINDS_OF_CHURN[Math.floor(this.#random() * KINDS_OF_CHURN.length)]!;
     const serial = this.#serial++;
-    const ends = isStaying
+    const ends = isPinned
       ? { src: 0x0a640000 + index, dst: 0x0a650001, sport: 5000, dport: 443 }
       : {
           src: 0x0c000000 + (serial & 0xffffff),
@@ -108,7 +108,7 @@ export class Flows {
           continue;
         }
         this.unanswered++;
-        if (index >= STAYING) {
+        if (index >= PINNED) {
           this.#restart(index);
         }
       }
@@ -150,17 +150,17 @@ export class Flows {
     const state = words[slot + PacketWord.STATE]!;
     if (state === 0) {
       /* Held, or its worker died with it: it may come late. A staying one is sent again. */
-      if (index < STAYING) {
+      if (index < PINNED) {
         this.unanswered++;
         flow.sentAt = 0;
       }
       return;
     }
     flow.sentAt = 0;
-    const isStaying = index < STAYING;
+    const isPinned = index < PINNED;
     const opened = flow.kind === Kind.tcp ? 2 : 1;
     if (flow.step >= opened && (state & (CtState.EST | CtState.INV)) !== CtState.EST) {
-      if (isStaying) {
+      if (isPinned) {
         this.lost++;
       }
       this.#restart(index);
@@ -169,7 +169,7 @@ export class Flows {
     if ((state & CtState.RPL) === 0) {
       this.#see(flow, words, slot);
     }
-    this.#advance(flow, index, isStaying);
+    this.#advance(flow, index, isPinned);
   }
 
   /** Where the client's packet was translated to. */
@@ -180,10 +180,10 @@ export class Flows {
     flow.seen = { ...flow.ends, src, sport };
   }
 
-  #advance(flow: Flow, index: number, isStaying: boolean): void {
+  #advance(flow: Flow, index: number, isPinned: boolean): void {
     const steps = LIVES[flow.kind]!;
     flow.step++;
-    if (isStaying) {
+    if (isPinned) {
       if (flow.kind === Kind.tcp && flow.step > TCP_TALK + 1) {
         flow.step = TCP_TALK;
       } else if (flow.kind === Kind.udp && flow.step === UDP_STEPS) {

@@ -17,9 +17,9 @@ import { store } from '../../src/shared/access.ts';
 import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';
 import { seededRandom } from '../statistics/statistics.ts';
-import { problemsOf } from './books.ts';
+import { problemsOf } from './accounting.ts';
 import { EventCheck } from './event-check.ts';
-import { Flows, STAYING } from './flows.ts';
+import { Flows, PINNED } from './flows.ts';
 import { mutated } from './mutate.ts';
 import { retiredRecords, Stillness } from './stillness.ts';
 import { type SoakOptions, START_MS, TABLE_FACTOR } from './options.ts';
@@ -32,7 +32,7 @@ import type { WatchTask } from './watch-thread.ts';
 const WINDOW = 512;
 const STEP_MS = 5;
 /** Steps between two of the staying connections, and malformed packets of each. */
-const STEPS_PER_STAYING = 8;
+const STEPS_PER_PINNED = 8;
 const MALFORMED_PER_STEP = 4;
 /** Timeouts, s: as short as a soak of some seconds needs. */
 const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
@@ -130,7 +130,7 @@ export class Soak {
     try {
       /* Those that stay are there before the first flood. */
       for (let step = 0; step < 4; step++) {
-        await this.#flows.step(this.#sink, 0, STAYING);
+        await this.#flows.step(this.#sink, 0, PINNED);
         await this.#datapath.drain();
       }
       this.#side.command(Command.run);
@@ -189,13 +189,13 @@ export class Soak {
   /** Packets, deeds and questions until `untilMs` of the performance clock. */
   async #traffic(untilMs: number): Promise<void> {
     const { conntrack } = this.#datapath;
-    let at = STAYING;
+    let at = PINNED;
     for (let steps = 1; !this.#isInterrupted && performance.now() < untilMs; steps++) {
       const to = Math.min(at + WINDOW, this.#flows.count);
       this.#packets += await this.#flows.step(this.#sink, at, to);
-      at = to === this.#flows.count ? STAYING : to;
-      if (steps % STEPS_PER_STAYING === 0) {
-        this.#packets += await this.#flows.step(this.#sink, 0, STAYING);
+      at = to === this.#flows.count ? PINNED : to;
+      if (steps % STEPS_PER_PINNED === 0) {
+        this.#packets += await this.#flows.step(this.#sink, 0, PINNED);
       }
       for (let i = 0; i < MALFORMED_PER_STEP; i++) {
         const ends = { src: 0x0d000000 + (steps & 0xffff), dst: 0x0a670001, sport: 7000 + i, dport: 7000 };

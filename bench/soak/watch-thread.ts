@@ -11,7 +11,7 @@ import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts'
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { ownerOf } from '../../src/shared/sync/mutex.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
-import { RoomLayout } from '../../src/shared/quota/quota-pool.ts';
+import { QuotaLayout } from '../../src/shared/quota/quota-pool.ts';
 import { load, wait } from '../../src/shared/access.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
 
@@ -33,7 +33,7 @@ function heldLocks(): string[] {
   const locks: [name: string, region: Int32Array<SharedArrayBuffer>, index: number][] = [
     ['slab', words, layout.slab],
     ['line arena', words, layout.arena],
-    ['room', words, layout.room + RoomLayout.MUTEX],
+    ['room', words, layout.room + QuotaLayout.MUTEX],
     ['timeout policies', words, layout.timeouts],
     ['zone limits', words, layout.zones + 1],
     ['helper names', words, layout.helperNames],

@@ -45,7 +45,10 @@ function cutsOf(phase: PhaseName): Cut[] {
         phase,
       ),
     ),
-    cut('searching them, touching records', endingAt(/const ahead = missing > 1/, 'const ahead = missing > 1', phase)),
+    cut(
+      'searching them, touching records',
+      endingAt(/const prefetched = missing > 1/, 'const prefetched = missing > 1', phase),
+    ),
   ];
 }
 
@@ -61,7 +64,7 @@ const REMOVALS: readonly Cut[] = [
     name: 'what is declared for a repair',
     kind: 'without',
     phase: 'udp-insert',
-    /* INTENT_KIND, RECORD_IN_HAND, and the hands (shared/participant.ts). */
+    /* INTENT_KIND, RECORD_IN_FLIGHT, and the hands (shared/participant.ts). */
     patches: [
       { path: 'src/core/lifecycle/create.ts', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
       { path: 'src/core/lifecycle/finish-links.ts', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },

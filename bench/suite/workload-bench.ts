@@ -44,7 +44,7 @@ export interface BenchConduct {
   mayPredict?: () => boolean;
 }
 
-/** Books that do not balance: the run is no measurement. */
+/** Accounting that do not balance: the run is no measurement. */
 export class VoidRunError extends Error {}
 
 type Kind = 'shared' | 'control' | 'latency' | 'cold';

@@ -104,8 +104,8 @@ export const churn: Workload = {
   variants: [''],
   phasesOf: () => [{ result: 'churn', packetsPerConnection: LIVES * PACKETS }],
   make: (options) => new ChurnRun(options),
-  fault: (books) => {
-    const { counters, live, connections } = books;
+  fault: (accounting) => {
+    const { counters, live, connections } = accounting;
     const { created, expiredAtLookup, expiredAtSweep, tableFull, insertFailed, invalid } = counters;
     const isRight =
       created === LIVES * connections &&
@@ -113,7 +113,7 @@ export const churn: Workload = {
       counters.new === created &&
       counters.established === (PACKETS - 1) * created &&
       tableFull + insertFailed + invalid === 0;
-    return isRight ? undefined : tell(books);
+    return isRight ? undefined : tell(accounting);
   },
   tableOf: ({ connections }) => ({ maxConnections: Math.max(100_000, 3 * connections) }),
   hasSweeper: true,

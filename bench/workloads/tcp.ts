@@ -185,14 +185,14 @@ export const synFlood: Workload = {
       },
     };
   },
-  fault: (books) => {
-    const { counters, live, connections } = books;
+  fault: (accounting) => {
+    const { counters, live, connections } = accounting;
     const isRight =
       counters.created === live &&
       live === Math.ceil(connections / FLOOD_FACTOR) &&
       counters.created + counters.tableFull === connections &&
       counters.invalid + counters.insertFailed === 0;
-    return isRight ? undefined : tell(books);
+    return isRight ? undefined : tell(accounting);
   },
   tableOf: ({ connections }) => ({
     maxConnections: Math.ceil(connections / FLOOD_FACTOR),

@@ -139,10 +139,12 @@ export const hotTuple: Workload = {
   variants: [''],
   phasesOf: () => [{ packetsPerConnection: 0 }, { result: 'hot-tuple', packetsPerConnection: 1 }],
   make: (options) => new HotRun(options),
-  fault: (books) =>
-    books.counters.created === books.live && books.live === HOT_TUPLES && books.counters.invalid === 0
+  fault: (accounting) =>
+    accounting.counters.created === accounting.live &&
+    accounting.live === HOT_TUPLES &&
+    accounting.counters.invalid === 0
       ? undefined
-      : tell(books),
+      : tell(accounting),
   fewConnections: true,
 };
 

@@ -35,7 +35,7 @@ export interface WorkloadRun {
 }
 
 /** The table after a run. */
-export interface Books {
+export interface Accounting {
   counters: Counters;
   live: number;
   connections: number;
@@ -50,7 +50,7 @@ export interface Workload {
   phasesOf(variant: string): readonly Phase[];
   make(options: WorkloadOptions): WorkloadRun;
   /** What must hold after the phases; words of what does not. */
-  fault(books: Books): string | undefined;
+  fault(accounting: Accounting): string | undefined;
   /** How its table differs from others. */
   tableOf?(options: { connections: number; variant: string }): ConntrackOptions;
   /** Conversations of several packets: how many go on side by side is `WorkloadOptions.window`. */
@@ -63,21 +63,23 @@ export interface Workload {
 
 export const SHARED_WORDS = 1024;
 
-/** The books of workloads that create every connection once and lose none. */
-export function eachOnce(extra: (books: Books) => boolean = () => true): (books: Books) => string | undefined {
-  return (books) => {
-    const { counters, live, connections } = books;
+/** The accounting of workloads that create every connection once and lose none. */
+export function eachOnce(
+  extra: (accounting: Accounting) => boolean = () => true,
+): (accounting: Accounting) => string | undefined {
+  return (accounting) => {
+    const { counters, live, connections } = accounting;
     const { created, invalid, insertFailed, tableFull, natExhausted } = counters;
     const isRight =
       created === connections &&
       live === connections &&
       invalid + insertFailed + tableFull + natExhausted === 0 &&
-      extra(books);
-    return isRight ? undefined : tell(books);
+      extra(accounting);
+    return isRight ? undefined : tell(accounting);
   };
 }
 
-export function tell({ counters, live }: Books): string {
+export function tell({ counters, live }: Accounting): string {
   const {
     created,
     invalid,

@@ -3,7 +3,7 @@
 import { UsageError } from '../core/errors.ts';
 import { Mismatch, type Operation } from './scenario-operations.ts';
 import { type ScenarioOptions, ScenarioRun } from './scenario-run.ts';
-import { requireOperation } from './scenario-shape.ts';
+import { requireOperation } from './scenario-fields.ts';
 
 export type { ScenarioOptions } from './scenario-run.ts';
 

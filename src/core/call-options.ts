@@ -5,7 +5,7 @@ import { shown, UsageError } from './errors.ts';
 import { ConnFilter, type ConnFilterOptions } from './inspect/filter.ts';
 import { expectConditions, expectOptions, type OptionNames } from './options/option-names.ts';
 import { MAX_RETURNED, PacketBatch } from './packet/batch.ts';
-import type { KeptPlace } from './memory/table-handle.ts';
+import type { KeptSlot } from './memory/table-handle.ts';
 import { expectZone } from './zones/zone.ts';
 
 export interface AttachOptions {
@@ -17,7 +17,7 @@ export interface AttachOptions {
 
 export interface CloseOptions {
   /** The place stays claimed: for whoever has claimed it for this thread. */
-  keepsPlace?: boolean;
+  keepsSlot?: boolean;
 }
 
 /** Which connections. */
@@ -41,13 +41,13 @@ export interface TimedZoneOptions extends ZoneOptions {
 }
 
 export const ATTACH_NAMES: OptionNames<AttachOptions> = { participant: true, token: true };
-export const CLOSE_NAMES: OptionNames<CloseOptions> = { keepsPlace: true };
+export const CLOSE_NAMES: OptionNames<CloseOptions> = { keepsSlot: true };
 export const FLUSH_NAMES: OptionNames<DumpOptions> = { zone: true, filter: true, nowMs: true };
 export const ZONE_NAMES: OptionNames<ZoneOptions> = { zone: true };
 export const TIMED_ZONE_NAMES: OptionNames<TimedZoneOptions> = { nowMs: true, zone: true };
 
 /** The place that `attach` is to take over; undefined: any free one. @throws UsageError if half of it is given */
-export function keptPlaceOf({ participant, token }: AttachOptions): KeptPlace | undefined {
+export function keptSlotOf({ participant, token }: AttachOptions): KeptSlot | undefined {
   if (participant === undefined && token === undefined) {
     return undefined;
   }

@@ -15,7 +15,7 @@ import {
   FLUSH_NAMES,
   type FlushOptions,
   flushOptionsOf,
-  keptPlaceOf,
+  keptSlotOf,
   policyIdOf,
   TIMED_ZONE_NAMES,
   timed,
@@ -24,7 +24,7 @@ import {
   zoneIfGiven,
   type ZoneOptions,
 } from './call-options.ts';
-import { clockMarkMs, sweptAt, tellTime } from './expiry/clock.ts';
+import { clockMarkMs, sweptAt, updateClock } from './expiry/clock.ts';
 import { type Counters, countersOfAll, type ParticipantCounters, removalsBySweep, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './inspect/dump.ts';
 import { expectFlag, expectObject, expectWhole, UsageError } from './errors.ts';
@@ -73,7 +73,7 @@ const SWEEP_STEP_MS = 1;
 
 function trackerAt(memory: TrackerMemory, options: AttachOptions): Tracker {
   checkMemory(memory);
-  const place = keptPlaceOf(options);
+  const place = keptSlotOf(options);
   try {
     return new Tracker(memory, place);
   } catch (error) {
@@ -106,7 +106,7 @@ function expectZoneOrDefault(zone: number | 'default'): number | 'default' {
  * `execute` is made for the packet path: it allocates nothing, and nothing that a packet holds makes it throw. Everything else
  * allocates and is meant for other threads.
  *
- * Every call throws a UsageError on wrong arguments and on a closed handle, and with `lockPatienceMs` a LockTimeoutError. Whatever
+ * Every call throws a UsageError on wrong arguments and on a closed handle, and with `lockTimeoutMs` a LockTimeoutError. Whatever
  * a call throws, it has left its epoch: the memory of what was removed is freed all the same.
  */
 export class Conntrack {
@@ -156,7 +156,7 @@ export class Conntrack {
    * must be certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more. Where the
    * system tells of threads (Linux), a thread that lives is refused. Of two threads that repair at once one waits for the other.
    * @param participant its `participant`
-   * @param options `keepsPlace`: nobody but the replacement gets the place
+   * @param options `keepsSlot`: nobody but the replacement gets the place
    * @throws UsageError if there is no such place, or its thread lives as far as can be known
    */
   repair(participant: number, given: RepairOptions = {}): RepairReport {
@@ -173,7 +173,7 @@ export class Conntrack {
    */
   close(options: CloseOptions = {}): void {
     const given = expectOptions('the options of close', options, CLOSE_NAMES);
-    const keepsPlace = expectFlag('keepsPlace', given.keepsPlace);
+    const keepsSlot = expectFlag('keepsSlot', given.keepsSlot);
     if (this.tracker.isClosed) {
       return;
     }
@@ -181,29 +181,29 @@ export class Conntrack {
       throw new UsageError(`${this.usedBy} works on this handle: stop it first`);
     }
     this.#events?.close();
-    this.#calls.patiently(() => this.tracker.close(keepsPlace));
+    this.#calls.patiently(() => this.tracker.close(keepsSlot));
   }
 
   /**
    * How long a call waits for a lock at most, in ms, before it throws a LockTimeoutError; 0: for ever. For the thread that
    * repairs after all others: while it waits for a lock of a dead one, nobody does. `execute` waits for ever.
    */
-  get lockPatienceMs(): number {
+  get lockTimeoutMs(): number {
     this.tracker.assertOpen();
-    return this.#calls.lockPatienceMs;
+    return this.#calls.lockTimeoutMs;
   }
 
   /** @throws UsageError unless it is a whole number */
-  set lockPatienceMs(ms: number) {
+  set lockTimeoutMs(ms: number) {
     this.tracker.assertOpen();
-    this.#calls.lockPatienceMs = expectWhole('lockPatienceMs', ms, 0, 0x7fffffff);
+    this.#calls.lockTimeoutMs = expectWhole('lockTimeoutMs', ms, 0, 0x7fffffff);
   }
 
   /**
    * Sends a batch through the tracker; the verdicts stand beside the packets. Nothing in a packet makes it throw. A time that is
    * none (NaN, infinite, beyond 2^53) counts as the time of the call before.
    * @throws UsageError when the handle is closed, or an argument is not what its type says: nothing has happened then
-   * @throws LockTimeoutError while what a call before this one had begun is not finished (`lockPatienceMs`)
+   * @throws LockTimeoutError while what a call before this one had begun is not finished (`lockTimeoutMs`)
    */
   execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
     expectBatch(batch, action, nowMs);
@@ -238,7 +238,7 @@ export class Conntrack {
 
   *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.#calls.inEpoch(() => dumpBucket(this.tracker, bucket, tellTime(this.tracker, nowMs), filter));
+      yield this.#calls.inEpoch(() => dumpBucket(this.tracker, bucket, updateClock(this.tracker, nowMs), filter));
     }
   }
 
@@ -283,7 +283,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const { zone = 0, nowMs } = timed(options, TIMED_ZONE_NAMES);
     expectZone('a zone', zone);
-    return this.#calls.inEpoch(() => flushTuple(this.tracker, tuple, zone, tellTime(this.tracker, nowMs)));
+    return this.#calls.inEpoch(() => flushTuple(this.tracker, tuple, zone, updateClock(this.tracker, nowMs)));
   }
 
   /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
@@ -295,7 +295,9 @@ export class Conntrack {
     const markMs = clockMarkMs(this.tracker);
     let isDone = false;
     while (!isDone) {
-      isDone = this.#calls.inEpoch(() => sweepStep(this.tracker, cursor, tellTime(this.tracker, nowMs), SWEEP_STEP_MS));
+      isDone = this.#calls.inEpoch(() =>
+        sweepStep(this.tracker, cursor, updateClock(this.tracker, nowMs), SWEEP_STEP_MS),
+      );
       this.#collectEvents();
     }
     this.#calls.patiently(() => sweptAt(this.tracker, nowMs, markMs));
@@ -458,7 +460,9 @@ export class Conntrack {
     const zone = zoneIfGiven(given);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      this.#calls.inEpoch(() => countBucket(this.tracker, stats, { bucket, now: tellTime(this.tracker, nowMs), zone }));
+      this.#calls.inEpoch(() =>
+        countBucket(this.tracker, stats, { bucket, now: updateClock(this.tracker, nowMs), zone }),
+      );
     }
     return stats;
   }

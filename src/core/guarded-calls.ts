@@ -12,7 +12,7 @@ import type { Tracker } from './tracker.ts';
 
 export class GuardedCalls {
   /** How long a call waits for a lock at most, in ms; 0: for ever. */
-  lockPatienceMs = 0;
+  lockTimeoutMs = 0;
   readonly #tracker: Tracker;
   /** A call gave up waiting, and what it had begun is not finished yet. */
   #isUnfinished = false;
@@ -30,7 +30,7 @@ export class GuardedCalls {
   patiently<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
     const tracker = this.#tracker;
     this.assertFinished();
-    tracker.participant.patienceMs = this.lockPatienceMs;
+    tracker.participant.timeoutMs = this.lockTimeoutMs;
     try {
       if (inEpoch) {
         tracker.enter();
@@ -44,7 +44,7 @@ export class GuardedCalls {
       this.putInOrder(error);
       throw error;
     } finally {
-      tracker.participant.patienceMs = 0;
+      tracker.participant.timeoutMs = 0;
       if (inEpoch) {
         tracker.leave();
       }

@@ -4,7 +4,7 @@
  */
 
 import { store } from '../shared/access.ts';
-import { Alg } from './alg/state.ts';
+import { Alg } from './alg/helper-tables.ts';
 import { EventRing } from './events/event-ring.ts';
 import { Eviction } from './lifecycle/eviction-search.ts';
 import type { ExpiryStrategy } from './engines/expiry.ts';
@@ -16,7 +16,7 @@ import { PortRandom } from './nat/random.ts';
 import { BatchScratch } from './packet/batch-scratch.ts';
 import { SearchNotes } from './path/search-notes.ts';
 import { UNIT_WORDS } from './table/conn.ts';
-import { type KeptPlace, TableHandle } from './memory/table-handle.ts';
+import { type KeptSlot, TableHandle } from './memory/table-handle.ts';
 import { TimeoutPolicies } from './expiry/timeouts.ts';
 import { ZoneLimits } from './zones/zone-limits.ts';
 import { ZonePolicies } from './zones/zone-policies.ts';
@@ -63,7 +63,7 @@ export class Tracker extends TableHandle {
    * @param place as TableHandle has it
    * @throws RangeError when maxParticipants threads have already done so, or the place is not kept for this token
    */
-  constructor(memory: TrackerMemory, place?: KeptPlace | number) {
+  constructor(memory: TrackerMemory, place?: KeptSlot | number) {
     super(memory, place);
     const { words, layout, participant } = this;
     const { hashKey, maxParticipants } = memory;

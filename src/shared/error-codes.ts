@@ -10,7 +10,7 @@ export const ErrorCode = {
   CLOSED: 'ERR_CT_CLOSED',
   /** UsageError: more different actions than a datapath keeps (MAX_ACTIONS). */
   TOO_MANY_ACTIONS: 'ERR_CT_TOO_MANY_ACTIONS',
-  /** LockTimeoutError: another thread holds a lock for longer than `lockPatienceMs`. */
+  /** LockTimeoutError: another thread holds a lock for longer than `lockTimeoutMs`. */
   LOCK_TIMEOUT: 'ERR_CT_LOCK_TIMEOUT',
   /** DatapathError: a worker thread has died and is not started again; `cause` says of what. */
   WORKER_DIED: 'ERR_CT_WORKER_DIED',

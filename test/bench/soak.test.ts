@@ -1,7 +1,7 @@
 /** The soak: a short one runs through and balances; what it looks at can be wrong, and then it says so. */
 
 import { describe, expect, it } from 'vitest';
-import { problemsOf } from '../../bench/soak/books.ts';
+import { problemsOf } from '../../bench/soak/accounting.ts';
 import { mutated } from '../../bench/soak/mutate.ts';
 import { type IntervalFigures, lineOf, summaryOf, verdictOf } from '../../bench/soak/report.ts';
 import { Soak } from '../../bench/soak/soak.ts';
@@ -100,7 +100,7 @@ function someTable(): { ct: Conntrack; record: number; slot: number } {
   throw new Error('no connection in bucket 0');
 }
 
-describe('the books', () => {
+describe('the accounting', () => {
   it('of a table that is right have no problem', () => {
     expect(problemsOf(someTable().ct, 0)).toEqual([]);
   });
@@ -132,7 +132,7 @@ describe('the books', () => {
     [
       'room that was given back twice',
       /room: units in use/,
-      ({ ct }) => ct.tracker.quota.pools.giveBack(ct.tracker.quota.pool, 0, ct.tracker.participant),
+      ({ ct }) => ct.tracker.quota.pools.release(ct.tracker.quota.pool, 0, ct.tracker.participant),
     ],
     [
       'a connection of a limited zone that was not admitted',

@@ -9,7 +9,7 @@ import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { Control } from '../../src/workers/control/control-thread.ts';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { udp } from '../support/frames.ts';
-import { pretendDead } from '../support/places.ts';
+import { pretendDead } from '../support/participant-slots.ts';
 import { send } from '../support/tracking.ts';
 import { Crew } from '../threads/crew.ts';
 import type { HandleJobs } from '../threads/handle-jobs.ts';
@@ -40,8 +40,8 @@ const CALLS: Record<string, (ct: Conntrack) => unknown> = {
   'set tableFull': (ct) => (ct.tableFull = 'early-drop'),
   tcpSeqChk: (ct) => ct.tcpSeqChk,
   'set tcpSeqChk': (ct) => (ct.tcpSeqChk = false),
-  lockPatienceMs: (ct) => ct.lockPatienceMs,
-  'set lockPatienceMs': (ct) => (ct.lockPatienceMs = 5),
+  lockTimeoutMs: (ct) => ct.lockTimeoutMs,
+  'set lockTimeoutMs': (ct) => (ct.lockTimeoutMs = 5),
   sweepIntervalMs: (ct) => ct.sweepIntervalMs,
   'set sweepIntervalMs': (ct) => (ct.sweepIntervalMs = 1),
   zoneLimit: (ct) => ct.zoneLimit('default'),
@@ -105,7 +105,7 @@ describe('a closed handle', () => {
     a.close();
     const b = Conntrack.attach(main.memory);
     a.close();
-    a.close({ keepsPlace: true });
+    a.close({ keepsSlot: true });
     const c = Conntrack.attach(main.memory);
     expect([a.participant, b.participant, c.participant]).toEqual([1, 1, 2]);
   });
@@ -209,9 +209,9 @@ describe('a place at the table', () => {
     const main = table();
     const dead = Conntrack.attach(main.memory);
     pretendDead(dead);
-    const { participant, token } = main.repair(dead.participant, { keepsPlace: true });
+    const { participant, token } = main.repair(dead.participant, { keepsSlot: true });
     expect(() => main.repair(participant)).toThrow(/is kept for a thread that has its token/);
-    const again = main.repair(participant, { keepsPlace: true, token });
+    const again = main.repair(participant, { keepsSlot: true, token });
     expect(() => Conntrack.attach(main.memory, { participant, token })).toThrow(/the token is not the one/);
     expect(
       Conntrack.attach(main.memory, again.participant === participant ? { participant, token: again.token } : {})

@@ -5,7 +5,7 @@ import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
-import { expectBalancedBooks } from '../support/books.ts';
+import { expectAccountingHolds } from '../support/accounting.ts';
 import { udp } from '../support/frames.ts';
 import { send } from '../support/tracking.ts';
 
@@ -106,7 +106,7 @@ describe('execute', () => {
       const ct = table();
       expect(() => ct.execute(broken(batchOf(1, 2, 3), n), COMMIT, NOW_MS), `slot read ${n}`).toThrow('broken');
       expect(isOnline(ct)).toBe(false);
-      expectBalancedBooks(ct, NOW_MS);
+      expectAccountingHolds(ct, NOW_MS);
       expectReclaim(ct);
       /* What was taken ahead for the rest of the batch was given back. */
       ct.maxConnections = 2;
@@ -118,8 +118,8 @@ describe('execute', () => {
   it('that breaks off in the middle of a creation leaves no lock behind', () => {
     const ct = table();
     const { table: buckets } = ct.tracker;
-    const original = buckets.pullForWriting;
-    Object.defineProperty(buckets, 'pullForWriting', {
+    const original = buckets.prefetchForWrite;
+    Object.defineProperty(buckets, 'prefetchForWrite', {
       configurable: true,
       value: () => {
         buckets.lockBucket(0, ct.tracker.participant);
@@ -127,11 +127,11 @@ describe('execute', () => {
       },
     });
     expect(() => ct.execute(batchOf(1, 2), COMMIT, NOW_MS)).toThrow('broken');
-    Object.defineProperty(buckets, 'pullForWriting', { configurable: true, value: original });
+    Object.defineProperty(buckets, 'prefetchForWrite', { configurable: true, value: original });
     expect(isOnline(ct)).toBe(false);
     expect(ct.flush()).toBe(0);
     expect(send(ct, udp(ENDS), NOW_MS)).toBe('new|trk');
-    expectBalancedBooks(ct, NOW_MS);
+    expectAccountingHolds(ct, NOW_MS);
   });
 });
 

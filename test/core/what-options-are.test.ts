@@ -181,11 +181,7 @@ describe('refused in one line', () => {
       () => table().repair(2, any(null)),
       /^the options of repair must be an object, not null$/,
     ],
-    [
-      'a flag of a repair',
-      () => table().repair(2, { keepsPlace: any(1) }),
-      /^keepsPlace must be true or false, not 1$/,
-    ],
+    ['a flag of a repair', () => table().repair(2, { keepsSlot: any(1) }), /^keepsSlot must be true or false, not 1$/],
     [
       'a symbol for a participant',
       () => table().repair(any(Symbol('s'))),

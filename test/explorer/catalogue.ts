@@ -56,7 +56,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     { scenario: 'sameTupleThree', what: 'three packets open the same connection', preemptions: 1, long: 2 },
     { scenario: 'bothEnds', what: 'both ends of a connection open it', preemptions: 2, long: 3 },
     { scenario: 'twoTuples', what: 'two connections of one index line', preemptions: 2, long: 3 },
-    { scenario: 'lastRoom', what: 'two connections, and room for one', preemptions: 2, long: 3 },
+    { scenario: 'lastUnit', what: 'two connections, and room for one', preemptions: 2, long: 3 },
     { scenario: 'againstLookup', what: 'one opens, the other looks from both ends', preemptions: 3, long: 4 },
     {
       scenario: 'overflowAgainstLookup',
@@ -108,10 +108,10 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
       long: 4,
     },
   ]),
-  ...entries('room', [
+  ...entries('eviction', [
     { scenario: 'giveAndTake', what: 'one gives back the room that the other wants', preemptions: 2, long: 3 },
   ]),
-  ...entries('room', [
+  ...entries('eviction', [
     { scenario: 'twoEvict', what: 'two newcomers want the place of one connection', preemptions: 2, long: 3 },
     { scenario: 'evictAndAnswer', what: 'a connection is evicted as its answer comes', preemptions: 2, long: 3 },
     { scenario: 'countWhileRefused', what: 'connections of a full table are counted', preemptions: 2, long: 3 },

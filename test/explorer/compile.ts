@@ -24,7 +24,13 @@ import { type Edit, type Mutant, MUTANTS } from './mutants.ts';
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What threads and scenarios need. */
-const NEEDED = ['src/shared', 'src/core', 'test/explorer', 'test/support/frames.ts', 'test/support/places.ts'];
+const NEEDED = [
+  'src/shared',
+  'src/core',
+  'test/explorer',
+  'test/support/frames.ts',
+  'test/support/participant-slots.ts',
+];
 
 const COMPILER_OPTIONS = {
   target: 'es2023',

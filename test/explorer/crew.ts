@@ -20,7 +20,7 @@ import {
   ThreadWord,
 } from './board.ts';
 import type { Built, Region } from './scenario.ts';
-import type { LoggedAccess } from './stage.ts';
+import type { LoggedAccess } from './scheduled-thread.ts';
 import type { ScenarioPlace, ThreadAnswer, ThreadData, ThreadOrder, ThreadReport } from './thread.ts';
 
 /** A thread that computes for so long without an access to shared memory is in an endless loop. */

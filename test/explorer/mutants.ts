@@ -28,12 +28,12 @@ const EPOCH = 'src/shared/memory/epoch.ts';
 const SLAB = 'src/shared/memory/slab.ts';
 const RING = 'src/shared/memory/ring.ts';
 const TABLE = 'src/core/table/bucket-table.ts';
-const DUE = 'src/core/table/line-due.ts';
+const DUE = 'src/core/table/line-expiry.ts';
 const CREATE = 'src/core/lifecycle/create.ts';
 const REMOVE = 'src/core/lifecycle/remove.ts';
 const LINK = 'src/core/nat/link.ts';
 const ROOM = 'src/shared/quota/quota-pool.ts';
-const AHEAD = 'src/shared/quota/prefetched-credits.ts';
+const PREFETCHED = 'src/shared/quota/prefetched-credits.ts';
 const COUNT = 'src/shared/quota/credit-counts.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -415,7 +415,13 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     scenarios: ['insert/againstLookup', 'insert/sameTuple'],
-    found: ['connection not found', 'incomplete connection', 'half-linked connection', 'broken books', 'double clean'],
+    found: [
+      'connection not found',
+      'incomplete connection',
+      'half-linked connection',
+      'invariant violated',
+      'double clean',
+    ],
   },
   {
     name: 'the reverse key is placed last',
@@ -522,8 +528,8 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'poke(words, own, (unused & ~TELL) + 1);\n      if (unused >= 0) {',
       },
     ],
-    scenarios: ['room/giveAndTake'],
-    found: ['broken books', 'limit exceeded', 'refused too early'],
+    scenarios: ['eviction/giveAndTake'],
+    found: ['invariant violated', 'limit exceeded', 'refused too early'],
   },
   {
     name: 'the limit of a zone is written when its lock is gone',
@@ -597,11 +603,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a batch ends and wakes nobody',
     edits: [
       {
-        file: AHEAD,
-        find: `  if ((exchange(words, ahead, FREE) & WAITERS) !== 0) {
-    notify(words, ahead, Number.POSITIVE_INFINITY);
+        file: PREFETCHED,
+        find: `  if ((exchange(words, word, FREE) & WAITERS) !== 0) {
+    notify(words, word, Number.POSITIVE_INFINITY);
   }`,
-        replace: '  exchange(words, ahead, FREE);',
+        replace: '  exchange(words, word, FREE);',
       },
     ],
     scenarios: ['quota/batchUsesIt'],
@@ -612,9 +618,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: ROOM,
-        find: `      endOfAhead(words, own + AHEAD);
+        find: `      endPrefetch(words, own + PREFETCHED);
       return 0;`,
-        replace: `      poke(words, own + AHEAD, FREE);
+        replace: `      poke(words, own + PREFETCHED, FREE);
       return 0;`,
       },
     ],
@@ -626,18 +632,18 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: ROOM,
-        find: `    poke(words, own + AHEAD, participant.lockTag);
+        find: `    poke(words, own + PREFETCHED, participant.lockTag);
     if (`,
         replace: '    if (',
       },
       {
         file: ROOM,
-        find: `      endOfAhead(words, own + AHEAD);
+        find: `      endPrefetch(words, own + PREFETCHED);
       return 0;
     }`,
         replace: `      return 0;
     }
-    poke(words, own + AHEAD, participant.lockTag);`,
+    poke(words, own + PREFETCHED, participant.lockTag);`,
       },
     ],
     scenarios: ['quota/batchBegins'],
@@ -649,8 +655,8 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: ROOM,
         find: `      this.#collect(pool, generation, participant);
-      this.#holder = someoneAhead(words, pool, this.#maxParticipants);`,
-        replace: `      this.#holder = someoneAhead(words, pool, this.#maxParticipants);
+      this.#holder = anyonePrefetching(words, pool, this.#maxParticipants);`,
+        replace: `      this.#holder = anyonePrefetching(words, pool, this.#maxParticipants);
       this.#collect(pool, generation, participant);`,
       },
     ],
@@ -681,14 +687,14 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     scenarios: ['quota/collectorDies'],
-    found: ['broken books', 'refused too early'],
+    found: ['invariant violated', 'refused too early'],
   },
   {
     name: 'a repair does not wake who waits for the batch of the dead',
     edits: [
       {
         file: ROOM,
-        find: '    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + AHEAD, Number.POSITIVE_INFINITY);\n',
+        find: '    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + PREFETCHED, Number.POSITIVE_INFINITY);\n',
         replace: '',
       },
     ],
@@ -721,7 +727,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     scenarios: ['dying/remove'],
-    found: ['half-linked connection', 'broken books', 'double clean'],
+    found: ['half-linked connection', 'invariant violated', 'double clean'],
   },
   {
     name: "a dead owner's mutex is released, and nobody woken",

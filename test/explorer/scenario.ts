@@ -51,7 +51,7 @@ export function scenario<S>(parts: Scenario<S>): Scenario<S> {
 
 /** Names of failures that scenarios find. */
 export type ViolationKind =
-  | 'broken books'
+  | 'invariant violated'
   | 'double clean'
   | 'half-linked connection'
   | 'incomplete connection'

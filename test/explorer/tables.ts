@@ -15,7 +15,7 @@ import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { Readers, UnitLedger } from '../../src/shared/checked/ledger.ts';
 import { reverse, udp, type PortEnds } from '../support/frames.ts';
 import type { Built, Region } from './scenario.ts';
-import { takePlace } from '../support/places.ts';
+import { takeSlot } from '../support/participant-slots.ts';
 
 /** Time of the preparation; scenarios go on from here. */
 export const START_MS = 1000;
@@ -156,7 +156,7 @@ export class TablePlayer {
 
   /** Takes the thread's place at the table anew: after a death in the middle of something there is more to set back than numbers. */
   resurrect(): void {
-    this.#use(takePlace(this.ct.memory, this.ct));
+    this.#use(takeSlot(this.ct.memory, this.ct));
   }
 
   /** Everything that this thread keeps besides shared memory is as when it attached. */

@@ -15,7 +15,7 @@ import {
   ThreadWord,
 } from './board.ts';
 import type { Built, Part, Scenario } from './scenario.ts';
-import { Aborted, type LoggedAccess, ThreadStage } from './stage.ts';
+import { Aborted, type LoggedAccess, ThreadStage } from './scheduled-thread.ts';
 
 export interface ThreadData {
   board: Board;

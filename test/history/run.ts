@@ -5,7 +5,7 @@ import type { EngineName } from '../../src/core/engines/engine.ts';
 import type { Reclaim } from '../../src/core/memory/memory.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
-import { expectBalancedBooks } from '../support/books.ts';
+import { expectAccountingHolds } from '../support/accounting.ts';
 import type { Crew } from '../threads/crew.ts';
 import type { HistoryJobs } from '../threads/history-jobs.ts';
 import { checkFlow } from './check.ts';
@@ -106,7 +106,7 @@ export async function checkHistories(crew: Crew<HistoryJobs>, options: HistoryOp
       summary.overlaps += overlapsOf(own);
       summary.places += verdict.places;
     }
-    expectBalancedBooks(ct, clock[1]!);
+    expectAccountingHolds(ct, clock[1]!);
     ct.flush();
     clock[1]! += TIMEOUT_MS;
   }

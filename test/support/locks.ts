@@ -8,7 +8,7 @@ import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts'
 import { ConnWord } from '../../src/core/table/conn.ts';
 import { until } from '../threads/steps.ts';
 
-/** In the words of a room pool, and of the zone limits. */
+/** In the words of a quota pool, and of the zone limits. */
 const POOL_MUTEX = 2;
 const ZONES_MUTEX = 1;
 

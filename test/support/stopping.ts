@@ -14,7 +14,7 @@ import { WorkerWord, sweeperNumber, workerLine } from '../../src/workers/threads
 import { STOP_WORDS_KEY, StopWord } from '../threads/stop-at.ts';
 import { threadModule } from '../threads/entry.ts';
 import { until } from '../threads/steps.ts';
-import { expectBalancedBooks } from './books.ts';
+import { expectAccountingHolds } from './accounting.ts';
 import { type PortEnds, udp } from './frames.ts';
 import { untilNoLockIsHeld } from './locks.ts';
 import { drainInTime } from './turmoil.ts';
@@ -123,7 +123,7 @@ export class StoppableDatapath {
     await this.#settle();
     expect(this.#back.subarray(0, this.packets).findIndex((times) => times !== 1)).toBe(-1);
     await untilNoLockIsHeld(datapath.conntrack);
-    expectBalancedBooks(datapath.conntrack, this.nowMs);
+    expectAccountingHolds(datapath.conntrack, this.nowMs);
     return hasStopped;
   }
 

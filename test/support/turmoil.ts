@@ -9,7 +9,7 @@ import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../src/core/tabl
 import { parseTuple, type PortTuple } from '../../src/core/inspect/tuple.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import { randomSequence, until } from '../threads/steps.ts';
-import { expectBalancedBooks } from './books.ts';
+import { expectAccountingHolds } from './accounting.ts';
 import { fragmentsOf } from './fragments.ts';
 import { hostPort } from './ftp.ts';
 import { type PortEnds, tcp, udp } from './frames.ts';
@@ -203,7 +203,7 @@ export class Turmoil {
   }
 
   /**
-   * Lets everything come to rest, and fails the test unless each packet came back once, the books balance, nobody holds a
+   * Lets everything come to rest, and fails the test unless each packet came back once, the accounting holds, nobody holds a
    * lock, and each known connection is still the same.
    */
   async check(): Promise<void> {
@@ -220,7 +220,7 @@ export class Turmoil {
     const wrong = this.#back.subarray(0, this.packets).findIndex((times) => times !== 1);
     expect(wrong < 0 ? 'once' : `packet ${wrong} of ${this.packets}: ${this.#back[wrong]} times`).toBe('once');
     await untilNoLockIsHeld(conntrack);
-    expectBalancedBooks(conntrack, this.nowMs);
+    expectAccountingHolds(conntrack, this.nowMs);
     for (const flow of this.#established) {
       expect(this.#idOf(flow)).toBe(flow.id);
     }

@@ -1,10 +1,10 @@
 /** Jobs of the tests of events: threads that make, answer and remove connections. */
 
 import { CtAction } from '../../src/core/action.ts';
-import { tellTime } from '../../src/core/expiry/clock.ts';
+import { updateClock } from '../../src/core/expiry/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { Counter } from '../../src/core/counters.ts';
-import { announceNew, settleNew } from '../../src/core/events/events.ts';
+import { emitNew, commitNew } from '../../src/core/events/events.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
@@ -52,7 +52,7 @@ const jobs = {
   /** Wants to remove each of the records at the same moment as the others. */
   removeAll({ records, nowMs, barrier, parties }: Omit<Traffic, 'frames' | 'zone'> & { records: Int32Array }): void {
     ct.tracker.enter();
-    tellTime(ct.tracker, nowMs);
+    updateClock(ct.tracker, nowMs);
     for (const record of records) {
       arriveAndWait(barrier!, 0, parties!);
       removeConn(ct.tracker, record, Counter.flushed);
@@ -63,11 +63,11 @@ const jobs = {
 
   /** Stands between an event's number and its publication until `settle`. */
   announce({ record }: { record: number }): void {
-    announceNew(ct.tracker, record);
+    emitNew(ct.tracker, record);
   },
 
   settle({ isLinked }: { isLinked: boolean }): void {
-    settleNew(ct.tracker, isLinked);
+    commitNew(ct.tracker, isLinked);
   },
 };
 

@@ -7,7 +7,7 @@ import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
 import { CtState } from '../../src/core/packet/layout.ts';
 import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
-import { tellTime } from '../../src/core/expiry/clock.ts';
+import { updateClock } from '../../src/core/expiry/clock.ts';
 import type { Words } from '../../src/shared/access.ts';
 import { reverse, tcp, udp, type PortEnds } from '../support/frames.ts';
 import { serve } from './serve.ts';
@@ -86,7 +86,7 @@ const jobs = {
         strangers += (batch.state(place) & CtState.EST) === 0 ? 1 : 0;
       }
       if (round % 64 === 0) {
-        sweepStep(tracker, new SweepCursor(), tellTime(tracker, nowMs + round), 1);
+        sweepStep(tracker, new SweepCursor(), updateClock(tracker, nowMs + round), 1);
       }
     }
     tracker.quiesce();

@@ -64,11 +64,11 @@ const jobs = {
     return tryLock(words, mutex, me, LockClass.bucket);
   },
 
-  giveBack({ mutex }: { mutex: number }): void {
+  release({ mutex }: { mutex: number }): void {
     unlock(words, mutex);
   },
 
-  takeAndGiveBack({ mutex, counter }: { mutex: number; counter: number }, thread: number): void {
+  takeAndRelease({ mutex, counter }: { mutex: number; counter: number }, thread: number): void {
     lock(words, mutex, me, LockClass.bucket);
     incrementLocked(counter, mutex, thread);
     unlock(words, mutex);
@@ -144,7 +144,7 @@ const jobs = {
     lockPair(words, a, b, me, LockClass.bucket);
   },
 
-  giveBackPair({ a, b }: { a: number; b: number }): void {
+  releasePair({ a, b }: { a: number; b: number }): void {
     unlockPair(words, a, b);
   },
 

@@ -2,7 +2,7 @@
 
 import { CtAction } from '../../src/core/action.ts';
 import { obtain } from '../../src/core/table/reference-checks.ts';
-import { tellTime } from '../../src/core/expiry/clock.ts';
+import { updateClock } from '../../src/core/expiry/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
@@ -77,7 +77,7 @@ const jobs = {
         conntrackExecute(tracker, batch, look, nowMs);
       }
     } else {
-      sweepStep(tracker, new SweepCursor(), tellTime(tracker, nowMs), ENDLESS_MS);
+      sweepStep(tracker, new SweepCursor(), updateClock(tracker, nowMs), ENDLESS_MS);
     }
     tracker.quiesce();
     tracker.leave();

@@ -26,13 +26,13 @@ import { LockTimeoutError } from '../../src/shared/sync/lock-timeout.ts';
 import { lock, lockTagOf } from '../../src/shared/sync/mutex.ts';
 import { ParticipantWord } from '../../src/shared/memory/participant.ts';
 import { Slab } from '../../src/shared/memory/slab.ts';
-import { listProblems, problemsOf } from '../support/deep-books.ts';
+import { listProblems, problemsOf } from '../support/deep-accounting.ts';
 import { fragmentsOf } from '../support/fragments.ts';
 import { reverse, tcp, udp } from '../support/frames.ts';
 import { ControlConnection, hostPort } from '../support/ftp.ts';
 import { tcpFrame } from '../support/tcp-frames.ts';
 import { serve } from './serve.ts';
-import { pretendDead } from '../support/places.ts';
+import { pretendDead } from '../support/participant-slots.ts';
 
 const NOW_MS = 1000;
 const A_WEEK_MS = 7 * 86_400_000;
@@ -894,7 +894,7 @@ const jobs = {
       const ct = new Conntrack(scenario.options);
       scenario.prepare?.(ct);
       const thread = Conntrack.attach(ct.memory);
-      thread.lockPatienceMs = 1;
+      thread.lockTimeoutMs = 1;
       const held = giveUpAt(n, () => scenario.run(thread, ct));
       if (held === undefined) {
         return outcome;

@@ -9,7 +9,7 @@ import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { forgetHeld } from '../../src/shared/sync/lockdep.ts';
 import { serve } from './serve.ts';
 import { signal, waitForSignal } from './steps.ts';
-import { pretendDead } from '../support/places.ts';
+import { pretendDead } from '../support/participant-slots.ts';
 
 export interface Waiting {
   memory: TrackerMemory;

@@ -2,7 +2,7 @@
 
 import { workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
-import { tellTime } from '../../src/core/expiry/clock.ts';
+import { updateClock } from '../../src/core/expiry/clock.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
@@ -75,7 +75,7 @@ function runSweep(): void {
   const cursor = new SweepCursor();
   for (let nowMs = 1000; !isOver(); nowMs += 50) {
     ct.tracker.enter();
-    sweepStep(ct.tracker, cursor, tellTime(ct.tracker, nowMs), 0.2);
+    sweepStep(ct.tracker, cursor, updateClock(ct.tracker, nowMs), 0.2);
     ct.tracker.quiesce();
     ct.tracker.leave();
   }

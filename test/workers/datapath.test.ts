@@ -11,7 +11,7 @@ import { parsePacket } from '../../src/core/packet/parse.ts';
 import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { load, notify, store } from '../../src/shared/access.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
-import { expectBalancedBooks } from '../support/books.ts';
+import { expectAccountingHolds } from '../support/accounting.ts';
 import { icmp, icmpError, reverse, tcp, udp, type PortEnds } from '../support/frames.ts';
 import { dumpAll } from '../support/tracking.ts';
 import { until } from '../threads/steps.ts';
@@ -99,7 +99,7 @@ describe('starting and stopping', () => {
       expect(state).toBe(number % 2 === 0 ? 'new|trk' : 'est|rpl|trk');
     }
     expect(dumpAll(datapath.conntrack, 1000)).toHaveLength(500);
-    expectBalancedBooks(datapath.conntrack, 1000);
+    expectAccountingHolds(datapath.conntrack, 1000);
   });
 
   it('without a packet just ends', async () => {
@@ -260,7 +260,7 @@ describe("a sweeper that goes by the packets' time", () => {
     await stop(datapath);
     const { expiredAtSweep, expiredAtLookup } = datapath.conntrack.counters();
     expect(expiredAtSweep + expiredAtLookup).toBe(100);
-    expectBalancedBooks(datapath.conntrack, 60_000);
+    expectAccountingHolds(datapath.conntrack, 60_000);
   });
 
   it('removes nothing before its time', async () => {

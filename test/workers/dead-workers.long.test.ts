@@ -16,7 +16,7 @@ describe.each([
   { checked: true, threads: 2, kills: 400, seed: 3 },
 ])('a datapath whose workers are killed under load (checked: $checked)', ({ checked, ...options }) => {
   it(
-    `starts them again ${options.kills} times, and its books balance`,
+    `starts them again ${options.kills} times, and its accounting holds`,
     async () => {
       if (checked) {
         /* Worker threads take it over; this thread stays as it is. */

@@ -8,7 +8,7 @@ import { killWorkers } from '../support/killing.ts';
 import { type Scenario, stopEverywhere } from '../support/stop-scenarios.ts';
 
 describe('a datapath whose workers are killed under load', () => {
-  it('starts them again 20 times, and its books balance', async () => {
+  it('starts them again 20 times, and its accounting holds', async () => {
     const figures = await killWorkers({ seed: 1, threads: 2, kills: 20 });
     expect(figures.kills).toBeGreaterThanOrEqual(20);
   });

@@ -94,7 +94,7 @@ class Rings {
     return Promise.resolve();
   }
 
-  async giveBack(worker: number, count: number): Promise<void> {
+  async release(worker: number, count: number): Promise<void> {
     this.room[worker]! += count;
     await this.wake();
   }
@@ -122,12 +122,12 @@ describe('pushes that wait', () => {
     }
     expect([pushes.count, pushes.mustWait(0), pushes.mustWait(1)]).toEqual([6, true, true]);
     expect(rings.mostWaiters).toBe(2);
-    await rings.giveBack(1, 2);
+    await rings.release(1, 2);
     expect(rings.written).toEqual([1, 3]);
-    await rings.giveBack(0, 9);
+    await rings.release(0, 9);
     expect(rings.written).toEqual([1, 3, 0, 2, 4]);
     expect(pushes.mustWait(0)).toBe(false);
-    await rings.giveBack(1, 1);
+    await rings.release(1, 1);
     await pushes.settled();
     expect(done).toEqual([1, 3, 0, 2, 4, 5]);
     expect(rings.mostWaiters).toBe(2);
@@ -143,7 +143,7 @@ describe('pushes that wait', () => {
     expect(pushes.mustWait(1)).toBe(true);
     await rings.wake();
     expect([rings.written, rings.drains]).toEqual([[], 0]);
-    await rings.giveBack(0, 1);
+    await rings.release(0, 1);
     expect([rings.written, rings.drains]).toEqual([[0, 1, 2], 1]);
     expect(pushes.count).toBe(0);
   });
@@ -166,7 +166,7 @@ describe('pushes that wait', () => {
     const first = push(pushes, 0);
     pushes.rejectAll(new Error('stopped'));
     await expect(first).rejects.toThrow('stopped');
-    await rings.giveBack(0, 1);
+    await rings.release(0, 1);
     expect(rings.written).toEqual([]);
     void push(pushes, 1);
     await rings.wake();

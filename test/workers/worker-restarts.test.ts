@@ -26,7 +26,7 @@ import { workerLine, WorkerWord } from '../../src/workers/threads/status.ts';
 import { waitsForAnother } from '../../src/workers/supervision/lock-waits.ts';
 import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
 import { deathLine, hangLine } from '../../src/cli/worker-lines.ts';
-import { expectBalancedBooks } from '../support/books.ts';
+import { expectAccountingHolds } from '../support/accounting.ts';
 import { type PortEnds, udp } from '../support/frames.ts';
 import { heldLocks } from '../support/locks.ts';
 import { answerOn, request } from '../support/running.ts';
@@ -136,7 +136,7 @@ describe('a PMD that dies', () => {
     expect(deathLine(deaths[0]!)).toMatch(/^PMD 0 has died \(.+\): repaired in \d+\.\d ms, 1 packet lost, restarted$/);
     expect(datapath.workers()).toMatchObject([{ participant: deaths[0]!.participant, restarts: 1, isUp: true }]);
     expect(datapath.conntrack.counters()).toMatchObject({ workerRestarts: 1, workerLost: 1 });
-    expectBalancedBooks(datapath.conntrack, 2);
+    expectAccountingHolds(datapath.conntrack, 2);
     await datapath.stop();
   });
 
@@ -163,8 +163,8 @@ describe('a PMD that dies', () => {
     const pmd = datapath.workers()[0]!.participant;
     await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await datapath.drain();
-    expect(conntrack.lockPatienceMs).toBe(2000);
-    conntrack.lockPatienceMs = 50;
+    expect(conntrack.lockTimeoutMs).toBe(2000);
+    conntrack.lockTimeoutMs = 50;
     lockFor(datapath, pmd);
     expect(() => conntrack.flush()).toThrow(
       new RegExp(`^the bucket lock at word \\d+ has been held for 0.05 s, now by participant ${pmd}: `),
@@ -174,7 +174,7 @@ describe('a PMD that dies', () => {
     /* What the first call had begun is finished by now. */
     conntrack.flush();
     expect(conntrack.connCount).toBe(0);
-    expectBalancedBooks(conntrack, 0);
+    expectAccountingHolds(conntrack, 0);
     await datapath.stop();
   });
 
@@ -466,7 +466,7 @@ describe('stop', () => {
     expect(datapath.conntrack.counters().workerLost).toBe(100);
     expect(deaths).toMatchObject([{ role: 'pmd', isRestarted: false }]);
     expect(heldLocks(datapath.conntrack)).toEqual([]);
-    expectBalancedBooks(datapath.conntrack, 0);
+    expectAccountingHolds(datapath.conntrack, 0);
   });
 
   it('may be called twice at once, and leaves the control thread beside alone', async () => {
@@ -506,6 +506,6 @@ describe('stop', () => {
     expect(verdicts.size).toBe(500);
     expect(lost).toBeLessThanOrEqual(32);
     expect(datapath.conntrack.counters().workerLost).toBe(lost);
-    expectBalancedBooks(datapath.conntrack, 499);
+    expectAccountingHolds(datapath.conntrack, 499);
   });
 });

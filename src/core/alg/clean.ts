@@ -4,7 +4,7 @@ import { peek, type Words } from '../../shared/access.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Participant } from '../../shared/memory/participant.ts';
-import type { Alg } from './state.ts';
+import type { Alg } from './helper-tables.ts';
 import { EntryWord } from './expectation-layout.ts';
 
 /** The calling thread's tracker, as far as its expectations go. */

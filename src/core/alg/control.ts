@@ -23,7 +23,7 @@ import { Added } from './expectations.ts';
 import type { FtpMessage } from './ftp.ts';
 import { HelperKind } from './helper-names.ts';
 import { finishTcp, NO_SPACE, replaceInPayload, tcpHeaderBytes } from './payload.ts';
-import { shiftNumbers, skewBy } from './sequence.ts';
+import { shiftNumbers, adjustBy } from './sequence.ts';
 
 /**
  * Is this packet one to look into? Notes what it is in `Alg.packetKind`. The helper of the pass goes before that of the
@@ -110,7 +110,7 @@ export function beforeUpdate(
     (flags & ConnFlag.HELPER) !== 0 &&
     classify(tracker, words, slot, at, helperOf(records, r), action) === HelperKind.ftp
   ) {
-    if (action.nat !== null && peek(records, r + ConnWord.SEQ_SKEW) !== 0 && !takeMessage(tracker, words, at)) {
+    if (action.nat !== null && peek(records, r + ConnWord.SEQ_ADJ) !== 0 && !takeMessage(tracker, words, at)) {
       shiftNumbers(tracker, words, slot, at, r, reply, false);
     }
   }
@@ -132,7 +132,7 @@ export function afterUpdate(
     action.nat !== null &&
     (records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0 &&
     tracker.alg.packetKind === HelperKind.ftp &&
-    peek(records, r + ConnWord.SEQ_SKEW) !== 0 &&
+    peek(records, r + ConnWord.SEQ_ADJ) !== 0 &&
     !takeMessage(tracker, words, at)
   ) {
     shiftNumbers(tracker, words, slot, at, r, reply, true);
@@ -174,7 +174,7 @@ export function handleControl(
       tracker.counters[Counter.ftpNoRoom]!++;
       return refuse(words, slot, state);
     }
-    skewBy(tracker, words, at, r, reply, growth);
+    adjustBy(tracker, words, at, r, reply, growth);
     finishTcp(words, slot, tracker.scratch.parsed, at);
   }
   expect(tracker, r, state, swapHalf(message.port));

@@ -148,7 +148,7 @@ export function fillOpening(tracker: Tracker, r: number): void {
   if ((opening & Opening.HELPER) !== 0) {
     records[r + ConnWord.FLAGS]! |= ConnFlag.HELPER;
     records[r + ConnWord.HELPER] = alg.openingHelper;
-    records[r + ConnWord.SEQ_SKEW] = 0;
+    records[r + ConnWord.SEQ_ADJ] = 0;
   }
   if ((opening & Opening.EXPECTED) === 0) {
     return;

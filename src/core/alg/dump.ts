@@ -3,7 +3,7 @@
 import { formatLabel } from '../action.ts';
 import { metaProtocol, metaZone } from '../packet/key.ts';
 import type { Participant } from '../../shared/memory/participant.ts';
-import type { Alg } from './state.ts';
+import type { Alg } from './helper-tables.ts';
 import { formatTuple, type Tuple } from '../inspect/tuple.ts';
 import { EntryWord } from './expectation-layout.ts';
 

@@ -36,14 +36,14 @@ const HeaderWord = {
   HIGHEST: 3,
 } as const;
 
-/** For those who check the books. */
+/** For the checks of the invariants. */
 export const ExpectationHeader: typeof HeaderWord = HeaderWord;
 
 const HEADS = 16384;
 const KEY_HEADS = LINE_WORDS;
 const PARENT_HEADS: number = KEY_HEADS + HEADS;
 const ENTRIES: number = PARENT_HEADS + HEADS;
-/** For those who check the books: where entry 0 would be. */
+/** For the checks of the invariants: where entry 0 would be. */
 export const EXPECTATION_ENTRIES: number = ENTRIES;
 
 /** What became of a new expectation. */

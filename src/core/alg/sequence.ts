@@ -1,7 +1,7 @@
 /**
  * What the payload of a control connection has grown by, in the sequence numbers of its packets.
  *
- * A connection has one skew: by how much the payload of one direction has grown in all. Packets of that direction get
+ * A connection has one adjustment: by how much the payload of one direction has grown in all. Packets of that direction get
  * it added to their sequence number, those of the other one subtracted from what they acknowledge.
  */
 
@@ -9,7 +9,7 @@ import type { Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { ParsedWord } from '../packet/key.ts';
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
-import { ConnWord, HELPER_SKEWS_REPLY } from '../table/conn.ts';
+import { ConnWord, HELPER_ADJUSTS_REPLY } from '../table/conn.ts';
 import type { Participant } from '../../shared/memory/participant.ts';
 import type { BatchScratch } from '../packet/batch-scratch.ts';
 import { finishTcp, shiftAcknowledgement, shiftSequence } from './payload.ts';
@@ -22,7 +22,7 @@ interface Shifted {
 }
 
 /**
- * Shifts the number of a packet that the connection's skew is about.
+ * Shifts the number of a packet that the connection's adjustment is about.
  * @param isOwn shift only if the packet's direction is the one that has grown; else only if it is not
  */
 export function shiftNumbers(
@@ -37,41 +37,41 @@ export function shiftNumbers(
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;
   lockConn(records, r, tracker.participant, LockSite.sequenceShift);
-  const skew = records[r + ConnWord.SEQ_SKEW]!;
-  const skewsReply = (records[r + ConnWord.HELPER]! & HELPER_SKEWS_REPLY) !== 0;
+  const adjustment = records[r + ConnWord.SEQ_ADJ]!;
+  const adjustsReply = (records[r + ConnWord.HELPER]! & HELPER_ADJUSTS_REPLY) !== 0;
   unlockConn(records, r);
-  if (isOwn !== (skewsReply === (reply !== 0))) {
+  if (isOwn !== (adjustsReply === (reply !== 0))) {
     return;
   }
   const l4 = parsed[at + ParsedWord.L4]!;
   if (isOwn) {
-    shiftSequence(words, l4, skew);
+    shiftSequence(words, l4, adjustment);
   } else {
-    shiftAcknowledgement(words, l4, -skew);
+    shiftAcknowledgement(words, l4, -adjustment);
   }
   finishTcp(words, slot, parsed, at);
 }
 
 /** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
-export function skewBy(tracker: Shifted, words: Words, at: number, r: number, reply: number, growth: number): void {
+export function adjustBy(tracker: Shifted, words: Words, at: number, r: number, reply: number, growth: number): void {
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;
-  lockConn(records, r, tracker.participant, LockSite.sequenceSkew);
-  const skew = records[r + ConnWord.SEQ_SKEW]!;
+  lockConn(records, r, tracker.participant, LockSite.sequenceAdjustment);
+  const adjustment = records[r + ConnWord.SEQ_ADJ]!;
   const helper = records[r + ConnWord.HELPER]!;
-  const total = (skew + growth) | 0;
+  const total = (adjustment + growth) | 0;
   if (growth !== 0) {
-    records[r + ConnWord.SEQ_SKEW] = total;
-    records[r + ConnWord.HELPER] = reply !== 0 ? helper | HELPER_SKEWS_REPLY : helper & ~HELPER_SKEWS_REPLY;
+    records[r + ConnWord.SEQ_ADJ] = total;
+    records[r + ConnWord.HELPER] = reply !== 0 ? helper | HELPER_ADJUSTS_REPLY : helper & ~HELPER_ADJUSTS_REPLY;
   }
   unlockConn(records, r);
-  if (skew === 0) {
+  if (adjustment === 0) {
     return;
   }
   const l4 = parsed[at + ParsedWord.L4]!;
-  if (((helper & HELPER_SKEWS_REPLY) !== 0) === (reply !== 0)) {
-    shiftSequence(words, l4, skew);
+  if (((helper & HELPER_ADJUSTS_REPLY) !== 0) === (reply !== 0)) {
+    shiftSequence(words, l4, adjustment);
   } else {
-    shiftAcknowledgement(words, l4, -skew);
+    shiftAcknowledgement(words, l4, -adjustment);
   }
 }

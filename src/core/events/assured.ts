@@ -26,7 +26,7 @@ function isDatagram(meta: number): boolean {
 }
 
 /** The connection's first answer has come: only packets after it count. */
-export function noteAnswer(records: Words, r: number, now: number): void {
+export function noteReply(records: Words, r: number, now: number): void {
   if (isDatagram(records[r + ConnWord.META]!) && ((now - peek(records, r + ConnWord.STREAM_AFTER)) | 0) > 0) {
     poke(records, r + ConnWord.STREAM_AFTER, now | 0);
   }

@@ -13,7 +13,7 @@ export class EventRing {
   /** Word index of the ring. */
   readonly base: number;
   readonly capacity: number;
-  /** The event between `announceNew` and `settleNew`: word index, or LOST. */
+  /** The event between `emitNew` and `commitNew`: word index, or LOST. */
   open = 0;
   /** The pass whose connection is being created, whose mark and label it gets. */
   action: CtAction = NO_ACTION;

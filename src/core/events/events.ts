@@ -10,7 +10,7 @@
 import { copyWords } from '../../shared/memory/word-runs.ts';
 import { add, load, peek, store } from '../../shared/access.ts';
 import { EventIntent, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
-import { isAssured, noteAnswer } from './assured.ts';
+import { isAssured, noteReply } from './assured.ts';
 import { Counter } from '../counters.ts';
 import {
   EVENT_ASSURED,
@@ -48,9 +48,9 @@ export function wantsEvents(tracker: Reporting): boolean {
 
 /**
  * Writes the event of a connection's creation by the pass `eventRing.action`. The record is complete, reverse tuple
- * included, but not linked yet; `settleNew` follows once it is known whether it was, before any other event.
+ * included, but not linked yet; `commitNew` follows once it is known whether it was, before any other event.
  */
-export function announceNew(tracker: Reporting, record: number): void {
+export function emitNew(tracker: Reporting, record: number): void {
   const ring = tracker.eventRing;
   const event = begin(tracker, record, EventKind.new);
   ring.open = event;
@@ -76,8 +76,8 @@ export function announceNew(tracker: Reporting, record: number): void {
   }
 }
 
-/** After announceNew: publishes the event, or forgets it if the connection was not linked. */
-export function settleNew(tracker: Reporting, isLinked: boolean): void {
+/** After emitNew: publishes the event, or forgets it if the connection was not linked. */
+export function commitNew(tracker: Reporting, isLinked: boolean): void {
   const ring = tracker.eventRing;
   if (isLinked) {
     publish(tracker, ring.open);
@@ -88,8 +88,8 @@ export function settleNew(tracker: Reporting, isLinked: boolean): void {
 }
 
 /** The connection's state has changed. With the connection's lock held where its protocol has one. */
-export function announceUpdate(tracker: Reporting, r: number): void {
-  noteAnswer(tracker.words, r, tracker.time[0]!);
+export function emitUpdate(tracker: Reporting, r: number): void {
+  noteReply(tracker.words, r, tracker.time[0]!);
   if (wantsEvents(tracker) && (peek(tracker.words, r + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
     tracker.words[tracker.participant.base + ParticipantWord.EVENT] = EventIntent.update;
     publish(tracker, begin(tracker, r >>> UNIT_SHIFT, EventKind.update));
@@ -97,7 +97,7 @@ export function announceUpdate(tracker: Reporting, r: number): void {
 }
 
 /** The calling thread has taken it upon itself to remove the connection. @param reason a Counter of removals */
-export function announceDestroy(tracker: Reporting, record: number, reason: number): void {
+export function emitDestroy(tracker: Reporting, record: number, reason: number): void {
   publish(tracker, begin(tracker, record, EventKind.destroy | (reason << EVENT_REASON_SHIFT)));
 }
 
@@ -154,7 +154,7 @@ export function repairEvents(tracker: Reporting): boolean {
   if (intent === EventIntent.removal && shared[participant.base + ParticipantWord.INTENT_KIND] === IntentKind.unlink) {
     if (wantsEvents(tracker)) {
       const record = shared[participant.base + ParticipantWord.INTENT_RECORD]!;
-      announceDestroy(tracker, record, shared[participant.base + ParticipantWord.INTENT_REASON]!);
+      emitDestroy(tracker, record, shared[participant.base + ParticipantWord.INTENT_REASON]!);
     }
   }
   shared[participant.base + ParticipantWord.EVENT] = EventIntent.none;

@@ -42,7 +42,7 @@ const MOST_MS = 2 ** 53;
  * Tells the tracker the time; call before an operation, inside an epoch.
  * @returns the low 32 bits that records are compared with
  */
-export function tellTime(tracker: Clocked, nowMs: number): number {
+export function updateClock(tracker: Clocked, nowMs: number): number {
   const ahead = nowMs - tracker.clock[0]!;
   /* Also where one of the two is NaN, or infinite. */
   if (!(ahead <= WALK_AFTER_MS && ahead >= -SKEW_MS)) {

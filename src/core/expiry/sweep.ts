@@ -9,7 +9,7 @@ export { SweepCursor } from '../engines/expiry.ts';
 
 /**
  * Walks on from the cursor for about `budgetMs`, inside an epoch that the caller has entered.
- * @param now low 32 bits of the clock (tellTime)
+ * @param now low 32 bits of the clock (updateClock)
  * @returns true when it came to the end of the table; the cursor then stands at the beginning again
  */
 export function sweepStep(tracker: Tracker, cursor: SweepCursor, now: number, budgetMs: number): boolean {

@@ -3,13 +3,13 @@
 import { metaProtocol } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 import { ICMP_REPLIED, OTHER_REPLIED } from '../proto/datagram.ts';
-import { origTcpState, replyTcpState, TCP_WAS_ANSWERED, TcpState } from '../proto/tcp-state.ts';
+import { origTcpState, replyTcpState, TCP_WAS_REPLIED, TcpState } from '../proto/tcp-state.ts';
 
 /** Have packets come from both ends? */
 export function hasReply(meta: number, state: number): boolean {
   const protocol = metaProtocol(meta);
   if (protocol === Protocol.TCP) {
-    return replyTcpState(state) !== TcpState.CLOSED || (state & TCP_WAS_ANSWERED) !== 0;
+    return replyTcpState(state) !== TcpState.CLOSED || (state & TCP_WAS_REPLIED) !== 0;
   }
   return state >= (protocol === Protocol.ICMP || protocol === Protocol.ICMPV6 ? ICMP_REPLIED : OTHER_REPLIED);
 }

@@ -2,7 +2,7 @@
 
 import { load, peek } from '../../shared/access.ts';
 import { formatLabel } from '../action.ts';
-import type { Alg } from '../alg/state.ts';
+import type { Alg } from '../alg/helper-tables.ts';
 import type { ConnFilter } from './filter.ts';
 import { metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
 import { PacketWord, Protocol } from '../packet/layout.ts';
@@ -153,7 +153,7 @@ export function visitBucket(tracker: TableHandle, bucket: number, visit: (record
 
 /**
  * The unexpired connections of a bucket that satisfy a filter. Inside an epoch.
- * @param now low 32 bits of the clock (tellTime)
+ * @param now low 32 bits of the clock (updateClock)
  */
 export function dumpBucket(tracker: Listed, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {
   const entries: ConnEntry[] = [];

@@ -35,7 +35,7 @@ export function emptyStats(): ConnStats {
   return { total: 0, byProtocol: {}, tcpByState: {}, byBucket: [] };
 }
 
-/** Adds a bucket's connections. Inside an epoch. @param now low 32 bits of the clock (tellTime) */
+/** Adds a bucket's connections. Inside an epoch. @param now low 32 bits of the clock (updateClock) */
 export function countBucket(
   tracker: TableHandle,
   stats: ConnStats,

@@ -125,11 +125,11 @@ export function parseTuple(given: Tuple, zone: number, parsed: Int32Array, at: n
     const code = expectWhole('code of a tuple', tuple.code, 0, 0xff);
     ports = identifier | (identifier << 16);
     const isOwnFamily = proto === (isIpv6 ? Protocol.ICMPV6 : Protocol.ICMP);
-    const kindAndAnswer = isIpv6 ? icmp6Meta(type) : icmpMeta(type);
-    if (isOwnFamily && (kindAndAnswer === 0 || code !== 0)) {
+    const kindAndReply = isIpv6 ? icmp6Meta(type) : icmpMeta(type);
+    if (isOwnFamily && (kindAndReply === 0 || code !== 0)) {
       return false;
     }
-    meta |= isOwnFamily ? kindAndAnswer : 0;
+    meta |= isOwnFamily ? kindAndReply : 0;
   } else {
     ports = half('sport', tuple.sport) | (half('dport', tuple.dport) << 16);
   }

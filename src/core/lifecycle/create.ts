@@ -6,13 +6,13 @@
 import { notify, peek, poke, store, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
-import { NO_ROOM } from '../../shared/quota/quota-pool.ts';
+import { QUOTA_EXHAUSTED } from '../../shared/quota/quota-pool.ts';
 import type { CtAction } from '../action.ts';
 import { beginStream } from '../events/assured.ts';
 import { fillOpening, linkExpected, Opening } from '../alg/data-connection.ts';
 import { Counter } from '../counters.ts';
-import { evictForRoom } from './evict.ts';
-import { announceNew, settleNew, wantsEvents } from '../events/events.ts';
+import { evictForQuota } from './evict.ts';
+import { emitNew, commitNew, wantsEvents } from '../events/events.ts';
 import { findConn, findConnLocked } from '../path/lookup.ts';
 import { SettingWord } from '../memory/memory.ts';
 import type { NatAction } from '../nat/action.ts';
@@ -23,7 +23,7 @@ import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 import { VerdictReason } from '../packet/reason.ts';
 import { openTcp } from '../proto/tcp.ts';
-import { giveRoomBack, giveZoneBack, removeStale } from './remove.ts';
+import { releaseQuota, releaseZoneQuota, removeStale } from './remove.ts';
 import {
   ConnWord,
   LIFE_FLAGS,
@@ -52,22 +52,22 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   let zoneGeneration = 0;
   if (zonePool !== 0) {
     zoneGeneration = tracker.zoneLimits.pools.take(zonePool, participant);
-    if (zoneGeneration === NO_ROOM) {
+    if (zoneGeneration === QUOTA_EXHAUSTED) {
       return refuse(tracker, at, now, Counter.zoneFull, VerdictReason.ZONE_LIMIT);
     }
   }
-  if (!takeTableRoom(tracker, at, now)) {
-    giveZoneBack(tracker, zonePool, zoneGeneration);
+  if (!takeTableQuota(tracker, at, now)) {
+    releaseZoneQuota(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull, VerdictReason.TABLE_FULL);
   }
   const { opening } = tracker.alg;
   const isIpv6 = (tracker.scratch.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
   const recordClass = isIpv6 || (opening & Opening.EXPECTED) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   const record = tracker.slab.allocate(participant, recordClass);
-  own[base + ParticipantWord.RECORD_IN_HAND] = (record << 1) | recordClass;
+  own[base + ParticipantWord.RECORD_IN_FLIGHT] = (record << 1) | recordClass;
   if (record === 0) {
-    own[base + ParticipantWord.RECORD_IN_HAND] = 0;
-    giveRoomBack(tracker, zonePool, zoneGeneration);
+    own[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
+    releaseQuota(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.insertFailed, VerdictReason.NO_MEMORY);
   }
   fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
@@ -83,32 +83,32 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
 }
 
 /** Takes a unit of the table's room into the hand: one that was taken ahead for the batch, a free one, or a victim's. */
-function takeTableRoom(tracker: Tracker, at: number, now: number): boolean {
+function takeTableQuota(tracker: Tracker, at: number, now: number): boolean {
   const { participant, words: own } = tracker;
   const { pools, pool } = tracker.quota;
   const { base } = participant;
-  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0 && !pools.mayUseReserved(pool)) {
+  if (own[base + ParticipantWord.PREFETCHED_CREDITS]! > 0 && !pools.mayUseReserved(pool)) {
     /* The limit was lowered during this batch. */
-    pools.endAhead(pool, own[base + ParticipantWord.ROOM_AHEAD]!, participant);
+    pools.releasePrefetched(pool, own[base + ParticipantWord.PREFETCHED_CREDITS]!, participant);
   }
-  if (own[base + ParticipantWord.ROOM_AHEAD]! > 0) {
-    own[base + ParticipantWord.ROOM_AHEAD]!--;
-    own[base + ParticipantWord.ROOM_HAND]!++;
+  if (own[base + ParticipantWord.PREFETCHED_CREDITS]! > 0) {
+    own[base + ParticipantWord.PREFETCHED_CREDITS]!--;
+    own[base + ParticipantWord.QUOTA_CREDIT]!++;
     return true;
   }
-  return pools.take(pool, participant) !== NO_ROOM || evictForRoom(tracker, at, now);
+  return pools.take(pool, participant) !== QUOTA_EXHAUSTED || evictForQuota(tracker, at, now);
 }
 
 /** The rest of createConn for a connection whose packets are not translated: one key, in one bucket. */
 function placeUntranslated(tracker: Tracker, record: number, at: number, action: CtAction, now: number): number {
-  const isAnnounced = wantsEvents(tracker);
-  if (isAnnounced) {
+  const isEmitted = wantsEvents(tracker);
+  if (isEmitted) {
     tracker.eventRing.action = action;
-    announceNew(tracker, record);
+    emitNew(tracker, record);
   }
   const outcome = linkUntranslated(tracker, record, at, now) | 0;
-  if (isAnnounced) {
-    settleNew(tracker, outcome === Linked.done);
+  if (isEmitted) {
+    commitNew(tracker, outcome === Linked.done);
   }
   if (tracker.search.staleCount > 0) {
     removeStale(tracker);
@@ -190,11 +190,11 @@ function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
   const recordClass = recordClassOf(records, r);
   if (wasSeen) {
     tracker.slab.retire(tracker.participant, recordClass, record, tracker.epochs.current());
-    records[tracker.participant.base + ParticipantWord.RECORD_IN_HAND] = 0;
+    records[tracker.participant.base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
   } else {
     tracker.slab.free(tracker.participant, recordClass, record);
   }
-  giveRoomBack(tracker, zonePool, zoneGeneration);
+  releaseQuota(tracker, zonePool, zoneGeneration);
 }
 
 /**

@@ -18,14 +18,14 @@
  */
 
 import { peek, type Words } from '../../shared/access.ts';
-import { NO_ROOM } from '../../shared/quota/quota-pool.ts';
+import { QUOTA_EXHAUSTED } from '../../shared/quota/quota-pool.ts';
 import { Counter } from '../counters.ts';
 import { KEPT, MOST_BUDGET } from './eviction-search.ts';
 import { findConn } from '../path/lookup.ts';
 import { SettingWord } from '../memory/memory.ts';
 import { metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
-import { icmpStage, otherStage, Stage, tcpStage } from '../proto/stage.ts';
+import { icmpStage, otherStage, Stage, tcpStage } from '../proto/conversation-stage.ts';
 import { takeOut } from './remove.ts';
 import { LINE_ENTRIES } from '../table/bucket-layout.ts';
 import { BucketTable } from '../table/bucket-table.ts';
@@ -66,9 +66,9 @@ const TIME_SHIFT = 4;
  * setting wants it. The caller holds no lock.
  * @returns true: a connection was removed, and its unit of room is the caller's
  */
-export function evictForRoom(tracker: Tracker, at: number, now: number): boolean {
+export function evictForQuota(tracker: Tracker, at: number, now: number): boolean {
   const { words, table, participant, eviction } = tracker;
-  const { pools: rooms, pool: room } = tracker.quota;
+  const { pools, pool } = tracker.quota;
   if (peek(words, tracker.settings + SettingWord.EARLY_DROP) === 0) {
     return false;
   }
@@ -84,16 +84,16 @@ export function evictForRoom(tracker: Tracker, at: number, now: number): boolean
     }
     /* What the search has seen were hints. */
     const record = table.recordAt(slot);
-    const worth = record === 0 ? KEPT : worthOf(words, record << UNIT_SHIFT, now) | 0;
-    if (worth === KEPT || !takeOut(tracker, record, worth === STALE ? Counter.expiredAtLookup : Counter.evicted)) {
+    const score = record === 0 ? KEPT : evictionScoreOf(words, record << UNIT_SHIFT, now) | 0;
+    if (score === KEPT || !takeOut(tracker, record, score === STALE ? Counter.expiredAtLookup : Counter.evicted)) {
       continue;
     }
-    if (rooms.mayUseReserved(room)) {
+    if (pools.mayUseReserved(pool)) {
       return true;
     }
     /* The limit was lowered below what is in use: one less, and the newcomer may ask again. */
-    rooms.giveBack(room, 0, participant);
-    return rooms.take(room, participant) !== NO_ROOM;
+    pools.release(pool, 0, participant);
+    return pools.take(pool, participant) !== QUOTA_EXHAUSTED;
   }
   return false;
 }
@@ -102,12 +102,12 @@ export function evictForRoom(tracker: Tracker, at: number, now: number): boolean
 function findVictim(tracker: Tracker, hash: number, now: number): number {
   const { table, eviction } = tracker;
   eviction.slot = 0;
-  eviction.worth = KEPT;
+  eviction.score = KEPT;
   eviction.looks = 0;
   const block = table.blockOf(hash);
   const lines = BucketTable.linesOf(block);
   for (let i = 0; i < OWN_LINES && i < lines; i++) {
-    if (eviction.looks >= (eviction.worth < FIRST_KINDS ? FEW : MANY)) {
+    if (eviction.looks >= (eviction.score < FIRST_KINDS ? FEW : MANY)) {
       break;
     }
     lookAtLine(tracker, BucketTable.firstSlotOf(block, (hash + i) & (lines - 1)), now);
@@ -148,16 +148,16 @@ function lookAtLine(tracker: Tracker, firstSlot: number, now: number): void {
       continue;
     }
     eviction.looks++;
-    const worth = worthOf(words, record << UNIT_SHIFT, now) | 0;
-    if (worth < eviction.worth) {
-      eviction.worth = worth;
+    const score = evictionScoreOf(words, record << UNIT_SHIFT, now) | 0;
+    if (score < eviction.score) {
+      eviction.score = score;
       eviction.slot = slot;
     }
   }
 }
 
 /** What the connection at word `r` is worth keeping: STALE, KEPT, or between. A hint unless the record is linked. */
-function worthOf(records: Words, r: number, now: number): number {
+function evictionScoreOf(records: Words, r: number, now: number): number {
   const life = peek(records, r + ConnWord.LIFE);
   if ((life & LIFE_CLEANED) !== 0) {
     /* Somebody is removing it. */

@@ -19,7 +19,7 @@ export class Eviction {
   budget: number = MOST_BUDGET;
   /** The best found by the current search: its slot, or 0, and what it is worth. */
   slot = 0;
-  worth: number = KEPT;
+  score: number = KEPT;
   looks = 0;
 
   constructor(maxParticipants: number, participantId: number, bucketCount: number) {

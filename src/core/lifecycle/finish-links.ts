@@ -1,6 +1,6 @@
 /** The moment in which a connection begins to count. */
 
-import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
+import { EventIntent, CreditWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
 import { Counter } from '../counters.ts';
 import type { Tracker } from '../tracker.ts';
 
@@ -14,11 +14,11 @@ export function noteLinked(tracker: Tracker): void {
   const { linkedIntent } = tracker.expiry;
   counters[Counter.created]!++;
   if (linkedIntent !== 0) {
-    words[linkedIntent] = words[base + ParticipantWord.RECORD_IN_HAND]! >>> 1;
+    words[linkedIntent] = words[base + ParticipantWord.RECORD_IN_FLIGHT]! >>> 1;
   }
-  words[base + ParticipantWord.RECORD_IN_HAND] = 0;
-  words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS] = 0;
-  words[base + ParticipantWord.ZONE_HAND + HandWord.UNITS] = 0;
+  words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
+  words[base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS] = 0;
+  words[base + ParticipantWord.ZONE_CREDIT + CreditWord.UNITS] = 0;
   words[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
   if (words[base + ParticipantWord.EVENT] === EventIntent.created) {
     words[base + ParticipantWord.EVENT] = EventIntent.due;

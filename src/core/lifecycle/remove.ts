@@ -4,11 +4,11 @@
 
 import { CHECKED, or, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
-import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
+import { EventIntent, CreditWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
 import { cleanExpectations } from '../alg/clean.ts';
 import { assertReference } from '../table/reference-checks.ts';
 import { Counter } from '../counters.ts';
-import { announceDestroy, wantsEvents } from '../events/events.ts';
+import { emitDestroy, wantsEvents } from '../events/events.ts';
 import {
   ConnFlag,
   ConnWord,
@@ -53,7 +53,7 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   if (!takeOut(tracker, record, reason)) {
     return false;
   }
-  tracker.quota.pools.giveBack(tracker.quota.pool, 0, tracker.participant);
+  tracker.quota.pools.release(tracker.quota.pool, 0, tracker.participant);
   return true;
 }
 
@@ -78,14 +78,14 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   records[base + ParticipantWord.EVENT] = EventIntent.removal;
   records[base + ParticipantWord.INTENT_KIND] = IntentKind.unlink;
   if (wantsEvents(tracker)) {
-    announceDestroy(tracker, record, counter);
+    emitDestroy(tracker, record, counter);
   }
   const bucket = table.bucketOf(records[r + ConnWord.HASH]!);
   const reverseBucket = table.bucketOf(reverseHashOf(records, r));
   table.lockBuckets(bucket, reverseBucket, participant, LockSite.remove);
   unlinkConnLocked(tracker, record);
   table.unlockBuckets(bucket, reverseBucket);
-  settleUnlinked(tracker, record);
+  finishUnlinked(tracker, record);
   return true;
 }
 
@@ -108,18 +108,18 @@ export function unlinkConnLocked(tracker: Tracker, record: number): void {
   tracker.expiry.unlinkedLocked(record);
   /* In one step. Counted before the room is free: whoever sees the one sees the other. */
   tracker.counters[records[participant.base + ParticipantWord.INTENT_REASON]!]!++;
-  records[participant.base + ParticipantWord.ROOM_HAND + HandWord.UNITS]!++;
+  records[participant.base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]!++;
   records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.unlinked;
 }
 
 /** And after it, without them. */
-function settleUnlinked(tracker: Tracker, record: number): void {
+function finishUnlinked(tracker: Tracker, record: number): void {
   const { words: records, participant } = tracker;
   const r = record << UNIT_SHIFT;
   const zonePool = records[r + ConnWord.ADMIT_POOL]!;
   if (zonePool !== 0) {
     const { pools } = tracker.zoneLimits;
-    pools.giveBack(zonePool, records[r + ConnWord.ADMIT_GENERATION]!, participant, ParticipantWord.INTENT_KIND, 1);
+    pools.release(zonePool, records[r + ConnWord.ADMIT_GENERATION]!, participant, ParticipantWord.INTENT_KIND, 1);
   }
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
     cleanExpectations(tracker, record);
@@ -138,14 +138,14 @@ export function removeStale(tracker: Tracker): void {
 }
 
 /** Gives back what a connection in the making was admitted with: a unit of its zone's room, if that is limited. */
-export function giveZoneBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
+export function releaseZoneQuota(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   if (zonePool !== 0) {
-    tracker.zoneLimits.pools.giveBack(zonePool, zoneGeneration, tracker.participant);
+    tracker.zoneLimits.pools.release(zonePool, zoneGeneration, tracker.participant);
   }
 }
 
 /** Gives back its room in the zone and in the table. */
-export function giveRoomBack(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
-  giveZoneBack(tracker, zonePool, zoneGeneration);
-  tracker.quota.pools.giveBack(tracker.quota.pool, 0, tracker.participant);
+export function releaseQuota(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
+  releaseZoneQuota(tracker, zonePool, zoneGeneration);
+  tracker.quota.pools.release(tracker.quota.pool, 0, tracker.participant);
 }

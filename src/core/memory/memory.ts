@@ -26,7 +26,7 @@ import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
 import { EPOCH_WORDS } from '../../shared/memory/epoch.ts';
 import { allocateProfile } from '../../shared/sync/lock-profile.ts';
 import { PARTICIPANT_WORDS } from '../../shared/memory/participant.ts';
-import { RoomPools } from '../../shared/quota/quota-pool.ts';
+import { QuotaPools } from '../../shared/quota/quota-pool.ts';
 import { Slab, SLAB_WORDS } from '../../shared/memory/slab.ts';
 import { allocateLedger } from '../table/reference-checks.ts';
 import { expectObject, expectWhole, shown, UsageError } from '../errors.ts';
@@ -171,7 +171,7 @@ export function memoryLayout(memory: MemorySizes): MemoryLayout {
   const slab = epochs + EPOCH_WORDS;
   const arena = slab + SLAB_WORDS;
   const room = evenLines(arena + ARENA_WORDS);
-  const timeouts = room + RoomPools.wordsFor(maxParticipants);
+  const timeouts = room + QuotaPools.wordsFor(maxParticipants);
   const participants = evenLines(timeouts + TIMEOUT_POLICIES_WORDS);
   const directories = evenLines(participants + maxParticipants * PARTICIPANT_WORDS);
   const buckets = evenLines(directories + (1 << bucketBits));

@@ -34,7 +34,7 @@ import { TableQuota } from './table-quota.ts';
 import { markThread } from '../repair/thread-mark.ts';
 
 /** A place at the table that is kept for the calling thread. */
-export interface KeptPlace {
+export interface KeptSlot {
   participant: number;
   /** From the repair, or from whoever has reserved the place. */
   token: number;
@@ -68,7 +68,7 @@ export class TableHandle {
    *   which stays its own
    * @throws RangeError when maxParticipants threads have already done so, or the place is not kept for this token
    */
-  constructor(memory: TrackerMemory, place?: KeptPlace | number) {
+  constructor(memory: TrackerMemory, place?: KeptSlot | number) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {
@@ -81,7 +81,7 @@ export class TableHandle {
     this.layout = layout;
     this.words = words;
     this.participants = participants;
-    this.participant = takePlace(participants, place);
+    this.participant = takeSlot(participants, place);
     const checks = Checks.of(memory, layout, participants, this.participant);
     this.checks = checks;
     this.epochs =
@@ -142,14 +142,14 @@ export class TableHandle {
 
   /**
    * Gives the participant back; the handle is not to be used afterwards.
-   * @param keepsPlace the place stays claimed: for whoever has claimed it for this thread
+   * @param keepsSlot the place stays claimed: for whoever has claimed it for this thread
    */
-  close(keepsPlace = false): void {
+  close(keepsSlot = false): void {
     this.leave();
     this.reclaim();
     this.quota.pools.returnAll(this.quota.pool, this.participant);
     this.isClosed = true;
-    if (keepsPlace) {
+    if (keepsSlot) {
       store(this.words, this.participant.base + ParticipantWord.THREAD, NO_THREAD);
     } else {
       releaseParticipant(this.participant);
@@ -163,7 +163,7 @@ function closedError(): UsageError {
   });
 }
 
-function takePlace(participants: ParticipantRegion, place: KeptPlace | number | undefined): Participant {
+function takeSlot(participants: ParticipantRegion, place: KeptSlot | number | undefined): Participant {
   if (typeof place === 'number') {
     const dead = participantAt(participants, place);
     dead.wakeUp();

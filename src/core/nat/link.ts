@@ -8,7 +8,7 @@
 import { or, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
-import { announceNew, settleNew, wantsEvents } from '../events/events.ts';
+import { emitNew, commitNew, wantsEvents } from '../events/events.ts';
 import { noteLinked } from '../lifecycle/finish-links.ts';
 import { directionOf, findConnLocked, NO_DIRECTION } from '../path/lookup.ts';
 import { SCRATCH_AT } from '../packet/batch-scratch.ts';
@@ -127,9 +127,9 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   if (outcome === 0 && findConnLocked(tracker, SCRATCH_AT, now) !== 0) {
     outcome = Linked.taken;
   }
-  const isAnnounced = outcome === 0 && wantsEvents(tracker);
-  if (isAnnounced) {
-    announceNew(tracker, record);
+  const isEmitted = outcome === 0 && wantsEvents(tracker);
+  if (isEmitted) {
+    emitNew(tracker, record);
   }
   if (outcome === 0) {
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.link;
@@ -146,8 +146,8 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
   }
   table.unlockBuckets(bucket, reverseBucket);
-  if (isAnnounced) {
-    settleNew(tracker, outcome === Linked.done || outcome === Linked.removed);
+  if (isEmitted) {
+    commitNew(tracker, outcome === Linked.done || outcome === Linked.removed);
   }
   if (tracker.search.staleCount > 0) {
     removeStale(tracker);

@@ -11,7 +11,7 @@
  * left out. The rounds are written out: a round as a function would need to return four values.
  */
 
-import { META_ANSWER } from './key.ts';
+import { META_REPLY } from './key.ts';
 import { swapPorts } from './layout.ts';
 
 const V2 = 0x6c796765;
@@ -28,7 +28,7 @@ export function hashIpv4(src: number, dst: number, ports: number, meta: number, 
   const m0 = src ^ difference;
   const m1 = dst ^ difference;
   const m2 = ports ^ ((ports ^ swapPorts(ports)) & swap);
-  const m3 = meta & ~META_ANSWER;
+  const m3 = meta & ~META_REPLY;
 
   let v0 = k0;
   let v1 = k1;
@@ -142,7 +142,7 @@ export function hashIpv6(
     } else if (i < 8) {
       m = words[high + i - 4]!;
     } else {
-      m = i === 8 ? orderedPorts : meta & ~META_ANSWER;
+      m = i === 8 ? orderedPorts : meta & ~META_REPLY;
     }
     v3 ^= m;
     v0 = (v0 + v1) | 0;

@@ -63,7 +63,7 @@ export const ParsedKind = {
 } as const;
 
 export const META_IPV6 = 1;
-export const META_ANSWER = 2;
+export const META_REPLY = 2;
 const KIND_SHIFT = 2;
 const KIND_MASK = 0x3f;
 
@@ -74,11 +74,11 @@ export const IcmpKind = { none: 0, echo: 1, timestamp: 2, information: 3 } as co
 const ICMP_META: Uint8Array = (() => {
   const table = new Uint8Array(256);
   table[8] = IcmpKind.echo << KIND_SHIFT;
-  table[0] = (IcmpKind.echo << KIND_SHIFT) | META_ANSWER;
+  table[0] = (IcmpKind.echo << KIND_SHIFT) | META_REPLY;
   table[13] = IcmpKind.timestamp << KIND_SHIFT;
-  table[14] = (IcmpKind.timestamp << KIND_SHIFT) | META_ANSWER;
+  table[14] = (IcmpKind.timestamp << KIND_SHIFT) | META_REPLY;
   table[15] = IcmpKind.information << KIND_SHIFT;
-  table[16] = (IcmpKind.information << KIND_SHIFT) | META_ANSWER;
+  table[16] = (IcmpKind.information << KIND_SHIFT) | META_REPLY;
   return table;
 })();
 
@@ -96,7 +96,7 @@ export function icmp6Meta(type: number): number {
   if (type === ICMP6_ECHO_REQUEST) {
     return IcmpKind.echo << KIND_SHIFT;
   }
-  return type === ICMP6_ECHO_REPLY ? (IcmpKind.echo << KIND_SHIFT) | META_ANSWER : 0;
+  return type === ICMP6_ECHO_REPLY ? (IcmpKind.echo << KIND_SHIFT) | META_REPLY : 0;
 }
 
 /** The ICMP or ICMPv6 type that the source of a key with this META sends; 0 without a kind. */
@@ -111,7 +111,7 @@ export function icmpTypeOf(meta: number): number {
 
 /** META of the reversed key. */
 export function reverseMeta(meta: number): number {
-  return (meta & (KIND_MASK << KIND_SHIFT)) !== 0 ? meta ^ META_ANSWER : meta;
+  return (meta & (KIND_MASK << KIND_SHIFT)) !== 0 ? meta ^ META_REPLY : meta;
 }
 
 export function metaZone(meta: number): number {

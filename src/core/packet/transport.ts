@@ -163,18 +163,18 @@ function areSctpChunksWhole(words: Int32Array, l4: number, bytes: number): boole
   return next === bytes;
 }
 
-function takeIdentifier(words: Int32Array, parsed: Int32Array, at: number, l4: number, kindAndAnswer: number): void {
+function takeIdentifier(words: Int32Array, parsed: Int32Array, at: number, l4: number, kindAndReply: number): void {
   const identifier = words[l4 + 1]! & 0xffff;
   parsed[at + ParsedWord.PORTS] = identifier | (identifier << 16);
-  parsed[at + ParsedWord.META] = parsed[at + ParsedWord.META]! | kindAndAnswer;
+  parsed[at + ParsedWord.META] = parsed[at + ParsedWord.META]! | kindAndReply;
 }
 
 function parseIcmp(words: Int32Array, parsed: Int32Array, at: number, l4: number, bytes: number): boolean {
   const first = words[l4]!;
   const type = first & 0xff;
-  const kindAndAnswer = icmpMeta(type);
-  if (kindAndAnswer !== 0) {
-    takeIdentifier(words, parsed, at, l4, kindAndAnswer);
+  const kindAndReply = icmpMeta(type);
+  if (kindAndReply !== 0) {
+    takeIdentifier(words, parsed, at, l4, kindAndReply);
     return (first & 0xff00) === 0;
   }
   return isIcmpError(type) && parseQuotedIpv4(words, parsed, at, l4 + 2, bytes - ICMP_HEADER_BYTES);
@@ -210,12 +210,12 @@ function parseQuotedIpv4(words: Int32Array, parsed: Int32Array, at: number, l3: 
       }
       break;
     case Protocol.ICMP: {
-      const kindAndAnswer = l4Bytes < QUOTED_BYTES ? 0 : icmpMeta(words[l4]! & 0xff);
+      const kindAndReply = l4Bytes < QUOTED_BYTES ? 0 : icmpMeta(words[l4]! & 0xff);
       /* An error about an error is never sent (RFC 1122, 3.2.2). */
-      if (kindAndAnswer === 0 || (words[l4]! & 0xff00) !== 0) {
+      if (kindAndReply === 0 || (words[l4]! & 0xff00) !== 0) {
         return false;
       }
-      takeIdentifier(words, parsed, at, l4, kindAndAnswer);
+      takeIdentifier(words, parsed, at, l4, kindAndReply);
       break;
     }
     default:
@@ -231,9 +231,9 @@ function parseQuotedIpv4(words: Int32Array, parsed: Int32Array, at: number, l3: 
 function parseIcmp6(words: Int32Array, parsed: Int32Array, at: number, l4: number, bytes: number): boolean {
   const first = words[l4]!;
   const type = first & 0xff;
-  const kindAndAnswer = icmp6Meta(type);
-  if (kindAndAnswer !== 0) {
-    takeIdentifier(words, parsed, at, l4, kindAndAnswer);
+  const kindAndReply = icmp6Meta(type);
+  if (kindAndReply !== 0) {
+    takeIdentifier(words, parsed, at, l4, kindAndReply);
     return (first & 0xff00) === 0;
   }
   return isIcmp6Error(type) && parseQuotedIpv6(words, parsed, at, l4 + 2, bytes - ICMP_HEADER_BYTES);
@@ -276,11 +276,11 @@ function parseQuotedIpv6(words: Int32Array, parsed: Int32Array, at: number, l3: 
       }
       break;
     case Protocol.ICMPV6: {
-      const kindAndAnswer = l4Bytes < ICMP_HEADER_BYTES ? 0 : icmp6Meta(words[l4]! & 0xff);
-      if (kindAndAnswer === 0 || (words[l4]! & 0xff00) !== 0) {
+      const kindAndReply = l4Bytes < ICMP_HEADER_BYTES ? 0 : icmp6Meta(words[l4]! & 0xff);
+      if (kindAndReply === 0 || (words[l4]! & 0xff00) !== 0) {
         return false;
       }
-      takeIdentifier(words, parsed, at, l4, kindAndAnswer);
+      takeIdentifier(words, parsed, at, l4, kindAndReply);
       break;
     }
     default:

@@ -21,7 +21,7 @@ import { copyWords } from '../../shared/memory/word-runs.ts';
 import { peek } from '../../shared/access.ts';
 import { ParticipantWord } from '../../shared/memory/participant.ts';
 import type { CtAction } from '../action.ts';
-import { tellTime } from '../expiry/clock.ts';
+import { updateClock } from '../expiry/clock.ts';
 import { Counter } from '../counters.ts';
 import { finishFragments, hasFragmentWork, takeFragments } from '../fragments/fragments.ts';
 import { FragmentsWord } from '../fragments/region.ts';
@@ -48,7 +48,7 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   }
   tracker.counters[Counter.packets]! += count;
   const words = batch.words;
-  const now = tellTime(tracker, nowMs);
+  const now = updateClock(tracker, nowMs);
   const serial = tracker.participant.base + ParticipantWord.BATCH;
   tracker.words[serial] = tracker.words[serial]! + 1;
   const fragments = parseAndHash(tracker, batch, action, count) | 0;
@@ -57,7 +57,8 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   }
   touchLines(tracker, count);
   const missing = touchRecords(tracker, action, count) | 0;
-  const ahead = missing > 1 ? tracker.quota.pools.takeAhead(tracker.quota.pool, missing, tracker.participant) | 0 : 0;
+  const prefetched =
+    missing > 1 ? tracker.quota.pools.prefetchCredits(tracker.quota.pool, missing, tracker.participant) | 0 : 0;
   for (let i = 0; i < count; i++) {
     const at = i * PARSED_WORDS;
     const kind = tracker.scratch.parsed[at + ParsedWord.KIND]!;
@@ -72,10 +73,10 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
       processWhole(tracker, at, action, now);
     }
   }
-  if (ahead > 0) {
+  if (prefetched > 0) {
     const { participant } = tracker;
-    const left = tracker.words[participant.base + ParticipantWord.ROOM_AHEAD]!;
-    tracker.quota.pools.endAhead(tracker.quota.pool, left, participant);
+    const left = tracker.words[participant.base + ParticipantWord.PREFETCHED_CREDITS]!;
+    tracker.quota.pools.releasePrefetched(tracker.quota.pool, left, participant);
   }
   if (
     fragments > 0 ||

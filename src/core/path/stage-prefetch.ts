@@ -43,7 +43,7 @@ export function touchRecords(tracker: Tracker, action: CtAction, count: number):
       sink ^= peek(shared, peek(shared, hint) << UNIT_SHIFT);
     } else if (action.commit) {
       missing++;
-      table.pullForWriting(hash, line);
+      table.prefetchForWrite(hash, line);
     }
   }
   if (missing > 0) {

@@ -6,7 +6,7 @@ import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { ParticipantWord } from '../../shared/memory/participant.ts';
 import { EXTENDED } from '../engines/expiry.ts';
-import { announceUpdate } from '../events/events.ts';
+import { emitUpdate } from '../events/events.ts';
 import { SettingWord } from '../memory/memory.ts';
 import { metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
@@ -45,7 +45,7 @@ export function updateConn(
   tracker.expiry.extend(r, timeout, now);
   if ((result & CHANGED) !== 0) {
     tracker.expiry.changed(record, timeout);
-    announceUpdate(tracker, r);
+    emitUpdate(tracker, r);
   }
   return result & UPDATE_MASK;
 }
@@ -65,7 +65,7 @@ function updateTcp(tracker: Tracker, words: Words, at: number, r: number, reply:
     if (timeout !== KEEP_EXPIRY) {
       tracker.expiry.changed(r >>> UNIT_SHIFT, timeout);
     }
-    announceUpdate(tracker, r);
+    emitUpdate(tracker, r);
   }
   unlock(records, r + ConnWord.LOCK);
   if (state !== EXTENDED) {

@@ -13,7 +13,7 @@ import { ConnFlag, ConnWord } from '../table/conn.ts';
 export const FIRST_WRITE = 1;
 
 /** A label is written in less than a microsecond, if the thread that does so lives and has the processor. */
-const LABEL_PATIENCE_MS = 2000;
+const LABEL_TIMEOUT_MS = 2000;
 /** Looks at a label that is being written, between two looks at the time. */
 const LOOKS_PER_TIME = 1000;
 
@@ -150,7 +150,7 @@ export function applyMarks(
 
 /**
  * Copies a connection's label to `words[slot + PacketWord.LABEL...]`; while a writer is at it, again. A label whose writer has
- * not come to its end for LABEL_PATIENCE_MS is taken as it stands, as if it had been repaired after the writer.
+ * not come to its end for LABEL_TIMEOUT_MS is taken as it stands, as if it had been repaired after the writer.
  */
 export function readLabel(records: Words, r: number, words: Int32Array, slot: number): void {
   if (peek(records, r + ConnWord.LABEL_SEQUENCE) === 0) {
@@ -172,7 +172,7 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
       }
       return;
     }
-    isGivenUp = !isLabelSettled(records, r, LABEL_PATIENCE_MS);
+    isGivenUp = !isLabelSettled(records, r, LABEL_TIMEOUT_MS);
   }
 }
 

@@ -49,7 +49,7 @@ export const SCALE_MASK = 0x0f;
 /** Both peers have been ESTABLISHED at once, which Linux calls assured; it stays when they close. For events. */
 export const TCP_ASSURED = 1 << 24;
 /** A SYN has opened the tuple anew, and the connection was answered before: for its last event. */
-export const TCP_WAS_ANSWERED = 1 << 25;
+export const TCP_WAS_REPLIED = 1 << 25;
 
 /** The state of the peer that sent the first packet. */
 export function origTcpState(state: number): number {

@@ -39,7 +39,7 @@ import {
   SCALE_UNKNOWN,
   STATE_MASK,
   TCP_ASSURED,
-  TCP_WAS_ANSWERED,
+  TCP_WAS_REPLIED,
   TcpState,
 } from './tcp-state.ts';
 import { receiverNext, senderNext, tcpTimeoutOf } from './tcp-table.ts';
@@ -150,7 +150,7 @@ function updateBySyn(records: Int32Array, r: number, reply: number): number {
   const source = (both >>> sourceShift) & STATE_MASK;
   const destination = (both >>> (4 - sourceShift)) & STATE_MASK;
   if (destination >= TcpState.FIN_WAIT_2 && source >= TcpState.FIN_WAIT_2) {
-    records[r + ConnWord.STATE] = (both & ~PEER_STATES) | ((both & REPLY_STATE) !== 0 ? TCP_WAS_ANSWERED : 0);
+    records[r + ConnWord.STATE] = (both & ~PEER_STATES) | ((both & REPLY_STATE) !== 0 ? TCP_WAS_REPLIED : 0);
     return Update.NEW | (KEEP_EXPIRY << TIMEOUT_SHIFT);
   }
   if (source > TcpState.SYN_SENT) {

@@ -3,7 +3,7 @@
 import { load, notify, store } from '../../shared/access.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { inheritLock, releaseOfDead, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
-import { HandWord, ParticipantWord } from '../../shared/memory/participant.ts';
+import { CreditWord, ParticipantWord } from '../../shared/memory/participant.ts';
 import { repairFragments } from '../fragments/repair.ts';
 import { SettingWord } from '../memory/memory.ts';
 import { countLock, type RepairReport, WAIT_MS } from './repair-report.ts';
@@ -25,7 +25,7 @@ export function repairLeaves(dead: Tracker, report: RepairReport): void {
   const intentRecord = words[base + ParticipantWord.INTENT_RECORD]!;
   const pools = new Set([
     words[base + ParticipantWord.POOL]!,
-    words[base + ParticipantWord.ZONE_HAND + HandWord.POOL]!,
+    words[base + ParticipantWord.ZONE_CREDIT + CreditWord.POOL]!,
     intentRecord === 0 ? 0 : words[(intentRecord << UNIT_SHIFT) + ConnWord.ADMIT_POOL]!,
     dead.quota.pool,
   ]);
@@ -33,7 +33,7 @@ export function repairLeaves(dead: Tracker, report: RepairReport): void {
   for (const pool of pools) {
     countLock(report, dead.quota.pools.repair(pool, participant));
   }
-  report.roomReturned += dead.quota.pools.repairAhead(dead.quota.pool, participant);
+  report.quotaReleased += dead.quota.pools.repairPrefetched(dead.quota.pool, participant);
   countLock(report, zoneLimits.repair(participant));
   const pressure = settings + SettingWord.PRESSURE;
   if (load(words, pressure) !== 0) {

@@ -26,7 +26,7 @@ export interface RepairReport {
   growthsUndone: number;
   /** Records and units of the table's room that were in its hands. */
   recordsReturned: number;
-  roomReturned: number;
+  quotaReleased: number;
   /** Labels of connections that were being written: of what they were and should become, each of four words has one. */
   labelsTorn: number;
   /** Events that are not told (counted in `eventsLost`). */
@@ -47,7 +47,7 @@ export interface RepairOptions {
    * The place stays claimed for a thread that will replace the dead one, so that nobody else can get it meanwhile; default:
    * it becomes vacant. A repair that was not complete is asked for again in the same way.
    */
-  keepsPlace?: boolean;
+  keepsSlot?: boolean;
   /**
    * The token by which the dead thread took its place. The owner of a thread has it, and answers for its being gone: then nobody
    * asks the system.
@@ -55,12 +55,12 @@ export interface RepairOptions {
   token?: number;
 }
 
-const OPTION_NAMES: OptionNames<RepairOptions> = { keepsPlace: true, token: true };
+const OPTION_NAMES: OptionNames<RepairOptions> = { keepsSlot: true, token: true };
 
 /** @returns the options as a plain copy. @throws UsageError */
 export function expectRepair(given: RepairOptions): RepairOptions {
   const options = expectOptions('the options of repair', given, OPTION_NAMES);
-  expectFlag('keepsPlace', options.keepsPlace);
+  expectFlag('keepsSlot', options.keepsSlot);
   return options;
 }
 
@@ -75,7 +75,7 @@ export function emptyReport(participant: number): RepairReport {
     growthsFinished: 0,
     growthsUndone: 0,
     recordsReturned: 0,
-    roomReturned: 0,
+    quotaReleased: 0,
     labelsTorn: 0,
     eventsLost: 0,
     fragmentsLost: 0,

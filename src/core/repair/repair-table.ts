@@ -3,7 +3,7 @@
 import { load } from '../../shared/access.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { lockWithin, unlock } from '../../shared/sync/mutex.ts';
-import { EventIntent, HandWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
+import { EventIntent, CreditWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
 import { writeParent } from '../alg/clean.ts';
 import { repairEvents, wantsEvents } from '../events/events.ts';
 import { noteLinked } from '../lifecycle/finish-links.ts';
@@ -68,7 +68,7 @@ function mayTellOfRemoval(dead: Tracker): boolean {
 function repairLink(dead: Tracker, report: RepairReport): void {
   const { table, participant, words } = dead;
   const { base } = participant;
-  const record = words[base + ParticipantWord.RECORD_IN_HAND]! >>> 1;
+  const record = words[base + ParticipantWord.RECORD_IN_FLIGHT]! >>> 1;
   const r = record << UNIT_SHIFT;
   const hash = words[r + ConnWord.HASH]!;
   const reverseHash = reverseHashOf(words, r);
@@ -87,7 +87,7 @@ function repairLink(dead: Tracker, report: RepairReport): void {
       return;
     }
     dead.slab.retire(participant, recordClassOf(words, r), record, dead.epochs.current());
-    words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+    words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
     report.recordsReturned++;
     report.linksUndone++;
   }
@@ -114,35 +114,35 @@ function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void
 }
 
 /** What it held without a lock. */
-export function repairHands(dead: Tracker, report: RepairReport): void {
+export function repairCredits(dead: Tracker, report: RepairReport): void {
   const { participant, words, slab, zoneLimits } = dead;
-  const { pools: rooms } = dead.quota;
+  const { pools } = dead.quota;
   const { base } = participant;
   const kind = words[base + ParticipantWord.INTENT_KIND];
-  if (kind === IntentKind.unlinked || kind === IntentKind.zoneReturned) {
+  if (kind === IntentKind.unlinked || kind === IntentKind.zoneReleased) {
     repairUnlinked(dead, report);
   }
-  const recordInHand = words[base + ParticipantWord.RECORD_IN_HAND]!;
-  if (recordInHand !== 0) {
-    const record = recordInHand >>> 1;
+  const recordInFlight = words[base + ParticipantWord.RECORD_IN_FLIGHT]!;
+  if (recordInFlight !== 0) {
+    const record = recordInFlight >>> 1;
     if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
-      slab.keep(participant, recordInHand & 1, record);
+      slab.keep(participant, recordInFlight & 1, record);
     } else {
       /* It was linked half and taken out again, and may have been seen; or was not filled yet. */
-      slab.retire(participant, recordInHand & 1, record, dead.epochs.current());
-      words[base + ParticipantWord.RECORD_IN_HAND] = 0;
+      slab.retire(participant, recordInFlight & 1, record, dead.epochs.current());
+      words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
     }
     report.recordsReturned++;
   }
-  while (words[base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {
-    rooms.putBack(dead.quota.pool, 0, participant, ParticipantWord.ROOM_HAND + HandWord.UNITS, -1);
-    report.roomReturned++;
+  while (words[base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]! > 0) {
+    pools.putBack(dead.quota.pool, 0, participant, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
+    report.quotaReleased++;
   }
-  const zoneHand = ParticipantWord.ZONE_HAND;
-  while (words[base + zoneHand + HandWord.UNITS]! > 0) {
-    const pool = words[base + zoneHand + HandWord.POOL]!;
-    const generation = words[base + zoneHand + HandWord.GENERATION]!;
-    zoneLimits.pools.putBack(pool, generation, participant, zoneHand + HandWord.UNITS, -1);
+  const zoneCredit = ParticipantWord.ZONE_CREDIT;
+  while (words[base + zoneCredit + CreditWord.UNITS]! > 0) {
+    const pool = words[base + zoneCredit + CreditWord.POOL]!;
+    const generation = words[base + zoneCredit + CreditWord.GENERATION]!;
+    zoneLimits.pools.putBack(pool, generation, participant, zoneCredit + CreditWord.UNITS, -1);
   }
 }
 

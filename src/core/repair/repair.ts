@@ -12,7 +12,7 @@
  *   |          v                v
  *   | its block stays:          takes the turn (repair-turn.ts)
  *   |   INTENT_KIND, _RECORD    maps p's place: new Tracker(memory, p)
- *   |   RECORD_IN_HAND          |
+ *   |   RECORD_IN_FLIGHT          |
  *   |   hands, growth, event    |  leaves       locks that stand alone: slab, arena, timeouts, quota (repair-locks.ts)
  *   |   CONNECTION_LOCK         |  fragments
  *   |                           |  connection   the label that was being written
@@ -35,7 +35,7 @@ import { EventsWord } from '../events/event-layout.ts';
 import { SettingWord } from '../memory/memory.ts';
 import { repairConnectionLock, repairHeldFragments, repairLeaves } from './repair-locks.ts';
 import { countLock, emptyReport, expectRepair, type RepairOptions, type RepairReport } from './repair-report.ts';
-import { repairBuckets, repairHands } from './repair-table.ts';
+import { repairBuckets, repairCredits } from './repair-table.ts';
 import { endTurnsOf } from './repair-turn.ts';
 import { Tracker } from '../tracker.ts';
 
@@ -78,7 +78,7 @@ export function repairParticipant(tracker: Tracker, id: number, given: RepairOpt
   if (report.isComplete) {
     dead.leave();
     endTurnsOf(participants, id);
-    const claimAfter = options.keepsPlace === true ? Claim.reserved : Claim.vacant;
+    const claimAfter = options.keepsSlot === true ? Claim.reserved : Claim.vacant;
     report.token = keepForToken(dead.participant, claimAfter);
   }
   return report;
@@ -110,7 +110,7 @@ function putInOrder(tracker: Tracker, id: number, report: RepairReport): Tracker
   repairConnectionLock(dead, report);
   repairBuckets(dead, report);
   countLock(report, dead.expiry.repair());
-  repairHands(dead, report);
+  repairCredits(dead, report);
   return dead;
 }
 

@@ -8,7 +8,7 @@
  *         |
  *         |     header (a cache line; only who inserts and removes comes here)
  *         |     +------+---------+---------+------+----------------------------------+
- *         |     | LOCK | ENTRIES | GROWTHS | PULL | profiled process: LockLineWord   |
+ *         |     | LOCK | ENTRIES | GROWTHS | PREFETCH | profiled process: LockLineWord   |
  *         |     +------+---------+---------+------+----------------------------------+
  *         |
  *         +---> block: 2^k lines of a cache line each. The low k bits of a hash name its home line
@@ -26,7 +26,7 @@
  *   LOCK            the mutex (shared/mutex.ts)
  *   ENTRIES         under the lock: entries in the index. Read as a hint
  *   GROWTHS         under the lock: how often the index has doubled. Read as a hint
- *   PULL            anyone at any time; read by nobody: see BucketTable.pullForWriting
+ *   PREFETCH            anyone at any time; read by nobody: see BucketTable.prefetchForWrite
  *   LockLineWord    under the lock (shared/lock-profile.ts)
  *   OVERFLOW        under the lock: how many entries had to go past this line when they were placed. Read without
  *   hash            under the lock, before its record. Read without
@@ -36,7 +36,7 @@
 
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 
-export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PULL: 3 } as const;
+export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PREFETCH: 3 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;
 
 /** Entries of a line: a hash and a record each, beside the two words OVERFLOW and DUE. */

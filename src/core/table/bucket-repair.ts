@@ -7,7 +7,7 @@ import { type Participant, ParticipantWord } from '../../shared/memory/participa
 import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_DUE, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
 import { blockBits, blockWord, type LineArena } from './line-arena.ts';
-import { LOOK } from './line-due.ts';
+import { LOOK } from './line-expiry.ts';
 
 /**
  * Puts the counts of a locked bucket right, whose last holder died at any point of placing, unlinking or growing: what

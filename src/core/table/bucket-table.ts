@@ -42,7 +42,7 @@ import {
   OVERFLOW,
 } from './bucket-layout.ts';
 import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
-import { beginLook, endLook, isDue, LOOK } from './line-due.ts';
+import { beginLook, endLook, isDue, LOOK } from './line-expiry.ts';
 
 export interface BucketTableOptions {
   bucketBits: number;
@@ -129,8 +129,8 @@ export class BucketTable {
    * them from wherever they are; the transfers of a whole batch overlap, where the locks would wait for them one by
    * one. To the sweeper the line then is one to look at, which it would be anyway.
    */
-  pullForWriting(hash: number, line: number): void {
-    poke(this.words, this.headerOf(this.bucketOf(hash)) + BucketWord.PULL, 0);
+  prefetchForWrite(hash: number, line: number): void {
+    poke(this.words, this.headerOf(this.bucketOf(hash)) + BucketWord.PREFETCH, 0);
     poke(this.words, line + LINE_DUE, LOOK);
   }
 

@@ -24,7 +24,7 @@
  *        +---------------+---------------+---------------+---------------+
  *     24 | REV_SRC     i | REV_DST     i | REV_PORTS   i | REV_HASH    i |   ConnFlag.SNAT, DNAT
  *        +---------------+---------------+---------------+---------------+
- *     28 | SEQ_SKEW    c | HELPER    i/c | LINK        s | TAG         s |   ConnFlag.HELPER
+ *     28 | SEQ_ADJ    c | HELPER    i/c | LINK        s | TAG         s |   ConnFlag.HELPER
  *        +---------------+---------------+---------------+---------------+
  *
  *   unit 2: IPv6 addresses of both keys; the parent of a data connection
@@ -103,7 +103,7 @@ const CONN = wordLayout('a connection record', 2 * UNIT_WORDS, {
   REV_PORTS: 1,
   REV_HASH: 1,
   /** conn lock, only with ConnFlag.HELPER: what the control connection's payload has grown by (alg/sequence.ts). */
-  SEQ_SKEW: 1,
+  SEQ_ADJ: 1,
   /** With ConnFlag.HELPER: the helper (HELPER_ bits, immutable) and the skew's direction (conn lock). */
   HELPER: 1,
   /** slab */
@@ -187,7 +187,7 @@ export const ConnFlag = {
 export const HELPER_NAME_MASK = 0xff;
 export const HELPER_KIND_SHIFT = 8;
 export const HELPER_KIND_MASK: number = 3 << HELPER_KIND_SHIFT;
-export const HELPER_SKEWS_REPLY: number = 1 << 10;
+export const HELPER_ADJUSTS_REPLY: number = 1 << 10;
 
 /** Connections that helpers have to do with. */
 export const CONN_ALG: number = ConnFlag.RELATED_TO_PARENT | ConnFlag.HELPER;

@@ -60,7 +60,7 @@ if (LIST_HEAD + MAX_BLOCK_BITS >= ARENA_WORDS) {
   throw new Error('the lists of the line arena do not fit into its words');
 }
 
-/** For those who check the books. Cache words are offsets in a participant's block. */
+/** For the checks of the invariants. Cache words are offsets in a participant's block. */
 export const ArenaLayout = {
   MUTEX,
   NEXT_FRESH,

@@ -5,7 +5,7 @@
  *
  *   header line      0 default limit (atomic: changed under the mutex, read without; 0: none)   1 mutex
  *   directory        one word per zone: 1 if the zone has an entry. atomic: changed under the mutex, read without
- *   pools            one room pool per zone (shared/room-pool.ts), touched only for zones with an entry. Its limit is changed
+ *   pools            one quota pool per zone (shared/quota-pool.ts), touched only for zones with an entry. Its limit is changed
  *                    under the mutex
  */
 
@@ -16,7 +16,7 @@ import { LockClass } from '../../shared/sync/lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
 import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
 import { givenLimit, USE_FALLBACK, writeLimit } from '../../shared/quota/quota-limit.ts';
-import { RoomPools } from '../../shared/quota/quota-pool.ts';
+import { QuotaPools } from '../../shared/quota/quota-pool.ts';
 import { shown, UsageError } from '../errors.ts';
 import { MAX_ZONE } from './zone.ts';
 
@@ -40,7 +40,7 @@ export interface ZoneLimit {
 }
 
 export class ZoneLimits {
-  readonly pools: RoomPools;
+  readonly pools: QuotaPools;
   readonly #words: Words;
   readonly #base: number;
   readonly #directory: number;
@@ -50,17 +50,17 @@ export class ZoneLimits {
     this.#words = words;
     this.#base = base;
     this.#directory = base + DIRECTORY;
-    this.#poolWords = RoomPools.wordsFor(maxParticipants);
-    this.pools = new RoomPools({
+    this.#poolWords = QuotaPools.wordsFor(maxParticipants);
+    this.pools = new QuotaPools({
       words,
       maxParticipants,
       fallbackLimit: base + DEFAULT_LIMIT,
-      hand: ParticipantWord.ZONE_HAND,
+      credit: ParticipantWord.ZONE_CREDIT,
     });
   }
 
   static wordsFor(maxParticipants: number): number {
-    return POOLS + ZONES * RoomPools.wordsFor(maxParticipants);
+    return POOLS + ZONES * QuotaPools.wordsFor(maxParticipants);
   }
 
   #poolOf(zone: number): number {

@@ -5,8 +5,8 @@
  *   line        word   0         1         2           3         4               5
  *            +---------------------------------------------------------------------------------------------+
  *    0       | CLAIMED * EPOCH   * SLEEPS_ON h THREAD  * THREAD_STARTED  REPAIRER *                          |  who and when
- *    1       | INTENT_KIND  INTENT_RECORD  INTENT_REASON  RECORD_IN_HAND                                     |  intents: what it
- *            |   +4 ROOM_HAND, 4 words   +8 ZONE_HAND, 4 words   +12 ROOM_AHEAD CONNECTION_LOCK EVENT BATCH  |  has in hand
+ *    1       | INTENT_KIND  INTENT_RECORD  INTENT_REASON  RECORD_IN_FLIGHT                                     |  intents: what it
+ *            |   +4 QUOTA_CREDIT, 4 words   +8 ZONE_CREDIT, 4 words   +12 PREFETCHED_CREDITS CONNECTION_LOCK EVENT BATCH  |  has in hand
  *    2, 3    | CACHES: of each record class, then of the line arena                                          |  free, retired
  *    4-11    | COUNTERS: 64 floats of 64 bits                                                              h |  counters.ts
  *   12       | GROW_BUCKET GROW_OLD GROW_NEW  POOL POOL_IS_KNOWN POOL_RESERVED POOL_UNITS                  |  slow intents
@@ -61,12 +61,12 @@ export const ParticipantWord = wordLayout("a participant's block", PARTICIPANT_W
   /** The counter that its removal belongs in. */
   INTENT_REASON: 1,
   /** A record taken from the slab and not linked yet: record << 1 | class. 0: none. */
-  RECORD_IN_HAND: 1,
-  /** A room pool's hand (HandWord): that of the table, and that of zones. */
-  ROOM_HAND: 4,
-  ZONE_HAND: 4,
+  RECORD_IN_FLIGHT: 1,
+  /** A quota pool's hand (CreditWord): that of the table, and that of zones. */
+  QUOTA_CREDIT: 4,
+  ZONE_CREDIT: 4,
   /** Units of the table's room that were taken ahead for a batch and are not used up. */
-  ROOM_AHEAD: 1,
+  PREFETCHED_CREDITS: 1,
   /** Word index of the connection lock that was taken last, or is about to be. */
   CONNECTION_LOCK: 1,
   /** An EventIntent. */
@@ -83,7 +83,7 @@ export const ParticipantWord = wordLayout("a participant's block", PARTICIPANT_W
   GROW_BUCKET: 1,
   GROW_OLD: 1,
   GROW_NEW: 1,
-  /** The room pool whose mutex was taken last, or is about to be. */
+  /** The quota pool whose mutex was taken last, or is about to be. */
   POOL: 1,
   /** 1 while POOL_RESERVED says what the pool's RESERVED should be, were it left as it is now. */
   POOL_IS_KNOWN: 1,
@@ -115,22 +115,22 @@ export const NO_THREAD = -1;
 /** What a participant is in the middle of. */
 export const IntentKind = {
   none: 0,
-  /** The locks are held; RECORD_IN_HAND is being linked. It is linked, counted and nobody's in hand in one step. */
+  /** The locks are held; RECORD_IN_FLIGHT is being linked. It is linked, counted and nobody's in hand in one step. */
   link: 1,
   /** It has set `cleaned` of INTENT_RECORD, which is linked, or no longer in both of its buckets. */
   unlink: 2,
   /** INTENT_RECORD is unlinked and counted, its unit of the table's room in hand; its zone's is still taken. */
   unlinked: 3,
   /** So is the zone's unit given back; expectations may be left, the record is not retired. */
-  zoneReturned: 4,
-  /** As link: RECORD_IN_HAND found no room in the second of its buckets; it has `cleaned` set and goes back. */
+  zoneReleased: 4,
+  /** As link: RECORD_IN_FLIGHT found no room in the second of its buckets; it has `cleaned` set and goes back. */
   undo: 5,
 } as const;
 
 /** What of an event is still to be done; `publish` makes it none. */
 export const EventIntent = {
   none: 0,
-  /** The event of a creation is complete, and tells of RECORD_IN_HAND. */
+  /** The event of a creation is complete, and tells of RECORD_IN_FLIGHT. */
   created: 1,
   /** The same, and the connection is linked. */
   due: 2,
@@ -139,8 +139,8 @@ export const EventIntent = {
   update: 4,
 } as const;
 
-/** What a participant has taken from the pools of one region (room-pool.ts) and not made use of. */
-export const HandWord = { UNITS: 0, POOL: 1, GENERATION: 2 } as const;
+/** What a participant has taken from the pools of one region (quota-pool.ts) and not made use of. */
+export const CreditWord = { UNITS: 0, POOL: 1, GENERATION: 2 } as const;
 
 /** Where the participants' blocks lie. */
 export interface ParticipantRegion {
@@ -161,7 +161,7 @@ export class Participant implements LockOwner {
   readonly lockTag: number;
   spinEstimate = 20;
   /** For ever, but inside calls that put in order what they leave when they give up (Conntrack). */
-  patienceMs?: number = 0;
+  timeoutMs?: number = 0;
   readonly recorder?: LockRecorder | undefined;
 
   constructor(region: ParticipantRegion, id: number) {
@@ -229,8 +229,8 @@ export function reserveParticipant(region: ParticipantRegion): { participant: Pa
  * @throws RangeError when the token is not that of the place
  */
 export function adoptParticipant(region: ParticipantRegion, id: number, token: number): Participant {
-  const isPlace = Number.isInteger(id) && id >= 0 && id < region.maxParticipants;
-  if (!isPlace) {
+  const isSlot = Number.isInteger(id) && id >= 0 && id < region.maxParticipants;
+  if (!isSlot) {
     throw new RangeError(`there is no such participant to take over: they are 0 to ${region.maxParticipants - 1}`);
   }
   if (!isKept(claimOf(region, id))) {

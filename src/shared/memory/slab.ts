@@ -83,7 +83,7 @@ const RETIRED_HEAD: number = CacheWord.RETIRED_HEAD;
 const RETIRED_TAIL: number = CacheWord.RETIRED_TAIL;
 const RETIRED_COUNT: number = CacheWord.RETIRED_COUNT;
 
-/** For those who check the books. */
+/** For the checks of the invariants. */
 export const SlabLayout = {
   MUTEX,
   NEXT_FRESH,
@@ -162,7 +162,7 @@ export class Slab {
 
   /**
    * A record of the class, its words as they were left; 0 when the slab is used up. The caller writes into
-   * RECORD_IN_HAND that it has it, as the next thing it does.
+   * RECORD_IN_FLIGHT that it has it, as the next thing it does.
    */
   allocate(participant: Participant, recordClass: number): number {
     const words = participant.words;
@@ -244,7 +244,7 @@ export class Slab {
     words[cache + FREE_HEAD] = record;
     const count = words[cache + FREE_COUNT]! + 1;
     words[cache + FREE_COUNT] = count;
-    words[participant.base + ParticipantWord.RECORD_IN_HAND] = 0;
+    words[participant.base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
     return count > CACHE_LIMIT;
   }
 

@@ -1,5 +1,5 @@
 /**
- * How many units of a room pool are in use. It is counted where units are taken and given back, and not made out of what is
+ * How many units of a quota pool are in use. It is counted where units are taken and given back, and not made out of what is
  * reserved and what lies unused: units move between these, and a thread that stands still in the middle of moving them would
  * make any number out of them.
  *

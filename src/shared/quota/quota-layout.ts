@@ -1,5 +1,5 @@
 /**
- * What a room pool (room-pool.ts) looks like in memory: a header, then a part for each participant, all of two lines.
+ * What a quota pool (quota-pool.ts) looks like in memory: a header, then a part for each participant, all of two lines.
  *
  *   header    word 0         1            2         3             5               8
  *           +------------+------------+---------+-------------+---------------+----------+-----
@@ -8,7 +8,7 @@
  *
  *   participant   word 0         1          2            3          4
  *           +------------+-----------+------------+----------+----------+-----
- *           | unused   a | AHEAD   a | COUNTED  o | TAKEN  o | GIVEN  o |
+ *           | unused   a | PREFETCHED   a | COUNTED  o | TAKEN  o | GIVEN  o |
  *           +------------+-----------+------------+----------+----------+-----
  *
  *   unused    bit 31 . . . . . . 16   15     14 . . . . . . . . 0
@@ -25,7 +25,7 @@ import { wordLayout } from '../memory/word-layout.ts';
 /** Two lines: processors that fetch lines in pairs would pull neighbours' lines back and forth. */
 export const STRIDE_WORDS: number = 2 * LINE_WORDS;
 
-const HeaderWord = wordLayout('the header of a room pool', STRIDE_WORDS, {
+const HeaderWord = wordLayout('the header of a quota pool', STRIDE_WORDS, {
   LIMIT: 1,
   RESERVED: 1,
   MUTEX: 1,
@@ -56,9 +56,9 @@ export const IS_MAX: number = HeaderWord.IS_MAX;
  * Offsets in a participant's part. The first word is `unused`. Atomic: the owner takes units or gives one back, a participant that
  * would be refused takes all.
  */
-const PartWord = wordLayout('the part of a participant in a room pool', STRIDE_WORDS, {
+const PartWord = wordLayout('the part of a participant in a quota pool', STRIDE_WORDS, {
   UNUSED: 1,
-  AHEAD: 1,
+  PREFETCHED: 1,
   COUNTED: 1,
   TAKEN: 1,
   GIVEN: 1,
@@ -69,7 +69,7 @@ const PartWord = wordLayout('the part of a participant in a room pool', STRIDE_W
  * The owner's lock tag while it has units taken ahead for a batch, | WAITERS if somebody sleeps until that is over; else 0. Atomic:
  * the owner writes it, a thread that goes to sleep adds WAITERS.
  */
-export const AHEAD: number = PartWord.AHEAD;
+export const PREFETCHED: number = PartWord.PREFETCHED;
 /** The generation that the next two are of, or -1: of none. A renewal writes the latter. */
 export const COUNTED: number = PartWord.COUNTED;
 /** How many units of that generation the owner has taken so far, and how many it has given back, whoever took them. */

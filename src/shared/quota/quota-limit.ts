@@ -1,4 +1,4 @@
-/** The limit of a room pool, as it is given and as it applies. Set from outside at any time, read by all threads. */
+/** The limit of a quota pool, as it is given and as it applies. Set from outside at any time, read by all threads. */
 
 import { load, store, type Words } from '../access.ts';
 import { IS_MAX, LIMIT } from './quota-layout.ts';

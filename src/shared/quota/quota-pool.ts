@@ -3,8 +3,8 @@
  *
  * Taking every unit of room from one shared word would move that word's cache line between all threads for every new
  * connection. So a participant takes blocks while the limit is far away, and single units near it. Room taken but
- * not used yet lies in a word of its own; before anybody is refused, those words are emptied. room-layout.ts draws the words,
- * room-limit.ts reads and writes the limit, room-count.ts counts what is in use, room-ahead.ts waits for batches that have taken
+ * not used yet lies in a word of its own; before anybody is refused, those words are emptied. quota-layout.ts draws the words,
+ * quota-limit.ts reads and writes the limit, credit-counts.ts counts what is in use, prefetched-credits.ts waits for batches that have taken
  * units ahead.
  *
  * A unit that was reserved may be used while reserved <= limit: then even using every reserved unit stays within.
@@ -15,7 +15,7 @@
  * A pool can start anew (a zone's limit is deleted and made again); units of an earlier generation then no longer
  * count, which the generation in the unused word decides in the same atomic step.
  *
- * What a participant has taken and what it is about to change stands in its block (HandWord, ROOM_AHEAD, POOL_ words), for
+ * What a participant has taken and what it is about to change stands in its block (CreditWord, PREFETCHED_CREDITS, POOL_ words), for
  * `repair` after its thread has died. The unit that `take` returns is in its hand until it is given back, or until the
  * caller writes that it is in use.
  */
@@ -25,11 +25,11 @@ import { LockSite } from '../sync/lock-sites.ts';
 import { FREE } from '../sync/lock-word.ts';
 import { LockClass } from '../sync/lockdep.ts';
 import { inheritLock, lock, unlock, wakeWaiters } from '../sync/mutex.ts';
-import { HandWord, type Participant, ParticipantWord } from '../memory/participant.ts';
-import { awaitEndOfAhead, endOfAhead, someoneAhead } from './prefetched-credits.ts';
+import { CreditWord, type Participant, ParticipantWord } from '../memory/participant.ts';
+import { awaitPrefetchEnd, endPrefetch, anyonePrefetching } from './prefetched-credits.ts';
 import { beginToCount, forgetCounts, unitsInUse } from './credit-counts.ts';
 import {
-  AHEAD,
+  PREFETCHED,
   COLLECTING,
   COUNT_MASK,
   FULL_BELOW,
@@ -51,53 +51,53 @@ import { givenLimit, limitInForce, USE_FALLBACK, writeLimit } from './quota-limi
 /** Units taken at once far from the limit: makes the shared words 1/256 as busy as the table. */
 const BLOCK = 256;
 
-/** Looks at another participant's AHEAD before sleeping: a batch takes a few microseconds. */
-const AHEAD_LOOKS = 1000;
+/** Looks at another participant's PREFETCHED before sleeping: a batch takes a few microseconds. */
+const PREFETCH_LOOKS = 1000;
 
-/** For those who check the books. */
-export const RoomLayout = { MUTEX, RESERVED, FULL_BELOW, AHEAD, STRIDE_WORDS, COUNT_MASK } as const;
+/** For the checks of the invariants. */
+export const QuotaLayout = { MUTEX, RESERVED, FULL_BELOW, PREFETCHED, STRIDE_WORDS, COUNT_MASK } as const;
 
 /** `take` refused: the limit is reached. */
-export const NO_ROOM = -1;
+export const QUOTA_EXHAUSTED = -1;
 
 export { USE_FALLBACK } from './quota-limit.ts';
 
-export interface RoomPoolsOptions {
+export interface QuotaPoolsOptions {
   words: Words;
   maxParticipants: number;
   /** Word index of the limit that applies where a pool's own is USE_FALLBACK; its value 0 means unlimited. */
   fallbackLimit?: number;
-  /** Offset in a participant's block of its hand (HandWord) for these pools; default ROOM_HAND. */
-  hand?: number;
+  /** Offset in a participant's block of its hand (CreditWord) for these pools; default QUOTA_CREDIT. */
+  credit?: number;
   /** Units taken at once far from the limit; default 256. */
   block?: number;
   /** Closer to the limit than so many units they are taken singly; default a block for each participant. */
   margin?: number;
   /** Looks at a batch that has taken ahead before sleeping until it ends; default 1000. */
-  aheadLooks?: number;
+  prefetchLooks?: number;
 }
 
 /** Pools in one region, each named by the word index of its header. */
-export class RoomPools {
+export class QuotaPools {
   readonly #words: Words;
   readonly #maxParticipants: number;
   readonly #fallbackLimit: number;
   readonly #block: number;
   readonly #margin: number;
-  readonly #aheadLooks: number;
-  readonly #hand: number;
-  /** The AHEAD word for which the last attempt to take was in vain; 0: nobody was ahead. */
+  readonly #prefetchLooks: number;
+  readonly #credit: number;
+  /** The PREFETCHED word for which the last attempt to take was in vain; 0: nobody was ahead. */
   #holder = 0;
 
-  constructor(options: RoomPoolsOptions) {
+  constructor(options: QuotaPoolsOptions) {
     this.#words = options.words;
     this.#maxParticipants = options.maxParticipants;
     this.#fallbackLimit = options.fallbackLimit ?? 0;
-    this.#hand = options.hand ?? ParticipantWord.ROOM_HAND;
+    this.#credit = options.credit ?? ParticipantWord.QUOTA_CREDIT;
     this.#block = options.block ?? BLOCK;
     /* Closer to the limit than this, blocks would only be collected again. */
     this.#margin = options.margin ?? options.maxParticipants * this.#block;
-    this.#aheadLooks = options.aheadLooks ?? AHEAD_LOOKS;
+    this.#prefetchLooks = options.prefetchLooks ?? PREFETCH_LOOKS;
   }
 
   /** Words of one pool. */
@@ -147,7 +147,7 @@ export class RoomPools {
 
   /**
    * Units in use; those that a batch has taken ahead count until it ends. Exact while nobody takes or gives back, and whatever
-   * else others are in the middle of: see room-count.ts.
+   * else others are in the middle of: see credit-counts.ts.
    */
   used(pool: number): number {
     return unitsInUse(this.#words, pool, this.#maxParticipants);
@@ -158,7 +158,7 @@ export class RoomPools {
     const { base } = participant;
     own[base + ParticipantWord.POOL_IS_KNOWN] = 0;
     own[base + ParticipantWord.POOL] = pool;
-    lock(this.#words, pool + MUTEX, participant, LockClass.leaf, LockSite.room);
+    lock(this.#words, pool + MUTEX, participant, LockClass.leaf, LockSite.quota);
     own[base + ParticipantWord.POOL_RESERVED] = this.#words[pool + RESERVED]!;
     own[base + ParticipantWord.POOL_IS_KNOWN] = 1;
   }
@@ -168,17 +168,17 @@ export class RoomPools {
     unlock(this.#words, pool + MUTEX);
   }
 
-  /** Takes one unit; returns the generation to give it back with, or NO_ROOM. */
+  /** Takes one unit; returns the generation to give it back with, or QUOTA_EXHAUSTED. */
   take(pool: number, participant: Participant): number {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
     if ((unused & COUNT_MASK) > 0 && this.#leaves(pool, 0) && this.#takeOwn(own, unused, 1)) {
       words[own + TAKEN]!++;
-      const hand = participant.base + this.#hand;
-      participant.words[hand + HandWord.UNITS]!++;
-      participant.words[hand + HandWord.POOL] = pool;
-      participant.words[hand + HandWord.GENERATION] = unused >>> GENERATION_SHIFT;
+      const credit = participant.base + this.#credit;
+      participant.words[credit + CreditWord.UNITS]!++;
+      participant.words[credit + CreditWord.POOL] = pool;
+      participant.words[credit + CreditWord.GENERATION] = unused >>> GENERATION_SHIFT;
       return unused >>> GENERATION_SHIFT;
     }
     return this.#takeShared(pool, own, participant);
@@ -204,11 +204,11 @@ export class RoomPools {
 
   /**
    * Far from the limit, takes up to `count` units at once for a batch, so that each connection of it costs no atomic
-   * operation; near it takes nothing. They stand in ROOM_AHEAD of the participant, which the caller counts down as it
-   * uses them; what is left must be given back with `endAhead` when the batch ends. Not of a pool that starts anew.
+   * operation; near it takes nothing. They stand in PREFETCHED_CREDITS of the participant, which the caller counts down as it
+   * uses them; what is left must be given back with `releasePrefetched` when the batch ends. Not of a pool that starts anew.
    * @returns how many were taken
    */
-  takeAhead(pool: number, count: number, participant: Participant): number {
+  prefetchCredits(pool: number, count: number, participant: Participant): number {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
@@ -217,53 +217,53 @@ export class RoomPools {
       return 0;
     }
     /* Before the units disappear from the unused word: nobody may miss them in both. */
-    poke(words, own + AHEAD, participant.lockTag);
+    poke(words, own + PREFETCHED, participant.lockTag);
     if (!this.#takeOwn(own, unused, taken)) {
-      endOfAhead(words, own + AHEAD);
+      endPrefetch(words, own + PREFETCHED);
       return 0;
     }
-    participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = taken;
+    participant.words[participant.base + ParticipantWord.PREFETCHED_CREDITS] = taken;
     words[own + TAKEN]! += taken;
     return taken;
   }
 
   /** The batch is over: gives back what is left of the units taken ahead. */
-  endAhead(pool: number, left: number, participant: Participant): void {
+  releasePrefetched(pool: number, left: number, participant: Participant): void {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     if (left > 0) {
-      /* takeAhead has begun to count, and such a pool has one generation. */
+      /* prefetchCredits has begun to count, and such a pool has one generation. */
       const unused = add(words, own, left);
-      participant.words[participant.base + ParticipantWord.ROOM_AHEAD] = 0;
+      participant.words[participant.base + ParticipantWord.PREFETCHED_CREDITS] = 0;
       words[own + GIVEN]! += left;
       if ((unused & TELL) !== 0) {
         store(words, pool + FULL_BELOW, 0);
       }
     }
-    endOfAhead(words, own + AHEAD);
+    endPrefetch(words, own + PREFETCHED);
   }
 
   #takeShared(pool: number, own: number, participant: Participant): number {
     const words = this.#words;
     if (this.limit(pool) < load(words, pool + FULL_BELOW) >>> 0) {
-      return NO_ROOM;
+      return QUOTA_EXHAUSTED;
     }
-    if (peek(words, own + AHEAD) !== FREE) {
+    if (peek(words, own + PREFETCHED) !== FREE) {
       /* Whoever comes here has used up what it took ahead. */
-      endOfAhead(words, own + AHEAD);
+      endPrefetch(words, own + PREFETCHED);
     }
     for (;;) {
       const taken = this.#tryTakeShared(pool, own, participant);
-      if (taken !== NO_ROOM || this.#holder === 0) {
+      if (taken !== QUOTA_EXHAUSTED || this.#holder === 0) {
         return taken;
       }
       /* What a batch does not use up comes back at its end. Near the limit no other one takes ahead. */
-      awaitEndOfAhead(words, this.#holder, participant, this.#aheadLooks);
+      awaitPrefetchEnd(words, this.#holder, participant, this.#prefetchLooks);
     }
   }
 
   /**
-   * One attempt, under the mutex. NO_ROOM: all units are in use, or but for those that the batch of `#holder` has taken ahead.
+   * One attempt, under the mutex. QUOTA_EXHAUSTED: all units are in use, or but for those that the batch of `#holder` has taken ahead.
    *
    * Whoever is refused must not have missed a unit. From the mark COLLECTING on nobody begins to take from its own word, and
    * after the first round nobody who had begun before can succeed: its word has changed. So whoever is not ahead when it is
@@ -275,7 +275,7 @@ export class RoomPools {
     this.#enter(pool, participant);
     const mine = participant.words;
     const { base } = participant;
-    const hand = base + this.#hand;
+    const credit = base + this.#credit;
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
     beginToCount(words, own, generation);
@@ -285,21 +285,21 @@ export class RoomPools {
       store(words, pool + FULL_BELOW, NOT_SURE);
       poke(words, pool + RESERVED, reserved | COLLECTING);
       this.#collect(pool, generation, participant);
-      this.#holder = someoneAhead(words, pool, this.#maxParticipants);
+      this.#holder = anyonePrefetching(words, pool, this.#maxParticipants);
       this.#collect(pool, generation, participant);
       reserved = mine[base + ParticipantWord.POOL_RESERVED]!;
       poke(words, pool + RESERVED, reserved);
     }
-    let taken = NO_ROOM;
+    let taken = QUOTA_EXHAUSTED;
     if (reserved < limit) {
       const more = reserved + this.#block + this.#margin <= limit ? this.#block - 1 : 0;
       taken = generation;
       poke(words, pool + RESERVED, reserved + 1 + more);
       mine[base + ParticipantWord.POOL_RESERVED] = reserved + 1 + more;
       mine[base + ParticipantWord.POOL_UNITS] = more;
-      mine[hand + HandWord.UNITS]!++;
-      mine[hand + HandWord.POOL] = pool;
-      mine[hand + HandWord.GENERATION] = generation;
+      mine[credit + CreditWord.UNITS]!++;
+      mine[credit + CreditWord.POOL] = pool;
+      mine[credit + CreditWord.GENERATION] = generation;
       words[own + TAKEN]!++;
       if (more > 0) {
         store(words, pool + FULL_BELOW, 0);
@@ -327,11 +327,11 @@ export class RoomPools {
    * Gives one unit of that generation back: its connection is gone, or was never made.
    * @param note word of the participant's block to which `by` is added in the same step: by default the count of its hand
    */
-  giveBack(
+  release(
     pool: number,
     generation: number,
     participant: Participant,
-    note: number = this.#hand + HandWord.UNITS,
+    note: number = this.#credit + CreditWord.UNITS,
     by: number = -1,
   ): void {
     if (this.putBack(pool, generation, participant, note, by)) {
@@ -339,7 +339,7 @@ export class RoomPools {
     }
   }
 
-  /** As giveBack, but it never takes the mutex. @returns whether so much lies unused here that some should go back */
+  /** As release, but it never takes the mutex. @returns whether so much lies unused here that some should go back */
   putBack(pool: number, generation: number, participant: Participant, note: number, by: number): boolean {
     const words = this.#words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
@@ -400,10 +400,10 @@ export class RoomPools {
   }
 
   /** Gives back what a participant whose thread has died had taken ahead. @returns units */
-  repairAhead(pool: number, participant: Participant): number {
-    const left = participant.words[participant.base + ParticipantWord.ROOM_AHEAD]!;
-    this.endAhead(pool, left, participant);
-    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + AHEAD, Number.POSITIVE_INFINITY);
+  repairPrefetched(pool: number, participant: Participant): number {
+    const left = participant.words[participant.base + ParticipantWord.PREFETCHED_CREDITS]!;
+    this.releasePrefetched(pool, left, participant);
+    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + PREFETCHED, Number.POSITIVE_INFINITY);
     return left;
   }
 }

@@ -10,7 +10,7 @@ export interface LockOwner {
   /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
   spinEstimate: number;
   /** How long a lock is waited for at most (lock-timeout.ts), in ms; 0 or none: for ever. */
-  readonly patienceMs?: number;
+  readonly timeoutMs?: number;
   /** Where a profiled process writes down what this owner does. */
   readonly recorder?: LockRecorder | undefined;
   /** Lets others see on which mutex the owner sleeps from now on, and that it does no more. */

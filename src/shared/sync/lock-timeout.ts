@@ -1,6 +1,6 @@
 /**
  * Locks that are not waited for for ever. Who must not wait for a dead thread's lock, because nobody but itself repairs after
- * that one, is an owner with patience (LockOwner.patienceMs): it throws when that is at its end.
+ * that one, is an owner with patience (LockOwner.timeoutMs): it throws when that is at its end.
  */
 
 import { notify, wait, type Words } from '../access.ts';
@@ -20,14 +20,14 @@ export class LockTimeoutError extends Error {
 }
 
 /** When the owner's patience ends, as a time of performance.now(); 0: never. */
-export function patienceEnd(owner: LockOwner): number {
-  const { patienceMs = 0 } = owner;
-  return patienceMs === 0 ? 0 : performance.now() + patienceMs;
+export function lockDeadline(owner: LockOwner): number {
+  const { timeoutMs = 0 } = owner;
+  return timeoutMs === 0 ? 0 : performance.now() + timeoutMs;
 }
 
 /**
  * Sleeps while the lock's word is `contended`, which says that somebody sleeps.
- * @param deadline of patienceEnd
+ * @param deadline of lockDeadline
  * @throws LockTimeoutError when it has passed
  */
 export function sleepOnLock(
@@ -43,7 +43,7 @@ export function sleepOnLock(
     /* This thread may have been the one that an unlock has woken. */
     notify(words, index, 1);
     throw new LockTimeoutError(
-      `the ${describeLock({ index, lockClass })} has been held for ${(owner.patienceMs ?? 0) / 1000} s, now by participant ${holderIn(contended)}`,
+      `the ${describeLock({ index, lockClass })} has been held for ${(owner.timeoutMs ?? 0) / 1000} s, now by participant ${holderIn(contended)}`,
     );
   }
   owner.fallAsleep?.(words, index);

@@ -7,7 +7,7 @@
  *   2. a connection
  *   3. the table of zone limits
  *   4. the held fragments
- *   5. the leaves, never two at once: line arena, slab, room pool, timeout policies, clock
+ *   5. the leaves, never two at once: line arena, slab, quota pool, timeout policies, clock
  */
 
 import type { Words } from '../access.ts';

@@ -22,7 +22,7 @@
  */
 
 import { CHECKED, compareExchange, exchange, load, notify, or, pause, peek, wait, type Words } from '../access.ts';
-import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
+import { lockDeadline, sleepOnLock } from './lock-timeout.ts';
 import { PROFILED } from './lock-profile.ts';
 import type { LockOwner } from './lock-owner.ts';
 import { LockSite } from './lock-sites.ts';
@@ -178,7 +178,7 @@ function waitForLock(words: Words, index: number, owner: LockOwner, lockClass: L
   }
   owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
 
-  const deadline = patienceEnd(owner);
+  const deadline = lockDeadline(owner);
   for (;;) {
     const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);
     if (seen === FREE) {

@@ -28,7 +28,7 @@ import {
 import type { LockOwner } from './lock-owner.ts';
 import { LockSite, MAX_LOCK_SITES } from './lock-sites.ts';
 import { LINE_WORDS } from '../memory/cache-line.ts';
-import { patienceEnd, sleepOnLock } from './lock-timeout.ts';
+import { lockDeadline, sleepOnLock } from './lock-timeout.ts';
 import { FREE, holderIn, SITE_SHIFT, siteIn, tagIn, TIMED, WAITERS } from './lock-word.ts';
 import { LockClass } from './lockdep.ts';
 
@@ -197,7 +197,7 @@ export function waitForLockProfiled(
   }
   owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
 
-  const deadline = isWaiting ? patienceEnd(owner) : 0;
+  const deadline = isWaiting ? lockDeadline(owner) : 0;
   try {
     while (isWaiting) {
       const seen = compareExchange(words, index, FREE, word | WAITERS);

@@ -4,7 +4,7 @@
  * may not be in the answer.
  */
 
-import { tellTime } from '../../core/expiry/clock.ts';
+import { updateClock } from '../../core/expiry/clock.ts';
 import type { Conntrack } from '../../core/conntrack.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { ConnFilter } from '../../core/inspect/filter.ts';
@@ -99,7 +99,7 @@ function* flushConntrack(context: CommandContext, args: string[]): Generator<str
     const { tracker } = conntrack;
     yield* eachBucket(conntrack, (bucket) => {
       /* Removals bear this time in events. */
-      tellTime(tracker, context.nowMs());
+      updateClock(tracker, context.nowMs());
       flushed += flushBucket(tracker, bucket, filter);
       context.events.collect();
     });
@@ -119,7 +119,7 @@ function* dumpExpectations(context: CommandContext, args: string[]): Generator<s
 function* countAll(context: CommandContext, zone: number | undefined, stats: ConnStats): Generator<string, void, void> {
   const { tracker } = context.conntrack;
   yield* eachBucket(context.conntrack, (bucket) => {
-    countBucket(tracker, stats, { bucket, now: tellTime(tracker, context.nowMs()), zone });
+    countBucket(tracker, stats, { bucket, now: updateClock(tracker, context.nowMs()), zone });
   });
 }
 

@@ -34,8 +34,8 @@ export type { DatapathOptions } from './options.ts';
 
 /** Participants beside PMDs: the sweeper, this thread, and some for tools. */
 const TOOLS = 8;
-/** Longest wait of the owner's calls for a lock (Conntrack.lockPatienceMs): the holder may be dead, and to be repaired after by it. */
-const LOCK_PATIENCE_MS = 2000;
+/** Longest wait of the owner's calls for a lock (Conntrack.lockTimeoutMs): the holder may be dead, and to be repaired after by it. */
+const LOCK_TIMEOUT_MS = 2000;
 /** What a push gives that need not wait: the same promise for all. */
 const TAKEN: Promise<void> = Promise.resolve();
 
@@ -81,7 +81,7 @@ export class Datapath<Tag = unknown> {
     const { maxParticipants = 1 } = table;
     expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
     this.conntrack = new Conntrack({ ...table, maxParticipants: Math.max(maxParticipants, threads + TOOLS) });
-    this.conntrack.lockPatienceMs = LOCK_PATIENCE_MS;
+    this.conntrack.lockTimeoutMs = LOCK_TIMEOUT_MS;
     this.conntrack.usedBy = 'a datapath';
     const status = allocateWords(statusWords(threads));
     this.share = { memory: this.conntrack.memory, status, clock, threads };

@@ -16,12 +16,12 @@ import { RingProducer } from '../../shared/memory/ring.ts';
 /** Spare words of a PMD's ring: a few datagrams of the largest size, and more than the largest frame. */
 export const SPARE_WORDS: number = 1 << 17;
 /** Words of the ring of late packets; half of it holds the largest frame. */
-export const LATE_RING_WORDS: number = 1 << 18;
+export const DEFERRED_RING_WORDS: number = 1 << 18;
 /** Longest wait for the datapath to take late packets before looking whether it has closed the PMD's ring. */
 const LOOK_ROUND_MS = 100;
 
 /** A PMD's side. */
-export class LateSender {
+export class DeferredSender {
   readonly #ring: RingProducer;
   /** The PMD's ring: closed when nobody will take late packets any more. */
   readonly #input: RingConsumer;

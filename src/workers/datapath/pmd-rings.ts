@@ -10,7 +10,7 @@ import { ChecksumBit, PacketWord, roomyPacketWords } from '../../core/packet/lay
 import { REASON_SHIFT, VerdictReason } from '../../core/packet/reason.ts';
 import type { Words } from '../../shared/access.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../../shared/memory/ring.ts';
-import { LATE_RING_WORDS, SPARE_WORDS } from './deferred.ts';
+import { DEFERRED_RING_WORDS, SPARE_WORDS } from './deferred.ts';
 
 /** Sees a packet that has come back: `slot` is a word of `words`, readable until the visitor returns. */
 export type SlotVisitor = (words: Words, slot: number, worker: number) => void;
@@ -58,7 +58,7 @@ export class PmdRings {
     );
     this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
     this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
-    this.#deferredWords = this.#rings.map(() => allocateRing(LATE_RING_WORDS));
+    this.#deferredWords = this.#rings.map(() => allocateRing(DEFERRED_RING_WORDS));
     this.#deferred = this.#deferredWords.map((each) => ({
       ring: new RingConsumer(each),
       slots: new Int32Array(MAX_BATCH),

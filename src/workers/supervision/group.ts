@@ -6,7 +6,7 @@ import { Counter } from '../../core/counters.ts';
 import { load, peek, store, type Words } from '../../shared/access.ts';
 import { releaseParticipant, reserveParticipant, type Participant } from '../../shared/memory/participant.ts';
 import { HangWatch, type Watched, type WorkerHang } from './watchdog.ts';
-import { WorkerKeeper, type WorkerDeath, type WorkerLife, type WorkerRole } from './supervisor.ts';
+import { WorkerSupervisor, type WorkerDeath, type WorkerLife, type WorkerRole } from './supervisor.ts';
 import { waitsForAnother } from './lock-waits.ts';
 import { StatusWord, WorkerWord, workerLine } from '../threads/status.ts';
 
@@ -66,7 +66,7 @@ export interface WorkerState {
 const END_MS = 1000;
 
 interface Kept {
-  keeper: WorkerKeeper;
+  supervisor: WorkerSupervisor;
   watched: Watched;
   place: Participant;
 }
@@ -114,7 +114,7 @@ export class WorkerGroup {
         throw new Error(`the thread of participant ${participant} is up, and nobody may take its place`);
       }
     };
-    const keeper = new WorkerKeeper({
+    const supervisor = new WorkerSupervisor({
       role,
       index,
       participant,
@@ -131,7 +131,7 @@ export class WorkerGroup {
       progress: () => options.progress(participant),
       repair: () => {
         mustBeGone();
-        const report = conntrack.repair(participant, { keepsPlace: true, token });
+        const report = conntrack.repair(participant, { keepsSlot: true, token });
         if (report.isComplete) {
           token = report.token;
         }
@@ -153,22 +153,22 @@ export class WorkerGroup {
       line,
       hasWork: () => options.hasWork(),
       waitsForAnother: () => waitsForAnother(conntrack.tracker, participant),
-      isUnrepaired: () => keeper.isUnrepaired,
+      isUnrepaired: () => supervisor.isUnrepaired,
     };
-    this.#kept.push({ keeper, watched, place });
+    this.#kept.push({ supervisor, watched, place });
     this.#watch.add(watched);
     try {
-      await keeper.start();
+      await supervisor.start();
     } catch (error) {
-      await this.end((each) => each === keeper);
+      await this.end((each) => each === supervisor);
       throw error;
     }
   }
 
   /** Where each worker stands. */
   states(): WorkerState[] {
-    return this.#kept.map(({ keeper, watched }) => {
-      const { role, index, participant, restarts } = keeper;
+    return this.#kept.map(({ supervisor, watched }) => {
+      const { role, index, participant, restarts } = supervisor;
       const { status } = this.#options;
       return {
         role,
@@ -183,15 +183,17 @@ export class WorkerGroup {
 
   /** Ends a worker's thread whatever it is doing: it is repaired and started again, as if it had died. */
   terminate(role: WorkerRole, index: number, reason?: string): void {
-    this.#kept.find(({ keeper }) => keeper.role === role && keeper.index === index)?.keeper.terminate(reason);
+    this.#kept
+      .find(({ supervisor }) => supervisor.role === role && supervisor.index === index)
+      ?.supervisor.terminate(reason);
   }
 
   /** Changes while any PMD gets on. */
   activity(): number {
-    const pmds = this.#kept.filter(({ keeper }) => keeper.role === 'pmd');
+    const pmds = this.#kept.filter(({ supervisor }) => supervisor.role === 'pmd');
     return pmds.reduce(
-      (sum, { keeper, watched }) =>
-        (sum + keeper.restarts + peek(this.#options.status, watched.line + WorkerWord.HEARTBEAT)) | 0,
+      (sum, { supervisor, watched }) =>
+        (sum + supervisor.restarts + peek(this.#options.status, watched.line + WorkerWord.HEARTBEAT)) | 0,
       0,
     );
   }
@@ -201,26 +203,26 @@ export class WorkerGroup {
    * @param which all by default
    */
   async end(which: (worker: { role: WorkerRole }) => boolean = () => true): Promise<void> {
-    const ending = this.#kept.filter(({ keeper }) => which(keeper));
-    for (const { keeper, watched } of ending) {
-      keeper.expectEnd();
+    const ending = this.#kept.filter(({ supervisor }) => which(supervisor));
+    for (const { supervisor, watched } of ending) {
+      supervisor.expectEnd();
       this.#watch.remove(watched);
     }
-    const ended = Promise.all(ending.map(({ keeper }) => keeper.ended));
+    const ended = Promise.all(ending.map(({ supervisor }) => supervisor.ended));
     if (!(await inTime(ended))) {
-      for (const { keeper } of ending) {
-        keeper.terminate('it did not come to its end');
+      for (const { supervisor } of ending) {
+        supervisor.terminate('it did not come to its end');
       }
       await inTime(ended);
-      for (const { keeper } of ending) {
-        keeper.giveUp();
+      for (const { supervisor } of ending) {
+        supervisor.giveUp();
       }
     }
-    for (const { keeper, place } of ending) {
+    for (const { supervisor, place } of ending) {
       /* Another call may have been faster: the place may be somebody else's by now. */
-      const at = this.#kept.findIndex((kept) => kept.keeper === keeper);
+      const at = this.#kept.findIndex((kept) => kept.supervisor === supervisor);
       /* Whoever runs in spite of everything keeps its place. */
-      if (at >= 0 && !keeper.isRunning) {
+      if (at >= 0 && !supervisor.isRunning) {
         this.#kept.splice(at, 1);
         releaseParticipant(place);
       }

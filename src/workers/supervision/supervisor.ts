@@ -59,7 +59,7 @@ export interface WorkerLife {
   end(): Promise<void>;
 }
 
-export interface KeeperOptions {
+export interface SupervisorOptions {
   role: WorkerRole;
   index: number;
   participant: number;
@@ -97,7 +97,7 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-export class WorkerKeeper {
+export class WorkerSupervisor {
   readonly role: WorkerRole;
   readonly index: number;
   readonly participant: number;
@@ -107,7 +107,7 @@ export class WorkerKeeper {
   restarts = 0;
   /** Its thread runs, or will again, or what it left behind is not repaired: nobody is to touch what it has. */
   isRunning = false;
-  readonly #options: KeeperOptions;
+  readonly #options: SupervisorOptions;
   #settle: () => void = () => {};
   #life: WorkerLife | undefined;
   #error: Error | undefined;
@@ -117,7 +117,7 @@ export class WorkerKeeper {
   #deathsInARow = 0;
   #progressBefore = 0;
 
-  constructor(options: KeeperOptions) {
+  constructor(options: SupervisorOptions) {
     this.role = options.role;
     this.index = options.index;
     this.participant = options.participant;

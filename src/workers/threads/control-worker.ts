@@ -48,7 +48,7 @@ try {
   const server = await ControlServer.listen(path, answer);
   port.once('message', () => {
     void server.close(GRACE_MS).then(() => {
-      conntrack.close({ keepsPlace: true });
+      conntrack.close({ keepsSlot: true });
       port.close();
     });
   });
@@ -59,6 +59,6 @@ try {
   if (!(error instanceof UsageError)) {
     throw error;
   }
-  conntrack.close({ keepsPlace: true });
+  conntrack.close({ keepsSlot: true });
   port.postMessage({ error: error.message } satisfies ControlReady);
 }

@@ -11,7 +11,7 @@ import { pause, type Words } from '../../shared/access.ts';
 import { nameThread, ThreadRole } from '../../shared/sync/lock-profile.ts';
 import { RingConsumer, spareOf } from '../../shared/memory/ring.ts';
 import { ActionReader } from '../datapath/action-table.ts';
-import { LateSender } from '../datapath/deferred.ts';
+import { DeferredSender } from '../datapath/deferred.ts';
 import { beginBeat, endBeat, tellUp } from './status.ts';
 
 /** What a PMD is given when it starts; structured-cloneable. */
@@ -45,7 +45,7 @@ function runPmd(task: PmdTask): void {
   const batch = new PacketBatch(task.ring, spareOf(task.ring));
   const { status, line } = task;
   /* It waits for the datapath, and does not hang. */
-  const late = new LateSender(task.late, ring, () => {
+  const late = new DeferredSender(task.late, ring, () => {
     endBeat(status, line);
     beginBeat(status, line);
   });

@@ -1,6 +1,6 @@
 /** The sweeper: a thread that walks the buckets and removes what has expired. */
 
-import { clockMarkMs, hasJumpedPast, sweptAt, tellTime } from '../../core/expiry/clock.ts';
+import { clockMarkMs, hasJumpedPast, sweptAt, updateClock } from '../../core/expiry/clock.ts';
 import { purgeFragments } from '../../core/fragments/fragments.ts';
 import { SettingWord, type TrackerMemory } from '../../core/memory/memory.ts';
 import { SweepCursor, sweepStep } from '../../core/expiry/sweep.ts';
@@ -72,7 +72,7 @@ export function runSweeper(task: SweeperTask): void {
     for (;;) {
       beginBeat(status, line);
       tracker.enter();
-      const isDone = sweepStep(tracker, cursor, tellTime(tracker, nowMs), STEP_MS);
+      const isDone = sweepStep(tracker, cursor, updateClock(tracker, nowMs), STEP_MS);
       tracker.quiesce();
       tracker.leave();
       endBeat(status, line);

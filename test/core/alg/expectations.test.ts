@@ -12,7 +12,7 @@ import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { ConnWord, LIFE_CLEANED, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
 import type { CommandContext } from '../../../src/workers/control/command.ts';
 import { DUMP_COMMANDS } from '../../../src/workers/control/dump-commands.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { ControlConnection, hostPort } from '../../support/ftp.ts';
 import { reverse, udp, type PortEnds } from '../../support/frames.ts';
 import { tcpFrame } from '../../support/tcp-frames.ts';
@@ -115,7 +115,7 @@ describe.each([
         label: LABEL.value,
       }),
     ]);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('may be opened more than once: the expectation stays', () => {
@@ -127,7 +127,7 @@ describe.each([
     expect(ct.dumpExpectations()).toHaveLength(1);
     ct.flush();
     expect(send(ct, syn(dataEnds(23)), 0)).toBe('new|trk');
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('is told of without being committed', () => {
@@ -170,7 +170,7 @@ describe.each([
     expect(ct.flushTuple(tuple(ends) as never, { nowMs: 0 })).toBe(true);
     expect(dumpAll(ct, 0)).toMatchObject([{ parent: tuple(ends), mark: MARK.value }]);
     expect(send(ct, tcpFrame(reverse(dataEnds(20)), { flags: 'SA', seq: 1, ack: 78 }), 0)).toBe('est|rel|rpl|trk');
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 });
 
@@ -196,7 +196,7 @@ describe('a TFTP transfer', () => {
     const [entry] = dumpAll(ct, 0).filter(({ parent }) => parent !== undefined);
     expect(entry!.reply).toEqual(tuple({ src: '10.0.0.1', dst: '192.0.2.1', sport: 30_000, dport: 5555 }, 17));
     expect(send(ct, udp({ ...request, dport: 5555 }), 0, { nat: { action: [] } })).toBe('est|rel|rpl|trk|snat');
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 });
 
@@ -269,7 +269,7 @@ describe('the expectations of a control connection', () => {
     end(control);
     expect(ct.dumpExpectations()).toEqual([]);
     expect(ct.tracker.alg.expectations.used).toBe(0);
-    expectBalancedBooks(ct, control.nowMs);
+    expectAccountingHolds(ct, control.nowMs);
   });
 
   it('stay while it does, others going', () => {

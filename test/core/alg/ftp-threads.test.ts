@@ -7,7 +7,7 @@ import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { dumpAll } from '../../support/tracking.ts';
 import { ofThisProcess } from '../../support/checked.ts';
 import { rounds } from '../../support/rounds.ts';
@@ -78,7 +78,7 @@ describe.each(
     /* Two units a record, some caches of each thread, but not more with every round. */
     expect(ct.tracker.slab.unitsTaken).toBeLessThan(MOST_UNITS);
     const nowMs = count * ROUND_MS;
-    expectBalancedBooks(ct, nowMs);
+    expectAccountingHolds(ct, nowMs);
     const controls = dumpAll(ct, nowMs).filter(({ parent }) => parent === undefined);
     const parents = dumpAll(ct, nowMs).flatMap(({ parent }) => (parent === undefined ? [] : [JSON.stringify(parent)]));
     expect(controls).toHaveLength(ports);
@@ -92,14 +92,14 @@ describe.each(
     ct.flush();
     expect(ct.connCount).toBe(0);
     expect(ct.tracker.alg.expectations.used).toBe(0);
-    expectBalancedBooks(ct, nowMs);
+    expectAccountingHolds(ct, nowMs);
   });
 
   it.runIf(checked)('take an expectation back whose control connection is removed meanwhile', async () => {
     await setUp(1);
     expect(await crew.runOn(0, 'removeWhileAnnouncing', null)).toEqual({ used: 0, removed: true });
     expect(dumpAll(ct, 0)).toEqual([]);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('leave no expectation of a control connection that was removed', async () => {
@@ -121,7 +121,7 @@ describe.each(
         expect(life & LIFE_CLEANED).toBe(0);
       });
       expect(expectations.mostUsed).toBeLessThanOrEqual(MOST_CHURNED);
-      expectBalancedBooks(ct, 0);
+      expectAccountingHolds(ct, 0);
       ct.flush();
       expect(expectations.used).toBe(0);
       expect(ct.connCount).toBe(0);

@@ -15,7 +15,7 @@ describe.each([0, 7])('timeout policy %i', (id) => {
   /** Another thread can hold the lock of all lists. */
   function table() {
     const ct = new Conntrack({ engine: 'baseline', maxConnections: 10, maxParticipants: 4 });
-    ct.lockPatienceMs = 5;
+    ct.lockTimeoutMs = 5;
     const holder = Conntrack.attach(ct.memory).tracker;
     const hold = () => holder.table.lockBucket(0, holder.participant);
     const letGo = () => holder.table.unlockBucket(0);

@@ -142,7 +142,7 @@ describe('any fragments', () => {
       return isRepaired ? repaired(changed) : changed;
     });
 
-  it('throw nothing, come back at most once, and leave balanced books', () => {
+  it('throw nothing, come back at most once, and leave the accounting right', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10_000 });
     ct.fragments.setMinFragSize('v4', 400);
     ct.fragments.setMinFragSize('v6', 400);

@@ -5,7 +5,7 @@ import { Conntrack } from '../../../src/core/conntrack.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { ofThisProcess } from '../../support/checked.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { FragmentJobs } from '../../threads/fragment-jobs.ts';
@@ -31,7 +31,7 @@ describe.each(
     const total = back[0]!.map((_, packet) => back.reduce((sum, ofThread) => sum + ofThread[packet]!, 0));
     expect(new Set(total)).toEqual(new Set([rounds]));
     expect(ct.counters().created).toBe(rounds * datagrams);
-    expectBalancedBooks(ct, rounds);
+    expectAccountingHolds(ct, rounds);
     const fragments = rounds * datagrams * pieces;
     expect(ct.fragments.status()).toMatchObject({
       nfrag: 0,

@@ -21,7 +21,7 @@ it('a dump shows a TCP connection whose lock and whose bucket another thread hol
   const stranger = lockTagOf(1 - ct.participant);
   words[memoryLayout(ct.memory).buckets + BucketWord.LOCK] = stranger;
   visitBucket(ct.tracker, 0, (_, r) => (words[r + ConnWord.LOCK] = stranger));
-  ct.lockPatienceMs = 50;
+  ct.lockTimeoutMs = 50;
   expect([...ct.dump({ nowMs: NOW_MS })].flat()).toMatchObject([
     { tcp: { stateOrig: 'ESTABLISHED', stateReply: 'SYN_SENT' } },
   ]);

@@ -9,7 +9,7 @@ import { ParsedWord } from '../../../src/core/packet/key.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { CtAction } from '../../../src/core/action.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { icmp, reverse, tcp, udp, type PortEnds } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';
 
@@ -78,7 +78,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
       expect(stateOf(ct, i)).toBe('est|trk');
     }
     expect(hasConn(ct, ends(10_000 + FLOOD - 1))).toBe(true);
-    expectBalancedBooks(ct, NOW_MS);
+    expectAccountingHolds(ct, NOW_MS);
   });
 
   it('refuses where nothing may go, and evicts again as soon as something may', () => {
@@ -104,7 +104,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
       send(ct, udp(ends(20_000 + i)), NOW_MS);
     }
     expect(hasConn(ct, ends(20_000))).toBe(false);
-    expectBalancedBooks(ct, NOW_MS);
+    expectAccountingHolds(ct, NOW_MS);
   });
 
   it('removes what is stale where it meets it', () => {
@@ -120,7 +120,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
       expect(i).toBeLessThan(2000);
       send(ct, udp(ends(i)), laterMs);
     }
-    expectBalancedBooks(ct, laterMs);
+    expectAccountingHolds(ct, laterMs);
   });
 });
 
@@ -240,7 +240,7 @@ describe('early drop', () => {
     ct.execute(batch, new CtAction({ commit: true }), NOW_MS);
     expect([0, 1, 2].map((i) => stateText(batch.state(i)))).toEqual(['new|trk', 'est|rpl|trk', 'est|trk']);
     expect(ct.counters()).toMatchObject({ created: 3, evicted: 1, tableFull: 0 });
-    expectBalancedBooks(ct, NOW_MS);
+    expectAccountingHolds(ct, NOW_MS);
   });
 
   it('evicts nobody for a packet that does not commit', () => {
@@ -267,7 +267,7 @@ describe('early drop', () => {
     const { evicted, zoneFull } = ct.counters();
     expect(evicted).toBeGreaterThan(0);
     expect(evicted + zoneFull).toBe(300);
-    expectBalancedBooks(ct, NOW_MS);
+    expectAccountingHolds(ct, NOW_MS);
   });
 
   it('does not help a zone that is full', () => {
@@ -313,7 +313,7 @@ describe('early drop', () => {
       send(ct, udp(ends(2000 + i)), NOW_MS);
     }
     expect(ct.connCount).toBe(0);
-    expectBalancedBooks(ct, NOW_MS);
+    expectAccountingHolds(ct, NOW_MS);
   });
 
   it('does not use the slab up while somebody holds up the memory of the evicted', () => {

@@ -24,7 +24,7 @@ describe('an attack', () => {
     'clock-wrap',
     'clock-sign',
     'clock-nonsense',
-  ])('of the kind %s stays within all bounds, and the books balance', (name) => {
+  ])('of the kind %s stays within all bounds, and the accounting holds', (name) => {
     const { bounds, faults, attack } = outcome(name);
     expect(attack.packets).toBe(SIZE.packets);
     expect(brokenBounds(bounds)).toEqual([]);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import type { CounterName } from '../../../src/core/counters.ts';
 import type { Reclaim } from '../../../src/core/memory/memory.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { reverse, tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';
 
@@ -78,7 +78,7 @@ describe("an expired connection with reclaim 'sweep'", () => {
     expect(removals(ct)).toMatchObject({ expiredAtSweep: 1 });
     expect(removals(ct)).not.toHaveProperty('killed');
     expect(send(ct, BACK, TIMEOUT_MS + 1, {})).toBe('est|rpl|trk');
-    expectBalancedBooks(ct, TIMEOUT_MS + 1);
+    expectAccountingHolds(ct, TIMEOUT_MS + 1);
   });
 
   it('is not brought back by a packet of a clock a little behind once its tuple is taken', () => {
@@ -94,7 +94,7 @@ describe("an expired connection with reclaim 'sweep'", () => {
       expect(dumpAll(ct, now - 1)).toHaveLength(1);
     }
     expect(ct.sweep(6 * TIMEOUT_MS)).toBe(6);
-    expectBalancedBooks(ct, 6 * TIMEOUT_MS);
+    expectAccountingHolds(ct, 6 * TIMEOUT_MS);
   });
 
   it('is removed by a sweep of its own time and not one a millisecond earlier', () => {
@@ -131,7 +131,7 @@ describe("a killed connection with reclaim 'sweep'", () => {
     expect(send(ct, tcp(reverse(ENDS), { flags: 'SA', seq: 1, ack: 1001 }), 0)).toBe('est|rpl|trk');
     expect(ct.sweep(0)).toBe(1);
     expect(removals(ct)).toMatchObject({ killed: 1 });
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('is counted as killed also when it has expired by the time it is swept', () => {
@@ -149,7 +149,7 @@ describe("a killed connection with reclaim 'sweep'", () => {
     expect(send(ct, entries % 2 === 0 ? THERE : BACK, 0, {})).toBe('est|rpl|trk');
     expect(dumpAll(ct, 0)).toHaveLength(1);
     expect(ct.sweep(0)).toBe(entries - 1);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
     expect(send(ct, entries % 2 === 0 ? THERE : BACK, 0, {})).toBe('est|rpl|trk');
   });
 
@@ -171,7 +171,7 @@ describe("a killed connection with reclaim 'sweep'", () => {
     expect(ct.flush()).toBe(9);
     expect(ct.connCount).toBe(0);
     expect(removals(ct)).toMatchObject({ flushed: 9 });
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('makes every search that passes over it say so', () => {
@@ -200,7 +200,7 @@ describe("an expired connection with reclaim 'lookup-and-sweep'", () => {
     expect(ct.connCount).toBe(left);
     expect(ct.zoneLimit(0).count).toBe(left);
     expect(removals(ct)).toEqual({ expiredAtLookup: 1 });
-    expectBalancedBooks(ct, TIMEOUT_MS);
+    expectAccountingHolds(ct, TIMEOUT_MS);
   });
 
   it('that no packet meets is left to the sweep', () => {
@@ -228,7 +228,7 @@ describe("a killed connection with reclaim 'lookup-and-sweep'", () => {
     expect(ct.connCount).toBe(1);
     expect(removals(ct)).toEqual({ killed: 100 });
     expect(ct.sweep(0)).toBe(0);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('is removed by the SYN that opens a new connection in its place', () => {
@@ -256,6 +256,6 @@ describe.each<Reclaim>(['sweep', 'lookup-and-sweep'])('many expired connections 
       expect(ct.buckets().every(({ entries, displaced }) => entries === 0 && displaced === 0)).toBe(true);
     }
     expect(removals(ct)).toEqual({ expiredAtSweep: rounds * 1000 });
-    expectBalancedBooks(ct, rounds * 2 * TIMEOUT_MS);
+    expectAccountingHolds(ct, rounds * 2 * TIMEOUT_MS);
   });
 });

@@ -13,7 +13,7 @@ const patient = await crew.runOn(0, 'patientScenarios', undefined as never);
 const changes = await crew.runOn(0, 'changes', undefined as never);
 
 describe('a participant that dies before any of its accesses', () => {
-  it.each(names)('leaves the books right: %s', async (name) => {
+  it.each(names)('leaves the accounting right: %s', async (name) => {
     const { points, problems } = await crew.runOn(0, 'dieEverywhere', {
       name,
       isRepairerMortal: false,
@@ -42,7 +42,7 @@ describe('a participant that dies while it writes the label of a connection', ()
 });
 
 describe('a thread with patience that gives up waiting for any of its locks', () => {
-  it.each(patient)('leaves the books right, and can do it later: %s', async (name) => {
+  it.each(patient)('leaves the accounting right, and can do it later: %s', async (name) => {
     const { points, problems } = await crew.runOn(0, 'giveUpEverywhere', { name });
     expect(problems).toEqual([]);
     expect(points).toBeGreaterThan(0);

@@ -3,8 +3,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { Claim, claimOf, ParticipantWord } from '../../../src/shared/memory/participant.ts';
-import { RoomPools } from '../../../src/shared/quota/quota-pool.ts';
-import { pretendDead } from '../../support/places.ts';
+import { QuotaPools } from '../../../src/shared/quota/quota-pool.ts';
+import { pretendDead } from '../../support/participant-slots.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -17,7 +17,7 @@ function table() {
 
 /** Calls this once in the middle of the next repair. */
 function amidRepair(call: () => void): void {
-  vi.spyOn(RoomPools.prototype, 'repairAhead').mockImplementationOnce(() => {
+  vi.spyOn(QuotaPools.prototype, 'repairPrefetched').mockImplementationOnce(() => {
     call();
     return 0;
   });
@@ -52,7 +52,7 @@ describe('a repair', () => {
       a.repair(dead.participant);
       return 'timed-out';
     });
-    const repairs = vi.spyOn(RoomPools.prototype, 'repairAhead');
+    const repairs = vi.spyOn(QuotaPools.prototype, 'repairPrefetched');
     expect(b.repair(dead.participant)).toMatchObject({ isComplete: true, participant: dead.participant });
     expect(wait).toHaveBeenCalledTimes(1);
     expect(repairs).toHaveBeenCalledTimes(1);

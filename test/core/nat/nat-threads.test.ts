@@ -5,7 +5,7 @@ import { Conntrack } from '../../../src/core/conntrack.ts';
 import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { dumpAll } from '../../support/tracking.ts';
 import { ofThisProcess } from '../../support/checked.ts';
 import { rounds } from '../../support/rounds.ts';
@@ -56,11 +56,11 @@ describe.each(
     const { created, natExhausted } = ct.counters();
     expect(created).toBe(count * ports);
     expect(natExhausted).toBe(count * (THREADS * flows - ports));
-    expectBalancedBooks(ct, count * ROUND_MS);
+    expectAccountingHolds(ct, count * ROUND_MS);
     expect(dumpAll(ct, count * ROUND_MS)).toHaveLength(ports);
     ct.flush();
     expect(ct.connCount).toBe(0);
-    expectBalancedBooks(ct, count * ROUND_MS);
+    expectAccountingHolds(ct, count * ROUND_MS);
   });
 
   it('never share a tuple while connections come and go', async () => {
@@ -74,6 +74,6 @@ describe.each(
     expect(opened).toBeGreaterThan(left);
     expect(dumpAll(ct, 0)).toHaveLength(left);
     expect(ct.counters()).toMatchObject({ created: opened, flushed: opened - left });
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 });

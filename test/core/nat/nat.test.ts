@@ -7,7 +7,7 @@ import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import type { NatOptions } from '../../../src/core/nat/action.ts';
 import { clearPacket, PacketBatch } from '../../../src/core/packet/batch.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { icmp, icmpError, type PortEnds, reverse, tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';
 
@@ -66,7 +66,7 @@ describe('the source port of a new connection', () => {
       (_, i) => pass(ct, udp({ ...CLIENT, src: `10.0.0.${i + 1}`, sport }), opening(SNAT)).ends.sport,
     );
     expect(ports).toEqual(next);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('also moves when a connection that is not translated has the tuple', () => {
@@ -99,7 +99,7 @@ describe('the source port of a new connection', () => {
       expect(pass(ct, udp(CLIENT), TRANSLATE, 59_999).state).toBe('new|trk');
       ct.sweep(60_000);
       expect(ct.connCount).toBe(1);
-      expectBalancedBooks(ct, 60_000);
+      expectAccountingHolds(ct, 60_000);
     }
   });
 });
@@ -167,14 +167,14 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a range that is used up (
     expect(ct.counters()).toMatchObject({ created: 20, natExhausted: 980, insertFailed: 0 });
     expect(ct.connCount).toBe(20);
     expect(ct.zoneLimit(3).count).toBe(20);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
 
     /* Another server is another tuple. */
     expect(pass(ct, udp({ ...CLIENT, dst: '192.0.2.77' }), nat).state).toBe('new|trk|snat');
     ct.flush();
     expect(ct.zoneLimit(3).count).toBe(0);
     expect(pass(ct, flow(999), nat).state).toBe('new|trk|snat');
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('costs no record, however many packets it refuses', () => {
@@ -193,7 +193,7 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a range that is used up (
       ct.execute(batch, nat, 0);
     }
     expect(ct.counters()).toMatchObject({ created: 1, natExhausted: 32 * batches, insertFailed: 0 });
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('of more than 128 ports may refuse a little before it is full', () => {
@@ -206,7 +206,7 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a range that is used up (
     expect(opened).toBeGreaterThan(480);
     expect(opened).toBeLessThanOrEqual(500);
     expect(ct.counters().natExhausted).toBe(3000 - opened);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('of one ICMP identifier ends at the first collision', () => {
@@ -233,7 +233,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
   function filled(): { ct: Conntrack; outside: PortEnds[] } {
     const ct = table({ reclaim, buckets });
     const outside = flows.map((ends) => pass(ct, udp(ends), opening(SNAT)).ends);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
     return { ct, outside };
   }
 
@@ -257,7 +257,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     const { ct } = filled();
     expect(ct.sweep(60_000)).toBe(300);
     expect(entries(ct)).toBe(0);
-    expectBalancedBooks(ct, 60_000);
+    expectAccountingHolds(ct, 60_000);
   });
 
   it('goes from both places when it is flushed, by either key', () => {
@@ -269,7 +269,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     }
     expect(entries(ct)).toBe(0);
     expect(ct.counters().flushed).toBe(300);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
     filled().ct.flush();
   });
 
@@ -277,7 +277,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     const { ct } = filled();
     expect(ct.flush()).toBe(300);
     expect(entries(ct)).toBe(0);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('is replaced by force from the answering side, translated as that pass says', () => {
@@ -288,7 +288,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expect(forced.ends).toEqual({ ...reverse(outside[0]!), src: '203.0.113.9' });
     if (reclaim === 'lookup-and-sweep') {
       expect(ct.connCount).toBe(300);
-      expectBalancedBooks(ct, 0);
+      expectAccountingHolds(ct, 0);
     }
     ct.sweep(0);
     expect(ct.connCount).toBe(300);
@@ -307,7 +307,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expect(again.ends.sport).toBe(8001);
     ct.sweep(0);
     expect(ct.connCount).toBe(1);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 });
 
@@ -322,9 +322,9 @@ describe('an index that cannot grow', () => {
     expect(pass(ct, udp(CLIENT), opening(SNAT))).toMatchObject({ state: 'new|trk', ends: CLIENT });
     expect(ct.counters()).toMatchObject({ created: 0, insertFailed: 1, natExhausted: 0 });
     expect(ct.zoneLimit(0).count).toBe(0);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
     expect(pass(ct, udp(CLIENT), opening(SNAT)).state).toBe('new|trk|snat');
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 });
 
@@ -342,7 +342,7 @@ describe('translation in two zones', () => {
     const home = pass(ct, back.frame, { ...TRANSLATE, zone: 1 });
     expect(home.state).toBe('est|rpl|trk|snat');
     expect(home.ends).toEqual(reverse(call));
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('gives out the same tuple once in each', () => {
@@ -353,7 +353,7 @@ describe('translation in two zones', () => {
       expect(pass(ct, udp({ ...CLIENT, src: '10.0.0.7' }), opening(nat, zone)).state).toBe('new|trk');
     }
     expect(ct.connCount).toBe(2);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 });
 
@@ -377,7 +377,7 @@ describe('nat without a range', () => {
     const answer = pass(ct, udp(reverse(CLIENT)), TRANSLATE);
     expect(answer.state).toBe('est|rpl|trk');
     expect(answer.frame.equals(udp(reverse(CLIENT)))).toBe(true);
-    expectBalancedBooks(ct, 0);
+    expectAccountingHolds(ct, 0);
   });
 
   it('on a connection that was made without leaves it so for ever', () => {

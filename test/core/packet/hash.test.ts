@@ -6,7 +6,7 @@ import { Conntrack } from '../../../src/core/conntrack.ts';
 import { hashParsed } from '../../../src/core/path/key-hash.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { hashIpv4, hashIpv6 } from '../../../src/core/packet/hash.ts';
-import { icmp6Meta, icmpMeta, META_ANSWER, META_IPV6, ParsedKind, reverseMeta } from '../../../src/core/packet/key.ts';
+import { icmp6Meta, icmpMeta, META_REPLY, META_IPV6, ParsedKind, reverseMeta } from '../../../src/core/packet/key.ts';
 import { ChecksumBit, swapHalf, swapPorts, swapWord } from '../../../src/core/packet/layout.ts';
 import { parsePacket } from '../../../src/core/packet/parse.ts';
 import { icmp, icmpError, reverse, tcp, udp } from '../../support/frames.ts';
@@ -92,7 +92,7 @@ describe('both directions of a flow', () => {
     ['information', icmpMeta(15), icmpMeta(16)],
     ['ICMPv6 echo', icmp6Meta(128), icmp6Meta(129)],
   ])('hash alike for an ICMP %s request and its reply', (name, request, reply) => {
-    expect(request ^ reply).toBe(META_ANSWER);
+    expect(request ^ reply).toBe(META_REPLY);
     const isIpv6 = name.startsWith('ICMPv6');
     const meta = ((isIpv6 ? 58 : 1) << 8) | request | (isIpv6 ? META_IPV6 : 0);
     const id = 0x12341234;
@@ -152,7 +152,7 @@ describe('the function', () => {
         const ports = addresses[8]!;
         const [a, b] = [addresses[0]!, addresses[4]!];
         const isTurned = a >>> 0 > b >>> 0 || (a === b && (ports & 0xffff) > ports >>> 16);
-        const rest = [isTurned ? swapPorts(ports) : ports, meta & ~META_ANSWER];
+        const rest = [isTurned ? swapPorts(ports) : ports, meta & ~META_REPLY];
         expect(hashIpv4(a, b, ports, meta, k0, k1)).toBe(
           halfSipHash([...(isTurned ? [b, a] : [a, b]), ...rest], [k0, k1], 1, 3),
         );

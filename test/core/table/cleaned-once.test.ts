@@ -7,7 +7,7 @@ import { visitBucket } from '../../../src/core/inspect/dump.ts';
 import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';
 import { Crew } from '../../threads/crew.ts';
@@ -66,7 +66,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expect(ct.connCount).toBe(0);
     expect(ct.zoneLimit(ZONE).count).toBe(0);
     expect(recordsOf(ct)).toHaveLength(0);
-    expectBalancedBooks(ct, nowMs);
+    expectAccountingHolds(ct, nowMs);
   }
 
   it('remove each exactly once, whatever their reason', async () => {

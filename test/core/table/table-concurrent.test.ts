@@ -6,7 +6,7 @@ import type { Reclaim } from '../../../src/core/memory/memory.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { workerEntry } from '../../../src/workers/threads/entry.ts';
 import { expectAllListed } from '../../support/expiration-lists.ts';
-import { expectBalancedBooks } from '../../support/books.ts';
+import { expectAccountingHolds } from '../../support/accounting.ts';
 import { rounds } from '../../support/rounds.ts';
 import { threadModule } from '../../threads/entry.ts';
 import type { TableWorkerTask } from '../../threads/table-worker.ts';
@@ -50,7 +50,7 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
   { engine: 'ct-scale', reclaim: 'lookup-and-sweep' },
   { engine: 'ct-scale', reclaim: 'sweep' },
 ])('one table of $engine under threads that insert, look up, sweep and flush ($reclaim)', ({ engine, reclaim }) => {
-  it.each(engine === 'ct-bucket' ? [1, 64] : [1])('keeps its books with %i buckets', async (buckets) => {
+  it.each(engine === 'ct-bucket' ? [1, 64] : [1])('keeps its accounting right with %i buckets', async (buckets) => {
     const ct = new Conntrack({ engine, buckets, reclaim, maxConnections: 20_000 });
     const count = reclaim === 'sweep' ? rounds(200, 400) : rounds(250, 800);
     await runRoles(ct, ['pmd', 'pmd', 'sweep', 'flush'], count);
@@ -60,12 +60,12 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
     expect(killed).toBeGreaterThan(0);
     expect(flushed).toBeGreaterThan(0);
     const endMs = 1000 + count * 200;
-    expectBalancedBooks(ct, endMs);
+    expectAccountingHolds(ct, endMs);
     expectAllListed(ct);
     /* Nothing lives longer than the longest timeout that these packets ask for. */
     ct.sweep(endMs + 60_000);
     expect(ct.connCount).toBe(0);
-    expectBalancedBooks(ct, endMs + 60_000);
+    expectAccountingHolds(ct, endMs + 60_000);
   });
 
   it('never exceeds a limit that all threads run into, and fills it to the last', async () => {

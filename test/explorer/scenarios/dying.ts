@@ -10,7 +10,7 @@ import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
 import { LockClass } from '../../../src/shared/sync/lockdep.ts';
 import { lock, lockTagOf, releaseOfDead, unlock, type LockOwner } from '../../../src/shared/sync/mutex.ts';
 import { udp } from '../../support/frames.ts';
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import {
@@ -108,7 +108,7 @@ function table({ victim, other, prepare, live, kept, buckets = 1 }: Options): Sc
           }
         },
         check() {
-          checkBooks(player.ct, START_MS);
+          checkAccounting(player.ct, START_MS);
           if (!live.includes(player.ct.connCount)) {
             expectLive(player.ct, live[0]!);
           }

@@ -1,6 +1,6 @@
 /** A bucket that grows while others look, insert, remove and sweep in it. */
 
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import { buildTable, COMMIT, flow, opening, START_MS, TablePlayer, type TableShared, tupleOf } from '../tables.ts';
@@ -28,7 +28,7 @@ function growing(parts: readonly Part[], live: readonly number[]): Scenario<Tabl
         reset: () => player.reset(),
         run: () => parts[thread]!(player),
         check() {
-          checkBooks(player.ct, START_MS);
+          checkAccounting(player.ct, START_MS);
           if (!live.includes(player.ct.connCount)) {
             expectLive(player.ct, live[0]!);
           }

@@ -1,7 +1,7 @@
 /** Threads that open connections: the same one, both ends of one, under the eyes of a reader, as the last that there is room for. */
 
 import { visitBucket } from '../../../src/core/inspect/dump.ts';
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import {
@@ -36,7 +36,7 @@ function senders(
           }
         },
         check() {
-          checkBooks(player.ct, START_MS);
+          checkAccounting(player.ct, START_MS);
           expectLive(player.ct, options.live);
         },
       };
@@ -56,7 +56,7 @@ export const bothEnds = senders([[opens(0)], [answers(0, true)]], { live: 1 });
 /** Of one bucket, and of one line. */
 export const twoTuples = senders([[opens(0)], [opens(1)]], { live: 2 });
 /** Room for one. */
-export const lastRoom = senders([[opens(0)], [opens(1)]], { live: 1, maxConnections: 1 });
+export const lastUnit = senders([[opens(0)], [opens(1)]], { live: 1, maxConnections: 1 });
 
 /** A reader looks for what is being created: once found it stays found, and is complete. */
 export const againstLookup: Scenario<TableShared> = scenario<TableShared>({
@@ -88,7 +88,7 @@ export const againstLookup: Scenario<TableShared> = scenario<TableShared>({
         }
       },
       check() {
-        checkBooks(player.ct, START_MS);
+        checkAccounting(player.ct, START_MS);
         expectLive(player.ct, 1);
       },
     };
@@ -131,7 +131,7 @@ export const overflowAgainstLookup: Scenario<TableShared> = scenario<TableShared
         tracker.leave();
       },
       check() {
-        checkBooks(player.ct, START_MS);
+        checkAccounting(player.ct, START_MS);
         expectLive(player.ct, LINE_FULL + 1);
       },
     };

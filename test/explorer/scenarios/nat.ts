@@ -4,7 +4,7 @@ import { peek } from '../../../src/shared/access.ts';
 import { CtAction } from '../../../src/core/action.ts';
 import { ConnWord, LIFE_CLEANED, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
 import { udp, type PortEnds } from '../../support/frames.ts';
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import { buildTable, flow, flowsWhere, LATER_MS, START_MS, TablePlayer, type TableShared } from '../tables.ts';
@@ -63,7 +63,7 @@ function translated({ parts, prepare, live }: Options): Scenario<TableShared> {
         reset: () => player.reset(),
         run: () => parts[thread]!(context),
         check() {
-          checkBooks(player.ct, START_MS);
+          checkAccounting(player.ct, START_MS);
           if (!live.includes(player.ct.connCount)) {
             expectLive(player.ct, live[0]!);
           }

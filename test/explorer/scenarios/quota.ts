@@ -1,12 +1,12 @@
 /**
- * A room pool (shared/room-pool.ts) near its limit, with small blocks and a margin that its limit is beyond: units taken ahead for
+ * A quota pool (shared/quota-pool.ts) near its limit, with small blocks and a margin that its limit is beyond: units taken ahead for
  * a batch, words that are emptied before anybody is refused, threads that die in the middle, and what `used` says meanwhile.
  */
 
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
-import { HandWord, PARTICIPANT_WORDS, Participant, ParticipantWord } from '../../../src/shared/memory/participant.ts';
-import { NO_ROOM, RoomLayout, RoomPools } from '../../../src/shared/quota/quota-pool.ts';
+import { CreditWord, PARTICIPANT_WORDS, Participant, ParticipantWord } from '../../../src/shared/memory/participant.ts';
+import { QUOTA_EXHAUSTED, QuotaLayout, QuotaPools } from '../../../src/shared/quota/quota-pool.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { NO_SPINS } from './mutex.ts';
 
@@ -41,7 +41,7 @@ interface Options {
 /** What a thread does to the pool. What it takes it has in use at once. */
 class Player {
   readonly participant: Participant;
-  readonly pools: RoomPools;
+  readonly pools: QuotaPools;
   readonly #words: Words;
   readonly #thread: number;
 
@@ -50,17 +50,17 @@ class Player {
     this.#thread = id;
     this.participant = new Participant(regionOf(words, participants), id);
     this.participant.spinEstimate = NO_SPINS;
-    this.pools = new RoomPools({ words, maxParticipants: participants, block: BLOCK, margin, aheadLooks: 0 });
+    this.pools = new QuotaPools({ words, maxParticipants: participants, block: BLOCK, margin, prefetchLooks: 0 });
   }
 
-  get #hand(): number {
-    return this.participant.base + ParticipantWord.ROOM_HAND + HandWord.UNITS;
+  get #credit(): number {
+    return this.participant.base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS;
   }
 
   take(): boolean {
-    const isTaken = this.pools.take(POOL, this.participant) !== NO_ROOM;
+    const isTaken = this.pools.take(POOL, this.participant) !== QUOTA_EXHAUSTED;
     if (isTaken) {
-      this.#words[this.#hand]!--;
+      this.#words[this.#credit]!--;
       this.#use(1);
     }
     return isTaken;
@@ -68,22 +68,22 @@ class Player {
 
   give(): void {
     this.#use(-1);
-    this.#words[this.#hand]!++;
-    this.pools.giveBack(POOL, 0, this.participant);
+    this.#words[this.#credit]!++;
+    this.pools.release(POOL, 0, this.participant);
   }
 
   /** A batch that takes so many ahead if it may, and uses some of them. */
   batch(count: number, uses: number): void {
-    this.endBatch(this.pools.takeAhead(POOL, count, this.participant), uses);
+    this.endBatch(this.pools.prefetchCredits(POOL, count, this.participant), uses);
   }
 
   endBatch(taken: number, uses: number): void {
     const { base } = this.participant;
     if (taken > 0) {
       const used = Math.min(taken, uses);
-      this.#words[base + ParticipantWord.ROOM_AHEAD]! -= used;
+      this.#words[base + ParticipantWord.PREFETCHED_CREDITS]! -= used;
       this.#use(used);
-      this.pools.endAhead(POOL, taken - used, this.participant);
+      this.pools.releasePrefetched(POOL, taken - used, this.participant);
     }
   }
 
@@ -119,15 +119,15 @@ class Player {
   repair(participants: number): void {
     const dead = new Participant(regionOf(this.#words, participants), 0);
     this.pools.repair(POOL, dead);
-    this.pools.repairAhead(POOL, dead);
-    while (this.#words[dead.base + ParticipantWord.ROOM_HAND + HandWord.UNITS]! > 0) {
-      this.pools.putBack(POOL, 0, dead, ParticipantWord.ROOM_HAND + HandWord.UNITS, -1);
+    this.pools.repairPrefetched(POOL, dead);
+    while (this.#words[dead.base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]! > 0) {
+      this.pools.putBack(POOL, 0, dead, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
     }
   }
 }
 
 function blocksAt(participants: number): number {
-  return POOL + RoomPools.wordsFor(participants);
+  return POOL + QuotaPools.wordsFor(participants);
 }
 
 function regionOf(words: Words, participants: number) {
@@ -177,26 +177,26 @@ function pool({ margin, others = 0, prepare, parts, repairs = false, got, ifTold
 
 function checkPool(words: Words, player: Player, participants: number): void {
   const inUse = words[IN_USE]!;
-  let reserved = words[POOL + RoomLayout.RESERVED]!;
+  let reserved = words[POOL + QuotaLayout.RESERVED]!;
   for (let id = 0; id < participants; id++) {
-    const own = POOL + (1 + id) * RoomLayout.STRIDE_WORDS;
-    reserved -= words[own]! & RoomLayout.COUNT_MASK;
-    if (words[own + RoomLayout.AHEAD] !== 0) {
+    const own = POOL + (1 + id) * QuotaLayout.STRIDE_WORDS;
+    reserved -= words[own]! & QuotaLayout.COUNT_MASK;
+    if (words[own + QuotaLayout.PREFETCHED] !== 0) {
       violate('lock left held', `participant ${id} has still units ahead`);
     }
   }
-  if (words[POOL + RoomLayout.MUTEX] !== 0) {
-    violate('lock left held', `the mutex of the pool is ${words[POOL + RoomLayout.MUTEX]} at the end`);
+  if (words[POOL + QuotaLayout.MUTEX] !== 0) {
+    violate('lock left held', `the mutex of the pool is ${words[POOL + QuotaLayout.MUTEX]} at the end`);
   }
   if (reserved !== inUse) {
-    violate('broken books', `${reserved} units are reserved and not unused; in use are ${inUse}`);
+    violate('invariant violated', `${reserved} units are reserved and not unused; in use are ${inUse}`);
   }
   if (player.pools.used(POOL) !== inUse) {
     violate('wrong count', `used() says ${player.pools.used(POOL)} at the end, and ${inUse} are in use`);
   }
   /* What is left can be taken, and no more. */
   let left = 0;
-  while (left <= LIMIT && player.pools.take(POOL, player.participant) !== NO_ROOM) {
+  while (left <= LIMIT && player.pools.take(POOL, player.participant) !== QUOTA_EXHAUSTED) {
     left++;
   }
   if (inUse + left !== LIMIT) {
@@ -209,8 +209,8 @@ function nameOf(index: number, participants: number): string {
   if (at < 0 || index >= blocksAt(participants)) {
     return at < 0 ? `note ${index}` : `block word ${index - blocksAt(participants)}`;
   }
-  const participant = Math.floor(at / RoomLayout.STRIDE_WORDS) - 1;
-  const word = at % RoomLayout.STRIDE_WORDS;
+  const participant = Math.floor(at / QuotaLayout.STRIDE_WORDS) - 1;
+  const word = at % QuotaLayout.STRIDE_WORDS;
   if (participant >= 0) {
     return `${['unused', 'ahead'][word] ?? `count ${word}`} of ${participant}`;
   }
@@ -225,16 +225,16 @@ const takes = (player: Player, units: number) => {
 };
 
 /** Thread 0 has one unit in use and one ahead, thread 1 the others. */
-const lastAhead = ([batch, other]: readonly Player[]) => {
+const lastPrefetched = ([batch, other]: readonly Player[]) => {
   batch!.take();
-  batch!.pools.takeAhead(POOL, 1, batch!.participant);
+  batch!.pools.prefetchCredits(POOL, 1, batch!.participant);
   takes(other!, 2);
 };
 
 /** The unit comes back when the batch ends, and the next batch, which uses none, may not have it while it is looked for. */
 export const nextBatch = pool({
   margin: 1,
-  prepare: lastAhead,
+  prepare: lastPrefetched,
   parts: [
     (player) => {
       player.endBatch(1, 0);
@@ -249,7 +249,7 @@ export const nextBatch = pool({
 export const batchAndTwo = pool({
   margin: 1,
   others: 1,
-  prepare: ([batch, , , other]) => lastAhead([batch!, other!]),
+  prepare: ([batch, , , other]) => lastPrefetched([batch!, other!]),
   parts: [(player) => player.endBatch(1, 0), (player) => void player.take(), (player) => void player.take()],
   got: [
     [0, 1, 0],
@@ -259,7 +259,7 @@ export const batchAndTwo = pool({
 /** Who waits for that is refused. */
 export const batchUsesIt = pool({
   margin: 1,
-  prepare: lastAhead,
+  prepare: lastPrefetched,
   parts: [(player) => player.endBatch(1, 1), (player) => void player.take()],
   got: [[1, 0]],
 });
@@ -278,7 +278,7 @@ export const batchBegins = pool(beginsWhileAllIsTaken);
 /** The batch goes on with what it has ahead: the limit is not lowered. */
 export const batchGoesOn = pool({
   margin: 1,
-  prepare: lastAhead,
+  prepare: lastPrefetched,
   parts: [
     (player) => {
       if (!player.pools.mayUseReserved(POOL)) {
@@ -416,7 +416,7 @@ export const collectorDiesUnderEyes = pool({
 /** Thread 0 dies as its batch takes ahead, or ends; who waits for that gets the unit. */
 export const batchDies = pool({
   margin: 1,
-  prepare: lastAhead,
+  prepare: lastPrefetched,
   parts: [(player) => player.endBatch(1, 0), (player) => void player.take()],
   repairs: true,
   got: [[0, 1]],

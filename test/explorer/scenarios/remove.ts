@@ -2,7 +2,7 @@
 
 import { peek } from '../../../src/shared/access.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import {
@@ -44,7 +44,7 @@ function threads({ parts, live, prepared = [0] }: Options): Scenario<TableShared
         reset: () => player.reset(),
         run: () => parts[thread]!(player),
         check() {
-          checkBooks(player.ct, LATER_MS);
+          checkAccounting(player.ct, LATER_MS);
           const { connCount } = player.ct;
           if (!live.includes(connCount)) {
             expectLive(player.ct, live[0]!);

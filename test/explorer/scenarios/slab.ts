@@ -136,7 +136,7 @@ function checkLists({ words, records }: Shared, threads: readonly { held: number
       length++;
     }
     if (length !== words[cache + 1]) {
-      violate('broken books', `participant ${id} has ${length} free records and counts ${words[cache + 1]}`);
+      violate('invariant violated', `participant ${id} has ${length} free records and counts ${words[cache + 1]}`);
     }
   }
   for (let batch = words[3]!; batch !== 0; batch = records[batch * UNIT_WORDS + TAG]!) {

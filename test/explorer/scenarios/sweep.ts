@@ -4,7 +4,7 @@ import { LINE_ENTRIES } from '../../../src/core/table/bucket-layout.ts';
 import { BucketTable } from '../../../src/core/table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
 import type { Tracker } from '../../../src/core/tracker.ts';
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import {
@@ -56,7 +56,7 @@ function besideSweeper(part: (player: TablePlayer) => void): Scenario<TableShare
         reset: () => player.reset(),
         run: () => (thread === 0 ? part(player) : player.sweep(START_MS)),
         check() {
-          checkBooks(player.ct, START_MS);
+          checkAccounting(player.ct, START_MS);
           player.tracker.enter();
           checkMarks(player.tracker);
           player.tracker.leave();

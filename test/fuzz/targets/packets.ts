@@ -7,7 +7,7 @@
  *   other       another engine, which removes stale entries as late as the first
  */
 
-import { bookFaults } from '../../support/book-faults.ts';
+import { bookFaults } from '../../support/accounting-faults.ts';
 import { CtState } from '../../../src/core/packet/layout.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { memoryLayout } from '../../../src/core/memory/memory.ts';
@@ -101,7 +101,7 @@ function expectSameDump(a: readonly string[], b: readonly string[], what: string
   }
 }
 
-function expectBooks(subject: Subject, what: string): void {
+function expectAccounting(subject: Subject, what: string): void {
   const faults = bookFaults(subject.ct, subject.nowMs, { anyTranslations: true });
   if (faults.length > 0) {
     throw new Finding(`${what}: ${faults[0]}`);
@@ -216,7 +216,7 @@ function run(input: Sequence, tally: Tally): number {
   const first = runDisturbed(input, tally);
   const packets = first.states.length >> 1;
   const dump = first.dump();
-  expectBooks(first, 'books');
+  expectAccounting(first, 'accounting');
   /* Who is evicted depends on how many newcomers there are at a time; what another engine evicts, on its index. */
   if (isSameOneByOne(input)) {
     const oneByOne = done(input, { oneByOne: true }, 'oneByOne');
@@ -227,7 +227,7 @@ function run(input: Sequence, tally: Tally): number {
     const engine = input.steps.length % 2 === 0 ? 'baseline' : 'ct-scale';
     const other = done(input, { engine }, 'other');
     expectAgreement(first, other, input, { what: `with the engine ${engine}`, dump });
-    expectBooks(other, `books of ${engine}`);
+    expectAccounting(other, `accounting of ${engine}`);
     tally.add(engine, packets);
     expectEmptiable(other, engine);
   }

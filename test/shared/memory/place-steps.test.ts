@@ -104,7 +104,7 @@ describe('a place', () => {
   it('that its thread has closed for another one is not waited for', () => {
     const main = table();
     const closed = Conntrack.attach(main.memory);
-    closed.close({ keepsPlace: true });
+    closed.close({ keepsSlot: true });
     const wait = vi.spyOn(Atomics, 'wait');
     expect(main.repair(closed.participant).isComplete).toBe(true);
     expect(wait).not.toHaveBeenCalled();

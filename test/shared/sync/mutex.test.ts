@@ -64,7 +64,7 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
       await crew.runOn(thread, 'take', { mutex: MUTEX });
       expect(words[MUTEX]).toBe(lockTagOf(thread));
       expect(ownerOf(words, MUTEX)).toBe(thread);
-      await crew.runOn(thread, 'giveBack', { mutex: MUTEX });
+      await crew.runOn(thread, 'release', { mutex: MUTEX });
       expect(words[MUTEX]).toBe(0);
       expect(ownerOf(words, MUTEX)).toBe(-1);
     }
@@ -80,10 +80,10 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
     await crew.runOn(0, 'take', { mutex: MUTEX });
     expect(await crew.runOn(1, 'tryTake', { mutex: MUTEX })).toBe(false);
     expect(words[MUTEX]).toBe(lockTagOf(0));
-    await crew.runOn(0, 'giveBack', { mutex: MUTEX });
+    await crew.runOn(0, 'release', { mutex: MUTEX });
     expect(await crew.runOn(1, 'tryTake', { mutex: MUTEX })).toBe(true);
     expect(words[MUTEX]).toBe(lockTagOf(1));
-    await crew.runOn(1, 'giveBack', { mutex: MUTEX });
+    await crew.runOn(1, 'release', { mutex: MUTEX });
     expect(words[MUTEX]).toBe(0);
   });
 
@@ -92,10 +92,10 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
     const waiter = crew.runOn(1, 'take', { mutex: MUTEX });
     await until('the waiter marks the mutex', () => (Atomics.load(words, MUTEX) & WAITERS) !== 0);
     expect(ownerOf(words, MUTEX)).toBe(0);
-    await crew.runOn(0, 'giveBack', { mutex: MUTEX });
+    await crew.runOn(0, 'release', { mutex: MUTEX });
     await waiter;
     expect(ownerOf(words, MUTEX)).toBe(1);
-    await crew.runOn(1, 'giveBack', { mutex: MUTEX });
+    await crew.runOn(1, 'release', { mutex: MUTEX });
     expect(words[MUTEX]).toBe(0);
   });
 
@@ -111,12 +111,12 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
     for (let round = 0; round < rounds; round++) {
       await crew.runOn(0, 'take', { mutex: MUTEX });
       const waiters = [1, 2, 3].map((thread) =>
-        crew.runOn(thread, 'takeAndGiveBack', { mutex: MUTEX, counter: COUNTER }),
+        crew.runOn(thread, 'takeAndRelease', { mutex: MUTEX, counter: COUNTER }),
       );
       /* The count that notify returns is the only proof that all of them sleep; they go back to sleep at once. */
       await until('three threads sleep on the mutex', () => Atomics.notify(words, MUTEX, 3) === 3);
       expect(ownerOf(words, MUTEX)).toBe(0);
-      await crew.runOn(0, 'giveBack', { mutex: MUTEX });
+      await crew.runOn(0, 'release', { mutex: MUTEX });
       await Promise.all(waiters);
       expect(words[MUTEX]).toBe(0);
     }

@@ -56,10 +56,10 @@ describe.each([{ checked: false }, { checked: true }])('the pair lock (checked: 
     const pair = crew.runOn(1, 'takePair', { a, b });
     await until('the pair waits for the lower mutex', () => (Atomics.load(words, LOW) & WAITERS) !== 0);
     expect(words[HIGH]).toBe(0);
-    await crew.runOn(0, 'giveBack', { mutex: LOW });
+    await crew.runOn(0, 'release', { mutex: LOW });
     await pair;
     expect([ownerOf(words, LOW), ownerOf(words, HIGH)]).toEqual([1, 1]);
-    await crew.runOn(1, 'giveBackPair', { a, b });
+    await crew.runOn(1, 'releasePair', { a, b });
     expect([words[LOW], words[HIGH]]).toEqual([0, 0]);
   });
 
@@ -71,9 +71,9 @@ describe.each([{ checked: false }, { checked: true }])('the pair lock (checked: 
     const pair = crew.runOn(1, 'takePair', { a, b });
     await until('the pair waits for the higher mutex', () => (Atomics.load(words, HIGH) & WAITERS) !== 0);
     expect(ownerOf(words, LOW)).toBe(1);
-    await crew.runOn(0, 'giveBack', { mutex: HIGH });
+    await crew.runOn(0, 'release', { mutex: HIGH });
     await pair;
-    await crew.runOn(1, 'giveBackPair', { a, b });
+    await crew.runOn(1, 'releasePair', { a, b });
     expect([words[LOW], words[HIGH]]).toEqual([0, 0]);
   });
 
@@ -81,10 +81,10 @@ describe.each([{ checked: false }, { checked: true }])('the pair lock (checked: 
     await crew.runOn(0, 'takePair', { a: LOW, b: LOW });
     expect(ownerOf(words, LOW)).toBe(0);
     expect(await crew.runOn(1, 'tryTake', { mutex: LOW })).toBe(false);
-    await crew.runOn(0, 'giveBackPair', { a: LOW, b: LOW });
+    await crew.runOn(0, 'releasePair', { a: LOW, b: LOW });
     expect(words[LOW]).toBe(0);
     expect(await crew.runOn(1, 'tryTake', { mutex: LOW })).toBe(true);
-    await crew.runOn(1, 'giveBack', { mutex: LOW });
+    await crew.runOn(1, 'release', { mutex: LOW });
   });
 
   if (checked) {

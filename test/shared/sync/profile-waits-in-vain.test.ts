@@ -17,7 +17,7 @@ describe('what a thread of a profiled process waits for in vain', () => {
     const held = lockTagOf(1) | (LockSite.remove << SITE_SHIFT);
     words[1] = held;
     const recorder = new LockRecorder(allocateProfile(2)!, 0);
-    const owner = { lockTag: lockTagOf(0), spinEstimate: 0, patienceMs: 5, recorder };
+    const owner = { lockTag: lockTagOf(0), spinEstimate: 0, timeoutMs: 5, recorder };
     expect(() => lock(words, 1, owner, LockClass.connection, LockSite.update)).toThrow(
       /held for 0.005 s, now by participant 1/,
     );

@@ -9,16 +9,16 @@ import { visitBucket } from '../../../src/core/inspect/dump.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { ConnWord } from '../../../src/core/table/conn.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
-import { RoomLayout } from '../../../src/shared/quota/quota-pool.ts';
+import { QuotaLayout } from '../../../src/shared/quota/quota-pool.ts';
 import { SlabLayout } from '../../../src/shared/memory/slab.ts';
-import { problemsOf } from '../../support/deep-books.ts';
+import { problemsOf } from '../../support/deep-accounting.ts';
 import { fragmentsOf } from '../../support/fragments.ts';
 import { reverse, tcp, udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { RepairWaiterJobs, Waiting } from '../../threads/repair-waiter-jobs.ts';
 import { signal, until } from '../../threads/steps.ts';
-import { pretendDead } from '../../support/places.ts';
+import { pretendDead } from '../../support/participant-slots.ts';
 
 const VICTIM = 0;
 const WAITER = 1;
@@ -53,7 +53,7 @@ const LOCKS: Record<string, (ct: Conntrack) => LockToTake> = {
     return { index, frames: [SYN_ACK] };
   },
   slab: (ct) => ({ index: memoryLayout(ct.memory).slab + SlabLayout.MUTEX, frames: [SYN] }),
-  'room pool': (ct) => ({ index: memoryLayout(ct.memory).room + RoomLayout.MUTEX, frames: [SYN] }),
+  'quota pool': (ct) => ({ index: memoryLayout(ct.memory).room + QuotaLayout.MUTEX, frames: [SYN] }),
   fragments: () => ({
     index: FragmentsWord.MUTEX,
     frames: fragmentsOf(udp(ENDS, Buffer.alloc(1992)), 3, 1500).slice(0, 1),
@@ -115,7 +115,7 @@ describe('a thread with patience', () => {
     }
     const plan = planOf(ct, LOCKS['bucket']!(ct), 'holding it');
     const dead = await crew.runOn(VICTIM, 'die', plan);
-    ct.lockPatienceMs = 50;
+    ct.lockTimeoutMs = 50;
     expect(() => ct.flush()).toThrow(
       new RegExp(`bucket lock .* held for 0.05 s, now by participant ${dead}: .* repaired after .* call again`),
     );
@@ -160,7 +160,7 @@ describe('repair', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
     const dead = Conntrack.attach(ct.memory);
     pretendDead(dead);
-    const { participant, token, isComplete } = ct.repair(dead.participant, { keepsPlace: true });
+    const { participant, token, isComplete } = ct.repair(dead.participant, { keepsSlot: true });
     expect(isComplete).toBe(true);
     expect(() => Conntrack.attach(ct.memory)).toThrow(/maxParticipants/);
     const replacement = Conntrack.attach(ct.memory, { participant, token });

@@ -1,7 +1,7 @@
 /** Room for connections in a full table: one thread gives back what the other wants. */
 
 import type { TableFull } from '../../../src/core/memory/memory.ts';
-import { checkBooks } from '../books.ts';
+import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';
 import {
@@ -46,7 +46,7 @@ export const giveAndTake: Scenario<TableShared> = scenario<TableShared>({
         if (connCount > maxConnections) {
           violate('limit exceeded', `${connCount} connections, and room for ${maxConnections}`);
         }
-        checkBooks(player.ct, START_MS);
+        checkAccounting(player.ct, START_MS);
         /* Everything that was given back can be taken again. */
         for (const n of [5, 6, 7, 8]) {
           player.send([opening(n)], COMMIT, START_MS);
@@ -93,9 +93,9 @@ function full(
           if (connCount > limit) {
             violate('limit exceeded', `${connCount} connections, and room for ${limit}`);
           }
-          checkBooks(player.ct, START_MS);
+          checkAccounting(player.ct, START_MS);
           if (!live.includes(connCount)) {
-            violate('broken books', `${connCount} connections are left, not ${live.join(' or ')}`);
+            violate('invariant violated', `${connCount} connections are left, not ${live.join(' or ')}`);
           }
         },
       };

@@ -14,7 +14,7 @@
  *          |                                  +---------- beginLook ---------+  (when it is due)
  *
  * What is placed in the line later is written under the bucket's lock, and makes it LOOK again; so does what is to expire earlier
- * than its last packet said (BucketTable.lookAgain), and a plain LOOK by anyone at any time (BucketTable.pullForWriting).
+ * than its last packet said (BucketTable.lookAgain), and a plain LOOK by anyone at any time (BucketTable.prefetchForWrite).
  *
  * `beginLook` marks the line with a token of the thread's own before any slot is read. `endLook` writes the time only if the token
  * still stands there, and no one was about to place something when it was written: whoever took the lock later writes LOOK later.

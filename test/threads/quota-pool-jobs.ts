@@ -1,27 +1,27 @@
-/** Jobs of the room pool tests. */
+/** Jobs of the quota pool tests. */
 
 import { setSchedulingHook, type Words } from '../../src/shared/access.ts';
 import { Participant, type ParticipantRegion } from '../../src/shared/memory/participant.ts';
-import { NO_ROOM, RoomPools, type RoomPoolsOptions } from '../../src/shared/quota/quota-pool.ts';
+import { QUOTA_EXHAUSTED, QuotaPools, type QuotaPoolsOptions } from '../../src/shared/quota/quota-pool.ts';
 import { serve } from './serve.ts';
 import { randomSequence, signal, startTogether, waitForSignal } from './steps.ts';
 
-export interface RoomPoolSetUp {
+export interface QuotaPoolSetUp {
   region: ParticipantRegion;
-  pools: RoomPoolsOptions;
+  pools: QuotaPoolsOptions;
   pool: number;
 }
 
 let me: Participant;
-let pools: RoomPools;
+let pools: QuotaPools;
 let pool: number;
 /** Generations of the units that this thread has in use. */
 let held: number[];
 
 const jobs = {
-  setUp(setUp: RoomPoolSetUp, thread: number): void {
+  setUp(setUp: QuotaPoolSetUp, thread: number): void {
     me = new Participant(setUp.region, thread);
-    pools = new RoomPools(setUp.pools);
+    pools = new QuotaPools(setUp.pools);
     pool = setUp.pool;
     held = [];
   },
@@ -30,7 +30,7 @@ const jobs = {
   take({ count }: { count: number }): number {
     for (let taken = 0; taken < count; taken++) {
       const generation = pools.take(pool, me);
-      if (generation === NO_ROOM) {
+      if (generation === QUOTA_EXHAUSTED) {
         return taken;
       }
       held.push(generation);
@@ -38,15 +38,15 @@ const jobs = {
     return count;
   },
 
-  giveBack({ count }: { count: number }): void {
+  release({ count }: { count: number }): void {
     for (let given = 0; given < count; given++) {
-      pools.giveBack(pool, held.pop()!, me);
+      pools.release(pool, held.pop()!, me);
     }
   },
 
   giveAllBack(_: null): void {
     while (held.length > 0) {
-      pools.giveBack(pool, held.pop()!, me);
+      pools.release(pool, held.pop()!, me);
     }
   },
 
@@ -55,12 +55,12 @@ const jobs = {
   },
 
   /** Begins a batch; returns how many units it has in hand. */
-  takeAhead({ count }: { count: number }): number {
-    return pools.takeAhead(pool, count, me);
+  prefetchCredits({ count }: { count: number }): number {
+    return pools.prefetchCredits(pool, count, me);
   },
 
-  endAhead({ left }: { left: number }): void {
-    pools.endAhead(pool, left, me);
+  releasePrefetched({ left }: { left: number }): void {
+    pools.releasePrefetched(pool, left, me);
   },
 
   renew({ limit }: { limit: number }): void {
@@ -72,7 +72,7 @@ const jobs = {
     startTogether(plan.words, plan.gate, plan.threads);
     for (let taken = 0; ; taken++) {
       const generation = pools.take(pool, me);
-      if (generation === NO_ROOM) {
+      if (generation === QUOTA_EXHAUSTED) {
         return taken;
       }
       held.push(generation);
@@ -109,11 +109,11 @@ const jobs = {
       /* One of eight steps goes against the current, so that units lie about in both phases. */
       if (full || (held.length > 0 && (random() % 8 === 0) === growing)) {
         Atomics.sub(plan.words, plan.inUse, 1);
-        pools.giveBack(pool, held.pop()!, me);
+        pools.release(pool, held.pop()!, me);
         continue;
       }
       const generation = pools.take(pool, me);
-      if (generation === NO_ROOM) {
+      if (generation === QUOTA_EXHAUSTED) {
         refusals++;
         growing = false;
         continue;
@@ -137,7 +137,7 @@ const jobs = {
     startTogether(plan.words, plan.gate, plan.threads);
     for (let batch = 0; batch < plan.batches; batch++) {
       const count = 2 + (random() % 31);
-      const taken = pools.takeAhead(pool, count, me);
+      const taken = pools.prefetchCredits(pool, count, me);
       ahead += taken;
       let inHand = taken;
       /* Not always as many as were expected. */
@@ -147,7 +147,7 @@ const jobs = {
           held.push(0);
         } else {
           const generation = pools.take(pool, me);
-          if (generation === NO_ROOM) {
+          if (generation === QUOTA_EXHAUSTED) {
             continue;
           }
           held.push(generation);
@@ -158,12 +158,12 @@ const jobs = {
         }
       }
       if (taken > 0) {
-        pools.endAhead(pool, inHand, me);
+        pools.releasePrefetched(pool, inHand, me);
       }
       /* Up to the limit and down again. */
       for (let i = batch % 512 < 384 ? random() % 24 : random() % 256; i > 0 && held.length > 0; i--) {
         Atomics.sub(plan.words, plan.inUse, 1);
-        pools.giveBack(pool, held.pop()!, me);
+        pools.release(pool, held.pop()!, me);
       }
     }
     return { held: held.length, ahead };
@@ -181,10 +181,10 @@ const jobs = {
         pools.renew(pool, plan.limit, me);
       }
       if (held.length > 0 && random() % 8 < 3) {
-        pools.giveBack(pool, held.splice(random() % held.length, 1)[0]!, me);
+        pools.release(pool, held.splice(random() % held.length, 1)[0]!, me);
       } else if (held.length < 100) {
         const generation = pools.take(pool, me);
-        if (generation !== NO_ROOM) {
+        if (generation !== QUOTA_EXHAUSTED) {
           held.push(generation);
         }
       }
@@ -206,7 +206,7 @@ const jobs = {
       }
     });
     try {
-      return pools.take(pool, me) !== NO_ROOM;
+      return pools.take(pool, me) !== QUOTA_EXHAUSTED;
     } finally {
       setSchedulingHook(undefined);
     }
@@ -224,7 +224,7 @@ const jobs = {
       unlocked = kind === 'exchange' && index === plan.mutex;
     });
     try {
-      return pools.take(pool, me) !== NO_ROOM;
+      return pools.take(pool, me) !== QUOTA_EXHAUSTED;
     } finally {
       setSchedulingHook(undefined);
     }
@@ -237,7 +237,7 @@ const jobs = {
       writes += kind === 'load' || kind === 'peek' ? 0 : 1;
     });
     try {
-      return { taken: pools.take(pool, me) !== NO_ROOM, writes };
+      return { taken: pools.take(pool, me) !== QUOTA_EXHAUSTED, writes };
     } finally {
       setSchedulingHook(undefined);
     }
@@ -254,7 +254,7 @@ const jobs = {
       }
     });
     try {
-      return pools.take(pool, me) !== NO_ROOM;
+      return pools.take(pool, me) !== QUOTA_EXHAUSTED;
     } finally {
       setSchedulingHook(undefined);
     }
@@ -278,5 +278,5 @@ const jobs = {
   },
 };
 
-export type RoomPoolJobs = typeof jobs;
+export type QuotaPoolJobs = typeof jobs;
 serve(jobs);

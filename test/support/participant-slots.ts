@@ -10,7 +10,7 @@ export function pretendDead({ tracker }: Conntrack): void {
 }
 
 /** Takes a place whatever became of its thread, without any repair. */
-export function takePlace(memory: TrackerMemory, { tracker }: Conntrack): Conntrack {
+export function takeSlot(memory: TrackerMemory, { tracker }: Conntrack): Conntrack {
   const participant = participantAt(tracker.participants, tracker.participant.id);
   const token = keepForToken(participant, Claim.reserved);
   const taken = Conntrack.attach(memory, { participant: participant.id, token });

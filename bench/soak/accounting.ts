@@ -19,22 +19,22 @@ import { ArenaLayout, blockBits, blockWord } from '../../src/core/table/line-are
 import { parseTuple } from '../../src/core/inspect/tuple.ts';
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
-import { RoomLayout } from '../../src/shared/quota/quota-pool.ts';
+import { QuotaLayout } from '../../src/shared/quota/quota-pool.ts';
 import { SlabLayout } from '../../src/shared/memory/slab.ts';
 
-import { checkExpectations, checkFragments } from './fragment-books.ts';
+import { checkExpectations, checkFragments } from './fragment-accounting.ts';
 import { Problems } from './problems.ts';
-import { checkLines, checkRecords } from './record-books.ts';
+import { checkLines, checkRecords } from './record-accounting.ts';
 
 /** Zones whose limits are looked at. */
 const MOST_ZONES = 16;
-/** In a participant's word of a pool (shared/room-pool.ts). */
+/** In a participant's word of a pool (shared/quota-pool.ts). */
 const GENERATION_SHIFT = 16;
 /** @returns what is wrong, a line each; empty: nothing */
 export function problemsOf(ct: Conntrack, nowMs: number): string[] {
   const problems = new Problems();
   const linked = checkConnections(ct, nowMs, problems);
-  checkRoom(ct, linked, problems);
+  checkQuota(ct, linked, problems);
   checkRecords(ct, linked, problems);
   checkLines(ct, problems);
   checkLocks(ct, problems);
@@ -109,18 +109,18 @@ function checkConnections(ct: Conntrack, nowMs: number, problems: Problems): Set
 
 function poolProblems(ct: Conntrack, name: string, pool: number, live: number, problems: Problems): void {
   const { words, memory } = ct.tracker;
-  let used = words[pool + RoomLayout.RESERVED]!;
+  let used = words[pool + QuotaLayout.RESERVED]!;
   for (let id = 0; id < memory.maxParticipants; id++) {
-    const unused = pool + (1 + id) * RoomLayout.STRIDE_WORDS;
-    used -= words[unused]! & RoomLayout.COUNT_MASK;
-    problems.expect(`${name}: taken ahead by ${id}`, words[unused + RoomLayout.AHEAD], 0);
+    const unused = pool + (1 + id) * QuotaLayout.STRIDE_WORDS;
+    used -= words[unused]! & QuotaLayout.COUNT_MASK;
+    problems.expect(`${name}: taken ahead by ${id}`, words[unused + QuotaLayout.PREFETCHED], 0);
   }
   problems.expect(`${name}: units in use`, used, live);
   problems.expect(`${name}: units counted as in use`, ct.tracker.quota.pools.used(pool), live);
-  problems.expect(`${name}: mutex`, words[pool + RoomLayout.MUTEX], 0);
+  problems.expect(`${name}: mutex`, words[pool + QuotaLayout.MUTEX], 0);
 }
 
-function checkRoom(ct: Conntrack, linked: Set<number>, problems: Problems): void {
+function checkQuota(ct: Conntrack, linked: Set<number>, problems: Problems): void {
   const { tracker } = ct;
   poolProblems(ct, 'room', tracker.quota.pool, linked.size, problems);
   /* Asking for all of the 65,536 zones would take longer than all the rest. */
@@ -130,7 +130,7 @@ function checkRoom(ct: Conntrack, linked: Set<number>, problems: Problems): void
     }
     const pool = tracker.zoneLimits.admit(zone, tracker.participant);
     /* What was admitted before the limit was deleted and made again does not count. */
-    const generation = tracker.words[pool + RoomLayout.STRIDE_WORDS]! >>> GENERATION_SHIFT;
+    const generation = tracker.words[pool + QuotaLayout.STRIDE_WORDS]! >>> GENERATION_SHIFT;
     let admitted = 0;
     for (const record of linked) {
       const r = record << UNIT_SHIFT;
@@ -161,7 +161,14 @@ function checkLocks(ct: Conntrack, problems: Problems): void {
     const ring = eventRing(id, memory.eventCapacity);
     problems.expect(`pending event of ${id}`, memory.events[ring + EventRingWord.PENDING], 0);
     const base = participants.base + id * PARTICIPANT_WORDS;
-    for (const word of ['INTENT_KIND', 'RECORD_IN_HAND', 'ROOM_HAND', 'ZONE_HAND', 'ROOM_AHEAD', 'GROW_NEW'] as const) {
+    for (const word of [
+      'INTENT_KIND',
+      'RECORD_IN_FLIGHT',
+      'QUOTA_CREDIT',
+      'ZONE_CREDIT',
+      'PREFETCHED_CREDITS',
+      'GROW_NEW',
+    ] as const) {
       problems.expect(`${word} of ${id}`, words[base + ParticipantWord[word]], 0);
     }
     if (id !== tracker.participant.id) {

@@ -1,4 +1,4 @@
-/** The books of a table: what must add up when no thread is at work. Without a test runner, for what runs outside of one. */
+/** The accounting of a table: what must add up when no thread is at work. Without a test runner, for what runs outside of one. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';

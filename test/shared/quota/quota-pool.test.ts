@@ -6,9 +6,9 @@ import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
 import { ownerOf } from '../../../src/shared/sync/mutex.ts';
 import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../../../src/shared/memory/participant.ts';
 import { GENERATION_MASK, GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/quota/quota-layout.ts';
-import { NO_ROOM, RoomPools, USE_FALLBACK } from '../../../src/shared/quota/quota-pool.ts';
+import { QUOTA_EXHAUSTED, QuotaPools, USE_FALLBACK } from '../../../src/shared/quota/quota-pool.ts';
 import { Crew } from '../../threads/crew.ts';
-import type { RoomPoolJobs, RoomPoolSetUp } from '../../threads/room-pool-jobs.ts';
+import type { QuotaPoolJobs, QuotaPoolSetUp } from '../../threads/quota-pool-jobs.ts';
 import { signal, until } from '../../threads/steps.ts';
 
 const THREADS = 4;
@@ -19,9 +19,9 @@ const FALLBACK = GATE + LINE_WORDS;
 const STOPPED = FALLBACK + LINE_WORDS;
 const GO_ON = STOPPED + 1;
 const POOL = STOPPED + LINE_WORDS;
-const WORDS = POOL + RoomPools.wordsFor(THREADS);
+const WORDS = POOL + QuotaPools.wordsFor(THREADS);
 
-/** From the diagram of room-pool.ts. */
+/** From the diagram of quota-pool.ts. */
 const POOL_MUTEX = POOL + 2;
 const POOL_FULL_BELOW = POOL + 5;
 
@@ -31,11 +31,11 @@ const LARGE = 100_000;
 const GENERATIONS = GENERATION_MASK + 1;
 const LIMITS = [1, 2, 3, 10, 64, 700, 2000, 5000, LARGE];
 
-function makePool(limit: number): RoomPoolSetUp & { words: Words; own: RoomPools } {
+function makePool(limit: number): QuotaPoolSetUp & { words: Words; own: QuotaPools } {
   const words = allocateWords(WORDS);
   const region = { words, base: 0, maxParticipants: THREADS };
   const pools = { words, maxParticipants: THREADS, fallbackLimit: FALLBACK };
-  const own = new RoomPools(pools);
+  const own = new QuotaPools(pools);
   own.setLimit(POOL, limit);
   return { region, pools, pool: POOL, words, own };
 }
@@ -59,7 +59,7 @@ describe('the limit of a pool', () => {
     const { region, words, own } = makePool(limit);
     words[FALLBACK] = fallback;
     const participant = new Participant(region, 0);
-    const taken = Array.from({ length: 5 }, () => own.take(POOL, participant) !== NO_ROOM);
+    const taken = Array.from({ length: 5 }, () => own.take(POOL, participant) !== QUOTA_EXHAUSTED);
     expect(taken).toEqual([true, true, true, false, false]);
   });
 
@@ -73,14 +73,14 @@ describe('the limit of a pool', () => {
       own.renew(POOL, limit, participant);
       expect(own.ownLimit(POOL)).toBe(limit);
       const taken = Array.from({ length: 1000 }, () => own.take(POOL, participant));
-      expect(taken).not.toContain(NO_ROOM);
+      expect(taken).not.toContain(QUOTA_EXHAUSTED);
       expect(own.used(POOL)).toBe(1000);
     },
   );
 
   it('of 0 lets nobody in', () => {
     const { region, own } = makePool(0);
-    expect(own.take(POOL, new Participant(region, 0))).toBe(NO_ROOM);
+    expect(own.take(POOL, new Participant(region, 0))).toBe(QUOTA_EXHAUSTED);
     expect(own.used(POOL)).toBe(0);
   });
 
@@ -88,7 +88,8 @@ describe('the limit of a pool', () => {
     const { region, words, own } = makePool(USE_FALLBACK);
     const participant = new Participant(region, 0);
     const taken = (tries: number) =>
-      Array.from({ length: tries }, () => own.take(POOL, participant)).filter((each) => each !== NO_ROOM).length;
+      Array.from({ length: tries }, () => own.take(POOL, participant)).filter((each) => each !== QUOTA_EXHAUSTED)
+        .length;
     words[FALLBACK] = 3;
     expect([taken(5), taken(5)]).toEqual([3, 0]);
     words[FALLBACK] = 5;
@@ -99,10 +100,10 @@ describe('the limit of a pool', () => {
     expect([taken(5), taken(5)]).toEqual([2, 0]);
     own.setLimit(POOL, 5);
     expect(taken(5)).toBe(0);
-    own.giveBack(POOL, 0, participant);
-    own.giveBack(POOL, 0, participant);
+    own.release(POOL, 0, participant);
+    own.release(POOL, 0, participant);
     expect(taken(5)).toBe(0);
-    own.giveBack(POOL, 0, participant);
+    own.release(POOL, 0, participant);
     expect([taken(5), taken(5)]).toEqual([1, 0]);
   });
 
@@ -110,7 +111,7 @@ describe('the limit of a pool', () => {
     const { region, own } = makePool(USE_FALLBACK);
     const participant = new Participant(region, 0);
     for (let i = 0; i < 10_000; i++) {
-      expect(own.take(POOL, participant)).not.toBe(NO_ROOM);
+      expect(own.take(POOL, participant)).not.toBe(QUOTA_EXHAUSTED);
     }
     expect(own.used(POOL)).toBe(10_000);
   });
@@ -132,10 +133,10 @@ describe('a pool that starts anew', () => {
   });
 });
 
-describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $checked)', ({ checked }) => {
-  const crew = new Crew<RoomPoolJobs>({ jobs: 'room-pool-jobs', threads: THREADS, checked });
+describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $checked)', ({ checked }) => {
+  const crew = new Crew<QuotaPoolJobs>({ jobs: 'quota-pool-jobs', threads: THREADS, checked });
   let words: Words;
-  let own: RoomPools;
+  let own: QuotaPools;
 
   const setUp = async (limit: number): Promise<void> => {
     const made = makePool(limit);
@@ -145,7 +146,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
   };
 
   const take = (thread: number, count: number): Promise<number> => crew.runOn(thread, 'take', { count });
-  const giveBack = (thread: number, count: number): Promise<void> => crew.runOn(thread, 'giveBack', { count });
+  const release = (thread: number, count: number): Promise<void> => crew.runOn(thread, 'release', { count });
 
   afterAll(() => crew.end());
 
@@ -185,9 +186,9 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     expect(own.used(POOL)).toBe(LARGE);
     expect(await crew.run('take', { count: 1 })).toEqual([0, 0, 0, 0]);
     /* What one gives back, another one may take. */
-    await giveBack(0, 1);
+    await release(0, 1);
     expect(await take(1, 2)).toBe(1);
-    await giveBack(3, 100);
+    await release(3, 100);
     expect(await take(2, 200)).toBe(100);
     expect(own.used(POOL)).toBe(LARGE);
   });
@@ -197,7 +198,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     await take(0, 2);
     expect(await take(1, 1)).toBe(0);
     await crew.runOn(0, 'returnAll', null);
-    await giveBack(0, 1);
+    await release(0, 1);
     expect(await take(1, 2)).toBe(1);
   });
 
@@ -206,7 +207,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     await take(0, 5000);
     await take(1, 1);
     expect(own.used(POOL)).toBe(5001);
-    await giveBack(0, 4000);
+    await release(0, 4000);
     expect(own.used(POOL)).toBe(1001);
     await crew.run('returnAll', null);
     expect(own.used(POOL)).toBe(1001);
@@ -221,10 +222,10 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     own.setLimit(POOL, 4);
     expect(await crew.run('take', { count: 1 })).toEqual([0, 0, 0, 0]);
     expect(own.used(POOL)).toBe(10);
-    await giveBack(0, 6);
+    await release(0, 6);
     expect(own.used(POOL)).toBe(4);
     expect(await crew.run('take', { count: 1 })).toEqual([0, 0, 0, 0]);
-    await giveBack(1, 1);
+    await release(1, 1);
     expect(await take(2, 2)).toBe(1);
     own.setLimit(POOL, 6);
     expect(await take(3, 10)).toBe(2);
@@ -249,16 +250,16 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     await crew.runOn(0, 'renew', { limit: 5 });
     expect([own.limit(POOL), own.used(POOL)]).toEqual([5, 0]);
     /* The last of the old units are the ones that each thread gives back first. */
-    await crew.run('giveBack', { count: 50 });
+    await crew.run('release', { count: 50 });
     expect(own.used(POOL)).toBe(0);
     expect(await take(1, 10)).toBe(5);
-    await giveBack(0, 50);
-    await giveBack(2, 50);
+    await release(0, 50);
+    await release(2, 50);
     expect(own.used(POOL)).toBe(5);
     expect(await crew.run('take', { count: 1 })).toEqual([0, 0, 0, 0]);
-    await giveBack(1, 5);
+    await release(1, 5);
     expect(own.used(POOL)).toBe(0);
-    await giveBack(1, 50);
+    await release(1, 50);
     expect(own.used(POOL)).toBe(0);
     expect(await take(3, 10)).toBe(5);
   });
@@ -300,27 +301,27 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
 
   it('lets a batch take room ahead far from the limit only, and has all of it back when the batch ends', async () => {
     await setUp(LARGE);
-    expect(await crew.runOn(0, 'takeAhead', { count: 32 })).toBe(0);
+    expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(0);
     await take(0, 1);
-    expect(await crew.runOn(0, 'takeAhead', { count: 32 })).toBe(32);
-    await crew.runOn(0, 'endAhead', { left: 30 });
+    expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(32);
+    await crew.runOn(0, 'releasePrefetched', { left: 30 });
     expect(own.used(POOL)).toBe(3);
     own.setLimit(POOL, 100);
-    expect(await crew.runOn(0, 'takeAhead', { count: 32 })).toBe(0);
+    expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(0);
     expect(await take(1, 200)).toBe(100 - 3);
   });
 
   it.each([0, 1, 32])('refuses nobody before a batch has ended that took room ahead (%i of 32 left)', async (left) => {
     await setUp(LARGE);
     await take(0, 1);
-    expect(await crew.runOn(0, 'takeAhead', { count: 32 })).toBe(32);
+    expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(32);
     expect(await take(1, LARGE - 33)).toBe(LARGE - 33);
     const taking = take(2, 1);
     /* It sleeps, and whoever watches for threads that hang sees on whose account. */
     const sleepsOn = 2 * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON;
     await until('thread 2 sleeps', () => Atomics.load(words, sleepsOn) !== 0);
     expect(ownerOf(words, Atomics.load(words, sleepsOn))).toBe(0);
-    await crew.runOn(0, 'endAhead', { left });
+    await crew.runOn(0, 'releasePrefetched', { left });
     expect(await taking).toBe(Math.min(left, 1));
     expect(Atomics.load(words, sleepsOn)).toBe(0);
     expect(await take(3, 100)).toBe(Math.max(left - 1, 0));
@@ -364,10 +365,10 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
       await setUp(2);
       await take(0, 1);
       await take(1, 1);
-      await giveBack(1, 1);
+      await release(1, 1);
       const collecting = crew.runOn(2, 'takeStoppingWhileCollecting', { words, stopped: STOPPED, goOn: GO_ON });
       await until('thread 2 has emptied the word of thread 0', () => Atomics.load(words, STOPPED) === 1);
-      await giveBack(0, 1);
+      await release(0, 1);
       const thread1 = await takeMeanwhile(1);
       expect({ thread1, thread2: await collecting }).toEqual({ thread1: 1, thread2: true });
     });
@@ -376,7 +377,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
     it('refuses nobody while a batch gives back what it took ahead', async () => {
       await setUp(LARGE);
       await take(0, 1);
-      expect(await crew.runOn(0, 'takeAhead', { count: 32 })).toBe(32);
+      expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(32);
       expect(await take(1, LARGE - 33)).toBe(LARGE - 33);
       const plan = { words, mutex: POOL_MUTEX, stopped: STOPPED, goOn: GO_ON };
       let done = false;
@@ -384,7 +385,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
         done = true;
       });
       await until('thread 2 has found no unused unit', () => done || Atomics.load(words, STOPPED) === 1);
-      await crew.runOn(0, 'endAhead', { left: 32 });
+      await crew.runOn(0, 'releasePrefetched', { left: 32 });
       signal(words, GO_ON, 1);
       expect(await taking).toBe(true);
     });
@@ -397,7 +398,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
       for (const thread of [0, 1, 2, 3]) {
         expect(await crew.runOn(thread, 'takeCountingWrites', null)).toEqual({ taken: false, writes: 0 });
       }
-      await giveBack(1, 1);
+      await release(1, 1);
       expect(await take(3, 2)).toBe(1);
       expect(await crew.runOn(2, 'takeCountingWrites', null)).toEqual({ taken: false, writes: 0 });
     });
@@ -413,7 +414,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
         done = true;
       });
       await until('thread 2 has found no unit', () => done || Atomics.load(words, STOPPED) === 1);
-      await giveBack(0, 1);
+      await release(0, 1);
       signal(words, GO_ON, 1);
       expect(await refused).toBe(false);
       expect(await take(3, 1)).toBe(1);
@@ -428,7 +429,7 @@ describe.each([{ checked: false }, { checked: true }])('a room pool (checked: $c
       await until('thread 2 has emptied the word of thread 0', () => Atomics.load(words, STOPPED) === 1);
       expect(own.used(POOL)).toBe(2);
       expect(own.mayUseReserved(POOL)).toBe(true);
-      await giveBack(0, 1);
+      await release(0, 1);
       expect(own.used(POOL)).toBe(1);
       signal(words, GO_ON, 1);
       expect(await collecting).toBe(true);

@@ -1,4 +1,4 @@
-/** The books of a table when all threads have ended: what must add up whatever the schedule was. */
+/** The accounting of a table when all threads have ended: what must add up whatever the schedule was. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { directionOf, findConn } from '../../src/core/path/lookup.ts';
@@ -20,7 +20,7 @@ const RETIRED_HEAD = 4;
 const NEVER_SO_MANY = 100_000;
 
 /** Throws unless all is in order. */
-export function checkBooks(ct: Conntrack, nowMs: number): void {
+export function checkAccounting(ct: Conntrack, nowMs: number): void {
   const { tracker } = ct;
   tracker.enter();
   const entries = entriesByRecord(tracker);
@@ -48,7 +48,7 @@ function entriesByRecord(tracker: Tracker): Map<number, number> {
     try {
       assertConsistentLocked(table, bucket);
     } catch (error) {
-      violate('broken books', (error as Error).message);
+      violate('invariant violated', (error as Error).message);
     } finally {
       table.unlockBucket(bucket);
     }
@@ -85,10 +85,10 @@ function checkCounts(ct: Conntrack, live: number): void {
     violate('double clean', `${removed} removals were counted; ${created} were created and ${live} are there`);
   }
   if (created !== live + removed) {
-    violate('broken books', `${created} created, but ${live} live and ${removed} removed`);
+    violate('invariant violated', `${created} created, but ${live} live and ${removed} removed`);
   }
   if (ct.connCount !== live) {
-    violate('broken books', `${ct.connCount} units of room in use by ${live} connections`);
+    violate('invariant violated', `${ct.connCount} units of room in use by ${live} connections`);
   }
 }
 
@@ -109,11 +109,11 @@ function checkLists(tracker: Tracker, entries: ReadonlyMap<number, number>): voi
           const list = `the ${name} list of participant ${id}`;
           const other = entries.has(record) ? 'the index' : seen.get(record);
           if (other !== undefined) {
-            violate('broken books', `record ${record} is on ${list} and in ${other}`);
+            violate('invariant violated', `record ${record} is on ${list} and in ${other}`);
           }
           seen.set(record, list);
           if (++count > NEVER_SO_MANY) {
-            violate('broken books', `${list} runs in a circle`);
+            violate('invariant violated', `${list} runs in a circle`);
           }
         }
       }
