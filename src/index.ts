@@ -81,7 +81,7 @@ export { type PacketVerdict, VerdictView } from './workers/datapath/verdict-view
 export { MAX_ACTIONS } from './workers/datapath/action-table.ts';
 export { type WorkerState } from './workers/supervision/group.ts';
 export { type Stuck, type WorkerHang } from './workers/supervision/watchdog.ts';
-export { type WorkerDeath, type WorkerRole } from './workers/supervision/supervisor.ts';
+export { type WorkerDeath, type WorkerRole } from './workers/supervision/worker-types.ts';
 export { systemTimeMs, type DatapathClock } from './workers/threads/status.ts';
 export { tuneCompiler } from './workers/threads/compiler.ts';
 export { Control, type ControlOptions } from './workers/control/control-thread.ts';

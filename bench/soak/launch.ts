@@ -26,7 +26,7 @@ async function soakInto(outputs: OutputFiles, { json, ...options }: SoakOptions)
   const [code, signal] = await exited;
   release();
   forget();
-  if (code === ExitCode.ok || code === ExitCode.notSo) {
+  if (code === ExitCode.ok || code === ExitCode.checkFailed) {
     outputs.commit();
     return code;
   }

@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads';
 import type { Counters } from '../../src/core/counters.ts';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
-import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
 import { store } from '../../src/shared/access.ts';
 import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';

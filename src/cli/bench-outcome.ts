@@ -36,7 +36,7 @@ export async function unlessVoid(action: () => Promise<void>): Promise<void> {
     }
     showProgress('');
     console.error(`ct-bucket: ${error.message}`);
-    process.exitCode = ExitCode.notSo;
+    process.exitCode = ExitCode.checkFailed;
   }
 }
 
@@ -55,7 +55,7 @@ export function judging(
       if (results !== undefined) {
         outputs.write({ json: () => jsonText(results) });
       }
-      process.exitCode = isRight ? ExitCode.ok : ExitCode.notSo;
+      process.exitCode = isRight ? ExitCode.ok : ExitCode.checkFailed;
     }),
   );
 }

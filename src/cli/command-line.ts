@@ -5,7 +5,7 @@
 
 import { type Command, CommanderError } from 'commander';
 import { UsageError } from '../core/errors.ts';
-import { tellError } from '../host/command-end.ts';
+import { printError } from '../host/command-end.ts';
 import { refuseMisspelt } from './default-help.ts';
 import { ExitCode } from './exit-code.ts';
 import { applyOptionRules } from './option-rules.ts';
@@ -37,7 +37,7 @@ export async function runCommandLine(args: readonly string[], given?: Command): 
       /* Commander has printed what was wrong, or the help that was asked for. */
       process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
     } else if (error instanceof UsageError) {
-      process.exitCode = tellError(error);
+      process.exitCode = printError(error);
     } else {
       throw error;
     }

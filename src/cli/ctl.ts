@@ -99,5 +99,5 @@ export async function ctl(request: ControlRequest, options: { socket?: string })
     }
   }
   console.error(`ct-bucket: ${path}: the tracker ended before its answer was complete`);
-  return ExitCode.notSo;
+  return ExitCode.checkFailed;
 }

@@ -35,7 +35,7 @@ export class Feeder {
   readonly #isWall: boolean;
   #nowMs = Number.NEGATIVE_INFINITY;
   #startedMs = 0;
-  #isTold = false;
+  #arePrinted = false;
 
   constructor(datapath: Datapath, source: CaptureSource, options: FeederOptions, stop: AbortSignal) {
     this.#datapath = datapath;
@@ -67,7 +67,7 @@ export class Feeder {
         throw error;
       }
     } finally {
-      this.#tellNotes();
+      this.#printNotes();
     }
   }
 
@@ -102,13 +102,13 @@ export class Feeder {
       }
     }
     await this.#datapath.drain();
-    this.#tellNotes();
+    this.#printNotes();
   }
 
   /** What is unusual about the capture is told once, as soon as it was read. */
-  #tellNotes(): void {
-    if (!this.#isTold) {
-      this.#isTold = true;
+  #printNotes(): void {
+    if (!this.#arePrinted) {
+      this.#arePrinted = true;
       this.#options.onNotes([...this.notes.lines(), ...this.#clock.lines()]);
     }
   }

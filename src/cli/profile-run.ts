@@ -75,7 +75,7 @@ async function profileInto(outputs: OutputFiles, what: string, options: ProfileC
       throw error;
     }
     console.error(`ct-bucket: ${error.message}`);
-    process.exitCode = ExitCode.notSo;
+    process.exitCode = ExitCode.checkFailed;
     return;
   }
   const analysis = analyseProfile(file.profile, file.durationMs);

@@ -16,7 +16,7 @@ export interface RegressOutputPaths {
   history?: string;
 }
 
-const EXIT_CODES: Record<Verdict, number> = { fine: ExitCode.ok, regressed: ExitCode.notSo, inconclusive: 3 };
+const EXIT_CODES: Record<Verdict, number> = { fine: ExitCode.ok, regressed: ExitCode.checkFailed, inconclusive: 3 };
 
 export class RegressOutputs {
   readonly #files: OutputFiles;

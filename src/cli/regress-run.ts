@@ -120,7 +120,7 @@ export async function mergeCommand(files: readonly string[], options: RegressOut
 export async function selftestCommand(options: SelftestCommandOptions): Promise<void> {
   const config = readConfig(options.config);
   process.exitCode = await measured(() =>
-    measuring(say, async () => ((await runSelftest({ ...options, config, say })) ? ExitCode.ok : ExitCode.notSo)),
+    measuring(say, async () => ((await runSelftest({ ...options, config, say })) ? ExitCode.ok : ExitCode.checkFailed)),
   );
 }
 

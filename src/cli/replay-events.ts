@@ -16,7 +16,7 @@ import type { Datapath } from '../workers/datapath/datapath.ts';
  * Packets between two looks at the rings of events: a packet causes at most ten events (its search under the lock
  * notes eight stale connections, it may kill one and create one), and a ring holds 16384.
  */
-const PACKETS_PER_LOOK = 1024;
+const PACKETS_PER_READ = 1024;
 
 /** In a longer gap of the capture sweeps are made only where something expires: this is how many ticks are swept at any rate. */
 const MAX_TICKS = 16;
@@ -62,7 +62,7 @@ export class EventLog {
     if (this.#options.sweeps && !(nowMs < this.#nextSweepMs)) {
       return this.#sweepUpTo(nowMs);
     }
-    return this.#packets % PACKETS_PER_LOOK === 0 ? this.print() : undefined;
+    return this.#packets % PACKETS_PER_READ === 0 ? this.print() : undefined;
   }
 
   async #sweepUpTo(nowMs: number): Promise<void> {

@@ -16,7 +16,7 @@ import { ExitCode } from './exit-code.ts';
 import { EventLog } from './replay-events.ts';
 import { requireTableMemory } from './table-memory.ts';
 import { printSummary, summaryOf } from './tracking-summary.ts';
-import { LateLog, VerdictLog } from './verdict-logs.ts';
+import { DeferredLog, VerdictLog } from './verdict-logs.ts';
 
 export interface ReplayOptions {
   threads: number;
@@ -155,7 +155,7 @@ function startDatapath(options: ReplayOptions, checksums: 'verify' | 'trust', st
 class ReplayRun {
   readonly datapath: Datapath;
   readonly verdicts: VerdictLog;
-  readonly late: LateLog = new LateLog();
+  readonly deferred: DeferredLog = new DeferredLog();
   readonly events: EventLog | undefined;
   readonly checksums: ChecksumWatch | undefined;
   /** Packets handed over. */
@@ -180,7 +180,7 @@ class ReplayRun {
       this.checksums?.see(words, slot);
     };
     rings.onDeferred = (words, slot) =>
-      this.late.add(
+      this.deferred.add(
         words[slot + PacketWord.NUMBER]!,
         words[slot + PacketWord.RELEASED_BY]!,
         words[slot + PacketWord.STATE]!,
@@ -261,7 +261,7 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
   const durationMs = await runReplay(run, input, file, options);
   run.verdicts.flush();
   if (options.late !== undefined) {
-    outputs.write({ late: () => run.late.text() });
+    outputs.write({ late: () => run.deferred.text() });
   }
   if (options.lockProfile !== undefined) {
     writeFileSync(options.lockProfile, jsonText({ durationMs, ...profileOf(run.datapath.conntrack) }));

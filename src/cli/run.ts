@@ -223,7 +223,7 @@ function reportRun(summary: Summary, failure: Error | undefined, name: string, i
     return ExitCode.ok;
   }
   console.error(`ct-bucket: ${failure instanceof CaptureError ? `${name}: ` : ''}${failure.message}`);
-  return failure instanceof UsageError ? ExitCode.usage : ExitCode.notSo;
+  return failure instanceof UsageError ? ExitCode.usage : ExitCode.checkFailed;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The command, from its first line to its exit code. */
 
-import { guardProcess, tellError } from '../host/command-end.ts';
+import { guardProcess, printError } from '../host/command-end.ts';
 import { watchSignals } from '../host/signals.ts';
 import { runCommandLine } from './command-line.ts';
 
@@ -11,6 +11,6 @@ export async function start(args: readonly string[]): Promise<void> {
   try {
     await runCommandLine(args);
   } catch (error) {
-    process.exitCode = tellError(error);
+    process.exitCode = printError(error);
   }
 }

@@ -55,7 +55,7 @@ function grown(bytes: Uint8Array<ArrayBuffer>, index: number): Uint8Array<ArrayB
 }
 
 /** Verdicts of held fragments, for a `.late` file. */
-export class LateLog {
+export class DeferredLog {
   readonly #entries: { number: number; releasedBy: number; state: number }[] = [];
 
   add(number: number, releasedBy: number, state: number): void {

@@ -87,5 +87,5 @@ export async function verify(files: readonly string[], options: VerifyOptions): 
   if (reports.some((report) => report.error !== undefined)) {
     return ExitCode.usage;
   }
-  return failed === 0 ? ExitCode.ok : ExitCode.notSo;
+  return failed === 0 ? ExitCode.ok : ExitCode.checkFailed;
 }

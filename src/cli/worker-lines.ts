@@ -2,7 +2,7 @@
 
 import { counted } from '../host/terminal.ts';
 import type { WorkerHang } from '../workers/supervision/watchdog.ts';
-import { type WorkerDeath, workerName } from '../workers/supervision/supervisor.ts';
+import { type WorkerDeath, workerName } from '../workers/supervision/worker-types.ts';
 
 /** One line about a worker that has died. */
 export function deathLine(death: WorkerDeath): string {

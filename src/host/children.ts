@@ -43,7 +43,7 @@ const SHARED_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGINT', 'SIGTERM',
 const SIGNAL_GRACE_MS = 300;
 /** A killed process is gone within this. */
 const KILL_MS = 2000;
-const KILL_LOOK_MS = 2;
+const KILL_POLL_MS = 2;
 
 /** Has the process ended? It may still wait for this process to take its exit code. */
 function hasEnded(pid: number): boolean {
@@ -75,8 +75,8 @@ function killAndWait({ pid, exitCode, signalCode }: ChildProcess, isGroup: boole
     return;
   }
   const sleep = new Int32Array(new SharedArrayBuffer(4));
-  for (let waitedMs = 0; waitedMs < KILL_MS && !hasEnded(pid); waitedMs += KILL_LOOK_MS) {
-    Atomics.wait(sleep, 0, 0, KILL_LOOK_MS);
+  for (let waitedMs = 0; waitedMs < KILL_MS && !hasEnded(pid); waitedMs += KILL_POLL_MS) {
+    Atomics.wait(sleep, 0, 0, KILL_POLL_MS);
   }
 }
 
@@ -94,12 +94,12 @@ export async function runChild(program: string, args: readonly string[], options
   const parts: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
   child.stdout!.on('data', (chunk: Buffer) => parts.stdout.push(chunk));
   child.stderr?.on('data', (chunk: Buffer) => parts.stderr.push(chunk));
-  let isLate = false;
+  let hasTimedOut = false;
   const timer =
     timeoutMs === undefined
       ? undefined
       : setTimeout(() => {
-          isLate = true;
+          hasTimedOut = true;
           kill();
         }, timeoutMs);
   const output = (): ChildOutput => ({
@@ -113,7 +113,7 @@ export async function runChild(program: string, args: readonly string[], options
       );
       child.once('close', (exitCode, by) => done([exitCode, by]));
     });
-    if (isLate) {
+    if (hasTimedOut) {
       throw new ChildError(`it took longer than ${timeoutMs! / 1000} s`, output());
     }
     if (code !== 0) {

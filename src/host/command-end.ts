@@ -20,7 +20,7 @@ import { onOneLine, UsageError } from '../core/errors.ts';
 export const ExitCode = {
   ok: 0,
   /** The thing that was checked is not so. */
-  notSo: 1,
+  checkFailed: 1,
   /** Wrong use, a broken file, an error that nobody foresaw. */
   usage: 2,
 } as const;
@@ -56,7 +56,7 @@ export function lineOfError(error: unknown): string {
 }
 
 /** Prints one line about an error; with CT_DEBUG=1 the stack too. @returns the exit code */
-export function tellError(error: unknown): ExitCode {
+export function printError(error: unknown): ExitCode {
   const stack = process.env['CT_DEBUG'] === '1' && error instanceof Error ? `${error.stack}\n` : '';
   process.stderr.write(`ct-bucket: ${lineOfError(error)}\n${stack}`);
   return ExitCode.usage;
@@ -116,6 +116,6 @@ export function guardProcess(): void {
   process.stderr.on('error', () => {});
   process.on('exit', onExit);
   process.on('uncaughtException', (error) => {
-    process.exit(tellError(error));
+    process.exit(printError(error));
   });
 }

@@ -8,7 +8,7 @@ const MAX_BYTES = 2 ** 28;
 const PIECE_BYTES = 2 ** 16;
 /** This thread hears no signal while it waits for a pipe: so the wait ends by itself. */
 const MAX_SILENCE_MS = 5000;
-const LOOK_MS = 20;
+const POLL_MS = 20;
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
@@ -39,8 +39,8 @@ function readAll(file: number): string {
       if (silentMs >= MAX_SILENCE_MS) {
         throw new UsageError('nothing came through this pipe for 5 s: start its writer first');
       }
-      Atomics.wait(sleeper, 0, 0, LOOK_MS);
-      silentMs += LOOK_MS;
+      Atomics.wait(sleeper, 0, 0, POLL_MS);
+      silentMs += POLL_MS;
       continue;
     }
     if (bytes === 0) {

@@ -5,7 +5,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import type { CommandContext } from '../../src/workers/control/command.ts';
-import { answerCommand, COMMANDS } from '../../src/workers/control/commands.ts';
+import { replyTo, COMMANDS } from '../../src/workers/control/commands.ts';
 import { EventHub } from '../../src/workers/control/event-hub.ts';
 import { statusWords } from '../../src/workers/threads/status.ts';
 import { tcp, udp } from '../support/frames.ts';
@@ -46,7 +46,7 @@ async function answer(line: string): Promise<string> {
 async function answerTo(command: string, args: string[]): Promise<string> {
   let text = '';
   try {
-    for await (const piece of answerCommand(command, context, args)) {
+    for await (const piece of replyTo(command, context, args)) {
       text += piece;
     }
   } catch (error) {
@@ -265,7 +265,7 @@ describe('zones and numbers', () => {
     ['ct-set-maxconns 10x', /^error: ct-set-maxconns: maxconns malformed: '10x'/],
     ['ct-set-sweep-interval 0', /^error/],
     ['ipf-set-min-frag v4', /^error: ipf-set-min-frag: minimum fragment size missing/],
-    ['ipf-set-min-frag 500 v4', /^error: ipf-set-min-frag: '500' is no family/],
+    ['ipf-set-min-frag 500 v4', /^error: ipf-set-min-frag: '500' is no address family/],
     ['ct-get-zone-timeout-policy zone=', /^error: ct-get-zone-timeout-policy: zone= has no value/],
     ['ct-set-zone-timeout-policy zone= 5', /^error: ct-set-zone-timeout-policy: zone= has no value/],
   ])('%s', async (line, says) => {

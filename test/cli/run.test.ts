@@ -234,7 +234,7 @@ describe('the control socket of a run', () => {
     expect(await second.ended).toEqual({
       code: 2,
       stdout: '',
-      stderr: `ct-bucket: ${path}: another ct-bucket answers there; stop it, or give another path with --socket\n`,
+      stderr: `ct-bucket: ${path}: another ct-bucket uses it; stop that one, or give another path with --socket\n`,
     });
     expect((await running.ask('ct-get-nconns')).exitCode).toBe(0);
 

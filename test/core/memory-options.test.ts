@@ -66,7 +66,7 @@ describe('a wrong option of a datapath', () => {
   it.each<[says: string, options: DatapathOptions]>([
     ['threads must be a whole number from 1 to 64, not 0', { threads: 0 }],
     ['threads must be a whole number from 1 to 64, not 65', { threads: 65 }],
-    ['batch must be a whole number from 1 to 32, not 33', { batchSize: 33 }],
+    ['batchSize must be a whole number from 1 to 32, not 33', { batchSize: 33 }],
     ['ringBytes must be a whole number from 1048576 to 1073741824, not 1000', { ringBytes: 1000 }],
     ['buckets must be a power of two, not 3', { buckets: 3 }],
     ['zone must be a whole number from 0 to 65535, not 65536', { action: { zone: 65_536 } }],

@@ -181,7 +181,7 @@ describe('a datapath', () => {
           /^the options of (push|offer) must be an object \(\{ timeMs \}\), not /,
         );
         expect(await complaint(() => datapath[call](udp(ENDS), { timeMs: NOW_MS, action: any(wrong) }))).toMatch(
-          /^the action of a packet must be a CtAction, made once and used often, not /,
+          /^action must be a CtAction \(make it once and reuse it\), not /,
         );
       }
       for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, -Infinity, 5n, undefined]) {
@@ -211,7 +211,7 @@ describe('a datapath', () => {
     const starts = [1, 2].map(() => Control.start({ datapath, path }));
     const [first] = await Promise.all([
       starts[0]!,
-      expect(starts[1]).rejects.toThrow('the datapath answers on a control socket already: stop that one first'),
+      expect(starts[1]).rejects.toThrow('the datapath already has a control socket: stop that one first'),
     ]);
     const { participant } = datapath.workers().find(({ role }) => role === 'control')!;
     expect(await complaint(() => Control.start({ datapath, path: join(folder, 'b.sock') }))).toMatch(/already/);

@@ -6,7 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { oneOfEach, wholeNumber } from '../../src/cli/option-parsers.ts';
 import { applyOptionRules } from '../../src/cli/option-rules.ts';
 import { UsageError } from '../../src/core/errors.ts';
-import { guardProcess, systemReason, tellError } from '../../src/host/command-end.ts';
+import { guardProcess, systemReason, printError } from '../../src/host/command-end.ts';
 import { OutputFiles } from '../../src/host/output-files.ts';
 import { watchSignals } from '../../src/host/signals.ts';
 import type { SessionReport } from './session.ts';
@@ -179,7 +179,7 @@ try {
     console.error(`fuzz: ${error.message}`);
     process.exitCode = 2;
   } else {
-    process.exitCode = tellError(error);
+    process.exitCode = printError(error);
   }
 }
 /* Whatever a target left open does not keep the process alive. */

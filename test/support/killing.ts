@@ -10,7 +10,7 @@ import { IntentKind, PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared
 import { memoryLayout } from '../../src/core/memory/memory.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
-import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
 import type { WorkerState } from '../../src/workers/supervision/group.ts';
 import { type BeatWatchTask, BeatWatchWord } from '../threads/beat-watch.ts';
 import { threadModule } from '../threads/entry.ts';

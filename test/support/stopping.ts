@@ -9,7 +9,7 @@ import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { allocateWords, type Words } from '../../src/shared/access.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
-import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
 import { WorkerWord, sweeperNumber, workerLine } from '../../src/workers/threads/status.ts';
 import { STOP_WORDS_KEY, StopWord } from '../threads/stop-at.ts';
 import { threadModule } from '../threads/entry.ts';

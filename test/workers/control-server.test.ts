@@ -9,7 +9,7 @@ import { setTimeout } from 'node:timers/promises';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { UsageError } from '../../src/core/errors.ts';
 import { MAX_REQUEST_BYTES } from '../../src/workers/control/protocol.ts';
-import { ControlServer, type Answerer } from '../../src/workers/control/server.ts';
+import { ControlServer, type Responder } from '../../src/workers/control/server.ts';
 import { answerOn, ask, request } from '../support/running.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-server-'));
@@ -17,9 +17,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 let servers = 0;
 
-async function listening(answer: Answerer): Promise<{ path: string; server: ControlServer }> {
+async function listening(respond: Responder): Promise<{ path: string; server: ControlServer }> {
   const path = join(folder, `${++servers}.sock`);
-  const server = await ControlServer.listen(path, answer);
+  const server = await ControlServer.listen(path, respond);
   onTestFinished(() => server.close(0));
   return { path, server };
 }
@@ -30,7 +30,7 @@ function* endlessly(piece: string): Generator<string> {
   }
 }
 
-const ECHO: Answerer = (asked) => [JSON.stringify(asked)];
+const ECHO: Responder = (asked) => [JSON.stringify(asked)];
 
 describe('clients', () => {
   it('beyond 64 are told so at once, and one finds room when another has gone', async () => {
@@ -38,7 +38,7 @@ describe('clients', () => {
     const silent = await Promise.all(Array.from({ length: 64 }, () => request(path, '')));
     const reply = await ask(path, 'a');
     expect(reply).toMatchObject({ exitCode: 1, text: '' });
-    expect(reply.error).toMatch(/^the tracker answers 64 clients already; try again$/);
+    expect(reply.error).toMatch(/^the tracker already serves 64 clients; try again$/);
     silent[0]!.destroy();
     await once(silent[0]!, 'close');
     await expect.poll(async () => (await ask(path, 'a')).exitCode).toBe(0);
@@ -93,8 +93,8 @@ describe('a request', () => {
     ['arguments that are no list', '{"command":"a","args":"b"}\n', /"args"/],
     ['an argument that is no string', '{"command":"a","args":[1]}\n', /"args"/],
     ['a flag that is none', '{"command":"a","json":1}\n', /"json"/],
-    ['more bytes than allowed', `{"command":"${'a'.repeat(MAX_REQUEST_BYTES)}"}\n`, /may have 65536 bytes/],
-    ['more bytes than allowed and no end', 'a'.repeat(MAX_REQUEST_BYTES + 1), /may have 65536 bytes/],
+    ['more bytes than allowed', `{"command":"${'a'.repeat(MAX_REQUEST_BYTES)}"}\n`, /may have at most 65536 bytes/],
+    ['more bytes than allowed and no end', 'a'.repeat(MAX_REQUEST_BYTES + 1), /may have at most 65536 bytes/],
   ])('with %s is answered with one line and code 2', async (_what, line, says) => {
     const { path } = await listening(ECHO);
     const reply = await answerOn(await request(path, line));

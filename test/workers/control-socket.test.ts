@@ -80,7 +80,7 @@ describe('a path', () => {
     const server = createServer().listen(path);
     onTestFinished(() => void server.close());
     await once(server, 'listening');
-    await expect(prepareSocketPath(path)).rejects.toThrow(/another ct-bucket answers there/);
+    await expect(prepareSocketPath(path)).rejects.toThrow(/another ct-bucket uses it/);
     expect(statSync(path).isSocket()).toBe(true);
   });
 
@@ -110,7 +110,7 @@ describe('a path', () => {
     const start = `${freshFolder()}/`;
     const fits = start + 'a'.repeat(103 - start.length);
     await expect(prepareSocketPath(fits)).resolves.toBe(fits);
-    await expect(prepareSocketPath(`${fits}a`)).rejects.toThrow(/may have 103 bytes/);
-    await expect(prepareSocketPath(`${fits.slice(0, -1)}ä`)).rejects.toThrow(/may have 103 bytes/);
+    await expect(prepareSocketPath(`${fits}a`)).rejects.toThrow(/may have at most 103 bytes/);
+    await expect(prepareSocketPath(`${fits.slice(0, -1)}ä`)).rejects.toThrow(/may have at most 103 bytes/);
   });
 });

@@ -93,12 +93,12 @@ describe('a packet with an action of its own', () => {
     ]);
     /* The table's seed, which is random, says which of the two ports it is. */
     const { dport: sport } = dumped[0]!.reply as { dport: number };
+    const frames: Uint8Array[] = [];
+    datapath.on('verdict', ({ frame }) => frames.push(frame.slice()));
     await datapath.push(tcp(reverse({ ...ENDS, src: '192.0.2.1', sport }), { flags: 'SA', seq: 9, ack: 2 }), {
       timeMs: 0,
       action: nat,
     });
-    const frames: Uint8Array[] = [];
-    datapath.on('verdict', ({ frame }) => frames.push(frame.slice()));
     await datapath.drain();
     expect(frames).toEqual([new Uint8Array(tcp(reverse(ENDS), { flags: 'SA', seq: 9, ack: 2 }))]);
   });
@@ -165,7 +165,7 @@ describe('the actions of a datapath', () => {
   it('are CtActions: options that are compiled anew for each packet would be slow', async () => {
     const datapath = await startDatapath();
     expect(() => datapath.push(udp(ENDS), { timeMs: 0, action: { zone: 1 } as unknown as CtAction })).toThrow(
-      /^the action of a packet must be a CtAction, made once and used often, not \{"zone":1\}$/,
+      /^action must be a CtAction \(make it once and reuse it\), not \{"zone":1\}$/,
     );
   });
 });

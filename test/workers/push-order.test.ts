@@ -7,7 +7,7 @@ import { allocateRing, RingConsumer, RingProducer } from '../../src/shared/memor
 import { LockClass } from '../../src/shared/sync/lockdep.ts';
 import { lock, unlock } from '../../src/shared/sync/mutex.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
-import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
 import { type Push, WaitingPushes } from '../../src/workers/datapath/waiting-pushes.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { memoryLayout } from '../../src/core/memory/memory.ts';

@@ -99,11 +99,11 @@ describe('a verdict', () => {
       expect(() => view![name]).toThrow(
         expect.objectContaining({
           code: 'ERR_CT_CLOSED',
-          message: 'a verdict holds while its listener runs: keep verdict.copy(), or what you need of it',
+          message: 'this verdict is over: it is valid while its listener runs. Keep verdict.copy() instead',
         }),
       );
     }
-    expect(() => view!.copy()).toThrow(/keep verdict\.copy/);
+    expect(() => view!.copy()).toThrow(/Keep verdict\.copy/);
   });
 });
 

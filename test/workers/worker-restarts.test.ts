@@ -24,7 +24,7 @@ import type { WorkerState } from '../../src/workers/supervision/group.ts';
 import type { WorkerHang } from '../../src/workers/supervision/watchdog.ts';
 import { workerLine, WorkerWord } from '../../src/workers/threads/status.ts';
 import { waitsForAnother } from '../../src/workers/supervision/lock-waits.ts';
-import type { WorkerDeath } from '../../src/workers/supervision/supervisor.ts';
+import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
 import { deathLine, hangLine } from '../../src/cli/worker-lines.ts';
 import { expectAccountingHolds } from '../support/accounting.ts';
 import { type PortEnds, udp } from '../support/frames.ts';
@@ -207,10 +207,10 @@ describe('a PMD that dies', () => {
     await datapath.stop();
   });
 
-  it('more often than the datapath puts up with, without getting on, is the end of it', async () => {
+  it('more often than the datapath allows, without progress, makes it fail', async () => {
     const { datapath, deaths } = await start({ sweeper: false, restarts: 2 });
     poison(datapath, udp(flow(1)));
-    const message = /^a worker of the datapath has died: PMD 0 has died 3 times in a row without getting on: /;
+    const message = /^a worker of the datapath has died: PMD 0 has died 3 times in a row without progress: /;
     for (let death = 1; death <= 3; death++) {
       await datapath.push(udp(flow(1)), { timeMs: 0, tag: death });
       await until('it has died', () => deaths.length === death);
@@ -263,7 +263,7 @@ describe('a repair that waits for a lock that another worker holds', () => {
     await datapath.drain();
     await until('it is reported again', () => hangs.length === 2);
     expect(verdicts.get(1)).toBe('new|trk');
-    expect(deaths).toMatchObject([{ reason: 'it was told to', isRestarted: true }]);
+    expect(deaths).toMatchObject([{ reason: 'terminateWorker was called', isRestarted: true }]);
     expect(hangs).toMatchObject([
       { stuck: 'repair', isStuck: true },
       { stuck: 'repair', isStuck: false },
@@ -283,7 +283,7 @@ describe('a repair that waits for a lock that another worker holds', () => {
     datapath.terminateWorker('pmd', 0);
     await until('the first attempt is made', () => attempts.mock.calls.length > 0);
     await expect(datapath.stop()).rejects.toThrow(
-      /: PMD 0 could not be repaired after: a lock that it takes is held by somebody else$/,
+      /: the repair of PMD 0 failed: another thread holds a lock that the repair needs$/,
     );
     const made = attempts.mock.calls.length;
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -303,7 +303,7 @@ describe('a worker that cannot be started', () => {
     try {
       const starting = Datapath.start({ maxConnections: 1000, sweeper: false });
       await expect(starting).rejects.toThrow(
-        /^a worker of the datapath has died: PMD 0 could not be started: Cannot find module '\/there\/is\/no\/such/,
+        /^a worker of the datapath has died: PMD 0 did not start: Cannot find module '\/there\/is\/no\/such/,
       );
     } finally {
       vi.unstubAllEnvs();
@@ -319,9 +319,7 @@ describe('a thread that is up', () => {
     datapath.on('workerDeath', () => Atomics.store(datapath.share.status, up, 1));
     datapath.terminateWorker('pmd', 0);
     await until('it is noticed', () => deaths.length === 1);
-    await expect(datapath.stop()).rejects.toThrow(
-      /the thread of participant \d+ is up, and nobody may take its place$/,
-    );
+    await expect(datapath.stop()).rejects.toThrow(/the thread of participant \d+ still runs: its slot is not free$/);
   });
 });
 
@@ -336,7 +334,7 @@ describe('the sweeper, when it dies,', () => {
     await datapath.push(udp(flow(2)), { timeMs: 100_000, tag: 2 });
     await datapath.drain();
     await until('what has expired is gone', () => datapath.conntrack.connCount === 1);
-    expect(deaths).toMatchObject([{ role: 'sweeper', packetsLost: 0, reason: 'it was told to' }]);
+    expect(deaths).toMatchObject([{ role: 'sweeper', packetsLost: 0, reason: 'terminateWorker was called' }]);
     await datapath.stop();
   });
 });

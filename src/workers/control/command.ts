@@ -5,21 +5,21 @@ import { UsageError } from '../../core/errors.ts';
 import { MAX_ZONE } from '../../core/zones/zone.ts';
 import type { DatapathShare } from '../threads/status.ts';
 import type { EventHub } from './event-hub.ts';
-import type { Answer } from './server.ts';
+import type { ReplyPieces } from './server.ts';
 
 export interface CommandContext {
   conntrack: Conntrack;
   share: DatapathShare;
   /** The datapath's time. */
   nowMs: () => number;
-  /** Answer in JSON. */
+  /** Reply in JSON. */
   json: boolean;
-  /** dpctl's -m: everything there is to say. */
+  /** dpctl's -m: all details. */
   more: boolean;
   /** dpctl's -s: with timeouts. */
   statistics: boolean;
   events: EventHub;
-  /** The client has gone, or the tracker is being stopped. */
+  /** Aborted when the client has gone, or the tracker stops. */
   signal: AbortSignal;
 }
 
@@ -28,10 +28,10 @@ export interface Command {
   usage: string;
   help: string;
   /** @throws UsageError, here or at the first piece, for wrong arguments */
-  run: (context: CommandContext, args: string[]) => Answer;
+  run: (context: CommandContext, args: string[]) => ReplyPieces;
 }
 
-/** A command that answers in one piece: text, or with --json a value. */
+/** A command with a reply in one piece: text, or with --json a value. */
 export function command(
   usage: string,
   help: string,
@@ -54,7 +54,7 @@ export function requireNoMore(args: readonly string[]): void {
   }
 }
 
-/** The only argument, a whole number. @param name of it in the message */
+/** The only argument, a whole number. @param name of the argument in messages */
 export function onlyNumber(args: readonly string[], name: string, min: number, max: number): number {
   requireNoMore(args.slice(1));
   const [text] = args;
@@ -66,7 +66,7 @@ export function onlyNumber(args: readonly string[], name: string, min: number, m
   return value;
 }
 
-/** Decimal, or hexadecimal after 0x. @param shown what the message calls it */
+/** A zone, decimal or hexadecimal after 0x. @param shown the argument, as the message quotes it */
 export function zoneNumber(text: string, shown: string = text): number {
   const zone = Number(text);
   if (!/^(\d+|0[xX][0-9a-fA-F]+)$/.test(text) || zone > MAX_ZONE) {

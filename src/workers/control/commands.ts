@@ -11,11 +11,11 @@ import { POLICY_COMMANDS } from './policy-commands.ts';
 import { SETTING_COMMANDS } from './setting-commands.ts';
 
 const NAME_COLUMNS = 34;
-/** With the two spaces in front that help puts there, a line fits a terminal. */
+/** Help indents lines by two, and they must fit a terminal of 80 columns. */
 const LINE_COLUMNS = 76;
 const CONTINUED = '    ';
 
-/** Text in lines of so many columns, broken between words. */
+/** Text in lines of at most `columns`, broken between words. */
 function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
@@ -29,7 +29,7 @@ function wrapped(text: string, columns: number): string[] {
   return lines;
 }
 
-/** Lines for people: name and arguments, what it does. */
+/** Help on all commands, in lines: name and arguments, description. */
 export function commandList(): string[] {
   const lines = Object.entries(COMMANDS).flatMap(([name, { usage, help }]) => {
     const left = wrapped(`${name} ${usage}`.trimEnd(), LINE_COLUMNS - CONTINUED.length);
@@ -59,15 +59,15 @@ export const COMMANDS: Record<string, Command> = {
   }),
 };
 
-/** Lets a command answer; its complaints name it. @throws UsageError */
-export async function* answerCommand(
+/** Runs a command, and yields its reply. Error messages begin with the command's name. @throws UsageError */
+export async function* replyTo(
   name: string,
   context: CommandContext,
   args: string[],
 ): AsyncGenerator<string, void, void> {
   if (!Object.hasOwn(COMMANDS, name)) {
     throw new UsageError(
-      `unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists those there are`,
+      `unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists all commands`,
     );
   }
   try {

@@ -1,4 +1,4 @@
-/** The control thread of a datapath, as its owner sees it. */
+/** Starts and stops the control thread of a datapath. */
 
 import { chmodSync } from 'node:fs';
 import { expectVisitor, shown, UsageError } from '../../core/errors.ts';
@@ -6,37 +6,38 @@ import { expectOptions, type OptionNames } from '../../core/options/option-names
 import { prepareSocketPath } from './socket-path.ts';
 import type { ControlReady, ControlTask } from '../threads/control-worker.ts';
 import { Datapath, stoppedError } from '../datapath/datapath.ts';
-import type { WorkerPlace } from '../supervision/group.ts';
-import type { WorkerLife, WorkerThread } from '../supervision/supervisor.ts';
+import type { WorkerSlot } from '../supervision/group.ts';
+import type { StartedWorker, WorkerThread } from '../supervision/worker-types.ts';
 import { startThread } from '../threads/spawn.ts';
 import { controlNumber } from '../threads/status.ts';
 
 const OWNER_ONLY = 0o600;
-/** A thread that has lived for so long, in ms, may die as often as a new one. */
+/** A thread that has run for this time counts as progress: deaths in a row are counted from zero again. */
 const HEALTHY_MS = 1000;
 
 export interface ControlOptions {
   datapath: Datapath;
-  /** Made free by prepareSocketPath. */
+  /** A path that `prepareSocketPath` has returned. */
   path: string;
-  /** Told when the thread has died and is not started again. */
+  /** Called when the thread has died and is not restarted. */
   onError?: (error: Error) => void;
 }
 
 const OPTION_NAMES: OptionNames<ControlOptions> = { datapath: true, path: true, onError: true };
 
+/** The control socket of a datapath, on which `ct-bucket ctl` works. */
 export class Control {
   /** Path of the socket. */
   readonly path: string;
   readonly #datapath: Datapath;
-  #life: WorkerLife | undefined;
-  #lives = 0;
-  #healthyLives = 0;
+  #current: StartedWorker | undefined;
+  #starts = 0;
+  #healthyStarts = 0;
 
   /**
-   * Answers on a socket, made accessible to its owner alone, until `stop`. When its thread dies it is started again, as
-   * the other workers of the datapath are (DatapathOptions.restarts); clients that it was answering then lose their connection.
-   * @throws UsageError when it cannot listen there, or the datapath has a control socket already
+   * Opens a control socket that only this user can reach, and serves it until `stop`. If its thread dies, it is restarted like the
+   * other workers of the datapath (DatapathOptions.restarts). Clients under way then lose their connection.
+   * @throws UsageError when it cannot listen on the path, or the datapath already has a control socket
    */
   static async start(given: ControlOptions): Promise<Control> {
     const options = expectOptions('the options of a control socket', given, OPTION_NAMES);
@@ -44,23 +45,23 @@ export class Control {
       throw new UsageError(`datapath must be a Datapath, not ${shown(options.datapath)}`);
     }
     if (typeof options.path !== 'string' || options.path === '') {
-      throw new UsageError(`path must be that of a socket, as prepareSocketPath gives it, not ${shown(options.path)}`);
+      throw new UsageError(`path must be a path that prepareSocketPath has returned, not ${shown(options.path)}`);
     }
     expectVisitor('onError', options.onError ?? (() => {}));
     if (options.datapath.isStopped) {
       throw stoppedError();
     }
     if (options.datapath.workers().some(({ role }) => role === 'control')) {
-      throw new UsageError('the datapath answers on a control socket already: stop that one first');
+      throw new UsageError('the datapath already has a control socket: stop that one first');
     }
     const control = new Control(options.datapath, options.path);
-    await options.datapath.group.keep({
+    await options.datapath.group.supervise({
       role: 'control',
       index: 0,
       number: controlNumber(options.datapath.threads),
-      start: (place) => control.#start(place),
+      start: (slot) => control.#start(slot),
       takeBack: () => 0,
-      progress: () => control.#healthyLives,
+      progress: () => control.#healthyStarts,
       hasWork: () => true,
       onFailure: (error) => options.onError?.(error),
     });
@@ -72,33 +73,33 @@ export class Control {
     this.#datapath = datapath;
   }
 
-  async #start(place: WorkerPlace): Promise<WorkerLife> {
-    if (this.#lives++ > 0) {
-      /* The dead thread's socket lies there still. */
+  async #start(slot: WorkerSlot): Promise<StartedWorker> {
+    if (this.#starts++ > 0) {
+      /* The socket of the dead thread still exists. */
       await prepareSocketPath(this.path);
     }
-    /* The mask belongs to the process: nobody else may connect, not even before the mode is set. */
+    /* Other users must not connect, not even between `bind` and `chmod`. A worker cannot set the umask, which belongs to the process. */
     const mask = process.umask(~OWNER_ONLY & 0o777);
-    const task: ControlTask = { share: this.#datapath.share, path: this.path, ...place };
-    const life = startThread('control-worker', task);
-    this.#life = life;
-    const ready = untilReady(life.thread)
+    const task: ControlTask = { share: this.#datapath.share, path: this.path, ...slot };
+    const started = startThread('control-worker', task);
+    this.#current = started;
+    const ready = untilReady(started.thread)
       .then(() => {
         chmodSync(this.path, OWNER_ONLY);
-        const timer = setTimeout(() => this.#healthyLives++, HEALTHY_MS).unref();
-        life.thread.once('exit', () => clearTimeout(timer));
+        const timer = setTimeout(() => this.#healthyStarts++, HEALTHY_MS).unref();
+        started.thread.once('exit', () => clearTimeout(timer));
       })
       .finally(() => process.umask(mask));
-    return { ...life, ready };
+    return { ...started, ready };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  /** Ends the answers under way and the thread; the socket is gone afterwards. */
+  /** Ends replies under way and the thread, and removes the socket. */
   async stop(): Promise<void> {
-    this.#life?.thread.postMessage('stop');
+    this.#current?.thread.postMessage('stop');
     await this.#datapath.group.end(({ role }) => role === 'control');
   }
 }

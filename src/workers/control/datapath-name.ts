@@ -1,19 +1,19 @@
-/** The datapath's name, which every command of dpctl may have as its first argument. Here there is one datapath. */
+/** The name of the datapath, which dpctl's commands take as an optional first argument. Here there is only one datapath. */
 
 import { UsageError } from '../../core/errors.ts';
 
-/** The names that Open vSwitch gives its only datapath: in userspace, in the kernel, and the latter without its type. */
+/** Open vSwitch's names of its datapath: in userspace, in the kernel, and in the kernel without the type. */
 const NAMES: readonly string[] = ['netdev@ovs-netdev', 'system@ovs-system', 'ovs-system'];
 
-/** For lists of commands. */
+/** A note below lists of commands. */
 export const DATAPATH_NOTE: string = `The first argument may be the name of the datapath, as in dpctl: ${NAMES.slice(0, 2).join(' or ')}.`;
 
-/** TYPE@NAME. No other argument of a command looks like this. */
+/** TYPE@NAME. No other argument has this form. */
 const WITH_TYPE = /^[^@=,\s]+@[^@=,\s]*$/;
 
 /**
- * The arguments after the datapath's name; all of them where no name is given.
- * @throws UsageError when the name is of another datapath, or is not the first argument
+ * The arguments without the name of the datapath.
+ * @throws UsageError when the name is that of another datapath, or not the first argument
  */
 export function withoutDatapathName(args: readonly string[]): string[] {
   const [first, ...others] = args;

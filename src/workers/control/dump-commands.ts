@@ -1,7 +1,6 @@
 /**
- * Commands about connections. Each goes through the table bucket by bucket and is outside the epoch between two, where
- * it may wait for its reader as long as that takes: nobody is held up, and what is created or removed meanwhile may or
- * may not be in the answer.
+ * Commands about connections. Each walks the table bucket by bucket. Between two buckets it is outside the epoch and may wait for a slow
+ * client without holding anything back. Connections that are created or removed meanwhile may or may not be in the reply.
  */
 
 import { updateClock } from '../../core/expiry/clock.ts';
@@ -16,13 +15,13 @@ import { onlyZone, requireNoMore, type Command, type CommandContext } from './co
 
 const FILTER_USAGE = '[zone=ZONE] [mark=VALUE[/MASK]] [labels=VALUE[/MASK]] [ORIG-TUPLE [REPLY-TUPLE]]';
 
-/** Connections printed at once. */
+/** Most connections of a piece. */
 const PIECE_ENTRIES = 1000;
 
-/** Nothing to print yet: lets others have their turn. */
+/** An empty piece: lets the server serve other clients. */
 const TURN = '';
 
-/** Entries as lines, or as a JSON array with an entry a line. */
+/** Entries as lines of text, or as a JSON array with one entry a line. */
 class Listing<Entry> {
   readonly #isJson: boolean;
   readonly #format: (entry: Entry) => string;
@@ -61,7 +60,7 @@ function* dumpConntrack(context: CommandContext, args: string[]): Generator<stri
     formatConn(entry, { more, statistics }),
   );
   for (const entries of conntrack.dump({ nowMs: context.nowMs(), filter })) {
-    /* A bucket may hold any number. */
+    /* A bucket may hold any number of connections. */
     for (let at = 0; at === 0 || at < entries.length; at += PIECE_ENTRIES) {
       yield listing.text(entries.slice(at, at + PIECE_ENTRIES));
     }
@@ -69,7 +68,7 @@ function* dumpConntrack(context: CommandContext, args: string[]): Generator<stri
   yield listing.end();
 }
 
-/** Work on each bucket, in an epoch of its own. */
+/** Calls `work` for each bucket, each time in a new epoch. */
 function* eachBucket(conntrack: Conntrack, work: (bucket: number) => void): Generator<string, void, void> {
   const { tracker } = conntrack;
   for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
@@ -90,15 +89,15 @@ function* flushConntrack(context: CommandContext, args: string[]): Generator<str
   const { fiveTuple } = filter;
   let flushed = 0;
   if (fiveTuple !== undefined) {
-    /* As in Open vSwitch: one connection, by either direction, in zone 0 if none is given. */
+    /* As in Open vSwitch: one connection, by the tuple of either direction. Default: zone 0. */
     if (!conntrack.flushTuple(fiveTuple, { nowMs: context.nowMs(), zone: filter.options.zone ?? 0 })) {
-      throw new UsageError('there is no such connection');
+      throw new UsageError('no such connection');
     }
     flushed = 1;
   } else {
     const { tracker } = conntrack;
     yield* eachBucket(conntrack, (bucket) => {
-      /* Removals bear this time in events. */
+      /* Events of the removals get this time. */
       updateClock(tracker, context.nowMs());
       flushed += flushBucket(tracker, bucket, filter);
       context.events.collect();
@@ -124,7 +123,7 @@ function* countAll(context: CommandContext, zone: number | undefined, stats: Con
 }
 
 function* showStats(context: CommandContext, args: string[]): Generator<string, void, void> {
-  /* dpctl takes the word for its own old clients. */
+  /* dpctl accepts this word, for old clients. */
   const verbose = context.more || args.includes('verbose');
   const zone = onlyZone(args.filter((arg) => arg !== 'verbose'));
   const stats = emptyStats();

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import type { Conntrack } from '../../core/conntrack.ts';
 import type { ConnEvent, EventReader } from '../../core/events/event-reader.ts';
 
-/** Between two looks at the rings; a thread loses events if it writes more than its ring holds in that time. */
+/** Time between two polls of the rings. A thread that fills its ring within this time loses events. */
 const POLL_MS = 10;
-/** Events that wait for a listener; those that come while there are so many are lost to it. */
+/** Most events that wait for a listener. It loses events that come while its queue is full. */
 const MAX_QUEUED = 65_536;
 
 class Listener {
@@ -27,15 +27,15 @@ export class EventHub {
   }
 
   /**
-   * What happens from now on, until the signal. A listener that does not keep up loses events, and is told how many.
-   * @throws UsageError if somebody outside reads the events of this table
+   * Yields all events from now on, until the signal is aborted. A listener that does not keep up loses events (`lost`: how many).
+   * @throws UsageError while another reader of this table's events is open
    */
   async *listen(signal: AbortSignal): AsyncGenerator<{ events: ConnEvent[]; lost: number }, void, void> {
     this.#open();
     const listener = new Listener();
     this.#listeners.add(listener);
     try {
-      /* From here on nothing is missed: whoever asked may be told. */
+      /* Tells the client that it misses no events from now on. */
       yield { events: [], lost: 0 };
       while (!signal.aborted) {
         if (listener.queue.length === 0 && listener.lost === 0) {
@@ -55,7 +55,7 @@ export class EventHub {
     }
   }
 
-  /** Makes room in the rings, in between the steps of work that causes many events in this thread. */
+  /** Empties the rings. For commands that cause many events in this thread, between their steps. */
   collect(): void {
     this.#reader?.collect();
   }

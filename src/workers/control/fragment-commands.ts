@@ -7,14 +7,14 @@ import { command, onlyNumber, requireNoMore, type Command } from './command.ts';
 
 const MAX_UINT32 = 0xffffffff;
 const FAMILIES: readonly IpFamily[] = ['v4', 'v6'];
-/** dpctl's text stands under a heading that is set in. */
+/** dpctl indents the text below its heading. */
 const INDENT = ' '.repeat(8);
 
 function family(text: string | undefined): IpFamily {
   const found = FAMILIES.find((known) => known === text);
   if (found === undefined) {
-    const problem = text === undefined ? 'parameter missing' : `'${text}' is no family`;
-    throw new UsageError(`${problem}: v4 for IPv4 or v6 for IPv6`);
+    const problem = text === undefined ? 'parameter missing' : `'${text}' is no address family`;
+    throw new UsageError(`${problem}: give v4 for IPv4, or v6 for IPv6`);
   }
   return found;
 }
@@ -48,7 +48,7 @@ export const FRAGMENT_COMMANDS: Record<string, Command> = {
   'ipf-set-disabled': setEnabled(false),
   'ipf-set-min-frag': command(
     'v4|v6 BYTES',
-    'Set the least size of a fragment that is not the last, with its IP header',
+    'Set the minimum size of fragments, with the IP header. Last fragments may be smaller',
     ({ conntrack }, args) => {
       const which = family(args[0]);
       conntrack.fragments.setMinFragSize(which, onlyNumber(args.slice(1), 'minimum fragment size', 0, MAX_UINT32));

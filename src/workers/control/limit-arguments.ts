@@ -6,7 +6,7 @@ import { zoneNumber } from './command.ts';
 /** Limits are unsigned numbers of 32 bits. */
 const MAX_LIMIT = 0xffffffff;
 
-/** A number as C writes it: 10, 0xa, 012. NaN for anything else. */
+/** A number in C's notation: 10, 0xa, 012. NaN for anything else. */
 function numberAsInC(text: string): number {
   if (/^0[0-7]+$/.test(text)) {
     return Number.parseInt(text, 8);
@@ -21,7 +21,7 @@ function checkedLimit(value: number, text: string, what: string): number {
   return value;
 }
 
-/** The limit of `default=LIMIT`, decimal; undefined for another argument. @throws UsageError */
+/** LIMIT (decimal) of `default=LIMIT`; undefined for another argument. @throws UsageError */
 export function defaultLimitOf(arg: string): number | undefined {
   if (!arg.startsWith('default=')) {
     return undefined;
@@ -30,7 +30,7 @@ export function defaultLimitOf(arg: string): number | undefined {
   return checkedLimit(/^\d+$/.test(text) ? Number(text) : Number.NaN, text, 'default limit');
 }
 
-/** `zone=ZONE,limit=LIMIT` in either order, the numbers as C writes them. @throws UsageError */
+/** `zone=ZONE,limit=LIMIT` in either order, with numbers in C's notation. @throws UsageError */
 export function zoneLimitOf(arg: string): { zone: number; limit: number } {
   let zone: number | undefined;
   let limit: number | undefined;
@@ -56,8 +56,7 @@ export function zoneLimitOf(arg: string): { zone: number; limit: number } {
 }
 
 /**
- * Zones of `zone=ZONE[,ZONE]...`. An empty one is a slip (a variable of a script without its value), which Open vSwitch
- * reads over.
+ * Zones of `zone=ZONE[,ZONE]...`. An empty zone is refused: most likely a variable of a script is not set. Open vSwitch ignores it.
  * @throws UsageError
  */
 export function zonesOf(arg: string): number[] {

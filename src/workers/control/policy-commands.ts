@@ -10,7 +10,7 @@ function policyId(args: readonly string[]): number {
   return onlyNumber(args.slice(0, 1), 'timeout policy', 0, MAX_ID);
 }
 
-/** NAME=SECONDS each. */
+/** The policy that arguments NAME=SECONDS describe. */
 function policyOf(args: readonly string[]): TimeoutPolicy {
   const policy: TimeoutPolicy = {};
   for (const arg of args) {
@@ -42,7 +42,7 @@ function zoneOf(args: readonly string[]): number {
 export const POLICY_COMMANDS: Record<string, Command> = {
   'ct-set-timeout-policy': command(
     'ID [NAME=SECONDS]...',
-    'Create or replace a timeout policy; policy 0 applies where no other does',
+    'Create or replace a timeout policy. Policy 0 is the default of all connections',
     ({ conntrack }, args) => {
       const id = policyId(args);
       conntrack.setTimeoutPolicy(id, policyOf(args.slice(1)));
@@ -53,7 +53,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
     requireNoMore(args.slice(1));
     const id = policyId(args);
     if (!conntrack.deleteTimeoutPolicy(id)) {
-      throw new UsageError(`there is no timeout policy ${id}`);
+      throw new UsageError(`no such timeout policy: ${id}`);
     }
     return { text: '', json: { id } };
   }),
@@ -67,7 +67,7 @@ export const POLICY_COMMANDS: Record<string, Command> = {
     const id = policyId(args);
     const timeouts = conntrack.timeoutPolicy(id);
     if (timeouts === undefined) {
-      throw new UsageError(`there is no timeout policy ${id}`);
+      throw new UsageError(`no such timeout policy: ${id}`);
     }
     return { text: `id=${id}, ${policyText(timeouts)}`, json: { id, timeouts } };
   }),

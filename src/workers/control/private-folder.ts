@@ -1,4 +1,4 @@
-/** Folders whose content only this user can have put there: sockets and code in them may be trusted. */
+/** Folders that no other user can write to: a socket or a file in them can be trusted. */
 
 import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { UsageError } from '../../core/errors.ts';
@@ -6,26 +6,26 @@ import { UsageError } from '../../core/errors.ts';
 const PERMISSIONS = 0o777;
 const OTHERS = 0o077;
 
-/** @returns undefined if nothing lies there. @throws UsageError if that cannot be said */
+/** @returns undefined if the path does not exist. @throws UsageError if that cannot be found out */
 export function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    throw new UsageError(`${path}: cannot be reached (${(error as NodeJS.ErrnoException).code})`);
+    throw new UsageError(`${path}: cannot access it (${(error as NodeJS.ErrnoException).code})`);
   }
 }
 
 /**
- * Makes the folder with mode 700, or checks that it belongs to this user and is closed to all others. A symbolic link is
- * refused: its owner could turn it elsewhere.
- * @param remedy what the user can do instead, for the message
+ * Creates the folder with mode 700, or checks that it belongs to this user and is closed to all others. A symbolic link is refused: its
+ * owner could redirect it.
+ * @param remedy advice for the message
  * @throws UsageError
  */
 export function requirePrivateFolder(folder: string, remedy: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new UsageError(`${folder}: cannot be made (${(error as NodeJS.ErrnoException).code}); ${remedy}`);
+    throw new UsageError(`${folder}: cannot create it (${(error as NodeJS.ErrnoException).code}); ${remedy}`);
   }
   const stat = statOf(folder);
   const isOurs = stat?.isDirectory() === true && stat.uid === (process.getuid?.() ?? stat.uid);

@@ -1,13 +1,12 @@
 /**
- * The control protocol: one request and its answer on each connection, in lines of JSON, in UTF-8.
+ * The control protocol: one request and one reply on each connection, in lines of JSON, in UTF-8.
  *
  *   request    {"command": "dump-conntrack", "args": ["zone=5"], "json": true, "more": true, "statistics": true}
- *              `command` alone is required. At most MAX_REQUEST_BYTES with its line feed
- *   answer     any number of {"text": "..."}: what is to be printed, in pieces that end anywhere
- *              last {"exitCode": 0}, or {"exitCode": 2, "error": "one line"} when the request was wrong
+ *              Only `command` is required. At most MAX_REQUEST_BYTES, with the line feed
+ *   reply      any number of {"text": "..."}: text to print, cut into pieces at any place
+ *              last {"exitCode": 0}, or {"exitCode": 2, "error": "one line"} for a wrong request
  *
- * An answer without its last line is cut off: the tracker ended meanwhile. A client that closes the connection ends the
- * command.
+ * A reply without its last line is incomplete: the tracker ended meanwhile. A client ends the command by closing the connection.
  */
 
 import { UsageError } from '../../core/errors.ts';
@@ -24,7 +23,7 @@ export type ControlReply = { text: string } | { exitCode: number; error?: string
 
 export const MAX_REQUEST_BYTES = 65_536;
 
-/** @throws UsageError when the line is no request */
+/** @throws UsageError when the line is not a request */
 export function parseRequest(line: string): ControlRequest {
   let value: unknown;
   try {

@@ -1,4 +1,4 @@
-/** The server of the control socket: takes requests and streams their answers, each no faster than its reader. */
+/** The server of the control socket: reads requests and streams replies, each no faster than its client reads. */
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -6,20 +6,21 @@ import { UsageError } from '../../core/errors.ts';
 import { inUse } from './socket-path.ts';
 import { MAX_REQUEST_BYTES, parseRequest, replyLine, type ControlReply, type ControlRequest } from './protocol.ts';
 
-/** What is to be printed, in pieces; an empty one gives others their turn. Ended by `return` when the client goes; `signal` says so to a piece that waits. */
-export type Answer = Iterable<string> | AsyncIterable<string>;
-export type Answerer = (request: ControlRequest, signal: AbortSignal) => Answer;
+/** A reply in pieces of text. An empty piece lets other clients be served. */
+export type ReplyPieces = Iterable<string> | AsyncIterable<string>;
+/** Runs the command of a request. `signal` is aborted when the client has gone, or the server stops. */
+export type Responder = (request: ControlRequest, signal: AbortSignal) => ReplyPieces;
 
 const MAX_CLIENTS = 64;
-/** Beyond them so many are told that there are too many; whoever comes then is cut off. */
+/** Most further clients that get an error. Connections beyond these are closed without a word. */
 const MAX_REFUSED = 64;
-/** A client that has its whole answer has this long to go. */
+/** Time for a client to disconnect after its reply. */
 const LINGER_MS = 1000;
-/** A client that connects has this long to say what it wants. */
+/** Time for a client to send its request. */
 const REQUEST_MS = 10_000;
 const LINE_FEED = 10;
 
-/** The first line that comes. @throws UsageError when it is too long or there is none */
+/** The first line. @throws UsageError when the line is too long, or none comes in time */
 function requestLine(socket: Socket): Promise<string> {
   return new Promise((done, fail) => {
     const chunks: Buffer[] = [];
@@ -29,7 +30,7 @@ function requestLine(socket: Socket): Promise<string> {
       socket.off('data', take);
       socket.off('close', over);
       socket.off('end', over);
-      /* Whatever else comes is read and thrown away, so that the end of the connection is seen. */
+      /* Reads and drops all further data: otherwise the end of the connection would go unnoticed. */
       socket.resume();
       if (error === undefined) {
         done(Buffer.concat(chunks).toString('utf8'));
@@ -41,7 +42,7 @@ function requestLine(socket: Socket): Promise<string> {
       const lineBytes = chunk.indexOf(LINE_FEED);
       bytes += lineBytes < 0 ? chunk.length : lineBytes + 1;
       if (bytes > MAX_REQUEST_BYTES) {
-        end(new UsageError(`a request may have ${MAX_REQUEST_BYTES} bytes`));
+        end(new UsageError(`a request may have at most ${MAX_REQUEST_BYTES} bytes`));
       } else if (lineBytes < 0) {
         chunks.push(chunk);
       } else {
@@ -57,7 +58,7 @@ function requestLine(socket: Socket): Promise<string> {
   });
 }
 
-/** Resolves when the socket takes more, or is closed. */
+/** Resolves when the socket accepts more data, or is closed. */
 function drained(socket: Socket): Promise<void> {
   return new Promise((done) => {
     const end = () => {
@@ -70,14 +71,14 @@ function drained(socket: Socket): Promise<void> {
   });
 }
 
-/** Writes and, when the reader is slow, waits for it. */
+/** Writes, and waits while the client reads slowly. */
 async function send(socket: Socket, reply: ControlReply): Promise<void> {
   if (socket.writable && !socket.write(replyLine(reply)) && socket.writable) {
     await drained(socket);
   }
 }
 
-/** Writes the last line. Whoever does not go then is cut off, so that nobody keeps others out. */
+/** Writes the last line, and later closes a connection that the client leaves open: it would keep others out. */
 function endWith(socket: Socket, last: ControlReply): void {
   socket.end(replyLine(last), () => {
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
@@ -85,35 +86,35 @@ function endWith(socket: Socket, last: ControlReply): void {
   });
 }
 
-/** Tells a client at once, whatever it wants, that there is no room for it. It may still be writing: what comes is read. */
+/** Refuses a client at once. The client may still be writing, so its data are read and dropped. */
 function refuse(socket: Socket): void {
   socket.resume();
-  endWith(socket, { exitCode: 1, error: `the tracker answers ${MAX_CLIENTS} clients already; try again` });
+  endWith(socket, { exitCode: 1, error: `the tracker already serves ${MAX_CLIENTS} clients; try again` });
 }
 
-async function serve(socket: Socket, answer: Answerer, stop: AbortSignal): Promise<void> {
+async function serve(socket: Socket, respond: Responder, stop: AbortSignal): Promise<void> {
   const gone = new AbortController();
-  /* Not half open: a client that sends no more takes no more. */
+  /* A client that closes its writing side has gone: half-open connections are not supported. */
   socket.once('end', () => gone.abort());
   socket.once('close', () => gone.abort());
   let last: ControlReply = { exitCode: 0 };
   let isFirst = true;
   try {
     const request = parseRequest(await requestLine(socket));
-    for await (const text of answer(request, AbortSignal.any([gone.signal, stop]))) {
-      /* The first piece is sent even if it is empty: it says that the command is at work. */
+    for await (const text of respond(request, AbortSignal.any([gone.signal, stop]))) {
+      /* The first piece is sent even if it is empty: it tells the client that the command runs. */
       if (text !== '' || isFirst) {
         await send(socket, { text });
         isFirst = false;
       }
-      /* Other clients have their turn between two pieces. */
+      /* Other clients are served between two pieces. */
       await turn();
       if (gone.signal.aborted || stop.aborted) {
         break;
       }
     }
     if (stop.aborted) {
-      last = { exitCode: 1, error: 'the tracker is being stopped' };
+      last = { exitCode: 1, error: 'the tracker is stopping' };
     }
   } catch (error) {
     last =
@@ -130,22 +131,22 @@ export class ControlServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #refused = new Set<Socket>();
-  readonly #answers = new Set<Promise<void>>();
+  readonly #replies = new Set<Promise<void>>();
   readonly #stop = new AbortController();
 
   /**
-   * Listens on a path that prepareSocketPath has made free. The mode of the socket is for the process's umask to say:
-   * it must not be open to others for a moment, and a worker cannot set it.
-   * @throws UsageError when somebody else was faster
+   * Listens on a path that `prepareSocketPath` has returned. The caller must have set the process's umask: the socket must not be open to
+   * others for a moment, and a worker cannot set the umask.
+   * @throws UsageError when it cannot listen, for example because another process was faster
    */
-  static async listen(path: string, answer: Answerer): Promise<ControlServer> {
-    const server = new ControlServer(answer);
+  static async listen(path: string, respond: Responder): Promise<ControlServer> {
+    const server = new ControlServer(respond);
     await new Promise<void>((done, fail) => {
       server.#server.once('error', (error: NodeJS.ErrnoException) => {
         fail(
           error.code === 'EADDRINUSE'
             ? inUse(path)
-            : new UsageError(`${path}: cannot listen there (${error.code ?? error.message})`),
+            : new UsageError(`${path}: cannot listen on it (${error.code ?? error.message})`),
         );
       });
       server.#server.listen(path, done);
@@ -153,7 +154,7 @@ export class ControlServer {
     return server;
   }
 
-  private constructor(answer: Answerer) {
+  private constructor(respond: Responder) {
     this.#server = createServer((socket) => {
       socket.on('error', () => {});
       const isRefused = this.#sockets.size >= MAX_CLIENTS;
@@ -164,16 +165,16 @@ export class ControlServer {
         refuse(socket);
         return;
       }
-      const served = serve(socket, answer, this.#stop.signal);
-      this.#answers.add(served);
-      void served.finally(() => this.#answers.delete(served));
+      const served = serve(socket, respond, this.#stop.signal);
+      this.#replies.add(served);
+      void served.finally(() => this.#replies.delete(served));
     });
     this.#server.maxConnections = MAX_CLIENTS + MAX_REFUSED;
   }
 
   /**
-   * Takes no more requests, ends the answers under way (cut off where a reader is slow) and removes the socket.
-   * No command works any more when this resolves.
+   * Accepts no more requests, ends replies under way (slow clients are cut off) and removes the socket. When it resolves, no command
+   * runs any more.
    */
   async close(graceMs: number): Promise<void> {
     this.#stop.abort();
@@ -182,7 +183,7 @@ export class ControlServer {
       [...this.#sockets, ...this.#refused].forEach((socket) => socket.destroy());
     }, graceMs);
     await closed;
-    await Promise.all(this.#answers);
+    await Promise.all(this.#replies);
     clearTimeout(timer);
   }
 }

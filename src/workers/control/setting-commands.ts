@@ -1,4 +1,4 @@
-/** Commands that read and change the tracker's numbers and switches. */
+/** Commands that read and change settings and limits of the tracker, and print its counters. */
 
 import { type Counters, countersOfParticipant } from '../../core/counters.ts';
 import { UsageError } from '../../core/errors.ts';
@@ -20,7 +20,7 @@ function setTcpSeqChk(isOn: boolean): Command {
   });
 }
 
-/** The default limit, and what zones have: all with a limit of their own, or those asked for. */
+/** The default limit, and limits of zones. @param zones undefined: all zones with a limit of their own */
 function limitsOf({ conntrack }: CommandContext, zones: number[] | undefined): ZoneLimit[] {
   if (zones === undefined) {
     return conntrack.zoneLimits();
@@ -35,7 +35,7 @@ function counters({ conntrack, share }: CommandContext, args: string[]): { text:
   const pmds = Array.from({ length: share.threads }, (_, pmd) =>
     countersOfParticipant(participants, load(share.status, StatusWord.PARTICIPANT + pmd) - 1),
   );
-  /* Last, so that no part is more than the whole. */
+  /* Read last, so that no PMD has more than the total. */
   const all = conntrack.counters();
   const names = Object.keys(all) as (keyof Counters)[];
   const rows = names.map((name) => [name, all[name], ...pmds.map((pmd) => pmd[name])]);
@@ -85,7 +85,7 @@ export const SETTING_COMMANDS: Record<string, Command> = {
       if (args.length === 0) {
         throw new UsageError('too few arguments; it takes [default=LIMIT] [zone=ZONE,limit=LIMIT]...');
       }
-      /* All are read before the first is set. */
+      /* All arguments are checked before the first limit is set. */
       const first = defaultLimitOf(args[0]!);
       const zones = args.slice(first === undefined ? 0 : 1).map(zoneLimitOf);
       if (first !== undefined) {

@@ -1,4 +1,4 @@
-/** Where the control socket lies, and that only its owner gets to it. */
+/** The path of the control socket, which only its owner can reach. */
 
 import { renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -7,19 +7,19 @@ import { dirname, join, resolve } from 'node:path';
 import { shown, UsageError } from '../../core/errors.ts';
 import { requirePrivateFolder, statOf } from './private-folder.ts';
 
-/** Longest path that sockaddr_un holds on every system (macOS: 104 bytes with the zero behind it). */
+/** Longest path that fits sockaddr_un on every system (macOS: 104 bytes with the terminating zero). */
 const MAX_PATH_BYTES = 103;
 const REMEDY = 'give another path with --socket';
 
-/** The path used when none is given. Its folder belongs to the user alone. */
+/** The default path. Its folder is private to this user. */
 export function defaultSocketPath(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const runtime = env['XDG_RUNTIME_DIR'];
   const folder = runtime ? join(runtime, 'ct-bucket') : join(tmpdir(), `ct-bucket-${process.getuid?.() ?? 'user'}`);
   return join(folder, 'control.sock');
 }
 
-/** Does anybody accept connections there? */
-function isAnswered(path: string): Promise<boolean> {
+/** Whether a process accepts connections on the socket. */
+function hasListener(path: string): Promise<boolean> {
   return new Promise((done, fail) => {
     const socket = connect(path);
     socket.once('connect', () => {
@@ -30,33 +30,35 @@ function isAnswered(path: string): Promise<boolean> {
       if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') {
         done(false);
       } else if (error.code === 'EAGAIN') {
-        /* Its queue of connections is full: somebody is there. */
+        /* A process listens, and its queue of connections is full. */
         done(true);
       } else {
-        fail(new UsageError(`${path}: cannot be used as control socket (${error.code})`));
+        fail(new UsageError(`${path}: cannot be used as the control socket (${error.code})`));
       }
     });
   });
 }
 
 /**
- * Makes a path free to listen on: its folder, if it is the default one, exists and is private; a socket that nobody
- * answers any more is gone.
+ * Prepares a path for listening: creates the default folder, private to this user, and removes a stale socket.
+ * @param given default: `defaultSocketPath()`
  * @returns the absolute path
- * @throws UsageError when another tracker answers there, or something else lies there
+ * @throws UsageError when another tracker listens on the path, or the path is no socket
  */
 export async function prepareSocketPath(given: string | undefined): Promise<string> {
   if (given !== undefined && (typeof given !== 'string' || given === '')) {
-    throw new UsageError(`the path of a socket must be a text, not ${shown(given)}`);
+    throw new UsageError(`the path of a socket must be a non-empty string, not ${shown(given)}`);
   }
   const path = resolve(given ?? defaultSocketPath());
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
-    throw new UsageError(`${path}: a socket's path may have ${MAX_PATH_BYTES} bytes; give a shorter one with --socket`);
+    throw new UsageError(
+      `${path}: a socket path may have at most ${MAX_PATH_BYTES} bytes; give a shorter one with --socket`,
+    );
   }
   if (given === undefined) {
     requirePrivateFolder(dirname(path), REMEDY);
   } else if (statOf(dirname(path)) === undefined) {
-    throw new UsageError(`${dirname(path)}: no such folder for the control socket`);
+    throw new UsageError(`${dirname(path)}: no such folder; create it, or give another path with --socket`);
   }
   const found = statOf(path);
   if (found === undefined) {
@@ -65,10 +67,10 @@ export async function prepareSocketPath(given: string | undefined): Promise<stri
   if (!found.isSocket()) {
     throw new UsageError(`${path}: exists and is not a socket; give another path with --socket`);
   }
-  if (await isAnswered(path)) {
+  if (await hasListener(path)) {
     throw inUse(path);
   }
-  /* Who else finds it stale may have put a new one there by now: look at what was taken away before it is thrown. */
+  /* Another process may also have found it stale, and put a new socket there. So move it aside, and check it before deleting it. */
   const aside = `${path}.${process.pid}`;
   renameSync(path, aside);
   if (statOf(aside)?.ino !== found.ino) {
@@ -80,5 +82,5 @@ export async function prepareSocketPath(given: string | undefined): Promise<stri
 }
 
 export function inUse(path: string): UsageError {
-  return new UsageError(`${path}: another ct-bucket answers there; stop it, or give another path with --socket`);
+  return new UsageError(`${path}: another ct-bucket uses it; stop that one, or give another path with --socket`);
 }

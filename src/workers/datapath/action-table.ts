@@ -1,11 +1,11 @@
 /**
- * The actions of a datapath's packets, in shared memory. A packet carries the number of its action (PacketWord.ACTION), and
- * each PMD compiles an action once, when the first packet with its number comes.
+ * The actions of a datapath's packets, in shared memory. A packet carries the number of its action (PacketWord.ACTION). Each
+ * PMD compiles an action once, at the first packet with its number.
  *
  *   entry n   word 0: bytes of the text; then the options of the action as JSON, in UTF-8
  *
- * The owner writes an entry before it publishes the first packet that names it; the ring's head orders the two. An entry never
- * changes: packets on the way name it.
+ * The owner writes an entry before it publishes the first packet with its number. The ring's head orders the two. An entry
+ * never changes, since packets under way refer to it.
  */
 
 import { CtAction, type CtActionOptions } from '../../core/action.ts';
@@ -15,7 +15,7 @@ import { ErrorCode } from '../../shared/error-codes.ts';
 
 /** Different actions of a datapath. Equal ones count once. */
 export const MAX_ACTIONS = 1024;
-/** The longest text: a helper's name of 32 bytes, escaped, and all other options at their longest take about 700 bytes. */
+/** Space for the longest text: about 700 bytes, with an escaped helper name of 32 bytes and all other options. */
 const ENTRY_WORDS = 256;
 const ENTRY_BYTES: number = ENTRY_WORDS * 4;
 
@@ -38,15 +38,15 @@ export class ActionTable {
   }
 
   /**
-   * The number of an action; a new one gets the next.
-   * @throws UsageError if it is no CtAction, or there are too many
+   * The number of an action. A new action gets the next free number.
+   * @throws UsageError if it is not a CtAction, or there are too many
    */
   numberOf(action: CtAction): number {
     if (action === this.#last) {
       return this.#lastNumber;
     }
     if (!(action instanceof CtAction)) {
-      throw new UsageError(`the action of a packet must be a CtAction, made once and used often, not ${shown(action)}`);
+      throw new UsageError(`action must be a CtAction (make it once and reuse it), not ${shown(action)}`);
     }
     let number = this.#numbers.get(action);
     if (number === undefined) {
@@ -63,7 +63,7 @@ export class ActionTable {
     const number = this.#byText.size;
     if (number === MAX_ACTIONS) {
       throw new UsageError(
-        `a datapath keeps ${MAX_ACTIONS} different actions: set marks and labels that differ by packet elsewhere`,
+        `more than ${MAX_ACTIONS} different actions: reuse actions, and keep marks and labels of single packets out of them`,
         { code: ErrorCode.TOO_MANY_ACTIONS },
       );
     }
@@ -85,9 +85,9 @@ export class ActionReader {
     this.at(0);
   }
 
-  /** The action with this number. Allocates when it is new to this thread. */
+  /** The action with this number. Allocates at its first use in this thread. */
   at(number: number): CtAction {
-    /* Those before it were written before it. */
+    /* Lower numbers were written earlier, so they are complete. */
     while (this.#actions.length <= number) {
       this.#actions.push(this.#compile(this.#actions.length));
     }
@@ -95,7 +95,7 @@ export class ActionReader {
   }
 
   #compile(number: number): CtAction {
-    /* A TextDecoder takes no view of shared memory. */
+    /* TextDecoder refuses views of shared memory. */
     const text = textBytes(this.#words, number).slice(0, this.#words[number * ENTRY_WORDS]!);
     return new CtAction(JSON.parse(new TextDecoder().decode(text)) as CtActionOptions);
   }

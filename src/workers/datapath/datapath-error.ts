@@ -1,6 +1,6 @@
 import { ErrorCode } from '../../shared/error-codes.ts';
 
-/** A datapath cannot go on, or could not be started. `cause` is what its worker has thrown, if it did. */
+/** The datapath has failed, or did not start. `cause` is the error of its worker, if there was one. */
 export class DatapathError extends Error {
   override readonly name = 'DatapathError';
   readonly code: 'ERR_CT_WORKER_DIED' | 'ERR_CT_START_TIMEOUT';

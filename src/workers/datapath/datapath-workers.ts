@@ -1,4 +1,4 @@
-/** The workers of a datapath: which there are, how they come up, what their deaths mean to packets, and how they end. */
+/** The workers of a datapath: starts them, waits until they are up, takes packets back from dead ones, and ends them. */
 
 import { Conntrack } from '../../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../../core/counters.ts';
@@ -8,17 +8,18 @@ import { countersOf } from '../../shared/memory/counters.ts';
 import { ErrorCode } from '../../shared/error-codes.ts';
 import { DatapathError } from './datapath-error.ts';
 import { WorkerGroup } from '../supervision/group.ts';
-import { workerName } from '../supervision/supervisor.ts';
+import { workerName } from '../supervision/worker-types.ts';
 import { startPmd, startSweeper } from '../threads/spawn.ts';
 import type { CheckedOptions } from './options.ts';
 import type { PmdRings } from './pmd-rings.ts';
 import { type DatapathShare, StatusWord, sweeperNumber, workerLine, WorkerWord } from '../threads/status.ts';
 
-/** Longest wait for workers to come up. */
+/** Longest wait until all workers are up. */
 const START_MS = 30_000;
-const LOOK_ROUND_MS = 100;
-/** A stop gives up on packets when no worker has got on for so long; while one is being started, twice that. */
-const GIVE_UP_MS = 1000;
+/** A wait ends at least this often, to check for failures. */
+const RECHECK_MS = 100;
+/** After this time without progress of any PMD, `stop` no longer waits for packets. While a PMD is starting: twice that. */
+const STALLED_MS = 1000;
 
 export interface DatapathWorkersOptions {
   conntrack: Conntrack;
@@ -27,7 +28,7 @@ export interface DatapathWorkersOptions {
   /** Words of the action table. */
   actions: Words;
   options: CheckedOptions;
-  /** The datapath cannot go on. Told once. */
+  /** Called once, when the datapath has failed. */
   onFailure(error: Error): void;
 }
 
@@ -40,7 +41,7 @@ export class DatapathWorkers {
   readonly #signal: AbortSignal | undefined;
   #failure: DatapathError | undefined;
 
-  /** Starts all threads; `untilUp` waits for them. */
+  /** Starts all threads. `untilUp` waits for them. */
   constructor({ conntrack, share, rings, actions, options, onFailure }: DatapathWorkersOptions) {
     this.#conntrack = conntrack;
     this.#share = share;
@@ -53,11 +54,11 @@ export class DatapathWorkers {
     this.group = new WorkerGroup({ conntrack, status, threads, restarts, hangAfterMs, hung, onFailure: fail });
     for (let index = 0; index < threads; index++) {
       const task = { memory, ...rings.wordsOf(index), status, index, actions, batchSize: options.batchSize };
-      this.#keep({
+      this.#supervise({
         role: 'pmd',
         index,
         number: index,
-        start: (place) => startPmd({ ...task, ...place }),
+        start: (slot) => startPmd({ ...task, ...slot }),
         takeBack: () => this.#takeBack(index),
         progress: (participant) => this.#counter(participant, Counter.batches),
         hasWork: () => !rings.isGivenBack(index),
@@ -65,11 +66,11 @@ export class DatapathWorkers {
     }
     if (options.sweeper) {
       const task = { memory, status, clock: share.clock };
-      this.#keep({
+      this.#supervise({
         role: 'sweeper',
         index: 0,
         number: sweeperNumber(threads),
-        start: (place) => startSweeper({ ...task, ...place }),
+        start: (slot) => startSweeper({ ...task, ...slot }),
         takeBack: () => 0,
         progress: (participant) => this.#counter(participant, Counter.sweepRounds),
         hasWork: () => true,
@@ -81,8 +82,8 @@ export class DatapathWorkers {
     return countersOf(this.#conntrack.tracker.participants, participant)[counter]!;
   }
 
-  #keep(worker: Parameters<WorkerGroup['keep']>[0]): void {
-    this.group.keep(worker).catch((error: Error) => this.#fail(error));
+  #supervise(worker: Parameters<WorkerGroup['supervise']>[0]): void {
+    this.group.supervise(worker).catch((error: Error) => this.#fail(error));
   }
 
   #fail(error: Error): void {
@@ -92,12 +93,12 @@ export class DatapathWorkers {
     }
   }
 
-  /** Why the datapath cannot go on; undefined: it can. */
+  /** Why the datapath has failed; undefined while it works. */
   get failure(): DatapathError | undefined {
     return this.#failure;
   }
 
-  /** @throws DatapathError when a worker has died and is not started again */
+  /** @throws DatapathError when the datapath has failed */
   throwIfFailed(): void {
     if (this.#failure !== undefined) {
       throw this.#failure;
@@ -105,8 +106,8 @@ export class DatapathWorkers {
   }
 
   /**
-   * Resolves when all are at work. Rejects with the reason of the options' signal when that is aborted.
-   * @throws DatapathError when one dies, or does not come up in time
+   * Resolves when all threads are up. Rejects with the signal's reason when the signal is aborted.
+   * @throws DatapathError when a thread dies, or is not up in time
    */
   async untilUp(): Promise<void> {
     const { status, threads } = this.#share;
@@ -122,9 +123,9 @@ export class DatapathWorkers {
           const message = `${workerName(worker)} did not start within ${START_MS / 1000} s`;
           throw new DatapathError(message, { code: ErrorCode.START_TIMEOUT });
         }
-        const waiting = Atomics.waitAsync(status, up, 0, LOOK_ROUND_MS);
-        /* The timer keeps the process alive, which neither waitAsync nor the threads do. */
-        const keepAlive = setInterval(() => {}, LOOK_ROUND_MS);
+        const waiting = Atomics.waitAsync(status, up, 0, RECHECK_MS);
+        /* The timer keeps the process alive. Neither waitAsync nor the threads do. */
+        const keepAlive = setInterval(() => {}, RECHECK_MS);
         await waiting.value;
         clearInterval(keepAlive);
       }
@@ -132,15 +133,15 @@ export class DatapathWorkers {
     signal?.throwIfAborted();
   }
 
-  /** Gives the packets back that a PMD which died was at. */
+  /** Takes the unfinished packets of a dead PMD back. @returns how many are lost */
   #takeBack(index: number, everything = false): number {
     const lost = this.#rings.takeBack(index, everything);
     this.#conntrack.tracker.counters[Counter.workerLost]! += lost;
     return lost;
   }
 
-  /** Says whether all PMDs have stood still for so long that nothing more is to be expected of them. */
-  stillWatch(): () => boolean {
+  /** @returns a function that says whether the PMDs have stalled: no progress for STALLED_MS */
+  stallDetector(): () => boolean {
     let activity = this.group.activity();
     let movedMs = performance.now();
     return () => {
@@ -151,7 +152,7 @@ export class DatapathWorkers {
         movedMs = nowMs;
       }
       const isStarting = this.group.states().some(({ role, isUp }) => role === 'pmd' && !isUp);
-      return nowMs - movedMs > (isStarting ? 2 : 1) * GIVE_UP_MS;
+      return nowMs - movedMs > (isStarting ? 2 : 1) * STALLED_MS;
     };
   }
 
@@ -164,8 +165,8 @@ export class DatapathWorkers {
   }
 
   /**
-   * Ends all threads: they get some time to come to an end by themselves, and are then terminated. Packets that no PMD came to
-   * are given back.
+   * Ends all threads. A thread that does not end by itself in time is terminated. Packets that no PMD has tracked come back
+   * without a verdict.
    */
   async end(): Promise<void> {
     const { status, threads } = this.#share;
@@ -179,7 +180,7 @@ export class DatapathWorkers {
     await ended;
     const states = this.group.states();
     for (let index = 0; index < threads; index++) {
-      /* One that could not even be terminated may still be at its packets. */
+      /* A thread that could not be terminated may still write to its packets. */
       if (!states.some((state) => state.role === 'pmd' && state.index === index)) {
         this.#takeBack(index, true);
       }

@@ -1,68 +1,58 @@
 /**
- * A datapath: a table, N PMD threads that track packets on it, and a sweeper. The thread that makes it hands packets
- * in and gets verdicts; it never waits for a bucket.
+ * A datapath: a table, PMD threads that track packets on it, and a sweeper. The owner (the thread that starts the datapath)
+ * pushes packets and gets verdicts. The owner never waits for a bucket.
  *
- *   Datapath            what users call
+ *   Datapath            the interface for users
  *   VerdictFeed         tags, listeners, readers of verdicts
- *   PacketExchange      packets in and back, in words of the rings; pushes that wait; delivery without being asked
- *   DatapathWorkers     threads: started, watched, started again, ended
+ *   PacketExchange      packets to the rings and back; pushes that wait; delivery of verdicts
+ *   DatapathWorkers     starts, watches, restarts and ends the threads
  */
 
-import { Conntrack } from '../../core/conntrack.ts';
+import type { Conntrack } from '../../core/conntrack.ts';
 import type { Counters } from '../../core/counters.ts';
 import type { EventReader } from '../../core/events/event-reader.ts';
-import { expectWhole, shown, UsageError } from '../../core/errors.ts';
-import { MAX_PARTICIPANTS } from '../../core/memory/memory.ts';
-import { allocateWords } from '../../shared/access.ts';
+import { shown, UsageError } from '../../core/errors.ts';
 import { ErrorCode } from '../../shared/error-codes.ts';
-import { ActionTable } from './action-table.ts';
 import { tuneCompiler } from '../threads/compiler.ts';
-import { DatapathWorkers } from './datapath-workers.ts';
+import { type DatapathParts, makeParts } from './datapath-parts.ts';
 import type { WorkerGroup, WorkerState } from '../supervision/group.ts';
-import type { WorkerRole } from '../supervision/supervisor.ts';
+import type { WorkerRole } from '../supervision/worker-types.ts';
 import type { DatapathEventName, DatapathListener } from './listeners.ts';
 import { checkOptions, type DatapathOptions } from './options.ts';
-import { PacketExchange } from './packet-exchange.ts';
+import type { PacketExchange } from './packet-exchange.ts';
 import { checkOffer, checkPush, type PacketOptions, type PushOptions } from './packet-options.ts';
-import { PmdRings } from './pmd-rings.ts';
-import { type DatapathShare, StatusWord, statusWords, systemTimeMs } from '../threads/status.ts';
-import { VerdictFeed } from './verdict-feed.ts';
+import { type DatapathShare, systemTimeMs } from '../threads/status.ts';
 import type { VerdictsOptions } from './verdict-stream.ts';
 import type { PacketVerdict } from './verdict-view.ts';
 
 export type { DatapathOptions } from './options.ts';
 
-/** Participants beside PMDs: the sweeper, this thread, and some for tools. */
-const TOOLS = 8;
-/** Longest wait of the owner's calls for a lock (Conntrack.lockTimeoutMs): the holder may be dead, and to be repaired after by it. */
-const LOCK_TIMEOUT_MS = 2000;
-/** What a push gives that need not wait: the same promise for all. */
+/** Every push that does not wait returns this promise. */
 const TAKEN: Promise<void> = Promise.resolve();
 
-/** @typeParam Tag what packets are tagged with */
+/** Runs a table with threads: push packets, get verdicts. @typeParam Tag type of the packets' tags */
 export class Datapath<Tag = unknown> {
-  /** The table, for dumps, flushes, limits, counters from this thread. */
+  /** The table: dump, flush, limits, counters. */
   readonly conntrack: Conntrack;
+  /** PMD threads. */
   readonly threads: number;
-  /** @internal For threads that watch and steer this datapath. */
+  /** @internal For the control thread. */
   readonly share: DatapathShare;
-  /** @internal Packets by words and numbers. */
+  /** @internal Packets as words and numbers, without tags. */
   readonly exchange: PacketExchange;
-  readonly #workers: DatapathWorkers;
-  readonly #actions: ActionTable;
-  readonly #feed: VerdictFeed<Tag>;
+  readonly #parts: DatapathParts<Tag>;
   #isStopped = false;
   #stopping: Promise<void> | undefined;
 
   /**
-   * Makes the table, starts all threads and waits until they are up.
-   * @throws UsageError on an option out of range
-   * @throws DatapathError when a thread does not come up
+   * Creates the table, starts all threads and waits until they are up. Rejects with the signal's reason when the signal is aborted.
+   * @throws UsageError for a wrong option
+   * @throws DatapathError when a thread dies, or is not up within 30 s
    */
   static async start<Tag = unknown>(options: DatapathOptions = {}): Promise<Datapath<Tag>> {
     const datapath = new Datapath<Tag>(options);
     try {
-      await datapath.#workers.untilUp();
+      await datapath.#parts.workers.untilUp();
     } catch (error) {
       await datapath.#end();
       throw error;
@@ -72,89 +62,65 @@ export class Datapath<Tag = unknown> {
 
   private constructor(given: DatapathOptions) {
     const options = checkOptions(given);
-    const { threads, table, clock, checksums, ringBytes, steering } = options;
     options.signal?.throwIfAborted();
-    this.threads = threads;
     if (options.tuneCompiler) {
       tuneCompiler();
     }
-    const { maxParticipants = 1 } = table;
-    expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
-    this.conntrack = new Conntrack({ ...table, maxParticipants: Math.max(maxParticipants, threads + TOOLS) });
-    this.conntrack.lockTimeoutMs = LOCK_TIMEOUT_MS;
-    this.conntrack.usedBy = 'a datapath';
-    const status = allocateWords(statusWords(threads));
-    this.share = { memory: this.conntrack.memory, status, clock, threads };
-    const reachedMs = new Float64Array(status.buffer, StatusWord.REACHED_MS * 4, 1);
-    const rings = new PmdRings({ threads, ringBytes, checksums, reachedMs });
-    this.#feed = new VerdictFeed<Tag>(rings, { pause: (isFull) => this.exchange.pause(isFull) });
-    this.#actions = new ActionTable(options.action);
-    this.#workers = new DatapathWorkers({
-      conntrack: this.conntrack,
-      share: this.share,
-      rings,
-      actions: this.#actions.words,
-      options,
-      onFailure: (error) => this.#feed.fail(error),
-    });
-    this.#workers.group.onDeath = (death) => this.#feed.listeners.tell('workerDeath', death);
-    this.#workers.group.onHang = (hang) => this.#feed.listeners.tell('workerHang', hang);
-    this.exchange = new PacketExchange({
-      rings,
-      steering,
-      counters: this.conntrack.tracker.counters,
-      hasFailed: () => this.#workers.failure !== undefined,
-      throwIfFailed: () => this.#workers.throwIfFailed(),
-      assertRunning: () => this.#assertRunning(),
-      onVisitorError: (error) => this.#feed.tellError(error),
-    });
+    this.threads = options.threads;
+    this.#parts = makeParts<Tag>(options, () => this.#assertRunning());
+    this.conntrack = this.#parts.conntrack;
+    this.share = this.#parts.share;
+    this.exchange = this.#parts.exchange;
   }
 
-  /** @throws UsageError when it is stopped, or was told to stop @throws DatapathError when it has failed */
+  /** @throws UsageError after `stop` was called @throws DatapathError when the datapath has failed */
   #assertRunning(): void {
-    this.#workers.throwIfFailed();
+    this.#parts.workers.throwIfFailed();
     if (this.#stopping !== undefined) {
       throw stoppedError();
     }
   }
 
-  /** The listener is called for each event until `off`. @throws UsageError for an event that is not known */
+  /** Calls the listener at each event until `off`. @throws UsageError for an unknown event */
   on<Name extends DatapathEventName>(name: Name, listener: DatapathListener<Tag, Name>): this {
-    this.#feed.listeners.add(name, listener);
+    this.#parts.feed.listeners.add(name, listener);
     return this;
   }
 
-  /** The listener is called for the next event only. */
+  /** Calls the listener at the next event only. */
   once<Name extends DatapathEventName>(name: Name, listener: DatapathListener<Tag, Name>): this {
-    this.#feed.listeners.add(name, listener, true);
+    this.#parts.feed.listeners.add(name, listener, true);
     return this;
   }
 
-  /** The listener is not called any more. */
+  /** Removes the listener. Does nothing if it is not there. */
   off<Name extends DatapathEventName>(name: Name, listener: DatapathListener<Tag, Name>): this {
-    this.#feed.listeners.remove(name, listener);
+    this.#parts.feed.listeners.remove(name, listener);
     return this;
   }
 
   /**
-   * The verdicts from now on, as batches of copies: everything that came back since the last one was asked for, deferred ones
-   * included. Ends when the datapath is stopped and everything was read. While more than `highWaterMark` wait to be read the
-   * datapath takes nothing back, but for `drain` and `stop`: so do not await `push` in the loop over them.
-   * @throws UsageError on a wrong option, or when the datapath is stopped
+   * All verdicts from now on, deferred ones included. Each batch is an array of copies: everything that has come back since
+   * the last batch. The iteration ends when the datapath is stopped and everything was read.
+   *
+   * While `highWaterMark` verdicts wait for the reader, the datapath takes no packets back, and pushes wait. So never await
+   * `push` inside the loop: it could wait for ever. `drain` and `stop` go on in any case.
+   * @throws UsageError for a wrong option, or after `stop` was called
    */
   verdicts(options: VerdictsOptions = {}): AsyncIterableIterator<PacketVerdict<Tag>[]> {
     this.#assertRunning();
-    return this.#feed.open(options);
+    return this.#parts.feed.open(options);
   }
 
   /**
-   * Hands a packet to the PMD of its flow, and waits while that PMD's ring is full (counted in `ringWaited`). Need not be awaited:
-   * packets of one flow go in the order of the calls, those that wait one after another, and the frame may be reused as soon as
-   * the call returns. Awaiting keeps the memory for waiting packets small.
-   * @returns a promise that resolves when the packet is in the ring, and rejects with the signal's reason, or when the datapath
-   *   is stopped or fails before; nobody has to handle that, `drain` and `stop` tell it as well
-   * @throws UsageError at once on a wrong argument, and when the datapath is stopped
-   * @throws DatapathError when it has failed
+   * Hands a packet to the PMD of its flow. While the ring of that PMD is full, the packet waits (counted in `ringWaited`).
+   *
+   * The call is safe without `await`: packets of one flow keep the order of the calls, and the frame may be reused as soon as
+   * the call returns. Packets that wait take memory, so await when you can.
+   * @returns a promise that resolves when the packet is in the ring. It rejects with the signal's reason, or when the datapath
+   *   stops or fails first. An unhandled rejection is not reported to the process: `drain` and `stop` throw the same error.
+   * @throws UsageError at once, for a wrong argument, or after `stop` was called
+   * @throws DatapathError at once, when the datapath has failed
    */
   push(frame: Uint8Array, options: PushOptions<Tag> = {}): Promise<void> {
     const signal = checkPush(options);
@@ -162,36 +128,36 @@ export class Datapath<Tag = unknown> {
       return rejectedQuietly(signal.reason);
     }
     const { timeMs, action } = this.#metadata(options);
-    const number = this.#feed.tags.numberOf(options.tag);
+    const number = this.#parts.feed.tags.numberOf(options.tag);
     let waits: Promise<void> | undefined;
     try {
       waits = this.exchange.push(frame, timeMs, number, action, signal);
     } catch (error) {
-      this.#feed.tags.release(number);
+      this.#parts.feed.tags.release(number);
       throw error;
     }
     if (waits === undefined) {
       return TAKEN;
     }
-    waits.catch(() => this.#feed.tags.release(number));
+    waits.catch(() => this.#parts.feed.tags.release(number));
     return waits;
   }
 
   /**
-   * Hands a packet to the PMD of its flow without waiting: what a live source does.
-   * @returns false if that PMD's ring is full; the packet is then lost, and counted in `ringDropped`
-   * @throws as push
+   * Hands a packet to the PMD of its flow and never waits. This is for live sources.
+   * @returns false if the ring of that PMD is full: the packet is dropped, and counted in `ringDropped`
+   * @throws the same errors as `push`
    */
   offer(frame: Uint8Array, options: PacketOptions<Tag> = {}): boolean {
     checkOffer(options);
     const { timeMs, action } = this.#metadata(options);
-    const number = this.#feed.tags.numberOf(options.tag);
+    const number = this.#parts.feed.tags.numberOf(options.tag);
     let isTaken = false;
     try {
       isTaken = this.exchange.offer(frame, timeMs, number, action);
     } finally {
       if (!isTaken) {
-        this.#feed.tags.release(number);
+        this.#parts.feed.tags.release(number);
       }
     }
     return isTaken;
@@ -200,55 +166,56 @@ export class Datapath<Tag = unknown> {
   #metadata({ timeMs, action }: PacketOptions<Tag>): { timeMs: number; action: number } {
     const isTimeless = timeMs === undefined && this.share.clock === 'system';
     return {
-      /* What is no time is refused where the frame is looked at. */
+      /* The exchange refuses a wrong time, together with a wrong frame. */
       timeMs: isTimeless ? systemTimeMs() : timeMs!,
-      action: action === undefined ? 0 : this.#actions.numberOf(action),
+      action: action === undefined ? 0 : this.#parts.actions.numberOf(action),
     };
   }
 
-  /** Packets that were pushed and wait for room. */
+  /** Pushed packets that wait for space in their ring. */
   get waiting(): number {
     return this.exchange.waiting;
   }
 
-  /** @internal Shows what has come back; returns how many, deferred ones apart. */
+  /** @internal Delivers all packets that have come back. @returns how many, without deferred ones */
   harvest(): number {
     return this.exchange.harvestAnyway();
   }
 
   /**
-   * Resolves when every packet handed in so far has come back and was shown, those included that waited for room. Rejects then
-   * with what a listener has thrown first, if nobody listens to errors.
+   * Resolves when every packet pushed so far has come back, and its listeners were called. Without a listener to `error`, it
+   * then rejects with the first error that a listener has thrown.
    * @throws UsageError when the datapath is stopped
-   * @throws DatapathError when it has failed
+   * @throws DatapathError when the datapath has failed
    */
   async drain(): Promise<void> {
     if (this.#isStopped) {
       throw stoppedError();
     }
     await this.exchange.drain();
-    this.#feed.throwListenerError();
+    this.#parts.feed.throwListenerError();
   }
 
-  /** It was told to stop. */
+  /** `stop` was called. */
   get isStopped(): boolean {
     return this.#stopping !== undefined;
   }
 
-  /** Where each worker stands. */
+  /** The state of each worker. */
   workers(): WorkerState[] {
-    return this.#workers.group.states();
+    return this.#parts.workers.group.states();
   }
 
-  /** @internal For those who add a worker to this datapath (control.ts). */
+  /** @internal For the control thread, which is one more worker of this datapath. */
   get group(): WorkerGroup {
-    return this.#workers.group;
+    return this.#parts.workers.group;
   }
 
   /**
-   * Ends the thread of a worker at once, whatever it is doing; it is repaired and started again, as if it had died.
-   * @param index number of the PMD
-   * @throws UsageError when there is no such worker
+   * Terminates the thread of a worker at once, for tests of what a death does. The worker is repaired and restarted, as after
+   * any death.
+   * @param index number of the PMD; 0 for other roles
+   * @throws UsageError when there is no such worker, or after `stop` was called
    */
   terminateWorker(role: WorkerRole, index = 0): void {
     this.#assertRunning();
@@ -257,29 +224,30 @@ export class Datapath<Tag = unknown> {
       const known = states.map((state) => `${state.role} ${state.index}`).join(', ');
       throw new UsageError(`there is no worker ${shown(role)} ${shown(index)}: there are ${known}`);
     }
-    this.group.terminate(role, index, 'it was told to');
+    this.group.terminate(role, index, 'terminateWorker was called');
   }
 
   /** Counters of each PMD, in order. */
   pmdCounters(): Counters[] {
-    return this.#workers.pmdCounters();
+    return this.#parts.workers.pmdCounters();
   }
 
   /**
-   * Reads what happens to connections from now on, in all threads: `drain()` the reader often enough, or iterate over
-   * `follow()`. Close it to switch events off.
-   * @throws UsageError if somebody reads them already
+   * Turns events on, and reads what happens to connections from now on, in all threads. Call `drain()` of the reader often, or
+   * iterate over `follow()`. `close()` turns events off.
+   * @throws UsageError while another reader is open
    */
   events(): EventReader {
     return this.conntrack.events();
   }
 
   /**
-   * Lets the PMDs finish what they were handed, and ends all threads. The table stays: `conntrack` can be dumped and
-   * asked as before. Pushes that wait for room get it; later ones are refused. A worker that hangs is terminated after a second
-   * or two; packets that it never came to are given back without a verdict (`isLost`), and counted in `workerLost`. Called again
-   * it gives the same promise.
-   * @throws DatapathError if a worker had died and was not started again
+   * Lets the PMDs finish all packets, and ends all threads. Packets that wait for space are tracked, too. Later pushes throw. The
+   * table stays: `conntrack` can be dumped and queried as before. A second call returns the same promise.
+   *
+   * A worker that hangs is terminated after a second or two. Its packets come back without a verdict (`isLost`, counted in
+   * `workerLost`).
+   * @throws DatapathError when the datapath has failed
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -292,32 +260,32 @@ export class Datapath<Tag = unknown> {
 
   async #stop(): Promise<void> {
     try {
-      if (this.#workers.failure === undefined) {
-        await this.exchange.drain(this.#workers.stillWatch());
+      if (this.#parts.workers.failure === undefined) {
+        await this.exchange.drain(this.#parts.workers.stallDetector());
       }
     } finally {
       await this.#end();
     }
-    this.#workers.throwIfFailed();
+    this.#parts.workers.throwIfFailed();
     this.#isStopped = true;
-    this.#feed.throwListenerError();
+    this.#parts.feed.throwListenerError();
   }
 
   async #end(): Promise<void> {
-    this.exchange.close(this.#workers.failure ?? stoppedError());
-    await this.#workers.end();
+    this.exchange.close(this.#parts.workers.failure ?? stoppedError());
+    await this.#parts.workers.end();
     this.conntrack.usedBy = undefined;
     this.exchange.end();
-    this.#feed.end();
+    this.#parts.feed.end();
   }
 }
 
-/** For calls on a datapath that was told to stop. */
+/** The error of calls after `stop`. */
 export function stoppedError(): UsageError {
   return new UsageError('the datapath is stopped: start another one', { code: ErrorCode.CLOSED });
 }
 
-/** Nobody has to handle it. */
+/** A rejection that the process does not report if it is unhandled. */
 function rejectedQuietly(reason: unknown): Promise<never> {
   const rejected = Promise.reject(reason);
   rejected.catch(() => {});

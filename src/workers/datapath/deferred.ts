@@ -1,7 +1,9 @@
 /**
- * Fragments that were held and come back with a later batch. Their slots in the PMD's ring went back at once, with no
- * state; what the tracker said of them in the end goes to the datapath by a ring of its own, from PMD to datapath:
- * whole packets, metadata and frame (packet/layout.ts), with the number of the packet that completed their datagram.
+ * Deferred packets: fragments that the tracker held, and released with a later batch.
+ *
+ * The ring slot of a held fragment goes back at once, without a state. When its datagram is complete, the PMD sends the fragment
+ * through a second ring, from PMD to datapath. An entry is a whole packet (packet/layout.ts): metadata and frame, with the number of the
+ * packet that completed the datagram.
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
@@ -13,28 +15,28 @@ import type { Words } from '../../shared/access.ts';
 import type { RingConsumer } from '../../shared/memory/ring.ts';
 import { RingProducer } from '../../shared/memory/ring.ts';
 
-/** Spare words of a PMD's ring: a few datagrams of the largest size, and more than the largest frame. */
+/** Spare words behind a PMD's ring: enough for the largest frame, or a few datagrams of the largest size. */
 export const SPARE_WORDS: number = 1 << 17;
-/** Words of the ring of late packets; half of it holds the largest frame. */
+/** Words of the deferred ring. Half of it holds the largest frame. */
 export const DEFERRED_RING_WORDS: number = 1 << 18;
-/** Longest wait for the datapath to take late packets before looking whether it has closed the PMD's ring. */
-const LOOK_ROUND_MS = 100;
+/** A wait for space ends at least this often, to check whether the datapath has closed the PMD's ring. */
+const RECHECK_MS = 100;
 
 /** A PMD's side. */
 export class DeferredSender {
   readonly #ring: RingProducer;
-  /** The PMD's ring: closed when nobody will take late packets any more. */
+  /** The PMD's ring. Once it is closed, the datapath takes no more deferred packets. */
   readonly #input: RingConsumer;
   readonly #onWait: () => void;
 
-  /** @param onWait called now and then while the datapath is waited for */
+  /** @param onWait called repeatedly while the sender waits for the datapath */
   constructor(words: Words, input: RingConsumer, onWait: () => void) {
     this.#ring = new RingProducer(words);
     this.#input = input;
     this.#onWait = onWait;
   }
 
-  /** Sends on what came back in a batch beyond its own packets, and what had no room in it. */
+  /** Sends the fragments that this batch released, and those that did not fit into the batch. */
   sendFrom(tracker: Tracker, batch: PacketBatch, zone: number, now: number): void {
     this.#send(tracker, batch);
     while (hasFinishedFragments(tracker.fragments)) {
@@ -62,12 +64,12 @@ export class DeferredSender {
     this.#collect();
     let slot = ring.reserve(words);
     while (slot < 0) {
-      /* The datapath may be waiting for the slots that this PMD has not given back yet. */
+      /* The datapath may wait for slots of this PMD: without this, each would wait for the other. */
       this.#input.wakeProducer();
-      /* Whoever waits holds nobody up. */
+      /* Offline: a waiting thread must not hold back the reuse of memory. */
       tracker.quiesce();
       tracker.leave();
-      ring.blockForReturns(LOOK_ROUND_MS);
+      ring.blockForReturns(RECHECK_MS);
       tracker.enter();
       this.#onWait();
       this.#collect();
@@ -82,7 +84,7 @@ export class DeferredSender {
 
   #collect(): void {
     while (this.#ring.harvest() >= 0) {
-      /* Nothing is read in what comes back. */
+      /* Only the space is of interest. */
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Takes packets back soon after their PMD has given them back, without anybody asking: one loop per PMD, which runs while
- * that PMD has packets. As long as one runs it keeps the process alive; with nothing under way the process may end.
+ * Delivers verdicts soon after their batch, without a call of the user. There is one loop for each PMD. It runs while that PMD has
+ * packets, and keeps the process alive. With no packet under way the process may end.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -8,15 +8,15 @@ import type { PmdRings } from './pmd-rings.ts';
 
 export interface DeliveryOptions {
   rings: PmdRings;
-  /** Longest wait for returned packets before looking whether it is over. */
-  lookRoundMs: number;
+  /** A wait for packets ends at least this often, to check whether the datapath has failed, in ms. */
+  recheckMs: number;
   harvest(): void;
-  /** The datapath has failed: packets that are under way never come back. */
+  /** The datapath has failed: packets under way never come back. */
   isOver(): boolean;
 }
 
 export class Delivery {
-  /** Off: somebody takes packets back in time, and would only be disturbed. */
+  /** False: the owner harvests by itself, and the loops would only cost time. */
   isAutomatic = true;
   readonly #options: DeliveryOptions;
   readonly #runs: Uint8Array;
@@ -37,21 +37,21 @@ export class Delivery {
   }
 
   async #run(worker: number): Promise<void> {
-    const { rings, harvest, isOver, lookRoundMs } = this.#options;
+    const { rings, harvest, isOver, recheckMs } = this.#options;
     while (!this.#isEnded && !rings.isEmpty(worker) && !isOver()) {
       if (rings.isPaused) {
         await this.untilResumed();
       } else {
-        await rings.waitForReturns(worker, lookRoundMs);
+        await rings.waitForReturns(worker, recheckMs);
       }
       harvest();
-      /* Packets may come back as fast as they are taken: everything else is to have its turn. */
+      /* Packets may come back as fast as they are taken. Other events must get their turn. */
       await setImmediate();
     }
     this.#runs[worker] = 0;
   }
 
-  /** Resolves when it is not paused any more. Does not keep the process alive: the reader that it waits for does. */
+  /** Resolves when the pause is over. Does not keep the process alive: the reader that causes the pause does. */
   untilResumed(): Promise<void> {
     return new Promise((resolve) => this.#onResume.push(resolve));
   }
@@ -62,7 +62,7 @@ export class Delivery {
     waiting.forEach((resolve) => resolve());
   }
 
-  /** No packets will come any more. */
+  /** Ends all loops: no more packets come. */
   end(): void {
     this.#isEnded = true;
     this.resume();

@@ -1,10 +1,9 @@
 /**
- * Which worker gets a packet: a hash of its flow, the same for both directions. An ICMP error goes where the packet
- * that it quotes goes. Packets without a key go to the first worker.
+ * Chooses the worker of a packet by a hash of its flow. Both directions have the same hash. An ICMP error goes to the worker
+ * of the packet that it quotes. Packets without a key go to the first worker.
  *
- * Fragments have no ports, so by flow they part from the other packets of their flow. Fragments of one datagram may
- * well go to different workers, and whole packets may overtake them; where the order within a flow must be kept all
- * the same, packets are steered by their pair of addresses.
+ * Fragments have no ports. Steered by flow, fragments of one datagram may go to different workers, and whole packets of their
+ * flow may overtake them. Steered by addresses, all of them keep their order.
  */
 
 import { shown, UsageError } from '../../core/errors.ts';
@@ -14,14 +13,14 @@ import { META_IPV6, PARSED_WORDS, ParsedKind, ParsedWord } from '../../core/pack
 import { ChecksumBit } from '../../core/packet/layout.ts';
 import { parsePacket } from '../../core/packet/parse.ts';
 
-/** The key of this hash need not be secret: who chooses a worker chooses among a handful. */
+/** The key need not be secret. An attacker who can predict the hash can only choose among a few workers. */
 const KEY0 = 0x5bd1e995;
 const KEY1 = 0x1b873593;
 
 /** Largest frame that can be steered. */
 export const MAX_FRAME_BYTES = 262_144;
 
-/** What of a packet chooses its worker: addresses, protocol and ports, or the two addresses alone. */
+/** Packets are steered by addresses, protocol and ports (`flow`), or by the two addresses alone. */
 export type Steering = 'flow' | 'addresses';
 
 /** Steers packets; allocates nothing per packet. */
@@ -31,7 +30,7 @@ export class FlowSteering {
   readonly #metadata = { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD };
   readonly #byAddresses: boolean;
 
-  /** @throws UsageError if it is no Steering. */
+  /** @throws UsageError for an unknown mode */
   constructor(steering: Steering = 'flow') {
     if (steering !== 'flow' && steering !== 'addresses') {
       throw new UsageError(`steering must be 'flow' or 'addresses', not ${shown(steering)}`);
@@ -60,7 +59,7 @@ export class FlowSteering {
     return (hash >>> 0) % workers;
   }
 
-  /** Is this frame a fragment that reassembly may hold? */
+  /** Whether this frame is a fragment that reassembly may hold. */
   isFragment(frame: Uint8Array): boolean {
     return this.#parse(frame) === ParsedKind.FRAGMENT;
   }

@@ -1,4 +1,4 @@
-/** The options of a datapath, and what is wrong with them. */
+/** The options of a datapath: their defaults and limits. */
 
 import { CtAction, type CtActionOptions, plainAction } from '../../core/action.ts';
 import { expectFlag, expectSignal, expectWhole, shown, UsageError } from '../../core/errors.ts';
@@ -15,37 +15,37 @@ export interface DatapathOptions extends ConntrackOptions {
   batchSize?: number;
   /** Memory of each PMD's ring in bytes, a power of two from 1 MiB on; default 4 MiB. */
   ringBytes?: number;
-  /** How packets find their PMD; default 'flow'. */
+  /** Chooses the PMD of a packet by its flow or by its addresses; default 'flow'. */
   steering?: Steering;
-  /** What is done with a packet that is pushed without an action of its own; default { commit: true }. */
+  /** Action of packets that are pushed without one; default { commit: true }. */
   action?: CtActionOptions | CtAction;
   /**
-   * 'verify' (default): the tracker checks every checksum. 'trust': they are taken for right, as when the interface has
-   * checked them, or is yet to write them (what a host sends is captured before that).
+   * 'verify' (default): the tracker checks every checksum. 'trust': all checksums count as right. Use 'trust' if the interface
+   * verifies checksums, or writes them later: packets captured on the host that sends them have no checksums yet.
    */
   checksums?: 'verify' | 'trust';
-  /** Whose time the sweeper goes by: that of the packets handed in (default), or the system's. */
+  /** The sweeper takes the time of the packets ('packets', the default) or of the system ('system'). */
   clock?: DatapathClock;
-  /** Default true. */
+  /** Run a thread that removes expired connections; default true. */
   sweeper?: boolean;
   /**
-   * A worker that has died is started again. When it has died more often than this in a row, without having done anything in
-   * between, the datapath fails instead; 0: at the first death. Default 100.
+   * Deaths in a row, without progress in between, after which a worker is still restarted. After one more, the datapath fails.
+   * 0: it fails at the first death. Default 100.
    */
   restarts?: number;
-  /** A worker hangs when it has had work for so long, in ms, without getting on with it; from 100 on, default 5000. */
+  /** A worker hangs if it has had work for this time without progress, in ms; at least 100, default 5000. */
   hangAfterMs?: number;
   /**
-   * 'report' (default): only the event `workerHang` tells of it; 'terminate': a worker that hangs is ended and started again, too, unless
-   * it waits for a lock that another thread holds.
+   * 'report' (default): a hang causes the event `workerHang`. 'terminate': the worker is also terminated and restarted, unless it
+   * waits for a lock that another thread holds.
    */
   hung?: 'report' | 'terminate';
   /**
-   * Sets limits of V8's optimising compiler, for the whole process (`tuneCompiler` says which and why); default true. With false
-   * V8 stays as it is, and packets take about a quarter more time.
+   * Set limits of V8's optimising compiler, for the whole process; default true. See `tuneCompiler` for the flags. With false, V8
+   * stays as it is, and packets take about a quarter more time.
    */
   tuneCompiler?: boolean;
-  /** Gives the start up: `Datapath.start` then rejects with its reason. Of no meaning once the datapath has started. */
+  /** Aborts the start: `Datapath.start` rejects with the signal's reason. Has no effect after the start. */
   signal?: AbortSignal;
 }
 
@@ -76,7 +76,7 @@ const MIN_HANG_AFTER_MS = 100;
 const MAX_HANG_AFTER_MS = 86_400_000;
 const DEFAULT_HANG_AFTER_MS = 5000;
 
-/** What is not given has its default. */
+/** Checked options, with defaults filled in. */
 export type CheckedOptions = Required<
   Pick<
     DatapathOptions,
@@ -95,7 +95,7 @@ export type CheckedOptions = Required<
 > & {
   action: CtActionOptions;
   signal: AbortSignal | undefined;
-  /** Those of the table that were given. */
+  /** The given options of the table. */
   table: ConntrackOptions;
 };
 
@@ -106,12 +106,12 @@ function oneOf<T extends string>(what: string, value: T, [first, second]: readon
   return value;
 }
 
-/** @throws UsageError on an option that is out of range; those of the table are checked where it is made */
+/** @throws UsageError for a wrong option. Options of the table are checked later, by Conntrack */
 export function checkOptions(given: DatapathOptions): CheckedOptions {
   const options = expectOptions('the options of a datapath', given, NAMES);
   const { threads = 1, batchSize = MAX_BATCH, ringBytes = DEFAULT_RING_BYTES, sweeper = true } = options;
   expectWhole('threads', threads, 1, MAX_THREADS);
-  expectWhole('batch', batchSize, 1, MAX_BATCH);
+  expectWhole('batchSize', batchSize, 1, MAX_BATCH);
   expectWhole('ringBytes', ringBytes, MIN_RING_BYTES, MAX_RING_BYTES);
   if ((ringBytes & (ringBytes - 1)) !== 0) {
     throw new UsageError(`ringBytes must be a power of two, not ${shown(ringBytes)}`);
@@ -123,7 +123,7 @@ export function checkOptions(given: DatapathOptions): CheckedOptions {
     batchSize,
     ringBytes,
     steering,
-    /* A wrong action is to be told here, not to kill a worker; and what it inherits would not get there. */
+    /* A wrong action must fail here: in a worker it would kill the thread. Inherited members would not reach the worker. */
     action: action instanceof CtAction ? action.options : plainAction(action),
     table: pickOptions(options, CONNTRACK_OPTIONS),
     sweeper: expectFlag('sweeper', sweeper),

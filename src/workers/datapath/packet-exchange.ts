@@ -1,7 +1,6 @@
 /**
- * The way of packets between a datapath's owner and its PMDs, without anything of the owner's around it: tags are numbers,
- * actions are numbers of the action table, verdicts are words of a ring. `Datapath` stands on it, and the commands that track
- * captures use it themselves: nothing is allocated per packet here.
+ * The way of packets from the owner of a datapath to its PMDs and back. Tags and actions are numbers here, verdicts are words of a
+ * ring, and no packet causes an allocation. `Datapath` stands on it. The commands that track captures use it directly.
  */
 
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
@@ -12,9 +11,9 @@ import { Delivery } from './delivery.ts';
 import type { PmdRings } from './pmd-rings.ts';
 import { type Push, WaitingPushes } from './waiting-pushes.ts';
 
-/** Longest wait for returned packets before looking whether a worker has died. */
-const LOOK_ROUND_MS = 100;
-/** The owner that waits for room or returns lets other events have their turn so often: the end of a worker is one. */
+/** A wait for packets ends at least this often, to check whether a worker has died. */
+const RECHECK_MS = 100;
+/** A waiting owner lets other events run at least this often. The death of a worker is such an event. */
 const TURN_MS = 10;
 
 export interface ExchangeOptions {
@@ -22,26 +21,26 @@ export interface ExchangeOptions {
   steering: Steering;
   /** The owner's counters at the table. */
   counters: Float64Array;
-  /** A worker has died and is not started again. */
+  /** The datapath has failed. */
   hasFailed(): boolean;
-  /** @throws DatapathError if so */
+  /** @throws DatapathError when the datapath has failed */
   throwIfFailed(): void;
-  /** @throws Error when nothing may be handed in any more */
+  /** @throws Error when the datapath takes no more packets */
   assertRunning(): void;
-  /** Told what a visitor has thrown while no caller was there to be told. */
+  /** Called with the error of a visitor when no caller could catch it. */
   onVisitorError(error: unknown): void;
 }
 
 export class PacketExchange {
   readonly rings: PmdRings;
-  /** Packets are taken back soon after they came back, without being asked. */
+  /** The loops that deliver verdicts without being asked. */
   readonly delivery: Delivery;
   readonly #options: ExchangeOptions;
   readonly #steering: FlowSteering;
   readonly #waiting: WaitingPushes;
   #turnMs = 0;
   #wantsPause = false;
-  /** Calls that wait until everything has come back: meanwhile nothing is paused. */
+  /** Calls of `drain` under way. They override a pause. */
   #drains = 0;
 
   constructor(options: ExchangeOptions) {
@@ -58,27 +57,27 @@ export class PacketExchange {
     });
     this.delivery = new Delivery({
       rings,
-      lookRoundMs: LOOK_ROUND_MS,
+      recheckMs: RECHECK_MS,
       harvest: () => this.harvestAnyway(),
       isOver: () => options.hasFailed(),
     });
   }
 
-  /** Pushes that wait for room. */
+  /** Pushes that wait for space. */
   get waiting(): number {
     return this.#waiting.count;
   }
 
   /**
    * Hands a packet to the PMD of its flow without waiting.
-   * @returns false if that PMD's ring is full; the packet is then lost, and counted in `ringDropped`
+   * @returns false if the ring of that PMD is full: the packet is dropped, and counted in `ringDropped`
    */
   offer(frame: Uint8Array, timeMs: number, number: number, action = 0): boolean {
     this.#check(frame, timeMs);
     const worker = this.#steering.workerOf(frame, this.rings.count);
     if (this.#waiting.mustWait(worker) || !this.#write(worker, frame, timeMs, number, action)) {
       this.harvestAnyway();
-      /* What waits for room was there first. */
+      /* Waiting pushes go first: a flow must keep its order. */
       if (this.#waiting.mustWait(worker) || !this.#write(worker, frame, timeMs, number, action)) {
         this.#options.counters[Counter.ringDropped]!++;
         return false;
@@ -88,9 +87,9 @@ export class PacketExchange {
   }
 
   /**
-   * Hands a packet to the PMD of its flow; while that PMD's ring is full, waits (counted in `ringWaited`). Packets of one PMD go
-   * in the order of the calls. A frame that has to wait is copied.
-   * @returns a promise only if it has to wait
+   * Hands a packet to the PMD of its flow. While the ring of that PMD is full, the packet waits as a copy (counted in `ringWaited`).
+   * Packets of one PMD keep the order of the calls.
+   * @returns a promise if the packet has to wait, else undefined
    */
   push(
     frame: Uint8Array,
@@ -133,7 +132,7 @@ export class PacketExchange {
     return isWritten;
   }
 
-  /** While it is paused nothing is taken back, but for `drain`: rings get full, and pushes wait. */
+  /** During a pause no packets are taken back, except by `drain`. Rings fill up, and pushes wait. */
   pause(wants: boolean): void {
     this.#wantsPause = wants;
     this.rings.isPaused = wants && this.#drains === 0;
@@ -142,7 +141,7 @@ export class PacketExchange {
     }
   }
 
-  /** Shows what has come back. What a visitor throws must end neither pushes that wait for room nor the wait for other packets. */
+  /** Takes packets back. An error of a visitor must not end waiting pushes, or the wait for other packets. */
   harvestAnyway(): number {
     try {
       return this.rings.harvest();
@@ -158,11 +157,11 @@ export class PacketExchange {
       await this.delivery.untilResumed();
       return;
     }
-    await this.rings.waitForReturns(worker, LOOK_ROUND_MS);
+    await this.rings.waitForReturns(worker, RECHECK_MS);
     await this.#giveTurn();
   }
 
-  /** While returns come as fast as they are waited for, nothing else would ever have its turn. */
+  /** If packets come back as fast as they are awaited, no other event would ever run. */
   async #giveTurn(): Promise<void> {
     const nowMs = performance.now();
     if (nowMs - this.#turnMs > TURN_MS) {
@@ -172,8 +171,8 @@ export class PacketExchange {
   }
 
   /**
-   * Resolves when every packet handed in has come back and was shown, those included that waited for room.
-   * @param isEnough says that nothing more is to be waited for
+   * Resolves when every packet has come back and was delivered, also packets that wait for space.
+   * @param isEnough ends the wait early when it returns true
    */
   async drain(isEnough: () => boolean = () => false): Promise<void> {
     this.#drains++;
@@ -196,7 +195,7 @@ export class PacketExchange {
       const round = new AbortController();
       await Promise.race([
         this.#waiting.settled(),
-        delay(LOOK_ROUND_MS, undefined, { signal: round.signal }).catch(() => {}),
+        delay(RECHECK_MS, undefined, { signal: round.signal }).catch(() => {}),
       ]);
       round.abort();
     }
@@ -216,18 +215,18 @@ export class PacketExchange {
         await this.#untilReturns(worker);
       }
     }
-    /* Deferred packets have come before the packet that released them was given back. */
+    /* A PMD sends deferred packets before it gives the slot of the releasing packet back. So they are all there now. */
     this.harvestAnyway();
-    /* The packets of a dead worker's batch have come back, but without verdicts. */
+    /* The last packets may have come back without verdicts because their worker has died. */
     this.#options.throwIfFailed();
   }
 
-  /** Nothing is handed in any more; pushes that wait are rejected. */
+  /** Takes no more packets, and rejects waiting pushes. */
   close(error: unknown): void {
     this.#waiting.rejectAll(error);
   }
 
-  /** All threads are gone: shows what they have left. */
+  /** Delivers the last packets, after the end of all threads. */
   end(): void {
     this.#drains++;
     this.pause(false);

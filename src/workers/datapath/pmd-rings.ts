@@ -1,6 +1,6 @@
 /**
- * The rings of a datapath's PMDs, as their owner sees them: packets go in, come back with their verdicts, and are shown to two
- * visitors. Beside each ring is one for deferred packets (late.ts).
+ * The rings of a datapath's PMDs, as the owner uses them. The owner writes packets. They come back with their verdicts, and the
+ * owner shows them to two visitors. Each PMD has a second ring for deferred packets (deferred.ts).
  */
 
 import { WALK_AFTER_MS } from '../../core/expiry/clock-bounds.ts';
@@ -12,12 +12,12 @@ import type { Words } from '../../shared/access.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../../shared/memory/ring.ts';
 import { DEFERRED_RING_WORDS, SPARE_WORDS } from './deferred.ts';
 
-/** Sees a packet that has come back: `slot` is a word of `words`, readable until the visitor returns. */
+/** Reads a packet that has come back. `slot` is its first word in `words`, valid until the visitor returns. */
 export type SlotVisitor = (words: Words, slot: number, worker: number) => void;
 
 interface DeferredRing {
   ring: RingConsumer;
-  /** Slots of a look, and how many there are. */
+  /** Slots of the last poll, and how many there are. */
   slots: Int32Array;
   count: number;
 }
@@ -26,18 +26,18 @@ export interface PmdRingsOptions {
   threads: number;
   ringBytes: number;
   checksums: 'verify' | 'trust';
-  /** The time up to which every PMD has come (StatusWord.REACHED_MS). */
+  /** The time that every PMD has reached (StatusWord.REACHED_MS). */
   reachedMs: Float64Array;
 }
 
 export class PmdRings {
-  /** Sees every packet once, when its PMD has given it back. */
+  /** Called once for each packet, when it has come back. */
   onReturn: SlotVisitor = () => {};
-  /** Sees a fragment that came back held once more, when its datagram is complete. */
+  /** Called a second time for a held fragment, when its datagram is complete. */
   onDeferred: SlotVisitor = () => {};
-  /** Called when everything that had come back was shown. */
+  /** Called at the end of each round, when all packets that had come back were shown. */
   onRoundEnd: () => void = () => {};
-  /** Nothing is taken back: whoever reads verdicts does not keep up. */
+  /** No packets are taken back, because a reader of verdicts does not keep up. */
   isPaused = false;
   readonly #rings: RingProducer[];
   readonly #times: Float64Array[];
@@ -47,7 +47,7 @@ export class PmdRings {
   readonly #checksums: number;
   readonly #reachedMs: Float64Array;
   #latestMs = Number.NaN;
-  /** No packet that was handed in before it is still in a ring. */
+  /** A lower bound: no packet in a ring is older. */
   #oldestMs = Number.NaN;
   #isHarvesting = false;
 
@@ -74,21 +74,21 @@ export class PmdRings {
   }
 
   /** The memory of a PMD's two rings. */
-  wordsOf(worker: number): { ring: Words; late: Words } {
-    return { ring: this.#rings[worker]!.words, late: this.#deferredWords[worker]! };
+  wordsOf(worker: number): { ring: Words; deferred: Words } {
+    return { ring: this.#rings[worker]!.words, deferred: this.#deferredWords[worker]! };
   }
 
-  /** Has the PMD given back all that was handed to it? */
+  /** Whether the PMD has given all its packets back. */
   isGivenBack(worker: number): boolean {
     return this.#rings[worker]!.isGivenBack;
   }
 
-  /** Was everything that was handed to the PMD shown? */
+  /** Whether all packets of the PMD have come back and were shown. */
   isEmpty(worker: number): boolean {
     return this.#rings[worker]!.occupiedWords === 0;
   }
 
-  /** Writes a packet into the ring of its PMD. @returns false while that is full */
+  /** Writes a packet into the ring of its PMD. @returns false if the ring is full */
   write(worker: number, frame: Uint8Array, timeMs: number, number: number, action: number): boolean {
     const ring = this.#rings[worker]!;
     const slot = ring.reserve(roomyPacketWords(frame.length));
@@ -106,21 +106,21 @@ export class PmdRings {
     return true;
   }
 
-  /** No two PMDs may work at times so far apart: see core/clock.ts. */
+  /** Whether the time is too far ahead of the packets under way: two PMDs must not track at such distant times (clock-bounds.ts). */
   leapsAhead(timeMs: number): boolean {
-    /* Also of what a slower PMD may have still in its ring: several steps add up. */
+    /* The oldest packet counts, too: several small steps add up while a slow PMD still has it. */
     return timeMs - this.#latestMs > WALK_AFTER_MS || timeMs - this.#oldestMs > WALK_AFTER_MS;
   }
 
-  /** Resolves when the PMD has given something back that was not shown, or after `timeoutMs`. */
+  /** Resolves when the PMD has given packets back that were not shown yet, or after `timeoutMs`. */
   waitForReturns(worker: number, timeoutMs: number): Promise<void> {
     return this.#rings[worker]!.waitForReturns(timeoutMs);
   }
 
   /**
-   * Shows the visitors every packet that has come back, unless it is paused. What a visitor throws comes out of it, and what
-   * was not shown then is shown by the next call. A call from a visitor does nothing.
-   * @returns how many, deferred ones apart
+   * Shows every packet that has come back to the visitors, unless paused. If a visitor throws, the call throws the same, and the next
+   * call shows the rest. A call from a visitor does nothing.
+   * @returns packets shown, without deferred ones
    */
   harvest(): number {
     if (this.#isHarvesting || this.isPaused) {
@@ -131,7 +131,7 @@ export class PmdRings {
     try {
       let deferred = 0;
       do {
-        /* Looked for first and shown last: a deferred packet comes after its own return as a held one. */
+        /* Polled first and shown last: a fragment must be shown as held before it is shown as deferred. */
         deferred = this.#pollDeferred();
         try {
           count += this.#harvestRings();
@@ -193,7 +193,7 @@ export class PmdRings {
       try {
         this.onReturn(ring.words, slot, worker);
       } finally {
-        /* Only now: a visitor may push, and is not to write over what it looks at. */
+        /* Only now: a visitor may push, and must not overwrite the packet that it reads. */
         ring.take();
       }
       count++;
@@ -202,9 +202,9 @@ export class PmdRings {
   }
 
   /**
-   * Gives the packets back that a PMD which died was at, without a verdict. Judged twice they would move their connections on
-   * twice.
-   * @param everything also those that it never came to
+   * Takes the claimed packets of a dead PMD back, without a verdict. They are not tracked again: a packet tracked twice would update
+   * its connection twice.
+   * @param everything also take packets that the PMD has not claimed
    * @returns how many
    */
   takeBack(worker: number, everything: boolean): number {
@@ -212,7 +212,7 @@ export class PmdRings {
     return ring.takeBack((slot) => forgetVerdict(ring.words, slot), everything);
   }
 
-  /** Nothing more will be handed in. */
+  /** Closes the rings: no more packets come. */
   close(): void {
     for (const ring of this.#rings) {
       ring.close();
@@ -220,7 +220,7 @@ export class PmdRings {
   }
 }
 
-/** As a packet comes in: what is written so far of a verdict is none. The frame may have been translated already. */
+/** Removes a verdict that may be half-written. The frame may already be translated. */
 function forgetVerdict(words: Words, slot: number): void {
   words.fill(0, slot + PacketWord.STATE, slot + PacketWord.NOW);
   words[slot + PacketWord.REASON] = VerdictReason.LOST << REASON_SHIFT;

@@ -1,33 +1,35 @@
 /**
- * The tags of packets under way. A packet carries a number (PacketWord.NUMBER): a tag that is a whole number from 0 to
- * 2^31 - 1 itself, any other as a negative one, with which it stands here until the packet's verdict was shown.
+ * The tags of packets under way. A packet carries one number (PacketWord.NUMBER):
+ *
+ *   0 .. 2^31 - 1    the tag itself
+ *   -1               no tag
+ *   below -1         key of a tag in this table, which keeps it until the verdict was delivered
  */
 
 import { MAX_FRAGMENTS } from '../../core/fragments/region.ts';
 
-/** Numbers of tags go round. None is given out again while its packet may be under way: that takes 2^31 others. */
+/** Keys wrap around. A key is used again only after 2^31 others, when its packet is long back. */
 const MOST_NUMBERS = 0x7fffffff;
-/** The packet has no tag. */
 const NO_TAG = -1;
-/** Held fragments whose tags are kept: the tracker never holds more at a time. */
+/** Held fragments whose tags are kept. The tracker never holds more at a time. */
 const MOST_HELD: number = 2 * MAX_FRAGMENTS;
 
 export class Tags<Tag> {
   readonly #tags = new Map<number, Tag>();
-  /** Numbers of fragments that were held: they come back once more, or never. The oldest first. */
+  /** Keys of held fragments, the oldest first. Each comes back once more, or never. */
   readonly #held = new Set<number>();
-  /** Shown in this round of deliveries, and in the one before. */
+  /** Keys of packets that were delivered in this round, and in the round before. */
   #shown: number[] = [];
   #shownBefore: number[] = [];
   #hasHeld = false;
   #next = 0;
 
-  /** Tags that are kept here. */
+  /** Tags in the table. */
   get size(): number {
     return this.#tags.size;
   }
 
-  /** The number with which a packet carries its tag. Numbers cost nothing, whatever else an entry here. */
+  /** The number that a packet carries for its tag. A whole number costs nothing, any other tag an entry of the table. */
   numberOf(tag: Tag | undefined): number {
     if (tag === undefined) {
       return NO_TAG;
@@ -41,12 +43,12 @@ export class Tags<Tag> {
     return number;
   }
 
-  /** The tag of a number; undefined also when it was forgotten. */
+  /** The tag of a number; undefined if there is none any more. */
   at(number: number): Tag | undefined {
     return number >= 0 ? (number as Tag) : this.#tags.get(number);
   }
 
-  /** The packet was shown with its verdict, or is not handed in after all. */
+  /** Forgets a tag: the verdict was delivered, or the packet was not pushed after all. */
   release(number: number): void {
     if (number >= NO_TAG) {
       return;
@@ -59,7 +61,7 @@ export class Tags<Tag> {
     }
   }
 
-  /** The packet is a fragment that is held: it is shown once more when its datagram is complete. */
+  /** Keeps the tag of a held fragment, which comes back once more when its datagram is complete. */
   hold(number: number): void {
     this.#hasHeld = true;
     if (number >= NO_TAG) {
@@ -73,7 +75,7 @@ export class Tags<Tag> {
     }
   }
 
-  /** Everything that had come back was shown. A fragment may still name the packet that completed it in the next round. */
+  /** Ends a round. A deferred fragment of the next round may still refer to a packet of this one (`releasedBy`). */
   endRound(): void {
     if (this.#shown.length + this.#shownBefore.length > 0) {
       this.#shownBefore.forEach((number) => this.#tags.delete(number));

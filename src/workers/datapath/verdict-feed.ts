@@ -1,4 +1,4 @@
-/** Where the verdicts of a datapath go: to its listeners, and to the readers of `verdicts()`. */
+/** Hands the verdicts of a datapath to its listeners, and to the readers of `verdicts()`. */
 
 import { PacketWord } from '../../core/packet/layout.ts';
 import type { Words } from '../../shared/access.ts';
@@ -9,19 +9,19 @@ import { type VerdictsOptions, VerdictStream } from './verdict-stream.ts';
 import { type PacketVerdict, VerdictView } from './verdict-view.ts';
 
 export interface FeedOptions {
-  /** Told whether a reader has more to read than it wants to. */
+  /** Called with true while a reader has reached its high water mark. */
   pause(isFull: boolean): void;
 }
 
 export class VerdictFeed<Tag> {
   readonly tags = new Tags<Tag>();
-  readonly listeners = new Listeners<Tag>((error) => this.tellError(error));
+  readonly listeners = new Listeners<Tag>((error) => this.reportError(error));
   readonly #view = new VerdictView<Tag>(this.tags);
   readonly #options: FeedOptions;
   #streams: readonly VerdictStream<Tag>[] = [];
-  /** What a listener has thrown while nobody listened to errors. */
+  /** The first error that a listener has thrown without a listener to `error`. */
   #listenerError: { error: unknown } | undefined;
-  #isTellingError = false;
+  #isReportingError = false;
 
   constructor(rings: PmdRings, options: FeedOptions) {
     this.#options = options;
@@ -30,7 +30,7 @@ export class VerdictFeed<Tag> {
     rings.onRoundEnd = () => this.tags.endRound();
   }
 
-  /** The verdicts from now on, for one reader. @throws UsageError on a wrong option */
+  /** All verdicts from now on, for one reader. @throws UsageError for a wrong option */
   open(options: VerdictsOptions): AsyncIterableIterator<PacketVerdict<Tag>[]> {
     const stream = new VerdictStream<Tag>(options, () => this.#streamChanged());
     this.#streams = [...this.#streams, stream];
@@ -46,7 +46,7 @@ export class VerdictFeed<Tag> {
   #show(words: Words, slot: number, worker: number): void {
     if (this.#streams.length > 0 || this.listeners.has('verdict')) {
       this.#view.point(words, slot, worker, false);
-      this.#tell('verdict');
+      this.#emit('verdict');
     }
     const number = words[slot + PacketWord.NUMBER]!;
     const isHeld = words[slot + PacketWord.STATE] === 0 && words[slot + PacketWord.REASON] === 0;
@@ -60,36 +60,39 @@ export class VerdictFeed<Tag> {
   #showDeferred(words: Words, slot: number, worker: number): void {
     if (this.#streams.length > 0 || this.listeners.has('deferred')) {
       this.#view.point(words, slot, worker, true);
-      this.#tell('deferred');
+      this.#emit('deferred');
     }
     this.tags.release(words[slot + PacketWord.NUMBER]!);
   }
 
-  #tell(name: 'verdict' | 'deferred'): void {
+  #emit(name: 'verdict' | 'deferred'): void {
     const view = this.#view;
     try {
       if (this.#streams.length > 0) {
         const copy = view.copy();
         this.#streams.forEach((stream) => stream.add(copy));
       }
-      this.listeners.tell(name, view);
+      this.listeners.emit(name, view);
     } finally {
       view.end();
     }
   }
 
-  /** Without a listener to errors `drain` or `stop` throws it at its end: it must not end pushes that wait, or other listeners. */
-  tellError(thrown: unknown): void {
-    if (this.listeners.has('error') && !this.#isTellingError) {
-      this.#isTellingError = true;
+  /**
+   * Hands an error of a listener to the listeners of `error`. Without any, `drain` or `stop` throws it later: it must not end
+   * waiting pushes, or keep other listeners from being called.
+   */
+  reportError(thrown: unknown): void {
+    if (this.listeners.has('error') && !this.#isReportingError) {
+      this.#isReportingError = true;
       const error = thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
-      this.listeners.tell('error', error);
-      this.#isTellingError = false;
+      this.listeners.emit('error', error);
+      this.#isReportingError = false;
     } else if (this.#listenerError === undefined) {
       this.#listenerError = { error: thrown };
       process.emitWarning(`a listener of a datapath has thrown: ${String(thrown)}`, {
         type: 'CtBucketWarning',
-        detail: "drain() or stop() throws it; listen to 'error' to be told at once",
+        detail: "drain() or stop() throws this error. Listen to 'error' to get it at once.",
       });
     }
   }
@@ -102,15 +105,15 @@ export class VerdictFeed<Tag> {
     }
   }
 
-  /** The datapath cannot go on: `push`, `drain` and `stop` throw the same. */
+  /** The datapath has failed: readers and listeners get the error that `push`, `drain` and `stop` throw. */
   fail(error: Error): void {
     this.end({ error });
     if (this.listeners.has('error')) {
-      this.listeners.tell('error', error);
+      this.listeners.emit('error', error);
     }
   }
 
-  /** No verdicts will come any more. */
+  /** Ends all readers: no more verdicts come. */
   end(failure?: { error: unknown }): void {
     this.#streams.forEach((stream) => stream.end(failure));
     this.#streams = [];

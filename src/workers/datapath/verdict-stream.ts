@@ -1,4 +1,4 @@
-/** Verdicts for `for await`: batches of copies, as they come in, at the pace of the reader. */
+/** Verdicts for `for await`: batches of copies, at the pace of the reader. */
 
 import { expectSignal, expectWhole } from '../../core/errors.ts';
 import { expectOptions, type OptionNames } from '../../core/options/option-names.ts';
@@ -6,7 +6,7 @@ import type { PacketVerdict } from './verdict-view.ts';
 
 export interface VerdictsOptions {
   /**
-   * While so many verdicts wait to be read, the datapath takes no packets back: the rings get full, `push` waits and `offer`
+   * While this many verdicts wait for the reader, the datapath takes no packets back. The rings fill up, `push` waits, and `offer`
    * returns false. Default 4096.
    */
   highWaterMark?: number;
@@ -26,7 +26,7 @@ interface Reader<Tag> {
 export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<Tag>[]> {
   readonly #highWaterMark: number;
   readonly #signal: AbortSignal | undefined;
-  /** Told when it gets full, or is not any more, and when it was closed by its reader. */
+  /** Called when `isFull` changes, and when the reader ends the iteration. */
   readonly #onChange: () => void;
   readonly #abort: () => void;
   #batch: PacketVerdict<Tag>[] = [];
@@ -35,7 +35,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
   #isWoken = false;
   #failure: { error: unknown } | undefined;
 
-  /** @throws UsageError on a wrong option */
+  /** @throws UsageError for a wrong option */
   constructor(given: VerdictsOptions, onChange: () => void) {
     const options = expectOptions('the options of verdicts', given, NAMES);
     const { highWaterMark = DEFAULT_HIGH_WATER_MARK } = options;
@@ -67,7 +67,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
     }
     if (this.#readers.length > 0 && !this.#isWoken) {
       this.#isWoken = true;
-      /* When all that has come back is here. */
+      /* Later: all packets of this round belong in one batch. */
       queueMicrotask(() => {
         this.#isWoken = false;
         this.#serve();
@@ -75,7 +75,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
     }
   }
 
-  /** No more will come: what is here can still be read. */
+  /** Ends the stream. Verdicts that are here can still be read. */
   end(failure?: { error: unknown }): void {
     if (!this.#isEnded) {
       this.#isEnded = true;
@@ -122,7 +122,7 @@ export class VerdictStream<Tag> implements AsyncIterableIterator<PacketVerdict<T
     });
   }
 
-  /** The reader wants no more. */
+  /** Ends the iteration for the reader (`break`), and drops unread verdicts. */
   return(): Promise<IteratorResult<PacketVerdict<Tag>[], undefined>> {
     this.#batch = [];
     this.end();

@@ -16,19 +16,19 @@ import { type OriginalTuple, originalTuple } from '../../core/inspect/tuple.ts';
 import type { Words } from '../../shared/access.ts';
 import { ErrorCode } from '../../shared/error-codes.ts';
 
-/** What a datapath says of a packet. */
+/** The verdict on a packet. */
 export interface PacketVerdict<Tag = unknown> {
-  /** What the packet was pushed with. */
+  /** The tag that the packet was pushed with. */
   readonly tag: Tag | undefined;
-  /** Number of the PMD that tracked it. */
+  /** Number of the PMD that tracked the packet. */
   readonly worker: number;
-  /** The time that the packet was pushed with, in ms. */
+  /** Time of the packet, in ms, as it was pushed. */
   readonly timeMs: number;
   /** CtState flags; 0: no verdict (`isHeld`, `isLost`). */
   readonly state: number;
-  /** The same as names, in the order new est rel rpl inv trk snat dnat. One array for each state: do not change it. */
+  /** The flags as names, in the order new est rel rpl inv trk snat dnat. Frozen: all verdicts of a state share the array. */
   readonly states: readonly StateName[];
-  /** The same as a text: `est|rpl|trk`; `0` without a verdict. */
+  /** The flags as text: `est|rpl|trk`; `0` without a verdict. */
   readonly stateText: string;
   readonly zone: number;
   readonly mark: number;
@@ -36,19 +36,19 @@ export interface PacketVerdict<Tag = unknown> {
   readonly label: string;
   /** The tuple of the connection's first packet; undefined if the packet has no key. */
   readonly tuple: OriginalTuple | undefined;
-  /** The frame, translated if the action says so. Of a held or lost packet it is not to be sent on. */
+  /** The frame, translated if the action says so. Do not send the frame of a held or lost packet on. */
   readonly frame: Uint8Array;
-  /** Why it opened no connection although its action commits: it is `new|trk`, not translated, and not remembered. */
+  /** Why the packet opened no connection although its action commits. The packet is `new|trk` then, and not translated. */
   readonly refused: RefusedReason | undefined;
-  /** Why it is `inv`. */
+  /** Why the packet is `inv`. */
   readonly invalid: InvalidReason | undefined;
-  /** A fragment that waits for the rest of its datagram. If that comes, the fragment is shown once more: `deferred`. */
+  /** The packet is a fragment, and waits for the rest of its datagram. Then it comes back once more, as `deferred`. */
   readonly isHeld: boolean;
-  /** The worker that had it has died: there is no verdict, and it must not be pushed again (its connection may have seen it). */
+  /** The worker of the packet has died. There is no verdict. Do not push the packet again: its connection may have seen it. */
   readonly isLost: boolean;
-  /** It was held; this is the verdict on the whole datagram. */
+  /** The packet was held before. This is the verdict on the whole datagram. */
   readonly isDeferred: boolean;
-  /** If it is deferred: the tag of the packet that completed its datagram. */
+  /** Of a deferred packet: the tag of the packet that completed its datagram. */
   readonly releasedBy: Tag | undefined;
 }
 
@@ -61,8 +61,8 @@ const STATES = Array.from({ length: 256 }, (_, state) => Object.freeze(stateName
 const NOWHERE = -1;
 
 /**
- * A verdict in the memory in which the PMD has written it. There is one object for all packets: it holds while the listener runs,
- * and throws afterwards. `copy()` gives one that stays.
+ * A verdict, read from the ring where the PMD has written it. One object serves all packets. It is valid while the listener runs,
+ * and throws afterwards. `copy()` returns a lasting one.
  */
 export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
   readonly #tags: TagNames<Tag>;
@@ -91,7 +91,7 @@ export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
 
   get #at(): number {
     if (this.#slot === NOWHERE) {
-      throw new UsageError('a verdict holds while its listener runs: keep verdict.copy(), or what you need of it', {
+      throw new UsageError('this verdict is over: it is valid while its listener runs. Keep verdict.copy() instead', {
         code: ErrorCode.CLOSED,
       });
     }
@@ -139,7 +139,7 @@ export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
     return this.state === 0 ? undefined : (originalTuple(this.#words, this.#at) ?? undefined);
   }
 
-  /** A view of the memory that the packet has now: it is another packet's when the listener has returned. */
+  /** A view of ring memory. After the listener has returned, another packet may lie there. */
   get frame(): Uint8Array {
     const start = frameByteOffset(this.#at);
     return new Uint8Array(this.#words.buffer, start, this.#words[this.#at + PacketWord.LENGTH]!);
@@ -170,7 +170,7 @@ export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
     return this.isDeferred ? this.#tags.at(this.#words[this.#at + PacketWord.RELEASED_BY]!) : undefined;
   }
 
-  /** All of it, in memory of its own. */
+  /** A lasting copy of all properties. */
   copy(): PacketVerdict<Tag> {
     return {
       tag: this.tag,

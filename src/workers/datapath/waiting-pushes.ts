@@ -1,30 +1,30 @@
 /**
- * Packets that were pushed while the ring of their PMD was full, or while the clock leaps ahead. They go in the order in which they
- * were pushed, those of one ring after each other: a push that need not wait must not overtake one that does, and a ring has one
- * waiter at a time.
+ * Pushes that wait, because the ring of their PMD is full, or because their time leaps far ahead. Those of one ring go one after
+ * another, in the order of the calls. A push that need not wait must not overtake one that waits. A ring has one waiter at a time.
  */
 
 export interface Push {
   worker: number;
-  /** Its own copy: the caller may reuse what it has pushed. */
+  /** A copy: the caller may reuse the frame. */
   frame: Uint8Array;
   timeMs: number;
-  /** That of its tag, and that of its action. */
+  /** Number of its tag. */
   number: number;
+  /** Number of its action. */
   action: number;
 }
 
-/** What pushes need of their datapath. */
+/** The calls of the datapath that waiting pushes need. */
 export interface PushTarget {
-  /** Puts the packet into the ring of its PMD. @returns false while the ring is full */
+  /** Writes the packet into the ring of its PMD. @returns false if the ring is full */
   write(push: Push): boolean;
-  /** Takes back what PMDs have given back. */
+  /** Takes packets back. */
   harvest(): void;
-  /** Resolves when the PMD has given something back, or after a while. Rejects when the datapath cannot go on. */
+  /** Resolves when the PMD has given packets back, or after a while. Rejects when the datapath has failed. */
   untilReturns(worker: number): Promise<void>;
-  /** Is the time so far ahead of the last packet's that no PMD may still be at work when this one comes? */
+  /** Whether the time is so far ahead that all rings must be empty before the packet goes in. */
   leapsAhead(timeMs: number): boolean;
-  /** Resolves when all rings are empty. Rejects when the datapath cannot go on. */
+  /** Resolves when all rings are empty. Rejects when the datapath has failed. */
   untilEmpty(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ interface Waiting {
 class Queue {
   #items: Waiting[] = [];
   #first = 0;
-  /** Somebody works on the queue. */
+  /** A loop moves this queue on. */
   isServed = false;
 
   get length(): number {
@@ -80,9 +80,9 @@ class Queue {
 
 export class WaitingPushes {
   readonly #target: PushTarget;
-  /** For each PMD: what waits for room in its ring. */
+  /** For each PMD: pushes that wait for space in its ring. */
   readonly #rings: Queue[];
-  /** A packet whose time leaps ahead, and all that were pushed after it. */
+  /** A push whose time leaps ahead, and all pushes after it. */
   readonly #behindLeap = new Queue();
   #onSettled: (() => void)[] = [];
 
@@ -96,14 +96,14 @@ export class WaitingPushes {
     return this.#rings.reduce((sum, { length }) => sum + length, this.#behindLeap.length);
   }
 
-  /** Would a packet for this PMD overtake one that waits? */
+  /** Whether a packet for this PMD would overtake one that waits. */
   mustWait(worker: number): boolean {
     return this.#behindLeap.length > 0 || this.#rings[worker]!.length > 0;
   }
 
   /**
-   * Lets a push wait for its turn. Resolves when the packet is in the ring. Rejects when the datapath cannot go on, or with the
-   * reason of the signal: the packet is then not handed in.
+   * Lets a push wait for its turn. Resolves when the packet is in the ring. Rejects when the datapath has failed, or with the
+   * signal's reason. The packet is then not pushed.
    */
   add(push: Push, signal?: AbortSignal): Promise<void> {
     const promise = new Promise<void>((resolve, reject) => {
@@ -118,7 +118,7 @@ export class WaitingPushes {
         this.#addToRing(item);
       }
     });
-    /* The caller may not await it: `drain` and `stop` report the same failure. */
+    /* The caller need not await the promise: `drain` and `stop` throw the same error. */
     promise.catch(() => {});
     return promise;
   }
@@ -128,7 +128,7 @@ export class WaitingPushes {
     const withdraw = () => {
       if ([this.#behindLeap, ...this.#rings].some((queue) => queue.remove(item))) {
         reject(signal.reason);
-        this.#tellSettled();
+        this.#notifySettled();
       }
     };
     signal.addEventListener('abort', withdraw, { once: true });
@@ -142,17 +142,17 @@ export class WaitingPushes {
     };
   }
 
-  /** Resolves when none waits any more. */
+  /** Resolves when no push waits any more. */
   settled(): Promise<void> {
     return this.#settledWhere(() => this.count === 0);
   }
 
-  /** Those that wait are lost. */
+  /** Rejects all waiting pushes. */
   rejectAll(error: unknown): void {
     for (const queue of [...this.#rings, this.#behindLeap]) {
       queue.takeAll().forEach(({ reject }) => reject(error));
     }
-    this.#tellSettled();
+    this.#notifySettled();
   }
 
   #addToRing(item: Waiting): void {
@@ -161,7 +161,7 @@ export class WaitingPushes {
     this.#serve(queue, () => this.#untilWritten(item.push.worker));
   }
 
-  /** Moves the first of a queue on, one after another, as long as there are any. One at a time does so. */
+  /** Moves a queue on until it is empty. One loop at a time does so. */
   #serve(queue: Queue, moveFirstOn: () => Promise<void>): void {
     if (queue.isServed) {
       return;
@@ -173,11 +173,11 @@ export class WaitingPushes {
           await moveFirstOn();
         }
       } catch (error) {
-        /* Whatever waits meanwhile would fail in the same way. */
+        /* Pushes that came meanwhile would fail in the same way. */
         queue.takeAll().forEach(({ reject }) => reject(error));
       } finally {
         queue.isServed = false;
-        this.#tellSettled();
+        this.#notifySettled();
       }
     };
     void work();
@@ -202,7 +202,7 @@ export class WaitingPushes {
       await this.#settledWhere(() => this.#rings.every(({ length }) => length === 0));
       await this.#target.untilEmpty();
     }
-    /* Else all were rejected meanwhile. */
+    /* Otherwise all were rejected meanwhile. */
     if (this.#behindLeap.first === item) {
       this.#behindLeap.removeFirst();
       this.#addToRing(item);
@@ -215,9 +215,9 @@ export class WaitingPushes {
     }
   }
 
-  #tellSettled(): void {
-    const told = this.#onSettled;
+  #notifySettled(): void {
+    const settled = this.#onSettled;
     this.#onSettled = [];
-    told.forEach((resolve) => resolve());
+    settled.forEach((resolve) => resolve());
   }
 }

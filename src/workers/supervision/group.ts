@@ -1,13 +1,14 @@
-/** The workers of a datapath: started, watched, started again, and ended. */
+/** The workers of a datapath: starts, watches, restarts and ends them. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../../core/conntrack.ts';
 import { Counter } from '../../core/counters.ts';
 import { load, peek, store, type Words } from '../../shared/access.ts';
 import { releaseParticipant, reserveParticipant, type Participant } from '../../shared/memory/participant.ts';
-import { HangWatch, type Watched, type WorkerHang } from './watchdog.ts';
-import { WorkerSupervisor, type WorkerDeath, type WorkerLife, type WorkerRole } from './supervisor.ts';
+import { Watchdog, type Watched, type WorkerHang } from './watchdog.ts';
+import { WorkerSupervisor } from './supervisor.ts';
 import { waitsForAnother } from './lock-waits.ts';
+import type { StartedWorker, WorkerDeath, WorkerRole } from './worker-types.ts';
 import { StatusWord, WorkerWord, workerLine } from '../threads/status.ts';
 
 export interface GroupOptions {
@@ -15,12 +16,12 @@ export interface GroupOptions {
   status: Words;
   /** PMDs. */
   threads: number;
-  /** Deaths in a row of one worker, without anything done in between, that are put up with. */
+  /** Restarts in a row of one worker, without progress in between, before the datapath fails. */
   restarts: number;
   hangAfterMs: number;
-  /** What is done about a worker that hangs, beside reporting it. */
+  /** See DatapathOptions. */
   hung: 'report' | 'terminate';
-  /** The datapath cannot go on. */
+  /** The datapath has failed. */
   onFailure(error: Error): void;
 }
 
@@ -29,61 +30,61 @@ export interface WorkerOptions {
   index: number;
   /** Number among the workers (status.ts). */
   number: number;
-  start(place: WorkerPlace): WorkerLife | Promise<WorkerLife>;
-  /** When it has died: takes back what it was working on. @returns packets that are lost */
+  start(slot: WorkerSlot): StartedWorker | Promise<StartedWorker>;
+  /** Called after its death: takes its unfinished packets back. @returns lost packets */
   takeBack(): number;
-  /** Grows when it has done some of its work. */
+  /** A number that grows with the work done. */
   progress(participant: number): number;
   hasWork(): boolean;
-  /** It will not be started again; default: the datapath cannot go on. */
+  /** The worker has failed for good; default: the datapath fails. */
   onFailure?(error: Error): void;
 }
 
-/** What a worker is told of its place. */
-export interface WorkerPlace {
+/** The participant slot that is reserved for a worker, and its line of status words. */
+export interface WorkerSlot {
   participant: number;
-  /** With it the worker takes its place; good for one life. */
+  /** Lets one thread take the slot, once. */
   token: number;
-  /** Its line in the status words. */
+  /** The first word of its status line. */
   line: number;
-  /** While it has nothing to do it gives a sign of life at least so often, in ms. */
+  /** Longest time between two heartbeats of an idle worker, in ms. */
   beatMs: number;
 }
 
-/** Where a worker stands. */
+/** The state of a worker. */
 export interface WorkerState {
   role: WorkerRole;
   index: number;
   participant: number;
-  /** Its thread runs and is at work. */
+  /** Its thread runs, and has finished its start. */
   isUp: boolean;
   restarts: number;
-  /** Number of its thread in the system, for `top -H` and the like; 0 where it is not known. */
+  /** System thread id, as `top -H` shows it; 0 if unknown. */
   threadId: number;
 }
 
-/** Time that workers get to come to their end by themselves, and then to be terminated. */
+/** Time for workers to end by themselves, and then again for their termination. */
 const END_MS = 1000;
 
-interface Kept {
+interface Supervised {
   supervisor: WorkerSupervisor;
   watched: Watched;
-  place: Participant;
+  slot: Participant;
 }
 
 export class WorkerGroup {
-  /** Called when a worker has died, everything is repaired, and it is being started again. */
+  /** Called after a death, when the table is repaired. */
   onDeath: (death: WorkerDeath) => void = () => {};
-  /** Called when a worker hangs, and when it gets on again. */
+  /** Called when a worker hangs, and when it makes progress again. */
   onHang: (hang: WorkerHang) => void = () => {};
   readonly #options: GroupOptions;
-  readonly #watch: HangWatch;
-  readonly #kept: Kept[] = [];
+  readonly #watch: Watchdog;
+  readonly #workers: Supervised[] = [];
 
   constructor(options: GroupOptions) {
     this.#options = options;
     const { status, hangAfterMs, hung } = options;
-    this.#watch = new HangWatch({
+    this.#watch = new Watchdog({
       status,
       hangAfterMs,
       onHang: (hang) => this.onHang(hang),
@@ -95,23 +96,23 @@ export class WorkerGroup {
     });
   }
 
-  /** Starts a worker and keeps it alive until it is ended. Rejects with what its first start throws. */
-  async keep(options: WorkerOptions): Promise<void> {
+  /** Starts a worker, and restarts it after each death until `end`. Rejects if the first start fails. */
+  async supervise(options: WorkerOptions): Promise<void> {
     const { conntrack, status, threads, restarts } = this.#options;
     const { role, index, number } = options;
     const { participants } = conntrack.tracker;
     const reserved = reserveParticipant(participants);
-    const place = reserved.participant;
+    const slot = reserved.participant;
     let { token } = reserved;
-    const participant = place.id;
+    const participant = slot.id;
     const line = workerLine(threads, number);
     store(status, StatusWord.PARTICIPANT + number, participant + 1);
     const up = line + WorkerWord.UP;
     let hasBeenUp = false;
-    /* Nobody else sets this word: two threads in one place would be fatal. */
+    /* Two threads in one slot would corrupt the table. Only the thread in the slot sets this word. */
     const mustBeGone = () => {
       if (load(status, up) !== 0) {
-        throw new Error(`the thread of participant ${participant} is up, and nobody may take its place`);
+        throw new Error(`the thread of participant ${participant} still runs: its slot is not free`);
       }
     };
     const supervisor = new WorkerSupervisor({
@@ -121,7 +122,7 @@ export class WorkerGroup {
       restarts,
       start: () => {
         mustBeGone();
-        return options.start({ participant, token, line, beatMs: HangWatch.intervalMs(this.#options.hangAfterMs) });
+        return options.start({ participant, token, line, beatMs: Watchdog.intervalMs(this.#options.hangAfterMs) });
       },
       exited: () => {
         hasBeenUp ||= load(status, up) !== 0;
@@ -155,7 +156,7 @@ export class WorkerGroup {
       waitsForAnother: () => waitsForAnother(conntrack.tracker, participant),
       isUnrepaired: () => supervisor.isUnrepaired,
     };
-    this.#kept.push({ supervisor, watched, place });
+    this.#workers.push({ supervisor, watched, slot });
     this.#watch.add(watched);
     try {
       await supervisor.start();
@@ -165,9 +166,9 @@ export class WorkerGroup {
     }
   }
 
-  /** Where each worker stands. */
+  /** The state of each worker. */
   states(): WorkerState[] {
-    return this.#kept.map(({ supervisor, watched }) => {
+    return this.#workers.map(({ supervisor, watched }) => {
       const { role, index, participant, restarts } = supervisor;
       const { status } = this.#options;
       return {
@@ -181,16 +182,16 @@ export class WorkerGroup {
     });
   }
 
-  /** Ends a worker's thread whatever it is doing: it is repaired and started again, as if it had died. */
+  /** Terminates the thread of a worker. The worker is then repaired and restarted, as after any death. */
   terminate(role: WorkerRole, index: number, reason?: string): void {
-    this.#kept
+    this.#workers
       .find(({ supervisor }) => supervisor.role === role && supervisor.index === index)
       ?.supervisor.terminate(reason);
   }
 
-  /** Changes while any PMD gets on. */
+  /** A number that changes while any PMD makes progress. */
   activity(): number {
-    const pmds = this.#kept.filter(({ supervisor }) => supervisor.role === 'pmd');
+    const pmds = this.#workers.filter(({ supervisor }) => supervisor.role === 'pmd');
     return pmds.reduce(
       (sum, { supervisor, watched }) =>
         (sum + supervisor.restarts + peek(this.#options.status, watched.line + WorkerWord.HEARTBEAT)) | 0,
@@ -199,11 +200,12 @@ export class WorkerGroup {
   }
 
   /**
-   * Waits until workers that were told to end have ended, and terminates those that do not. Takes two seconds at most.
-   * @param which all by default
+   * Waits until workers have ended, and terminates those that do not end in time. Takes two seconds at most. The caller must tell the
+   * workers to end.
+   * @param which default: all
    */
   async end(which: (worker: { role: WorkerRole }) => boolean = () => true): Promise<void> {
-    const ending = this.#kept.filter(({ supervisor }) => which(supervisor));
+    const ending = this.#workers.filter(({ supervisor }) => which(supervisor));
     for (const { supervisor, watched } of ending) {
       supervisor.expectEnd();
       this.#watch.remove(watched);
@@ -211,33 +213,33 @@ export class WorkerGroup {
     const ended = Promise.all(ending.map(({ supervisor }) => supervisor.ended));
     if (!(await inTime(ended))) {
       for (const { supervisor } of ending) {
-        supervisor.terminate('it did not come to its end');
+        supervisor.terminate('it did not end in time');
       }
       await inTime(ended);
       for (const { supervisor } of ending) {
-        supervisor.giveUp();
+        supervisor.abandonRepair();
       }
     }
-    for (const { supervisor, place } of ending) {
-      /* Another call may have been faster: the place may be somebody else's by now. */
-      const at = this.#kept.findIndex((kept) => kept.supervisor === supervisor);
-      /* Whoever runs in spite of everything keeps its place. */
+    for (const { supervisor, slot } of ending) {
+      /* Another call of `end` may have released the slot, and another worker may have it by now. */
+      const at = this.#workers.findIndex((each) => each.supervisor === supervisor);
+      /* A thread that still runs keeps its slot. */
       if (at >= 0 && !supervisor.isRunning) {
-        this.#kept.splice(at, 1);
-        releaseParticipant(place);
+        this.#workers.splice(at, 1);
+        releaseParticipant(slot);
       }
     }
-    if (this.#kept.length === 0) {
+    if (this.#workers.length === 0) {
       this.#watch.stop();
     }
   }
 }
 
-/** Does it happen within END_MS? */
+/** Whether the event happens within END_MS. */
 async function inTime(event: Promise<unknown>): Promise<boolean> {
   const deadline = new AbortController();
-  const isLate = delay(END_MS, true, { signal: deadline.signal }).catch(() => true);
-  const outcome = await Promise.race([event.then(() => false), isLate]);
+  const timedOut = delay(END_MS, true, { signal: deadline.signal }).catch(() => true);
+  const outcome = await Promise.race([event.then(() => false), timedOut]);
   deadline.abort();
   return !outcome;
 }

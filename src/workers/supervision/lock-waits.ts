@@ -1,4 +1,4 @@
-/** Who waits for whose lock: of two workers that do not get on, which one hangs. */
+/** Which worker waits for a lock of which other. Of two workers without progress, this tells which one hangs. */
 
 import { LISTS_LOCK } from '../../core/engines/lists.ts';
 import type { TableHandle } from '../../core/memory/table-handle.ts';
@@ -6,7 +6,7 @@ import { peek } from '../../shared/access.ts';
 import { ownerOf } from '../../shared/sync/mutex.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../shared/memory/participant.ts';
 
-/** The participant that holds the lock that participant `id` sleeps on; -1: it sleeps on none, or on one that is free. */
+/** The owner of the lock on which participant `id` sleeps; -1: it sleeps on no lock, or the lock is free. */
 function holderBefore(tracker: TableHandle, id: number): number {
   const { words, base } = tracker.participants;
   const at = peek(words, base + id * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON);
@@ -16,13 +16,13 @@ function holderBefore(tracker: TableHandle, id: number): number {
   if (at > 0) {
     return ownerOf(words, at);
   }
-  /* Two mutexes lie elsewhere: that of the held fragments, and that of the lists of ct-scale. */
+  /* Two mutexes lie in other memory: that of fragments, and that of ct-scale's lists. */
   return ownerOf(~at === LISTS_LOCK ? tracker.memory.lists : tracker.memory.fragments, ~at);
 }
 
 /**
- * Does a participant sleep on a lock that another one holds? Not if that one, or whoever it waits for in turn, waits for this
- * participant. A snapshot.
+ * Whether a participant sleeps on a lock of another one. False in a cycle: if the owner of that lock, directly or through others, waits
+ * for this participant. A snapshot.
  */
 export function waitsForAnother(tracker: TableHandle, id: number): boolean {
   const first = holderBefore(tracker, id);

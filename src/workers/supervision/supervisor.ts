@@ -1,96 +1,46 @@
 /**
- * Keeps one worker thread alive. When it has died, what it left behind is repaired, and it is started again with the same
- * participant.
+ * The supervisor of one worker. After a death it repairs the table, and restarts the worker in the same participant slot.
  *
- * A thread is taken for dead at its 'exit' event only: not a line of it runs any more then. Repairing while it still does
- * would be fatal. An error that its work ends with is the reason of its death, and the thread is ended for it.
+ * A thread counts as dead at its 'exit' event, not earlier: from then on it runs no code. Repairing while it still runs would corrupt
+ * the table. If the work of a thread ends with an error, the supervisor ends the thread, and the error is the reason of the death.
  */
 
 import { UsageError } from '../../core/errors.ts';
 import type { RepairReport } from '../../core/repair/repair.ts';
-
-export type WorkerRole = 'pmd' | 'sweeper' | 'control';
-
-/** A worker that has died. */
-export interface WorkerDeath {
-  role: WorkerRole;
-  /** Number of the PMD; of the others 0. */
-  index: number;
-  /** Its place at the table, which its replacement gets again. */
-  participant: number;
-  /** What it died of, in one line. */
-  reason: string;
-  /** What it threw, if it did. */
-  error: Error | undefined;
-  /** What was found half-done and set right. */
-  repaired: RepairReport;
-  /** Packets of the batch that it was at: they came back with no state. */
-  packetsLost: number;
-  /** From the end of the thread's being noticed to everything being repaired, in ms. */
-  repairMs: number;
-  /** It is started again. */
-  isRestarted: boolean;
-}
-
-/** As it is called in messages. */
-export function workerName({ role, index }: { role: WorkerRole; index: number }): string {
-  return role === 'pmd' ? `PMD ${index}` : role === 'control' ? 'the control thread' : 'the sweeper';
-}
-
-/** What is used of a Worker (node:worker_threads). The types of the package reach this file, and do without those of Node. */
-export interface WorkerThread {
-  once(event: string, listener: (...args: never[]) => void): unknown;
-  prependListener(event: string, listener: (...args: never[]) => void): unknown;
-  postMessage(message: unknown): void;
-  unref(): void;
-}
-
-/** One life of a worker. */
-export interface WorkerLife {
-  readonly thread: WorkerThread;
-  /**
-   * Resolves when the work has come to its end by itself, rejects with what it threw. Without it the work is done when the
-   * thread ends with exit code 0.
-   */
-  readonly done?: Promise<void>;
-  /** Of a worker that may refuse to start: resolves when it is at work, rejects with its reason. */
-  readonly ready?: Promise<void>;
-  /** Ends the thread, whatever it is doing. Resolves when it is gone. */
-  end(): Promise<void>;
-}
+import { type StartedWorker, type WorkerDeath, workerName, type WorkerRole } from './worker-types.ts';
 
 export interface SupervisorOptions {
   role: WorkerRole;
   index: number;
   participant: number;
   /** Starts the thread. */
-  start(): WorkerLife | Promise<WorkerLife>;
+  start(): StartedWorker | Promise<StartedWorker>;
   /** The thread is gone. */
   exited(): void;
-  /** Was it at work in any of its lives? One that never was is not started again. */
+  /** Whether it was ever up. A worker that was never up is not restarted. */
   hasBeenUp(): boolean;
-  /** Sets right what the dead thread left at the table, as far as it can; called again until the report is complete. */
+  /** Repairs the table after the dead thread. Called again until the report is complete: a lock may be in the way. */
   repair(): RepairReport;
-  /** Then: takes back what else it was working on. @returns packets that are lost */
+  /** Called after the repair: takes unfinished packets back. @returns lost packets */
   takeBack(): number;
-  /** Grows when it has done some of its work: then it may die as often as before. */
+  /** A number that grows with the work done. Progress resets the count of deaths in a row. */
   progress(): number;
-  /** Deaths in a row, without progress, that are put up with. */
+  /** Restarts in a row, without progress in between, before the worker fails. */
   restarts: number;
   onDeath(death: WorkerDeath): void;
-  /** It will not be started again. */
+  /** The worker has failed: it is not restarted. */
   onFailure(error: Error): void;
 }
 
 /**
- * Pauses between two attempts to repair: the first, and the longest, to which they grow. As a rule a lock is held for
- * microseconds; longer by a worker that hangs. An attempt blocks the datapath's owner for a few milliseconds.
+ * First and longest pause between two attempts to repair. A repair waits for a lock, which is usually free within microseconds. A worker
+ * that hangs may hold it longer. Each attempt blocks the owner for a few milliseconds.
  */
 const RETRY_MS = 1;
 const MOST_RETRY_MS = 50;
 
 function reasonOf(error: Error | undefined, exitCode: number): string {
-  return error === undefined ? `its thread was ended (exit code ${exitCode})` : error.message.split('\n')[0]!;
+  return error === undefined ? `its thread ended with exit code ${exitCode}` : error.message.split('\n')[0]!;
 }
 
 function asError(thrown: unknown): Error {
@@ -101,15 +51,14 @@ export class WorkerSupervisor {
   readonly role: WorkerRole;
   readonly index: number;
   readonly participant: number;
-  /** Resolves when the worker has come to its end, or is dead and will not be started again. */
+  /** Resolves when the worker has ended, or has died and is not restarted. */
   readonly ended: Promise<void>;
-  /** How often it was started again. */
   restarts = 0;
-  /** Its thread runs, or will again, or what it left behind is not repaired: nobody is to touch what it has. */
+  /** Its thread runs, is being restarted, or is not repaired yet. Its slot must not be released. */
   isRunning = false;
   readonly #options: SupervisorOptions;
   #settle: () => void = () => {};
-  #life: WorkerLife | undefined;
+  #current: StartedWorker | undefined;
   #error: Error | undefined;
   #isDone = false;
   #nextAttempt: NodeJS.Timeout | undefined;
@@ -131,13 +80,13 @@ export class WorkerSupervisor {
     return workerName(this);
   }
 
-  /** Starts the worker. Rejects with what its start throws. */
+  /** Starts the worker. Rejects if the start fails. */
   async start(): Promise<void> {
     this.#progressBefore = this.#options.progress();
     this.#error = undefined;
     this.#isDone = false;
     this.isRunning = true;
-    let started: WorkerLife | Promise<WorkerLife>;
+    let started: StartedWorker | Promise<StartedWorker>;
     try {
       started = this.#options.start();
     } catch (error) {
@@ -154,33 +103,33 @@ export class WorkerSupervisor {
     await started.ready;
   }
 
-  #watch(life: WorkerLife): void {
-    this.#life = life;
+  #watch(worker: StartedWorker): void {
+    this.#current = worker;
     if (this.#isEnding) {
-      void life.end();
+      void worker.end();
     }
-    life.thread.prependListener('error', (error: Error) => {
+    worker.thread.prependListener('error', (error: Error) => {
       this.#error ??= asError(error);
     });
-    life.thread.prependListener('exit', (code: number) => this.#exited(life, code));
-    life.done?.then(
+    worker.thread.prependListener('exit', (code: number) => this.#exited(worker, code));
+    worker.done?.then(
       () => {
-        if (this.#life === life) {
+        if (this.#current === worker) {
           this.#isDone = true;
-          void life.end();
+          void worker.end();
         }
       },
       (error: unknown) => {
-        /* Also rejected because the thread is gone: then the exit was seen first. */
-        if (this.#life === life) {
+        /* The end of the thread rejects it, too. Then `#exited` has run before. */
+        if (this.#current === worker) {
           this.#error ??= asError(error);
-          void life.end();
+          void worker.end();
         }
       },
     );
   }
 
-  /** From here on the worker is to come to its end: should it die, it is not started again. */
+  /** From now on the worker is expected to end. It is not restarted. */
   expectEnd(): void {
     this.#isEnding = true;
     if (!this.isRunning) {
@@ -188,39 +137,39 @@ export class WorkerSupervisor {
     }
   }
 
-  /** It is dead, and what it left behind is not repaired yet: somebody holds a lock that this takes. */
+  /** The worker is dead, and its repair waits for a lock that another thread holds. */
   get isUnrepaired(): boolean {
     return this.#nextAttempt !== undefined;
   }
 
-  /** Repairs no more. Called when nobody is left who could release the lock that this takes. */
-  giveUp(): void {
+  /** Ends the attempts to repair. Called when all threads are gone, so that the lock stays taken for ever. */
+  abandonRepair(): void {
     if (this.#nextAttempt !== undefined) {
       clearTimeout(this.#nextAttempt);
       this.#nextAttempt = undefined;
-      this.#failRepair(new Error('a lock that it takes is held by somebody else'));
+      this.#failRepair(new Error('another thread holds a lock that the repair needs'));
     }
   }
 
-  /** Ends the thread, whatever it is doing; then it is as if it had died. */
+  /** Terminates the thread. To the supervisor that is a death. */
   terminate(reason?: string): void {
-    if (this.#life === undefined) {
+    if (this.#current === undefined) {
       return;
     }
     if (reason !== undefined) {
       this.#error ??= new Error(reason);
     }
-    void this.#life.end();
+    void this.#current.end();
   }
 
-  #exited(life: WorkerLife, exitCode: number): void {
-    if (this.#life !== life) {
+  #exited(worker: StartedWorker, exitCode: number): void {
+    if (this.#current !== worker) {
       return;
     }
-    this.#life = undefined;
-    void life.end();
+    this.#current = undefined;
+    void worker.end();
     this.#options.exited();
-    if (this.#isDone || (life.done === undefined && exitCode === 0 && this.#error === undefined)) {
+    if (this.#isDone || (worker.done === undefined && exitCode === 0 && this.#error === undefined)) {
       this.isRunning = false;
       this.#settle();
       return;
@@ -228,7 +177,7 @@ export class WorkerSupervisor {
     this.#repair({ exitCode, noticedMs: performance.now() });
   }
 
-  /** What it wants may be held by another thread that has died at the same time, and is repaired after in its turn. */
+  /** Tries until the repair is complete. Another dead thread may hold the lock, and its own repair then releases it. */
   #repair(death: { exitCode: number; noticedMs: number }, pauseMs = RETRY_MS): void {
     const options = this.#options;
     this.#nextAttempt = undefined;
@@ -245,9 +194,9 @@ export class WorkerSupervisor {
     }
   }
 
-  /** What it left behind is still in the way of others. */
+  /** The repair has failed: locks and half-done work stay in the way of other threads. */
   #failRepair(problem: unknown): void {
-    const message = `${this.name} could not be repaired after: ${asError(problem).message}`;
+    const message = `the repair of ${this.name} failed: ${asError(problem).message}`;
     this.#settle();
     this.#options.onFailure(new Error(message, { cause: problem }));
   }
@@ -268,7 +217,7 @@ export class WorkerSupervisor {
     this.isRunning = isRestarted;
     if (isRestarted) {
       this.restarts++;
-      /* When those who listen to the same event are through. */
+      /* Later: other listeners of the same event must run first. */
       queueMicrotask(() => this.#restart());
     } else {
       this.#settle();
@@ -291,12 +240,12 @@ export class WorkerSupervisor {
 
   #failure(error: Error | undefined, reason: string): Error {
     if (!this.#options.hasBeenUp()) {
-      return new Error(`${this.name} could not be started: ${reason}`, { cause: error });
+      return new Error(`${this.name} did not start: ${reason}`, { cause: error });
     }
     if (this.#options.restarts === 0) {
       return error ?? new Error(`${this.name}: ${reason}`);
     }
-    const message = `${this.name} has died ${this.#deathsInARow} times in a row without getting on: ${reason}`;
+    const message = `${this.name} has died ${this.#deathsInARow} times in a row without progress: ${reason}`;
     return new Error(message, { cause: error });
   }
 
@@ -307,7 +256,7 @@ export class WorkerSupervisor {
       return;
     }
     this.start().catch((error: unknown) => {
-      /* One that died before it was ready is a case for `#exited`. */
+      /* If the thread died before it was ready, `#exited` handles it. */
       if (!this.isRunning || error instanceof UsageError) {
         this.#settle();
         this.#options.onFailure(asError(error));

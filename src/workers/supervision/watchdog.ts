@@ -1,71 +1,72 @@
 /**
- * Notices workers that hang: that have work and do not get on with it. The time counts from a look at which both was so, and
- * each look adds no more than the time between two, so that neither an owner that was busy with other things nor a process
- * that was stopped takes everybody for hanging.
+ * Notices workers that hang: workers that have work and make no progress.
+ *
+ * The time counts from the first check that finds a worker so. Each check adds at most twice the interval. So no worker seems to hang
+ * because the owner was busy, or because the process was stopped for a while.
  */
 
 import { peek, type Words } from '../../shared/access.ts';
-import type { WorkerRole } from './supervisor.ts';
+import type { WorkerRole } from './worker-types.ts';
 import { WorkerWord } from '../threads/status.ts';
 
-/** A worker that hangs, or that gets on again. */
+/** A worker that hangs, or makes progress again. */
 export interface WorkerHang {
   role: WorkerRole;
-  /** Number of the PMD; of the others 0. */
+  /** Number of the PMD; 0 for other roles. */
   index: number;
-  /** Its place at the table. */
+  /** Its participant slot. */
   participant: number;
-  /** How long it was seen without getting on, in ms. */
+  /** Observed time without progress, in ms. */
   stuckMs: number;
   stuck: Stuck;
-  /** true: it hangs; false: it did, and gets on again. */
+  /** true: it hangs. false: it makes progress again. */
   isStuck: boolean;
 }
 
-/** What is watched of a worker. */
+/** A worker, as the watchdog sees it. */
 export interface Watched {
   role: WorkerRole;
   index: number;
   participant: number;
-  /** Its line in the status words. */
+  /** The first word of its status line. */
   line: number;
   hasWork(): boolean;
   /** It sleeps on a lock that another thread holds. */
   waitsForAnother(): boolean;
-  /** It is dead, and somebody holds a lock that the repair takes. */
+  /** It is dead, and its repair waits for a lock. */
   isUnrepaired(): boolean;
 }
 
-/** What does not get on: a worker with its work, or the repair after one that has died. */
+/** No progress of the worker itself (`work`), or of the repair of a dead worker (`repair`). */
 export type Stuck = 'work' | 'repair';
 
-interface Look {
+interface Observation {
   beat: number;
   stuck: Stuck | undefined;
   stuckMs: number;
-  /** Of this, how long it has not been waiting for the lock of another one lately. */
+  /** Time since the worker last waited for a lock of another one, at most `stuckMs`. */
   ownMs: number;
   isReported: boolean;
 }
 
-/** Looks in the time after which a worker hangs. */
-const LOOKS = 4;
+/** Checks within `hangAfterMs`. */
+const CHECKS_PER_HANG = 4;
 const MOST_BETWEEN_MS = 1000;
 
-export class HangWatch {
+export class Watchdog {
   readonly #status: Words;
   readonly #hangAfterMs: number;
   readonly #onHang: (hang: WorkerHang) => void;
   readonly #onOwnHang: (worker: Watched, ownMs: number) => void;
-  readonly #looks = new Map<Watched, Look>();
+  readonly #observations = new Map<Watched, Observation>();
   readonly #intervalMs: number;
   readonly #timer: NodeJS.Timeout;
-  #lookedMs = performance.now();
+  #checkedMs = performance.now();
 
   /**
-   * Watches until it is stopped. Does not keep the process alive.
-   * @param options.onHang called once when a worker hangs, and once when it gets on again
-   * @param options.onOwnHang called at every look at a worker that hangs, and not because another one does
+   * Watches until `stop`. Does not keep the process alive.
+   * @param options.onHang called once when a worker hangs, and once when it makes progress again
+   * @param options.onOwnHang called at every check of a worker that hangs, unless it waits for a lock of another one
    */
   constructor(options: {
     status: Words;
@@ -78,62 +79,62 @@ export class HangWatch {
     this.#hangAfterMs = hangAfterMs;
     this.#onHang = onHang;
     this.#onOwnHang = onOwnHang;
-    this.#intervalMs = HangWatch.intervalMs(hangAfterMs);
-    this.#timer = setInterval(() => this.#look(), this.#intervalMs);
+    this.#intervalMs = Watchdog.intervalMs(hangAfterMs);
+    this.#timer = setInterval(() => this.#check(), this.#intervalMs);
     this.#timer.unref();
   }
 
-  /** Time between two looks, in ms: a worker without work gives a sign of life as often. */
+  /** Time between two checks, in ms. Idle workers beat their heart at the same interval. */
   static intervalMs(hangAfterMs: number): number {
-    return Math.min(MOST_BETWEEN_MS, hangAfterMs / LOOKS);
+    return Math.min(MOST_BETWEEN_MS, hangAfterMs / CHECKS_PER_HANG);
   }
 
   add(worker: Watched): void {
-    this.#looks.set(worker, { beat: 0, stuck: undefined, stuckMs: 0, ownMs: 0, isReported: false });
+    this.#observations.set(worker, { beat: 0, stuck: undefined, stuckMs: 0, ownMs: 0, isReported: false });
   }
 
   remove(worker: Watched): void {
-    this.#looks.delete(worker);
+    this.#observations.delete(worker);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const nowMs = performance.now();
-    const sinceMs = Math.min(nowMs - this.#lookedMs, 2 * this.#intervalMs);
-    this.#lookedMs = nowMs;
-    for (const [worker, look] of this.#looks) {
+    const sinceMs = Math.min(nowMs - this.#checkedMs, 2 * this.#intervalMs);
+    this.#checkedMs = nowMs;
+    for (const [worker, seen] of this.#observations) {
       const beat = peek(this.#status, worker.line + WorkerWord.HEARTBEAT);
       const isUp = peek(this.#status, worker.line + WorkerWord.UP) !== 0;
       let stuck: Stuck | undefined;
       if (worker.isUnrepaired()) {
         stuck = 'repair';
-      } else if (isUp && beat === look.beat && worker.hasWork()) {
+      } else if (isUp && beat === seen.beat && worker.hasWork()) {
         stuck = 'work';
       }
-      if (stuck === undefined || stuck !== look.stuck) {
-        this.#looks.set(worker, { beat, stuck, stuckMs: 0, ownMs: 0, isReported: false });
-        /* Of one that has died with its work nothing is said here: its death is told. */
-        if (look.isReported && (isUp || look.stuck === 'repair')) {
-          this.#tell(worker, look, false);
+      if (stuck === undefined || stuck !== seen.stuck) {
+        this.#observations.set(worker, { beat, stuck, stuckMs: 0, ownMs: 0, isReported: false });
+        /* A worker that has died makes no progress: its death is reported instead. */
+        if (seen.isReported && (isUp || seen.stuck === 'repair')) {
+          this.#report(worker, seen, false);
         }
         continue;
       }
-      look.stuckMs += sinceMs;
-      look.ownMs = worker.waitsForAnother() ? 0 : look.ownMs + sinceMs;
-      if (stuck === 'work' && look.ownMs >= this.#hangAfterMs) {
-        this.#onOwnHang(worker, look.ownMs);
+      seen.stuckMs += sinceMs;
+      seen.ownMs = worker.waitsForAnother() ? 0 : seen.ownMs + sinceMs;
+      if (stuck === 'work' && seen.ownMs >= this.#hangAfterMs) {
+        this.#onOwnHang(worker, seen.ownMs);
       }
-      if (look.stuckMs >= this.#hangAfterMs && !look.isReported) {
-        look.isReported = true;
-        this.#tell(worker, look, true);
+      if (seen.stuckMs >= this.#hangAfterMs && !seen.isReported) {
+        seen.isReported = true;
+        this.#report(worker, seen, true);
       }
     }
   }
 
-  #tell({ role, index, participant }: Watched, { stuck = 'work', stuckMs }: Look, isStuck: boolean): void {
+  #report({ role, index, participant }: Watched, { stuck = 'work', stuckMs }: Observation, isStuck: boolean): void {
     this.#onHang({ role, index, participant, stuck, stuckMs, isStuck });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Where a worker thread's module is and how to start it: as compiled JavaScript, or from TypeScript source (tests, and
- * the command in the repository), which Node 20 can run in a worker only after a hook is registered there.
+ * Finds the module of a worker thread: compiled JavaScript, or TypeScript (in tests, and for the command in the repository). Node 20 runs
+ * TypeScript in a worker only after the worker has registered a hook.
  */
 
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 export interface WorkerEntry {
   /** Path of the module. */
   filename: string;
-  /** Node options the worker must be started with. */
+  /** Node options for the worker. */
   execArgv: string[];
 }
 
@@ -17,8 +17,7 @@ export interface WorkerEntry {
  * @param name file name without extension
  * @param importMetaUrl `import.meta.url` of the caller
  *
- * With CT_CHECKED=1 a test can have a module loaded first in every worker, to install its scheduling hook:
- * CT_WORKER_IMPORT is that module's URL.
+ * With CT_CHECKED=1 every worker first loads the module at the URL CT_WORKER_IMPORT. Tests install their scheduling hook so.
  */
 export function workerEntry(name: string, importMetaUrl: string): WorkerEntry {
   const preloaded = process.env['CT_CHECKED'] === '1' ? process.env['CT_WORKER_IMPORT'] : undefined;
@@ -27,7 +26,7 @@ export function workerEntry(name: string, importMetaUrl: string): WorkerEntry {
   const filename = fileURLToPath(new URL(`./${name}${isSource ? '.ts' : '.js'}`, importMetaUrl));
   const runsTypeScript = (process.features as { typescript?: unknown }).typescript;
   if (!isSource || runsTypeScript) {
-    /* A thread that is given options inherits none. */
+    /* A thread with options of its own inherits none. */
     return { filename, execArgv: process.sourceMapsEnabled ? ['--enable-source-maps', ...preload] : preload };
   }
   return { filename, execArgv: ['--import', new URL('./typescript-hook.mjs', import.meta.url).href, ...preload] };

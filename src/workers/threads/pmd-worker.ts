@@ -1,4 +1,4 @@
-/** A PMD: a thread that takes batches from its ring and runs conntrackExecute on them until the ring is closed. */
+/** A PMD: a thread that polls batches from its ring and runs conntrackExecute on them, until the ring is closed. */
 
 import { workerData } from 'node:worker_threads';
 import { conntrackExecute } from '../../core/path/execute.ts';
@@ -12,30 +12,31 @@ import { nameThread, ThreadRole } from '../../shared/sync/lock-profile.ts';
 import { RingConsumer, spareOf } from '../../shared/memory/ring.ts';
 import { ActionReader } from '../datapath/action-table.ts';
 import { DeferredSender } from '../datapath/deferred.ts';
-import { beginBeat, endBeat, tellUp } from './status.ts';
+import { beginBeat, endBeat, markUp } from './status.ts';
 
-/** What a PMD is given when it starts; structured-cloneable. */
+/** The start data of a PMD; structured-cloneable. */
 export interface PmdTask {
   memory: TrackerMemory;
   ring: Words;
-  /** Ring for fragments that come back late (late.ts). */
-  late: Words;
+  /** Ring for deferred packets (deferred.ts). */
+  deferred: Words;
   status: Words;
   /** Number of this PMD. */
   index: number;
-  /** Its line in `status`. */
+  /** The first word of its line in `status`. */
   line: number;
-  /** Its place at the table, and the token with which it takes it. */
+  /** Its participant slot. */
   participant: number;
+  /** Lets it take the slot. */
   token: number;
-  /** The table of actions that its packets name (action-table.ts). */
+  /** The actions of its packets (action-table.ts). */
   actions: Words;
-  /** Packets of a batch, 1..32. */
+  /** Most packets of a batch, 1..32. */
   batchSize: number;
 }
 
-/** Looks at an empty ring before going to sleep: some tens of microseconds, about what being woken costs. */
-const IDLE_LOOKS = 2000;
+/** Polls of an empty ring before the PMD sleeps: some tens of microseconds, about the cost of a wakeup. */
+const IDLE_POLLS = 2000;
 
 /** Ends when the ring is closed and empty. */
 function runPmd(task: PmdTask): void {
@@ -44,21 +45,21 @@ function runPmd(task: PmdTask): void {
   const ring = new RingConsumer(task.ring);
   const batch = new PacketBatch(task.ring, spareOf(task.ring));
   const { status, line } = task;
-  /* It waits for the datapath, and does not hang. */
-  const late = new DeferredSender(task.late, ring, () => {
+  /* A PMD that waits for the datapath does not hang: it keeps its heartbeat going. */
+  const deferred = new DeferredSender(task.deferred, ring, () => {
     endBeat(status, line);
     beginBeat(status, line);
   });
   const actions = new ActionReader(task.actions);
   const times = new Float64Array(task.ring.buffer);
-  tellUp(status, line);
+  markUp(status, line);
 
   tracker.enter();
-  let idleLooks = 0;
+  let idlePolls = 0;
   for (;;) {
     const received = ring.poll(batch.slots, task.batchSize);
     if (received > 0) {
-      idleLooks = 0;
+      idlePolls = 0;
       const nowMs = times[(batch.slots[0]! + PacketWord.NOW) >> 1]!;
       const number = batch.words[batch.slots[0]! + PacketWord.ACTION]!;
       const action = actions.at(number);
@@ -67,30 +68,30 @@ function runPmd(task: PmdTask): void {
       beginBeat(status, line);
       ring.claim(taken);
       conntrackExecute(tracker, batch, action, nowMs);
-      /* Held fragments are missing now, or more came back: the slots go back all the same, in order. */
+      /* Held fragments are missing in the batch now, or released ones were added. The ring slots go back in order in any case. */
       if (batch.hasSpare || hasFinishedFragments(tracker.fragments)) {
-        late.sendFrom(tracker, batch, action.zone, nowMs | 0);
+        deferred.sendFrom(tracker, batch, action.zone, nowMs | 0);
       }
       ring.releaseClaimed();
       endBeat(status, line);
     } else if (ring.isFinished()) {
       break;
-    } else if (idleLooks < IDLE_LOOKS) {
-      idleLooks++;
+    } else if (idlePolls < IDLE_POLLS) {
+      idlePolls++;
       pause();
     } else {
-      /* No work: hold nobody up. */
+      /* No work: offline, so that memory can be reused. */
       tracker.quiesce();
       tracker.leave();
       ring.sleep();
       tracker.enter();
-      idleLooks = 0;
+      idlePolls = 0;
     }
   }
   tracker.close(true);
 }
 
-/** How many of the packets go in one batch: it has one time and one action, and no packet is judged by another's. */
+/** How many packets, from the first on, have the same time and action. A batch has one of each. */
 function sameTimeAndAction(batch: PacketBatch, count: number, times: Float64Array, action: number): number {
   const { slots, words } = batch;
   const nowMs = times[(slots[0]! + PacketWord.NOW) >> 1]!;

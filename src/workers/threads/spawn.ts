@@ -1,13 +1,13 @@
-/** How the threads of a datapath are started. */
+/** Starts the threads of a datapath. */
 
 import { Worker } from 'node:worker_threads';
 import { workerEntry } from './entry.ts';
-import type { WorkerLife } from '../supervision/supervisor.ts';
+import type { StartedWorker } from '../supervision/worker-types.ts';
 import type { PmdTask } from './pmd-worker.ts';
 import type { SweeperTask } from './sweeper.ts';
 
-/** A thread of its own; its work is done when it comes to its end without an error. */
-export function startThread(name: string, workerData: unknown): WorkerLife {
+/** Starts a thread. It has ended normally if its exit code is 0. */
+export function startThread(name: string, workerData: unknown): StartedWorker {
   const entry = workerEntry(name, import.meta.url);
   const thread = new Worker(entry.filename, { execArgv: entry.execArgv, workerData });
   const end = async (): Promise<void> => {
@@ -17,19 +17,19 @@ export function startThread(name: string, workerData: unknown): WorkerLife {
 }
 
 /**
- * A thread that does not keep the process alive: the packets on their way do (delivery.ts). A pool of threads (piscina) would:
- * it holds a port open for as long as a task runs, and the task of a PMD has no end.
+ * Starts a thread that does not keep the process alive. Packets under way do (delivery.ts). A thread pool such as piscina would keep it
+ * alive: it holds a port open while a task runs, and the task of a PMD never ends.
  */
-function startBackground(name: string, workerData: unknown): WorkerLife {
-  const life = startThread(name, workerData);
-  life.thread.unref();
-  return life;
+function startBackground(name: string, workerData: unknown): StartedWorker {
+  const started = startThread(name, workerData);
+  started.thread.unref();
+  return started;
 }
 
-export function startPmd(task: PmdTask): WorkerLife {
+export function startPmd(task: PmdTask): StartedWorker {
   return startBackground('pmd-worker', task);
 }
 
-export function startSweeper(task: SweeperTask): WorkerLife {
+export function startSweeper(task: SweeperTask): StartedWorker {
   return startBackground('sweeper-worker', task);
 }

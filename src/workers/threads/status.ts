@@ -1,13 +1,13 @@
 /**
  * Words that a datapath shares with its workers, beside the table and the rings.
  *
- *   word 0        1: stop. atomic: the datapath writes, the sweeper reads
- *   words 2, 3    one 64-bit float: the time up to which every PMD has come, for the sweeper of a datapath whose clock
- *                 is the packets'. The datapath writes, the sweeper reads
- *   from 16 on    one word per worker: its participant + 1, 0 if there is no such worker. The datapath writes, any thread reads
- *   then          one line per worker (WorkerWord)
+ *   word 0        1: stop. Atomic. The datapath writes, the sweeper reads
+ *   words 2, 3    a 64-bit float: the time that every PMD has reached. The datapath writes. The sweeper reads it if the
+ *                 datapath's clock is that of the packets
+ *   from 16 on    a word for each worker: its participant + 1; 0: no such worker. The datapath writes, any thread reads
+ *   then          a line for each worker (WorkerWord)
  *
- * Workers: the PMDs, the sweeper, the control thread.
+ * Workers, in this order: the PMDs, the sweeper, the control thread.
  */
 
 import { readlinkSync } from 'node:fs';
@@ -22,11 +22,12 @@ export const StatusWord = {
   PARTICIPANT: LINE_WORDS,
 } as const;
 
-/** Number of the sweeper among the workers of a datapath with this many PMDs, and of the control thread. */
+/** Worker number of the sweeper. @param threads PMDs of the datapath */
 export function sweeperNumber(threads: number): number {
   return threads;
 }
 
+/** Worker number of the control thread. @param threads PMDs of the datapath */
 export function controlNumber(threads: number): number {
   return threads + 1;
 }
@@ -34,22 +35,22 @@ export function controlNumber(threads: number): number {
 /** Words of a worker's line. */
 export const WorkerWord = {
   /**
-   * Plain, written by the worker alone, read as a hint. Counted up when it takes up a piece of work (odd from then on) and
-   * when that is done (even).
+   * Odd: the worker does a piece of work. Even: it does not. Counted up at the beginning and at the end of each piece. A plain word,
+   * written by the worker alone, read as a hint.
    */
   HEARTBEAT: 0,
-  /** 1: it is up. atomic: the worker writes 1, and the datapath 0 when it has died; the datapath waits for it. */
+  /** 1: it is up. Atomic. The worker writes 1, the datapath writes 0 after its death, and waits for it at the start. */
   UP: 1,
-  /** Number of its thread in the system (Linux; else 0), for `top -H` and the like. As UP. */
+  /** System thread id, as `top -H` shows it (Linux; else 0). Written as UP. */
   THREAD_ID: 2,
 } as const;
 
-/** Where the line of a worker is. */
+/** The first word of a worker's line. */
 export function workerLine(threads: number, worker: number): number {
   return StatusWord.PARTICIPANT + wholeLines(threads + 2) + worker * LINE_WORDS;
 }
 
-/** The calling thread's number in the system; 0 where it cannot be told. */
+/** System thread id of the calling thread; 0 if unknown. */
 function ownThreadId(): number {
   try {
     return Number(/(\d+)$/.exec(readlinkSync('/proc/thread-self'))![1]);
@@ -58,25 +59,25 @@ function ownThreadId(): number {
   }
 }
 
-/** A worker is up. */
-export function tellUp(status: Words, line: number): void {
+/** Marks the calling worker as up. */
+export function markUp(status: Words, line: number): void {
   endBeat(status, line);
   store(status, line + WorkerWord.THREAD_ID, ownThreadId());
   store(status, line + WorkerWord.UP, 1);
   notify(status, line + WorkerWord.UP, 1);
 }
 
-/** A worker takes up a piece of work. */
+/** Begins a piece of work. */
 export function beginBeat(status: Words, line: number): void {
   poke(status, line + WorkerWord.HEARTBEAT, peek(status, line + WorkerWord.HEARTBEAT) | 1);
 }
 
-/** It is done; also at the start, where a predecessor may have died in the middle of one. */
+/** Ends a piece of work. A worker also calls it at its start: its predecessor may have died inside a piece. */
 export function endBeat(status: Words, line: number): void {
   poke(status, line + WorkerWord.HEARTBEAT, ((peek(status, line + WorkerWord.HEARTBEAT) | 1) + 1) | 0);
 }
 
-/** Is it in the middle of a piece of work? */
+/** Whether the worker is inside a piece of work. */
 export function isBusy(beat: number): boolean {
   return (beat & 1) !== 0;
 }
@@ -85,7 +86,7 @@ export function statusWords(threads: number): number {
   return workerLine(threads, threads + 2);
 }
 
-/** Where the time of a packet clock comes from. */
+/** The clock of a datapath: times of the packets, or of the system. */
 export type DatapathClock = 'packets' | 'system';
 
 /** The time of a datapath on the system clock, in ms; monotonic, and the same in all threads. */
@@ -93,7 +94,7 @@ export function systemTimeMs(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** What a datapath gives to threads that watch and steer it; structured-cloneable. */
+/** The start data of the control thread: the table and the status words; structured-cloneable. */
 export interface DatapathShare {
   memory: TrackerMemory;
   status: Words;

@@ -1,4 +1,4 @@
-/** The sweeper's thread: see sweeper.ts. */
+/** The entry of the sweeper's thread (sweeper.ts). */
 
 import { workerData } from 'node:worker_threads';
 import { runSweeper, type SweeperTask } from './sweeper.ts';

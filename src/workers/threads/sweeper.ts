@@ -1,4 +1,4 @@
-/** The sweeper: a thread that walks the buckets and removes what has expired. */
+/** The sweeper: a thread that walks the buckets and removes expired connections. */
 
 import { clockMarkMs, hasJumpedPast, sweptAt, updateClock } from '../../core/expiry/clock.ts';
 import { purgeFragments } from '../../core/fragments/fragments.ts';
@@ -7,32 +7,33 @@ import { SweepCursor, sweepStep } from '../../core/expiry/sweep.ts';
 import { Tracker } from '../../core/tracker.ts';
 import { load, store, wait, type Words } from '../../shared/access.ts';
 import { nameThread, ThreadRole } from '../../shared/sync/lock-profile.ts';
-import { beginBeat, endBeat, StatusWord, systemTimeMs, tellUp, type DatapathClock } from './status.ts';
+import { beginBeat, endBeat, StatusWord, systemTimeMs, markUp, type DatapathClock } from './status.ts';
 
 export interface SweeperTask {
   memory: TrackerMemory;
   status: Words;
   clock: DatapathClock;
-  /** Its place at the table, and the token with which it takes it; by default it claims one. */
+  /** Its reserved participant slot; default: it claims a free one. */
   participant?: number;
+  /** Lets it take the reserved slot. */
   token?: number;
-  /** Its line in `status`. */
+  /** The first word of its line in `status`. */
   line: number;
-  /** It gives a sign of life at least so often, in ms. */
+  /** Longest time between two heartbeats, in ms. */
   beatMs: number;
 }
 
-/** Time of a step, and of the rest after it: the sweeper leaves at least half of its core to others. */
+/** Time of a step, and of the rest after it. The sweeper leaves at least half of its core to others. */
 const STEP_MS = 1;
 const REST_MS = 1;
-/** Under pressure it comes early, but not more often than this: a full table of live connections stays full. */
+/** Under pressure the sweeper starts early, but not more often than this: if all connections are in use, sweeping frees nothing. */
 const MIN_INTERVAL_MS = 20;
 
-/** Sweeps until it is told to stop. Blocks the thread. */
+/** Sweeps until StatusWord.STOP is set. Blocks the thread. */
 export function runSweeper(task: SweeperTask): void {
   const { participant, token } = task;
-  const place = participant === undefined || token === undefined ? undefined : { participant, token };
-  const tracker = new Tracker(task.memory, place);
+  const slot = participant === undefined || token === undefined ? undefined : { participant, token };
+  const tracker = new Tracker(task.memory, slot);
   nameThread(tracker.participant.recorder, ThreadRole.sweeper);
   const { words, settings } = tracker;
   const pressure = settings + SettingWord.PRESSURE;
@@ -41,7 +42,7 @@ export function runSweeper(task: SweeperTask): void {
   const { status, line } = task;
   const isStopped = () => load(task.status, StatusWord.STOP) !== 0;
 
-  tellUp(status, line);
+  markUp(status, line);
   while (!isStopped()) {
     const startedMs = performance.now();
     endBeat(status, line);
@@ -61,11 +62,11 @@ export function runSweeper(task: SweeperTask): void {
       wait(task.status, StatusWord.STOP, 0, earlyMs);
     }
   }
-  tracker.close(place !== undefined);
+  tracker.close(slot !== undefined);
 
-  /** Goes round the table once, at one time, in steps; offline while it rests. */
+  /** Walks the whole table once, in steps, with one time for all. Offline between steps. */
   function sweepTable(nowMs: number): void {
-    /* Whoever is refused room from here on asks anew. */
+    /* From here on, a refused connection requests another sweep. */
     store(words, pressure, 0);
     const markMs = clockMarkMs(tracker);
     purgeFragments(tracker.fragments, nowMs | 0);
@@ -81,7 +82,7 @@ export function runSweeper(task: SweeperTask): void {
         return;
       }
       if (isStopped() || hasJumpedPast(tracker, nowMs, markMs)) {
-        /* The next one begins anew: a sweep counts if it went round at one time. */
+        /* The next sweep begins from the first bucket: a sweep counts only if all of it had one time. */
         cursor = new SweepCursor();
         return;
       }

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
-import { COMMANDS, answerCommand } from '../../../src/workers/control/commands.ts';
+import { COMMANDS, replyTo } from '../../../src/workers/control/commands.ts';
 import type { CommandContext } from '../../../src/workers/control/command.ts';
 import { EventHub } from '../../../src/workers/control/event-hub.ts';
 import { type ControlRequest, parseRequest } from '../../../src/workers/control/protocol.ts';
-import { type Answerer, ControlServer } from '../../../src/workers/control/server.ts';
+import { type Responder, ControlServer } from '../../../src/workers/control/server.ts';
 import { statusWords } from '../../../src/workers/threads/status.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { expectClearLine, expectComplaint } from '../complaints.ts';
@@ -85,9 +85,9 @@ function freshTable(): void {
 async function prepare(): Promise<void> {
   freshTable();
   folder = mkdtempSync(join(tmpdir(), 'ct-bucket-fuzz-'));
-  const answer: Answerer = ({ command, args, json, more, statistics }, signal) =>
-    answerCommand(command, { ...context, json, more, statistics, signal }, args);
-  server = await ControlServer.listen(join(folder, 'control'), answer);
+  const respond: Responder = ({ command, args, json, more, statistics }, signal) =>
+    replyTo(command, { ...context, json, more, statistics, signal }, args);
+  server = await ControlServer.listen(join(folder, 'control'), respond);
 }
 
 async function end(): Promise<void> {
@@ -125,11 +125,7 @@ async function answered(text: string): Promise<string> {
   const { command, args, json, more, statistics } = request;
   let answer = '';
   try {
-    for await (const piece of answerCommand(
-      command,
-      { ...context, json, more, statistics, signal: gone.signal },
-      args,
-    )) {
+    for await (const piece of replyTo(command, { ...context, json, more, statistics, signal: gone.signal }, args)) {
       if (typeof piece !== 'string') {
         throw new Finding(`${command} answers with a ${typeof piece}`);
       }
