@@ -45,7 +45,8 @@ export {
   type FormatConnOptions,
   type FormatConnStatsOptions,
 } from './core/inspect/format.ts';
-export { type ConntrackOptions, type Reclaim, type TableFull, type TrackerMemory } from './core/memory/memory.ts';
+export type { TrackerMemory } from './core/memory/memory.ts';
+export type { ConntrackOptions, Reclaim, TableFull } from './core/memory/table-options.ts';
 export { type FragmentListEntry, type FragmentListState } from './core/fragments/dump.ts';
 export {
   type FragmentFamilyStatus,

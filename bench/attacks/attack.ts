@@ -2,7 +2,7 @@
 
 import type { CtAction } from '../../src/core/action.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import type { PacketBatch } from '../../src/core/packet/batch.ts';
 import type { Figures } from './figures.ts';
 

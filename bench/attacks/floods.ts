@@ -4,7 +4,7 @@ import { MAX_EXPECTATIONS_PER_PARENT } from '../../src/core/alg/expectation-layo
 import { CtAction } from '../../src/core/action.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
-import type { TableFull } from '../../src/core/memory/memory.ts';
+import type { TableFull } from '../../src/core/memory/table-options.ts';
 import { NAT_ADDRESS } from '../workloads/established.ts';
 import { StepBatch, TcpFlag } from '../workloads/step-batch.ts';
 import type { Attack, Target, Traffic } from './attack.ts';

@@ -2,7 +2,7 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import { MAX_FRAGMENTS } from '../../src/core/fragments/region.ts';
 import { MAX_EXPECTATIONS } from '../../src/core/alg/expectation-layout.ts';
 import { UNIT_WORDS } from '../../src/core/table/conn.ts';

@@ -10,7 +10,7 @@
 import { Worker } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { COUNTER_NAMES, type Counters } from '../../src/core/counters.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';

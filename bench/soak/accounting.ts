@@ -10,7 +10,7 @@ import { dumpBucket, visitBucket } from '../../src/core/inspect/dump.ts';
 import { ConnFilter } from '../../src/core/inspect/filter.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { findConn } from '../../src/core/path/lookup.ts';
-import { memoryLayout, SettingWord } from '../../src/core/memory/memory.ts';
+import { memoryLayout, SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';

@@ -1,7 +1,7 @@
 /** Every record and every index line is accounted for: in use, free, retired or fresh, once. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { ConnWord, recordClassOf, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { ArenaLayout, blockBits, blockWord } from '../../src/core/table/line-arena.ts';
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';

@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { SettingWord } from '../../src/core/memory/memory.ts';
+import { SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { load } from '../../src/shared/access.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
 import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/memory/slab.ts';

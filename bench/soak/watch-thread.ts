@@ -6,7 +6,8 @@
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
-import { memoryLayout, SettingWord, type TrackerMemory } from '../../src/core/memory/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
+import { memoryLayout, SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { ownerOf } from '../../src/shared/sync/mutex.ts';
@@ -33,7 +34,7 @@ function heldLocks(): string[] {
   const locks: [name: string, region: Int32Array<SharedArrayBuffer>, index: number][] = [
     ['slab', words, layout.slab],
     ['line arena', words, layout.arena],
-    ['room', words, layout.room + QuotaLayout.MUTEX],
+    ['quota', words, layout.quota + QuotaLayout.MUTEX],
     ['timeout policies', words, layout.timeouts],
     ['zone limits', words, layout.zones + 1],
     ['helper names', words, layout.helperNames],

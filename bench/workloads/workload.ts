@@ -1,7 +1,7 @@
 /** What a benchmark makes threads do: the interface, and the parts that several workloads share. */
 
 import type { Counters } from '../../src/core/counters.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import type { Sender } from './sender.ts';
 
 /** A part of a workload that all threads begin and end together. */

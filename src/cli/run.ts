@@ -3,7 +3,7 @@
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import type { Steering } from '../workers/datapath/flow-steering.ts';
-import type { TableFull } from '../core/memory/memory.ts';
+import type { TableFull } from '../core/memory/table-options.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { stateText } from '../core/inspect/state-names.ts';
 import { stopOnSignals } from '../host/signals.ts';

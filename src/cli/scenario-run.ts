@@ -5,7 +5,7 @@ import { Conntrack } from '../core/conntrack.ts';
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import type { IpFamily } from '../core/fragments/settings.ts';
-import type { Reclaim } from '../core/memory/memory.ts';
+import type { Reclaim } from '../core/memory/table-options.ts';
 import { MAX_BATCH } from '../core/packet/batch.ts';
 import { PacketWord } from '../core/packet/layout.ts';
 import { stateNames } from '../core/inspect/state-names.ts';

@@ -1,6 +1,6 @@
 /** Is there memory for a table? Asked before anything starts. */
 
-import { memoryLayout } from '../core/memory/memory.ts';
+import { memoryLayout } from '../core/memory/memory-layout.ts';
 import { UsageError } from '../core/errors.ts';
 import { addressSpaceLeft, cgroupMemory, type MemoryLimit, type ReadText } from '../host/machine-limits.ts';
 

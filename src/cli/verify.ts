@@ -2,7 +2,7 @@
 
 import { UsageError } from '../core/errors.ts';
 import type { EngineName } from '../core/engines/engine.ts';
-import type { Reclaim } from '../core/memory/memory.ts';
+import type { Reclaim } from '../core/memory/table-options.ts';
 import { concludeWith } from '../host/command-end.ts';
 import { showProgress } from '../host/terminal.ts';
 import { fileChunks } from './capture.ts';

@@ -35,14 +35,8 @@ import { flushBucket, flushTuple } from './lifecycle/flush.ts';
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { FragmentSettings } from './fragments/settings.ts';
 import { GuardedCalls } from './guarded-calls.ts';
-import {
-  allocateMemory,
-  checkMemory,
-  CONNTRACK_OPTIONS,
-  type ConntrackOptions,
-  type TableFull,
-  type TrackerMemory,
-} from './memory/memory.ts';
+import { allocateMemory, checkMemory, type TrackerMemory } from './memory/memory.ts';
+import { CONNTRACK_OPTIONS, type ConntrackOptions, type TableFull } from './memory/table-options.ts';
 import { expectConditions, expectOptions } from './options/option-names.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import type { RepairOptions, RepairReport } from './repair/repair.ts';
@@ -181,7 +175,7 @@ export class Conntrack {
       throw new UsageError(`${this.usedBy} works on this handle: stop it first`);
     }
     this.#events?.close();
-    this.#calls.patiently(() => this.tracker.close(keepsSlot));
+    this.#calls.run(() => this.tracker.close(keepsSlot));
   }
 
   /**
@@ -217,7 +211,7 @@ export class Conntrack {
       conntrackExecute(tracker, batch, action, nowMs);
     } catch (error) {
       if (!CHECKED) {
-        this.#calls.putInOrder(error);
+        this.#calls.recover(error);
         tracker.leave();
       }
       throw error;
@@ -238,7 +232,7 @@ export class Conntrack {
 
   *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.#calls.inEpoch(() => dumpBucket(this.tracker, bucket, updateClock(this.tracker, nowMs), filter));
+      yield this.#calls.runInEpoch(() => dumpBucket(this.tracker, bucket, updateClock(this.tracker, nowMs), filter));
     }
   }
 
@@ -247,7 +241,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const given = expectConditions('options', options, ZONE_NAMES);
     const zone = zoneIfGiven(given.zone);
-    return this.#calls.inEpoch(() => dumpExpectations(this.tracker, zone));
+    return this.#calls.runInEpoch(() => dumpExpectations(this.tracker, zone));
   }
 
   /**
@@ -265,7 +259,7 @@ export class Conntrack {
     }
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      removed += this.#calls.inEpoch(() => flushBucket(this.tracker, bucket, filter));
+      removed += this.#calls.runInEpoch(() => flushBucket(this.tracker, bucket, filter));
       this.#collectEvents();
     }
     return removed;
@@ -283,7 +277,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const { zone = 0, nowMs } = timed(options, TIMED_ZONE_NAMES);
     expectZone('a zone', zone);
-    return this.#calls.inEpoch(() => flushTuple(this.tracker, tuple, zone, updateClock(this.tracker, nowMs)));
+    return this.#calls.runInEpoch(() => flushTuple(this.tracker, tuple, zone, updateClock(this.tracker, nowMs)));
   }
 
   /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
@@ -295,12 +289,12 @@ export class Conntrack {
     const markMs = clockMarkMs(this.tracker);
     let isDone = false;
     while (!isDone) {
-      isDone = this.#calls.inEpoch(() =>
+      isDone = this.#calls.runInEpoch(() =>
         sweepStep(this.tracker, cursor, updateClock(this.tracker, nowMs), SWEEP_STEP_MS),
       );
       this.#collectEvents();
     }
-    this.#calls.patiently(() => sweptAt(this.tracker, nowMs, markMs));
+    this.#calls.run(() => sweptAt(this.tracker, nowMs, markMs));
     return removalsBySweep(before, this.tracker.counters);
   }
 
@@ -360,7 +354,7 @@ export class Conntrack {
   setZoneLimit(zone: number | 'default', limit: number): void {
     this.tracker.assertOpen();
     const { zoneLimits, participant } = this.tracker;
-    this.#calls.patiently(() => zoneLimits.set(expectZoneOrDefault(zone), limit, participant));
+    this.#calls.run(() => zoneLimits.set(expectZoneOrDefault(zone), limit, participant));
   }
 
   /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
@@ -372,7 +366,7 @@ export class Conntrack {
   deleteZoneLimit(zone: number | 'default'): void {
     this.tracker.assertOpen();
     const { zoneLimits, participant } = this.tracker;
-    this.#calls.patiently(() => zoneLimits.delete(expectZoneOrDefault(zone), participant));
+    this.#calls.run(() => zoneLimits.delete(expectZoneOrDefault(zone), participant));
   }
 
   setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
@@ -403,7 +397,7 @@ export class Conntrack {
   }
 
   #changePolicy<T>(policyId: number, change: () => T): T {
-    return this.#calls.patiently(() => this.tracker.expiry.changePolicy(policyId, change));
+    return this.#calls.run(() => this.tracker.expiry.changePolicy(policyId, change));
   }
 
   /**
@@ -460,7 +454,7 @@ export class Conntrack {
     const zone = zoneIfGiven(given);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      this.#calls.inEpoch(() =>
+      this.#calls.runInEpoch(() =>
         countBucket(this.tracker, stats, { bucket, now: updateClock(this.tracker, nowMs), zone }),
       );
     }
@@ -480,7 +474,7 @@ export class Conntrack {
   /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
     this.tracker.assertOpen();
-    return this.#calls.patiently(() => dumpFragmentLists(this.tracker.fragments));
+    return this.#calls.run(() => dumpFragmentLists(this.tracker.fragments));
   }
 
   /** Figures of every bucket. */
@@ -488,7 +482,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const { table } = this.tracker;
     return Array.from({ length: table.bucketCount }, (_, bucket) =>
-      this.#calls.inEpoch(() => bucketFigures(table, bucket)),
+      this.#calls.runInEpoch(() => bucketFigures(table, bucket)),
     );
   }
 }

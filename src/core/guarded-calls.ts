@@ -21,13 +21,13 @@ export class GuardedCalls {
     this.#tracker = tracker;
   }
 
-  /** As `patiently`, for what holds references into the table. */
-  inEpoch<T>(work: () => T): T {
-    return this.patiently(work, { inEpoch: true });
+  /** As `run`, for what holds references into the table. */
+  runInEpoch<T>(work: () => T): T {
+    return this.run(work, { inEpoch: true });
   }
 
   /** Runs what waits for locks. If it gives up, it is finished as far as possible, and the rest by one of the next calls. */
-  patiently<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
+  run<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
     const tracker = this.#tracker;
     this.assertFinished();
     tracker.participant.timeoutMs = this.lockTimeoutMs;
@@ -41,7 +41,7 @@ export class GuardedCalls {
       }
       return result;
     } catch (error) {
-      this.putInOrder(error);
+      this.recover(error);
       throw error;
     } finally {
       tracker.participant.timeoutMs = 0;
@@ -55,7 +55,7 @@ export class GuardedCalls {
    * After a call that broke off: what it was in the middle of is finished or undone, as if its thread had died there. Wrong
    * arguments are told before anything is begun. A checked process leaves the table as the broken rule was found.
    */
-  putInOrder(error: unknown): void {
+  recover(error: unknown): void {
     if (error instanceof LockTimeoutError || !(CHECKED || error instanceof UsageError)) {
       this.#isUnfinished = !repairOwn(this.#tracker);
     }

@@ -2,7 +2,8 @@
 
 import { load, notify, store } from '../shared/access.ts';
 import { expectFlag, shown, UsageError } from './errors.ts';
-import { checkTableFull, SettingWord, type TableFull } from './memory/memory.ts';
+import { SettingWord } from './memory/memory-layout.ts';
+import { checkTableFull, type TableFull } from './memory/table-options.ts';
 import type { Tracker } from './tracker.ts';
 
 const MAX_SWEEP_INTERVAL_MS = 0x7fffffff;

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { UsageError } from '../../src/core/errors.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
 import { runModule } from '../support/child.ts';

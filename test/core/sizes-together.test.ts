@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { UsageError } from '../../src/core/errors.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { largestThat, MAX_MEMORY_WORDS, orTooMuch } from '../../src/core/memory/memory-limits.ts';
 import { RECORD_SPAN, UNIT_SHIFT, UNIT_WORDS } from '../../src/core/table/conn.ts';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';

@@ -16,7 +16,7 @@ import {
   formatZoneLimits,
 } from '../../src/core/inspect/format.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { PacketWord } from '../../src/core/packet/layout.ts';
 import { stateText } from '../../src/core/inspect/state-names.ts';

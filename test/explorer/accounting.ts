@@ -2,7 +2,7 @@
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { directionOf, findConn } from '../../src/core/path/lookup.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { META_IPV6, ParsedWord, reverseMeta } from '../../src/core/packet/key.ts';
 import { swapPorts } from '../../src/core/packet/layout.ts';
 import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';

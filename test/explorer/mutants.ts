@@ -28,7 +28,7 @@ const EPOCH = 'src/shared/memory/epoch.ts';
 const SLAB = 'src/shared/memory/slab.ts';
 const RING = 'src/shared/memory/ring.ts';
 const TABLE = 'src/core/table/bucket-table.ts';
-const DUE = 'src/core/table/line-expiry.ts';
+const LINE_EXPIRY = 'src/core/table/line-expiry.ts';
 const CREATE = 'src/core/lifecycle/create.ts';
 const REMOVE = 'src/core/lifecycle/remove.ts';
 const LINK = 'src/core/nat/link.ts';
@@ -403,14 +403,14 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: CREATE,
-        find: '  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);\n',
+        find: '  fillRecord(tracker, r, words, at, action, now);\n',
         replace: '',
       },
       {
         file: CREATE,
         find: '  return placeUntranslated(tracker, record, at, action, now);',
         replace: `  const answer = placeUntranslated(tracker, record, at, action, now);
-  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+  fillRecord(tracker, r, words, at, action, now);
   return answer;`,
       },
     ],
@@ -469,7 +469,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: TABLE,
         find: '    const end = blockWord(directory) + (LINE_WORDS << bits);\n    for (let line = blockWord(directory)',
-        replace: `    store(words, this.#directories + bucket, grown);
+        replace: `    store(words, this.directories + bucket, grown);
     const end = blockWord(directory) + (LINE_WORDS << bits);
     for (let line = blockWord(directory)`,
       },
@@ -488,10 +488,10 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: TABLE,
         find: `          store(words, line + FIRST_RECORD + entry, record);
-          poke(words, line + LINE_DUE, LOOK);
+          poke(words, line + EARLIEST_EXPIRY, EXPIRY_UNKNOWN);
           return;`,
         replace: `          store(words, line + FIRST_RECORD + entry, record);
-          poke(words, line + LINE_DUE, LOOK);
+          poke(words, line + EARLIEST_EXPIRY, EXPIRY_UNKNOWN);
           for (let passed = hash & mask; passed !== index; passed = (passed + 1) & mask) {
             const overflow = first + passed * LINE_WORDS + OVERFLOW;
             poke(words, overflow, words[overflow]! + 1);
@@ -506,14 +506,14 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the sweeper marks a line without looking at the lock',
     edits: [
       {
-        file: DUE,
-        find: 'return load(words, lock) === 0 ? token : LOOK;',
+        file: LINE_EXPIRY,
+        find: 'return load(words, lock) === 0 ? token : EXPIRY_UNKNOWN;',
         replace: 'return token;',
       },
       {
-        file: DUE,
-        find: 'compareExchange(words, line + LINE_DUE, token, (due & ~1) === LOOK ? NOT_LOOK : due & ~1);',
-        replace: 'store(words, line + LINE_DUE, (due & ~1) === LOOK ? NOT_LOOK : due & ~1);',
+        file: LINE_EXPIRY,
+        find: 'compareExchange(words, line + EARLIEST_EXPIRY, token, time);',
+        replace: 'store(words, line + EARLIEST_EXPIRY, time);',
       },
     ],
     scenarios: ['sweep/markAgainstInsert'],

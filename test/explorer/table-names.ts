@@ -1,6 +1,7 @@
 /** What the words of a table are called. */
 
-import { memoryLayout, type TrackerMemory } from '../../src/core/memory/memory.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { BUCKET_WORDS, BucketWord, LINE_ENTRIES } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord, UNIT_WORDS } from '../../src/core/table/conn.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
@@ -27,7 +28,7 @@ export function nameOfTableWord(memory: TrackerMemory, index: number): string {
       offset === 0
         ? 'OVERFLOW'
         : offset === LINE_WORDS - 1
-          ? 'DUE'
+          ? 'EARLIEST_EXPIRY'
           : offset <= LINE_ENTRIES
             ? `HASH ${entry}`
             : `RECORD ${entry}`;

@@ -1,7 +1,7 @@
 /** Sequences: what is done with a table, packets above all. Made up whole before any of it is done, so that one can be repeated and shrunk. */
 
 import type { CtActionOptions } from '../../src/core/action.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { timeoutAttributeNames } from '../../src/core/expiry/timeouts.ts';
 import { Conversations, HOSTS_V4, HOSTS_V6, mutated } from './conversations.ts';

@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 import { allocateWords, load, peek } from '../../src/shared/access.ts';
 import { ownerOf } from '../../src/shared/sync/mutex.ts';
 import { IntentKind, PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
 import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';

@@ -3,7 +3,7 @@
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
-import { memoryLayout, SettingWord } from '../../src/core/memory/memory.ts';
+import { memoryLayout, SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../src/core/table/conn.ts';
 import { until } from '../threads/steps.ts';
@@ -24,7 +24,7 @@ export function heldLocks(ct: Conntrack): string[] {
   const locks: [string, Int32Array, number][] = [
     ['slab', words, layout.slab],
     ['line arena', words, layout.arena],
-    ['room', words, layout.room + POOL_MUTEX],
+    ['quota', words, layout.quota + POOL_MUTEX],
     ['timeout policies', words, layout.timeouts],
     ['helper names', words, layout.helperNames],
     ['expectations', words, alg.expectations.mutex],

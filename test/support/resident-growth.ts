@@ -4,7 +4,7 @@
  */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 
 function residentBytes(): number {
   globalThis.gc!();

@@ -1,7 +1,7 @@
 /** Jobs of the tests of a bucket's index that need a checked thread: it looks at the whole index after every change. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
-import type { ConntrackOptions } from '../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import { assertConsistentLocked } from '../../src/core/table/bucket-check.ts';
 import { bucketFigures } from '../../src/core/table/bucket-figures.ts';
 import { serve } from './serve.ts';

@@ -5,7 +5,7 @@ import { obtain } from '../../src/core/table/reference-checks.ts';
 import { Counter } from '../../src/core/counters.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { killConn, removeConn } from '../../src/core/lifecycle/remove.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { hashParsed } from '../../src/core/path/key-hash.ts';
 import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
-import { SettingWord } from '../../src/core/memory/memory.ts';
+import { SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';

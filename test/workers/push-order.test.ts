@@ -10,7 +10,7 @@ import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datap
 import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
 import { type Push, WaitingPushes } from '../../src/workers/datapath/waiting-pushes.ts';
 import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { udp } from '../support/frames.ts';
 
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };

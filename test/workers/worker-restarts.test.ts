@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
-import { memoryLayout } from '../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { BucketWord } from '../../src/core/table/bucket-layout.ts';
 import { hashParsed } from '../../src/core/path/key-hash.ts';
 import { ParsedKind } from '../../src/core/packet/key.ts';

@@ -25,7 +25,7 @@ export const NodeWord = {
   /** Number of the list that it is in, plus 1; 0: in none. */
   LIST: 2,
   /** ct-scale: when it has to be looked at. */
-  DUE: 3,
+  EXPIRY: 3,
   /** ct-scale, atomic: next node of the queue. */
   QUEUE_NEXT: 4,
   /** ct-scale, atomic: 1 while it stands in a queue. */
@@ -200,13 +200,13 @@ export class ExpirationLists {
    * Puts a record where its DUE belongs, looking from the end; behind the last where that is further than MOST_STEPS away:
    * what stands before it is then looked at first, and it goes late.
    */
-  insertByDueLocked(list: number, record: number): void {
+  insertByExpiryLocked(list: number, record: number): void {
     const { words } = this;
     const at = FIRST_LIST + list * LIST_WORDS;
     const node = this.nodeOf(record);
-    const due = peek(words, node + NodeWord.DUE);
+    const due = peek(words, node + NodeWord.EXPIRY);
     let after = peek(words, at + TAIL);
-    for (let steps = 0; after !== 0 && ((peek(words, this.nodeOf(after) + NodeWord.DUE) - due) | 0) > 0; steps++) {
+    for (let steps = 0; after !== 0 && ((peek(words, this.nodeOf(after) + NodeWord.EXPIRY) - due) | 0) > 0; steps++) {
       if (steps === MOST_STEPS) {
         this.appendLocked(list, record);
         return;

@@ -20,7 +20,7 @@ import {
   EventsWord,
   EventWord,
 } from './event-layout.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import { metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';

@@ -21,7 +21,7 @@ import {
   EventsWord,
   EventWord,
 } from './event-layout.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { META_IPV6 } from '../packet/key.ts';
 import { PacketWord } from '../packet/layout.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';

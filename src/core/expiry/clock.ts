@@ -20,7 +20,7 @@ import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { lock, unlock } from '../../shared/sync/mutex.ts';
 import { SKEW_MS, WALK_AFTER_MS } from './clock-bounds.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { BucketTable } from '../table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { ExpiryStrategy } from '../engines/expiry.ts';

@@ -14,7 +14,7 @@ import { Counter } from '../counters.ts';
 import { evictForQuota } from './evict.ts';
 import { emitNew, commitNew, wantsEvents } from '../events/events.ts';
 import { findConn, findConnLocked } from '../path/lookup.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import type { NatAction } from '../nat/action.ts';
 import { noteLinked } from './finish-links.ts';
 import { Linked, noteRivals } from '../nat/link.ts';
@@ -70,9 +70,12 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     releaseQuota(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.insertFailed, VerdictReason.NO_MEMORY);
   }
-  fillRecord(tracker, record << UNIT_SHIFT, words, at, action, now, zonePool, zoneGeneration);
+  const r = record << UNIT_SHIFT;
+  own[r + ConnWord.ADMIT_POOL] = zonePool;
+  own[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
+  fillRecord(tracker, r, words, at, action, now);
   if (opening !== 0) {
-    fillOpening(tracker, record << UNIT_SHIFT);
+    fillOpening(tracker, r);
   }
   const { nat } = action;
   if (nat !== null && (nat.translates(isIpv6) || (opening & Opening.EXPECTED) !== 0)) {
@@ -215,16 +218,7 @@ function refuse(tracker: Tracker, at: number, now: number, counter: number, reas
 }
 
 /** Writes a record that is not linked yet: every word that its protocol and family read. */
-function fillRecord(
-  tracker: Tracker,
-  r: number,
-  words: Words,
-  at: number,
-  action: CtAction,
-  now: number,
-  zonePool: number,
-  zoneGeneration: number,
-): void {
+function fillRecord(tracker: Tracker, r: number, words: Words, at: number, action: CtAction, now: number): void {
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
@@ -249,8 +243,6 @@ function fillRecord(
   const timeoutPolicy = action.timeoutPolicy !== 0 ? action.timeoutPolicy : tracker.zonePolicies.policyOf(action.zone);
   records[r + ConnWord.TIMEOUT_POLICY] = timeoutPolicy;
   records[r + ConnWord.HASH] = hash;
-  records[r + ConnWord.ADMIT_POOL] = zonePool;
-  records[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
 
   const protocol = metaProtocol(meta);
   if (protocol === Protocol.TCP) {

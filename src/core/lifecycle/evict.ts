@@ -20,9 +20,9 @@
 import { peek, type Words } from '../../shared/access.ts';
 import { QUOTA_EXHAUSTED } from '../../shared/quota/quota-pool.ts';
 import { Counter } from '../counters.ts';
-import { KEPT, MOST_BUDGET } from './eviction-search.ts';
+import { KEPT, MAX_BUDGET } from './eviction-search.ts';
 import { findConn } from '../path/lookup.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 import { icmpStage, otherStage, Stage, tcpStage } from '../proto/conversation-stage.ts';
@@ -44,7 +44,7 @@ const OWN_LINES = 4;
 /**
  * The walk's budget, in what looking at an index line costs (a few ns). Looking at a record is likely to miss the
  * cache. Every newcomer adds to the budget, so that in the long run none costs more than that, a few us; what is not
- * used up is kept, up to MOST_BUDGET, which bounds what a single one may cost.
+ * used up is kept, up to MAX_BUDGET, which bounds what a single one may cost.
  */
 const LINE_COST = 1;
 const RECORD_COST = 16;
@@ -76,7 +76,7 @@ export function evictForQuota(tracker: Tracker, at: number, now: number): boolea
     return false;
   }
   const hash = tracker.scratch.parsed[at + ParsedWord.HASH]!;
-  eviction.budget = Math.min(eviction.budget + INCOME, MOST_BUDGET);
+  eviction.budget = Math.min(eviction.budget + INCOME, MAX_BUDGET);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const slot = findVictim(tracker, hash, now) | 0;
     if (slot === 0) {
@@ -103,23 +103,23 @@ function findVictim(tracker: Tracker, hash: number, now: number): number {
   const { table, eviction } = tracker;
   eviction.slot = 0;
   eviction.score = KEPT;
-  eviction.looks = 0;
+  eviction.probes = 0;
   const block = table.blockOf(hash);
   const lines = BucketTable.linesOf(block);
   for (let i = 0; i < OWN_LINES && i < lines; i++) {
-    if (eviction.looks >= (eviction.score < FIRST_KINDS ? FEW : MANY)) {
+    if (eviction.probes >= (eviction.score < FIRST_KINDS ? FEW : MANY)) {
       break;
     }
-    lookAtLine(tracker, BucketTable.firstSlotOf(block, (hash + i) & (lines - 1)), now);
+    probeLine(tracker, BucketTable.firstSlotOf(block, (hash + i) & (lines - 1)), now);
   }
   while (eviction.slot === 0 && eviction.budget > 0) {
-    walkOn(tracker, now);
+    continueWalk(tracker, now);
   }
   return eviction.slot;
 }
 
 /** The walk's next steps in its bucket, until something is found, the bucket is done, or the budget used up. */
-function walkOn(tracker: Tracker, now: number): void {
+function continueWalk(tracker: Tracker, now: number): void {
   const { table, eviction } = tracker;
   const block = table.blockOfBucket(eviction.bucket);
   if (block !== eviction.block) {
@@ -128,9 +128,9 @@ function walkOn(tracker: Tracker, now: number): void {
   }
   const lines = BucketTable.linesOf(block);
   while (eviction.slot === 0 && eviction.budget > 0 && eviction.line < lines) {
-    eviction.looks = 0;
-    lookAtLine(tracker, BucketTable.firstSlotOf(block, eviction.line), now);
-    eviction.budget -= LINE_COST + eviction.looks * RECORD_COST;
+    eviction.probes = 0;
+    probeLine(tracker, BucketTable.firstSlotOf(block, eviction.line), now);
+    eviction.budget -= LINE_COST + eviction.probes * RECORD_COST;
     eviction.line++;
   }
   if (eviction.line >= lines) {
@@ -140,14 +140,14 @@ function walkOn(tracker: Tracker, now: number): void {
 }
 
 /** Looks at the records of an index line for one that is worth less than the best so far. */
-function lookAtLine(tracker: Tracker, firstSlot: number, now: number): void {
+function probeLine(tracker: Tracker, firstSlot: number, now: number): void {
   const { words, eviction } = tracker;
   for (let slot = firstSlot; slot < firstSlot + LINE_ENTRIES; slot++) {
     const record = peek(words, slot);
     if (record === 0) {
       continue;
     }
-    eviction.looks++;
+    eviction.probes++;
     const score = evictionScoreOf(words, record << UNIT_SHIFT, now) | 0;
     if (score < eviction.score) {
       eviction.score = score;

@@ -3,7 +3,7 @@
 import { Slab } from '../../shared/memory/slab.ts';
 
 /** The most that a search may save up of its budget: what looking at this many index lines costs. */
-export const MOST_BUDGET = 8192;
+export const MAX_BUDGET = 8192;
 
 /** How much a connection is worth keeping that is not to be evicted. */
 export const KEPT = 0x3fffffff;
@@ -16,11 +16,11 @@ export class Eviction {
   bucket: number;
   block = 0;
   line = 0;
-  budget: number = MOST_BUDGET;
+  budget: number = MAX_BUDGET;
   /** The best found by the current search: its slot, or 0, and what it is worth. */
   slot = 0;
   score: number = KEPT;
-  looks = 0;
+  probes = 0;
 
   constructor(maxParticipants: number, participantId: number, bucketCount: number) {
     this.mostRetired = Slab.retiredAllowance(maxParticipants);

@@ -25,7 +25,8 @@ import {
 import { Slab } from '../../shared/memory/slab.ts';
 import { Checks } from '../table/reference-checks.ts';
 import { UsageError } from '../errors.ts';
-import { type MemoryLayout, memoryLayout, type TrackerMemory } from './memory.ts';
+import type { TrackerMemory } from './memory.ts';
+import { type MemoryLayout, memoryLayout } from './memory-layout.ts';
 import { BucketTable } from '../table/bucket-table.ts';
 import { CheckedBucketTable, CheckedLineArena } from '../table/checked-table.ts';
 import { ConnWord, UNIT_WORDS } from '../table/conn.ts';
@@ -99,7 +100,7 @@ export class TableHandle {
       epochs: this.epochs,
     };
     this.table = checks === undefined ? new BucketTable(table) : new CheckedBucketTable(table, checks);
-    this.quota = new TableQuota(words, maxParticipants, layout.room);
+    this.quota = new TableQuota(words, maxParticipants, layout.quota);
     this.counters = countersOf(participants, this.participant.id);
     this.settings = layout.settings;
   }

@@ -7,7 +7,7 @@ import { LockClass } from '../../shared/sync/lockdep.ts';
 import { ParticipantWord } from '../../shared/memory/participant.ts';
 import { EXTENDED } from '../engines/expiry.ts';
 import { emitUpdate } from '../events/events.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 import { updateIcmp, updateOther } from '../proto/datagram.ts';

@@ -15,7 +15,7 @@ import type { Tracker } from '../tracker.ts';
 export function repairInTurn(tracker: Tracker, id: number, given: RepairOptions): RepairReport {
   const options = expectRepair(given);
   const { participants, participant } = tracker;
-  if (!isOtherPlace(tracker, id)) {
+  if (!isOtherSlot(tracker, id)) {
     return repairParticipant(tracker, id, options);
   }
   takeRepairTurn(participants, id, participant.id);
@@ -28,7 +28,7 @@ export function repairInTurn(tracker: Tracker, id: number, given: RepairOptions)
 }
 
 /** Is this the number of a place that is not the caller's own? */
-function isOtherPlace({ participants, participant }: Tracker, id: number): boolean {
+function isOtherSlot({ participants, participant }: Tracker, id: number): boolean {
   return Number.isInteger(id) && id >= 0 && id < participants.maxParticipants && id !== participant.id;
 }
 

@@ -5,7 +5,7 @@ import { LockClass } from '../../shared/sync/lockdep.ts';
 import { inheritLock, releaseOfDead, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
 import { CreditWord, ParticipantWord } from '../../shared/memory/participant.ts';
 import { repairFragments } from '../fragments/repair.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { countLock, type RepairReport, WAIT_MS } from './repair-report.ts';
 import { ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';

@@ -38,7 +38,7 @@ export function repairBuckets(dead: Tracker, report: RepairReport): void {
   if (kind === IntentKind.link || kind === IntentKind.undo) {
     repairLink(dead, report);
   }
-  if (kind === IntentKind.unlink && !mayTellOfRemoval(dead)) {
+  if (kind === IntentKind.unlink && !canEmitDestroy(dead)) {
     report.isComplete = false;
   } else {
     report.eventsLost += repairEvents(dead) ? 1 : 0;
@@ -55,7 +55,7 @@ export function repairBuckets(dead: Tracker, report: RepairReport): void {
 }
 
 /** Where the removal was not told yet, which is before any lock is taken: its label is told, whose writer may have died as well. */
-function mayTellOfRemoval(dead: Tracker): boolean {
+function canEmitDestroy(dead: Tracker): boolean {
   const { base } = dead.participant;
   return (
     !wantsEvents(dead) ||

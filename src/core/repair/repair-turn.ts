@@ -16,7 +16,7 @@ import { isThreadShown } from './thread-mark.ts';
 
 /** A repair takes less than a millisecond, and a thread may be shown for a moment after its 'exit' event. */
 const WAIT_MS = 100;
-const LOOK_AGAIN_MS = 1;
+const POLL_MS = 1;
 
 function turnWord(region: ParticipantRegion, id: number): number {
   return participantAt(region, id).base + ParticipantWord.REPAIRER;
@@ -38,7 +38,7 @@ export function takeRepairTurn(region: ParticipantRegion, id: number, own: numbe
     if (performance.now() > deadline) {
       throw new UsageError(`participant ${id} is being repaired by another thread: leave it to that one`);
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
   }
 }
 
@@ -53,7 +53,7 @@ export function endRepairTurn(region: ParticipantRegion, id: number, own: number
 }
 
 /** Participant `id` was repaired after: the turns that it had, nobody has. Its place may soon be another thread's. */
-export function endTurnsOf(region: ParticipantRegion, id: number): void {
+export function endRepairTurnsOf(region: ParticipantRegion, id: number): void {
   for (let other = 0; other < region.maxParticipants; other++) {
     endRepairTurn(region, other, id);
   }

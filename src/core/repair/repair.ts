@@ -32,11 +32,11 @@ import { forgetHeld } from '../../shared/sync/lockdep.ts';
 import { Claim, claimOf, keepForToken, tokenOf } from '../../shared/memory/participant.ts';
 import { shown, UsageError } from '../errors.ts';
 import { EventsWord } from '../events/event-layout.ts';
-import { SettingWord } from '../memory/memory.ts';
+import { SettingWord } from '../memory/memory-layout.ts';
 import { repairConnectionLock, repairHeldFragments, repairLeaves } from './repair-locks.ts';
 import { countLock, emptyReport, expectRepair, type RepairOptions, type RepairReport } from './repair-report.ts';
 import { repairBuckets, repairCredits } from './repair-table.ts';
-import { endTurnsOf } from './repair-turn.ts';
+import { endRepairTurnsOf } from './repair-turn.ts';
 import { Tracker } from '../tracker.ts';
 
 export { expectRepair, type RepairOptions, type RepairReport } from './repair-report.ts';
@@ -73,11 +73,11 @@ export function repairParticipant(tracker: Tracker, id: number, given: RepairOpt
   if (claim === Claim.free || claim === Claim.vacant) {
     return { ...report, token: tokenOf(participants, id) };
   }
-  const dead = putInOrder(tracker, id, report);
+  const dead = finishOrUndo(tracker, id, report);
   repairReader(dead, report);
   if (report.isComplete) {
     dead.leave();
-    endTurnsOf(participants, id);
+    endRepairTurnsOf(participants, id);
     const claimAfter = options.keepsSlot === true ? Claim.reserved : Claim.vacant;
     report.token = keepForToken(dead.participant, claimAfter);
   }
@@ -95,12 +95,12 @@ export function repairOwn(tracker: Tracker): boolean {
     forgetHeld();
   }
   tracker.search.staleCount = 0;
-  putInOrder(tracker, tracker.participant.id, report);
+  finishOrUndo(tracker, tracker.participant.id, report);
   return report.isComplete;
 }
 
 /** @returns the participant's view of the table */
-function putInOrder(tracker: Tracker, id: number, report: RepairReport): Tracker {
+function finishOrUndo(tracker: Tracker, id: number, report: RepairReport): Tracker {
   const dead = new Tracker(tracker.memory, id);
   dead.checks?.beginRepair();
   /* For events; the repairer may never have been told the time. */

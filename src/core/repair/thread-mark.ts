@@ -17,8 +17,8 @@ interface ThreadMark {
 
 const TASKS = '/proc/self/task';
 /** The system may show a thread for a moment after its 'exit' event. And so long a thread may take to say that it has a place. */
-const LINGERS_MS = 100;
-const LOOK_AGAIN_MS = 1;
+const MAX_LINGER_MS = 100;
+const POLL_MS = 1;
 /** Of the fields behind the name in a stat file: state, and start time in ticks (fields 3 and 22 of proc(5)). */
 const STATE_FIELD = 0;
 const STARTED_FIELD = 19;
@@ -75,7 +75,7 @@ export function isThreadShown({ words, base }: Participant): boolean {
  * has just taken the place and has not said so yet.
  */
 export function isThreadAlive({ words, base }: Participant): boolean {
-  const deadline = performance.now() + LINGERS_MS;
+  const deadline = performance.now() + MAX_LINGER_MS;
   for (;;) {
     const id = load(words, base + ParticipantWord.THREAD);
     const isKnown = id !== 0;
@@ -85,6 +85,6 @@ export function isThreadAlive({ words, base }: Participant): boolean {
     if (id === ownMark().id || performance.now() > deadline) {
       return isKnown;
     }
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_AGAIN_MS);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
   }
 }

@@ -44,10 +44,10 @@ export const LINE_ENTRIES: number = (LINE_WORDS - 2) / 2;
 export const OVERFLOW = 0;
 export const FIRST_HASH: number = OVERFLOW + 1;
 export const FIRST_RECORD: number = FIRST_HASH + LINE_ENTRIES;
-export const LINE_DUE: number = FIRST_RECORD + LINE_ENTRIES;
+export const EARLIEST_EXPIRY: number = FIRST_RECORD + LINE_ENTRIES;
 
 /** BucketTable.findHint has these as numbers. */
-if (LINE_DUE !== LINE_WORDS - 1 || LINE_ENTRIES !== 7 || FIRST_HASH !== 1 || FIRST_RECORD !== 8) {
+if (EARLIEST_EXPIRY !== LINE_WORDS - 1 || LINE_ENTRIES !== 7 || FIRST_HASH !== 1 || FIRST_RECORD !== 8) {
   throw new Error('a line of the index is one cache line: an overflow count, 7 hashes, 7 records and a due time');
 }
 

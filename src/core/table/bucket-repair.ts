@@ -4,10 +4,10 @@ import { poke, store } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import type { Epochs } from '../../shared/memory/epoch.ts';
 import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
-import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_DUE, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
+import { BucketWord, FIRST_HASH, FIRST_RECORD, EARLIEST_EXPIRY, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
 import { blockBits, blockWord, type LineArena } from './line-arena.ts';
-import { LOOK } from './line-expiry.ts';
+import { EXPIRY_UNKNOWN } from './line-expiry.ts';
 
 /**
  * Puts the counts of a locked bucket right, whose last holder died at any point of placing, unlinking or growing: what
@@ -36,7 +36,7 @@ export function repairCountsLocked(table: BucketTable, bucket: number): void {
   for (let index = 0; index < lines; index++) {
     const line = first + index * LINE_WORDS;
     poke(words, line + OVERFLOW, passed[index]!);
-    store(words, line + LINE_DUE, LOOK);
+    store(words, line + EARLIEST_EXPIRY, EXPIRY_UNKNOWN);
   }
 }
 

@@ -1,51 +1,55 @@
 /**
- * The due time of an index line. A sweeper looks at a line only when something of it may have expired: whoever looks leaves the
- * time at which that will be.
+ * The earliest expiry of an index line. The sweeper visits a line only if one of its connections may have expired or was killed.
+ * At the end of a visit it writes the time of the next one.
  *
- *   LOOK (0)     to be looked at
- *   odd          the token of a sweeper that is looking
- *   else         low 32 bits of ms: before this time nothing of the line has to be swept
+ *   EXPIRY_UNKNOWN (0)     the sweeper must visit the line
+ *   odd                    a sweeper is visiting the line; this is its token
+ *   any other value        low 32 bits of ms: nothing in the line expires before this time
  *
- *                    placed in the line, or to expire earlier than thought
- *          +-----------------------------------------------------------------+
- *          v                                  |                              |
- *        LOOK ------- beginLook ---------> token ------- endLook ---------> due
- *          |                                  ^                              |
- *          |                                  +---------- beginLook ---------+  (when it is due)
+ *                        an entry was placed, or expires earlier than the word says
+ *              +-----------------------------------------------------------------------+
+ *              v                                      |                                |
+ *        EXPIRY_UNKNOWN ------ beginVisit ------> token ------ endVisit ------> earliest expiry
+ *                                                     ^                                |
+ *                                                     +---------- beginVisit ----------+  (once that time has come)
  *
- * What is placed in the line later is written under the bucket's lock, and makes it LOOK again; so does what is to expire earlier
- * than its last packet said (BucketTable.lookAgain), and a plain LOOK by anyone at any time (BucketTable.prefetchForWrite).
+ * The word may be too early, never too late. Three writers set it to EXPIRY_UNKNOWN:
+ *   - a thread that places an entry, under the bucket's lock
+ *   - a thread that shortens an expiry or kills a connection (BucketIndex.requestVisit)
+ *   - the prefetch stage, by a plain write at any time (BucketIndex.prefetchForWrite)
  *
- * `beginLook` marks the line with a token of the thread's own before any slot is read. `endLook` writes the time only if the token
- * still stands there, and no one was about to place something when it was written: whoever took the lock later writes LOOK later.
+ * `beginVisit` writes the sweeper's token before it reads any slot. `endVisit` replaces the token by the time, only if the token
+ * still stands there. If a thread held the bucket's lock when the token was written, it may be placing an entry: then `endVisit`
+ * writes nothing. A thread that takes the lock later writes EXPIRY_UNKNOWN later, over the token or over the time.
  */
 
 import { compareExchange, load, peek, store, type Words } from '../../shared/access.ts';
 import type { Participant } from '../../shared/memory/participant.ts';
-import { LINE_DUE } from './bucket-layout.ts';
+import { EARLIEST_EXPIRY } from './bucket-layout.ts';
 
-/** The line is to be looked at. */
-export const LOOK = 0;
+/** The sweeper must visit the line. */
+export const EXPIRY_UNKNOWN = 0;
 
-/** In place of a due time that would read as LOOK. */
-const NOT_LOOK = -2;
+/** Written for a time that would read as EXPIRY_UNKNOWN: 2 ms earlier. */
+const IN_PLACE_OF_UNKNOWN = -2;
 
-/** @param lock word index of the bucket's lock; @param line word index; @returns a token for endLook */
-export function beginLook(words: Words, lock: number, line: number, participant: Participant): number {
+/** @param lock word index of the bucket's lock; @param line word index; @returns a token for endVisit */
+export function beginVisit(words: Words, lock: number, line: number, participant: Participant): number {
   const token = participant.lockTag | 1;
-  store(words, line + LINE_DUE, token);
-  return load(words, lock) === 0 ? token : LOOK;
+  store(words, line + EARLIEST_EXPIRY, token);
+  return load(words, lock) === 0 ? token : EXPIRY_UNKNOWN;
 }
 
-/** @param due low 32 bits of ms: the first expiry of what stands in the line */
-export function endLook(words: Words, line: number, token: number, due: number): void {
-  if (token !== LOOK) {
-    compareExchange(words, line + LINE_DUE, token, (due & ~1) === LOOK ? NOT_LOOK : due & ~1);
+/** @param earliest low 32 bits of ms: the earliest expiry of the connections in the line */
+export function endVisit(words: Words, line: number, token: number, earliest: number): void {
+  if (token !== EXPIRY_UNKNOWN) {
+    const time = (earliest & ~1) === EXPIRY_UNKNOWN ? IN_PLACE_OF_UNKNOWN : earliest & ~1;
+    compareExchange(words, line + EARLIEST_EXPIRY, token, time);
   }
 }
 
-/** May something of the line at word `line` have expired? */
-export function isDue(words: Words, line: number, now: number): boolean {
-  const due = peek(words, line + LINE_DUE);
-  return due === LOOK || (due & 1) !== 0 || ((now - due) | 0) >= 0;
+/** May a connection in the line at word `line` have expired? A line that a sweeper is visiting counts as well. */
+export function mayHaveExpired(words: Words, line: number, now: number): boolean {
+  const earliest = peek(words, line + EARLIEST_EXPIRY);
+  return earliest === EXPIRY_UNKNOWN || (earliest & 1) !== 0 || ((now - earliest) | 0) >= 0;
 }

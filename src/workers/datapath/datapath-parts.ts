@@ -2,7 +2,7 @@
 
 import { Conntrack } from '../../core/conntrack.ts';
 import { expectWhole } from '../../core/errors.ts';
-import { MAX_PARTICIPANTS } from '../../core/memory/memory.ts';
+import { MAX_PARTICIPANTS } from '../../core/memory/table-options.ts';
 import { allocateWords } from '../../shared/access.ts';
 import { type DatapathShare, StatusWord, statusWords } from '../threads/status.ts';
 import { ActionTable } from './action-table.ts';

@@ -2,7 +2,7 @@
 
 import { Conntrack } from '../../core/conntrack.ts';
 import { Counter, type Counters, countersOfParticipant } from '../../core/counters.ts';
-import { SettingWord } from '../../core/memory/memory.ts';
+import { SettingWord } from '../../core/memory/memory-layout.ts';
 import { load, notify, store, type Words } from '../../shared/access.ts';
 import { countersOf } from '../../shared/memory/counters.ts';
 import { ErrorCode } from '../../shared/error-codes.ts';

@@ -3,7 +3,7 @@
 import { CtAction, type CtActionOptions, plainAction } from '../../core/action.ts';
 import { expectFlag, expectSignal, expectWhole, shown, UsageError } from '../../core/errors.ts';
 import type { Steering } from './flow-steering.ts';
-import { CONNTRACK_OPTIONS, type ConntrackOptions } from '../../core/memory/memory.ts';
+import { CONNTRACK_OPTIONS, type ConntrackOptions } from '../../core/memory/table-options.ts';
 import { expectOptions, type OptionNames, pickOptions } from '../../core/options/option-names.ts';
 import { MAX_BATCH } from '../../core/packet/batch.ts';
 import type { DatapathClock } from '../threads/status.ts';

@@ -2,7 +2,8 @@
 
 import { clockMarkMs, hasJumpedPast, sweptAt, updateClock } from '../../core/expiry/clock.ts';
 import { purgeFragments } from '../../core/fragments/fragments.ts';
-import { SettingWord, type TrackerMemory } from '../../core/memory/memory.ts';
+import type { TrackerMemory } from '../../core/memory/memory.ts';
+import { SettingWord } from '../../core/memory/memory-layout.ts';
 import { SweepCursor, sweepStep } from '../../core/expiry/sweep.ts';
 import { Tracker } from '../../core/tracker.ts';
 import { load, store, wait, type Words } from '../../shared/access.ts';

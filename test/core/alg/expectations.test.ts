@@ -5,7 +5,7 @@ import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { cleanExpectations } from '../../../src/core/alg/clean.ts';
 import { EntryWord } from '../../../src/core/alg/expectation-layout.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { ConntrackOptions } from '../../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../../src/core/memory/table-options.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { PacketWord } from '../../../src/core/packet/layout.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';

@@ -3,7 +3,7 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { EntryWord } from '../../../src/core/alg/expectation-layout.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim } from '../../../src/core/memory/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/table-options.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../../src/core/table/conn.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim } from '../../../src/core/memory/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/table-options.ts';
 import { MAX_TIMEOUT_MS } from '../../../src/core/expiry/timeouts.ts';
 import { icmp, reverse, tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';

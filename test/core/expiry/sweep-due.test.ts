@@ -131,12 +131,12 @@ describe('a sweep', () => {
       const { table: index, participant } = ct.tracker;
       const { hash, line } = onlyEntry(ct);
       ct.sweep(0);
-      expect(index.isDue(line, 0)).toBe(false);
+      expect(index.mayHaveExpired(line, 0)).toBe(false);
       const bucket = index.bucketOf(hash);
       index.lockBucket(bucket, participant);
       expect(index[how](bucket, hash ^ 0x100, 77, participant)).toBe(true);
       index.unlockBucket(bucket);
-      expect(index.isDue(line, 0)).toBe(true);
+      expect(index.mayHaveExpired(line, 0)).toBe(true);
     },
   );
 
@@ -147,16 +147,16 @@ describe('a sweep', () => {
     const other = Conntrack.attach(ct.memory).tracker.participant;
     const { hash, line } = onlyEntry(ct);
     const bucket = index.bucketOf(hash);
-    const token = index.beginLook(bucket, line, participant);
-    const later = index.beginLook(bucket, line, other);
-    index.endLook(line, token, 1 << 20);
-    expect(index.isDue(line, 0)).toBe(true);
-    index.lookAgainAt(line + 8);
-    index.endLook(line, later, 1 << 20);
-    expect(index.isDue(line, 0)).toBe(true);
-    const last = index.beginLook(bucket, line, participant);
-    index.endLook(line, last, 1 << 20);
-    expect(index.isDue(line, 0)).toBe(false);
+    const token = index.beginVisit(bucket, line, participant);
+    const later = index.beginVisit(bucket, line, other);
+    index.endVisit(line, token, 1 << 20);
+    expect(index.mayHaveExpired(line, 0)).toBe(true);
+    index.requestVisitAt(line + 8);
+    index.endVisit(line, later, 1 << 20);
+    expect(index.mayHaveExpired(line, 0)).toBe(true);
+    const last = index.beginVisit(bucket, line, participant);
+    index.endVisit(line, last, 1 << 20);
+    expect(index.mayHaveExpired(line, 0)).toBe(false);
   });
 
   it('comes half a minute late at most where packets of two threads have left a mark that is too late', () => {

@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { visitBucket } from '../../../src/core/inspect/dump.ts';
-import { memoryLayout } from '../../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
 import { BucketWord } from '../../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../../src/core/table/conn.ts';
 import { lockTagOf } from '../../../src/shared/sync/mutex.ts';

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim, TableFull } from '../../../src/core/memory/memory.ts';
+import type { Reclaim, TableFull } from '../../../src/core/memory/table-options.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { expectAccountingHolds } from '../../support/accounting.ts';
 import { ofThisProcess } from '../../support/checked.ts';

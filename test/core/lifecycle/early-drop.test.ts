@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { UsageError } from '../../../src/core/errors.ts';
-import type { ConntrackOptions, Reclaim, TableFull } from '../../../src/core/memory/memory.ts';
+import type { ConntrackOptions, Reclaim, TableFull } from '../../../src/core/memory/table-options.ts';
 import { ParsedWord } from '../../../src/core/packet/key.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { CtAction } from '../../../src/core/action.ts';

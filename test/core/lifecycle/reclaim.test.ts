@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import type { CounterName } from '../../../src/core/counters.ts';
-import type { Reclaim } from '../../../src/core/memory/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/table-options.ts';
 import { expectAccountingHolds } from '../../support/accounting.ts';
 import { reverse, tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import type { Reclaim } from '../../../src/core/memory/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/table-options.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { PacketWord } from '../../../src/core/packet/layout.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';

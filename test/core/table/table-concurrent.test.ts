@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import type { EngineName } from '../../../src/core/engines/engine.ts';
-import type { Reclaim } from '../../../src/core/memory/memory.ts';
+import type { Reclaim } from '../../../src/core/memory/table-options.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { workerEntry } from '../../../src/workers/threads/entry.ts';
 import { expectAllListed } from '../../support/expiration-lists.ts';

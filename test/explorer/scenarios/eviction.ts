@@ -1,6 +1,6 @@
 /** Room for connections in a full table: one thread gives back what the other wants. */
 
-import type { TableFull } from '../../../src/core/memory/memory.ts';
+import type { TableFull } from '../../../src/core/memory/table-options.ts';
 import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';

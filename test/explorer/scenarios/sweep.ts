@@ -30,7 +30,7 @@ function checkMarks({ table, words }: Tracker): void {
       for (let slot = first; slot < first + LINE_ENTRIES; slot++) {
         const record = table.recordAt(slot);
         const expires = words[(record << UNIT_SHIFT) + ConnWord.EXPIRES]!;
-        if (record !== 0 && !table.isDue(BucketTable.lineOf(block, line), expires)) {
+        if (record !== 0 && !table.mayHaveExpired(BucketTable.lineOf(block, line), expires)) {
           violate('stale mark', `record ${record} expires at ${expires}, and its line is not looked at then`);
         }
       }

@@ -3,7 +3,7 @@
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { ConnFilter, type ConnFilterOptions } from '../../../src/core/inspect/filter.ts';
-import type { ConntrackOptions } from '../../../src/core/memory/memory.ts';
+import type { ConntrackOptions } from '../../../src/core/memory/table-options.ts';
 import { NatAction, type NatOptions } from '../../../src/core/nat/action.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { CtState } from '../../../src/core/packet/layout.ts';

@@ -10,7 +10,7 @@
 import { bookFaults } from '../../support/accounting-faults.ts';
 import { CtState } from '../../../src/core/packet/layout.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';
-import { memoryLayout } from '../../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
 import { UNIT_WORDS } from '../../../src/core/table/conn.ts';
 import { type Corpus, loadCorpus } from '../corpus.ts';
 import { type Sequence, sequence } from '../sequence.ts';

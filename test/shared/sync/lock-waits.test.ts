@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { LISTS_LOCK } from '../../../src/core/engines/lists.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
-import { memoryLayout } from '../../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
 import type { Words } from '../../../src/shared/access.ts';
 import { lockTagOf } from '../../../src/shared/sync/mutex.ts';
 import { waitsForAnother } from '../../../src/workers/supervision/lock-waits.ts';

@@ -3,7 +3,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { memoryLayout } from '../../../src/core/memory/memory.ts';
+import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
 import { visitBucket } from '../../../src/core/inspect/dump.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
@@ -53,7 +53,7 @@ const LOCKS: Record<string, (ct: Conntrack) => LockToTake> = {
     return { index, frames: [SYN_ACK] };
   },
   slab: (ct) => ({ index: memoryLayout(ct.memory).slab + SlabLayout.MUTEX, frames: [SYN] }),
-  'quota pool': (ct) => ({ index: memoryLayout(ct.memory).room + QuotaLayout.MUTEX, frames: [SYN] }),
+  'quota pool': (ct) => ({ index: memoryLayout(ct.memory).quota + QuotaLayout.MUTEX, frames: [SYN] }),
   fragments: () => ({
     index: FragmentsWord.MUTEX,
     frames: fragmentsOf(udp(ENDS, Buffer.alloc(1992)), 3, 1500).slice(0, 1),

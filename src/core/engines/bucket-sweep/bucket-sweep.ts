@@ -20,13 +20,13 @@ import { WordExpiry } from '../word-expiry.ts';
  * Work between two looks at the clock, in what it costs to pass a line that is not due (about 5 ns); to look at one costs
  * more, since its records are likely to miss the cache.
  */
-const WORK_PER_LOOK = 512;
-const LOOK_COST = 32;
+const WORK_PER_CLOCK_READ = 512;
+const VISIT_COST = 32;
 /**
  * A line is looked at again after this time, ms, whatever its connections say: should the clock have run backwards, a mark
  * that belongs to the other time does not last.
  */
-const MOST_AHEAD_MS = 30_000;
+const MAX_VISIT_INTERVAL_MS = 30_000;
 
 export class BucketSweep extends WordExpiry {
   readonly #table: BucketTable;
@@ -47,11 +47,11 @@ export class BucketSweep extends WordExpiry {
   }
 
   override killed(record: number): void {
-    this.#table.lookAgain(this.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
+    this.#table.requestVisit(this.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
   }
 
   override expiredAtJump(_record: number, slot: number): void {
-    this.#table.lookAgainAt(slot);
+    this.#table.requestVisitAt(slot);
   }
 
   override sweep(cursor: SweepCursor, now: number, endMs: number, remove: Remover): boolean {
@@ -81,15 +81,15 @@ export class BucketSweep extends WordExpiry {
     }
   }
 
-  /** Moves the cursor on in its block, by WORK_PER_LOOK at most. */
+  /** Moves the cursor on in its block, by WORK_PER_CLOCK_READ at most. */
   #sweepLines(cursor: SweepCursor, now: number, lines: number, remove: Remover): void {
     const first = BucketTable.lineOf(cursor.block, 0);
     let index = cursor.line;
-    for (let work = 0; index < lines && work < WORK_PER_LOOK; work++, index++) {
+    for (let work = 0; index < lines && work < WORK_PER_CLOCK_READ; work++, index++) {
       const line = first + index * LINE_WORDS;
-      if (this.#table.isDue(line, now)) {
+      if (this.#table.mayHaveExpired(line, now)) {
         this.#sweepLine(cursor.bucket, line, BucketTable.firstSlotOf(cursor.block, index), now, remove);
-        work += LOOK_COST;
+        work += VISIT_COST;
       }
     }
     cursor.line = index;
@@ -99,8 +99,8 @@ export class BucketSweep extends WordExpiry {
   #sweepLine(bucket: number, line: number, firstSlot: number, now: number, remove: Remover): void {
     const { words: records } = this;
     const table = this.#table;
-    const token = table.beginLook(bucket, line, this.#participant);
-    let left = MOST_AHEAD_MS;
+    const token = table.beginVisit(bucket, line, this.#participant);
+    let left = MAX_VISIT_INTERVAL_MS;
     for (let slot = firstSlot; slot < firstSlot + LINE_ENTRIES; slot++) {
       const record = table.recordAt(slot);
       if (record === 0) {
@@ -116,6 +116,6 @@ export class BucketSweep extends WordExpiry {
         left = Math.min(left, (expires - now) | 0);
       }
     }
-    table.endLook(line, token, (now + left) | 0);
+    table.endVisit(line, token, (now + left) | 0);
   }
 }

@@ -24,7 +24,7 @@ import { WordExpiry } from '../word-expiry.ts';
 import { dequeueLocked, enqueue, initialiseQueues, redoAppend } from './queue.ts';
 
 /** Records taken from the queues, or looked at in a list, under one hold of the lock. */
-const MOST_LOOKS = 256;
+const MAX_VISITS = 256;
 
 /** Steps of a sweep: first the queues, then the lists. */
 const STEPS: number = KINDS + LISTS;
@@ -99,7 +99,7 @@ export class ListsByQueues extends WordExpiry {
   }
 
   /**
-   * One hold of the lists' lock: takes records from a queue (step < KINDS) or looks at the first of a list; stale ones go to
+   * One hold of the lists' lock: takes records from a queue (step < KINDS) or visits at the first of a list; stale ones go to
    * `lists.found`, out of the lists.
    * @returns how many it found, or -1 when there is nothing more to do in this step
    */
@@ -112,14 +112,14 @@ export class ListsByQueues extends WordExpiry {
       return -1;
     }
     let count = 0;
-    let looks = 0;
+    let visits = 0;
     lock(lists.words, LISTS_LOCK, participant, LockClass.leaf, LockSite.globalLists);
-    while (count < found.length && looks < MOST_LOOKS) {
+    while (count < found.length && visits < MAX_VISITS) {
       const record = list < 0 ? dequeueLocked(lists, step) : lists.firstOf(list);
-      if (record === 0 || (list >= 0 && !isExpired(peek(lists.words, lists.nodeOf(record) + NodeWord.DUE), now))) {
+      if (record === 0 || (list >= 0 && !isExpired(peek(lists.words, lists.nodeOf(record) + NodeWord.EXPIRY), now))) {
         break;
       }
-      looks++;
+      visits++;
       intents[intentBase + EngineIntent.MOVE_RECORD] = record;
       if (!this.#isLinked(record)) {
         lists.removeLocked(record);
@@ -133,7 +133,7 @@ export class ListsByQueues extends WordExpiry {
       intents[intentBase + EngineIntent.MOVE_RECORD] = 0;
     }
     unlock(lists.words, LISTS_LOCK);
-    return count === 0 && looks < MOST_LOOKS ? -1 : count;
+    return count === 0 && visits < MAX_VISITS ? -1 : count;
   }
 
   /** Is the connection that was linked last in this record still there? */
@@ -154,9 +154,9 @@ export class ListsByQueues extends WordExpiry {
       return true;
     }
     const node = lists.nodeOf(record);
-    poke(lists.words, node + NodeWord.DUE, expires);
+    poke(lists.words, node + NodeWord.EXPIRY, expires);
     const kind = peek(lists.words, node + NodeWord.KIND);
-    lists.insertByDueLocked(ExpirationLists.listOf(kind, words[r + ConnWord.TIMEOUT_POLICY]!), record);
+    lists.insertByExpiryLocked(ExpirationLists.listOf(kind, words[r + ConnWord.TIMEOUT_POLICY]!), record);
     return false;
   }
 

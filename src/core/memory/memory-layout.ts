@@ -1,0 +1,128 @@
+/**
+ * The memory of a tracker: one region of shared words, and what lies where in it.
+ *
+ *   settings        two lines, see SettingWord
+ *   epochs, slab, arena, room, timeouts, participants      a few KiB each
+ *   directories     one word per bucket                            (table/bucket-layout.ts)
+ *   buckets         one cache line per bucket                      (table/bucket-layout.ts)
+ *   zones           zone limits                                    (zone-limits.ts)
+ *   helperNames, expectations                                      (alg/)
+ *   zone policies   one word per zone                              (zone-policies.ts)
+ *   arena links     one word per index line                        (table/line-arena.ts)
+ *   lines           the buckets' indexes                           (table/line-arena.ts)
+ *   records         the connections                                (table/conn.ts)
+ *
+ * The region is reserved at once and committed by the system page by page as it is touched. It is one region, mapped by
+ * one typed array, because each further array costs the packet path several loads and checks after every call.
+ * Records, lines and all else are named by word indexes into it (or line and unit numbers counted from its start), so
+ * no base has to be added anywhere.
+ *
+ * A TrackerMemory goes to other threads by postMessage or workerData; each maps it with `new Tracker(memory)`.
+ */
+
+import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
+import { EPOCH_WORDS } from '../../shared/memory/epoch.ts';
+import { PARTICIPANT_WORDS } from '../../shared/memory/participant.ts';
+import { QuotaPools } from '../../shared/quota/quota-pool.ts';
+import { Slab, SLAB_WORDS } from '../../shared/memory/slab.ts';
+import { Expectations } from '../alg/expectations.ts';
+import { HelperNames } from '../alg/helper-names.ts';
+import type { MemorySizes } from './memory-limits.ts';
+import { BUCKET_WORDS, indexLinesFor } from '../table/bucket-layout.ts';
+import { UNIT_WORDS } from '../table/conn.ts';
+import { ARENA_WORDS } from '../table/line-arena.ts';
+import { TIMEOUT_POLICIES_WORDS } from '../expiry/timeouts.ts';
+import { ZoneLimits } from '../zones/zone-limits.ts';
+import { ZONE_POLICIES_WORDS } from '../zones/zone-policies.ts';
+
+/** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
+export const SettingWord = {
+  /** 1: check TCP sequence numbers. atomic: written from outside, read by every thread. */
+  TCP_SEQ_CHK: 0,
+  /** As TCP_SEQ_CHK, read by the sweeper. */
+  SWEEP_INTERVAL_MS: 1,
+  /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
+  EARLY_DROP: 8,
+  /** memoryMark of the table that the words are of. Written once, before any other thread maps them. */
+  MARK: 9,
+  /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
+  EVENTS: 2,
+
+  /** Mutex of the clock (clock.ts). */
+  CLOCK_MUTEX: LINE_WORDS,
+  /** Float64 (two words): the clock's mark. */
+  CLOCK_MARK: LINE_WORDS + 2,
+  /** The sweeper sleeps on it. atomic: 1 while a thread that was refused room wants it to come at once. */
+  PRESSURE: LINE_WORDS + 4,
+} as const;
+const SETTINGS_WORDS: number = 2 * LINE_WORDS;
+
+/** Word index at which each part starts. */
+export interface MemoryLayout {
+  settings: number;
+  epochs: number;
+  slab: number;
+  arena: number;
+  quota: number;
+  timeouts: number;
+  participants: number;
+  directories: number;
+  buckets: number;
+  zones: number;
+  zonePolicies: number;
+  helperNames: number;
+  expectations: number;
+  arenaLinks: number;
+  lines: number;
+  lineCount: number;
+  records: number;
+  /** Words in all. */
+  end: number;
+}
+
+/** Up to the next pair of cache lines: processors fetch them in pairs. */
+function evenLines(words: number): number {
+  return Math.ceil(words / (2 * LINE_WORDS)) * 2 * LINE_WORDS;
+}
+
+export function memoryLayout(memory: MemorySizes): MemoryLayout {
+  const { bucketBits, maxConnections, maxParticipants } = memory;
+  const lineCount = indexLinesFor(maxConnections * 2, bucketBits);
+  const settings = 0;
+  const epochs = settings + SETTINGS_WORDS;
+  const slab = epochs + EPOCH_WORDS;
+  const arena = slab + SLAB_WORDS;
+  const quota = evenLines(arena + ARENA_WORDS);
+  const timeouts = quota + QuotaPools.wordsFor(maxParticipants);
+  const participants = evenLines(timeouts + TIMEOUT_POLICIES_WORDS);
+  const directories = evenLines(participants + maxParticipants * PARTICIPANT_WORDS);
+  const buckets = evenLines(directories + (1 << bucketBits));
+  const zones = buckets + (BUCKET_WORDS << bucketBits);
+  const zonePolicies = zones + ZoneLimits.wordsFor(maxParticipants);
+  const helperNames = zonePolicies + ZONE_POLICIES_WORDS;
+  const expectations = evenLines(helperNames + HelperNames.WORDS);
+  const arenaLinks = evenLines(expectations + Expectations.WORDS);
+  const lines = arenaLinks + wholeLines(lineCount);
+  const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
+  const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
+  return {
+    settings,
+    epochs,
+    slab,
+    arena,
+    quota,
+    timeouts,
+    participants,
+    directories,
+    buckets,
+    zones,
+    zonePolicies,
+    helperNames,
+    expectations,
+    arenaLinks,
+    lines,
+    lineCount,
+    records,
+    end,
+  };
+}
