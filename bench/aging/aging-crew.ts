@@ -1,18 +1,18 @@
-/** The threads of an aging sample: PMDs that are given tasks together, and the sweeper, whose work is measured. */
+/** The threads of an aging sample. All PMDs get each task at the same time. The sweeper's work is measured. */
 
 import type { Worker } from 'node:worker_threads';
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { threadTimeNs } from '../samples/thread-time.ts';
-import type { AgingAnswer, AgingTask } from './aging-tasks.ts';
+import type { AgingReport, AgingTask } from './aging-tasks.ts';
 
 const MOST_EMPTYING_MS = 60_000;
-/** Of a phase and of a PMD: more than any opens. */
+/** Probe numbers reserved for one PMD in one phase. No PMD opens as many. */
 const PROBES_OF_PHASE = 2_000_000;
 const PROBES_OF_PMD = 1_000_000;
 
-/** What the sweeper did while something went on. */
+/** The sweeper's work during a phase. */
 export interface SweeperWork {
-  /** Absent where the system does not tell. */
+  /** Absent if the system does not report thread times. */
   cpuNs?: number;
   wallMs: number;
   visited: number;
@@ -22,10 +22,10 @@ export class AgingCrew {
   readonly ct: Conntrack;
   readonly #pmds: readonly Worker[];
   readonly #sweeperId: number | undefined;
-  /** Grid numbers of probes begin behind all connections; no number is used twice. */
+  /** Next grid number of a probe. Probes come after all connections, and no number is used twice. */
   #probes: number;
 
-  /** @param sweeperId of the sweeper's thread, as the system numbers it */
+  /** @param sweeperId the kernel's id of the sweeper's thread */
   constructor(ct: Conntrack, pmds: readonly Worker[], sweeperId: number | undefined, connections: number) {
     this.ct = ct;
     this.#pmds = pmds;
@@ -33,18 +33,18 @@ export class AgingCrew {
     this.#probes = connections;
   }
 
-  /** Timeout of connections from now on. */
+  /** Sets the timeout of connections from now on. */
   expireAfter(seconds: number): void {
     this.ct.setTimeoutPolicy(0, { udp_first: seconds, udp_single: seconds });
   }
 
-  /** One packet for each of `count` connections of each PMD. */
-  send(count: number): Promise<AgingAnswer[]> {
+  /** Each PMD sends one packet on each of its `count` connections. */
+  send(count: number): Promise<AgingReport[]> {
     return this.#each((pmd) => ({ kind: 'send', first: pmd * count, count }));
   }
 
-  /** Traffic on `count` connections of each PMD. */
-  talk(durationMs: number, count: number): Promise<AgingAnswer[]> {
+  /** Each PMD sends traffic on its `count` connections. */
+  talk(durationMs: number, count: number): Promise<AgingReport[]> {
     return this.#each((pmd) => ({
       kind: 'talk',
       first: pmd * count,
@@ -54,12 +54,12 @@ export class AgingCrew {
     }));
   }
 
-  /** Connections that expire one after another, watched until all are gone. */
-  probe(durationMs: number, timeoutMs: number): Promise<AgingAnswer[]> {
+  /** The PMDs open connections that expire one after another, and watch them until all are gone. */
+  probe(durationMs: number, timeoutMs: number): Promise<AgingReport[]> {
     return this.#each((pmd) => ({ kind: 'probe', firstProbe: this.#takeProbes(pmd), durationMs, timeoutMs }));
   }
 
-  /** Until the sweeper has gone round so often from now on. */
+  /** Waits until the sweeper has made `count` more rounds. */
   async rounds(count: number): Promise<void> {
     const until = this.ct.counters().sweepRounds + count;
     while (this.ct.counters().sweepRounds < until) {
@@ -67,7 +67,7 @@ export class AgingCrew {
     }
   }
 
-  /** Until no connection is left. */
+  /** Waits until no connection is left. */
   async emptied(): Promise<void> {
     const end = performance.now() + MOST_EMPTYING_MS;
     while (this.ct.connCount > 0 && performance.now() < end) {
@@ -75,7 +75,7 @@ export class AgingCrew {
     }
   }
 
-  /** What the sweeper does while something goes on. */
+  /** Measures the sweeper's work while `work` runs. */
   async spent(work: () => Promise<unknown>): Promise<SweeperWork> {
     const fromNs = threadTimeNs(this.#sweeperId);
     const fromMs = performance.now();
@@ -94,18 +94,18 @@ export class AgingCrew {
     return this.#probes + pmd * PROBES_OF_PMD;
   }
 
-  #each(taskOf: (pmd: number) => AgingTask): Promise<AgingAnswer[]> {
+  #each(taskOf: (pmd: number) => AgingTask): Promise<AgingReport[]> {
     return Promise.all(
       this.#pmds.map((pmd, index) => {
         pmd.postMessage(taskOf(index));
-        return answer(pmd) as Promise<AgingAnswer>;
+        return nextMessage(pmd) as Promise<AgingReport>;
       }),
     );
   }
 }
 
 /** The next message of a thread. */
-export function answer(worker: Worker): Promise<unknown> {
+export function nextMessage(worker: Worker): Promise<unknown> {
   return new Promise((resolve, reject) => {
     worker.once('message', (message) => {
       worker.off('error', reject);

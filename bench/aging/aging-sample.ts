@@ -1,13 +1,13 @@
 /**
- * One sample of the aging benchmark, in a process of its own: `node aging-sample.js '<AgingSampleOptions>'` prints an
- * AgingSample as a line of JSON. One table, PMDs, and the datapath's sweeper on the system's clock:
+ * One sample of the aging benchmark. `node aging-sample.js '<AgingSampleOptions>'` prints an AgingSample as a line of JSON.
+ * PMDs and the datapath's sweeper share one table and use the system's clock:
  *
- *   1. rehearsal, on the same table: connections that come and expire, until the code of all threads is compiled
- *   2. the table is filled; memory per connection
- *   3. nobody sends, nothing expires: what the sweeper costs then
- *   4. traffic, with the sweeper at work and held up in turn: the latency of batches
- *   5. connections that expire one after the other: when each is gone
- *   6. all connections expire at once: what the removal of one costs, and when the last is gone
+ *   1. Rehearsal on the same table: connections come and expire until the code of all threads is compiled.
+ *   2. The PMDs fill the table. This gives the memory per connection.
+ *   3. No PMD sends and no connection expires. This gives the idle cost of the sweeper.
+ *   4. Traffic, in turn with the sweeper running and paused. This gives the latency of batches.
+ *   5. Connections expire one after another. This gives the lag of each removal.
+ *   6. All connections expire at once. This gives the cost of a removal, and the time until the last one is gone.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -18,7 +18,7 @@ import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { statusWords, StatusWord, sweeperNumber, workerLine } from '../../src/workers/threads/status.ts';
 import type { SweeperTask } from '../../src/workers/threads/sweeper.ts';
-import { AgingCrew, answer, delay, type SweeperWork } from './aging-crew.ts';
+import { AgingCrew, delay, nextMessage, type SweeperWork } from './aging-crew.ts';
 import { PROBE_POLICY } from './aging-tasks.ts';
 import { LATENCY_BINS, latencyQuantile } from '../samples/latency-histogram.ts';
 import { quantile } from '../statistics/statistics.ts';
@@ -27,22 +27,22 @@ export interface AgingSampleOptions {
   engine: EngineName;
   buckets: number;
   connections: number;
-  /** PMDs. */
+  /** Number of PMDs. */
   threads: number;
-  /** Shorter phases. */
+  /** Makes the phases shorter. */
   isQuick?: boolean;
 }
 
 export interface AgingSample {
   lagMs: { p50: number; p99: number; max: number };
-  /** When the last of all connections, expired at once, was gone, ms after its expiry. */
+  /** All connections expire at once: ms until the last one was gone. */
   allAtOnceMs: number;
-  /** Of a core, while nothing expires; absent where the system does not tell. */
+  /** Percent of one core while nothing expires. Absent if the system does not report thread times. */
   sweeperCpuPercent?: number;
   nsPerVisited?: number;
   nsPerRemoved?: number;
   bytesPerConnection: number;
-  /** Microseconds of a batch: with the sweeper at work, and with the sweeper held up. */
+  /** Microseconds for a batch, with the sweeper running and with the sweeper paused. */
   latencyUs: { with: Quantiles; without: Quantiles };
   error?: string;
 }
@@ -60,11 +60,11 @@ const WINDOW_MS = options.isQuick ? 200 : 400;
 const WINDOWS = options.isQuick ? 2 : 6;
 const PROBE_TIMEOUT_S = 1;
 const PROBE_MS = options.isQuick ? 1000 : 3000;
-/** No connection that is not a probe expires within this time. */
+/** Timeout of connections that must not expire during the sample. */
 const LONG_S = 3600;
 const SOON_S = options.isQuick ? 1 : 2;
 const SHORT_REHEARSAL_MS = 300;
-/** The sweeper does not come within this time: it is held up. */
+/** A sweep interval that pauses the sweeper. */
 const NEVER_MS = 0x7fffffff;
 
 tuneCompiler();
@@ -101,7 +101,7 @@ function makeTable(): Conntrack {
   return ct;
 }
 
-/** 1: connections come and expire until the code of all threads is compiled. */
+/** Phase 1: connections come and expire until the code of all threads is compiled. */
 async function rehearse(crew: AgingCrew): Promise<void> {
   crew.expireAfter(1);
   await crew.send(REHEARSAL_CONNECTIONS);
@@ -110,7 +110,7 @@ async function rehearse(crew: AgingCrew): Promise<void> {
   await crew.emptied();
 }
 
-/** 2: fills the table. @returns bytes per connection */
+/** Phase 2: fills the table. @returns bytes per connection */
 async function fill(crew: AgingCrew, share: number): Promise<number> {
   crew.expireAfter(LONG_S);
   const residentBefore = process.memoryUsage.rss();
@@ -118,7 +118,7 @@ async function fill(crew: AgingCrew, share: number): Promise<number> {
   return (process.memoryUsage.rss() - residentBefore) / (share * options.threads);
 }
 
-/** 4: traffic with the sweeper at work, and held up, in turn. */
+/** Phase 4: traffic, in turn with the sweeper running and paused. */
 async function latencies(crew: AgingCrew, share: number, intervalMs: number): Promise<AgingSample['latencyUs']> {
   const { ct } = crew;
   const withBins = new Float64Array(LATENCY_BINS);
@@ -136,7 +136,7 @@ async function latencies(crew: AgingCrew, share: number, intervalMs: number): Pr
   return { with: quantiles(withBins), without: quantiles(withoutBins) };
 }
 
-/** 6: all connections expire at once. @returns what the sweeper spent, and when the last was gone after its expiry */
+/** Phase 6: all connections expire at once. @returns the sweeper's work, and ms until the last connection was gone */
 async function expireAll(crew: AgingCrew, share: number): Promise<{ removal: SweeperWork; allAtOnceMs: number }> {
   crew.expireAfter(SOON_S);
   await crew.send(share);
@@ -145,7 +145,7 @@ async function expireAll(crew: AgingCrew, share: number): Promise<{ removal: Swe
   return { removal, allAtOnceMs: performance.now() - expiredMs };
 }
 
-/** @returns what is wrong with the accounting of the table after all connections have gone */
+/** Call when all connections are gone. @returns the first error in the accounting of the table */
 function faultOf(ct: Conntrack, opened: number, gone: number): string | undefined {
   const { created, expiredAtSweep, expiredAtLookup, tableFull, insertFailed } = ct.counters();
   const live = ct.connCount;
@@ -161,7 +161,7 @@ async function sample(): Promise<AgingSample> {
   const intervalMs = ct.sweepIntervalMs;
   const pmds = startPmds(ct);
   const status = allocateWords(statusWords(threads));
-  const sweeperId = (await answer(startSweeper(ct, status))) as number | undefined;
+  const sweeperId = (await nextMessage(startSweeper(ct, status))) as number | undefined;
   const crew = new AgingCrew(ct, pmds, sweeperId, connections);
   const share = Math.floor(connections / threads);
 

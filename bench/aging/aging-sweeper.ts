@@ -1,4 +1,4 @@
-/** The sweeper of an aging sample: the datapath's own loop, in a thread that says its number first. */
+/** The sweeper of an aging sample. The thread sends its kernel id, then runs the datapath's own sweep loop. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { runSweeper, type SweeperTask } from '../../src/workers/threads/sweeper.ts';

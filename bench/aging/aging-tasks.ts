@@ -1,21 +1,21 @@
-/** What the PMDs of an aging sample are told to do, and what they answer. */
+/** The tasks of the PMDs of an aging sample, and their results. */
 
-/** A connection has this timeout policy if it is to expire while it is watched. */
+/** Timeout policy of probes: connections that expire while a PMD watches them. */
 export const PROBE_POLICY = 1;
 
 export type AgingTask =
-  /** One packet for each connection from `first` on. */
+  /** Send one packet on each connection from `first` on. */
   | { kind: 'send'; first: number; count: number }
-  /** Batches of traffic on the connections, timed each, for so long; probes are opened on the way. */
+  /** Send traffic on the connections for `durationMs`, time each batch, and open probes meanwhile. */
   | { kind: 'talk'; first: number; count: number; durationMs: number; firstProbe: number }
-  /** Connections that expire after `timeoutMs`, opened a few each millisecond, and watched until all are gone. */
+  /** Open a few connections each millisecond that expire after `timeoutMs`. Watch them until all are gone. */
   | { kind: 'probe'; firstProbe: number; durationMs: number; timeoutMs: number };
 
-export interface AgingAnswer {
-  /** talk: batches by latency (latency-histogram.ts). */
+export interface AgingReport {
+  /** talk: latencies of batches (latency-histogram.ts). */
   bins?: Float64Array;
-  /** talk, probe: how many were opened. */
+  /** talk, probe: number of probes opened. */
   probes?: number;
-  /** probe: how long after its expiry each was gone, ms. */
+  /** probe: ms from the expiry of each connection to its removal. */
   lagsMs?: Float64Array;
 }

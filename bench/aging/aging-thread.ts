@@ -1,4 +1,4 @@
-/** A PMD of an aging sample (aging-sample.ts): does one task after another, each blocking the thread. */
+/** A PMD of an aging sample (aging-sample.ts). It runs one task at a time, and each task blocks the thread. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { CtAction } from '../../src/core/action.ts';
@@ -9,15 +9,15 @@ import { PacketWord } from '../../src/core/packet/layout.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { allocateWords, load, wait } from '../../src/shared/access.ts';
 import { systemTimeMs } from '../../src/workers/threads/status.ts';
-import { type AgingAnswer, type AgingTask, PROBE_POLICY } from './aging-tasks.ts';
+import { type AgingReport, type AgingTask, PROBE_POLICY } from './aging-tasks.ts';
 import { LATENCY_BINS, recordLatency } from '../samples/latency-histogram.ts';
 import { allocateGridBatch, fillGridBatch } from '../workloads/udp-grid.ts';
 
 const BATCH = 32;
 const PROBES_PER_TICK = 8;
-/** In traffic, one batch of so many opens probes. */
+/** During traffic, one batch in this many opens probes. */
 const BATCHES_PER_PROBE = 256;
-/** A sweeper that takes longer than this is not to be waited for. */
+/** A PMD waits for the sweeper's lock no longer than this. */
 const LOCK_TIMEOUT_MS = 120_000;
 
 const { tracker } = Conntrack.attach(workerData as TrackerMemory);
@@ -30,7 +30,7 @@ parentPort!.on('message', (task: AgingTask) => {
   parentPort!.postMessage(perform(task));
 });
 
-function perform(task: AgingTask): AgingAnswer {
+function perform(task: AgingTask): AgingReport {
   switch (task.kind) {
     case 'send':
       return sendAll(task.first, task.count);
@@ -46,7 +46,7 @@ function execute(first: number, count: number, withAction: CtAction): void {
   conntrackExecute(tracker, batch, withAction, systemTimeMs());
 }
 
-function sendAll(first: number, count: number): AgingAnswer {
+function sendAll(first: number, count: number): AgingReport {
   tracker.enter();
   for (let id = 0; id < count; id += BATCH) {
     execute(first + id, Math.min(BATCH, count - id), action);
@@ -55,7 +55,7 @@ function sendAll(first: number, count: number): AgingAnswer {
   return {};
 }
 
-function talk({ first, count, durationMs, firstProbe }: AgingTask & { kind: 'talk' }): AgingAnswer {
+function talk({ first, count, durationMs, firstProbe }: AgingTask & { kind: 'talk' }): AgingReport {
   const bins = new Float64Array(LATENCY_BINS);
   const endMs = performance.now() + durationMs;
   let id = 0;
@@ -80,7 +80,7 @@ function talk({ first, count, durationMs, firstProbe }: AgingTask & { kind: 'tal
   }
 }
 
-function probe({ firstProbe, durationMs, timeoutMs }: AgingTask & { kind: 'probe' }): AgingAnswer {
+function probe({ firstProbe, durationMs, timeoutMs }: AgingTask & { kind: 'probe' }): AgingReport {
   const startMs = performance.now();
   const records: number[] = [];
   const lives: number[] = [];

@@ -1,4 +1,4 @@
-/** `ct-bucket bench aging`: when connections go, what the sweeper costs, and what PMDs notice of it. */
+/** `ct-bucket bench aging`: when connections are removed, what the sweeper costs, and how it slows PMDs. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import type { AgingSample, AgingSampleOptions } from './aging-sample.ts';
@@ -11,13 +11,13 @@ import { VoidRunError } from '../suite/workload-bench.ts';
 
 export interface AgingBenchOptions {
   engines: readonly EngineName[];
-  /** Of ct-bucket; the other engines have one. */
+  /** Numbers of buckets for ct-bucket. The other engines have one. */
   buckets: readonly number[];
   connections: readonly number[];
-  /** PMDs. */
+  /** Number of PMDs. */
   threads: number;
   runs: number;
-  /** Shorter phases: for a first look. */
+  /** Makes the phases shorter, for `npm run bench`. */
   isQuick?: boolean;
 }
 
@@ -30,7 +30,7 @@ interface AgingSet {
   samples: AgingSample[];
 }
 
-/** @param say told of each sample. @throws VoidRunError */
+/** @param say gets a line for each sample. @throws VoidRunError */
 export async function benchAging(
   options: AgingBenchOptions,
   say: (line: string) => void = () => {},
@@ -57,11 +57,13 @@ export async function benchAging(
       } satisfies AgingSampleOptions);
       showProgress('');
       if (sample.error !== undefined) {
-        throw new VoidRunError(`run ${run + 1} of ${what} is invalid: ${sample.error}`);
+        throw new VoidRunError(`run ${run + 1} of ${what} is void: ${sample.error}`);
       }
       set.samples.push(sample);
       if (run === 0) {
-        say(`${what}: gone after ${sample.lagMs.p50.toFixed(0)} ms (p50), ${sample.lagMs.p99.toFixed(0)} ms (p99)`);
+        say(
+          `${what}: removed ${sample.lagMs.p50.toFixed(0)} ms (p50), ${sample.lagMs.p99.toFixed(0)} ms (p99) after expiry`,
+        );
       }
     }
   }
@@ -92,7 +94,7 @@ function agingResult({ engine, buckets, connections, samples }: AgingSet): Aging
     sweeperCpuPercent: of(({ sweeperCpuPercent }) => sweeperCpuPercent),
     nsPerVisited: of(({ nsPerVisited }) => nsPerVisited),
     nsPerRemoved: of(({ nsPerRemoved }) => nsPerRemoved),
-    /* Of few connections the memory was there before: the rehearsal's. */
+    /* The rehearsal has already committed the memory of a few connections, so the figure would be too small. */
     bytesPerConnection:
       connections < FEWEST_FOR_MEMORY ? Number.NaN : of(({ bytesPerConnection }) => bytesPerConnection),
     batchP999RatioToNoSweeper: of(({ latencyUs }) => latencyUs.with.p999 / latencyUs.without.p999),

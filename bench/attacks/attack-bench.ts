@@ -1,4 +1,4 @@
-/** `bench attack`: what attacks cost a packet, what they make the table hold, and whether that is bounded. */
+/** `bench attack`: the cost of a packet under attack, what the table then holds, and whether both stay within bounds. */
 
 import Table from 'cli-table3';
 import type { AttackSampleOptions } from './attack-sample.ts';
@@ -19,26 +19,26 @@ export interface AttackBenchOptions {
   buckets: number;
 }
 
-/** Of the runs: medians of p50 and p99, the greatest maximum. */
+/** Over the runs: medians of p50 and p99, and the greatest maximum. */
 interface AttackSummary {
   attack: AttackName;
   description: string;
   packets: number;
   ordinaryNs: Omit<Times, 'packets'>;
   attackNs: Omit<Times, 'packets'>;
-  /** Medians: a packet of the attack to one of ordinary traffic, and one of established traffic beside both. */
+  /** Median time of a packet of the attack / of ordinary traffic. */
   ratio: number;
   establishedRatio: number;
   lost: number;
-  /** Bounds that hold in no run less than here: of each the greatest value. */
+  /** Each bound with the greatest value of all runs. */
   bounds: Bound[];
-  /** Of the last run. */
+  /** Figures of the last run. */
   before: Figures;
   after: Figures;
   runs: AttackResult[];
 }
 
-/** Runs the attacks and prints tables. @returns false if a bound is broken or the accounting of the table is wrong */
+/** Runs the attacks and prints tables. @returns false if a bound is broken or the accounting of a table is wrong */
 export async function runAttackBench(
   names: readonly AttackName[],
   options: AttackBenchOptions,
@@ -108,7 +108,7 @@ function summaryOf(attack: AttackName, runs: AttackResult[]): AttackSummary {
   };
 }
 
-/** The one that is closest to its limit, or furthest beyond. */
+/** The bound that is closest to its limit, or furthest beyond it. */
 function worstOf(bounds: readonly Bound[]): Bound {
   return bounds.reduce((worst, bound) => (bound.value - bound.limit > worst.value - worst.limit ? bound : worst));
 }
@@ -118,7 +118,7 @@ const whole = (value: number) => Math.round(value).toString();
 
 function print(summaries: readonly AttackSummary[], { packets, table, runs, buckets }: AttackBenchOptions): void {
   const times = new Table({
-    head: ['attack', 'ordinary', 'p50 ns', 'p99 ns', 'max ns', 'to ordinary', 'established', 'lost'],
+    head: ['attack', 'ordinary', 'p50 ns', 'p99 ns', 'max ns', '/ ordinary', 'established', 'lost'],
     style: { head: [], border: [] },
     colAligns: ['left', ...Array.from({ length: 7 }, () => 'right' as const)],
   });
@@ -172,6 +172,6 @@ function print(summaries: readonly AttackSummary[], { packets, table, runs, buck
       `of ${runs} runs, each in a fresh process; max: of all. Established: p50 of their packets to that beside ordinary traffic.`,
   );
   console.log(times.toString());
-  console.log('What the table holds in the end, of how much, and memory that is committed, before > after:');
+  console.log('Contents of the table at the end, its capacity, and committed memory (before > after):');
   console.log(holds.toString());
 }

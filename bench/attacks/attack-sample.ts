@@ -1,6 +1,6 @@
 /**
- * One sample of an attack, in a process of its own: `node attack-sample.js '<AttackSampleOptions>'` prints an
- * AttackResult as a line of JSON. It is run small first, on other tables, until the compiler has nothing left to do.
+ * One sample of an attack. `node attack-sample.js '<AttackSampleOptions>'` prints an AttackResult as a line of JSON.
+ * The attack first runs small, on other tables, until the compiler has nothing left to do.
  */
 
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
@@ -28,7 +28,7 @@ for (let rehearsal = 1; rehearsal <= REHEARSALS; rehearsal++) {
 }
 console.log(JSON.stringify(runAttack(attack, { packets, connections, seed }, tableOptions())));
 
-/** An attack that says how many buckets there are needs so many. */
+/** An attack that sets the number of buckets needs that number. */
 function tableOptions() {
   return attack.tableOf({ packets, connections, seed }).buckets === undefined ? { buckets } : {};
 }

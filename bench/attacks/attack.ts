@@ -1,4 +1,4 @@
-/** What an attack is, and what may be asked of it. */
+/** The interface of an attack, and its options. */
 
 import type { CtAction } from '../../src/core/action.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
@@ -7,61 +7,61 @@ import type { PacketBatch } from '../../src/core/packet/batch.ts';
 import type { Figures } from './figures.ts';
 
 export interface AttackOptions {
-  /** Packets of the attack, and of the ordinary traffic that it is compared with. */
+  /** Packets of the attack. The ordinary traffic beside it sends as many. */
   packets: number;
-  /** Connections that the attacked table is made for, where the attack is to fill it. */
+  /** Capacity of the attacked table, for attacks that fill it. */
   connections: number;
-  /** Seeds whatever is drawn; not the table's hash. */
+  /** Seed of all random draws except the table's hash key. */
   seed: number;
 }
 
-/** Everything that packets are made for. */
+/** The table that an attack sends packets to, and its clock. */
 export interface Target extends AttackOptions {
   conntrack: Conntrack;
-  /** [0, 1) */
+  /** Numbers in [0, 1). */
   random: () => number;
-  /** The clock: whoever makes packets moves it. */
+  /** The clock. The code that makes packets advances it. */
   nowMs: number;
 }
 
 export interface Traffic {
   action: CtAction;
-  /** The next batch, of at most 32 packets, not timed. */
+  /** Makes the next batch, of at most 32 packets. This is not timed. */
   next(): PacketBatch;
 }
 
-/** A figure that must not be above a limit, whatever packets come. */
+/** A figure that must stay at or below a limit, whatever packets come. */
 export interface Bound {
   what: string;
   value: number;
   limit: number;
 }
 
-/** What the figures of bounds come from. */
+/** The figures that bounds are computed from. */
 export interface Aftermath extends AttackOptions {
   conntrack: Conntrack;
   nowMs: number;
-  /** Before the attack, with all established connections there, and after it. */
+  /** Figures of the attacked table, with all established connections: before the attack, and after it. */
   before: Figures;
   after: Figures;
-  /** Of the ordinary traffic's table, after it. */
+  /** Figures of the ordinary traffic's table after that traffic. */
   ordinary: Figures;
 }
 
 export interface Attack {
-  /** For help texts and tables. */
+  /** Shown in help texts and tables. */
   description: string;
-  /** How the attacked table is made; the one of ordinary traffic has room for all. */
+  /** Options of the attacked table. The table of ordinary traffic holds everything that comes. */
   tableOf(options: AttackOptions): ConntrackOptions;
-  /** Traffic of the same kind that is no attack, into a table of its own. */
+  /** Harmless traffic of the same kind, into a table of its own. */
   ordinary(target: Target): Traffic;
   attack(target: Target): Traffic;
-  /** Beside those that hold for all attacks. */
+  /** Bounds in addition to those of all attacks. */
   bounds?(aftermath: Aftermath): Bound[];
-  /** The time at which its table begins. */
+  /** The first time that the table sees. */
   startMs?(options: AttackOptions): number;
-  /** The established connections' time is over by right: the clock jumps. */
+  /** The clock jumps so far that established connections expire rightly. */
   expiresAll?: boolean;
-  /** How many packets it makes, whatever is asked for: one that is expensive to prepare. */
+  /** Upper limit of packets, for an attack that is expensive to prepare. */
   mostPackets?: number;
 }

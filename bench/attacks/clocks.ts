@@ -1,4 +1,4 @@
-/** A clock that jumps, turns round, or tells nonsense while connections come in. */
+/** Attacks by the clock: it jumps, wraps, or reports invalid times while connections come in. */
 
 import { WALK_AFTER_MS } from '../../src/core/expiry/clock-bounds.ts';
 import { MAX_BATCH } from '../../src/core/packet/batch.ts';
@@ -10,10 +10,10 @@ import { randomConnections } from './hash.ts';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
-/** Of a whole attack. */
+/** Jumps in one attack. */
 const JUMPS = 16;
 const SPARE = 4096;
-/** Beyond the longest timeout that is used: established TCP's. */
+/** Longer than the longest timeout in use, that of established TCP. */
 const LONGEST_LIFE_MS: number = 2 * DAY_MS;
 
 function batchesOf({ packets }: AttackOptions): number {
@@ -24,7 +24,7 @@ function tableOf({ packets }: AttackOptions) {
   return { maxConnections: packets + 2 * ESTABLISHED + SPARE };
 }
 
-/** New connections; `move` is called with the number of each batch before it. */
+/** Opens new connections. Calls `move` with the number of each batch, before the batch. */
 function moving(target: Target, move: (batch: number) => void): Traffic {
   const traffic = randomConnections(target);
   let batches = 0;
@@ -38,14 +38,14 @@ function moving(target: Target, move: (batch: number) => void): Traffic {
   };
 }
 
-/** Days ahead, each time beyond what expiries can be compared with: the first packet walks the table. */
+/** Jumps days ahead, further than expiries can be compared over. The first packet after a jump then walks the table. */
 function forward(target: Target): Traffic {
   const every = Math.ceil(batchesOf(target) / JUMPS);
   return moving(target, (batch) => {
     if (batch % every === every - 1) {
       target.nowMs += WALK_AFTER_MS + DAY_MS;
     } else if (batch % every === 0) {
-      /* What the sweeper does half a second later. */
+      /* The sweeper would do this half a second later. */
       target.conntrack.sweep(target.nowMs);
     }
   });
@@ -67,7 +67,7 @@ function backward(target: Target): Traffic {
 const NONSENSE = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e300, -1e300, 2 ** 53 + 2];
 const NONSENSE_EVERY = 16;
 
-/** Times that are none, between those that are. */
+/** Mixes invalid times with valid ones. */
 function nonsense(target: Target): Traffic {
   let right = target.nowMs;
   return moving(target, (batch) => {
@@ -77,17 +77,17 @@ function nonsense(target: Target): Traffic {
   });
 }
 
-/** None lives on when the longest life is over, counted from the latest time there was. */
+/** No connection may live longer than the longest timeout after the latest time that the table saw. */
 function noneForEver({ conntrack, nowMs }: Aftermath, backMs = 0): Bound {
   const latest = Number.isFinite(nowMs) && Math.abs(nowMs) < 2 ** 53 ? nowMs : 0;
   conntrack.sweep(latest + backMs + LONGEST_LIFE_MS);
   return { what: 'connections left when all should be over', value: conntrack.connCount, limit: 0 };
 }
 
-/** A clock of a millisecond for each batch that comes to `turnMs` in the middle. */
+/** The clock advances a millisecond each batch, and reaches `turnMs` in the middle of the attack. */
 function wrap(turnMs: number, what: string): Attack {
   return {
-    description: `the clock comes to ${what} in the middle of new connections`,
+    description: `the clock reaches ${what} while connections are opened`,
     tableOf,
     startMs: (options) => turnMs - Math.floor(batchesOf(options) / 2),
     ordinary: randomConnections,
@@ -113,7 +113,7 @@ export const CLOCKS = {
       {
         what: 'connections since the jump before the last',
         value: aftermath.after.connections,
-        /* And the established ones, which open anew. */
+        /* The established connections come on top: they open again. */
         limit: 2 * (MAX_BATCH * Math.ceil(batchesOf(aftermath) / JUMPS) + ESTABLISHED),
       },
       noneForEver(aftermath),
@@ -129,7 +129,7 @@ export const CLOCKS = {
   'clock-wrap': wrap(2 ** 32, '2^32 ms'),
   'clock-sign': wrap(2 ** 31, '2^31 ms'),
   'clock-nonsense': {
-    description: 'times that are none (NaN, infinite, beyond 2^53) between those that are',
+    description: 'invalid times (NaN, infinite, beyond 2^53) between valid ones',
     tableOf,
     ordinary: randomConnections,
     attack: nonsense,

@@ -1,4 +1,4 @@
-/** Who must not feel an attack: UDP and TCP connections with traffic in both directions. */
+/** Established traffic that an attack must not disturb: UDP and TCP connections with packets in both directions. */
 
 import { CtAction } from '../../src/core/action.ts';
 import { CtState } from '../../src/core/packet/layout.ts';
@@ -6,7 +6,7 @@ import { EstablishedBatch, NAT_ADDRESS, OPENING_STEPS, type L4Protocol, type Ste
 import type { Target } from './attack.ts';
 
 const TRAFFIC: readonly Step[] = ['original', 'reply'];
-/** Of each protocol. */
+/** Connections of each protocol. */
 export const ESTABLISHED = 500;
 const PER_BATCH = 16;
 
@@ -15,7 +15,7 @@ export class Established {
   readonly #action = new CtAction({ commit: true, nat: { action: ['src'], minAddr: NAT_ADDRESS } });
   readonly #traffic: readonly EstablishedBatch[];
   #batches = 0;
-  /** Packets that were not answered as those of an established connection. */
+  /** Packets that did not get the state of an established connection. */
   lost = 0;
 
   constructor(target: Target) {
@@ -37,7 +37,7 @@ export class Established {
     }
   }
 
-  /** The next batch of their traffic, of UDP and TCP in turn. @returns ns for a packet */
+  /** Sends the next batch, UDP and TCP in turn. @returns ns for a packet */
   send(): number {
     const { conntrack, nowMs } = this.#target;
     const traffic = this.#traffic[this.#batches & 1]!;
@@ -53,7 +53,7 @@ export class Established {
     return ns;
   }
 
-  /** Traffic on each of them. */
+  /** Sends traffic on every connection. */
   sendAll(): void {
     for (let batches = 0; batches < 2 * Math.ceil(ESTABLISHED / PER_BATCH); batches++) {
       this.send();

@@ -1,4 +1,4 @@
-/** What a table holds, and how long a search in it can be: read from its memory while no thread is at work. */
+/** What a table holds, and the longest search in it. Read from its memory while no thread works on it. */
 
 import { ENTRY_WORDS } from '../../src/core/alg/expectation-layout.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
@@ -18,25 +18,25 @@ import { UNIT_WORDS } from '../../src/core/table/conn.ts';
 export interface Figures {
   connections: number;
   expectations: number;
-  /** Fragments held now. */
+  /** Fragments that the table holds now. */
   fragments: number;
-  /** Memory that was ever handed out, and so is committed, bytes. */
+  /** Memory that was handed out at any time, and is therefore committed, bytes. */
   recordBytes: number;
   lineBytes: number;
   fragmentBytes: number;
   expectationBytes: number;
-  /** Of the process. */
+  /** Resident memory of the process. */
   residentBytes: number;
-  /** Lines that the longest search of the index looks at: one for a key that is not there, behind all that went past. */
+  /** Index lines that the longest search reads: the search for an absent key that passes all overflowed entries. */
   longestSearch: number;
-  /** Datagrams in the longest chain of fragments' hash table. */
+  /** Datagrams in the longest chain of the fragments' hash table. */
   longestFragmentChain: number;
-  /** Entries of the fullest bucket, and of one on average. */
+  /** Entries in the fullest bucket, and in a bucket on average. */
   fullestBucket: number;
   meanBucket: number;
 }
 
-/** The longest row of lines that entries went past, plus the line behind it; never more lines than the bucket has. */
+/** The longest run of lines that overflowed, plus the line after it. Never more than the lines of a bucket. */
 function longestSearch(conntrack: Conntrack): number {
   const { table, words } = conntrack.tracker;
   let longest = 1;
@@ -44,9 +44,9 @@ function longestSearch(conntrack: Conntrack): number {
     const block = table.blockOfBucket(bucket);
     const lines = BucketTable.linesOf(block);
     let row = 0;
-    /* Twice round: a row may go on from the last line to the first. */
+    /* Go round twice, since a run may continue from the last line to the first. */
     for (let index = 0; index < 2 * lines && row < lines; index++) {
-      /* The first word of a line counts who went past it (table/bucket-table.ts). */
+      /* The first word of a line counts the entries that overflowed it (table/bucket-table.ts). */
       row = words[BucketTable.lineOf(block, index & (lines - 1))] === 0 ? 0 : row + 1;
       longest = Math.max(longest, Math.min(row + 1, lines));
     }

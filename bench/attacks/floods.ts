@@ -1,4 +1,4 @@
-/** Floods of connections, fragments and FTP commands, and the exhaustion of a translation's ports. */
+/** Floods of connections, fragments and FTP commands, and exhaustion of the ports of a translation. */
 
 import { MAX_EXPECTATIONS_PER_PARENT } from '../../src/core/alg/expectation-layout.ts';
 import { CtAction } from '../../src/core/action.ts';
@@ -10,16 +10,16 @@ import { StepBatch, TcpFlag } from '../workloads/step-batch.ts';
 import type { Attack, Target, Traffic } from './attack.ts';
 import { searchBound } from './bounds.ts';
 import { ESTABLISHED } from './established.ts';
-import { fragmentFrame, fragmentedDatagram, type FrameEnds, ftpEnds, TcpBit, tcpSegment, turned } from './frames.ts';
+import { fragmentFrame, fragmentedDatagram, type FrameEnds, ftpEnds, TcpBit, tcpSegment, reversed } from './frames.ts';
 import { randomTuples } from './tuples.ts';
 
 const COMMIT = new CtAction({ commit: true });
 const GOOD = { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD };
-/** Batches in a millisecond: two million packets a second. */
+/** Batches in a millisecond, which makes two million packets a second. */
 export const BATCHES_PER_MS = 64;
 const FRAME_BYTES = 1 << 17;
 
-/** Batches of whatever frames a function makes, one after the other. */
+/** Batches of the frames that `frame` makes, in order. */
 export function frames(target: Target, action: CtAction, frame: () => Uint8Array): Traffic {
   const batch = PacketBatch.allocate(FRAME_BYTES);
   return {
@@ -62,7 +62,7 @@ const CLIENTS = 0x0b000000;
 const SERVER = 0x0a020001;
 const PIECE_BYTES = 1400;
 
-/** Datagrams of two fragments; with `isWhole` false the second never comes. */
+/** Datagrams of two fragments. The second fragment comes only if `isWhole`. */
 function datagrams(target: Target, isWhole: boolean): Traffic {
   let sent = 0;
   let pieces: Buffer[] = [];
@@ -84,14 +84,14 @@ function datagrams(target: Target, isWhole: boolean): Traffic {
   });
 }
 
-/** Datagrams as long as can be, in fragments in any order, all but one: the longest lists. */
+/** Datagrams of the greatest length, in fragments in mixed order, with one missing. They make the longest lists. */
 function gaps(target: Target): Traffic {
   const bytes = 65_000;
   const places = Math.ceil(bytes / PIECE_BYTES);
   let sent = 0;
   return frames(target, COMMIT, () => {
     const number = Math.floor(sent / (places - 1));
-    /* 17 has no factor in common with the number of places: each has its turn. */
+    /* 17 shares no factor with the number of places, so every place gets its turn. */
     const place = 1 + (((sent++ % (places - 1)) * 17) % (places - 1));
     const ends = { src: CLIENTS + number, dst: SERVER, sport: 1000, dport: 2000 };
     const offset = place * PIECE_BYTES;
@@ -100,7 +100,7 @@ function gaps(target: Target): Traffic {
   });
 }
 
-/** Control connections that announce data connections, `perConnection` each and all of them different. */
+/** Control connections that announce `perConnection` different data connections each. */
 function ftpCommands(target: Target, perConnection: number): Traffic {
   const { conntrack, packets } = target;
   const action = new CtAction({ commit: true, helper: 'ftp' });
@@ -114,7 +114,10 @@ function ftpCommands(target: Target, perConnection: number): Traffic {
     opening.clear();
     const { ends } = client;
     opening.add(tcpSegment(ends, { flags: TcpBit.SYN, seq: client.seq++, ack: 0 }), GOOD);
-    opening.add(tcpSegment(turned(ends), { flags: TcpBit.SYN | TcpBit.ACK, seq: client.ack++, ack: client.seq }), GOOD);
+    opening.add(
+      tcpSegment(reversed(ends), { flags: TcpBit.SYN | TcpBit.ACK, seq: client.ack++, ack: client.seq }),
+      GOOD,
+    );
     opening.add(tcpSegment(ends, { flags: TcpBit.ACK, seq: client.seq, ack: client.ack }), GOOD);
     conntrack.execute(opening, action, target.nowMs);
   }
@@ -126,7 +129,7 @@ function ftpCommands(target: Target, perConnection: number): Traffic {
     if (isAnswer) {
       isAnswer = false;
       turn = (turn + 1) % connections;
-      return tcpSegment(turned(ends), { flags: TcpBit.ACK, seq: client.ack, ack: client.seq });
+      return tcpSegment(reversed(ends), { flags: TcpBit.ACK, seq: client.ack, ack: client.seq });
     }
     isAnswer = true;
     const text = `PORT ${ftpEnds(ends.src, 1024 + (client.announced++ % 60_000))}\r\n`;
@@ -143,7 +146,7 @@ function ftpCommands(target: Target, perConnection: number): Traffic {
 
 const NAT_PORTS = 1024;
 
-/** Clients behind translated addresses, one connection each to the same port of the same server. */
+/** Clients behind translated addresses. Each opens one connection to the same port of the same server. */
 function translated(target: Target, addresses: number, ports: number): Traffic {
   const last = NAT_ADDRESS.replace(/\d+$/, String(1 + addresses));
   const action = new CtAction({
@@ -173,25 +176,25 @@ export const FLOODS = {
   'syn-flood': synFlood('refuse', 'SYNs from random sources into a table that gets full and refuses'),
   'syn-flood-early-drop': synFlood('early-drop', 'the same into one that evicts'),
   'fragment-flood': {
-    description: 'first fragments of datagrams whose second never comes, against whole datagrams of two',
+    description: 'first fragments without the second, against whole datagrams of two fragments',
     tableOf: ({ connections }) => ({ maxConnections: connections + 2 * ESTABLISHED }),
     ordinary: (target) => datagrams(target, true),
     attack: (target) => datagrams(target, false),
   },
   'fragment-gaps': {
-    description: 'datagrams of 46 fragments in any order, all but the first, against whole datagrams of two',
+    description: 'datagrams of 46 fragments in mixed order without the first, against whole datagrams of two fragments',
     tableOf: ({ connections }) => ({ maxConnections: connections + 2 * ESTABLISHED }),
     ordinary: (target) => datagrams(target, true),
     attack: gaps,
   },
   'ftp-expectations': {
-    description: 'FTP commands that each announce another data connection, against few of them on many connections',
+    description: 'many FTP announcements on few control connections, against few on many',
     tableOf: ({ packets }) => ({ maxConnections: packets + 2 * ESTABLISHED }),
     ordinary: (target) => ftpCommands(target, 4),
     attack: (target) => ftpCommands(target, MAX_EXPECTATIONS_PER_PARENT),
   },
   'port-exhaustion': {
-    description: `clients behind one address and ${NAT_PORTS} ports, against the same behind many`,
+    description: `clients behind one address and ${NAT_PORTS} ports, against clients behind many`,
     tableOf: ({ packets }) => ({ maxConnections: packets + 2 * ESTABLISHED }),
     ordinary: (target) => translated(target, 16, 64_512),
     attack: (target) => translated(target, 1, NAT_PORTS),

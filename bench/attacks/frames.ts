@@ -1,6 +1,6 @@
 /**
- * Frames of attacks and of the soak: Ethernet, IPv4 and what is in it, with right checksums, from numbers in host order.
- * Not as fast as the batches of bench/workloads, but any frame; nobody times the making of them.
+ * Frames of attacks and of the soak: Ethernet and IPv4 with valid checksums, from numbers in host order. This is slower than
+ * the batches of bench/workloads, but it can make any frame, and it is never timed.
  */
 
 const ETHERNET = Buffer.from('0200000000020200000000010800', 'hex');
@@ -15,12 +15,12 @@ export interface FrameEnds {
   dport: number;
 }
 
-/** The same ends as the other side sees them. */
-export function turned({ src, dst, sport, dport }: FrameEnds): FrameEnds {
+/** The same ends as the other side sees them: source and destination exchanged. */
+export function reversed({ src, dst, sport, dport }: FrameEnds): FrameEnds {
   return { src: dst, dst: src, sport: dport, dport: sport };
 }
 
-/** One's complement sum of big-endian 16-bit words (RFC 1071), not folded. */
+/** One's complement sum of big-endian 16-bit words (RFC 1071), before folding. */
 function sumOf(bytes: Uint8Array, from: number, to: number): number {
   let sum = 0;
   let at = from;
@@ -38,7 +38,7 @@ function folded(sum: number): number {
   return ~rest & 0xffff;
 }
 
-/** Writes the checksums of an IPv4 frame of at least its headers' length: the IP header's, and that of TCP, UDP or ICMP. */
+/** Writes the checksums of an IPv4 frame: IP header, and TCP, UDP or ICMP. The frame must hold its headers. */
 export function seal(frame: Buffer): Buffer {
   frame.writeUInt16BE(0, ETHERNET_BYTES + 10);
   frame.writeUInt16BE(folded(sumOf(frame, ETHERNET_BYTES, L4)), ETHERNET_BYTES + 10);
@@ -96,7 +96,7 @@ export function tcpSegment(ends: FrameEnds, { flags, seq, ack, text = '' }: TcpS
   return seal(frame);
 }
 
-/** An echo request, or its reply; the identifier is the source port. */
+/** An echo request, or its reply. The identifier is the source port. */
 export function echoFrame(ends: FrameEnds, isReply: boolean): Buffer {
   const frame = ipv4(ends, 1, 16);
   frame[L4] = isReply ? 0 : 8;
@@ -106,13 +106,13 @@ export function echoFrame(ends: FrameEnds, isReply: boolean): Buffer {
 
 export interface Piece {
   id: number;
-  /** Bytes, a multiple of 8. */
+  /** Offset in bytes, a multiple of 8. */
   offset: number;
   bytes: number;
   more: boolean;
 }
 
-/** A fragment of a UDP datagram; the first begins with its header, whose checksum is absent. */
+/** A fragment of a UDP datagram. The first one begins with the UDP header, without a checksum. */
 export function fragmentFrame(ends: FrameEnds, { id, offset, bytes, more }: Piece, datagramBytes: number): Buffer {
   const frame = ipv4(ends, 17, bytes);
   frame.fill(0, L4);
@@ -126,7 +126,7 @@ export function fragmentFrame(ends: FrameEnds, { id, offset, bytes, more }: Piec
   return seal(frame);
 }
 
-/** A datagram of this many bytes, UDP header included, in fragments of at most `pieceBytes`, in order. */
+/** A datagram of `bytes` bytes with its UDP header, in fragments of at most `pieceBytes`, in order. */
 export function fragmentedDatagram(ends: FrameEnds, id: number, bytes: number, pieceBytes: number): Buffer[] {
   return Array.from({ length: Math.ceil(bytes / pieceBytes) }, (_, index) => {
     const offset = index * pieceBytes;
@@ -135,7 +135,7 @@ export function fragmentedDatagram(ends: FrameEnds, id: number, bytes: number, p
   });
 }
 
-/** "a,b,c,d" as FTP writes it, with the port behind. */
+/** An address and a port as FTP writes them: "a,b,c,d,high,low". */
 export function ftpEnds(address: number, port: number): string {
   return [address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255, port >> 8, port & 255].join(
     ',',

@@ -1,6 +1,6 @@
 /**
- * Hash flooding, by somebody who knows the code and everything but the key: tuples chosen so that they would meet in one place
- * of the index, at which every search has to go past all of them. And, for what it would cost, by one who knows the key.
+ * Hash flooding: tuples chosen to collide in one place of the index, where every search must pass all of them. The attacker
+ * knows the code but not the key. One attack knows the key, to show the cost of a leaked key.
  */
 
 import { CtAction } from '../../src/core/action.ts';
@@ -25,7 +25,7 @@ function hashOf(words: TupleWords, i: number, [k0, k1]: Key): number {
   return hashIpv4(words[i * 3]!, words[i * 3 + 1]!, words[i * 3 + 2]!, UDP_META, k0, k1);
 }
 
-/** One UDP packet for each of the tuples, round and round. */
+/** One UDP packet for each tuple, in a cycle. */
 function packetsOf(target: Target, words: TupleWords): Traffic {
   const step = new StepBatch({ protocol: 'udp', batchSize: MAX_BATCH });
   const count = words.length / 3;
@@ -51,7 +51,7 @@ export function randomConnections(target: Target): Traffic {
   return packetsOf(target, randomTuples(target, Math.max(MAX_BATCH, target.packets)).words);
 }
 
-/** So many tuples whose hash under a key has zeros in these bits: the same bucket, and lines that are neighbours. */
+/** `count` tuples whose hash under `key` has zeros in these bits. They share a bucket and neighbouring lines. */
 function tuplesUnder(key: Key, count: number, highBits: number, lowBits: number, random: () => number): TupleWords {
   const words = new Int32Array(count * 3);
   const mask = (highBits === 0 ? 0 : -1 << (32 - highBits)) | ((1 << lowBits) - 1);
@@ -69,10 +69,10 @@ function tuplesUnder(key: Key, count: number, highBits: number, lowBits: number,
 }
 
 const OTHER_BITS = { high: 10, low: 2 };
-/** Half of the difference patterns' tuples are the other half with these bits turned. */
+/** Number of difference patterns. In each, half of the tuples are the other half with some bits flipped. */
 const DIFFERENCES = 64;
 
-/** Patterns, and differences that would cancel in a hash that combines the ends by XOR or by a sum. */
+/** Patterns, and differences that cancel in a hash that combines both ends by XOR or by a sum. */
 function structured(target: Target): TupleWords {
   const { random } = target;
   const each = Math.max(MAX_BATCH, Math.ceil(target.packets / (Object.keys(PATTERNS).length + 4)));
@@ -88,21 +88,21 @@ function structured(target: Target): TupleWords {
   const turn = (at: number) => 1 << (at & 31);
   return concatenated([
     ...families,
-    /* The addresses change places, the ports do not: another connection. */
+    /* Exchange the addresses but not the ports: this is another connection. */
     pairs((words, from, to) => {
       words[to] = words[from + 1]!;
       words[to + 1] = words[from]!;
     }),
-    /* The ports change places, the addresses do not. */
+    /* Exchange the ports but not the addresses. */
     pairs((words, from, to) => {
       words[to + 2] = swapPorts(words[from + 2]!);
     }),
-    /* One bit turned in both addresses, or in an address and the ports. */
+    /* Flip one bit in both addresses, or in an address and the ports. */
     pairs((words, _from, to, pair) => {
       words[to + (pair & 1)]! ^= turn(pair % DIFFERENCES);
       words[to + 1 + ((pair >> 1) & 1)]! ^= turn(pair % DIFFERENCES);
     }),
-    /* An address and itself: what combines them by XOR sees nothing of it. */
+    /* Use one address twice: a hash that combines the addresses by XOR gets zero. */
     pairs((words, from, to) => {
       words[from + 1] = words[from]!;
       words[to] = words[from]! + 1;
@@ -117,7 +117,7 @@ function concatenated(families: readonly TupleWords[]): TupleWords {
   return all;
 }
 
-/** How an adaptive attacker makes its tuples: each step adds these to the words. */
+/** The tuples of an adaptive attacker: each step adds these numbers to the words. */
 interface Recipe {
   start: readonly number[];
   step: readonly number[];
@@ -136,7 +136,7 @@ function cook({ start, step }: Recipe, count: number): TupleWords {
   return words;
 }
 
-/** How many of a recipe's tuples stand in the fullest place of tables with these keys, the least of them. */
+/** Counts a recipe's tuples in the fullest place of each table. @returns the least count among tables with these keys */
 function success(recipe: Recipe, keys: readonly Key[]): number {
   const words = cook(recipe, TRIED_TUPLES);
   const fullest = keys.map((key) => {
@@ -149,7 +149,7 @@ function success(recipe: Recipe, keys: readonly Key[]): number {
   return Math.min(...fullest);
 }
 
-/** Climbs: changes a bit of the best recipe, and keeps what fills a place of its own tables more. */
+/** Hill climbing: changes a bit of the best recipe, and keeps it if it fills a place of its own tables more. */
 function adapted({ packets, random }: Target): TupleWords {
   const anyWords = () => [randomWord(random), randomWord(random), randomWord(random)];
   const keys = Array.from({ length: OWN_KEYS }, (): Key => [randomWord(random), randomWord(random)]);
@@ -183,7 +183,7 @@ function flood(description: string, tuples: (target: Target) => TupleWords, most
 
 export const HASH_FLOODS = {
   'hash-other-key': flood(
-    'tuples that all meet in one bucket, and in a quarter of its lines, under another key',
+    'tuples that collide under another key: in one bucket, in a quarter of its lines',
     ({ packets, random }) => {
       const key: Key = [randomWord(random), randomWord(random)];
       return tuplesUnder(key, Math.max(MAX_BATCH, packets), OTHER_BITS.high, OTHER_BITS.low, random);
@@ -194,7 +194,7 @@ export const HASH_FLOODS = {
   'hash-adapted': flood('tuples grown on tables of other keys until they fill a bucket of all of these', adapted),
   'hash-known-key': {
     ...flood(
-      'what it would cost if the key were known: all tuples have one home line',
+      'the attacker knows the key: all tuples have one home line',
       ({ packets, random, conntrack }) =>
         tuplesUnder(conntrack.memory.hashKey, Math.max(MAX_BATCH, packets), KNOWN_BUCKETS_BITS, KNOWN_LOW_BITS, random),
       2016,

@@ -1,4 +1,4 @@
-/** The attacks by name. */
+/** All attacks by name. */
 
 import type { Attack } from './attack.ts';
 import { CLOCKS } from './clocks.ts';

@@ -1,4 +1,4 @@
-/** Runs one attack in this thread, and says what came of it. */
+/** Runs one attack in this thread and returns its figures. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
@@ -14,7 +14,7 @@ import { MOST_CHAIN, searchBound } from './bounds.ts';
 import { Established, ESTABLISHED } from './established.ts';
 import { figuresOf, type Figures } from './figures.ts';
 
-/** Of a packet in a batch: the batch's time / its packets, ns. */
+/** Times of a packet, ns: the time of its batch / the packets of the batch. */
 export interface Times {
   packets: number;
   p50: number;
@@ -25,18 +25,18 @@ export interface Times {
 export interface AttackResult {
   ordinary: Times;
   attack: Times;
-  /** Of established traffic meanwhile. */
+  /** Times of the established traffic during each. */
   establishedBeside: { ordinary: Times; attack: Times };
-  /** Packets of established connections that came out as none of one. */
+  /** Packets of established connections that did not get the state of one. */
   lost: number;
   before: Figures;
   after: Figures;
   bounds: Bound[];
-  /** Sums that must be equal and are not. */
+  /** Errors in the accounting: sums that must be equal and are not. */
   faults: string[];
 }
 
-/** Batches of attack for each of established traffic. */
+/** Batches of the attack for one batch of established traffic. */
 const BATCHES_PER_ESTABLISHED = 8;
 const UNIT_BYTES: number = UNIT_WORDS * 4;
 const MOST_UNUSED = 8192;
@@ -117,12 +117,12 @@ function phase(
   };
 }
 
-/** Made for all that comes, however it hashes. */
+/** Options of a table that holds every connection, however it hashes. */
 function roomForAll(table: ConntrackOptions, packets: number): ConntrackOptions {
   return { ...table, maxConnections: Math.max(table.maxConnections ?? 0, packets + 2 * ESTABLISHED + SPARE) };
 }
 
-/** @param table options of the attacked table that go before the attack's own */
+/** @param table options of the attacked table that override the attack's own */
 export function runAttack(attack: Attack, options: AttackOptions, table: ConntrackOptions = {}): AttackResult {
   const own = { ...options, packets: Math.min(options.packets, attack.mostPackets ?? options.packets) };
   const attacked = { ...attack.tableOf(own), ...table };
@@ -142,7 +142,7 @@ export function runAttack(attack: Attack, options: AttackOptions, table: Conntra
       limit: Math.min(MAX_FRAGMENTS, conntrack.fragments.status().nfragMax),
     },
     { what: 'memory of the table, bytes', value: after.recordBytes + after.lineBytes, limit: reserved },
-    /* What is handed out beyond that lies in participants' caches, or waits for an epoch. */
+    /* Records beyond this limit lie in participants' caches, or wait for an epoch. */
     {
       what: 'records beyond the limit of connections',
       value: after.recordBytes / UNIT_BYTES - limit,
@@ -167,18 +167,18 @@ export function runAttack(attack: Attack, options: AttackOptions, table: Conntra
   };
 }
 
-/** Does the table hold what its counters say, and does it come back to nothing? */
+/** Checks the table against its counters, then flushes it and checks that nothing is left. */
 function faultsOf(conntrack: Conntrack): string[] {
   const faults: string[] = [];
   const { created, expiredAtLookup, expiredAtSweep, killed, flushed, evicted } = conntrack.counters();
   const live = created - expiredAtLookup - expiredAtSweep - killed - flushed - evicted;
   if (live !== conntrack.connCount) {
-    faults.push(`${live} connections by the counters, ${conntrack.connCount} by the table's room`);
+    faults.push(`the counters give ${live} connections, the quota ${conntrack.connCount}`);
   }
   conntrack.flush();
   const left = [conntrack.connCount, conntrack.tracker.alg.expectations.used, figuresOf(conntrack).fullestBucket];
   if (left.some((count) => count !== 0)) {
-    faults.push(`after a flush ${left[0]} connections, ${left[1]} expectations, ${left[2]} entries are left`);
+    faults.push(`a flush left ${left[0]} connections, ${left[1]} expectations and ${left[2]} entries`);
   }
   return faults;
 }

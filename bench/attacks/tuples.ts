@@ -1,16 +1,16 @@
-/** Random tuples, a few at a time. */
+/** Random tuples in the form of packet words. */
 
 import { swapHalf, swapWord } from '../../src/core/packet/layout.ts';
 import type { TupleTable } from '../workloads/tuples.ts';
 
-/** Source, destination and ports as they stand in a packet, three words each. */
+/** Three words for each tuple, as in a packet: source, destination, ports. */
 export type TupleWords = Int32Array;
 
 export function randomWord(random: () => number): number {
   return Math.floor(random() * 0x100000000) | 0;
 }
 
-/** UDP or TCP tuples of random addresses and ports, or with the same server. */
+/** Tuples of random addresses and ports, or of random clients and one server. */
 export function randomTuples(
   { random }: { random: () => number },
   count: number,

@@ -1,9 +1,8 @@
 /**
- * One sample of the flood benchmark, in a process of its own: `node flood-sample.js '<FloodSampleOptions>'` prints a
- * FloodSample as a line of JSON.
+ * One sample of the flood benchmark. `node flood-sample.js '<FloodSampleOptions>'` prints a FloodSample as a line of JSON.
  *
- * Two PMDs share a table. One has established its connections, the other has filled the table up with connections of one
- * packet each; then, together, the one sends traffic of its connections while the other opens many more.
+ * Two PMDs share a table. The first establishes its connections. The second fills the table with connections of one packet
+ * each. Then the first sends traffic on its connections while the second opens many more.
  */
 
 import { once } from 'node:events';
@@ -16,31 +15,31 @@ import { workerEntry } from '../../src/workers/threads/entry.ts';
 import type { FloodThreadResult, FloodThreadTask } from './flood-thread.ts';
 import { FLOOD_WORDS } from '../workloads/flood.ts';
 
-/** room: the table has room for all; the others: it is full when the flood begins, see ConntrackOptions.tableFull. */
+/** room: the table can hold the whole flood. Else it is full when the flood begins: see ConntrackOptions.tableFull. */
 export type FloodMode = 'room' | 'early-drop' | 'refuse';
 
 export interface FloodSampleOptions {
   mode: FloodMode;
-  /** Connections of the flood. */
+  /** Connections that the flood opens. */
   connections: number;
   /** Connections in the table when the flood begins. */
   table: number;
-  /** How many of these are established. */
+  /** Number of these that are established. */
   established: number;
   batchSize: number;
   buckets: number;
 }
 
 export interface FloodSample {
-  /** Of the established traffic while the flood lasts. */
+  /** Packets per second of the established traffic during the flood. */
   establishedPps: number;
   floodPps: number;
   floodMs: number;
-  /** Packets of established connections whose connection was not found established. */
+  /** Packets of established connections that did not get the state of one. */
   strangers: number;
   evicted: number;
   refused: number;
-  /** Set when the accounting of the table is wrong: the sample is then invalid. */
+  /** Set if the accounting of the table is wrong. The sample is then invalid. */
   error?: string;
 }
 

@@ -1,4 +1,4 @@
-/** A thread of the flood benchmark: the flood, or the established traffic beside it. See flood-sample.ts. */
+/** A thread of the flood benchmark (flood-sample.ts): the flood, or the established traffic beside it. */
 
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -15,26 +15,26 @@ import { allocateGridBatch, fillGridBatch } from '../workloads/udp-grid.ts';
 
 export interface FloodThreadTask {
   role: 'flood' | 'established';
-  /** Connections of the flood; those that are there before it begins; and how many of these are established. */
+  /** Connections that the flood opens. `table` are there before, and `established` of these are established. */
   connections: number;
   table: number;
   established: number;
   batchSize: number;
-  /** Barrier words (BARRIER_WORDS); the word FLOOD_OVER of `words` becomes 1 when the flood has ended. */
+  /** Barrier words (BARRIER_WORDS). The flood's thread sets FLOOD_OVER in `words` to 1 when the flood ends. */
   barrier: Words;
   words: Words;
 }
 
-/** What a thread reports. */
+/** The report of a thread. */
 export interface FloodThreadResult {
   packets: number;
   ms: number;
-  /** Packets of established connections that were not answered as such. */
+  /** Packets of established connections that did not get the state of one. */
   strangers: number;
 }
 
 const START_MS = 1_000_000;
-/** Batches in a millisecond of the packets' clock, about as in reality. */
+/** Batches in a millisecond of the packets' clock. This is close to the real rate. */
 const FLOOD_BATCHES_PER_MS = 64;
 const TALK_BATCHES_PER_MS = 256;
 const WARM_UP_TABLE = 20_000;
@@ -52,7 +52,7 @@ const [memory] = await ready;
 parentPort!.postMessage(measure(new Tracker(memory)));
 parentPort!.close();
 
-/** One packet for each connection of the grid from `from` to `to`. */
+/** Sends one packet for each connection of the grid from `from` to before `to`. */
 function open(tracker: Tracker, from: number, to: number): void {
   for (let id = from, batches = 0; id < to; id += task.batchSize, batches++) {
     fillGridBatch(gridBatch, id, Math.min(task.batchSize, to - id));
@@ -60,7 +60,7 @@ function open(tracker: Tracker, from: number, to: number): void {
   }
 }
 
-/** Batches of established traffic from the `from`th to before the `to`th, or until the flood is over. */
+/** Sends batches `from` to before `to` of the established traffic. Stops early when the flood is over. */
 function talk(tracker: Tracker, connections: number, from: number, to: number): number {
   const perBatch = task.batchSize >> 1;
   for (let batches = from; batches < to; batches++) {
@@ -73,12 +73,12 @@ function talk(tracker: Tracker, connections: number, from: number, to: number): 
   return to;
 }
 
-/** Batches in which each of the connections has its turn. */
+/** Batches that cover each of the connections once. */
 function batchesFor(connections: number): number {
   return Math.ceil(connections / (task.batchSize >> 1));
 }
 
-/** On a table of its own, through the same functions, until the compiler has nothing left to do. */
+/** Runs the same functions on a table of its own until the compiler has nothing left to do. */
 function warmUp(): void {
   const conntrack = new Conntrack({ maxConnections: WARM_UP_TABLE, maxParticipants: 1, tableFull: 'early-drop' });
   const { tracker } = conntrack;
@@ -102,7 +102,7 @@ function measure(tracker: Tracker): FloodThreadResult {
   let strangers = 0;
   tracker.enter();
   if (role === 'established') {
-    /* All are opened and answered, and one more round finds them so. */
+    /* The first round opens all connections and replies. The second finds them established. */
     talk(tracker, established, 0, 2 * rounds);
   }
   arriveAndWait(barrier, 0, 2);
@@ -122,7 +122,7 @@ function measure(tracker: Tracker): FloodThreadResult {
     packets = (talk(tracker, established, 2 * rounds, Number.MAX_SAFE_INTEGER) - 2 * rounds) * task.batchSize;
     endNs = Number(process.hrtime.bigint());
     arriveAndWait(barrier, 0, 2);
-    /* Each once more. */
+    /* Run once more through each connection. */
     store(words, FLOOD_OVER, 0);
     const last = talk(tracker, established, 2 * rounds, 3 * rounds);
     strangers = packets + (last - 2 * rounds) * task.batchSize - (counters[Counter.established]! - before);

@@ -1,6 +1,6 @@
 /**
- * The flood benchmark: how much of their speed established connections keep on one PMD while the other is flooded, with
- * a full table that evicts, with one that refuses, and with a table that has room for all.
+ * The flood benchmark: how much of its speed established traffic keeps on one PMD while another PMD is flooded. It measures a
+ * full table that evicts, a full table that refuses, and a table that can hold everything.
  */
 
 import Table from 'cli-table3';
@@ -19,7 +19,7 @@ export interface FloodBenchOptions {
   buckets: number;
 }
 
-/** In turn, so that a drift of the machine meets all alike. */
+/** Measured in turn, so that a drift of the machine affects all alike. */
 const MODES: readonly FloodMode[] = ['room', 'early-drop', 'refuse'];
 
 interface FloodResult {
@@ -31,25 +31,25 @@ interface FloodResult {
   established: number;
   medianEstablishedPps: number;
   establishedPps: number[];
-  /** Median of established packets per second to that with room for all. */
+  /** Median of established packets per second / the same with a table that holds everything. */
   toRoom: number;
   medianFloodPps: number;
   floodPps: number[];
   floodMs: number[];
-  /** Packets of established connections whose connection was gone, in all runs. */
+  /** Packets of established connections whose connection was gone, over all runs. */
   establishedLost: number;
   evicted: number[];
   refused: number[];
 }
 
-/** Runs the benchmark and prints a table. @returns false if the accounting of a run did not hold */
+/** Runs the benchmark and prints a table. @returns false if the accounting of a run was wrong */
 export async function runFloodBench(
   options: FloodBenchOptions,
   onResults: (results: object) => void,
 ): Promise<boolean> {
   const { connections, table, established, runs, batch, buckets } = options;
   if (batch < 2 || batch % 2 !== 0) {
-    throw new UsageError(`the flood needs batches of an even number of packets, both directions of each, not ${batch}`);
+    throw new UsageError(`--batch must be even, since a batch holds both directions of each connection, not ${batch}`);
   }
   if (established >= table) {
     throw new UsageError(`--established (${established}) must be less than --table (${table})`);
@@ -68,7 +68,7 @@ export async function runFloodBench(
       } satisfies FloodSampleOptions);
       if (sample.error !== undefined) {
         showProgress('');
-        console.error(`ct-bucket: run ${run + 1} with ${mode} is invalid: ${sample.error}`);
+        console.error(`ct-bucket: run ${run + 1} with ${mode} is void: ${sample.error}`);
         return false;
       }
       samples.push(sample);
@@ -104,7 +104,7 @@ export async function runFloodBench(
 function printTable(results: readonly FloodResult[], options: FloodBenchOptions): void {
   const { connections, runs, batch, buckets, table: full, established } = options;
   const table = new Table({
-    head: ['table', 'est. Mpps', 'range', 'to room', 'flood Mpps', 'est. lost', 'evicted', 'refused'],
+    head: ['table', 'est. Mpps', 'range', '/ room', 'flood Mpps', 'est. lost', 'evicted', 'refused'],
     style: { head: [], border: [] },
     colAligns: ['left', ...Array.from({ length: 7 }, () => 'right' as const)],
   });
@@ -126,7 +126,7 @@ function printTable(results: readonly FloodResult[], options: FloodBenchOptions)
   console.log(
     `Flood of ${connections} connections of one packet on one PMD into a table of ${full}, ${established} of them\n` +
       `established with traffic in both directions on another PMD; ${buckets} buckets, batches of ${batch}.\n` +
-      `Median of ${runs} runs, each in a fresh process. With room: the table takes in the whole flood.`,
+      `Median of ${runs} runs, each in a fresh process. Mode room: the table can hold the whole flood.`,
   );
   console.log(table.toString());
 }

@@ -10,23 +10,23 @@ import { UsageError } from '../../src/core/errors.ts';
 import { atEnd } from '../../src/host/cleanup.ts';
 
 export interface LockOptions {
-  /** Called once if another process has the lock. @param holder its process id */
+  /** Called once if another process holds the lock. @param holder its process id */
   onWait?: (holder: number) => void;
-  /** After this long without the lock, an error. A build takes minutes on a slow machine. */
+  /** Fail after this time without the lock. A build takes minutes on a slow machine. */
   timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 30 * 60_000;
-const LOOK_MS = 100;
+const RETRY_MS = 100;
 
 interface Holder {
   pid: number;
-  /** When the process began, as the kernel tells it: another process may have the same id later. */
+  /** The process's start time from the kernel. A later process may get the same id, but not the same start time. */
   start: string;
   host: string;
 }
 
-/** Field 22 of /proc/PID/stat; the fields are counted behind the name, which may hold spaces. '' where there is no /proc. */
+/** Field 22 of /proc/PID/stat, counted after the name, since the name may hold spaces. '' without /proc. */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -40,7 +40,7 @@ function ourselves(): Holder {
   return { pid: process.pid, start: startOf(process.pid), host: hostname() };
 }
 
-/** A process of another host counts as alive: nobody can look. */
+/** A process of another host counts as alive: this host cannot tell. */
 function isAlive({ pid, start, host }: Holder): boolean {
   if (host !== hostname()) {
     return true;
@@ -66,7 +66,7 @@ function textOf(path: string): string | undefined {
   }
 }
 
-/** @returns undefined for a file that is no lock of ours */
+/** @returns undefined if the file is not a lock of this program */
 function holderIn(text: string): Holder | undefined {
   try {
     const holder = JSON.parse(text) as Holder;
@@ -88,7 +88,7 @@ function isLinked(from: string, to: string): boolean {
   }
 }
 
-/** Takes a dead process's lock away. Another process may have done so and hold a new lock by now: that one is put back. */
+/** Removes the lock of a dead process. If another process did so first and holds a new lock, that lock is put back. */
 function breakLock(path: string, found: string): void {
   const aside = `${path}.broken-${process.pid}`;
   try {
@@ -106,8 +106,8 @@ function breakLock(path: string, found: string): void {
 }
 
 /**
- * Takes the lock if no living process has it.
- * @returns what releases it, or the process id of the holder
+ * Takes the lock unless a living process holds it.
+ * @returns a function that releases the lock, or the process id of the holder
  */
 export function tryLock(path: string): (() => void) | number {
   const mine = JSON.stringify(ourselves());
@@ -156,9 +156,11 @@ export async function withLock<Result>(
   }
   while (typeof release === 'number') {
     if (performance.now() > endMs) {
-      throw new UsageError(`${path}: process ${release} has held this lock for too long: end it, or remove the file`);
+      throw new UsageError(
+        `${path}: process ${release} has held this lock for too long. End the process, or remove the file`,
+      );
     }
-    await delay(LOOK_MS);
+    await delay(RETRY_MS);
     release = tryLock(path);
   }
   try {

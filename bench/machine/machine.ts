@@ -1,4 +1,4 @@
-/** What a result was measured on. Results of different machines are not to be compared. */
+/** The fingerprint of the machine that a result was measured on. Results of different machines must not be compared. */
 
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
@@ -6,30 +6,30 @@ import { cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
 
 export interface MachineFingerprint {
   cpu: string;
-  /** Threads that can run at once: the affinity, and no more than a cgroup's CPU quota has. */
+  /** Threads that can run at once, by CPU affinity and by the cgroup's CPU quota. */
   cores: number;
-  /** Of the whole machine: its load is theirs. */
+  /** Cores of the whole machine. The load average counts for all of them. */
   machineCores?: number;
-  /** Of a cgroup, in processors; absent without. */
+  /** CPU quota of the cgroup, in processors. Absent if there is none. */
   cpuQuota?: number;
-  /** What is to be said of a load above the cores; absent without. */
+  /** A warning, if the load was above the number of cores. */
   overload?: string;
   memoryBytes: number;
   kernel: string;
   node: string;
   v8: string;
   nodeOptions: string;
-  /** Options of the process that measured. */
+  /** Node options of the process that measured. */
   flags: string[];
   loadAverage1m: number;
-  /** Time that the hypervisor gave to others, % of all, since boot; absent where the system does not tell. */
+  /** Percent of all time since boot that the hypervisor gave to other guests. Absent if the system does not report it. */
   stealPercent?: number;
 }
 
-/** Before this process has done anything: later it would be its own load. */
+/** Read before this process does any work: later the load would be its own. */
 const loadAtStart: number = loadavg()[0]!;
 
-/** A load above the cores: other processes took time from what was measured. @returns the sentence that says so */
+/** @returns a warning if the load is above the number of cores: then other processes took time from the measurement */
 export function overloadText({
   loadAverage1m,
   machineCores,
@@ -62,7 +62,7 @@ export function machineFingerprint(): MachineFingerprint {
   return overload === undefined ? machine : { ...machine, overload };
 }
 
-/** @returns steal time, % of all time since an earlier reading (or boot); undefined where /proc/stat does not tell */
+/** @returns steal time, percent of all time since an earlier reading (or boot). undefined if /proc/stat has none */
 export function stealPercent(since?: CpuTicks, now: CpuTicks | undefined = readCpuTicks()): number | undefined {
   if (now === undefined) {
     return undefined;
@@ -84,7 +84,7 @@ export function readCpuTicks(): CpuTicks | undefined {
   }
 }
 
-/** The first line of /proc/stat (proc_stat(5)): user nice system idle iowait irq softirq steal; guest time is in user. */
+/** The first line of /proc/stat (proc_stat(5)): user nice system idle iowait irq softirq steal. User includes guest time. */
 export function parseCpuTicks(text: string): CpuTicks | undefined {
   const ticks = /^cpu +(.*)$/m.exec(text)?.[1]?.split(' ').map(Number).slice(0, 8);
   if (ticks === undefined || ticks.length < 8) {
@@ -93,7 +93,7 @@ export function parseCpuTicks(text: string): CpuTicks | undefined {
   return { total: ticks.reduce((sum, tick) => sum + tick, 0), steal: ticks[7]! };
 }
 
-/** Names of what makes two fingerprints different machines; empty for the same machine. */
+/** @returns the fields in which two machines differ; empty for the same machine */
 export function machineDifferences(a: MachineFingerprint, b: MachineFingerprint): string[] {
   const differences: string[] = [];
   if (a.cpu !== b.cpu) {
@@ -102,7 +102,7 @@ export function machineDifferences(a: MachineFingerprint, b: MachineFingerprint)
   if (a.cores !== b.cores) {
     differences.push(`cores (${a.cores}; ${b.cores})`);
   }
-  /* A virtual machine's memory varies by some pages from boot to boot. */
+  /* The memory of a virtual machine varies by some pages from boot to boot. */
   if (Math.abs(a.memoryBytes - b.memoryBytes) > 0.02 * Math.max(a.memoryBytes, b.memoryBytes)) {
     differences.push(`memory (${gib(a.memoryBytes)}; ${gib(b.memoryBytes)})`);
   }

@@ -1,7 +1,7 @@
 /**
- * One sample of the NAT benchmark's other half, in a process of its own: clients behind one address and a range of ports, one
- * connection each, until the range is used up and beyond. Each creation is timed by itself.
- * `node nat-range-sample.js '<NatRangeSampleOptions>'` prints a NatRangeSample as a line of JSON.
+ * One sample of the search for a free port. `node nat-range-sample.js '<NatRangeSampleOptions>'` prints a NatRangeSample as
+ * a line of JSON. Clients behind one address and a range of ports open one connection each, until the range is used up and
+ * beyond. Each creation is timed by itself.
  */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -13,14 +13,14 @@ import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { EstablishedBatch, NAT_ADDRESS } from '../workloads/established.ts';
 
 export interface NatRangeSampleOptions {
-  /** Ports of the range. */
+  /** Number of ports in the range. */
   ports: number;
-  /** How many more connections are tried than the range has ports. */
+  /** Connections to try after as many as the range has ports. */
   beyond: number;
   buckets: number;
 }
 
-/** Attempts while this share of the range was used. */
+/** The attempts that were made while this share of the range was in use. */
 export interface NatRangeBand {
   usedFrom: number;
   usedTo: number;
@@ -34,11 +34,11 @@ export interface NatRangeBand {
 export interface NatRangeSample {
   bands: NatRangeBand[];
   connections: number;
-  /** Set when the accounting of the table is wrong: the sample is then invalid. */
+  /** Set if the accounting of the table is wrong. The sample is then invalid. */
   error?: string;
 }
 
-/** Shares of the range that are in use. */
+/** Bounds of the bands: shares of the range that are in use. */
 const BAND_EDGES = [0, 0.5, 0.9, 0.99, 0.999, 1];
 const FIRST_PORT = 1024;
 const CLIENT_WORD: number = PacketWord.FRAME + 7;
@@ -52,7 +52,7 @@ interface Attempt {
 
 const options = JSON.parse(process.argv[2]!) as NatRangeSampleOptions;
 tuneCompiler();
-/* The first range warms up. */
+/* The first range is the warm-up. */
 fillRange();
 console.log(JSON.stringify(fillRange()));
 
@@ -69,7 +69,7 @@ function fillRange(): NatRangeSample {
   tracker.enter();
   for (let client = 0; client < ports + beyond; client++) {
     single.fill(0, 1, 1);
-    /* Addresses of 11.0.0.0/8 in no particular order; the sum of the header is known to be good. */
+    /* Addresses of 11.0.0.0/8 in mixed order. The batch marks the header checksum as good. */
     words[slots[0]! + CLIENT_WORD] = 11 | (Math.imul(client, 0x9e3779) << 8);
     words[slots[0]! + PacketWord.CHECKSUMS] = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD;
     const startNs = process.hrtime.bigint();

@@ -1,6 +1,6 @@
 /**
- * One sample of the NAT benchmark, in a process of its own: `node nat-sample.js '<NatSampleOptions>'` prints a NatSample as
- * a line of JSON. One thread, established connections, packets of both directions in turn.
+ * One sample of the NAT benchmark. `node nat-sample.js '<NatSampleOptions>'` prints a NatSample as a line of JSON. One thread
+ * sends packets of both directions in turn on established connections.
  */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -12,7 +12,7 @@ import { EstablishedBatch, type L4Protocol, NAT_ADDRESS, OPENING_STEPS, type Ste
 
 export interface NatSampleOptions {
   protocol: L4Protocol;
-  /** Source NAT, or none. */
+  /** With source NAT. */
   isTranslated: boolean;
   connections: number;
   packets: number;
@@ -22,7 +22,7 @@ export interface NatSampleOptions {
 
 export interface NatSample {
   nsPerPacket: number;
-  /** Set when a packet did not get the state that it must: the sample is then invalid. */
+  /** Set if a packet got a wrong state. The sample is then invalid. */
   error?: string;
 }
 
@@ -44,7 +44,7 @@ function sample(): NatSample {
   tracker.enter();
   let nowMs = 1_000_000;
 
-  /* Each connection whole, before the next: the handshake's packets depend on each other. */
+  /* Open each connection completely before the next, since the packets of a handshake depend on each other. */
   const steps = OPENING_STEPS[protocol];
   const perBatch = Math.floor(batchSize / steps.length);
   const opening = new EstablishedBatch({ protocol, steps, isTranslated, batchSize: perBatch * steps.length });

@@ -1,6 +1,6 @@
 /**
- * The NAT benchmark: what source NAT costs established traffic, and how long a new connection takes to find its port in a
- * range that is nearly full.
+ * The NAT benchmark: the cost of source NAT for established traffic, and the time that a new connection takes to find a port
+ * in a range that is nearly full.
  */
 
 import Table from 'cli-table3';
@@ -18,10 +18,10 @@ export interface NatBenchOptions {
   buckets: number;
 }
 
-/** Of each sample. */
+/** Packets of a sample. */
 const PACKETS = 4_000_000;
 const PORT_RANGES = [128, 1024, 64_512];
-/** Connections that are tried after the range has none left that a search finds at once. */
+/** Connections to try after as many as the range has ports. */
 const BEYOND = 10_000;
 
 interface NatResult {
@@ -31,7 +31,7 @@ interface NatResult {
   isTranslated: boolean;
   medianNsPerPacket: number;
   nsPerPacket: number[];
-  /** Median of the time to that without translation. */
+  /** Median time / median time without translation. */
   toPlain: number;
 }
 
@@ -42,7 +42,7 @@ interface NatRangeResult {
   samples: NatRangeSample[];
 }
 
-/** Runs the benchmark and prints two tables. @returns false if the accounting of a run did not hold */
+/** Runs the benchmark and prints two tables. @returns false if the accounting of a run was wrong */
 export async function runNatBench(options: NatBenchOptions, onResults: (results: object) => void): Promise<boolean> {
   const results = await measureTraffic(options);
   const ranges = results && (await measureRanges(options));
@@ -59,7 +59,7 @@ export async function runNatBench(options: NatBenchOptions, onResults: (results:
 function isVoid(what: string, sample: { error?: string }): boolean {
   if (sample.error !== undefined) {
     showProgress('');
-    console.error(`ct-bucket: the run of ${what} is invalid: ${sample.error}`);
+    console.error(`ct-bucket: the run of ${what} is void: ${sample.error}`);
   }
   return sample.error !== undefined;
 }
@@ -70,7 +70,7 @@ async function measureTraffic({
   batch,
   buckets,
 }: NatBenchOptions): Promise<NatResult[] | undefined> {
-  /* In turn, so that a drift of the machine meets all alike. */
+  /* Measure in turn, so that a drift of the machine affects all alike. */
   const sets = (['udp', 'tcp'] as const).flatMap((protocol) =>
     [false, true].map((isTranslated) => ({ protocol, isTranslated, nsPerPacket: [] as number[] })),
   );
@@ -127,7 +127,7 @@ async function measureRanges({ runs, buckets }: NatBenchOptions): Promise<NatRan
 
 function printTraffic(results: readonly NatResult[], { established, runs, batch, buckets }: NatBenchOptions): void {
   const table = new Table({
-    head: ['established', 'source NAT', 'ns/packet', 'range', 'to no NAT'],
+    head: ['established', 'source NAT', 'ns/packet', 'range', '/ no NAT'],
     style: { head: [], border: [] },
     colAligns: ['left', 'left', 'right', 'right', 'right'],
   });
@@ -142,7 +142,7 @@ function printTraffic(results: readonly NatResult[], { established, runs, batch,
   }
   console.log(
     `${established} established connections on one thread, both directions in turn, ${PACKETS} packets, ${buckets} buckets,\n` +
-      `batches of ${batch}; the time to make the packets is in. Median of ${runs} runs, each in a fresh process.`,
+      `batches of ${batch}. Times include making the packets. Median of ${runs} runs, each in a fresh process.`,
   );
   console.log(table.toString());
 }

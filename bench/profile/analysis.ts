@@ -1,14 +1,14 @@
-/** What a profile says: by lock, by site, by thread, who waited for whom, and which buckets. Times in ns. */
+/** The analysis of a profile: by lock, site, thread and bucket, and which thread waited for which. Times in ns. */
 
 import type { Caused, LockFigures, LockProfile } from '../../src/core/inspect/lock-records.ts';
 import { holdNsOf, meanOf, quantileOf, sumOfCaused, sumOfFigures } from './model.ts';
 
 export interface NamedFigures {
   name: string;
-  /** Of a site: what it locks. */
+  /** The lock that a site takes. */
   lock?: string;
   figures: LockFigures;
-  /** Time that others spent waiting while this (site, thread) held the lock. */
+  /** Time that other threads waited while this site or thread held the lock. */
   caused: Caused;
 }
 
@@ -24,11 +24,11 @@ export interface BucketLine {
 
 export interface Skew {
   buckets: number;
-  /** Share of acquisitions that found the lock held, all sites of buckets together. */
+  /** Share of acquisitions that found the lock held, over all sites that lock buckets. */
   observed: number;
-  /** The same for a hash that spreads evenly, at this rate of acquisitions and this hold time. */
+  /** The same share for an even hash, with this rate of acquisitions and this hold time. */
   expected: number;
-  /** Largest / mean. */
+  /** Entries of the fullest bucket / mean. */
   entriesSkew: number;
   acquisitionsSkew: number;
   displacedShare: number;
@@ -38,12 +38,12 @@ export interface ProfileAnalysis {
   locks: NamedFigures[];
   sites: NamedFigures[];
   threads: NamedFigures[];
-  /** waits[i][j]: ns that thread i waited for thread j. */
+  /** waitNs[i][j]: time that thread i waited for thread j. */
   matrix: { threads: string[]; waitNs: number[][] };
   waitNs: number;
-  /** Of all waiting, what was spent while the sweeper held the lock. */
+  /** Share of all waiting time during which the sweeper held the lock. */
   sweeperShare: number;
-  /** Waits of 1 ms and more: their holder had probably lost its core. */
+  /** Waits of 1 ms and more. The holder had probably lost its core. */
   suspected: { threads: string; waits: number; ns: number }[];
   buckets: BucketLine[];
   skew: Skew | undefined;
@@ -54,7 +54,7 @@ function threadName(profile: LockProfile, thread: number): string {
   return record === undefined || record.role === 'thread' ? `thread ${thread}` : `${record.role} ${thread}`;
 }
 
-/** @param durationMs of the phases together; for the skew */
+/** @param durationMs of all phases, for the skew */
 export function analyseProfile(profile: LockProfile, durationMs: number): ProfileAnalysis {
   const records = profile.threads.flatMap(({ thread, sites }) => sites.map((record) => ({ thread, ...record })));
   const lockOf = (site: number) => profile.sites[site]!.lock;
@@ -130,7 +130,7 @@ function byWaitThenHold(a: NamedFigures, b: NamedFigures): number {
   return b.figures.wait.total - a.figures.wait.total || holdNsOf(b.figures) - holdNsOf(a.figures);
 }
 
-/** The most waited for first. */
+/** Buckets with waits, in order of falling waiting time. */
 function bucketLines({ buckets }: LockProfile): BucketLine[] {
   return (buckets?.entries ?? [])
     .map((entries, bucket) => ({
@@ -146,8 +146,8 @@ function bucketLines({ buckets }: LockProfile): BucketLine[] {
 }
 
 /**
- * Of T threads that each take one of B locks at rate r for h, one finds its lock held by one of the others with
- * probability (T - 1) r h / B, as long as that is small (utilisation of the lock by others).
+ * T threads each take one of B locks at rate r and hold it for h. A thread then finds its lock held by another with
+ * probability (T - 1) r h / B, as long as that is small (the utilisation of the lock by others).
  */
 function skewOf(
   { buckets, threads }: LockProfile,
@@ -160,7 +160,7 @@ function skewOf(
     return undefined;
   }
   const takers = threads.filter(({ sites }) => sites.some(({ acquisitions }) => acquisitions > 0)).length;
-  /* The median: a holder that lost its core is not the hash's doing. */
+  /* Use the median, since the hash is not to blame for a holder that lost its core. */
   const heldByOthers = ((takers - 1) / takers) * figures.acquisitions * quantileOf(figures.hold, 0.5);
   const skew = (values: readonly number[]) => {
     const sum = values.reduce((all, value) => all + value, 0);
@@ -177,7 +177,7 @@ function skewOf(
   };
 }
 
-/** What a column shows of a row. */
+/** The columns by name: each computes its cell from a row. */
 export const COLUMNS: Record<string, (row: NamedFigures) => number | string> = {
   acquisitions: ({ figures }) => figures.acquisitions,
   contended: ({ figures }) => figures.contended,

@@ -1,4 +1,4 @@
-/** `ct-bucket profile diff A B`: what changed at each site. */
+/** `ct-bucket profile diff A B`: the changes at each site. */
 
 import type { ReportTable } from '../report/table-text.ts';
 import { analyseProfile, type NamedFigures } from './analysis.ts';

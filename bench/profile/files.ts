@@ -1,4 +1,4 @@
-/** A profile as files: JSON, and what speedscope and pprof read. */
+/** A profile as a file: JSON, speedscope and pprof. */
 
 import { gzipSync } from 'node:zlib';
 import { readTextFile } from '../../src/host/input-file.ts';
@@ -17,12 +17,12 @@ export function readProfile(file: string): ProfileFile {
   }
   const fault = profileFault(content);
   if (fault !== undefined) {
-    throw new UsageError(`${file} is no profile: write one with ct-bucket profile --json (${fault})`);
+    throw new UsageError(`${file} is not a profile: ${fault}. Write one with ct-bucket profile --json`);
   }
   return content;
 }
 
-/** Waiting as stacks, the root first: lock, site that waits, thread that waits, thread that held it. */
+/** Waits as stacks, root first: lock, waiting site, waiting thread, holding thread. */
 interface Waiting {
   stack: string[];
   waits: number;
@@ -76,7 +76,7 @@ export function speedscopeOf(file: ProfileFile): object {
   };
 }
 
-/** Fields of perftools.profiles (pprof's profile.proto), and the wire format of protocol buffers as far as it needs. */
+/** The part of the protocol buffers wire format that perftools.profiles (pprof's profile.proto) needs. */
 function varint(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;
@@ -101,7 +101,7 @@ const SAMPLE = { locations: 1, values: 2 } as const;
 const LOCATION = { id: 1, line: 4 } as const;
 const FUNCTION = { id: 1, name: 2, systemName: 3 } as const;
 
-/** Gzipped, with contentions and delay as a Go mutex profile has them. Opens in `go tool pprof`. */
+/** Gzipped, with contentions and delay like a Go mutex profile. `go tool pprof` opens it. */
 export function pprofOf(file: ProfileFile): Buffer {
   const waiting = waitingOf(file);
   const strings = ['', 'contentions', 'count', 'delay', 'nanoseconds'];
@@ -122,7 +122,7 @@ export function pprofOf(file: ProfileFile): Buffer {
     );
   }
   for (const { stack, waits, ns } of waiting) {
-    /* The leaf first. */
+    /* pprof wants the leaf first. */
     const locations = stack.toReversed().flatMap((name) => varint(names.indexOf(name) + 1));
     const values = [...varint(waits), ...varint(Math.round(ns))];
     bytes.push(

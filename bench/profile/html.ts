@@ -1,4 +1,4 @@
-/** A profile as one page that needs no network: tables, a heat map of the buckets, histograms, who waited for whom. */
+/** A profile as one page that needs no network: tables, a heat map of the buckets, and histograms. */
 
 import { binStart } from '../../src/shared/sync/lock-profile.ts';
 import { htmlTable, machineList, page } from '../report/html.ts';
@@ -25,14 +25,14 @@ export function profileHtml(file: ProfileFile, analysis: ProfileAnalysis, option
     ]);
   return page(`ct-bucket profile: ${file.what}`, [
     machineList({ ...file, options: file.options }),
-    `<p class="soft">${escapeText(costLine(file))}. Waiting in all: ${time(analysis.waitNs)}; while the sweeper held the lock: ${(analysis.sweeperShare * 100).toFixed(1)} %.</p>`,
+    `<p class="soft">${escapeText(costLine(file))}. Total waiting time: ${time(analysis.waitNs)}, of which the sweeper held the lock for ${(analysis.sweeperShare * 100).toFixed(1)} %.</p>`,
     `<section><h2>Buckets</h2>${heatMap(analysis)}</section>`,
     `<section><h2>Locks, sites, threads</h2><div class="tables">${profileTables(analysis, options).map(htmlTable).join('\n')}</div></section>`,
     `<section><h2>Times</h2><div class="side">${histograms.join('\n')}</div></section>`,
   ]);
 }
 
-/** A square for each bucket, in order of their numbers: the more it was waited for (or, without any waiting, taken), the fuller. */
+/** A square for each bucket, in order of number. A fuller square was waited for longer, or taken more often if no thread waited. */
 function heatMap({ buckets, waitNs }: ProfileAnalysis): string {
   if (buckets.length === 0) {
     return '<p class="soft">no buckets</p>';
@@ -54,7 +54,7 @@ function heatMap({ buckets, waitNs }: ProfileAnalysis): string {
   const width = columns * cell;
   const height = Math.ceil(buckets.length / columns) * cell;
   return (
-    `<figure><figcaption>Each square is a bucket; the fuller, the more ${isWaiting ? 'time was spent waiting for it' : 'often it was taken'} (most: ${isWaiting ? time(most) : most})</figcaption>` +
+    `<figure><figcaption>Each square is a bucket. A fuller square was ${isWaiting ? 'waited for longer' : 'taken more often'} (most: ${isWaiting ? time(most) : most})</figcaption>` +
     `<svg viewBox="0 0 ${width} ${height}" style="max-width:${width}px" role="img" aria-label="heat map of the buckets">${cells.join('')}</svg></figure>`
   );
 }

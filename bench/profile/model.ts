@@ -1,4 +1,4 @@
-/** A profile of the locks: sums, means and quantiles of its records. Times in ns unless named otherwise. */
+/** Sums, means and quantiles of the records of a lock profile. Times in ns unless a name says otherwise. */
 
 import type { Caused, LockFigures, Times } from '../../src/core/inspect/lock-records.ts';
 import { binStart } from '../../src/shared/sync/lock-profile.ts';
@@ -75,7 +75,7 @@ export function meanOf(times: Times): number {
   return times.count === 0 ? 0 : times.total / times.count;
 }
 
-/** The time below which a share of all lies, to the middle of its bin (at most 1/16 off). */
+/** The quantile at `share`, as the middle of its bin (at most 1/16 off). */
 export function quantileOf(times: Times, share: number): number {
   let rest = Math.ceil(times.count * share);
   for (const [bin, count] of times.bins) {
@@ -88,7 +88,7 @@ export function quantileOf(times: Times, share: number): number {
   return times.max;
 }
 
-/** All holds together, estimated from the timed ones. */
+/** Total hold time, estimated from the timed holds. */
 export function holdNsOf(figures: LockFigures): number {
   return meanOf(figures.hold) * figures.acquisitions;
 }

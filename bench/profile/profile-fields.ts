@@ -1,4 +1,4 @@
-/** What a file of a profile must hold for tables and differences to be made of it. */
+/** The schema of a profile file: the fields that tables and differences need. */
 
 import * as v from 'valibot';
 import { count, faultOf, isMembers, list, object, oneOf, optional, text, whole } from '../../src/host/file-schema.ts';
@@ -42,7 +42,7 @@ const file = object({
   }),
 });
 
-/** @returns undefined, or the first thing wrong in it */
+/** @returns the first error, or undefined */
 export function profileFault(content: unknown): string | undefined {
   if (!isMembers(content) || content['format'] !== 'ct-bucket profile') {
     return 'its format is not "ct-bucket profile"';

@@ -1,4 +1,4 @@
-/** Runs a workload with the lock profiler on, and without it in turn, which tells what it costs. */
+/** Runs a workload in turn with and without the lock profiler. The difference is the profiler's cost. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
@@ -17,24 +17,24 @@ export interface ProfileOptions {
   connections: number;
   batch: number;
   buckets: number;
-  /** Connections of each thread that talk side by side, in workloads that have such. */
+  /** Connections of each thread that talk side by side, in workloads with conversations. */
   window?: number;
-  /** One acquisition of so many is looked at. */
+  /** The profiler times one acquisition in this many. */
   sample: number;
-  /** Pairs of runs, with the profiler and without it. */
+  /** Pairs of runs, one with the profiler and one without. */
   runs: number;
 }
 
-/** What `profile --json` writes. */
+/** The file that `profile --json` writes. */
 export interface ProfileFile {
   format: 'ct-bucket profile';
   what: string;
   machine: MachineFingerprint;
   options: Record<string, unknown>;
-  /** Of the profiled phases together, in the run whose profile it is. */
+  /** Duration of the profiled phases, in the run that this profile is from. */
   durationMs: number;
   profile: LockProfile;
-  /** Time with the profiler on / off, and the runs; absent with a single run. */
+  /** Time with the profiler on / off, and the times of all runs. Absent with a single run. */
   cost?: Ratio & { onMs: number[]; offMs: number[] };
 }
 
@@ -58,7 +58,7 @@ export async function profileWorkload(options: ProfileOptions): Promise<ProfileF
     const environment = isOn ? { CT_PROFILE: String(sample) } : {};
     const taken = await takeSample<WorkloadSample>('samples/workload-sample.js', shape, environment);
     if (taken.error !== undefined) {
-      throw new VoidRunError(`a run of ${workload} is invalid: ${taken.error}`);
+      throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
     }
     return taken;
   };
@@ -67,7 +67,7 @@ export async function profileWorkload(options: ProfileOptions): Promise<ProfileF
   const offMs: number[] = [];
   for (let run = 0; run < runs; run++) {
     showProgress(`run ${run + 1} of ${runs}: ${workload}, profiled and not`);
-    /* Who goes first alternates. */
+    /* Alternate the order, so that neither side always runs first. */
     if (run % 2 === 0) {
       on.push(await take(true));
       offMs.push(timeOf(await take(false)));
@@ -78,7 +78,7 @@ export async function profileWorkload(options: ProfileOptions): Promise<ProfileF
   }
   showProgress('');
   const onMs = on.map(timeOf);
-  /* The run in the middle speaks for all. */
+  /* The median run stands for all. */
   const middle = on.toSorted((a, b) => timeOf(a) - timeOf(b))[Math.floor((runs - 1) / 2)]!;
   return {
     format: 'ct-bucket profile',
@@ -91,7 +91,7 @@ export async function profileWorkload(options: ProfileOptions): Promise<ProfileF
   };
 }
 
-/** What the profiler costs, in a line. */
+/** A line with the profiler's cost. */
 export function costLine({ cost, profile }: ProfileFile): string {
   if (cost === undefined) {
     return `acquisitions and holds sampled 1/${profile.sampleEvery}; the cost of profiling was not measured (--runs 2 and more)`;

@@ -1,11 +1,11 @@
-/** A profile as tables, for text, Markdown and HTML. */
+/** The tables of a profile, for text, Markdown and HTML. */
 
 import { groups, short } from '../report/format.ts';
 import type { ReportTable } from '../report/table-text.ts';
 import { COLUMNS, DEFAULT_COLUMNS, type NamedFigures, type ProfileAnalysis } from './analysis.ts';
 
 export interface TableOptions {
-  /** Rows of a table at most. */
+  /** Most rows of a table. */
   top: number;
   /** Names of COLUMNS. */
   columns: readonly string[];
@@ -13,7 +13,7 @@ export interface TableOptions {
 
 export const DEFAULT_TABLES: TableOptions = { top: 10, columns: DEFAULT_COLUMNS };
 
-/** 1234567 ns as 1.23 ms. */
+/** Writes 1234567 ns as 1.23 ms. */
 export function time(ns: number): string {
   const [value, unit] =
     ns >= 1e9 ? [ns / 1e9, 's'] : ns >= 1e6 ? [ns / 1e6, 'ms'] : ns >= 1e3 ? [ns / 1e3, 'us'] : [ns, 'ns'];
@@ -51,7 +51,7 @@ function figuresTable(
 
 function matrixTable({ matrix }: ProfileAnalysis): ReportTable {
   return {
-    title: 'Who waited for whom',
+    title: 'Waiting time by waiter and holder',
     head: ['waiter', ...matrix.threads.map((name) => `for ${name}`)],
     rows: matrix.waitNs.map((row, i) => ({ cells: [matrix.threads[i]!, ...row.map(time)] })),
   };
@@ -59,7 +59,7 @@ function matrixTable({ matrix }: ProfileAnalysis): ReportTable {
 
 function suspectedTable({ suspected }: ProfileAnalysis): ReportTable {
   return {
-    title: 'Holders that had probably lost their core: others waited for 1 ms and more',
+    title: 'Holders that probably lost their core (waits of 1 ms and more)',
     head: ['holder', 'waits', 'time'],
     rows: suspected.map(({ threads: name, waits, ns }) => ({ cells: [name, groups(waits), time(ns)] })),
   };
@@ -67,7 +67,7 @@ function suspectedTable({ suspected }: ProfileAnalysis): ReportTable {
 
 function bucketsTable(busy: ProfileAnalysis['buckets']): ReportTable {
   return {
-    title: 'Buckets most waited for',
+    title: 'Buckets with the longest waits',
     head: ['bucket', 'acquisitions', 'contended', 'waited', 'entries', 'lines', 'displaced'],
     rows: busy.map((line) => ({
       cells: [
@@ -94,7 +94,7 @@ function skewTable(skew: NonNullable<ProfileAnalysis['skew']>): ReportTable {
   ];
   return {
     title: 'Skew of the hash',
-    head: ['buckets', 'contended', 'expected of an even hash', 'fullest / mean', 'busiest / mean', 'displaced'],
+    head: ['buckets', 'contended', 'expected with an even hash', 'fullest / mean', 'busiest / mean', 'displaced'],
     rows: [{ cells }],
   };
 }

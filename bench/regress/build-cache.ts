@@ -1,6 +1,6 @@
 /**
- * Where builds are kept: a folder of the user alone, since code in it is run. A build appears in one step, complete; one
- * process makes it, others wait.
+ * The cache of builds: a folder that belongs to the user alone, since `regress` runs the code in it. One process makes a
+ * build while others wait. A build appears complete, in one step.
  */
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
@@ -12,13 +12,13 @@ import { requirePrivateFolder } from '../../src/workers/control/private-folder.t
 import { tryLock, withLock } from '../machine/lock-file.ts';
 
 const REMEDY = 'give a folder of your own in XDG_CACHE_HOME, or chmod 700 it';
-/** Builds that nobody has used for this long are removed. */
+/** Builds that were not used for this long are removed. */
 const UNUSED_MS = 30 * 86_400_000;
-/** What a killed build has left is removed after this long. */
+/** The remains of a killed build are removed after this long. */
 const ABANDONED_MS = 86_400_000;
 const SCRATCH = '.building-';
 
-/** The cache of the user. @throws UsageError if the user has no home folder */
+/** The user's cache folder. @throws UsageError if the user has no home folder */
 export function defaultCache(env: NodeJS.ProcessEnv = process.env): string {
   const given = env['XDG_CACHE_HOME'];
   if (given !== undefined && isAbsolute(given)) {
@@ -28,15 +28,17 @@ export function defaultCache(env: NodeJS.ProcessEnv = process.env): string {
   try {
     home = homedir();
   } catch {
-    /* A user id without an entry in the list of users, and no HOME. */
+    /* The user id has no entry in the list of users, and HOME is not set. */
   }
   if (!isAbsolute(home)) {
-    throw new UsageError('there is no home folder to keep builds in: set XDG_CACHE_HOME to a folder of yours');
+    throw new UsageError(
+      'there is no home folder for the cache of builds: set XDG_CACHE_HOME to a folder that you own',
+    );
   }
   return join(home, '.cache', 'ct-bucket');
 }
 
-/** Makes the folder of the builds. @throws UsageError if another user could have put something there */
+/** Makes the folder of the builds. @throws UsageError if another user could have written to it */
 function openCache(cache: string): string {
   requirePrivateFolder(cache, REMEDY);
   const builds = join(cache, 'builds');
@@ -50,16 +52,16 @@ function isComplete(build: string): boolean {
 
 export interface KeptBuild {
   cache: string;
-  /** The same for the same sources. */
+  /** Equal sources have equal keys. */
   key: string;
-  /** What is built, for lines that users see. */
+  /** Name of the build in messages. */
   label: string;
-  /** Fills `result` with dist/ and node_modules/; `scratch` is for everything else. */
+  /** Fills `result` with dist/ and node_modules/. All other files go to `scratch`. */
   make: (result: string, scratch: string) => void | Promise<void>;
   say?: (line: string) => void;
 }
 
-/** The folder of a kept build, made if it is not there. @throws UsageError */
+/** Makes the build unless the cache has it. @returns its folder. @throws UsageError */
 export async function keptBuild({ cache, key, label, make, say }: KeptBuild): Promise<string> {
   const builds = openCache(cache);
   const kept = join(builds, key);
@@ -79,7 +81,7 @@ export async function keptBuild({ cache, key, label, make, say }: KeptBuild): Pr
   );
 }
 
-/** The lock is held. */
+/** The caller holds the lock. */
 async function buildInto(kept: string, builds: string, make: KeptBuild['make']): Promise<void> {
   removeOld(builds);
   const scratch = mkdtempSync(join(builds, SCRATCH));
@@ -90,9 +92,9 @@ async function buildInto(kept: string, builds: string, make: KeptBuild['make']):
     mkdirSync(result);
     await make(result, scratch);
     if (!isComplete(result)) {
-      throw new UsageError('the build left no dist/.complete');
+      throw new UsageError('the build made no dist/.complete: its build command must end with scripts/build.mjs');
     }
-    /* Nothing complete is there. A process that began while it was complete may still read from what is. */
+    /* The folder holds no complete build. Move it aside, since a process that began earlier may still read from it. */
     if (existsSync(kept)) {
       renameSync(kept, join(scratch, 'old'));
     }
@@ -120,8 +122,8 @@ function removeOld(builds: string): void {
 }
 
 /**
- * Runs a measurement, and says before it if another one of this user runs at the same time. It does not wait: that one
- * may take hours.
+ * Runs a measurement. Warns first if the user runs another one at the same time. It does not wait for the other one, which may
+ * take hours.
  */
 export async function measuring<Result>(
   say: (line: string) => void,
@@ -139,7 +141,7 @@ export async function measuring<Result>(
   }
 }
 
-/** Folders with a build can be compared without a cache: then nobody knows of this measurement. */
+/** Without a cache folder there is no lock, and other measurements do not see this one. Builds in folders need no cache. */
 function tryMeasuring(): (() => void) | number {
   try {
     const cache = defaultCache();

@@ -1,4 +1,4 @@
-/** Builds under test: a folder with a build, the sources of a folder, or a commit, built apart by its own build command and kept. */
+/** Builds under test: a folder with a build, or the sources of a folder or a commit. Sources are built apart, by their own build command. */
 
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
@@ -9,22 +9,22 @@ import { defaultCache, keptBuild } from './build-cache.ts';
 import { cleanEnvironment, commitOf, repositoryOf, uncommittedNote, writeCommit } from './git.ts';
 
 export interface Build {
-  /** As it was asked for. */
+  /** The name that the user gave. */
   label: string;
-  /** Commit id; undefined for a folder. */
+  /** Commit id. Absent for a folder. */
   commit?: string;
-  /** Folder of the compiled modules, with bench/ and src/ in it. */
+  /** Folder of the compiled modules. It holds bench/ and src/. */
   dist: string;
 }
 
 export interface BuildPlaces {
-  /** A folder within the repository. */
+  /** A folder inside the repository. */
   repository: string;
-  /** Where builds are kept; by default that of the user (defaultCache). */
+  /** The cache of builds. Default: the user's (defaultCache). */
   cache?: string;
 }
 
-/** What a build is made of. */
+/** The files and folders that a build is made of. */
 const SOURCES = [
   'src',
   'bench',
@@ -39,14 +39,14 @@ export function defaultPlaces(): BuildPlaces {
   return { repository: process.cwd() };
 }
 
-/** @throws UsageError if there is no such folder, commit or build, or it does not build */
+/** @throws UsageError if there is no such folder or commit, or if the build fails */
 export async function findBuild(
   label: string,
   places: BuildPlaces = defaultPlaces(),
   say?: (line: string) => void,
 ): Promise<Build> {
   if (label === '') {
-    throw new UsageError('a state must be a commit or a folder with a build; it is empty');
+    throw new UsageError('the name of a state is empty: give a commit or a folder');
   }
   if (existsSync(label) && statSync(label).isDirectory()) {
     return { label, dist: await distOfFolder(label, places, say) };
@@ -68,7 +68,7 @@ export async function findBuild(
   return { label, commit, dist: join(kept, 'dist') };
 }
 
-/** Says so if the checked-out commit is measured and files differ from it. */
+/** Warns if the checked-out commit is measured and files differ from it. */
 export function noteUncommitted(builds: readonly Build[], places: BuildPlaces, say: (line: string) => void): void {
   const commits = builds.map(({ commit }) => commit);
   if (commits.every((commit) => commit === undefined)) {
@@ -80,7 +80,7 @@ export function noteUncommitted(builds: readonly Build[], places: BuildPlaces, s
   }
 }
 
-/** The build in the folder, or, where the folder's sources are newer or there is none, one made of the sources. */
+/** The build in the folder. If it is missing or older than the sources, a build made from the sources. */
 async function distOfFolder(label: string, places: BuildPlaces, say?: (line: string) => void): Promise<string> {
   const folder = resolve(label);
   const dist = [join(folder, 'dist'), folder].find(
@@ -116,7 +116,7 @@ async function distOfFolder(label: string, places: BuildPlaces, say?: (line: str
   return join(kept, 'dist');
 }
 
-/** All source files, sorted; undefined for a folder that is no source tree of this program. */
+/** All source files, sorted. undefined if the folder is not a source tree of this program. */
 function sourcesIn(folder: string): string[] | undefined {
   if (!['src', 'bench', join('scripts', 'build.mjs'), 'package.json'].every((path) => existsSync(join(folder, path)))) {
     return undefined;
@@ -133,7 +133,7 @@ function sourcesIn(folder: string): string[] | undefined {
     .toSorted();
 }
 
-/** A removed source is newer too: its folder has changed. */
+/** Folders count as well: removing a source changes its folder. */
 function isStale(dist: string, sources: readonly string[]): boolean {
   const builtMs = statSync(join(dist, '.complete')).mtimeMs;
   const folders = new Set(sources.map((source) => dirname(source)));
@@ -150,7 +150,7 @@ function hashOf(folder: string, sources: readonly string[]): string {
   return hash.digest('hex').slice(0, 40);
 }
 
-/** Builds the tree with its own build command. @param root whose node_modules serve if the tree wants the same packages */
+/** Builds the tree with its own build command. @param root its node_modules are used if the tree needs the same packages */
 async function buildTree(tree: string, root: string, result: string): Promise<void> {
   const installed = join(root, 'node_modules');
   const isShared = existsSync(installed) && sameText(join(root, 'package-lock.json'), join(tree, 'package-lock.json'));
@@ -166,14 +166,14 @@ async function buildTree(tree: string, root: string, result: string): Promise<vo
   renameSync(join(tree, 'dist'), join(result, 'dist'));
   cpSync(join(tree, 'package.json'), join(result, 'package.json'));
   if (isShared) {
-    /* Not a link: another clone may use this build when that folder is gone. */
+    /* Copy instead of linking: another clone may use this build after that folder is gone. */
     copyPackages(root, result);
   } else {
     renameSync(join(tree, 'node_modules'), join(result, 'node_modules'));
   }
 }
 
-/** The packages that the compiled program needs, not those that build and test it. */
+/** Copies the packages that the compiled program needs, without those that only build and test it. */
 function copyPackages(root: string, result: string): void {
   mkdirSync(join(result, 'node_modules'));
   const { packages = {} } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
@@ -200,7 +200,7 @@ async function step(program: string, args: readonly string[], cwd: string): Prom
     }
     const { code, stderr, stdout, message } = error;
     if (code === 'ENOENT') {
-      throw new UsageError(`${name} failed: ${program} is not found: install it, or put it into PATH`);
+      throw new UsageError(`${name} failed: ${program} is not found: install it, or add it to PATH`);
     }
     const said = `${stderr}\n${stdout}`
       .trim()

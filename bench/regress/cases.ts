@@ -1,4 +1,4 @@
-/** Samples of a case, each from a fresh process of the build under test, whichever sample program that build has. */
+/** Samples of a case. Each comes from a fresh process of the build under test, by the sample program that this build has. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,40 +12,40 @@ import { scalingReference, type RegressCase, type RegressConfig } from './config
 import type { Figure } from './verdict.ts';
 
 export interface CaseSample {
-  /** By workload, ms: of one thread its processor time, where the build tells it. */
+  /** Times in ms by workload. With one thread it is the processor time, if the build reports it. */
   timesMs: Record<string, number>;
   bytesPerConnection?: number;
-  /** Figures of contention, by name: see CONTENTION_FLOORS. */
+  /** Figures of contention by name (CONTENTION_FLOORS). */
   contention?: Record<string, number>;
 }
 
 /** Takes a sample of a case from one of the two builds. @throws SampleError */
 export type Sampler = (build: 'a' | 'b', each: RegressCase) => CaseSample | Promise<CaseSample>;
 
-/** A process that failed, or whose accounting does not hold: no verdict comes of it. */
+/** A sample process failed, or its accounting is wrong. There is no verdict then. */
 export class SampleError extends Error {}
 
 /**
- * Options of the processes, the same for both builds. By default V8 compiles beside the program, from what it has seen
- * until then, and two processes of one build end up with different code: lookups differ by a fifth. Compiled in turn, from
- * feedback gathered from the start, they differ by two in a hundred.
+ * Node options of the sample processes, the same for both builds. By default V8 compiles in parallel with the program, from
+ * the feedback so far. Two processes of one build then run different code, and their lookups differ by a fifth. With these
+ * options V8 gathers feedback from the start and compiles in sequence, and they differ by 2 %.
  */
 export const NODE_FLAGS = ['--single-threaded-gc', '--no-concurrent-recompilation', '--no-lazy-feedback-allocation'];
 
-/** What a figure of contention is raised by before ratios are taken: differences far below it are of no account. */
+/** Added to a figure of contention before a ratio is taken, so that tiny differences do not count. */
 const CONTENTION_FLOORS: Record<string, number> = {
   waitNsPerOperation: 5,
   contendedShare: 0.005,
   parksPer1000: 0.5,
 };
 
-/** Folders of a build's bench/ in which a sample program may be: where it is now, and where it was in older commits. */
+/** Folders of bench/ that may hold the sample program: today's folder, and the one of older commits. */
 const PROGRAM_FOLDERS = ['samples', '.'];
 const PROGRAMS = ['workload-sample.js', 'insert-sample.js'] as const;
 type Program = (typeof PROGRAMS)[number];
 const TIMEOUT_MS = 120_000;
 
-/** The program that both builds have, and whether both repeat within a process. */
+/** The sample program that both builds have, and whether both can repeat within a process. */
 export interface SampleProgram {
   name: Program;
   repeats: boolean;
@@ -91,7 +91,7 @@ export function processSampler(a: Build, b: Build, program: SampleProgram): Samp
     const run = (env: Record<string, string>): Promise<CaseSample> =>
       runSample({ program: pathOf(build, program.name)!, label: `${name} of ${build.label}`, options, env });
     const sample = await run({});
-    /* Contention comes of a process of its own, since profiling takes time; a build that cannot profile tells nothing. */
+    /* Measure contention in a process of its own, since profiling takes time. A build without a profiler has no such figures. */
     const contention =
       gates.contention === undefined ? undefined : (await run({ CT_PROFILE: String(DEFAULT_SAMPLE_EVERY) })).contention;
     return { ...sample, ...(contention === undefined ? {} : { contention }) };
@@ -100,7 +100,7 @@ export function processSampler(a: Build, b: Build, program: SampleProgram): Samp
 
 interface SampleRun {
   program: string;
-  /** What errors call it. */
+  /** Name in errors. */
   label: string;
   options: object;
   env: Record<string, string>;
@@ -137,7 +137,7 @@ interface RawInsert {
   lookupCpuMs?: number;
 }
 
-/** What either program prints. */
+/** The output of either program. */
 interface RawSample extends Partial<RawInsert> {
   results?: RawResult[];
   repetitions?: (RawInsert | { results: RawResult[] })[];
@@ -146,7 +146,7 @@ interface RawSample extends Partial<RawInsert> {
   error?: string;
 }
 
-/** The figures of a sample: the median of its repetitions. @throws SampleError */
+/** The figures of a sample, as medians of its repetitions. @throws SampleError */
 export function readSample(raw: RawSample): CaseSample {
   if (raw.error !== undefined) {
     throw new SampleError(raw.error);
@@ -159,7 +159,7 @@ export function readSample(raw: RawSample): CaseSample {
     }),
   );
   if (!Object.values(timesMs).every((time) => time > 0) || Object.keys(timesMs).length === 0) {
-    throw new SampleError(`no times in ${JSON.stringify(raw).slice(0, 200)}`);
+    throw new SampleError(`the sample reports no times: ${JSON.stringify(raw).slice(0, 200)}`);
   }
   const { bytesPerConnection, profile } = raw;
   return {
@@ -169,7 +169,7 @@ export function readSample(raw: RawSample): CaseSample {
   };
 }
 
-/** Of all locks together, by acquisition. */
+/** Contention per acquisition, over all locks. */
 function contentionOf({ threads }: LockProfile): Record<string, number> {
   const { acquisitions, contended, parks, wait } = sumOfFigures(threads.flatMap(({ sites }) => sites));
   const operations = Math.max(1, acquisitions);
@@ -193,13 +193,13 @@ function resultsOf(run: Partial<RawInsert> & { results?: RawResult[] }): RawResu
       ];
 }
 
-/** A pair as it was measured. */
+/** A pair of samples as measured. */
 export interface RawPair {
   case: string;
   phase: 'same' | 'first' | 'confirming';
   /** Pairs of one round are adjacent in time. */
   round: number;
-  /** Which was measured first. */
+  /** The order of measurement. */
   order: 'ab' | 'ba';
   /** In phase `same`, `b` is a second sample of A. */
   a: CaseSample;
@@ -211,7 +211,7 @@ export interface FigureRatio {
   logRatio: number;
 }
 
-/** ln(B/A) of every gated figure of a round's pairs, positive for worse. */
+/** ln(B/A) of each gated figure of a round's pairs. Positive means worse. */
 export function ratiosOfRound(config: RegressConfig, round: readonly RawPair[]): FigureRatio[] {
   return config.cases.flatMap((each) => {
     const pair = round.find((other) => other.case === each.name);
@@ -241,7 +241,7 @@ export function ratiosOfRound(config: RegressConfig, round: readonly RawPair[]):
     }
     const one = round.find((other) => other.case === scalingReference(config, each)?.name);
     if (scaling !== undefined && one !== undefined) {
-      /* Speed-up of A over that of B. */
+      /* Scaling: the speed-up of A / the speed-up of B. */
       names
         .filter((name) => name in one.a.timesMs && name in one.b.timesMs)
         .forEach((name) =>

@@ -1,7 +1,7 @@
 /**
- * Change points of a series: where its level changes for good, found by binary segmentation. A cut is kept if a permutation test
- * of the difference of the two sides' means says that the order of the values matters (as in Otava and other tools of
- * the kind), so that noise without a step gives none.
+ * Change points of a series: places where its level changes for good. Binary segmentation finds the cuts. A cut is kept if a
+ * permutation test of the difference between both means shows that the order of the values matters, as in Otava. So noise
+ * without a step gives no change point.
  */
 
 import { median, seededRandom } from '../statistics/statistics.ts';
@@ -11,18 +11,18 @@ export interface ChangePoint {
   at: number;
   before: number;
   after: number;
-  /** After / before, less one, %. */
+  /** Level after / level before, minus one, in percent. */
   changePercent: number;
   p: number;
 }
 
 const PERMUTATIONS = 999;
 const SIGNIFICANT = 0.01;
-/** Values on either side. */
+/** Fewest values on either side of a cut. */
 const FEWEST = 4;
 const SEED = 0xc4a5;
 
-/** The largest step of any cut, on the scale of logarithms, weighted so that cuts near the ends do not win by chance (CUSUM). */
+/** The cut with the largest step, in logarithms. The weight keeps cuts near the ends from winning by chance (CUSUM). */
 function bestCut(values: readonly number[]): { at: number; weight: number } {
   const total = values.reduce((sum, value) => sum + value, 0);
   let best = { at: -1, weight: 0 };
@@ -38,7 +38,7 @@ function bestCut(values: readonly number[]): { at: number; weight: number } {
   return best;
 }
 
-/** @param values positive, in order of time; @returns change points in order */
+/** @param values positive, in order of time. @returns change points in order */
 export function changePoints(values: readonly number[], offset = 0): ChangePoint[] {
   const logs = values.map(Math.log);
   const { at, weight } = bestCut(logs);

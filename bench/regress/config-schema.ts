@@ -1,4 +1,4 @@
-/** The schema of the configuration of `ct-bucket regress`: what each member means, what it may be, its default. */
+/** The schema of the configuration of `ct-bucket regress`: meaning, range and default of each member. */
 
 import * as v from 'valibot';
 import { list, onlyObject } from '../../src/host/file-schema.ts';
@@ -68,7 +68,7 @@ const regressCase = onlyObject({
   gates,
 });
 
-/** Also published as ct-bucket.regress.schema.json, for editors: a test keeps it current, `npm run schema` writes it. */
+/** `npm run schema` writes it to ct-bucket.regress.schema.json, for editors. A test fails if that file is out of date. */
 export const CONFIG_SCHEMA = v.pipe(
   onlyObject({
     $schema: v.optional(v.pipe(v.string('a text'), v.description('Where editors find this schema.'))),

@@ -1,4 +1,4 @@
-/** The file `ct-bucket.regress.json`: which cases are measured, and what is tolerated. */
+/** The file `ct-bucket.regress.json`: the cases to measure, and the changes to tolerate. */
 
 import { existsSync } from 'node:fs';
 import * as v from 'valibot';
@@ -9,18 +9,18 @@ import { CONFIG_SCHEMA } from './config-schema.ts';
 import { CONFIG_FILE, type Shard } from './shard.ts';
 import type { Gate } from './verdict.ts';
 
-/** Tolerated, %, by gate; what has no gate is not judged. */
+/** Tolerated change by gate, in percent. A figure without a gate is not judged. */
 export type Gates = Partial<Record<Gate, number>>;
 
 export interface RegressCase {
   name: string;
-  /** As the sample programs of the builds know it. */
+  /** The workload's name in the sample programs of the builds. */
   workload: string;
   threads: number;
   connections: number;
   batchSize: number;
   buckets: number;
-  /** Measured in each process, whose median counts; for builds that know how. */
+  /** Measurements in each process, of which the median counts. Only for builds that can repeat. */
   repetitions: number;
   rehearsals: number;
   rehearsalConnections: number;
@@ -28,15 +28,15 @@ export interface RegressCase {
 }
 
 export interface RegressConfig {
-  /** One verdict is to take no longer; a little more when even the fewest pairs do. */
+  /** Time limit of a verdict. The fewest pairs are taken even if they need a little longer. */
   budgetSeconds: number;
-  /** The slowdown that is to be seen 8 times of 10: so many pairs are taken as that needs. */
+  /** The slowdown to detect 8 times of 10. It determines the number of pairs. */
   aimPercent: number;
   maxPairs: number;
   cases: RegressCase[];
 }
 
-/** @throws UsageError that names the file and every fault in it */
+/** @throws UsageError that names the file and every error in it */
 export function readConfig(file: string): RegressConfig {
   if (file === CONFIG_FILE && !existsSync(file)) {
     throw new UsageError(
@@ -53,7 +53,7 @@ export function readConfig(file: string): RegressConfig {
   return checkConfig(value, file);
 }
 
-/** The configuration with its defaults. @throws UsageError that names every fault */
+/** Fills in the defaults. @throws UsageError that names every error */
 export function checkConfig(value: unknown, file = CONFIG_FILE): RegressConfig {
   const checked = v.safeParse(CONFIG_SCHEMA, value, { abortPipeEarly: true });
   if (!checked.success) {
@@ -82,7 +82,7 @@ function caseFaults(config: RegressConfig, each: RegressCase, i: number): string
   return faults;
 }
 
-/** The case with one thread that a case's speed-up is against; undefined for a case with one thread itself. */
+/** The one-thread case that a case's speed-up refers to. undefined if the case itself has one thread. */
 export function scalingReference(config: RegressConfig, each: RegressCase): RegressCase | undefined {
   const same = ['workload', 'connections', 'batchSize', 'buckets'] as const;
   return each.threads === 1
@@ -92,7 +92,7 @@ export function scalingReference(config: RegressConfig, each: RegressCase): Regr
 
 const QUICK_SECONDS = 45;
 
-/** The cases of a shard; with `isQuick` only the first of these, in less time. @throws UsageError if the shard has none */
+/** The cases of a shard. With `isQuick` only its first case, in less time. @throws UsageError if the shard has none */
 export function chosenCases(config: RegressConfig, isQuick: boolean, shard?: Shard): RegressConfig {
   const own = config.cases.filter((_, index) => shard === undefined || index % shard.of === shard.number - 1);
   if (shard !== undefined && own.length === 0) {

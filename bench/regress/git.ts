@@ -1,9 +1,9 @@
-/** What `regress` asks git. Where git fails, its own reason is in the error. */
+/** Git commands of `regress`. If git fails, the error quotes git's reason. */
 
 import { execFileSync } from 'node:child_process';
 import { UsageError } from '../../src/core/errors.ts';
 
-/** A hook sets these: they would turn git to the hook's repository. Settings of the user (GIT_CONFIG_...) stay. */
+/** Git sets these variables for hooks. They would make git use the hook's repository. The user's GIT_CONFIG_... stay. */
 const OF_HOOKS: ReadonlySet<string> = new Set([
   'GIT_DIR',
   'GIT_WORK_TREE',
@@ -15,18 +15,18 @@ const OF_HOOKS: ReadonlySet<string> = new Set([
   'GIT_ALTERNATE_OBJECT_DIRECTORIES',
   'GIT_QUARANTINE_PATH',
 ]);
-/** Files shown in the line about uncommitted changes. */
+/** Most files in the line about uncommitted changes. */
 const SHOWN_CHANGES = 2;
 const MAX_OUTPUT_BYTES = 64 << 20;
 
-/** The environment of commands that work on the repository of the current folder. */
+/** An environment in which git works on the repository of the current folder. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !OF_HOOKS.has(name)));
 }
 
 class GitError extends Error {}
 
-/** @throws GitError with what git says, in one line */
+/** @throws GitError with git's message in one line */
 function git(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
   try {
     return execFileSync('git', ['--no-optional-locks', '-C', cwd, ...args], {
@@ -38,7 +38,7 @@ function git(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}):
   } catch (error) {
     const { code, stderr = '', message } = error as { code?: string; stderr?: string; message: string };
     if (code === 'ENOENT') {
-      throw new GitError('git is not found: install it, or put it into PATH');
+      throw new GitError('git is not found: install it, or add it to PATH');
     }
     const lines = stderr
       .split('\n')
@@ -48,15 +48,15 @@ function git(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}):
   }
 }
 
-/** A repository, and the folder in it that the user works in. */
+/** A repository, and the user's folder in it. */
 export interface Repository {
   folder: string;
-  /** Of the checked-out files. */
+  /** Root folder of the checked-out files. */
   root: string;
   gitFolder: string;
 }
 
-/** @throws UsageError with git's reason: no repository, another owner, no git */
+/** @throws UsageError with git's reason: no repository, another owner, git not installed */
 export function repositoryOf(folder: string): Repository {
   try {
     const [root, gitFolder] = git(folder, ['rev-parse', '--show-toplevel', '--absolute-git-dir']).split('\n');
@@ -66,7 +66,7 @@ export function repositoryOf(folder: string): Repository {
   }
 }
 
-/** The id of the commit that a label names. @throws UsageError with git's reason */
+/** The commit id that a label names. @throws UsageError with git's reason */
 export function commitOf(label: string, { folder }: Repository): string {
   try {
     return git(folder, ['rev-parse', '--verify', '--end-of-options', `${label}^{commit}`]).trim();
@@ -83,7 +83,7 @@ export function commitOf(label: string, { folder }: Repository): string {
   }
 }
 
-/** Why git finds no commit: rev-parse says no more than that it needs "a single revision". */
+/** The reason why git finds no commit. rev-parse says only "Needed a single revision". */
 function reasonOf(label: string, folder: string): string {
   try {
     git(folder, ['rev-list', '--max-count=1', '--end-of-options', label, '--']);
@@ -97,12 +97,12 @@ function isShallow(folder: string): boolean {
   try {
     return git(folder, ['rev-parse', '--is-shallow-repository']).trim() === 'true';
   } catch {
-    /* An old git does not know the question. */
+    /* An old git does not know this option. */
     return false;
   }
 }
 
-/** Writes the files of a commit into an empty folder. The repository and its index stay as they are. @throws UsageError */
+/** Writes the files of a commit into an empty folder. Leaves the repository and its index alone. @throws UsageError */
 export function writeCommit(commit: string, { root, gitFolder }: Repository, tree: string): void {
   const env = { GIT_INDEX_FILE: `${tree}.index` };
   const places = [`--git-dir=${gitFolder}`, `--work-tree=${tree}`];
@@ -114,7 +114,7 @@ export function writeCommit(commit: string, { root, gitFolder }: Repository, tre
   }
 }
 
-/** Of these files and folders, what is not as in the commit that is checked out. @throws UsageError */
+/** The files below `paths` that differ from the checked-out commit. @throws UsageError */
 function uncommitted({ root }: Repository, paths: readonly string[]): string[] {
   try {
     return git(root, ['status', '--porcelain', '-z', '--no-renames', '--', ...paths])
@@ -127,10 +127,10 @@ function uncommitted({ root }: Repository, paths: readonly string[]): string[] {
 }
 
 /**
- * The line for a user who may take a commit for what is in the folder.
- * @param commits that are measured
- * @param paths what a build is made of, from the repository's root
- * @returns undefined if the checked-out commit is not measured, or nothing is changed
+ * Warns that `regress` measures a commit, not the changed files in the folder.
+ * @param commits ids of the measured commits
+ * @param paths the files and folders that a build is made of, from the repository's root
+ * @returns the warning; undefined if the checked-out commit is not measured, or no file is changed
  */
 export function uncommittedNote(
   commits: readonly (string | undefined)[],
@@ -149,7 +149,7 @@ export function uncommittedNote(
   return `uncommitted changes are not measured (${names}): commit them, or give --head ${repository.root === repository.folder ? '.' : repository.root}`;
 }
 
-/** undefined before the first commit. */
+/** The checked-out commit's id. undefined before the first commit. */
 function headOf({ folder }: Repository): string | undefined {
   try {
     return git(folder, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}']).trim();

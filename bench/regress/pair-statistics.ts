@@ -1,39 +1,39 @@
 /**
- * Statistics of paired samples. A pair's figure is ln(B/A): drift that is slower than a pair cancels, and no scale is
- * preferred. Whatever draws at random is seeded: the same samples give the same numbers.
+ * Statistics of paired samples. The figure of a pair is ln(B/A). Drift slower than a pair cancels, and the scale of the times
+ * does not matter. All random draws are seeded: equal samples give equal numbers.
  */
 
 import { RESAMPLES, seededRandom, sortedQuantile, type Interval } from '../statistics/statistics.ts';
 import { medianInPlace } from './select.ts';
 
 /**
- * With fewer no interval is trusted: all signs alike still happen 1 time of 32. With these a p of 0.05 is reached even if
- * one pair, the closest to the limit, contradicts.
+ * Fewest pairs for an interval. With 5 pairs, equal signs still happen by chance 1 time of 32. With 6 pairs, p reaches 0.05
+ * even if one pair contradicts, provided that it is the closest to the limit.
  */
 export const FEWEST_PAIRS = 6;
-/** A p above it says nothing: of one figure, and, adjusted for all figures, of a verdict. */
+/** Level of significance of one figure, and, after adjustment for all figures, of a verdict. */
 export const SIGNIFICANT = 0.05;
 const SEED = 0x9e37;
-/** Two-sided 95 % of the normal distribution. */
+/** 97.5 % quantile of the normal distribution, for two-sided intervals of 95 %. */
 const Z95 = 1.959964;
 /**
- * How far beyond what the interval of the first pairs needs a slowdown must be to be called 8 times of 10, in standard
- * errors. The first pairs and as many fresh ones must both show it; simulated for 6 to 20 pairs.
+ * Extra distance, in standard errors, for detection 8 times of 10. The interval of the first pairs and as many fresh pairs
+ * must both show the slowdown. The value comes from a simulation of 6 to 20 pairs.
  */
 const Z_BOTH = 1.2;
-/** Standard error of a Hodges-Lehmann estimate in that of a mean, for normal values: 1/sqrt(0.955). */
+/** Standard error of a Hodges-Lehmann estimate / that of a mean, for normal values: 1/sqrt(0.955). */
 const EFFICIENCY = 1.023;
 
-/** All in ln(B/A). */
+/** An estimate with its interval, in ln(B/A). */
 export interface PairEstimate extends Interval {
   pairs: number;
   estimate: number;
 }
 
 /**
- * Hodges-Lehmann estimate: the median of the means of all pairs of values, each with itself too. As deaf to outliers as
- * a median nearly (29 % of the values may be wild), as sharp as a mean nearly (95 % of it for a normal distribution).
- * NaN of no values.
+ * Hodges-Lehmann estimate: the median of the means of all pairs of values, each value with itself included. It tolerates
+ * outliers nearly like a median (29 % of the values) and is nearly as precise as a mean (95 % for a normal distribution).
+ * NaN without values.
  */
 export function hodgesLehmann(values: ArrayLike<number>, scratch?: Float64Array): number {
   const count = (values.length * (values.length + 1)) / 2;
@@ -51,8 +51,8 @@ export function hodgesLehmann(values: ArrayLike<number>, scratch?: Float64Array)
 }
 
 /**
- * Hodges-Lehmann estimate with its 95 % interval by bootstrap over pairs. A percentile interval of few values is too
- * narrow, so its ends lie further out, by what Student's t is wider than a normal (Hesterberg, 2015, "expanded").
+ * Hodges-Lehmann estimate with its 95 % interval by bootstrap over pairs. A percentile interval of few values is too narrow.
+ * So its ends lie further out, by the ratio of Student's t to a normal (Hesterberg, 2015, "expanded").
  */
 export function estimatePairs(logRatios: readonly number[], resamples = RESAMPLES): PairEstimate {
   const n = logRatios.length;
@@ -75,7 +75,7 @@ export function estimatePairs(logRatios: readonly number[], resamples = RESAMPLE
   return { pairs: n, estimate, low: sortedQuantile(estimates, tail), high: sortedQuantile(estimates, 1 - tail) };
 }
 
-/** The share left out at each end of an expanded percentile interval of 95 %. */
+/** The share outside each end of an expanded percentile interval of 95 %. */
 export function expandedTail(n: number): number {
   return normalBelow(-Math.sqrt(n / (n - 1)) * studentQuantile(n - 1));
 }
@@ -101,16 +101,16 @@ export function normalBelow(z: number): number {
 }
 
 /**
- * One-sided p of "the middle of the values is not above `limit`": of all ways to flip the signs of the values' distances
- * from the limit, the share that leaves as much rank above it as there is. Ranks, so that one wild pair does not decide
- * (Wilcoxon, 1945); all 2^n ways are counted, none drawn, so that p is exact. Equal distances share their mean rank.
+ * One-sided p of "the middle of the values is not above `limit`" by Wilcoxon's signed-rank test (1945). Of all ways to flip
+ * the signs of the distances from the limit, p is the share with at least the observed sum of ranks above it. Ranks keep one
+ * outlier from deciding. All 2^n ways are counted, so p is exact. Equal distances share their mean rank.
  */
 export function signFlipP(logRatios: readonly number[], limit: number): number {
   const distances = logRatios.map((value) => value - limit).filter((distance) => distance !== 0);
   const ranks = doubledRanks(distances.map(Math.abs));
   const observed = ranks.reduce((sum, rank, i) => sum + (distances[i]! > 0 ? rank : 0), 0);
   const most = ranks.reduce((sum, rank) => sum + rank, 0);
-  /* shares[s]: of the sign flips of the ranks so far, the share whose rank above is s. */
+  /* shares[s]: the share of the sign flips of the ranks so far whose sum of ranks above the limit is s. */
   let shares = new Float64Array(most + 1);
   shares[0] = 1;
   for (const rank of ranks) {
@@ -126,20 +126,20 @@ export function signFlipP(logRatios: readonly number[], limit: number): number {
   );
 }
 
-/** Twice the ranks, from 2; equal values share the mean of theirs, which doubled is whole. */
+/** Doubled ranks, from 2. Equal values share their mean rank, which is whole when doubled. */
 function doubledRanks(values: readonly number[]): number[] {
   const sorted = values.toSorted((a, b) => a - b);
   return values.map((value) => sorted.indexOf(value) + sorted.lastIndexOf(value) + 2);
 }
 
-/** The least p that signFlipP gives with so many pairs: all of them are above the limit, which 1 flip of 2^pairs does. */
+/** The least p of signFlipP: all pairs are above the limit, which is 1 of 2^pairs flips. */
 export function leastP(pairs: number): number {
   return 2 ** -pairs;
 }
 
 /**
- * The pairs with which a figure can be called among so many, if every pair speaks for it: Holm multiplies the least p by
- * their number.
+ * The fewest pairs that can be significant among this many figures, if every pair is above the limit. Holm multiplies the
+ * least p by the number of figures.
  */
 export function fewestPairsAmong(figures: number): number {
   let pairs = FEWEST_PAIRS;
@@ -149,7 +149,7 @@ export function fewestPairsAmong(figures: number): number {
   return pairs;
 }
 
-/** Holm's adjustment (1979): p values such that `adjusted <= 0.05` errs in 5 % of families at most. In the given order. */
+/** Holm's adjustment (1979), in the given order: `adjusted <= 0.05` is wrong in at most 5 % of families. */
 export function holmAdjust(pValues: readonly number[]): number[] {
   const order = pValues.map((_, i) => i).toSorted((a, b) => pValues[a]! - pValues[b]!);
   const adjusted: number[] = pValues.map(() => 1);
@@ -161,32 +161,32 @@ export function holmAdjust(pValues: readonly number[]): number[] {
   return adjusted;
 }
 
-/** Deviation of ln(B/A) of one pair, as the interval of several tells it: few wild pairs move it little. */
+/** Standard deviation of ln(B/A) of one pair, computed from the interval of several. A few outliers move it little. */
 export function deviationOf({ pairs, low, high }: PairEstimate): number {
   return ((high - low) / 2 / studentQuantile(pairs - 1)) * (Math.sqrt(pairs) / EFFICIENCY);
 }
 
 /**
- * The true effect, ln(B/A), that this many pairs call beyond `limit` 8 times of 10, given how far pairs scatter.
+ * The smallest true effect, ln(B/A), that this many pairs detect 8 times of 10.
  *
- * @param deviation of ln(B/A) of one pair
+ * @param deviation standard deviation of ln(B/A) of one pair
  */
 export function smallestEffect(deviation: number, pairs: number, limit: number): number {
   return limit + (studentQuantile(pairs - 1) + Z_BOTH) * standardError(deviation, pairs);
 }
 
-/** Standard deviation of values; cheap, and large if a value is wild. */
+/** Standard deviation of the values. It is cheap, but an outlier makes it large. */
 function plainDeviation(values: readonly number[]): number {
   const middle = values.reduce((sum, value) => sum + value, 0) / values.length;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / Math.max(1, values.length - 1));
 }
 
-/** In deviations of one pair: six fresh pairs then all lie beyond the limit 99 times of 100. */
+/** A large effect, in deviations of one pair. Six fresh pairs then all lie beyond the limit 99 times of 100. */
 const LARGE = 3;
 
 /**
- * Is the slowdown so large that more pairs would only take time, and the fewest fresh ones confirm it? May be asked after
- * every pair: without a slowdown six pairs look like this less than once in 2000 times, and fresh ones do not confirm it.
+ * Whether the slowdown is so large that more first pairs would only take time. May be called after every pair: without a
+ * slowdown this is true less than once in 2000 times, and fresh pairs do not confirm it.
  */
 export function isLarge(first: readonly number[], same: readonly number[], limit: number): boolean {
   return (
@@ -196,12 +196,12 @@ export function isLarge(first: readonly number[], same: readonly number[], limit
   );
 }
 
-/** Of the Hodges-Lehmann estimate. */
+/** Standard error of the Hodges-Lehmann estimate. */
 function standardError(deviation: number, pairs: number): number {
   return (EFFICIENCY * deviation) / Math.sqrt(pairs);
 }
 
-/** The fewest pairs, within [FEWEST_PAIRS, most], that show `effect`; `most` where none do. */
+/** The fewest pairs from FEWEST_PAIRS to `most` that detect `effect`. `most` if none do. */
 export function pairsFor(deviation: number, effect: number, limit: number, most: number): number {
   for (let pairs = FEWEST_PAIRS; pairs < most; pairs++) {
     if (smallestEffect(deviation, pairs, limit) <= effect) {

@@ -1,6 +1,6 @@
 /**
- * The sequence of a verdict: A against A, then B against A, then fresh pairs for suspects. A large slowdown is not looked
- * at any longer than its verdict needs. Cases take turns within a round, so that what the machine does meets all alike.
+ * The sequence of a verdict: pairs of A and A, then pairs of B and A, then fresh pairs for suspects. A large slowdown ends the
+ * second part early. The cases take turns within a round, so that a drift of the machine affects all alike.
  */
 
 import { seededRandom } from '../statistics/statistics.ts';
@@ -20,20 +20,20 @@ import { limitOf, percentOf, suspectsOf, type FigurePairs } from './verdict.ts';
 export interface SequenceOptions {
   config: RegressConfig;
   sample: Sampler;
-  /** Of the order within pairs and of cases within rounds. */
+  /** Seed of the order within pairs and of the cases within rounds. */
   seed: number;
-  /** Pairs of A against A. */
+  /** Number of pairs of A and A. */
   samePairs?: number;
   nowMs?: () => number;
   onProgress?: (text: string) => void;
-  /** A line about what was found so far. */
+  /** Gets a line about the findings so far. */
   onNote?: (text: string) => void;
 }
 
-/** Of what is left after A against A, the share for the first pairs; the rest waits for suspects. */
+/** Share of the time after the pairs of A and A that the first pairs get. The rest is for suspects. */
 const FIRST_SHARE = 0.6;
 
-/** The pairs taken so far, and how more are taken. */
+/** Takes pairs within the time, and keeps them. */
 class PairTaker {
   readonly all: RawPair[] = [];
   readonly #options: SequenceOptions;
@@ -45,7 +45,7 @@ class PairTaker {
     this.#random = seededRandom(options.seed);
   }
 
-  /** A pair of each of these cases, in random order. @param left rounds of this phase, this one included */
+  /** Takes a pair of each of these cases, in random order. @param left rounds left in this phase, with this one */
   async takeRound(phase: RawPair['phase'], among: readonly RegressCase[], left: number): Promise<void> {
     for (const each of shuffled(among, this.#random)) {
       this.#options.onProgress?.(`${PHASE_NAMES[phase]}, ${left} rounds left: ${each.name}`);
@@ -65,7 +65,7 @@ class PairTaker {
   }
 }
 
-/** As many pairs as the noisiest figure needs, as A against A shows it; never by what B is like. */
+/** The pairs that the noisiest figure needs, judged by A against A. Looking at B here would bias the verdict. */
 function pairsNeeded({ aimPercent, maxPairs }: RegressConfig, same: readonly FigurePairs[]): number {
   return Math.max(
     FEWEST_PAIRS,
@@ -77,7 +77,7 @@ function pairsNeeded({ aimPercent, maxPairs }: RegressConfig, same: readonly Fig
   );
 }
 
-/** B against A, until the pairs are taken or a large slowdown is sure. @returns what is to be confirmed */
+/** Takes pairs of B and A until there are enough, or a large slowdown is certain. @returns the figures to confirm */
 async function takeFirst(
   taker: PairTaker,
   config: RegressConfig,
@@ -98,7 +98,7 @@ async function takeFirst(
   return { taken, suspects, isEnough };
 }
 
-/** Measures. @returns all pairs, in the order in which they were taken. @throws SampleError */
+/** Measures. @returns all pairs in the order of measurement. @throws SampleError */
 export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
   const { config, samePairs = FEWEST_PAIRS, nowMs = () => performance.now(), onNote } = options;
   const { aimPercent, budgetSeconds, cases } = config;
@@ -115,9 +115,11 @@ export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
   const affordable = Math.floor(((endMs - nowMs()) * FIRST_SHARE) / roundMs);
   const count = Math.max(FEWEST_PAIRS, Math.min(needed, affordable));
   onNote?.(
-    `A against A, ${samePairs} pairs of ${(roundMs / 1000).toFixed(1)} s. With ${count} pairs the smallest slowdown that ` +
-      `this machine shows today: ${same.map((pairs) => effectText(pairs, count)).join('; ')}` +
-      (needed > count ? ` (${needed} pairs were needed to show ${aimPercent} %, the time allows ${count})` : ''),
+    `A against A, ${samePairs} pairs of ${(roundMs / 1000).toFixed(1)} s. The smallest slowdown that ${count} pairs ` +
+      `detect on this machine today: ${same.map((pairs) => effectText(pairs, count)).join('; ')}` +
+      (needed > count
+        ? ` (${needed} pairs are needed to detect ${aimPercent} %, but there is only time for ${count})`
+        : ''),
   );
 
   const { taken, suspects, isEnough } = await takeFirst(taker, config, count);
@@ -126,19 +128,19 @@ export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
   }
   const names = new Set(suspects.map(({ figure }) => figure.case));
   const again = cases.filter((each) => names.has(each.name) || isReferenceOf(config, each, names));
-  /* Both stages together must be able to hold among all figures. */
+  /* First and fresh pairs together must be enough for significance among all figures. */
   const fewest = Math.max(FEWEST_PAIRS, fewestPairsAmong(same.length) - taken);
   const affordableAgain = Math.floor((endMs - nowMs()) / (roundMs * (again.length / cases.length)));
   const fresh = isEnough ? fewest : Math.max(fewest, Math.min(count, affordableAgain));
   const suspected = suspects.map(({ figure }) => `${figure.case} ${figure.gate} ${figure.name}`).join('; ');
-  onNote?.(`suspected: ${suspected}; ${fresh} fresh pairs`);
+  onNote?.(`suspected: ${suspected}; taking ${fresh} fresh pairs`);
   for (let i = 0; i < fresh; i++) {
     await taker.takeRound('confirming', again, fresh - i);
   }
   return taker.all;
 }
 
-const PHASE_NAMES = { same: 'A against A', first: 'B against A', confirming: 'B against A once more' } as const;
+const PHASE_NAMES = { same: 'A against A', first: 'B against A', confirming: 'B against A, fresh pairs' } as const;
 
 function isLargeIn({ figure, first, same }: FigurePairs): boolean {
   return isLarge(first, same, limitOf(figure));
@@ -162,7 +164,7 @@ function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
   return mixed;
 }
 
-/** The pairs of each figure, ln(B/A), from raw pairs. */
+/** ln(B/A) of each figure, from raw pairs. */
 export function pairsByFigure(config: RegressConfig, all: readonly RawPair[]): FigurePairs[] {
   const figures = new Map<string, FigurePairs>();
   for (const number of new Set(all.map(({ round }) => round))) {
@@ -177,11 +179,11 @@ export function pairsByFigure(config: RegressConfig, all: readonly RawPair[]): F
   return [...figures.values()];
 }
 
-/** Gates that no figure of the pairs belongs to: the builds' samples do not tell. */
+/** Gates without a figure: the builds do not report it. */
 export function missingGates(config: RegressConfig, figures: readonly FigurePairs[]): string[] {
   return config.cases.flatMap((each) =>
     (Object.keys(each.gates) as (keyof Gates)[])
       .filter((gate) => !figures.some(({ figure }) => figure.case === each.name && figure.gate === gate))
-      .map((gate) => `${gate} of ${each.name}: the samples of these builds do not tell of it`),
+      .map((gate) => `${gate} of ${each.name}: the samples of these builds do not report it`),
   );
 }

@@ -9,7 +9,7 @@ const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).
 
 function figuresTable({ figures }: RegressResult): ReportTable {
   return {
-    title: 'B against A; positive is worse',
+    title: 'Change of B against A (positive is worse)',
     head: [
       'case, figure',
       'verdict',
@@ -18,7 +18,7 @@ function figuresTable({ figures }: RegressResult): ReportTable {
       'tolerated',
       'p (Holm)',
       'pairs',
-      'smallest effect seen',
+      'detectable effect',
       'A against A',
     ],
     rows: figures.map((figure) => ({
@@ -38,12 +38,12 @@ function figuresTable({ figures }: RegressResult): ReportTable {
 }
 
 const SENTENCES = {
-  fine: 'fine: every figure stays below what is tolerated',
+  fine: 'fine: every figure is below its tolerance',
   regressed: 'REGRESSED',
-  inconclusive: 'inconclusive: not a pass; take more pairs, or a quieter machine',
+  inconclusive: 'inconclusive, which is not a pass: take more pairs, or use a quieter machine',
 } as const;
 
-/** What the builds are, and what came out, in a line. */
+/** Both builds and the verdict in a line. */
 export function headline({ base, head, verdict, tookSeconds }: RegressResult): string {
   const name = ({ label, commit }: RegressResult['base']) =>
     commit === undefined ? label : `${label} (${commit.slice(0, 10)})`;
@@ -57,7 +57,7 @@ export function regressText(result: RegressResult): string {
     ...result.missing.map((line) => `not judged: ${line}`),
     ...unseen.map(
       ({ case: name, gate, name: figure, smallestEffectPercent }) =>
-        `not seen: ${name}, ${gate} ${figure}: a change below ${smallestEffectPercent.toFixed(1)} % would not have been called`,
+        `not detectable: ${name}, ${gate} ${figure}: changes below ${smallestEffectPercent.toFixed(1)} %`,
     ),
     headline(result),
   ].join('\n');
@@ -79,7 +79,7 @@ function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
-/** One test case for each figure: a regression fails, what is open is an error. */
+/** One test case for each figure. A regression is a failure, an inconclusive figure an error. */
 export function regressJunit(result: RegressResult): string {
   const test = (figure: FigureVerdict): string => {
     const { case: name, gate, name: what, verdict, changePercent, intervalPercent, reason } = figure;

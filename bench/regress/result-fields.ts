@@ -1,4 +1,4 @@
-/** What files of verdicts and histories must hold to be merged, shown and searched. */
+/** The schemas of files of verdicts and histories: the fields that merging, showing and searching need. */
 
 import { UsageError } from '../../src/core/errors.ts';
 import {
@@ -51,7 +51,7 @@ const entry = object({
   timesMs: members(positive),
 });
 
-/** @returns undefined, or the first thing wrong in it */
+/** @returns the first error, or undefined */
 export function resultFault(content: unknown): string | undefined {
   if (!isMembers(content) || content['format'] !== 'ct-bucket regress') {
     return 'its format is not "ct-bucket regress"';
@@ -73,7 +73,7 @@ export function resultFault(content: unknown): string | undefined {
   return pairs.some((pair) => phases.get(pair.round) !== pair.phase) ? 'a round has pairs of two phases' : undefined;
 }
 
-/** @returns undefined, or the first thing wrong in a line of a history */
+/** @returns the first error in a line of a history, or undefined */
 export function entryFault(value: unknown): string | undefined {
   return faultOf(value, entry);
 }

@@ -1,4 +1,4 @@
-/** Files of verdicts: read, merged from shards, kept as history. */
+/** Files of verdicts: reading, merging shards, and the history. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { readTextFile } from '../../src/host/input-file.ts';
@@ -19,25 +19,25 @@ export function readResult(file: string): RegressResult {
   }
   const fault = resultFault(result);
   if (fault !== undefined) {
-    throw new UsageError(`${file} is no verdict: write one with ct-bucket regress --json (${fault})`);
+    throw new UsageError(`${file} is not a verdict: ${fault}. Write one with ct-bucket regress --json`);
   }
   return result;
 }
 
-/** What must be alike for times to be held against each other. */
+/** Times are comparable only between equal fingerprints. */
 export function fingerprintOf({ cpu, cores, node }: MachineFingerprint): string {
   return `${cpu}, ${cores} cores, Node ${node}`;
 }
 
 /**
- * One verdict of several shards: their cases together. Pairs are only ever made of samples of one machine, so shards may come
- * from several, but each case from one.
- * @throws UsageError where they are not parts of the same comparison
+ * Merges the verdicts of several shards into one on all their cases. A pair never mixes samples of two machines. So each case
+ * comes from one machine, but the shards may come from several.
+ * @throws UsageError if the shards are not parts of one comparison
  */
 export function mergeResults(results: readonly RegressResult[]): RegressResult {
   const [first, ...others] = results;
   if (first === undefined) {
-    throw new UsageError('nothing to merge');
+    throw new UsageError('merge needs at least one file of a verdict');
   }
   const idOf = ({ base, head }: RegressResult) => `${base.commit ?? base.label} ${head.commit ?? head.label}`;
   for (const other of others) {
@@ -60,7 +60,7 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
       seen.set(name, machine);
     }
   }
-  /* Rounds of different shards have nothing to do with each other. */
+  /* Renumber the rounds, since rounds of different shards are unrelated. */
   let rounds = 0;
   const pairs = results.flatMap((result) => {
     const from = rounds;
@@ -79,13 +79,13 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
   };
 }
 
-/** A line of the history: medians of the head's times, by case and result. */
+/** A line of the history: medians of the head's times by case and result. */
 export interface HistoryEntry {
   time: string;
   commit: string;
   machine: string;
   verdict: Verdict;
-  /** By "case, result": ms. */
+  /** Median in ms by "case, result". */
   timesMs: Record<string, number>;
 }
 
@@ -112,7 +112,7 @@ export function historyEntryOf(result: RegressResult): HistoryEntry {
 /** @throws UsageError that names the line */
 export function readHistory(file: string): HistoryEntry[] {
   if (!existsSync(file)) {
-    throw new UsageError(`there is no ${file}`);
+    throw new UsageError(`there is no file ${file}`);
   }
   return readFileSync(file, 'utf8')
     .split('\n')
@@ -129,7 +129,7 @@ export function readHistory(file: string): HistoryEntry[] {
         fault = 'it is not JSON';
       }
       if (fault !== undefined) {
-        throw new UsageError(`${file}, line ${index + 1} is no entry of a history: ${fault}`);
+        throw new UsageError(`${file}: line ${index + 1} is not an entry of a history: ${fault}`);
       }
       return [entry as HistoryEntry];
     });

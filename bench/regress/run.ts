@@ -1,4 +1,4 @@
-/** One verdict: two builds, the pairs of samples, what they say. */
+/** One verdict from beginning to end: finds two builds, takes pairs, judges them. */
 
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
@@ -8,13 +8,13 @@ import type { RegressConfig } from './config.ts';
 import { missingGates, pairsByFigure, takePairs } from './pairs.ts';
 import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict.ts';
 
-/** What `regress --json` writes: everything a verdict can be worked out from again. */
+/** The file that `regress --json` writes. It holds everything that is needed to compute the verdict again. */
 export interface RegressResult {
   format: 'ct-bucket regress';
   base: { label: string; commit?: string };
   head: { label: string; commit?: string };
   machine: MachineFingerprint;
-  /** When it began, ISO 8601. */
+  /** Start time, ISO 8601. */
   time: string;
   seed: number;
   config: RegressConfig;
@@ -22,7 +22,7 @@ export interface RegressResult {
   pairs: RawPair[];
   verdict: Verdict;
   figures: FigureVerdict[];
-  /** What could not be looked at. */
+  /** Gates that could not be judged. */
   missing: string[];
   tookSeconds: number;
 }
@@ -33,7 +33,7 @@ export interface RunOptions {
   config: RegressConfig;
   seed: number;
   shard?: string;
-  /** A line about what was found so far. */
+  /** Gets a line about the findings so far. */
   say: (line: string) => void;
 }
 
@@ -72,7 +72,7 @@ export async function runRegress({ base, head, config, seed, shard, say }: RunOp
   };
 }
 
-/** The verdict of pairs. */
+/** Judges the pairs. */
 export function conclude(
   config: RegressConfig,
   pairs: readonly RawPair[],

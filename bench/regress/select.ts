@@ -1,8 +1,8 @@
 /** The median of many values without sorting all of them. */
 
 /**
- * Rearranges the values so that the one of this rank stands at its place, none greater before it, none smaller behind it
- * (Hoare, "Algorithm 65: find", 1961).
+ * Rearranges the values so that the value of this rank is at its place, with no greater value before it and no smaller value
+ * after it (Hoare, "Algorithm 65: find", 1961).
  */
 export function placeRank(values: Float64Array, rank: number, count: number): number {
   let low = 0;
@@ -37,7 +37,7 @@ export function placeRank(values: Float64Array, rank: number, count: number): nu
   return values[rank]!;
 }
 
-/** The median of the first `count` values, which it rearranges. */
+/** The median of the first `count` values. Rearranges them. */
 export function medianInPlace(values: Float64Array, count: number): number {
   const upper = count >> 1;
   const above = placeRank(values, upper, count);

@@ -1,6 +1,6 @@
 /**
- * `regress selftest`: how good the verdicts are. Slowdowns of a known share are built into the packet path, verdicts taken, and counted:
- * how often was each called? Every verdict is written down at once, so that a test can run in pieces.
+ * `regress selftest`: how reliable the verdicts are. It builds known slowdowns into the packet path, takes verdicts, and counts
+ * the detections. Every verdict is written at once, so that a test can be continued later.
  */
 
 import { existsSync, readFileSync } from 'node:fs';
@@ -17,11 +17,11 @@ import type { Verdict } from './verdict.ts';
 
 export interface SelftestOptions {
   config: RegressConfig;
-  /** %, each in turn. */
+  /** Slowdowns in percent, measured in turn. */
   slowdowns: readonly number[];
-  /** Verdicts of each slowdown. */
+  /** Number of verdicts for each slowdown. */
   verdicts: number;
-  /** JSON lines, one for each verdict. */
+  /** File of JSON lines, one for each verdict. */
   out: string;
   resume: boolean;
   say: (line: string) => void;
@@ -31,13 +31,13 @@ interface SelftestLine {
   slowdownPercent: number;
   run: number;
   verdict: Verdict;
-  /** Of the time figures: what was measured. */
+  /** Measured change of each time figure. */
   changePercent: number[];
   smallestEffectPercent: number[];
   tookSeconds: number;
 }
 
-/** What is required: of so many verdicts so many called regressed, at least or at most. */
+/** Required share of verdicts that call a slowdown a regression: at least, or at most. */
 const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
   0: { share: 1 / 20, isMost: true },
   5: { share: 8 / 10, isMost: false },
@@ -45,15 +45,16 @@ const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
 };
 
 /**
- * Idle work of so many steps for every batch. Each step needs the one before it, and the packets wait for the last one: without the
- * atomic write, which lets nothing behind it begin, a processor works on the packets meanwhile, and the first steps cost nothing.
+ * Adds idle work of `steps` steps to every batch. Each step needs the result of the one before. The packets wait for the last
+ * step because of an atomic write, which no later access may pass. Without it the processor would work on the packets
+ * meanwhile, and the first steps would cost nothing.
  */
 export function spinPatches(steps: number): Patch[] {
   const path = 'src/core/path/execute.ts';
   return [
     {
       path,
-      /* Above the code of this source. */
+      /* Insert above the code of this source. */
       find: /^/,
       replace: 'const idleWords = new Int32Array(new SharedArrayBuffer(64));\n',
     },
@@ -68,11 +69,11 @@ export function spinPatches(steps: number): Patch[] {
   ];
 }
 
-/** As much as the packets take, so that noise is small against it. */
+/** About as long as the packets take, so that noise is small in comparison. */
 const PROBE_STEPS = 2000;
 const PROBES = 5;
 
-/** Steps of idle work, a batch, that make the times of the first case longer by a percent. */
+/** Measures the steps of idle work in a batch that lengthen the times of the first case by one percent. */
 async function calibrate(config: RegressConfig, base: Variant): Promise<number> {
   const probe = await buildVariant(spinPatches(PROBE_STEPS));
   try {
@@ -101,11 +102,11 @@ function readLines(file: string): SelftestLine[] {
     : [];
 }
 
-/** @returns whether every share is as required, as far as verdicts were taken */
+/** @returns whether every share is as required, of the verdicts taken so far */
 export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   const { config, slowdowns, verdicts, out, resume, say } = options;
   if (out === '-') {
-    throw new UsageError('--out -: verdicts are read again to go on; name a file');
+    throw new UsageError('--out must name a file, not -: --resume reads the verdicts again');
   }
   const before = readLines(out);
   if (before.length > 0 && !resume) {
@@ -114,7 +115,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   const log = new LineLog(out);
   const base = await buildVariant([]);
   const stepsPerPercent = await calibrate(config, base);
-  say(`one percent is ${stepsPerPercent.toFixed(1)} steps of idle work a batch`);
+  say(`one percent equals ${stepsPerPercent.toFixed(1)} steps of idle work per batch`);
   const heads = new Map<number, Variant>();
   for (const percent of slowdowns) {
     showProgress(`building what is ${percent} % slower`);
@@ -160,7 +161,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
 
 function report(lines: readonly SelftestLine[]): boolean {
   const table = new Table({
-    head: ['slowdown', 'verdicts', 'regressed', 'inconclusive', 'fine', 'required', 'smallest effect seen', 'longest'],
+    head: ['slowdown', 'verdicts', 'regressed', 'inconclusive', 'fine', 'required', 'detectable effect', 'longest'],
     style: { head: [], border: [] },
   });
   let isRight = true;

@@ -1,8 +1,8 @@
-/** What the command line of `regress` says of its configuration. */
+/** The shard that the command line of `regress` chooses. */
 
 export const CONFIG_FILE = 'ct-bucket.regress.json';
 
-/** A part of the cases, for one of several machines: the `number`th case of each `of`, from 1. */
+/** A part of the cases, for one of several machines: the `number`th of every `of` cases, from 1. */
 export interface Shard {
   number: number;
   of: number;

@@ -1,12 +1,13 @@
 /**
- * Verdicts from pairs. A figure is one number of a case that is gated: a time, memory, contention, scaling. Each is held
- * as ln(B/A), positive for worse.
+ * Verdicts from pairs. A figure is one gated number of a case: a time, memory, contention or scaling. It is kept as ln(B/A),
+ * and positive means worse.
  *
- * A figure is suspected if the interval of its first pairs lies beyond what is tolerated, at p <= 0.05 of its own. It
- * regressed only if fresh pairs confirm that (their p alone), and all pairs together hold among all figures (Holm). So one
- * figure of k errs with a probability of 0.05 * 0.05, and all together of 0.05; and the correction meets the p of
- * at least twelve pairs, which can be as small as 1/4096: six pairs, with 1/64, could call nothing among four figures.
- * A figure is fine only if its whole interval lies below. All else is inconclusive.
+ * - A figure is suspected if the interval of its first pairs lies beyond the tolerance, at p <= 0.05.
+ * - It regressed only if fresh pairs confirm that by their own p, and if all its pairs are significant among all figures (Holm).
+ *   One figure alone then errs with a probability of 0.05 * 0.05, and all figures together with at most 0.05. Holm's correction
+ *   applies to at least twelve pairs, whose p can be 1/4096. Six pairs reach only 1/64, too much among four figures.
+ * - It is fine only if its whole interval lies below the tolerance.
+ * - Otherwise it is inconclusive.
  */
 
 import type { Interval } from '../statistics/statistics.ts';
@@ -22,7 +23,7 @@ import {
 
 export type Verdict = 'fine' | 'regressed' | 'inconclusive';
 
-/** The gate that a figure belongs to. */
+/** The kind of a figure. Each kind has a tolerance of its own. */
 export type Gate = 'time' | 'memory' | 'contention' | 'scaling';
 
 export interface Figure {
@@ -32,35 +33,35 @@ export interface Figure {
   tolerancePercent: number;
 }
 
-/** Pairs of a figure, ln(B/A) of each, in the order in which they were taken. */
+/** The pairs of a figure as ln(B/A), in the order of measurement. */
 export interface FigurePairs {
   figure: Figure;
-  /** A against A. */
+  /** Pairs of A and A. */
   same: number[];
-  /** B against A. */
+  /** First pairs of B and A. */
   first: number[];
-  /** Fresh ones, of a suspect. */
+  /** Fresh pairs of B and A, for a suspect. */
   confirming: number[];
 }
 
 export interface FigureVerdict extends Figure {
   verdict: Verdict;
-  /** Why, where the verdict does not say it. */
+  /** The reason, if the verdict alone does not tell it. */
   reason?: string;
-  /** Change of B against A with its 95 % interval, %; of all pairs. */
+  /** Change of B against A over all pairs, in percent, with its 95 % interval. */
   changePercent: number;
   intervalPercent: Interval;
-  /** One-sided, of "not beyond the tolerance": by the first pairs alone, and by all pairs among all figures (Holm). */
+  /** One-sided p of "not beyond the tolerance": of the first pairs, and of all pairs among all figures (Holm). */
   p: number;
   holmP: number;
-  /** Of the fresh pairs of a suspect. */
+  /** p of a suspect's fresh pairs. */
   confirmingP?: number;
   pairs: number;
-  /** A against A, with its 95 % interval, %. */
+  /** Change of A against A, in percent, with its 95 % interval. */
   samePercent: number;
   sameIntervalPercent: Interval;
   samePairs: number;
-  /** The slowdown that these pairs would have called 8 times of 10, %: from the scatter of the pairs themselves. */
+  /** The slowdown, in percent, that these pairs would detect 8 times of 10, judged by their own scatter. */
   smallestEffectPercent: number;
 }
 
@@ -72,7 +73,7 @@ export function limitOf({ tolerancePercent }: Figure): number {
   return Math.log1p(tolerancePercent / 100);
 }
 
-/** Figures that the first pairs call beyond their tolerance: these need confirmation. */
+/** The figures whose first pairs lie beyond the tolerance. They need confirmation. */
 export function suspectsOf(all: readonly FigurePairs[]): FigurePairs[] {
   return all.filter(({ figure, first }) => isSuspect(figure, first));
 }
@@ -83,8 +84,8 @@ export function judge(all: readonly FigurePairs[]): FigureVerdict[] {
 }
 
 /**
- * Of all pairs. That only suspects have fresh ones makes no p too small: had all figures fresh pairs, these p would be
- * right, and fewer of them are called.
+ * p of all pairs, adjusted by Holm. Only suspects have fresh pairs, but this makes no p too small: with fresh pairs for all
+ * figures these p would be right, and leaving some out only calls fewer figures.
  */
 function holmPs(all: readonly FigurePairs[]): number[] {
   return holmAdjust(all.map(({ figure, first, confirming }) => signFlipP([...first, ...confirming], limitOf(figure))));
@@ -118,9 +119,9 @@ function judgeFigure({ figure, same, first, confirming }: FigurePairs, holmP: nu
 
   function decide(): { verdict: Verdict; reason?: string } {
     if (first.length < FEWEST_PAIRS) {
-      return { verdict: 'inconclusive', reason: `${first.length} pairs are too few` };
+      return { verdict: 'inconclusive', reason: `only ${first.length} pairs, at least ${FEWEST_PAIRS} are needed` };
     }
-    /* A machine that makes A differ from itself makes B differ by as much: what is called must be beyond that too. */
+    /* If A differs from itself on this machine, B may differ by as much. A regression must be beyond that too. */
     const isUnsteady = same.length >= FEWEST_PAIRS && Math.max(sameAll.low, -sameAll.high) > limit;
     const drift = isUnsteady ? Math.max(Math.abs(sameAll.low), Math.abs(sameAll.high)) : 0;
     const isSuspected = isSuspect(figure, first);
@@ -134,7 +135,7 @@ function judgeFigure({ figure, same, first, confirming }: FigurePairs, holmP: nu
     if (isSuspected && confirmingP === undefined) {
       return { verdict: 'inconclusive', reason: 'suspected, not confirmed: no fresh pairs' };
     }
-    /* The larger sample, not the luckier one: fresh pairs do not turn a suspect into a pass on their own. */
+    /* Judge by all pairs: fresh pairs alone must not turn a suspect into a pass. */
     if (all.high < limit) {
       return { verdict: 'fine' };
     }
@@ -154,7 +155,7 @@ function judgeFigure({ figure, same, first, confirming }: FigurePairs, holmP: nu
   }
 }
 
-/** One bad figure makes the whole bad; one open figure leaves it open. No figures at all leave it open too. */
+/** One regressed figure makes the whole regressed. Else one inconclusive figure, or no figure at all, makes it inconclusive. */
 export function overallVerdict(verdicts: readonly { verdict: Verdict }[]): Verdict {
   if (verdicts.some(({ verdict }) => verdict === 'regressed')) {
     return 'regressed';

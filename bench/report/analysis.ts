@@ -1,4 +1,4 @@
-/** What the report shows of a file of results, computed once for every form of it. */
+/** The analysis of a results file. It is computed once for all forms of the report. */
 
 import { overloadText } from '../machine/machine.ts';
 import { fitScalingLaw, predictRate, type PredictedRate, type ScalingFit } from '../statistics/scaling-law.ts';
@@ -6,7 +6,7 @@ import { checkSimulation, simulate, type SimulatedRun, type SimulationCheck } fr
 import { medianInterval, medianRatio, type Interval, type Ratio } from '../statistics/statistics.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 
-/** Numbers of threads that are predicted. */
+/** Numbers of threads to predict. */
 export const PREDICTED_THREADS = [4, 8, 16, 32, 64, 128] as const;
 
 export interface MeasuredPoint {
@@ -17,9 +17,9 @@ export interface MeasuredPoint {
   rate: number;
   rateInterval: Interval;
   speedUp: Ratio | undefined;
-  /** Of two and more threads with a table each. */
+  /** Speed-up of two and more threads with a table each. */
   controlSpeedUp: number | undefined;
-  /** More threads than cores. */
+  /** There are more threads than cores. */
   isCrowded: boolean;
 }
 
@@ -80,7 +80,7 @@ function measuredPoint(result: BenchResult, single: BenchResult | undefined, cor
   const { threads, packets, medianMs, runsMs, control } = result;
   const msInterval = medianInterval(runsMs);
   const rateOf = (ms: number) => (packets / ms) * 1000;
-  /* A share of each thread, or a million of each thread: the speed-up is that of rates. */
+  /* Threads may share the packets or send as many each. So scale the times to make the speed-up one of rates. */
   const scale = single === undefined ? 1 : packets / single.packets;
   const ratio = single === undefined ? undefined : medianRatio(single.runsMs, runsMs);
   return {
@@ -105,7 +105,7 @@ export interface PeerRatio extends Ratio {
   peer: string;
 }
 
-/** Rate of ct-bucket / rate of a peer, where both did the same work. */
+/** Rate of ct-bucket / rate of a peer, wherever both did the same work. */
 export function peerRatios(results: readonly BenchResult[], peers: readonly string[]): PeerRatio[] {
   return results.flatMap((theirs) => {
     const { workload, threads, engine, packets, connections } = theirs;
@@ -125,7 +125,7 @@ export function peerRatios(results: readonly BenchResult[], peers: readonly stri
 
 const OWN_ENGINES = new Set(['ct-bucket', 'ct-scale', 'baseline']);
 
-/** Engines that are not of this package. */
+/** Engines that do not belong to this package. */
 export function peersIn(results: readonly BenchResult[]): string[] {
   return unique(results.map((result) => result.engine)).filter((engine) => !OWN_ENGINES.has(engine));
 }

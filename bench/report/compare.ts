@@ -1,4 +1,4 @@
-/** Two files of results, held against each other: the ratio of medians with its interval, figure by figure. */
+/** Compares two results files: the ratio of medians with its interval, for each figure. */
 
 import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
@@ -20,16 +20,16 @@ export interface Comparison extends Ratio {
 
 export interface ComparedFiles {
   comparisons: Comparison[];
-  /** What was left out, and what else is different. */
+  /** Figures that were left out, and other differences. */
   notes: string[];
 }
 
-/** With fewer, the ends of the interval are those of the samples: two medians of the same thing often miss each other. */
+/** With fewer runs, the interval ends at the samples themselves, and two medians of equal figures often differ. */
 const RUNS_FOR_VERDICT = 3;
 const RUNS_FOR_INTERVAL = 5;
 
 /**
- * B against A: a ratio above 1 says that B takes longer.
+ * Compares B with A. A ratio above 1 means that B takes longer.
  *
  * @throws UsageError unless both are of one machine, or `force` is set
  */
@@ -37,7 +37,7 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
   const differences = machineDifferences(a.machine, b.machine);
   if (differences.length > 0 && !force) {
     throw new UsageError(
-      `the files are of different machines: ${differences.join(', ')} (--force compares all the same)`,
+      `the files come from different machines: ${differences.join(', ')}. Use --force to compare them anyway`,
     );
   }
   const notes = [
@@ -63,7 +63,7 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
   }
   notes.push(...[...inB.keys()].map((key) => `only in B: ${key}`));
   if (comparisons.some((comparison) => fewestRuns(a, b, comparison) < RUNS_FOR_INTERVAL)) {
-    notes.push(`fewer than ${RUNS_FOR_INTERVAL} runs: intervals of so few are too narrow`);
+    notes.push(`fewer than ${RUNS_FOR_INTERVAL} runs: the intervals are too narrow`);
   }
   return { comparisons, notes };
 }
@@ -101,7 +101,7 @@ function softwareNotes(a: ResultsFile, b: ResultsFile): string[] {
     .map((name) => `${name}: ${a.machine[name] || 'none'} and ${b.machine[name] || 'none'}`);
 }
 
-/** Options that do not change what is measured. */
+/** Options that do not change the measured work. */
 const QUIET_OPTIONS = new Set(['json', 'html', 'markdown', 'runs', 'threads']);
 
 function optionNotes(a: Record<string, unknown> = {}, b: Record<string, unknown> = {}): string[] {
@@ -131,23 +131,23 @@ export function comparisonText({ comparisons, notes }: ComparedFiles): string {
     ]);
   }
   return [
-    'Ratio of medians; above 1, B takes longer.',
+    'Ratio of medians. Above 1, B takes longer.',
     ...(comparisons.length > 0 ? [table.toString()] : ['The files have no result in common.']),
     ...notes.map((note) => `note: ${note}`),
   ].join('\n');
 }
 
 export interface CompareOptions {
-  /** Also where the machines differ. */
+  /** Compare even if the machines differ. */
   force?: boolean;
   json?: boolean;
 }
 
-/** `ct-bucket bench compare A.json B.json`: prints. @throws UsageError */
+/** `ct-bucket bench compare A.json B.json`: prints the comparison. @throws UsageError */
 export function compareFiles(files: readonly string[], options: CompareOptions = {}): void {
   const [fileA, fileB] = files;
   if (fileA === undefined || fileB === undefined || files.length !== 2) {
-    throw new UsageError('compare takes two files of results');
+    throw new UsageError('compare needs two results files');
   }
   const outcome = compareResults(readResultsFile(fileA), readResultsFile(fileB), options.force);
   console.log(options.json === true ? JSON.stringify(outcome) : `A: ${fileA}\nB: ${fileB}\n${comparisonText(outcome)}`);

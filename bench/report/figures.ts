@@ -46,7 +46,7 @@ function predictedRates({ engines }: WorkloadAnalysis, styleOf: (engine: string)
   ]);
 }
 
-/** Rates by threads: measured alone, then with what is predicted beyond. */
+/** Rates by threads: one plot of the measured rates, and one with predictions for more threads. */
 export function workloadFigures(
   workload: WorkloadAnalysis,
   styleOf: (engine: string) => number,
@@ -132,7 +132,7 @@ function speedUpSeries(
       ];
 }
 
-/** Bytes per connection, of the first figure of each engine. */
+/** Bytes per connection, from the first figure of each engine. */
 export function memoryFigure(
   results: readonly BenchResult[],
   styleOf: (engine: string) => number,
@@ -160,7 +160,7 @@ const AGING_FIGURES: { caption: string; yLabel: string; isLogY: boolean; value: 
   },
 ];
 
-/** By connections, a line for each engine and number of buckets. */
+/** Figures by number of connections, with a line for each engine and number of buckets. */
 export function agingFigures(aging: readonly AgingResult[], styleOf: (engine: string) => number): Figure[] {
   const groupsOf = unique(aging.map(({ engine, buckets }) => `${engine}, ${buckets} buckets`));
   const engines = unique(aging.map(({ engine }) => engine));
@@ -179,7 +179,7 @@ export function agingFigures(aging: readonly AgingResult[], styleOf: (engine: st
           const members = aging.filter(({ engine, buckets }) => `${engine}, ${buckets} buckets` === name);
           return {
             name,
-            /* Several numbers of buckets of one engine need looks of their own. */
+            /* Several lines of one engine need different styles. */
             style: engines.length === groupsOf.length ? styleOf(members[0]!.engine) : group,
             kind: 'measured',
             points: members.map((member) => ({ x: member.connections, y: value(member) })),

@@ -1,13 +1,13 @@
-/** What a newcomer wants to know of the suite, in plain sentences: how fast, beside the other tables, and whether that is true. */
+/** The result of `npm run bench` in plain sentences: how fast it is, also beside the other tables, and how certain that is. */
 
 import { medianRatio, type Ratio } from '../statistics/statistics.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 
-/** Below, the order of two figures tells nothing. */
+/** With fewer runs, the order of two figures proves nothing. */
 const FEWEST_RUNS = 3;
-/** Beyond, other processes had a part in the figures: of the processors, before the suite began. */
+/** Share of the cores that was busy before the suite began. Above this, other processes disturbed the figures. */
 const BUSY_SHARE = 0.25;
-/** Runs of the same thing that lie further apart leave no more than an order of size. */
+/** If equal runs differ by more than this, the figures give only an order of magnitude. */
 const WIDE_SPREAD = 0.15;
 const OURS = 'ct-bucket';
 
@@ -17,12 +17,12 @@ function threadsText(threads: number): string {
   return `${NUMBERS[threads] ?? threads} thread${threads === 1 ? '' : 's'}`;
 }
 
-/** Packets of an insertion are connections. */
+/** Millions a second. A packet of an insertion is a connection. */
 function millions({ packets, medianMs }: BenchResult): string {
   return `${(packets / medianMs / 1000).toPrecision(2)} million`;
 }
 
-/** Sentences on the suite's results; none where insertion was not measured. */
+/** Sentences on the suite's results. None if insertion was not measured. */
 export function firstLook(file: ResultsFile): string[] {
   const results = file.results
     .filter(({ workload }) => workload === 'udp-insert')
@@ -41,7 +41,7 @@ function rates(ours: readonly BenchResult[]): string {
   return `${OURS} opens about ${listed([alone, ...more])}.`;
 }
 
-/** How one of ours compares with the other tables on as many threads. */
+/** Compares a figure of ct-bucket with the other tables at the same number of threads. */
 function beside(ours: BenchResult, results: readonly BenchResult[]): string {
   const others = results.filter(({ engine, threads }) => engine !== OURS && threads === ours.threads);
   const each = others.map((theirs) => comparison(theirs.engine, medianRatio(theirs.runsMs, ours.runsMs), theirs, ours));
@@ -69,7 +69,7 @@ function trust({ machine }: ResultsFile, results: readonly BenchResult[]): strin
   if (machine.loadAverage1m > BUSY_SHARE * machine.cores) {
     const load = machine.loadAverage1m.toFixed(1);
     parts.push(
-      `Other processes had work when the suite began (load ${load} on ${machine.cores} cores): this machine can do more than these figures say.`,
+      `Other processes were running when the suite began (load ${load} on ${machine.cores} cores): this machine can do more than these figures show.`,
     );
   }
   const crowded = results.find(({ threads }) => threads > machine.cores);
@@ -78,7 +78,7 @@ function trust({ machine }: ResultsFile, results: readonly BenchResult[]): strin
   }
   if (runs < FEWEST_RUNS) {
     parts.push(
-      `Each was measured ${runs === 1 ? 'once' : 'twice'}, which does not tell a small difference from chance: --seconds 300 takes the time for more.`,
+      `Each was measured ${runs === 1 ? 'once' : 'twice'}, which does not tell a small difference from chance: use --seconds 300 for more runs.`,
     );
   } else if (spread > WIDE_SPREAD) {
     parts.push(

@@ -1,8 +1,8 @@
-/** Numbers as people read them. */
+/** Formats numbers for people. */
 
 import { thousands as groups } from '../../src/host/terminal.ts';
 
-/** Three significant digits, or all digits before the point. */
+/** Three significant digits, or all digits before the decimal point. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) {
     return '–';
@@ -17,7 +17,7 @@ export function short(value: number): string {
   return size >= 1 || size === 0 ? value.toFixed(2) : String(Number(value.toPrecision(2)));
 }
 
-/** 1000000 as 1,000,000: as all output of the command has it. */
+/** Writes 1000000 as 1,000,000, like all output of the commands. */
 export { thousands as groups } from '../../src/host/terminal.ts';
 
 const SCALES = [
@@ -26,7 +26,7 @@ const SCALES = [
   [1e3, 'k'],
 ] as const;
 
-/** 1500000 as 1.5 M; for ticks and counts. */
+/** Writes 1500000 as 1.5 M, for ticks and counts. */
 export function scaled(value: number): string {
   for (const [scale, letter] of SCALES) {
     if (Math.abs(value) >= scale) {
@@ -47,7 +47,7 @@ export function rate(packetsPerSecond: number): string {
   return `${mega(packetsPerSecond)}\u00a0Mpps`;
 }
 
-/** Millions, three significant digits. */
+/** Millions with three significant digits. */
 export function mega(packetsPerSecond: number): string {
   return String(Number((packetsPerSecond / 1e6).toPrecision(3)));
 }
@@ -56,7 +56,7 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)}\u00a0%`;
 }
 
-/** 2, or 4 (of 2 cores). */
+/** Writes "2", or "4 (of 2 cores)". */
 export function threadsLabel(threads: number, cores: number): string {
   return threads > cores ? `${threads} (of ${cores} cores)` : String(threads);
 }

@@ -1,4 +1,4 @@
-/** The report as one page of HTML that needs nothing but itself: no script, no font, no picture from elsewhere. */
+/** The report as one self-contained page of HTML: no script, and no font or picture from elsewhere. */
 
 import { overloadText } from '../machine/machine.ts';
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
@@ -32,7 +32,7 @@ export function htmlReport(results: ResultsFile): string {
   ]);
 }
 
-/** A whole page of these parts. */
+/** A complete page made of these parts. */
 export function page(title: string, parts: readonly string[]): string {
   return [
     '<!doctype html>',
@@ -66,15 +66,15 @@ export function machineList({ machine, options = {} }: Pick<ResultsFile, 'machin
 }
 
 const SUM_ONLY_NOTE =
-  'Two numbers of threads do not tell contention and coherence apart: the band of the scaling law reaches from all of ' +
-  'the one to all of the other.';
+  'Two numbers of threads cannot tell contention from coherence. So the band of the scaling law reaches from contention ' +
+  'alone to coherence alone.';
 
 function workloadSection(results: ResultsFile, workload: WorkloadAnalysis, figures: readonly Figure[]): string {
   const { cores } = results.machine;
   const notes = [
     overloadText(results.machine) ?? '',
     workload.threads.some((threads) => threads > cores)
-      ? `More than ${cores} threads share ${cores} cores: such points measure the scheduler too; nothing is fitted to them.`
+      ? `With more than ${cores} threads on ${cores} cores, points measure the scheduler as well. The law is not fitted to them.`
       : '',
     workload.engines.some((engine) => engine.law?.fit.isSumOnly === true) ? SUM_ONLY_NOTE : '',
   ].filter(Boolean);

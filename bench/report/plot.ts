@@ -1,4 +1,4 @@
-/** Plots as inline SVG: axes with units, intervals as bars, measured points filled and solid, predicted hollow and dashed. */
+/** Plots as inline SVG: axes with units, intervals as bars. Measured points are filled, predicted ones hollow and dashed. */
 
 export interface PlotPoint {
   x: number;
@@ -9,11 +9,11 @@ export interface PlotPoint {
 
 export interface PlotSeries {
   name: string;
-  /** Colour and shape: the same number stands for the same engine in all plots. */
+  /** Number of the colour and shape. An engine has the same number in all plots. */
   style: number;
   kind: 'measured' | 'predicted' | 'reference';
   points: readonly PlotPoint[];
-  /** The interval as a band rather than as bars; `only` where no value within it stands for it. */
+  /** Draw the interval as a band instead of bars. `only`: draw no line, since no single value stands for the interval. */
   band?: 'around' | 'only';
 }
 
@@ -22,9 +22,9 @@ export interface PlotOptions {
   xLabel: string;
   yLabel: string;
   series: readonly PlotSeries[];
-  /** Both axes in powers: x of 2, y of 10; default linear y from 0. */
+  /** Both axes logarithmic, y to base 10. Default: linear, y from 0. */
   isLogY?: boolean;
-  /** Base of the logarithm of x. */
+  /** Base of the logarithmic x axis. */
   xBase?: 2 | 10;
   formatX?: (value: number) => string;
   formatY: (value: number) => string;
@@ -36,7 +36,7 @@ const LEFT = 76;
 const RIGHT = 18;
 const TOP = 14;
 const BOTTOM = 52;
-/** Room for one line of the legend, and about the width of a letter. */
+/** Height of a line of the legend, and the approximate width of a letter. */
 const LEGEND_LINE = 20;
 const LETTER = 6.6;
 
@@ -52,7 +52,7 @@ interface Scale {
   ticks: number[];
 }
 
-/** @param id of the title within the page */
+/** @param id id of the title element within the page */
 export function linePlot(options: PlotOptions, id: string): string {
   const { title, xLabel, yLabel, series, formatX = String, formatY, isLogY = false, xBase = 2 } = options;
   const points = series.flatMap((one) => one.points);
@@ -120,7 +120,7 @@ function errorBar(x: number, low: number, high: number): string {
   return `<path class="bar" d="M${left} ${round(low)}H${right}M${left} ${round(high)}H${right}M${round(x)} ${round(low)}V${round(high)}"/>`;
 }
 
-/** Circle, square, triangle, diamond, pentagon-like drop, cross: shapes tell engines apart without colour. */
+/** Circle, square, triangle, diamond, drop, cross: shapes tell engines apart without colour. */
 function mark(style: number, x: number, y: number): string {
   const at = `${round(x)} ${round(y)}`;
   const shapes = [
@@ -134,7 +134,7 @@ function mark(style: number, x: number, y: number): string {
   return `<path class="mark" d="M${at}${shapes[style % STYLES]!}"/>`;
 }
 
-/** Entries side by side, as many lines as they need. */
+/** Places entries side by side, in as many lines as they need. */
 function legendOf(series: readonly PlotSeries[]): { lines: number; svg: string } {
   let x = LEFT;
   let line = 0;
@@ -158,7 +158,7 @@ function legendOf(series: readonly PlotSeries[]): { lines: number; svg: string }
   return { lines: line + 1, svg: entries.join('') };
 }
 
-/** Powers of the base from below the least to above the greatest value; `isTight` ends at the values themselves. */
+/** A logarithmic scale from the power of the base below the least value to the one above the greatest. `isTight`: ends at the values. */
 function logScale(
   values: readonly number[],
   base: number,
@@ -185,7 +185,7 @@ function logScale(
   return { ticks, at };
 }
 
-/** Leaves out tick labels of x that would stand in one another. */
+/** Drops labels of x ticks that would overlap. */
 function thin({ ticks, at }: Scale): number[] {
   const kept: number[] = [];
   for (const tick of ticks) {
@@ -205,7 +205,7 @@ function linearScale(greatest: number, [from, to]: readonly [number, number]): S
   return { ticks, at: (value) => from + (Math.max(value, 0) / top) * (to - from) };
 }
 
-/** 1, 2 or 5 times a power of ten, at least so much. */
+/** The smallest 1, 2 or 5 times a power of ten that is at least `least`. */
 function niceStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least * (1 - 1e-9))!;
@@ -217,17 +217,17 @@ export interface Bar {
   value: number;
 }
 
-/** Horizontal bars, a line for each. */
+/** Horizontal bars, one in each line. */
 export function barPlot(
   { title, bars, format }: { title: string; bars: readonly Bar[]; format: (value: number) => string },
   id: string,
 ): string {
   const left = Math.min(300, 20 + Math.max(...bars.map((bar) => bar.label.length)) * LETTER);
-  const room = WIDTH - left - 110;
+  const available = WIDTH - left - 110;
   const greatest = Math.max(...bars.map((bar) => bar.value));
   const rows = bars.map(({ label, style, value }, i) => {
     const y = 8 + i * 30;
-    const width = (value / greatest) * room;
+    const width = (value / greatest) * available;
     return (
       `<g class="s${style % STYLES}"><text class="tick" x="${round(left - 8)}" y="${y + 15}" text-anchor="end">${escapeText(label)}</text>` +
       `<rect class="fill" x="${round(left)}" y="${y}" width="${round(width)}" height="20" rx="2"/>` +

@@ -1,4 +1,4 @@
-/** What is predicted, not measured: the scaling law, the simulation, and the simulation against what was measured. */
+/** Tables of predictions: the scaling law, the simulation, and a check of the simulation against measured points. */
 
 import type { EngineAnalysis, WorkloadAnalysis } from './analysis.ts';
 import { unique } from './analysis.ts';
@@ -30,7 +30,7 @@ export function lawTable(workload: WorkloadAnalysis): ReportTable | undefined {
   };
 }
 
-/** Rates predicted by the law and by the simulation: threads by engine. */
+/** Rates that the law and the simulation predict, by threads and engine. */
 export function predictionTable(workload: WorkloadAnalysis): ReportTable | undefined {
   const columns = workload.engines.flatMap((engine) => [...lawColumn(engine), ...simulationColumn(engine)]);
   const threads = unique(columns.flatMap(({ cells }) => [...cells.keys()])).sort((a, b) => a - b);
@@ -48,7 +48,7 @@ export function predictionTable(workload: WorkloadAnalysis): ReportTable | undef
 
 interface PredictedColumn {
   name: string;
-  /** By threads. */
+  /** Cells by number of threads. */
   cells: Map<number, string>;
 }
 
@@ -58,7 +58,7 @@ function lawColumn({ engine, law }: EngineAnalysis): PredictedColumn[] {
   }
   const cells = law.predicted.map(({ threads, rate: value, low, high }): [number, string] => {
     const interval = `${mega(low)} to ${rate(high)}`;
-    /* Two points leave contention and coherence open: no single figure stands for the range. */
+    /* Two points cannot tell contention from coherence, so no single figure stands for the range. */
     return [threads, law.fit.isSumOnly ? `≈ ${interval}` : `≈ ${rate(value)} (${interval})`];
   });
   return [{ name: `${engine}, law`, cells: new Map(cells) }];
@@ -75,7 +75,7 @@ function simulationColumn({ engine, simulation }: EngineAnalysis): PredictedColu
   return [{ name: `${engine}, simulation`, cells: new Map(cells) }];
 }
 
-/** The simulation against every point that was measured. */
+/** The simulation against every measured point. */
 export function checkTable(workload: WorkloadAnalysis): ReportTable | undefined {
   const rows = workload.engines.flatMap(({ engine, simulation }) =>
     (simulation?.checks ?? []).map(({ threads, measured, predicted, error }) => ({
@@ -91,5 +91,5 @@ export function checkTable(workload: WorkloadAnalysis): ReportTable | undefined 
   const head = ['engine', 'threads', 'measured', 'simulated', 'error of the simulation'];
   return rows.length === 0
     ? undefined
-    : { title: `${workload.workload}: the simulation held against measured points`, head, rows };
+    : { title: `${workload.workload}: simulation against measured points`, head, rows };
 }

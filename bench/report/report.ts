@@ -1,4 +1,4 @@
-/** A file of results as text, Markdown, JSON and one page of HTML. */
+/** A results file as text, Markdown, JSON and one page of HTML. */
 
 import { jsonText, type OutputFiles } from '../../src/host/output-files.ts';
 import { overloadText } from '../machine/machine.ts';
@@ -14,7 +14,7 @@ export interface ReportFiles {
   html?: string;
 }
 
-/** Writes those of the files that are wanted. @throws UsageError */
+/** Writes the files that the user asked for. @throws UsageError */
 export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
   outputs.write({
     json: () => jsonText(results),
@@ -23,7 +23,7 @@ export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
   });
 }
 
-/** @param options.isBrief only what was measured: no laws, no predictions */
+/** @param options.isBrief only measured figures, without laws and predictions */
 export function textReport(results: ResultsFile, { isBrief = false } = {}): string {
   const overload = overloadText(results.machine);
   const text = reportTables(results, analyse(results), isBrief)

@@ -1,4 +1,4 @@
-/** The file of results that `bench --json` writes, and what reads it. */
+/** The results file of `bench --json`, and its reader. */
 
 import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
@@ -8,22 +8,22 @@ import type { SimulatedWork } from '../statistics/simulation.ts';
 export interface BenchResult {
   /** udp-insert, udp-lookup, tcp-life, tcp-data, ... */
   workload: string;
-  /** ct-bucket, ct-scale, baseline or the name of a peer. */
+  /** ct-bucket, ct-scale, baseline, or the name of a peer. */
   engine: string;
   threads: number;
   connections: number;
-  /** Packets of all threads. */
+  /** Packets of all threads together. */
   packets: number;
   medianMs: number;
   runsMs: number[];
   bytesPerConnection?: number;
   /** Memory for all connections was committed before the start. */
   prefaulted?: boolean;
-  /** Of one batch. */
+  /** Latency of a batch. */
   latencyUs?: { p50: number; p99: number; p999: number };
-  /** Packets per second of the slowest thread / those of the fastest. */
+  /** Packets per second of the slowest thread / of the fastest. */
   fairness?: number;
-  /** The same threads with a table each: what the machine itself allows. */
+  /** The same threads with a table each: the upper bound of the machine itself. */
   control?: { medianMs: number; runsMs: number[] };
 }
 
@@ -31,20 +31,20 @@ export interface AgingResult {
   engine: string;
   buckets: number;
   connections: number;
-  /** When connections went against when they should have. */
+  /** Time from the expiry of a connection to its removal. */
   lagMs: { p50: number; p99: number; max: number };
   sweeperCpuPercent: number;
   nsPerVisited: number;
   nsPerRemoved: number;
   bytesPerConnection: number;
   batchP999RatioToNoSweeper: number;
-  /** When the last of all connections, expired at once, was gone. */
+  /** All connections expire at once: ms until the last one was gone. */
   allAtOnceMs?: number;
-  /** As they were taken. */
+  /** The samples in the order of measurement. */
   samples?: unknown[];
 }
 
-/** What the simulation of one workload on one engine goes by, all of it measured. */
+/** The measured inputs of the simulation of a workload on an engine. */
 export interface SimulationInput {
   workload: string;
   engine: string;
@@ -56,7 +56,7 @@ export interface ResultsFile {
   machine: MachineFingerprint;
   options: Record<string, unknown>;
   results: BenchResult[];
-  /** The same with memory that is committed as it is used. */
+  /** Results with memory that is committed on first use. */
   resultsNotPrefaulted?: BenchResult[];
   aging?: AgingResult[];
   simulation?: SimulationInput[];

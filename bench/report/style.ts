@@ -1,4 +1,4 @@
-/** The style of the page: light and dark as the reader's system has it, colours that the colour-blind can tell apart. */
+/** The style of the page. It follows the system's light or dark mode. Colour-blind readers can tell its colours apart. */
 export const STYLE = `
 :root{color-scheme:light dark;--back:#fff;--text:#1c2128;--soft:#59636e;--rule:#d1d9e0;--grid:#e8ecf0;--head:#f4f6f8;
 --c0:#0969da;--c1:#bc4c00;--c2:#1a7f37;--c3:#8250df;--c4:#bf3989;--c5:#6e5c00}

@@ -1,4 +1,4 @@
-/** A table of a report in a form to be shown: text for a terminal, or Markdown. */
+/** Writes a table of a report as text for a terminal, or as Markdown. */
 
 import Table from 'cli-table3';
 import { outputColumns } from '../../src/host/terminal.ts';
@@ -6,11 +6,11 @@ import { outputColumns } from '../../src/host/terminal.ts';
 export interface ReportTable {
   title: string;
   head: string[];
-  /** The first cell of a row names it. */
+  /** The first cell of a row is its name. */
   rows: { cells: string[]; isPredicted?: boolean }[];
 }
 
-/** The same with a line for each cell: for what is wider than the terminal. */
+/** One line for each cell, for tables that are wider than the terminal. */
 function stackedTable({ title, head, rows }: ReportTable): string {
   const width = Math.max(...head.slice(1).map((name) => name.length));
   const blocks = rows.map(({ cells: [name, ...cells] }) =>
@@ -22,7 +22,7 @@ function stackedTable({ title, head, rows }: ReportTable): string {
   return [title, ...blocks].join('\n');
 }
 
-/** @param columns of the terminal: a wider table has a line for each cell; default: those of standard output's, if it is one */
+/** @param columns width of the terminal. A wider table gets a line for each cell. Default: the width of standard output, if it is a terminal. */
 export function textTable(report: ReportTable, columns: number | undefined = outputColumns()): string {
   const { title, head, rows } = report;
   const table = new Table({

@@ -1,4 +1,4 @@
-/** The tables of a report, whatever form they are shown in. */
+/** The tables of a report, for all forms. */
 
 import type { WorkloadAnalysis } from './analysis.ts';
 import { peerRatios, peersIn } from './analysis.ts';
@@ -7,7 +7,7 @@ import { checkTable, lawTable, predictionTable } from './prediction-tables.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 import type { ReportTable } from './table-text.ts';
 
-/** The table of the review, threads by engine: median times, then speed-ups; predictions have rows of their own. */
+/** Median times and speed-ups by threads and engine, as in the review of the RFC patch. */
 export function threadsTable(workload: WorkloadAnalysis, cores: number): ReportTable {
   const { engines, threads } = workload;
   const rows: ReportTable['rows'] = threads.map((count) => ({
@@ -54,7 +54,7 @@ const OTHER_COLUMNS: readonly DetailColumn[] = [
   },
 ];
 
-/** Against runs of the same workload and engine on private tables. */
+/** The speed-up of the same threads with a table each. */
 function controlColumn(file: ResultsFile): DetailColumn {
   return {
     head: 'speed-up, a table each',
@@ -79,7 +79,7 @@ function coldColumn(file: ResultsFile): DetailColumn {
   };
 }
 
-/** What else was measured of each engine and number of threads. */
+/** All other figures of each engine and number of threads. */
 export function detailsTable(file: ResultsFile, workload: WorkloadAnalysis, cores: number): ReportTable {
   const columns: DetailColumn[] = [
     ...TIME_COLUMNS,
@@ -97,7 +97,7 @@ export function detailsTable(file: ResultsFile, workload: WorkloadAnalysis, core
       cells: columns.map(({ cell }) => cell(result, threads === 1 ? undefined : speedUp?.ratio)),
     })),
   );
-  /* A column without a figure says nothing. */
+  /* Leave out columns without a figure. */
   const shown = columns.map((_, column) => measured.some(({ cells }) => cells[column] !== ''));
   return {
     title: `${workload.workload}: in detail`,
@@ -106,7 +106,7 @@ export function detailsTable(file: ResultsFile, workload: WorkloadAnalysis, core
   };
 }
 
-/** Engines by threads, and the ratio of rates to each peer; undefined without a peer. */
+/** Engines by threads, and the ratio of rates to each peer. undefined without a peer. */
 export function peerTable(file: ResultsFile, workload: WorkloadAnalysis): ReportTable | undefined {
   const peers = peersIn(file.results);
   const ratios = peerRatios(file.results, peers).filter((ratio) => ratio.workload === workload.workload);
@@ -185,7 +185,7 @@ export function agingTable(file: ResultsFile): ReportTable | undefined {
   };
 }
 
-/** All tables in the order of a report. */
+/** All tables in the order of the report. */
 export function reportTables(
   file: ResultsFile,
   workloads: readonly WorkloadAnalysis[],

@@ -1,4 +1,4 @@
-/** What measures runs the compiled build. This file knows where that is, and compiles it when it is stale. */
+/** Finds the compiled build, which all measurements run, and compiles it if it is stale. */
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -9,11 +9,11 @@ import { withLock } from '../machine/lock-file.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = packageFolder(here);
-/** Tests load this file compiled too, from another folder: only the build itself is never stale. */
+/** Whether this file runs from dist, which is never stale for itself. Tests load a compiled copy from another folder. */
 const isBuild = relative(root, here).split(sep)[0] === 'dist';
 const SOURCES = ['src', 'bench', 'scripts', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
 
-/** The package's folder: where package.json is. */
+/** The package's folder, which holds package.json. */
 function packageFolder(from: string): string {
   const up = dirname(from);
   return existsSync(join(from, 'package.json')) || up === from ? from : packageFolder(up);
@@ -33,7 +33,7 @@ function isStale(): boolean {
   return SOURCES.some((source) => newestMs(join(root, source)) > builtMs);
 }
 
-/** Path of a compiled module of bench/, after compiling if a source is newer than the build. One process compiles. */
+/** Path of a compiled module of bench/. Compiles first if a source is newer than the build. Only one process compiles. */
 export async function compiledBench(module: string): Promise<string> {
   if (!isBuild && isStale()) {
     await withLock(join(root, '.dist.lock'), async () => {

@@ -1,7 +1,7 @@
 /**
- * What cache lines cost that have to be touched, in a process of its own: `node floor-sample.js '<FloorOptions>'` prints a
- * FloorSample as a line of JSON. Lines are chosen at random from regions as large as those of a table, a batch's worth of them at
- * once, as conntrackExecute does it, so that their misses overlap. Nothing else is done.
+ * The cost of touching cache lines, and nothing else. `node floor-sample.js '<FloorOptions>'` prints a FloorSample as a line of
+ * JSON. The lines are random, from regions as large as a table's. Like conntrackExecute, the loop touches a batch of them at
+ * once, so that their misses overlap.
  */
 
 import { allocateWords } from '../../src/shared/access.ts';
@@ -12,19 +12,19 @@ export interface FloorOptions {
   batchSize: number;
 }
 
-/** ns a packet: the best of several passes. */
+/** ns for a packet, as the best of several passes. */
 export interface FloorSample {
-  /** The loop alone. */
+  /** The empty loop. */
   loop: number;
-  /** One line is read: of an index. */
+  /** Reads one line of an index. */
   indexRead: number;
-  /** One line of an index, then the line of a record that it names, each a loop of its own. */
+  /** Reads one line of an index in a first loop, then the record's line that it names in a second loop. */
   indexAndRecordRead: number;
-  /** One line of an index and one line of its bucket's header are written; a record's line in order. */
+  /** Writes one line of an index, one line of the bucket's header, and the next record's line. */
   indexHeaderAndRecordWritten: number;
 }
 
-/** Index lines for each connection, and words of a record. */
+/** Index lines per connection, and words of a record. */
 const LINES_PER_CONNECTION = 0.37;
 const RECORD_WORDS = 32;
 const BUCKETS = 1024;
@@ -51,7 +51,7 @@ function readIndex(from: number, to: number): void {
   }
 }
 
-/** Records lie in the order in which connections came, which is that in which they are looked up. */
+/** Records lie in the order of creation, and lookups come in the same order. */
 function readRecords(from: number, to: number): void {
   for (let i = from; i < to; i++) {
     sink ^= records[i * RECORD_WORDS]!;

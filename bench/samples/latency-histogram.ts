@@ -1,11 +1,11 @@
 /**
- * Durations, counted in bins whose width grows with the value (log-linear, as HdrHistogram): 32 bins for every doubling, so
- * that a quantile is right to 3 %. Recording allocates nothing. The bins may lie in shared memory.
+ * A histogram of durations. The bins grow with the value, 32 for every doubling (log-linear, like HdrHistogram), so a quantile
+ * is right to 3 %. Recording allocates nothing. The bins may lie in shared memory.
  */
 
 const BIN_BITS = 5;
 const BINS_PER_OCTAVE = 1 << BIN_BITS;
-/** Up to 2^32 ns. */
+/** Number of bins, for durations up to 2^32 ns. */
 export const LATENCY_BINS: number = (32 - BIN_BITS + 1) * BINS_PER_OCTAVE;
 
 function binOf(ns: number): number {
@@ -17,7 +17,7 @@ function binOf(ns: number): number {
   return ((octave + 1) << BIN_BITS) + ((whole >>> octave) & (BINS_PER_OCTAVE - 1));
 }
 
-/** The smallest value of a bin, ns. */
+/** Lower bound of a bin, ns. */
 function floorOf(bin: number): number {
   const octave = (bin >>> BIN_BITS) - 1;
   return octave < 0 ? bin : (BINS_PER_OCTAVE + (bin & (BINS_PER_OCTAVE - 1))) * 2 ** octave;
@@ -27,7 +27,7 @@ export function recordLatency(bins: Float64Array, ns: number): void {
   bins[binOf(ns)]!++;
 }
 
-/** The value that this share of all stays at or below, ns: the middle of its bin. NaN of none. */
+/** The quantile at `share` in ns, as the middle of its bin. NaN without values. */
 export function latencyQuantile(bins: Float64Array, share: number): number {
   const total = bins.reduce((sum, count) => sum + count, 0);
   if (total === 0) {

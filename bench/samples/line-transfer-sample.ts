@@ -1,7 +1,7 @@
 /**
- * How long a cache line takes from one core to another, in a process of its own: two threads hand a word to each other, again
- * and again. Prints `{"ns": ...}`: half the time of a round, the median of several windows. With one core there is no such
- * time: both threads would wait for their turns, and the answer is null.
+ * The time that a cache line takes from one core to another. Two threads pass a word to and fro. Prints `{"ns": ...}`: half the
+ * time of a round trip, as the median of several windows. With a single core it prints null, since both threads would only
+ * wait for their turns.
  */
 
 import { availableParallelism } from 'node:os';
@@ -16,7 +16,7 @@ if (isMainThread) {
   console.log(JSON.stringify({ ns: availableParallelism() < 2 ? null : measure() }));
   process.exit(0);
 } else {
-  answer(workerData as Words);
+  echo(workerData as Words);
 }
 
 function measure(): number {
@@ -30,16 +30,16 @@ function measure(): number {
       turn++;
       store(words, 0, turn);
       while (load(words, 0) !== -turn) {
-        /* The other core has it. */
+        /* The other core has the line. */
       }
     }
     windows.push(((performance.now() - from) * 1e6) / ROUNDS / 2);
   }
-  /* The first is the other thread's start. */
+  /* The first window includes the start of the other thread. */
   return median(windows.slice(1));
 }
 
-function answer(words: Words): never {
+function echo(words: Words): never {
   for (;;) {
     const turn = load(words, 0);
     if (turn > 0) {

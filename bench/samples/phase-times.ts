@@ -1,9 +1,10 @@
-/** Start, end, processor time. */
+/** Floats of a thread's phase: start, end, processor time. */
 const WORDS = 3;
 
 /**
- * When each thread of a sample began and ended each phase: shared 64-bit floats, ns of the system's monotonic clock;
- * and the processor time that the whole process took meanwhile, in µs. Each thread writes its own once, and is gone before anybody reads them.
+ * Start and end of each phase on each thread, in ns of the system's monotonic clock, and the processor time of the whole process
+ * meanwhile, in µs. These are shared 64-bit floats. Each thread writes its own once. The main thread reads them after all
+ * threads have finished the phase.
  */
 export class PhaseTimes {
   readonly times: Float64Array<SharedArrayBuffer>;
@@ -18,7 +19,7 @@ export class PhaseTimes {
     return new PhaseTimes(phases, new Float64Array(new SharedArrayBuffer(threads * phases * WORDS * 8)));
   }
 
-  /** Runs a phase of a thread and notes its times. */
+  /** Runs a phase of a thread and records its times. */
   run(thread: number, phase: number, work: () => void): void {
     const at = (thread * this.#phases + phase) * WORDS;
     const before = process.cpuUsage();
@@ -29,7 +30,7 @@ export class PhaseTimes {
     this.times[at + 2] = user + system;
   }
 
-  /** From the start of the first thread to the end of the last, in ms. */
+  /** From the first thread's start to the last thread's end, in ms. */
   phaseMs(phase: number): number {
     let start = Number.POSITIVE_INFINITY;
     let end = Number.NEGATIVE_INFINITY;
@@ -41,14 +42,14 @@ export class PhaseTimes {
   }
 
   /**
-   * Processor time of a phase of the only thread, in ms: what others on the same cores take is not in it. With more
-   * threads there is no such figure, since those that wait take none.
+   * Processor time of a phase with a single thread, in ms. It excludes the time of other processes on the same core. With more
+   * threads the figure would mean nothing, since waiting threads take no processor time.
    */
   cpuMs(phase: number): number {
     return this.times[phase * WORDS + 2]! / 1000;
   }
 
-  /** How long each thread took for a phase, in ms. */
+  /** Duration of a phase on each thread, in ms. */
   threadMs(phase: number): number[] {
     const took: number[] = [];
     for (let at = phase * WORDS; at < this.times.length; at += this.#phases * WORDS) {

@@ -1,13 +1,13 @@
-/** What all benchmarks share: samples in fresh processes, progress, ranges, the file of results. */
+/** Shared by all benchmarks: samples in fresh processes, progress, ranges, and the results file. */
 
 import { basename } from 'node:path';
 import { ChildError, runChild } from '../../src/host/children.ts';
 import { compiledBench } from './compiled.ts';
 
-/** A sample takes seconds; one that takes this long hangs. */
+/** A sample takes seconds. After this time it is considered to hang. */
 const TIMEOUT_MS = 300_000;
 
-/** Runs a compiled module of bench/ in a process of its own, which prints one line of JSON. */
+/** Runs a compiled module of bench/ in a process of its own. The module prints one line of JSON. */
 export async function takeSample<Sample>(
   module: string,
   options: unknown,
@@ -18,7 +18,7 @@ export async function takeSample<Sample>(
 
 export type TakeSample = typeof takeSample;
 
-/** The same of a module that is given by its path: that of another build. @throws Error of one line if the process fails */
+/** Like takeSample, for a module of any build, by its path. @throws Error of one line if the process fails */
 export async function sampleOf<Sample>(
   path: string,
   options: unknown,
@@ -46,7 +46,7 @@ export async function sampleOf<Sample>(
   }
 }
 
-/** A process that measures has failed: there are no results. */
+/** A sample process failed, so there are no results. */
 export class SampleFailure extends Error {
   override readonly name = 'SampleFailure';
 }

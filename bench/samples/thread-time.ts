@@ -1,8 +1,8 @@
-/** Processor time of single threads: Linux only, from the scheduler's own figures. */
+/** Processor time of single threads, from the scheduler's figures. Linux only. */
 
 import { readFileSync, readlinkSync } from 'node:fs';
 
-/** The calling thread's number in the system; undefined where it cannot be told. */
+/** The kernel's id of the calling thread. undefined if the system does not report it. */
 export function ownThreadId(): number | undefined {
   try {
     return Number(/(\d+)$/.exec(readlinkSync('/proc/thread-self'))![1]);
@@ -11,7 +11,7 @@ export function ownThreadId(): number | undefined {
   }
 }
 
-/** Nanoseconds for which a thread of this process has run so far; undefined where the system does not tell. */
+/** Processor time of a thread of this process so far, ns. undefined if the system does not report it. */
 export function threadTimeNs(threadId: number | undefined): number | undefined {
   if (threadId === undefined) {
     return undefined;

@@ -1,4 +1,4 @@
-/** What a sample of a workload is asked for, and what it answers: options and a line of JSON. */
+/** Options and result of a workload sample. */
 
 import type { Counters } from '../../src/core/counters.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
@@ -7,52 +7,52 @@ import type { WorkloadName } from '../workloads/registry.ts';
 
 export interface WorkloadSampleOptions {
   workload: WorkloadName;
-  /** One of the workload's; default its first. */
+  /** A variant of the workload. Default: the first. */
   variant?: string;
   engine?: EngineName;
   threads: number;
-  /** Of all threads together, or with perThread of each. */
+  /** Connections of all threads together. With `perThread`, of each thread. */
   connections: number;
   perThread?: boolean;
-  /** Each thread has a table of its own: what the machine allows where nothing is shared. */
+  /** Give each thread a table of its own, for the upper bound of the machine. */
   separateTables?: boolean;
   batchSize: number;
-  /** Of each thread, connections whose packets come side by side; default all. */
+  /** Connections of each thread whose packets come side by side. Default: all. */
   window?: number;
   buckets: number;
-  /** Memory for all connections is committed before the start. */
+  /** Commit memory for all connections before the start. */
   prefaulted: boolean;
-  /** Every batch is timed, which costs some time itself. */
+  /** Time every batch, which costs some time itself. */
   latency?: boolean;
-  /** Tables to warm up on, and connections of each, where the defaults take too long. */
+  /** Rehearsal tables, and connections of each, if the defaults take too long. */
   rehearsals?: number;
   rehearsalConnections?: number;
-  /** How often the phases are measured, each time on a new table; once unless said. */
+  /** How often to measure the phases, each time on a new table. Default: once. */
   repetitions?: number;
 }
 
 export interface PhaseResult {
   name: string;
   ms: number;
-  /** Processor time, with one thread. */
+  /** Processor time. Only with one thread. */
   cpuMs?: number;
   packets: number;
-  /** Of each thread. */
+  /** Duration on each thread. */
   threadMs: number[];
 }
 
 export interface WorkloadSample {
-  /** Of the first repetition. */
+  /** Results of the first repetition. */
   results: PhaseResult[];
-  /** Of all, if more than one was asked for. */
+  /** Results of all repetitions, if there are several. */
   repetitions?: { results: PhaseResult[] }[];
-  /** (resident with all connections - resident before the table was made) / connections. */
+  /** (resident memory with all connections - resident memory before the table was made) / connections. */
   bytesPerConnection: number;
-  /** Of a batch in the timed phases, if asked for. */
+  /** Latency of a batch in the timed phases, with option `latency`. */
   latencyUs?: { p50: number; p99: number; p999: number };
   counters: Partial<Counters>;
-  /** In a profiled process: of the last repetition's first table. */
+  /** Profile of the last repetition's first table, in a profiled process. */
   profile?: LockProfile;
-  /** Set when the accounting of the table is wrong: the sample is then invalid. */
+  /** Set if the accounting of the table is wrong. The sample is then invalid. */
   error?: string;
 }

@@ -1,4 +1,4 @@
-/** The sweeper of a workload that has one: goes round each table in turn by the time that its threads have reached. */
+/** The sweeper of a workload that has one. It sweeps one table after another, by the time that all PMDs have reached. */
 
 import { workerData } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -10,7 +10,7 @@ import { churnTimeMs, isChurnOver } from '../workloads/churn.ts';
 
 export interface WorkloadSweeperTask {
   tables: WorkloadTable[];
-  /** At work on each table. */
+  /** PMDs that work on each table. */
   threads: number;
 }
 

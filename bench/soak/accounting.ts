@@ -1,6 +1,6 @@
 /**
- * Everything that must hold of a table when no thread is at work: connections, index, room, every record and every index line
- * accounted for, all locks free. What has expired is removed before (`Conntrack.sweep`): looking a connection up may remove it.
+ * The invariants of a table on which no thread works: connections, index, quota, each record and each index line accounted for,
+ * all locks free. Call `Conntrack.sweep` before, since looking up an expired connection may remove it.
  */
 
 import { EventRingWord, eventRing } from '../../src/core/events/event-layout.ts';
@@ -26,11 +26,11 @@ import { checkExpectations, checkFragments } from './fragment-accounting.ts';
 import { Problems } from './problems.ts';
 import { checkLines, checkRecords } from './record-accounting.ts';
 
-/** Zones whose limits are looked at. */
+/** Number of zones whose limits are checked. */
 const MOST_ZONES = 16;
-/** In a participant's word of a pool (shared/quota-pool.ts). */
+/** Position of the generation in a participant's word of a pool (shared/quota-pool.ts). */
 const GENERATION_SHIFT = 16;
-/** @returns what is wrong, a line each; empty: nothing */
+/** @returns a line for each broken invariant */
 export function problemsOf(ct: Conntrack, nowMs: number): string[] {
   const problems = new Problems();
   const linked = checkConnections(ct, nowMs, problems);
@@ -43,7 +43,7 @@ export function problemsOf(ct: Conntrack, nowMs: number): string[] {
   return problems.all;
 }
 
-/** Counts the entries of a bucket's lines, by record. */
+/** Counts the entries of a bucket by record. */
 function countEntries({ table, words }: Tracker, bucket: number, entries: Map<number, number>): void {
   const block = table.blockOfBucket(bucket);
   for (let line = blockWord(block); line < blockWord(block) + (LINE_WORDS << blockBits(block)); line += LINE_WORDS) {
@@ -56,7 +56,7 @@ function countEntries({ table, words }: Tracker, bucket: number, entries: Map<nu
   }
 }
 
-/** A bucket is consistent, its records are at rest, and each is found by both directions. */
+/** Checks that a bucket is consistent, its locks are free, and a lookup finds each record in both directions. */
 function checkBucket(tracker: Tracker, bucket: number, nowMs: number, linked: Set<number>, problems: Problems): void {
   const { table, words, participant } = tracker;
   table.lockBucket(bucket, participant);
@@ -83,7 +83,7 @@ function checkBucket(tracker: Tracker, bucket: number, nowMs: number, linked: Se
   }
 }
 
-/** Every connection once under each key, counted right, found by both directions. @returns the linked records */
+/** Checks that each connection has one entry per key, is counted once, and is found. @returns the linked records */
 function checkConnections(ct: Conntrack, nowMs: number, problems: Problems): Set<number> {
   const { tracker } = ct;
   const { table, words } = tracker;
@@ -113,7 +113,7 @@ function poolProblems(ct: Conntrack, name: string, pool: number, live: number, p
   for (let id = 0; id < memory.maxParticipants; id++) {
     const unused = pool + (1 + id) * QuotaLayout.STRIDE_WORDS;
     used -= words[unused]! & QuotaLayout.COUNT_MASK;
-    problems.expect(`${name}: taken ahead by ${id}`, words[unused + QuotaLayout.PREFETCHED], 0);
+    problems.expect(`${name}: prefetched by ${id}`, words[unused + QuotaLayout.PREFETCHED], 0);
   }
   problems.expect(`${name}: units in use`, used, live);
   problems.expect(`${name}: units counted as in use`, ct.tracker.quota.pools.used(pool), live);
@@ -122,14 +122,14 @@ function poolProblems(ct: Conntrack, name: string, pool: number, live: number, p
 
 function checkQuota(ct: Conntrack, linked: Set<number>, problems: Problems): void {
   const { tracker } = ct;
-  poolProblems(ct, 'room', tracker.quota.pool, linked.size, problems);
-  /* Asking for all of the 65,536 zones would take longer than all the rest. */
+  poolProblems(ct, 'connection quota', tracker.quota.pool, linked.size, problems);
+  /* Checking all 65,536 zones would take longer than everything else. */
   for (let zone = 0; zone < MOST_ZONES; zone++) {
     if (ct.zoneLimit(zone).zone !== zone) {
       continue;
     }
     const pool = tracker.zoneLimits.admit(zone, tracker.participant);
-    /* What was admitted before the limit was deleted and made again does not count. */
+    /* Connections that were admitted before the limit was deleted and made again do not count. */
     const generation = tracker.words[pool + QuotaLayout.STRIDE_WORDS]! >>> GENERATION_SHIFT;
     let admitted = 0;
     for (const record of linked) {

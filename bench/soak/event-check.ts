@@ -1,4 +1,4 @@
-/** A reader of events that comes and goes, and holds what it reads against what the table has. */
+/** A reader of events that subscribes now and then, and compares the events with the number of connections in the table. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import type { EventReader } from '../../src/core/events/event-reader.ts';
@@ -6,18 +6,18 @@ import type { EventReader } from '../../src/core/events/event-reader.ts';
 export class EventCheck {
   readonly #conntrack: Conntrack;
   #reader: EventReader | undefined;
-  /** Events since the reader came, by kind. */
+  /** Events by kind since the reader subscribed. */
   #new = 0;
   #destroyed = 0;
   #read = 0;
-  /** What did not add up. */
+  /** Differences that were found. */
   readonly failures: string[] = [];
 
   constructor(conntrack: Conntrack) {
     this.#conntrack = conntrack;
   }
 
-  /** Takes what events there are. */
+  /** Reads all events that are there. */
   readEvents(): void {
     for (const event of this.#reader?.drain() ?? []) {
       this.#read++;
@@ -27,11 +27,12 @@ export class EventCheck {
   }
 
   /**
-   * While no thread is at work: ends the reading of this interval, and begins that of the next in every other one.
-   * @param before, after connections at the last call and now
-   * @returns what was read; null: nobody read
+   * Ends the reading of this interval, and starts that of the next one in every other interval. Call it while no thread works.
+   * @param before connections at the last call
+   * @param after connections now
+   * @returns the events of the interval; null if the reader was not subscribed
    */
-  turnEvents(before: number, after: number): { read: number; lost: number } | null {
+  finishInterval(before: number, after: number): { read: number; lost: number } | null {
     this.readEvents();
     let result: { read: number; lost: number } | null = null;
     if (this.#reader === undefined) {
@@ -41,7 +42,7 @@ export class EventCheck {
       result = { read: this.#read, lost };
       if (lost === 0 && this.#new - this.#destroyed !== after - before) {
         this.failures.push(
-          `${this.#new} connections began and ${this.#destroyed} ended by the events, but there were ${before} and are ${after}`,
+          `the events report ${this.#new} new and ${this.#destroyed} ended connections, but their number went from ${before} to ${after}`,
         );
       }
       this.#reader.close();

@@ -1,7 +1,7 @@
 /**
- * The traffic of the datapath: connections that come, talk and go, through source NAT, among them some that stay for the
- * whole soak and must never be lost. A flow's next packet is sent when the verdict on the one before has come; where it
- * was translated to, its answers are sent to.
+ * The traffic of the datapath: connections that come, talk and go, through source NAT. Some are pinned: they last for the whole
+ * soak and must never be lost. A flow sends its next packet after the verdict on the last one. Its replies go to the address
+ * that the verdict names.
  */
 
 import { CtState, PacketWord, swapHalf, swapWord } from '../../src/core/packet/layout.ts';
@@ -12,24 +12,24 @@ import {
   type FrameEnds,
   TcpBit,
   tcpSegment,
-  turned,
+  reversed,
   udpFrame,
 } from '../attacks/frames.ts';
 
 const Kind = { udp: 0, tcp: 1, icmp: 2, fragmented: 3 } as const;
 const KINDS_OF_CHURN = [Kind.udp, Kind.tcp, Kind.udp, Kind.tcp, Kind.udp, Kind.icmp, Kind.udp, Kind.fragmented];
 
-/** Flows that stay, UDP and TCP in turn. */
+/** Number of pinned flows, UDP and TCP in turn. */
 export const PINNED = 256;
-/** So many calls of `step` a verdict is waited for: a packet may be held, or lost with a worker. */
-const PATIENCE = 400;
+/** Calls of `step` to wait for a verdict. A packet may be held as a fragment, or lost with a worker. */
+const MOST_CALLS_WAITED = 400;
 const FLOW_BITS = 22;
 export const MOST_FLOWS: number = (1 << FLOW_BITS) - 1;
 const IP_WORD: number = PacketWord.FRAME + 4;
 const CLIENT_SEQ = 1000;
 const SERVER_SEQ = 9000;
 
-/** TCP's steps: whose, and with what. Those that stay go on with the 4th and 5th. */
+/** The steps of TCP: sender and flags. Pinned flows repeat the 4th and the 5th. */
 const { SYN, ACK, PSH, FIN } = TcpBit;
 const TCP_STEPS = [
   { isReply: false, flags: SYN, seq: CLIENT_SEQ, ack: 0, text: '' },
@@ -43,20 +43,20 @@ const TCP_STEPS = [
 ] as const;
 const TCP_TALK = 3;
 const UDP_STEPS = 4;
-/** Steps of a life, by kind: of a datagram in fragments nobody sees the port that the answer would go to. */
+/** Steps of a life by kind. A fragmented datagram gets no reply, since no verdict shows its translated port. */
 const LIVES = [UDP_STEPS, TCP_STEPS.length, 2, 1];
 
 interface Flow {
   kind: number;
   ends: FrameEnds;
-  /** As the server sees the client. */
+  /** The client as the server sees it, after translation. */
   seen: FrameEnds;
   step: number;
-  /** Number of the step call at which its packet was sent; 0: none is on its way. */
+  /** Number of the `step` call that sent the packet. 0: no packet is on its way. */
   sentAt: number;
 }
 
-/** Who takes the packets. */
+/** The receiver of the packets. */
 export interface Sink {
   push(frame: Uint8Array, number: number): void | Promise<void>;
 }
@@ -66,11 +66,11 @@ export class Flows {
   readonly #random: () => number;
   #calls = 0;
   #serial = 0;
-  /** Packets of staying connections, once they were established, that came out as none of one. */
+  /** Packets of pinned connections that did not get the state of an established connection after the handshake. */
   lost = 0;
-  /** Lives that ended as they should. */
+  /** Lives that ended regularly. */
   completed = 0;
-  /** Packets that came back without a verdict, or not at all in time. */
+  /** Packets without a verdict, or with none in time. */
   unanswered = 0;
 
   constructor(connections: number, random: () => number) {
@@ -97,14 +97,14 @@ export class Flows {
     return { kind, ends, seen: ends, step: 0, sentAt: 0 };
   }
 
-  /** Sends the next packets of the flows from `from` to before `to` that wait for none. */
+  /** Sends the next packet of each flow from `from` to before `to`, unless one is on its way. */
   async step(sink: Sink, from: number, to: number): Promise<number> {
     this.#calls++;
     let sent = 0;
     for (let index = from; index < to; index++) {
       const flow = this.#flows[index]!;
       if (flow.sentAt !== 0) {
-        if (this.#calls - flow.sentAt < PATIENCE) {
+        if (this.#calls - flow.sentAt < MOST_CALLS_WAITED) {
           continue;
         }
         this.unanswered++;
@@ -126,12 +126,12 @@ export class Flows {
 
   #framesOf({ kind, ends, seen, step }: Flow): readonly Uint8Array[] {
     const isReply = kind === Kind.tcp ? TCP_STEPS[step]!.isReply : (step & 1) === 1;
-    const own = isReply ? turned(seen) : ends;
+    const own = isReply ? reversed(seen) : ends;
     switch (kind) {
       case Kind.tcp:
         return [tcpSegment(own, TCP_STEPS[step]!)];
       case Kind.icmp:
-        return [echoFrame(isReply ? turned(seen) : ends, isReply)];
+        return [echoFrame(isReply ? reversed(seen) : ends, isReply)];
       case Kind.fragmented:
         return isReply ? [udpFrame(own, 20)] : fragmentedDatagram(ends, this.#serial & 0xffff, 2000, 1400);
       default:
@@ -139,8 +139,8 @@ export class Flows {
     }
   }
 
-  /** A packet came back. */
-  answer(words: Words, slot: number): void {
+  /** Takes the verdict on a packet. */
+  takeVerdict(words: Words, slot: number): void {
     const number = words[slot + PacketWord.NUMBER]!;
     const index = number & MOST_FLOWS;
     const flow = this.#flows[index];
@@ -149,7 +149,7 @@ export class Flows {
     }
     const state = words[slot + PacketWord.STATE]!;
     if (state === 0) {
-      /* Held, or its worker died with it: it may come late. A staying one is sent again. */
+      /* The packet is held, or was lost with its worker. Its verdict may still come. A pinned flow sends it again. */
       if (index < PINNED) {
         this.unanswered++;
         flow.sentAt = 0;
@@ -172,7 +172,7 @@ export class Flows {
     this.#advance(flow, index, isPinned);
   }
 
-  /** Where the client's packet was translated to. */
+  /** Notes the client's address and port after translation. */
   #see(flow: Flow, words: Words, slot: number): void {
     const src = swapWord(words[slot + IP_WORD + 3]!) >>> 0;
     const l4 = words[slot + IP_WORD + 5]!;

@@ -1,4 +1,4 @@
-/** Fragments, expectations and expiration lists: each is in one place, and counted. */
+/** Checks fragments, expectations and expiration lists: each is in exactly one place, and counted. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';
@@ -23,7 +23,7 @@ import { Problems } from './problems.ts';
 
 type Numbered = 'lists' | 'fragments' | 'chunks';
 
-/** The numbers of lists, fragments and chunks that were met, each of which may be met once. */
+/** The numbers of lists, fragments and chunks found so far. Finding one twice is an error. */
 class Seen {
   readonly lists = new Set<number>();
   readonly fragments = new Set<number>();
@@ -40,7 +40,7 @@ class Seen {
   }
 }
 
-/** The queue that each list stands in. */
+/** The queue of each list. */
 function queuesOf(words: Words): Map<number, string> {
   const queued = new Map<number, string>();
   const walk = (name: string, head: number): void => {
@@ -53,7 +53,7 @@ function queuesOf(words: Words): Map<number, string> {
   return queued;
 }
 
-/** The fragments of a list are in order, and their chunks in use once. */
+/** Checks that a list's fragments are in order, and that each of their chunks is used once. */
 function checkList(words: Words, list: number, seen: Seen, problems: Problems): void {
   let last = -1;
   let each = words[listAt(list) + ListWord.FIRST]!;
@@ -67,7 +67,7 @@ function checkList(words: Words, list: number, seen: Seen, problems: Problems): 
   }
 }
 
-/** What is not in use is free: both together are all that was ever handed out. */
+/** Checks that used and free ones together are all that were handed out. */
 function checkFree(words: Words, seen: Seen, problems: Problems): void {
   const free = (what: Numbered, head: number, next: (number: number) => number, fresh: number): void => {
     for (let number = head; number !== 0; number = next(number)) {
@@ -82,7 +82,7 @@ function checkFree(words: Words, seen: Seen, problems: Problems): void {
   free('chunks', words[FragmentsWord.FREE_CHUNK]!, (n) => words[linkAt(n)]!, words[FragmentsWord.NEXT_CHUNK]!);
 }
 
-/** No thread is in the middle of a batch: every list is in a chain, and in one of the queues. */
+/** Checks that each list is in a chain and in a queue. No thread may be in the middle of a batch. */
 export function checkFragments(ct: Conntrack, problems: Problems): void {
   const words = ct.memory.fragments;
   const queued = queuesOf(words);
@@ -123,8 +123,8 @@ export function checkExpectations(ct: Conntrack, linked: Set<number>, problems: 
 }
 
 /**
- * Of the engines with lists: every list can be walked both ways, and every connection is in one (ct-scale: or in a queue), so
- * that a sweep finds it.
+ * Checks the expiration lists of engines that have them. Each list can be walked both ways. Each connection is in a list, or with
+ * ct-scale in a queue, so that a sweep finds it.
  */
 export function listProblems(ct: Conntrack): string[] {
   const problems = new Problems();

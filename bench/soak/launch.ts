@@ -1,4 +1,4 @@
-/** Starts the soak in a process of its own, on the compiled build. */
+/** Starts the soak as a process of its own, on the compiled build. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import { stopOnSignals } from '../../src/host/signals.ts';
 import { compiledBench } from '../samples/compiled.ts';
 import type { SoakOptions } from './options.ts';
 
-/** @returns the process's exit code: 0 all is right, 1 it is not, 2 it could not be told */
+/** @returns the exit code of the process: 0 all invariants held, 1 one was violated, 2 error */
 export function runSoak(options: SoakOptions): Promise<number> {
   return withOutputFiles({ json: options.json }, (outputs) => soakInto(outputs, options));
 }
@@ -21,7 +21,7 @@ async function soakInto(outputs: OutputFiles, { json, ...options }: SoakOptions)
   const child = spawn(process.execPath, [module, JSON.stringify({ ...options, ...lines })], { stdio: 'inherit' });
   const forget = atEnd(() => child.kill('SIGKILL'));
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  /* A terminal tells both processes; this is for a signal to this one alone. */
+  /* A terminal signals both processes. Pass on a signal that only this process got. */
   stop.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
   const [code, signal] = await exited;
   release();
@@ -32,7 +32,7 @@ async function soakInto(outputs: OutputFiles, { json, ...options }: SoakOptions)
   }
   outputs.keepUnfinished('json');
   if (signal !== null) {
-    console.error(`ct-bucket: ${signal} ended the soak: there is no verdict`);
+    console.error(`ct-bucket: ${signal} ended the soak before a verdict`);
   }
   return ExitCode.usage;
 }

@@ -1,11 +1,11 @@
-/** Frames with something wrong in them. */
+/** Makes malformed frames. */
 
 import { seal } from '../attacks/frames.ts';
 
-/** Ethernet and IPv4. */
+/** Length of the Ethernet and IPv4 headers. */
 const HEADERS_BYTES = 34;
 
-/** A frame cut short, longer, or with bytes and bits changed, and half of the time with right checksums all the same. */
+/** A frame that is shorter, longer, or has other bytes or bits. Half of them get valid checksums. */
 export function mutated(frame: Buffer, random: () => number): Buffer {
   const below = (limit: number) => Math.floor(random() * limit);
   let changed = Buffer.from(frame);

@@ -1,23 +1,23 @@
-/** What a soak is asked for. */
+/** The options of a soak. */
 
 export interface SoakOptions {
-  /** How long, minutes; need not be whole. */
+  /** Duration in minutes, also as a fraction. */
   minutes: number;
-  /** Of everything that is drawn; what the threads make of it is not the same twice. */
+  /** Seed of all random draws. The timing of the threads still differs from run to run. */
   seed: number;
-  /** PMDs. */
+  /** Number of PMDs. */
   threads: number;
-  /** Connections that are talking at any time; the table is made for some more. */
+  /** Connections that talk at any time. The table can hold more (TABLE_FACTOR). */
   connections: number;
-  /** Between two lines, s. */
+  /** Seconds between two checks. */
   interval: number;
-  /** Workers that are terminated in a minute. */
+  /** Workers to terminate per minute. */
   kills: number;
-  /** A line of JSON for each interval, and one for the verdict. */
+  /** File for a line of JSON for each interval, and one for the verdict. */
   json?: string;
 }
 
-/** Zones of the soak: that of the datapath's PMDs, and those of the side thread. */
+/** Zones of the soak: one for the datapath's PMDs, the others for the side thread. */
 export const SoakZone = {
   datapath: 0,
   ftp: 2,
@@ -29,7 +29,7 @@ export const SoakZone = {
 } as const;
 export const LIMITED_ZONES: readonly number[] = [SoakZone.flood, SoakZone.malformed];
 
-/** Room for each talking connection: what it leaves behind until it expires, and the floods. */
+/** Capacity of the table per talking connection. Closed connections need it until they expire, and so do the floods. */
 export const TABLE_FACTOR = 4;
-/** Before the low 32 bits of the clock turn round, which they do within the first minute. */
+/** Start of the packets' clock. Its low 32 bits wrap within the first minute. */
 export const START_MS: number = 2 ** 32 - 30_000;

@@ -1,6 +1,6 @@
-/** What is wrong with a table, a line each. */
+/** Broken invariants of a table, a line each. */
 
-/** What is told of a table that is quite wrong. */
+/** Most lines for one table. */
 const MOST_PROBLEMS = 50;
 
 export class Problems {

@@ -1,4 +1,4 @@
-/** The process of a soak: `node process.js '<SoakOptions>'`. Prints a line for each interval, then the verdict. */
+/** The process of a soak. `node process.js '<SoakOptions>'` prints a line for each interval, then the verdict. */
 
 import { appendFileSync } from 'node:fs';
 import { concludeWith, guardProcess } from '../../src/host/command-end.ts';

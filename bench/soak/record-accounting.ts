@@ -1,4 +1,4 @@
-/** Every record and every index line is accounted for: in use, free, retired or fresh, once. */
+/** Checks that each record and each index line is exactly one of: in use, free, retired, fresh. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';

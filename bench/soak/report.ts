@@ -1,4 +1,4 @@
-/** What a soak prints, and how it judges. */
+/** The output of a soak, and its verdict. */
 
 import type { Counters } from '../../src/core/counters.ts';
 import { thousands } from '../../src/host/terminal.ts';
@@ -7,9 +7,9 @@ import { type Trend, trendOf } from './trend.ts';
 
 export interface IntervalFigures {
   type: 'interval';
-  /** Since the start. */
+  /** Seconds since the start. */
   s: number;
-  /** Packets a second, of PMDs and side thread, and of the whole interval. */
+  /** Packets per second of PMDs and side thread, over the interval. */
   packetsPerSecond: number;
   packets: number;
   connections: number;
@@ -17,24 +17,24 @@ export interface IntervalFigures {
   created: number;
   removed: number;
   tableFull: 'refuse' | 'early-drop';
-  /** What does not add up; empty: nothing. */
+  /** Broken invariants. */
   problems: string[];
   residentBytes: number;
-  /** Of the main thread. */
+  /** Heap of the main thread. */
   heapBytes: number;
-  /** Records, index lines, fragments and expectations that were ever handed out. */
+  /** Bytes of all records, index lines, fragments and expectations that were ever handed out. */
   tableBytes: number;
   recordBytes: number;
   lineBytes: number;
   retired: number;
-  /** Of a batch of the side thread. */
+  /** Latency of the side thread's batches. */
   batchUs: { p50: number; p99: number; max: number };
   lost: number;
-  /** Workers that were terminated, and the longest repair after one. */
+  /** Workers terminated, and the longest repair after one. */
   killed: number;
   longestRepairMs: number;
   unanswered: number;
-  /** Events read and lost in the interval, if somebody read them. */
+  /** Events read and lost in the interval. null if the reader was not subscribed. */
   events: { read: number; lost: number } | null;
 }
 
@@ -54,12 +54,12 @@ export interface Verdict {
   counters: Counters;
 }
 
-/** Growth that is put up with over a whole run once it is warm: the compiler's memory comes and goes by as much. */
+/** Growth of resident memory to tolerate after the warm-up. The compiler's memory varies by as much. */
 const MOST_RESIDENT_BYTES = 16 * 2 ** 20;
 const MOST_HEAP_BYTES = 8 * 2 ** 20;
-/** Of the table's: its buckets double one by one, each when it is fuller than ever before. */
+/** Growth of the table to tolerate. Each bucket doubles when it is fuller than ever before. */
 const MOST_TABLE_SHARE = 1 / 4;
-/** Share of a run after which it is warm, and how long that takes at least and at most: before, compilers and caches fill. */
+/** Warm-up as a share of the run, and its shortest and longest time. During it, compilers and caches fill. */
 const WARM_UP_SHARE = 1 / 3;
 const SHORTEST_WARM_UP_S = 30;
 const WARM_UP_S = 600;
@@ -98,7 +98,7 @@ export function batchUsOf(bins: Float64Array, longestNs: number): IntervalFigure
   };
 }
 
-/** @param failures what went wrong outside of the intervals */
+/** @param failures errors outside of the intervals' checks */
 export function verdictOf(
   intervals: readonly IntervalFigures[],
   failures: readonly string[],
@@ -121,7 +121,7 @@ export function verdictOf(
   const reasons = [
     ...intervals.flatMap(({ s, problems }) => problems.map((problem) => `${s.toFixed(0)} s: ${problem}`)),
     ...failures,
-    ...(lost > 0 ? [`${lost} packets of connections that stay were lost`] : []),
+    ...(lost > 0 ? [`${lost} packets of pinned connections were lost`] : []),
     ...grows('resident memory', resident, MOST_RESIDENT_BYTES),
     ...grows("the main thread's heap", heap, MOST_HEAP_BYTES),
     ...grows('memory of the table', table, Math.max(MOST_HEAP_BYTES, (last?.tableBytes ?? 0) * MOST_TABLE_SHARE)),
@@ -143,7 +143,7 @@ export function verdictOf(
   };
 }
 
-/** The verdict in a sentence. */
+/** The verdict as a sentence. */
 export function sentenceOf({ isRight }: Verdict): string {
   return isRight
     ? 'All invariants held: no connection was lost, and memory did not grow.'

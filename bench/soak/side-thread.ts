@@ -1,7 +1,7 @@
 /**
- * The side thread of a soak: on the datapath's table, in zones of its own, it does what the PMDs' one action does not:
- * FTP, floods of SYNs and fragments, the exhaustion of a translation's ports, malformed packets, marks and force; and it steers
- * (steer.ts). Every batch is timed.
+ * The side thread of a soak. It works on the datapath's table in zones of its own, and does what the single action of the PMDs
+ * cannot: FTP, floods of SYNs and fragments, exhaustion of a translation's ports, malformed packets, marks and force. It also
+ * changes settings (steer.ts). It times every batch.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -18,7 +18,7 @@ import {
   ftpEnds,
   TcpBit,
   tcpSegment,
-  turned,
+  reversed,
   udpFrame,
 } from '../attacks/frames.ts';
 import { recordLatency } from '../samples/latency-histogram.ts';
@@ -68,17 +68,17 @@ function many(frame: () => Uint8Array): Uint8Array[] {
 const FTP = new CtAction({ zone: SoakZone.ftp, commit: true, helper: 'ftp' });
 const FTP_DATA = new CtAction({ zone: SoakZone.ftp, commit: true });
 const ANNOUNCED = 20;
-/** Pieces of work to a deed of steering, on average. */
-const DEEDS_EVERY = 30;
+/** Pieces of work for one change of settings, on average. */
+const WORK_PER_CHANGE = 30;
 
-/** A control connection that announces data connections, of which some are opened, and that ends or is left alone. */
+/** A control connection announces data connections. Some are opened. It then ends, or goes silent. */
 function ftp(): void {
   const ends: FrameEnds = { src: client(12), dst: SERVER, sport: port(), dport: 21 };
   let seq = 1000;
   const ack = 5001;
   send(FTP, [
     tcpSegment(ends, { flags: TcpBit.SYN, seq: seq++, ack: 0 }),
-    tcpSegment(turned(ends), { flags: TcpBit.SYN | TcpBit.ACK, seq: ack - 1, ack: seq }),
+    tcpSegment(reversed(ends), { flags: TcpBit.SYN | TcpBit.ACK, seq: ack - 1, ack: seq }),
     tcpSegment(ends, { flags: TcpBit.ACK, seq, ack }),
   ]);
   const commands: Uint8Array[] = [];
@@ -88,7 +88,7 @@ function ftp(): void {
     const text = `PORT ${ftpEnds(ends.src, dataPort)}\r\n`;
     commands.push(tcpSegment(ends, { flags: TcpBit.PSH | TcpBit.ACK, seq, ack, text }));
     seq += text.length;
-    commands.push(tcpSegment(turned(ends), { flags: TcpBit.ACK, seq: ack, ack: seq }));
+    commands.push(tcpSegment(reversed(ends), { flags: TcpBit.ACK, seq: ack, ack: seq }));
     const opening = { src: ends.dst, dst: ends.src, sport: 20, dport: dataPort };
     data.push(tcpSegment(opening, { flags: TcpBit.SYN, seq: 7, ack: 0 }));
   }
@@ -121,7 +121,7 @@ function exhaustPorts(): void {
 
 const FRAGMENTS = new CtAction({ zone: SoakZone.fragments, commit: true });
 
-/** Datagrams in fragments: whole ones in any order, and ones of which a fragment never comes. */
+/** Fragmented datagrams in mixed order, some with a fragment missing. */
 function fragments(): void {
   const frames = Array.from({ length: 8 }, () => {
     const ends = { src: client(16), dst: SERVER, sport: port(), dport: 69 };
@@ -169,13 +169,13 @@ const MARKS = [
   new CtAction({ zone: SoakZone.marks, commit: true, timeoutPolicy: 9 }),
 ];
 
-/** The same few tuples in both directions, marked, labelled, and cut off by force. */
+/** A few tuples in both directions, with marks, labels, and force. */
 function marks(): void {
   send(
     MARKS[below(MARKS.length)]!,
     many(() => {
       const ends = { src: client(6), dst: SERVER, sport: 4000, dport: 4000 };
-      return udpFrame(random() < 0.5 ? ends : turned(ends));
+      return udpFrame(random() < 0.5 ? ends : reversed(ends));
     }),
   );
 }
@@ -183,7 +183,7 @@ function marks(): void {
 const steering = new Steering(conntrack, random);
 
 function steer(): void {
-  if (below(DEEDS_EVERY) === 0) {
+  if (below(WORK_PER_CHANGE) === 0) {
     steering.act(side.timeMs);
     for (const failure of steering.failures.splice(0)) {
       parentPort!.postMessage(failure);
@@ -201,11 +201,11 @@ for (let command = load(side.words, SideWord.COMMAND); command !== Command.end; 
     wait(side.words, SideWord.COMMAND, Command.stand, 1000);
   } else {
     store(side.words, SideWord.STANDS, 0);
-    /* Each at least once, however short it is. */
+    /* Do each piece of work at least once, even in a short soak. */
     WORK[rounds < WORK.length ? rounds : below(WORK.length)]!();
     rounds++;
     steer();
-    /* It is not to take a core for itself. */
+    /* Pause, so that this thread does not take a whole core. */
     wait(side.words, SideWord.COMMAND, Command.run, 1);
   }
   command = load(side.words, SideWord.COMMAND);

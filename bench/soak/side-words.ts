@@ -1,12 +1,12 @@
 /**
- * What the main thread and the side thread of a soak share, as 64-bit floats behind four words:
+ * Memory shared by the main thread and the side thread of a soak: four words, then 64-bit floats.
  *
- *   word 0     a Command. atomic: the main thread writes, the side thread waits on it
- *   word 1     1: the side thread has stopped as it was told. atomic
- *   word 2     0: what the watch sleeps on
- *   time       the time to work at, ms. The main thread writes
- *   packets, longest batch, and the main thread's beat: any other number than before
- *   bins       latencies of batches, ns (latency-histogram.ts). The main thread clears them while the other stands still
+ *   word 0     a Command. Atomic: the main thread writes it, the side thread waits on it
+ *   word 1     1: the side thread has stopped as commanded. Atomic
+ *   word 2     always 0: the watch thread sleeps on it
+ *   time       time of the packets' clock, ms. The main thread writes it
+ *   packets, longest batch; the main thread's heartbeat, which changes at each beat
+ *   bins       latencies of batches, ns (latency-histogram.ts). The main thread clears them while the side thread stands still
  */
 
 import { notify, store } from '../../src/shared/access.ts';
@@ -32,7 +32,7 @@ export class SideWords {
     return this.words.buffer;
   }
 
-  /** Tells the side thread what to do. */
+  /** Gives the side thread a command. */
   command(command: number): void {
     store(this.words, SideWord.COMMAND, command);
     notify(this.words, SideWord.COMMAND, 1);
@@ -50,12 +50,12 @@ export class SideWords {
     return this.#figures[1]!;
   }
 
-  /** Longest batch, ns. */
+  /** The longest batch, ns. */
   get longestNs(): number {
     return this.#figures[2]!;
   }
 
-  /** The main thread moves. */
+  /** The main thread's heartbeat. */
   get beat(): number {
     return this.#figures[3]!;
   }

@@ -1,7 +1,7 @@
 /**
- * The soak: a datapath with its PMDs and sweeper under churn through source NAT, a side thread that attacks its table, steers,
- * asks and flushes, and this thread, which makes the packets; and at the end of each interval a look at everything while
- * nobody is at work.
+ * The soak. A datapath's PMDs and sweeper handle churn through source NAT. A side thread attacks their table, changes settings,
+ * queries and flushes. The main thread makes the packets. At the end of each interval all threads pause, and the main thread
+ * checks all invariants.
  */
 
 import { once } from 'node:events';
@@ -28,23 +28,23 @@ import type { SideTask } from './side-thread.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
 import type { WatchTask } from './watch-thread.ts';
 
-/** Flows that are stepped at a time, and of the packets' clock how far it goes on by it. */
+/** Flows that take a step at a time, and ms by which the packets' clock advances meanwhile. */
 const WINDOW = 512;
 const STEP_MS = 5;
-/** Steps between two of the staying connections, and malformed packets of each. */
+/** The pinned connections take one step in this many. Malformed packets for each step. */
 const STEPS_PER_PINNED = 8;
 const MALFORMED_PER_STEP = 4;
-/** Timeouts, s: as short as a soak of some seconds needs. */
+/** Timeouts in s, short enough for a soak of some seconds. */
 const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
 const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_wait: 4, tcp_close: 2 };
-/** A look at a large table takes some seconds. */
+/** The watch thread's limit. Checking a large table takes some seconds. */
 const STALL_MS = 60_000;
 const MINUTE_MS = 60_000;
 const DRAIN_MS = 2 * MINUTE_MS;
 const PASSES_TO_DRAIN = 2000;
 const MALFORMED_NUMBER = -1;
 
-/** What is garbage would look like growth. */
+/** Garbage would look like growth, so collect it before reading the memory. */
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
@@ -65,7 +65,7 @@ export class Soak {
   #isInterrupted = false;
   #killed = 0;
   #connectionsBefore = 0;
-  /** Of a dead worker's repair. */
+  /** Longest repair after a dead worker. */
   #longestRepairMs = 0;
   #nextKillMs = 0;
 
@@ -90,8 +90,8 @@ export class Soak {
     this.#stillness = new Stillness(datapath, this.#side);
     datapath.on('workerDeath', (death) => this.#noteDeath(death));
     datapath.on('workerHang', ({ role, index }) => this.#failures.push(`${role} ${index} hangs`));
-    /* By words: a soak makes millions of packets a minute. */
-    datapath.exchange.rings.onReturn = (words, slot) => this.#flows.answer(words, slot);
+    /* Read verdicts from the ring itself, since a soak makes millions of packets a minute. */
+    datapath.exchange.rings.onReturn = (words, slot) => this.#flows.takeVerdict(words, slot);
     const entry = workerEntry('side-thread', import.meta.url);
     const task: SideTask = {
       memory: datapath.conntrack.memory,
@@ -112,23 +112,23 @@ export class Soak {
     });
     this.#sideThread.on('message', (failure: string) => this.#failures.push(failure));
     this.#sideThread.on('error', (error) => {
-      this.#failures.push(`the side thread has died: ${(error as Error).message}`);
+      this.#failures.push(`the side thread died: ${(error as Error).message}`);
       this.#isInterrupted = true;
     });
   }
 
-  /** Ends it at the next step. */
+  /** Ends the soak at the next step. */
   interrupt(): void {
     this.#isInterrupted = true;
   }
 
-  /** Runs it to its end. @param onInterval told of each */
+  /** Runs the soak to its end. @param onInterval gets the figures of each interval */
   async run(onInterval: (figures: IntervalFigures) => void): Promise<Verdict> {
     const { minutes, interval } = this.#options;
     const startMs = performance.now();
     const endMs = startMs + minutes * 60_000;
     try {
-      /* Those that stay are there before the first flood. */
+      /* Establish the pinned connections before the first flood. */
       for (let step = 0; step < 4; step++) {
         await this.#flows.step(this.#sink, 0, PINNED);
         await this.#datapath.drain();
@@ -140,7 +140,7 @@ export class Soak {
         await this.#traffic(Math.min(endMs, fromMs + interval * 1000));
         const seconds = (performance.now() - fromMs) / 1000;
         const packets = this.packets - packetsBefore;
-        const figures = await this.#look((performance.now() - startMs) / 1000, packets, seconds);
+        const figures = await this.#checkAll((performance.now() - startMs) / 1000, packets, seconds);
         this.#intervals.push(figures);
         onInterval(figures);
       }
@@ -157,12 +157,12 @@ export class Soak {
     push: (frame: Uint8Array, number: number) => this.#datapath.exchange.push(frame, this.#nowMs, number),
   };
 
-  /** Packets so far, of PMDs and side thread. */
+  /** Packets of PMDs and side thread so far. */
   get packets(): number {
     return this.#packets + this.#side.packets;
   }
 
-  /** What the tracker has counted so far. */
+  /** The tracker's counters so far. */
   get counters(): Counters {
     return this.#datapath.conntrack.counters();
   }
@@ -171,13 +171,13 @@ export class Soak {
     this.#killed++;
     this.#longestRepairMs = Math.max(this.#longestRepairMs, repairMs);
     if (!repaired.isComplete || !isRestarted) {
-      this.#failures.push(`${role} ${index}, dead (${reason}), was not ${isRestarted ? 'repaired' : 'started again'}`);
+      this.#failures.push(`${role} ${index} died (${reason}) and was not ${isRestarted ? 'repaired' : 'restarted'}`);
     }
   }
 
-  /** Ends a worker's thread, whatever it is doing. */
+  /** Terminates a worker's thread at an arbitrary point. */
   #kill(): void {
-    /* Node 20 itself ends with a fatal error when a thread is terminated while it loads its modules. */
+    /* Node 20 crashes if a thread is terminated while it loads its modules. */
     const workers = this.#datapath.workers().filter(({ isUp }) => isUp);
     const victim = workers[Math.floor(this.#random() * workers.length)];
     if (victim !== undefined) {
@@ -186,7 +186,7 @@ export class Soak {
     this.#nextKillMs = performance.now() + (2 * this.#random() * MINUTE_MS) / this.#options.kills;
   }
 
-  /** Packets, deeds and questions until `untilMs` of the performance clock. */
+  /** Sends packets, reads events and kills workers until `untilMs` of the performance clock. */
   async #traffic(untilMs: number): Promise<void> {
     const { conntrack } = this.#datapath;
     let at = PINNED;
@@ -212,17 +212,19 @@ export class Soak {
       }
       await setImmediate();
       if (conntrack.connCount > conntrack.memory.maxConnections) {
-        this.#failures.push(`${conntrack.connCount} connections in a table for ${conntrack.memory.maxConnections}`);
+        this.#failures.push(
+          `the table holds ${conntrack.connCount} connections, more than its limit of ${conntrack.memory.maxConnections}`,
+        );
       }
     }
   }
 
-  /** Waits until no thread is at work, looks at everything, and lets them go on. */
-  async #look(s: number, packets: number, seconds: number): Promise<IntervalFigures> {
+  /** Pauses all threads, checks all invariants, and lets the threads continue. */
+  async #checkAll(s: number, packets: number, seconds: number): Promise<IntervalFigures> {
     const { conntrack } = this.#datapath;
     const problems = await this.#stillness.reach();
     collectGarbage();
-    /* Else the look itself would remove what it meets. */
+    /* Sweep first, else the checks' lookups would remove expired connections. */
     conntrack.sweep(this.#nowMs);
     problems.push(...problemsOf(conntrack, this.#nowMs));
     const counters = conntrack.counters();
@@ -250,7 +252,7 @@ export class Soak {
       killed: this.#killed,
       longestRepairMs: this.#longestRepairMs,
       unanswered: this.#flows.unanswered,
-      events: this.#events.turnEvents(this.#connectionsBefore, connections),
+      events: this.#events.finishInterval(this.#connectionsBefore, connections),
     };
     this.#connectionsBefore = connections;
     this.#side.clearLatency();
@@ -258,11 +260,11 @@ export class Soak {
     return figures;
   }
 
-  /** No more packets: everything must come to nothing. */
+  /** Sends no more packets, and checks that the table becomes empty. */
   async #drain(): Promise<void> {
     const { conntrack } = this.#datapath;
     this.#failures.push(...(await this.#stillness.reach()));
-    /* Fragments of zones whose packets do not come any more go when the sweeper comes by, much later. */
+    /* Only the sweeper removes fragments of zones without packets, much later. */
     const laterMs = this.#nowMs + DRAIN_MS;
     const expired = conntrack.sweep(laterMs);
     const left = conntrack.flush({ nowMs: laterMs });
@@ -288,7 +290,9 @@ export class Soak {
     ];
     for (const [what, count] of rest) {
       if (count !== 0) {
-        this.#failures.push(`${count} ${what} are left when all should be gone (${expired} expired, ${left} flushed)`);
+        this.#failures.push(
+          `${count} ${what} are left after everything expired or was flushed (${expired} expired, ${left} flushed)`,
+        );
       }
     }
     this.#failures.push(...problemsOf(conntrack, laterMs));

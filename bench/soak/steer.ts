@@ -1,7 +1,7 @@
 /**
- * What is done to the table of a soak while packets pass: limits and settings that change, dumps, flushes and questions as the
- * control socket has them. By the side thread, not the main thread: it takes locks, and who waits for that of a dead worker
- * must not be the one who repairs after it.
+ * Control operations on the table of a soak while packets pass: limits and settings change, and there are dumps, flushes and
+ * queries like those of the control socket. The side thread does this, never the main thread. These operations take locks, and
+ * the main thread must not wait for the lock of a dead worker, since it repairs after that worker.
  */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
@@ -11,7 +11,7 @@ export class Steering {
   readonly #conntrack: Conntrack;
   readonly #random: () => number;
   readonly #most: number;
-  /** What did not answer as it must. */
+  /** Operations with a wrong result. */
   readonly failures: string[] = [];
 
   constructor(conntrack: Conntrack, random: () => number) {
@@ -24,7 +24,7 @@ export class Steering {
     return Math.floor(this.#random() * limit);
   }
 
-  /** Does one thing or another. */
+  /** Does one randomly chosen operation. */
   act(nowMs: number): void {
     const actions = [this.#limit, this.#set, this.#dump, this.#ask, this.#flush, this.#policies];
     actions[this.#below(actions.length)]!.call(this, nowMs);
@@ -55,7 +55,7 @@ export class Steering {
     let seen = 0;
     for (const entries of this.#conntrack.dump({ nowMs, filter: { proto, seen: 'unreplied' } })) {
       if (entries.some((entry) => entry.orig.proto !== proto)) {
-        this.failures.push(`a dump of protocol ${proto} had another one's connection`);
+        this.failures.push(`a dump of protocol ${proto} returned a connection of another protocol`);
       }
       if (++seen > buckets) {
         break;
@@ -68,7 +68,7 @@ export class Steering {
     const { total, byBucket } = conntrack.stats({ nowMs, zone: SoakZone.flood });
     const sum = byBucket.reduce((all, count) => all + count, 0);
     if (sum !== total) {
-      this.failures.push(`stats say ${total} connections, and ${sum} in all buckets`);
+      this.failures.push(`the statistics count ${total} connections, but the buckets hold ${sum}`);
     }
     conntrack.counters();
     conntrack.participantCounters();

@@ -1,4 +1,4 @@
-/** How the threads of a soak come to rest, so that everything can be checked, and go on. */
+/** Brings all threads of a soak to rest for the checks, and lets them go on. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Conntrack } from '../../src/core/conntrack.ts';
@@ -9,16 +9,16 @@ import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/m
 import type { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { Command, SideWord, type SideWords } from './side-words.ts';
 
-/** Between two looks at whether a thread is at work, and until they are given up. */
+/** Time between two checks for activity, and the time after which reach() gives up. */
 const STILL_MS = 20;
 const MOST_STILL_MS = 30_000;
-/** A sweep interval at which the sweeper does not come by. */
+/** A sweep interval that pauses the sweeper. */
 const NEVER_MS = 0x7fffffff;
 
 export class Stillness {
   readonly #datapath: Datapath;
   readonly #side: SideWords;
-  /** What it was before all stood still. */
+  /** The sweep interval before the pause. */
   #sweepIntervalMs = 0;
 
   constructor(datapath: Datapath, side: SideWords) {
@@ -26,13 +26,13 @@ export class Stillness {
     this.#side = side;
   }
 
-  /** Waits until no thread is at work. @returns what keeps the threads from coming to rest */
+  /** Waits until no thread works. @returns the reasons why threads do not come to rest */
   async reach(): Promise<string[]> {
     const { conntrack } = this.#datapath;
     await this.#datapath.drain();
     this.#side.command(Command.stand);
     const deadlineMs = performance.now() + MOST_STILL_MS;
-    /* It may be about to set the interval. */
+    /* Wait for the side thread first, since it may be about to set the interval. */
     while (load(this.#side.words, SideWord.STANDS) === 0 && performance.now() < deadlineMs) {
       await delay(1);
     }
@@ -44,7 +44,7 @@ export class Stillness {
     for (;;) {
       const before = rounds;
       rounds = conntrack.counters().sweepRounds;
-      /* Those that are being started again come up first. */
+      /* Workers that are being restarted must come up first. */
       if (before === rounds && this.#datapath.workers().every(({ isUp }) => isUp) && this.#isStill()) {
         return [];
       }
@@ -56,7 +56,7 @@ export class Stillness {
     }
   }
 
-  /** Lets the sweeper and the side thread go on. */
+  /** Lets the sweeper and the side thread continue. */
   end(): void {
     this.#datapath.conntrack.sweepIntervalMs = this.#sweepIntervalMs;
     this.#side.command(Command.run);
@@ -76,7 +76,7 @@ export class Stillness {
   }
 }
 
-/** Records that wait for an epoch, of all participants. */
+/** Records of all participants that wait for an epoch. */
 export function retiredRecords(conntrack: Conntrack): number {
   const { words, participants } = conntrack.tracker;
   let retired = 0;

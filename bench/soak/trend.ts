@@ -1,21 +1,21 @@
-/** Does a figure grow? A line through its samples, with an interval for its slope. */
+/** Detects growth: fits a line to samples, with an interval for its slope. */
 
 export interface Trend {
-  /** Per hour. */
+  /** Slope per hour. */
   perHour: number;
   low: number;
   high: number;
-  /** From the first sample to the last, at least: the interval's low end. */
+  /** Least growth from the first sample to the last, by the low end of the interval. */
   leastGrowth: number;
   samples: number;
 }
 
-/** 97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom; beyond, that of the last. */
+/** 97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom. The last one also serves for more. */
 const T_QUANTILES = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13, 2.12];
 const MOST_T = 2.1;
 const HOUR_S = 3600;
 
-/** Least squares, the interval of 95 % from the residuals. Of fewer than three samples nothing can be told: NaN. */
+/** Least squares, with a 95 % interval from the residuals. NaN for fewer than three samples. */
 export function trendOf(points: readonly { s: number; value: number }[]): Trend {
   const n = points.length;
   const mean = (of: (point: { s: number; value: number }) => number) =>

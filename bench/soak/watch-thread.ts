@@ -1,6 +1,6 @@
 /**
- * The watch of a soak: should the main thread stand still, which with it everything would, it tells which locks are held by
- * whom, and ends the process. It writes for itself: what a worker prints goes through the main thread.
+ * The watch thread of a soak. If the main thread hangs, it prints the holder of each held lock and ends the process. It writes to
+ * the file descriptor directly, because console output of a worker goes through the main thread.
  */
 
 import { writeSync } from 'node:fs';
@@ -19,14 +19,14 @@ import { Command, SideWord, SideWords } from './side-words.ts';
 export interface WatchTask {
   memory: TrackerMemory;
   shared: SharedArrayBuffer;
-  /** The main thread stands still when it has not moved for so long, ms. */
+  /** The main thread hangs if its heartbeat has not changed for this long, ms. */
   stallMs: number;
 }
 
 const { memory, shared, stallMs } = workerData as WatchTask;
 const side = new SideWords(shared);
 const STDERR = 2;
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 
 function heldLocks(): string[] {
   const { words, fragments, maxParticipants, bucketBits } = memory;
@@ -34,7 +34,7 @@ function heldLocks(): string[] {
   const locks: [name: string, region: Int32Array<SharedArrayBuffer>, index: number][] = [
     ['slab', words, layout.slab],
     ['line arena', words, layout.arena],
-    ['quota', words, layout.quota + QuotaLayout.MUTEX],
+    ['connection quota', words, layout.quota + QuotaLayout.MUTEX],
     ['timeout policies', words, layout.timeouts],
     ['zone limits', words, layout.zones + 1],
     ['helper names', words, layout.helperNames],
@@ -61,12 +61,15 @@ function heldLocks(): string[] {
 let seen = side.beat;
 let seenMs = performance.now();
 while (load(side.words, SideWord.COMMAND) !== Command.end) {
-  wait(side.words, SideWord.WATCH, 0, LOOK_MS);
+  wait(side.words, SideWord.WATCH, 0, CHECK_MS);
   if (side.beat !== seen) {
     seen = side.beat;
     seenMs = performance.now();
   } else if (performance.now() - seenMs > stallMs) {
-    const lines = [`ct-bucket: the main thread of the soak stands still for ${stallMs / 1000} s`, ...heldLocks()];
+    const lines = [
+      `ct-bucket: the main thread of the soak has hung for ${stallMs / 1000} s; held locks:`,
+      ...heldLocks(),
+    ];
     writeSync(STDERR, `${lines.join('\n  ')}\n`);
     process.kill(process.pid, 'SIGKILL');
   }

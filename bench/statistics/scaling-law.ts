@@ -1,12 +1,13 @@
 /**
- * The Universal Scalability Law (Gunther, 2007): with N threads a rate of
+ * The Universal Scalability Law (Gunther, 2007). The rate of N threads is
  *
  *     X(N) = lambda N / (1 + sigma (N - 1) + kappa N (N - 1))
  *
- * sigma is contention (the share that is done one at a time), kappa coherence (what each thread costs each other one).
+ * sigma is contention (the share of the work that threads do one at a time), kappa coherence (the cost that each thread adds to
+ * each other thread).
  *
- * N / X(N) is linear in 1 / lambda, sigma / lambda and kappa / lambda: the fit is a least-squares one of relative errors,
- * with none of the three below zero. Intervals are bootstrapped from the runs of each number of threads.
+ * N / X(N) is linear in 1 / lambda, sigma / lambda and kappa / lambda. The fit minimises the squares of relative errors, with
+ * none of the three below zero. Intervals are bootstrapped from the runs of each number of threads.
  */
 
 import { intervalOf, median, resample, seededRandom, type Interval } from './statistics.ts';
@@ -28,11 +29,11 @@ export interface ScalingCoefficients {
 export interface ScalingFit extends ScalingCoefficients {
   sigmaInterval: Interval;
   kappaInterval: Interval;
-  /** Every bootstrapped fit: what intervals of predictions are made of. */
+  /** All bootstrapped fits. Intervals of predictions come from them. */
   fits: readonly ScalingCoefficients[];
   /**
-   * Two numbers of threads tell sigma + 2 kappa at two threads alone. The law then holds with sigma as much as with kappa,
-   * and the intervals reach from all of the one to all of the other.
+   * Two numbers of threads, 1 and 2, determine only sigma + 2 kappa. Either coefficient alone explains the points, so the intervals
+   * reach from all contention to all coherence.
    */
   isSumOnly: boolean;
   threads: readonly number[];
@@ -42,7 +43,7 @@ const RESAMPLES = 1000;
 const SEED = 0xcafe;
 
 /**
- * @param cores points with more threads than cores measure the scheduler, not the law, and are left out
+ * @param cores points with more threads than cores are left out, since they measure the scheduler
  * @returns undefined with fewer than two numbers of threads
  */
 export function fitScalingLaw(points: readonly ScalingPoint[], cores: number): ScalingFit | undefined {
@@ -90,14 +91,14 @@ export function predictRate(fit: ScalingFit, threads: number): PredictedRate {
 
 type Unknowns = 'both' | 'sigma' | 'kappa';
 
-/** Columns 1, N - 1, N (N - 1), scaled to relative errors; of the feasible subsets the one with the least residual. */
+/** Fits the columns 1, N - 1, N (N - 1), scaled to relative errors. Takes the feasible subset with the least residual. */
 function fitOnce(
   points: readonly ScalingPoint[],
   centre: (runsMs: readonly number[]) => number,
   unknowns: Unknowns,
 ): ScalingCoefficients {
   const rows = points.map(({ threads, packets, runsMs }) => {
-    /* Seconds of one thread per packet. */
+    /* Thread-seconds per packet. */
     const cost = ((centre(runsMs) / 1000) * threads) / packets;
     return [1 / cost, (threads - 1) / cost, (threads * (threads - 1)) / cost];
   });
@@ -123,9 +124,9 @@ function dot(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
 
-/** Solves rows x = 1 for some columns (the other x are 0) by the normal equations. @returns undefined if singular */
+/** Solves rows * x = 1 for these columns, with the other x zero, by normal equations. @returns undefined if singular */
 function leastSquares(rows: readonly (readonly number[])[], columns: readonly number[]): number[] | undefined {
-  /* Columns differ by orders of magnitude: scaled to length one, the equations stay well conditioned. */
+  /* The columns differ by orders of magnitude. Scale them to length one to keep the equations well conditioned. */
   const lengths = columns.map((c) => Math.sqrt(rows.reduce((sum, row) => sum + row[c]! ** 2, 0)));
   if (lengths.includes(0) || rows.length < columns.length) {
     return undefined;

@@ -1,4 +1,4 @@
-/** What the simulation goes by, measured: how long locks are held and how often they are taken, and what a cache line costs. */
+/** Measures the inputs of the simulation: hold time and frequency of each lock, and the time of a cache line transfer. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
@@ -10,15 +10,15 @@ import { median } from './statistics.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import type { WorkloadName } from '../workloads/registry.ts';
 
-/** One hold of so many is timed. */
+/** The profiler times one hold in this many. */
 const SAMPLE_EVERY = 16;
-/** Locks that are taken more rarely than this, a packet, change nothing. */
+/** Locks taken less often than this per packet have no effect, and are left out. */
 const LEAST_SHARE = 0.002;
 const LEAST_HOLD_NS = 5;
-/** With one lock for all: its own line, and that of the list or queue behind it, which the last holder has written, too. */
+/** Lines that a global lock moves: its own, and the one of the list or queue, which the last holder has written too. */
 const GLOBAL_LOCK_LINES = 2;
 
-/** ns until a line that another core wrote is here; undefined where there is one core only. */
+/** Time to fetch a line that another core wrote, ns. undefined with a single core. */
 export async function measureLineTransferNs(take: TakeSample = takeSample): Promise<number | undefined> {
   const { ns } = await take<{ ns: number | null }>('samples/line-transfer-sample.js', {});
   return ns ?? undefined;
@@ -31,11 +31,11 @@ export interface InputOptions {
   batch: number;
   buckets: number;
   lineTransferNs: number;
-  /** Measured on one thread without the profiler, by result. */
+  /** ns for a packet by result, measured on one thread without the profiler. */
   packetNs: Record<string, number>;
 }
 
-/** What two looks at the clock take, which every timed hold has in it, ns. */
+/** Time of two readings of the clock, ns. Every timed hold includes it. */
 function clockNs(): number {
   const differences = Array.from({ length: 20_001 }, () => {
     const from = performance.now();
@@ -44,7 +44,7 @@ function clockNs(): number {
   return median(differences.slice(1000));
 }
 
-/** For the first result of a workload. The profile is of all its phases together, so that only workloads of one timed phase are exact. */
+/** Inputs for the first result of a workload. Only workloads with one timed phase are exact, since the profile covers all phases. */
 export async function measureInputs(options: InputOptions, take: TakeSample = takeSample): Promise<SimulationInput[]> {
   const { workload, engine, connections, batch, buckets, lineTransferNs, packetNs } = options;
   const sample = await take<WorkloadSample>(

@@ -1,37 +1,37 @@
 /**
- * A discrete-event simulation of threads that take locks: what to expect of more threads than there are cores to measure.
+ * A discrete-event simulation of threads that take locks. It predicts rates for more threads than there are cores.
  *
- * A thread works outside locks, then passes one critical section after another, each under one lock out of many, then
- * begins the next packet. Locks are handed over in the order of asking. Whoever takes a lock that another thread held
- * last fetches that thread's cache lines first. Every thread has a core to itself.
+ * A thread works outside locks, passes one critical section after another, and begins the next packet. Each section takes one lock
+ * out of many. Waiting threads get a lock in the order of arrival. If another thread held the lock last, the new holder fetches
+ * that thread's cache lines first. Each thread has a core of its own.
  */
 
 import { seededRandom } from './statistics.ts';
 
 export interface CriticalSection {
-  /** 1 for a global lock, else the number of buckets. */
+  /** Number of locks: 1 for a global lock, else the number of buckets. */
   locks: number;
   holdNs: number;
-  /** Share of the packets that come here; default 1. */
+  /** Share of the packets that pass this section. Default: 1. */
   share?: number;
-  /** Cache lines that are fetched from the last holder; default 1. */
+  /** Cache lines to fetch from the last holder. Default: 1. */
   lines?: number;
 }
 
-/** What a packet costs, as measured on one thread. 1 / (outsideNs + held times) is the rate at which a thread asks. */
+/** The cost of a packet, measured on one thread. A thread alone does 1 / (outsideNs + hold times) packets. */
 export interface SimulatedWork {
-  /** Time of one packet outside all locks. */
+  /** Time of a packet outside all locks. */
   outsideNs: number;
   sections: readonly CriticalSection[];
-  /** Time until a line that another core wrote is here. */
+  /** Time to fetch a line that another core wrote. */
   lineTransferNs: number;
-  /** Of the times outside and held; default constant. */
+  /** Distribution of the times outside and inside locks. Default: constant. */
   times?: 'constant' | 'exponential';
 }
 
 export interface SimulationOptions {
   threads: number;
-  /** Packets of all threads, after a tenth of them for the start. */
+  /** Packets of all threads. A tenth as many come first, as a warm-up. */
   packets?: number;
   seed?: number;
 }
@@ -40,13 +40,13 @@ export interface SimulatedRun {
   threads: number;
   /** Packets per second of all threads. */
   rate: number;
-  /** Time that threads waited for locks / all their time. */
+  /** Time that threads waited for locks / total time of the threads. */
   waitingShare: number;
   /** Share of acquisitions that found the lock held. */
   contendedShare: number;
 }
 
-/** Packets for which a rate varies by well under a percent from seed to seed. */
+/** With as many packets, the rate varies by well under one percent from seed to seed. */
 const DEFAULT_PACKETS = 100_000;
 const NOBODY = -1;
 
@@ -57,9 +57,9 @@ interface Lock {
 }
 
 interface Thread {
-  /** Time of the next event; Infinity while waiting for a lock. */
+  /** Time of the thread's next event. Infinity while it waits for a lock. */
   at: number;
-  /** Section that it asks for, or holds. */
+  /** The section that the thread waits for or is in. */
   section: number;
   lock: Lock | undefined;
   askedAt: number;
@@ -88,7 +88,7 @@ class Simulation {
     );
     const packetNs = work.outsideNs + work.sections.reduce((sum, { holdNs, share = 1 }) => sum + holdNs * share, 0);
     this.#threads = Array.from({ length: threads }, () => ({
-      /* Threads do not march in step. */
+      /* Start the threads at random times, so that they do not run in lockstep. */
       at: this.#random() * packetNs,
       section: -1,
       lock: undefined,
@@ -117,7 +117,7 @@ class Simulation {
     };
   }
 
-  /** @returns the time at which so many packets are done */
+  /** @returns the time at which `packets` packets are done */
   #runUntil(packets: number): number {
     let now = 0;
     while (this.#done < packets) {
@@ -143,7 +143,7 @@ class Simulation {
     return next;
   }
 
-  /** Takes a thread to the next section that its packet comes to, or to the end of the packet. */
+  /** Moves a thread to its packet's next section, or to the end of the packet. */
   #advance(thread: Thread, index: number, now: number): void {
     const { sections, outsideNs } = this.#work;
     do {
@@ -205,7 +205,7 @@ export interface SimulationCheck {
   error: number;
 }
 
-/** Holds the simulation against measured rates; points with more threads than cores are none of its own and left out. */
+/** Compares the simulation with measured rates. Leaves out points with more threads than cores, which it does not model. */
 export function checkSimulation(
   work: SimulatedWork,
   measured: readonly { threads: number; rate: number }[],

@@ -1,11 +1,11 @@
-/** Statistics of samples. Whatever draws at random is seeded: the same samples give the same interval. */
+/** Statistics of samples. All random draws are seeded: equal samples give equal intervals. */
 
 export interface Interval {
   low: number;
   high: number;
 }
 
-/** Resamples of a bootstrap: the ends of a 95 % interval then move by less than what a table shows. */
+/** Resamples of a bootstrap. With as many, the ends of a 95 % interval vary by less than a table shows. */
 export const RESAMPLES = 4000;
 const SEED = 0x5eed;
 
@@ -16,7 +16,7 @@ export function median(samples: readonly number[]): number {
   );
 }
 
-/** Quantile with linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996). NaN of no samples. */
+/** Quantile with linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996). NaN without samples. */
 export function quantile(samples: readonly number[], share: number): number {
   return sortedQuantile(
     samples.toSorted((a, b) => a - b),
@@ -24,7 +24,7 @@ export function quantile(samples: readonly number[], share: number): number {
   );
 }
 
-/** The same of samples in order. */
+/** Like quantile, for sorted samples. */
 export function sortedQuantile(sorted: ArrayLike<number>, share: number): number {
   if (sorted.length === 0) {
     return Number.NaN;
@@ -39,7 +39,7 @@ export function mean(samples: readonly number[]): number {
   return samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
 }
 
-/** Numbers in [0, 1), 32 bits of them, by the mulberry32 generator. */
+/** Numbers in [0, 1) with 32 bits, by the mulberry32 generator. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -50,14 +50,14 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** As many draws, with replacement, as there are samples. */
+/** Draws as many samples as there are, with replacement. */
 export function resample(samples: readonly number[], random: () => number): number[] {
   return samples.map(() => samples[Math.floor(random() * samples.length)]!);
 }
 
 /**
- * Percentile bootstrap interval, 95 %, of a statistic of several independent sets of samples (Efron, 1979). Resamples for
- * which the statistic is not finite are left out.
+ * 95 % percentile bootstrap interval of a statistic of several independent sets of samples (Efron, 1979). Resamples without a
+ * finite statistic are left out.
  */
 export function bootstrapInterval(
   sets: readonly (readonly number[])[],

@@ -1,7 +1,7 @@
 /**
- * `ct-bucket bench anatomy`: where the time of an insertion and of a lookup goes. The compiled packet path is cut off after one
- * stage after the other, in builds that differ in that alone; what a stage takes is the difference between two of them. Parts of the
- * last stage are taken out one at a time. Beside it stands what touching the same cache lines takes that does nothing else.
+ * `ct-bucket bench anatomy`: the time of each stage of an insertion and of a lookup. Builds differ only in the stage after which
+ * the packet path is cut off. The time of a stage is the difference between two of them. Parts of the last stage are removed one
+ * at a time. For comparison there is the time of only touching the same cache lines.
  */
 
 import { join } from 'node:path';
@@ -16,15 +16,15 @@ import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-
 type PhaseName = 'udp-insert' | 'udp-lookup';
 
 interface Cut {
-  /** What is done up to here, or what was taken out. */
+  /** The last stage before the cut, or the removed part. */
   name: string;
   patches: readonly Patch[];
-  /** Only this phase is the one that is cut. */
+  /** Cut only this phase. */
   phase?: PhaseName;
   kind: 'upTo' | 'without' | 'whole';
 }
 
-/** The times at which the phases of a sample run (workload-thread.ts). */
+/** Time of the packets' clock in each phase (workload-thread.ts). The cuts recognise a phase by it. */
 const PHASE_MS: Record<PhaseName, number> = { 'udp-insert': 1_000_000, 'udp-lookup': 1_000_001 };
 const EXECUTE = 'src/core/path/execute.ts';
 
@@ -61,10 +61,10 @@ const REMOVALS: readonly Cut[] = [
     patches: [{ path: 'src/core/lifecycle/create.ts', find: /table\.(un)?lockBucket\([^;]*;/, replace: '' }],
   },
   {
-    name: 'what is declared for a repair',
+    name: 'the notes for a repair',
     kind: 'without',
     phase: 'udp-insert',
-    /* INTENT_KIND, RECORD_IN_FLIGHT, and the hands (shared/participant.ts). */
+    /* INTENT_KIND, RECORD_IN_FLIGHT, and the credits (shared/participant.ts). */
     patches: [
       { path: 'src/core/lifecycle/create.ts', find: /own\[base \+ (16|19|20)\](\+\+| = [^;]*);/, replace: '' },
       { path: 'src/core/lifecycle/finish-links.ts', find: /words\[base \+ (16|19|20|24)( \+ 0)?\] = 0;/, replace: '' },
@@ -91,7 +91,7 @@ const REMOVALS: readonly Cut[] = [
   },
 ];
 
-/** Everything that is measured, in the order of the rows. */
+/** All builds to measure, in the order of the rows. */
 export const CUTS: readonly Cut[] = [
   ...cutsOf('udp-insert'),
   ...cutsOf('udp-lookup'),
@@ -107,14 +107,14 @@ export interface AnatomyOptions {
 export interface AnatomyResults {
   machine: ReturnType<typeof machineFingerprint>;
   options: AnatomyOptions;
-  /** ns a packet, of every run. */
+  /** ns for a packet in each run. */
   cuts: { name: string; kind: Cut['kind']; phase?: PhaseName; runsNs: Partial<Record<PhaseName, number[]>> }[];
   floor: FloorSample;
 }
 
 const BATCH = 32;
 
-/** Measures and prints. */
+/** Measures, and prints the tables. */
 export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResults> {
   const variants: Variant[] = [];
   const runs = CUTS.map((): Partial<Record<PhaseName, number[]>> => ({}));
@@ -126,7 +126,7 @@ export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResult
     for (let run = 0; run < options.runs; run++) {
       for (const [index, cut] of CUTS.entries()) {
         showProgress(`run ${run + 1} of ${options.runs}: ${cut.name}`);
-        /* Where something is cut off, the accounting is wrong by intent: it is not checked. */
+        /* A cut makes the accounting wrong on purpose, so do not check it. */
         const { results } = await sampleFrom(variants[index]!.dist, options.connections);
         for (const { name, ms, packets } of results) {
           if (cut.phase === undefined || cut.phase === name) {
@@ -141,7 +141,7 @@ export async function runAnatomy(options: AnatomyOptions): Promise<AnatomyResult
       variant.remove();
     }
   }
-  showProgress('measuring the floor: what touching the same cache lines takes');
+  showProgress('measuring the floor: only touching the same cache lines');
   const results: AnatomyResults = {
     machine: machineFingerprint(),
     options,
@@ -179,7 +179,7 @@ function print({ cuts, floor, options }: AnatomyResults): void {
     const stages = cuts.filter((cut) => cut.kind === 'upTo' && cut.phase === phase);
     const whole = nsOf(cuts.find(({ kind }) => kind === 'whole')!);
     const table = new Table({
-      head: [phase, 'ns', 'up to here'],
+      head: [phase, 'ns', 'total'],
       style: { head: [], border: [] },
       colAligns: ['left', 'right', 'right'],
     });
@@ -192,7 +192,7 @@ function print({ cuts, floor, options }: AnatomyResults): void {
     const last = whole - before;
     const parts = cuts.filter((cut) => cut.kind === 'without' && cut.runsNs[phase] !== undefined);
     table.push([
-      phase === 'udp-insert' ? 'creating the connection' : 'confirming it, moving it on',
+      phase === 'udp-insert' ? 'creating the connection' : 'confirming it, updating its state',
       last.toFixed(0),
       whole.toFixed(0),
     ]);

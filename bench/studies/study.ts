@@ -1,4 +1,4 @@
-/** `ct-bucket bench study NAME`: a choice of the design, and what the other choices would cost. */
+/** `ct-bucket bench study NAME`: the cost of each alternative to a choice of the design. */
 
 import { join } from 'node:path';
 import Table from 'cli-table3';
@@ -18,9 +18,9 @@ interface Choice {
 
 interface Study {
   question: string;
-  /** What is measured for each choice. */
+  /** The workloads and threads to measure for each choice. */
   works: readonly Pick<WorkloadSampleOptions, 'workload' | 'threads'>[];
-  /** The first is what the others are held against. */
+  /** The choices. The first is the reference of the ratios. */
   choices: readonly Choice[];
 }
 
@@ -38,11 +38,11 @@ const SPIN_BOUND: Omit<Patch, 'replace'> = {
   find: /Math\.min\(1000, owner\.spinEstimate \* 2 \+ 10\)/,
 };
 
-/** The access seam as if it had been written without scheduling points. */
+/** Removes the scheduling points from the access seam. */
 const BARE_SEAM: readonly Patch[] = [
-  /* load ... poke, pause: of "CHECKED ? (...) => { hook, access } : access" the last. */
+  /* load ... poke, pause: keep the last part of "CHECKED ? (...) => { hook, access } : access". */
   { path: 'src/shared/access.ts', find: /= CHECKED\s*\? \([^]*?\}\s*: /, replace: '= ' },
-  /* wait and notify. */
+  /* wait and notify: remove the hook. */
   { path: 'src/shared/access.ts', find: /if \(CHECKED\) \{\s*at\([^]*?\n\t\}\n/, replace: '' },
 ];
 
@@ -64,7 +64,7 @@ export const STUDIES = {
     })),
   },
   window: {
-    question: 'How many connections talk side by side: how cold is a connection when its next packet comes?',
+    question: 'How many connections should talk side by side? The more, the colder is each for its next packet.',
     works: [
       { workload: 'tcp-life', threads: 1 },
       { workload: 'tcp-data', threads: 1 },
@@ -78,15 +78,15 @@ export const STUDIES = {
     ],
   },
   prefault: {
-    question: 'Memory committed before the start, or as it is used?',
+    question: 'Commit memory before the start, or on first use?',
     works: INSERT_ON_1_AND_2,
     choices: [
       { name: 'prefaulted', options: { prefaulted: true } },
-      { name: 'as it is used', options: { prefaulted: false } },
+      { name: 'on first use', options: { prefaulted: false } },
     ],
   },
   bits: {
-    question: 'Which bits of the hash choose the bucket, where the low ones choose the line in it?',
+    question: 'Which bits of the hash should choose the bucket? The low ones choose the line in it.',
     works: INSERT_ON_1_AND_2,
     choices: [
       { name: 'high bits' },
@@ -94,19 +94,19 @@ export const STUDIES = {
     ],
   },
   spin: {
-    question: 'How long does a thread spin before it sleeps, where locks are few?',
+    question: 'How long should a thread spin before it sleeps, with few locks?',
     works: [{ workload: 'insert', threads: 2 }],
     choices: [
       { name: 'adaptive, 4 buckets', options: { buckets: 4 } },
-      { name: '1000 looks', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '1000' }] },
-      { name: '100 looks', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '100' }] },
+      { name: '1000 tries', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '1000' }] },
+      { name: '100 tries', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '100' }] },
       { name: 'sleeps at once', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '0' }] },
       { name: 'never sleeps', options: { buckets: 4 }, patches: [{ ...SPIN_BOUND, replace: '1e9' }] },
     ],
   },
   seam: {
     question:
-      'What does the interface between tracker and engine cost ours? The calls that it answers with nothing taken out:',
+      'What does the interface between tracker and engine cost ct-bucket? Compare a build without the calls that do nothing.',
     works: [
       { workload: 'insert', threads: 1 },
       { workload: 'tcp-data', threads: 1 },
@@ -127,7 +127,7 @@ export const STUDIES = {
     ],
   },
   'scheduling-points': {
-    question: 'What do scheduling points and the checked mode cost a process that has neither? Taken out of the build:',
+    question: 'What do scheduling points and the checked mode cost when they are off? Compare builds without them.',
     works: [...INSERT_ON_1_AND_2, { workload: 'tcp-data', threads: 1 }],
     choices: [
       { name: 'as it is' },
@@ -147,7 +147,7 @@ export const STUDIES = {
     ],
   },
   sweeper: {
-    question: 'What does it cost to leave marks for the sweeper in the index lines? Without them:',
+    question: 'What do the marks for the sweeper in the index lines cost? Compare a build without them.',
     works: [
       { workload: 'insert', threads: 1 },
       { workload: 'tcp-life', threads: 1 },
@@ -192,7 +192,7 @@ export interface StudyResults {
   rows: StudyRow[];
 }
 
-/** Measures and prints a study. @throws VoidRunError */
+/** Measures a study and prints its table. @throws VoidRunError */
 export async function runStudy(name: StudyName, options: StudyOptions): Promise<StudyResults> {
   const study: Study = STUDIES[name];
   const variants: Variant[] = [];
@@ -210,7 +210,7 @@ export async function runStudy(name: StudyName, options: StudyOptions): Promise<
           );
           const sample = await takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
           if (sample.error !== undefined) {
-            throw new VoidRunError(`run ${run + 1} of ${choice.name} is invalid: ${sample.error}`);
+            throw new VoidRunError(`run ${run + 1} of ${choice.name} is void: ${sample.error}`);
           }
           for (const { name: result, ms, packets } of sample.results) {
             const key = `${choice.name} ${result} ${work.threads}`;
@@ -274,8 +274,8 @@ function print({ question, choices }: Study, { rows, options }: StudyResults): v
     ]);
   }
   console.log(
-    `${question} ${options.connections} connections, medians of ${options.runs} runs in turn, each in a fresh process;`,
+    `${question} ${options.connections} connections, medians of ${options.runs} runs in turn, each in a fresh process.`,
   );
-  console.log(`× is the time in that of the first row, with its 95 % interval.`);
+  console.log(`× is the time / the time of the first row, with its 95 % interval.`);
   console.log(table.toString());
 }

@@ -1,6 +1,6 @@
 /**
- * Builds that differ in one thing: copies of the compiled build in which a few places are changed. The build has joined the modules
- * into chunks, and names each source in a line of its own above its code.
+ * Builds that differ in one thing: copies of the compiled build with a few patched places. The build joins modules into chunks. A
+ * line of its own names each source above its code.
  */
 
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,11 +9,11 @@ import { dirname, join } from 'node:path';
 import { temporaryFolder } from '../../src/host/cleanup.ts';
 import { compiledBench } from '../samples/compiled.ts';
 
-/** A change of compiled code. */
+/** A change to the compiled code. */
 export interface Patch {
-  /** The source whose code is changed, or a folder: then all of its sources. */
+  /** The source whose code is changed, or a folder for all of its sources. */
   path: string;
-  /** Must be found, there and in the compiled code. */
+  /** The pattern to replace. It is an error if the compiled code of `path` does not contain it. */
   find: RegExp;
   replace: string;
 }
@@ -27,10 +27,10 @@ export interface Variant {
 const CHUNKS = 'chunks';
 const SOURCE_LINE = /^\/\/ ((?:src|bench)\/\S+\.ts)\n/m;
 
-/** @returns the chunk's text, changed, and in how many places */
+/** @returns the changed text of the chunk, and the number of changes */
 function patched(text: string, { path, find, replace }: Patch): { text: string; changes: number } {
   let changes = 0;
-  /* What stands above the first source, then a name and its code, again and again. */
+  /* The text above the first source, then name and code of each source in turn. */
   const parts = text.split(SOURCE_LINE);
   for (let i = 1; i < parts.length; i += 2) {
     const source = parts[i]!;
@@ -45,7 +45,7 @@ function patched(text: string, { path, find, replace }: Patch): { text: string; 
   return { text: parts.join(''), changes };
 }
 
-/** @throws Error where a patch finds nothing to change: the code has become another */
+/** @throws Error if the patch finds nothing to change: then the code has changed and the patch must follow */
 function applyPatch(dist: string, patch: Patch): void {
   let found = 0;
   for (const name of readdirSync(join(dist, CHUNKS)).filter((each) => each.endsWith('.js'))) {
@@ -57,11 +57,11 @@ function applyPatch(dist: string, patch: Patch): void {
     }
   }
   if (found === 0) {
-    throw new Error(`nothing in ${patch.path} matches ${patch.find}`);
+    throw new Error(`nothing in ${patch.path} matches ${patch.find}: adapt the patch to the source`);
   }
 }
 
-/** @throws Error where a patch finds nothing to change */
+/** @throws Error if a patch finds nothing to change */
 export async function buildVariant(patches: readonly Patch[]): Promise<Variant> {
   const ours = dirname(dirname(dirname(await compiledBench('samples/workload-sample.js'))));
   if (patches.length === 0) {

@@ -1,9 +1,9 @@
 /**
- * `ct-bucket bench peer`: an outside program that does the same work, in turn with ours, in the same table.
+ * `ct-bucket bench peer`: measures an outside program in turn with ct-bucket, on the same work, and shows both in one table.
  *
  * The program prints lines of JSON such as
- * {"workload":"udp-insert","threads":1,"connections":1000000,"packets":1000000,"ms":598.341}; lines that do not begin with a brace
- * are passed over.
+ * {"workload":"udp-insert","threads":1,"connections":1000000,"packets":1000000,"ms":598.341}. Lines that do not begin with a
+ * brace are ignored.
  */
 
 import { basename } from 'node:path';
@@ -17,7 +17,7 @@ import { median } from '../statistics/statistics.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/registry.ts';
 
-/** A figure of one run. */
+/** One figure of a run. */
 export interface PeerFigure {
   workload: string;
   threads: number;
@@ -26,9 +26,9 @@ export interface PeerFigure {
   ms: number;
 }
 
-/** What is run once, by us and by the peer. */
+/** The work of a run, the same for ct-bucket and the peer. */
 export interface PeerWork {
-  /** Name of the workload as `bench` takes it. */
+  /** Name of the workload in `bench`. */
   workload: string;
   threads: number;
   connections: number;
@@ -38,33 +38,33 @@ export interface PeerWork {
 }
 
 export interface PeerOptions {
-  /** Shell command; {workload}, {threads}, {connections}, {window}, {batch} and {runs} (always 1) are replaced. */
+  /** Shell command. {workload}, {threads}, {connections}, {window}, {batch} and {runs} (always 1) are replaced. */
   command: string;
-  /** What the tables call it; default: the program's file name. */
+  /** Name of the peer in tables. Default: the program's file name. */
   name?: string;
   workload: string;
   threads: readonly number[];
   connections: number;
   runs: number;
   batch: number;
-  /** Of each thread, connections whose packets come side by side; default all. */
+  /** Connections of each thread whose packets come side by side. Default: all. */
   window?: number;
   buckets: number;
-  /** Runs our side once. */
+  /** Runs ct-bucket once. */
   takeOurs?: (work: PeerWork) => PeerFigure[] | Promise<PeerFigure[]>;
 }
 
-/** A peer that takes longer hangs. */
+/** A peer that takes longer is considered to hang. */
 const TIMEOUT_MS = 300_000;
 const ENGINE = 'ct-bucket';
 
-/** @throws UsageError where the peer fails, prints no figures, or does other work than ours */
+/** @throws UsageError if the peer fails, prints no figures, or does other work */
 export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeOurSample } = options;
   const window = options.window ?? connections;
   const name = options.name ?? programName(command);
   if (name === ENGINE) {
-    throw new UsageError(`the peer needs a name other than ${ENGINE} (--name)`);
+    throw new UsageError(`the peer must not be called ${ENGINE}: give another name with --name`);
   }
   const samples = new Map<string, { engine: string; figures: PeerFigure[] }>();
   const keep = (engine: string, figure: PeerFigure): void => {
@@ -77,7 +77,7 @@ export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
     for (const count of threads) {
       showProgress(`run ${run + 1} of ${runs}: ${counted(count, 'thread')}, ${ENGINE} and ${name}`);
       const work = { workload, threads: count, connections, batch, window, buckets };
-      /* Who goes first alternates: what the one leaves behind (heat, caches, freed memory) meets both. */
+      /* Alternate the order, since a run leaves heat, caches and freed memory to the next one. */
       let theirs = run % 2 === 0 ? undefined : await runPeerOnce(command, work);
       const ours = await takeOurs(work);
       theirs ??= await runPeerOnce(command, work);
@@ -102,7 +102,7 @@ function resultOf(engine: string, figures: readonly PeerFigure[]): BenchResult {
   return { workload, engine, threads, connections, packets, medianMs: median(runsMs), runsMs };
 }
 
-/** The program's file name, of a command that may begin with variables. */
+/** The program's file name in a command, which may begin with variable assignments. */
 export function programName(command: string): string {
   const words = command.trim().split(/\s+/);
   const program = words.find((word) => !/^\w+=/.test(word)) ?? '';
@@ -164,7 +164,7 @@ export function parseFigure(line: string): PeerFigure {
   return figure as PeerFigure;
 }
 
-/** The peer's figure of a workload of ours. @throws UsageError where it is missing or of other work */
+/** The peer's figure for a figure of ct-bucket. @throws UsageError if it is missing or of other work */
 function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string): PeerFigure {
   const found = theirs.filter((figure) => figure.workload === ours.workload && figure.threads === ours.threads);
   const figure = found[0];

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: what a newcomer wants to see first, within a time that is given. A first sample and the first round tell how
- * fast this machine is: on a slow one there are fewer connections and fewer runs, and a line says so.
+ * `npm run bench`: the first benchmark for a newcomer, within a given time. A first sample and the first round show the speed of
+ * the machine. A slow machine gets fewer connections and fewer runs, and a line says so.
  */
 
 import { ENGINES } from '../../src/core/engines/engine.ts';
@@ -15,55 +15,55 @@ import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-
 
 export interface SuiteOptions {
   threads: readonly number[];
-  /** At most. */
+  /** Upper limit. */
   connections: number;
-  /** At most. */
+  /** Upper limit. */
   runs: number;
   batch: number;
   buckets: number;
-  /** For everything, in seconds. */
+  /** Time limit of the whole suite, in seconds. */
   seconds: number;
 }
 
 export interface SuiteTools {
   take?: TakeSample;
-  /** Of the budget, in ms. */
+  /** The clock of the budget, in ms. */
   nowMs?: () => number;
 }
 
-/** What the aging waits for connections to expire, in ms; the rest of its time is that of so many samples. */
+/** Time that aging waits for connections to expire, in ms. The rest of its time equals this many samples. */
 const AGING_WAITS_MS = 9000;
 const AGING_SAMPLES = 2;
-/** With fewer, the start of threads is all that is measured. */
+/** With fewer connections, the start of the threads would dominate. */
 const FEWEST_CONNECTIONS = 20_000;
 const REHEARSAL = { insert: 100_000, life: 40_000 };
 const FEWEST_REHEARSED = 20_000;
-/** The first sample is a small one; one of the usual size takes up to so many times as long. */
+/** The first sample is small. One of the usual size takes up to `timesOfUsual` times as long. */
 const PROBE = { connections: 50_000, rehearsed: 40_000, timesOfUsual: 2.5 };
-/** Connections of a TCP life have eight packets and more. */
+/** Share of the connections for TCP lives, which have eight packets and more each. */
 const LIFE_SHARE = 1 / 8;
 
-/** What all measurements of a suite share. */
+/** State that all measurements of a suite share. */
 interface SuiteRun {
   options: SuiteOptions;
   say: (line: string) => void;
   take: TakeSample;
   nowMs: () => number;
   budget: Budget;
-  /** Of a sample of the usual size, expected. */
+  /** Expected duration of a sample of the usual size. */
   sampleMs: number;
-  /** Of the aging, expected. */
+  /** Expected duration of the aging benchmark. */
   agingMs: number;
-  /** As many of something as the time allows. */
+  /** Scales a number from `most` down to `fewest`, as the time allows. */
   fewer: (most: number, fewest: number) => number;
-  /** Of the last workload: a round, and all of them. */
+  /** The last workload's expected time: of a round, and of all rounds. */
   roundMs: number;
   lifeMs: number;
 }
 
 type WorkloadResults = Awaited<ReturnType<typeof benchWorkload>>;
 
-/** The first sample, a small one: how fast is this machine? */
+/** Takes a small first sample to estimate the speed of the machine. */
 async function probe(options: SuiteOptions, take: TakeSample, budget: Budget): Promise<number> {
   const { ms: probeMs } = await budget.timed(() =>
     take<WorkloadSample>('samples/workload-sample.js', {
@@ -81,27 +81,27 @@ async function probe(options: SuiteOptions, take: TakeSample, budget: Budget): P
   return probeMs * PROBE.timesOfUsual;
 }
 
-function figuresTeller(say: (line: string) => void, phases: string) {
-  const told = new Set<string>();
+function firstFiguresPrinter(say: (line: string) => void, phases: string) {
+  const shown = new Set<string>();
   return (what: string, { results }: WorkloadSample): void => {
-    if (told.size === 0) {
+    if (shown.size === 0) {
       say(`First figures of ${phases}; time, and packets a second:`);
     }
-    if (!told.has(what)) {
-      told.add(what);
+    if (!shown.has(what)) {
+      shown.add(what);
       say(`  ${what.padEnd(46)}${results.map(figureOf).join('  ')}`);
     }
   };
 }
 
-/** Rounds are repeated while the time suffices. @param reserveMs what must be left after the next one */
+/** Repeats rounds while there is time. @param reserveMs time that must be left after the next round */
 function conductOf(run: SuiteRun, reserveMs: (done: number, roundMs: number) => number): BenchConduct {
   const { options, say, take, nowMs, budget } = run;
   const { runs, seconds } = options;
   return {
     take,
     nowMs,
-    /* A profiled sample each takes half as long again, and the other workload as many rounds as this one. */
+    /* Each engine needs a profiled sample, which takes half as long again. The other workload must still fit in. */
     mayPredict: () => budget.leftMs >= 1.5 * (ENGINES.length + 1) * run.sampleMs + run.lifeMs + run.agingMs,
     mayRunAgain(done: number, tookMs: number): boolean {
       run.roundMs = tookMs;
@@ -129,14 +129,14 @@ function measureInsert(run: SuiteRun, connections: number): Promise<WorkloadResu
       connections,
       rehearsalConnections: run.fewer(REHEARSAL.insert, FEWEST_REHEARSED),
     },
-    figuresTeller(run.say, 'insertion and lookup'),
+    firstFiguresPrinter(run.say, 'insertion and lookup'),
     conductOf(run, (done, roundMs) => (done + 1) * roundMs + run.agingMs),
   );
 }
 
 async function measureLives(run: SuiteRun, connections: number): Promise<WorkloadResults | undefined> {
   if (run.budget.leftMs < run.roundMs) {
-    run.say('No time is left for TCP lives: `ct-bucket bench tcp-life` measures them');
+    run.say('No time is left for TCP lives. Measure them with `ct-bucket bench tcp-life`');
     return undefined;
   }
   return benchWorkload(
@@ -148,14 +148,14 @@ async function measureLives(run: SuiteRun, connections: number): Promise<Workloa
       rehearsalConnections: run.fewer(REHEARSAL.life, FEWEST_REHEARSED),
       connections: Math.ceil(connections * LIFE_SHARE),
     },
-    figuresTeller(run.say, 'TCP lives'),
+    firstFiguresPrinter(run.say, 'TCP lives'),
     conductOf(run, () => run.agingMs),
   );
 }
 
 async function measureAging(run: SuiteRun, connections: number): Promise<ResultsFile | undefined> {
   if (run.budget.leftMs < run.agingMs) {
-    run.say('No time is left for aging: `ct-bucket bench aging` measures it');
+    run.say('No time is left for aging. Measure it with `ct-bucket bench aging`');
     return undefined;
   }
   return benchAging(
@@ -172,20 +172,20 @@ async function measureAging(run: SuiteRun, connections: number): Promise<Results
   );
 }
 
-/** @param say for what comes line by line. @throws VoidRunError */
+/** @param say gets the output line by line. @throws VoidRunError */
 export async function runSuite(
   options: SuiteOptions,
   say: (line: string) => void,
   { take = takeSample, nowMs = () => performance.now() }: SuiteTools = {},
 ): Promise<ResultsFile> {
   const { threads, seconds } = options;
-  /* Before it is the suite that loads the machine. */
+  /* Read the load before the suite itself loads the machine. */
   const machine = machineFingerprint();
   const budget = new Budget(seconds, nowMs);
   const samplesOfRound = threads.reduce((sum, count) => sum + ENGINES.length + (count > 1 ? 1 : 0), 0);
   const sampleMs = await probe(options, take, budget);
   const agingMs = AGING_WAITS_MS + AGING_SAMPLES * sampleMs;
-  /* A round of each workload is the least. */
+  /* Choose a size with which at least one round of each workload fits in. */
   const size = Math.min(1, (budget.leftMs - agingMs) / (2 * samplesOfRound * sampleMs));
   const fewer = (most: number, fewest: number) => Math.min(most, Math.max(fewest, Math.ceil(most * size)));
   const connections = fewer(options.connections, FEWEST_CONNECTIONS);

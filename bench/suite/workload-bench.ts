@@ -1,4 +1,4 @@
-/** Workloads, engines and numbers of threads, measured in turn: a sample each in a fresh process, again and again. */
+/** Measures workloads, engines and numbers of threads in turn, each sample in a fresh process. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import { UsageError } from '../../src/core/errors.ts';
@@ -18,33 +18,33 @@ export interface WorkloadBenchOptions {
   perThread?: boolean;
   runs: number;
   batch: number;
-  /** Of each thread, connections whose packets come side by side, where the workload has conversations. */
+  /** Connections of each thread whose packets come side by side, in workloads with conversations. */
   window?: number;
   buckets: number;
-  /** Beside two threads and more, the same threads with a table each. Default: yes. */
+  /** For two threads and more, also measure a table for each thread. Default: yes. */
   control?: boolean;
-  /** One more run of each with every batch timed. */
+  /** Add a run of each set with every batch timed. */
   latency?: boolean;
-  /** One more run of ct-bucket each, whose memory is committed as it is used: memory per connection. Default: yes. */
+  /** Add a run of ct-bucket with memory committed on first use, for the memory per connection. Default: yes. */
   memory?: boolean;
-  /** One more profiled run of each on one thread, for the simulation of more threads. Default: yes. */
+  /** Add a profiled run on one thread, for the simulation of more threads. Default: yes. */
   predict?: boolean;
-  /** A shorter warm-up of each sample: connections of each of three tables. For a first look. */
+  /** Shorter warm-up: connections of each of three rehearsal tables. */
   rehearsalConnections?: number;
 }
 
-/** Who decides how much is measured, and with what. */
+/** Decides how much is measured, and how samples are taken. */
 export interface BenchConduct {
   take?: TakeSample;
-  /** The clock of `roundMs`. */
+  /** Clock that measures `roundMs`. */
   nowMs?: () => number;
-  /** Asked after each run of everything. Default: yes, up to the number of runs. */
+  /** Called after each round. Default: continue up to the number of runs. */
   mayRunAgain?: (done: number, roundMs: number) => boolean;
-  /** Asked before what the simulation goes by is measured. */
+  /** Called before the inputs of the simulation are measured. */
   mayPredict?: () => boolean;
 }
 
-/** Accounting that do not balance: the run is no measurement. */
+/** The accounting of a run is wrong, so its figures are invalid. */
 export class VoidRunError extends Error {}
 
 type Kind = 'shared' | 'control' | 'latency' | 'cold';
@@ -90,7 +90,7 @@ function setsOf(options: WorkloadBenchOptions): SampleSet[] {
 
 /**
  * Measures a workload.
- * @param onSample told of each sample, for first figures
+ * @param onSample gets each sample, for first figures
  * @throws VoidRunError
  */
 export async function benchWorkload(
@@ -104,7 +104,7 @@ export async function benchWorkload(
     throw new UsageError('--connections must be at least the number of threads');
   }
   const sets = setsOf(options);
-  /* In turn, so that a drift of the machine meets all alike. */
+  /* Measure in turn, so that a drift of the machine affects all alike. */
   let hasTime = true;
   for (let run = 0; run < runs && hasTime; run++) {
     const fromMs = nowMs();
@@ -130,7 +130,7 @@ export async function benchWorkload(
       } satisfies WorkloadSampleOptions);
       showProgress('');
       if (sample.error !== undefined) {
-        throw new VoidRunError(`run ${run + 1} of ${describe(set, workload)} is invalid: ${sample.error}`);
+        throw new VoidRunError(`run ${run + 1} of ${describe(set, workload)} is void: ${sample.error}`);
       }
       set.samples.push(sample);
       onSample(describe(set, workload), sample);
@@ -152,7 +152,7 @@ export async function benchWorkload(
   };
 }
 
-/** What the simulation of the first result goes by, for each engine; nothing where it cannot be measured. */
+/** Inputs of the simulation of the first result, for each engine. Empty if they cannot be measured. */
 async function simulationOf(
   options: WorkloadBenchOptions,
   results: readonly BenchResult[],
@@ -203,7 +203,7 @@ function resultsOf(options: WorkloadBenchOptions, sets: readonly SampleSet[], se
       prefaulted: set.kind !== 'cold',
       medianMs: median(runsMs),
       runsMs,
-      /* Prefaulted, the memory is committed whether it is used or not: the figure is that of the other run. */
+      /* A prefaulted run commits all memory, used or not. Take the figure from the run without prefaulting. */
       ...(cold === undefined ? {} : { bytesPerConnection: cold.samples[0]!.bytesPerConnection }),
       ...(latency === undefined ? {} : { latencyUs: latency }),
       ...(set.threads === 1 ? {} : { fairness: median(phases.map(fairnessOf)) }),
@@ -212,7 +212,7 @@ function resultsOf(options: WorkloadBenchOptions, sets: readonly SampleSet[], se
   });
 }
 
-/** Packets per second of the slowest thread / those of the fastest, all of them having the same to do. */
+/** Packets per second of the slowest thread / of the fastest. All threads have the same work. */
 function fairnessOf({ threadMs }: PhaseResult): number {
   return Math.min(...threadMs) / Math.max(...threadMs);
 }

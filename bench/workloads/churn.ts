@@ -1,28 +1,28 @@
 /**
- * Churn: connections come, have two exchanges, and expire; the table holds about a given population throughout, while a
- * sweeper removes what has expired. The packets' clock goes as fast as connections are opened, so that one lives for
- * LIFE_MS of it. Threads that run ahead of the sweeper wait for it: what is measured is what all of them can keep up.
+ * Churn: connections come, have two exchanges, and expire. A sweeper removes them, so the table holds a constant population. The
+ * packets' clock advances with the number of opened connections, so that each lives for LIFE_MS. Threads that run ahead of the
+ * sweeper wait for it. The figure is the rate that all threads together can sustain.
  */
 
 import { CtAction } from '../../src/core/action.ts';
 import { add, load, wait } from '../../src/shared/access.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch } from './step-batch.ts';
-import { tell, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
+import { describeFault, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
 
 const COMMIT = new CtAction({ commit: true });
 
-/** The timeout of all states, s. */
+/** Timeout of all states, s. */
 export const CHURN_TIMEOUT_S = 1;
-/** Connections that are opened for each of the population. */
+/** Connections opened for each connection of the population. */
 export const LIVES = 5;
 const PACKETS = 4;
-/** Threads wait while the table holds more than so many populations. */
+/** Threads wait while the table holds more than this many populations. */
 const MOST = 2;
-/** No thread is further ahead of the slowest, ms: what it opens early, the sweeper cannot remove early. */
+/** Most that a thread may be ahead of the slowest, ms. The sweeper cannot remove early what a thread opens early. */
 const MOST_AHEAD_MS = 50;
-/** Batches of new connections between two looks at the table. */
-const BATCHES_PER_LOOK = 32;
+/** Batches of new connections between two checks of the table's population. */
+const BATCHES_PER_CHECK = 32;
 
 class ChurnRun implements WorkloadRun {
   readonly #original: StepBatch;
@@ -54,29 +54,29 @@ class ChurnRun implements WorkloadRun {
       }
       sender.nowMs += stepMs;
       this.#times[thread] = sender.nowMs;
-      if (++batches % BATCHES_PER_LOOK === 0) {
+      if (++batches % BATCHES_PER_CHECK === 0) {
         while (
           sender.nowMs > leastTimeMs(this.#times, threads) + MOST_AHEAD_MS ||
           tracker.quota.pools.used(tracker.quota.pool) > MOST * connections
         ) {
-          /* Holding nothing: what was removed can be used again. */
+          /* This thread holds no reference, so removed records may be reused. */
           tracker.quiesce();
           wait(shared, WAIT_WORD, 0, 0.05);
         }
       }
     }
-    /* The sweeper need not wait for those who have finished. */
+    /* The sweeper need not wait for a finished thread. */
     this.#times[thread] = Number.POSITIVE_INFINITY;
     add(shared, DONE_WORD, 1);
   }
 }
 
 const WAIT_WORD = 0;
-/** Threads that have finished. */
+/** Word that counts finished threads. */
 const DONE_WORD = 1;
 const FIRST_TIME = 4;
 
-/** The time of each thread; 0 before it has begun. */
+/** The time of each thread. 0 before it begins. */
 export function churnTimes(shared: Int32Array<SharedArrayBuffer>): Float64Array {
   return new Float64Array(shared.buffer, FIRST_TIME * 4, (shared.length - FIRST_TIME) >> 1);
 }
@@ -89,7 +89,7 @@ function leastTimeMs(times: Float64Array, threads: number): number {
   return least;
 }
 
-/** The time that all threads have reached; NaN before, and when all have finished. */
+/** The time that all threads have reached. NaN before they begin, and when all have finished. */
 export function churnTimeMs(shared: Int32Array<SharedArrayBuffer>, threads: number): number {
   const least = leastTimeMs(churnTimes(shared), threads);
   return least > 0 && Number.isFinite(least) ? least : Number.NaN;
@@ -113,7 +113,7 @@ export const churn: Workload = {
       counters.new === created &&
       counters.established === (PACKETS - 1) * created &&
       tableFull + insertFailed + invalid === 0;
-    return isRight ? undefined : tell(accounting);
+    return isRight ? undefined : describeFault(accounting);
   },
   tableOf: ({ connections }) => ({ maxConnections: Math.max(100_000, 3 * connections) }),
   hasSweeper: true,

@@ -1,7 +1,7 @@
 /**
- * Traffic of established connections, both directions in turn, with or without source NAT. Connection id is
- * CLIENT port 1024 + (id >> 14) -> SERVER port 1 + (id & 0x3fff); every packet carries 100 bytes. IP checksums are right
- * and to be verified; those of UDP and TCP are known to be good, as from a network interface that has looked.
+ * Traffic of established connections, both directions in turn, with or without source NAT. Connection `id` goes from CLIENT
+ * port 1024 + (id >> 14) to SERVER port 1 + (id & 0x3fff). Every packet carries 100 bytes. IP checksums are valid, and the tracker
+ * verifies them. UDP and TCP checksums are marked as good, like those that a network interface has verified.
  */
 
 import { PacketBatch } from '../../src/core/packet/batch.ts';
@@ -12,7 +12,7 @@ export type L4Protocol = 'udp' | 'tcp';
 
 const CLIENT = '10.1.1.1';
 const SERVER = '10.1.1.2';
-/** What the source becomes where it is translated. */
+/** The translated source address. */
 export const NAT_ADDRESS = '10.9.0.1';
 
 const FIRST_CLIENT_PORT = 1024;
@@ -24,10 +24,10 @@ const L4_WORD: number = IP_WORD + IP_BYTES / 4;
 
 const SYN = 0x02;
 const ACK = 0x10;
-/** Both sides begin here: the sequence numbers of all packets behind the handshake. */
+/** Initial sequence number of both sides. All packets after the handshake derive theirs from it. */
 const INITIAL_SEQUENCE = 1000;
 
-/** The steps of a connection's life: its opening, then traffic. */
+/** The steps that open a connection. Traffic follows them. */
 export const OPENING_STEPS = { udp: ['original', 'reply'], tcp: ['syn', 'synAck', 'ack'] } as const;
 export type Step = 'original' | 'reply' | 'syn' | 'synAck' | 'ack';
 
@@ -35,7 +35,7 @@ function putAddress(frame: Buffer, at: number, text: string): void {
   frame.set(text.split('.').map(Number), at);
 }
 
-/** RFC 1071 */
+/** IP checksum (RFC 1071). */
 function putIpChecksum(frame: Buffer): void {
   let sum = 0;
   for (let at = ETHERNET_BYTES; at < ETHERNET_BYTES + IP_BYTES; at += 2) {
@@ -75,11 +75,11 @@ function frameOf(protocol: L4Protocol, step: Step, isTranslated: boolean): Buffe
   return frame;
 }
 
-/** A batch whose packets are `steps`, again and again; `fill` makes them fresh packets of connections. */
+/** A batch whose packets repeat `steps`. `fill` turns them into fresh packets of other connections. */
 export class EstablishedBatch {
   readonly batch: PacketBatch = PacketBatch.allocate();
   readonly #steps: readonly Step[];
-  /** The words that a translation changes, of each step: IP header and the first five words behind it. */
+  /** The words of each step that a translation changes: the IP header and the next five words. */
   readonly #headers: Int32Array[] = [];
   readonly #l4Words: number;
 
@@ -96,7 +96,7 @@ export class EstablishedBatch {
     }
   }
 
-  /** Packet i becomes one of connection `first + floor(i / steps)`, modulo `connections`. */
+  /** Turns packet i into one of connection `first + floor(i / steps)`, modulo `connections`. */
   fill(first: number, count: number, connections: number): void {
     const { words, slots } = this.batch;
     const steps = this.#steps.length;

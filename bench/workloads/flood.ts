@@ -1,6 +1,6 @@
 /**
- * A flood and who must not feel it: one packet for each connection of the flood, and traffic in both directions on
- * connections that are established. Both are on the grid of udp-grid.ts, the established with the first numbers.
+ * A flood with one packet for each connection, and established connections with traffic in both directions. Both use the grid of
+ * udp-grid.ts. The established connections have the first numbers.
  */
 
 import { PacketBatch } from '../../src/core/packet/batch.ts';
@@ -8,15 +8,15 @@ import { PacketWord, swapHalf } from '../../src/core/packet/layout.ts';
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { COLUMN_BITS, GRID_FRAME, UDP_WORD } from './udp-grid.ts';
 
-/** Words that the threads of a sample share: FLOOD_OVER becomes 1 when the flood has ended. */
+/** Words that the threads of a sample share. FLOOD_OVER becomes 1 when the flood ends. */
 export const FLOOD_WORDS: number = LINE_WORDS;
 export const FLOOD_OVER = 0;
 
-/** IPv4 addresses in the Ethernet frame of the grid. */
+/** Offset of the IPv4 addresses in the Ethernet frame of the grid. */
 const SRC_BYTE = 26;
 const DST_BYTE = 30;
 
-/** From the grid's destination to its source; the IP checksum stays as it is. */
+/** The grid's frame in the other direction. Exchanging the addresses leaves the IP checksum valid. */
 function replyFrame(): Uint8Array {
   const frame = GRID_FRAME.slice();
   frame.set(GRID_FRAME.subarray(SRC_BYTE, SRC_BYTE + 4), DST_BYTE);
@@ -24,7 +24,7 @@ function replyFrame(): Uint8Array {
   return frame;
 }
 
-/** A batch of established traffic: packets in original direction and in reply direction take turns. */
+/** A batch of established traffic, with packets in original and in reply direction in turn. */
 export function allocateTalkBatch(batchSize: number): PacketBatch {
   const batch = PacketBatch.allocate();
   const reply = replyFrame();
@@ -34,7 +34,7 @@ export function allocateTalkBatch(batchSize: number): PacketBatch {
   return batch;
 }
 
-/** Turns the batch into fresh packets of the connections `first`, `first + 1`, ..., two of each, modulo `connections`. */
+/** Turns the batch into two fresh packets for each of the connections `first`, `first + 1`, ..., modulo `connections`. */
 export function fillTalkBatch(batch: PacketBatch, first: number, count: number, connections: number): void {
   const words = batch.words;
   batch.count = count;

@@ -1,4 +1,4 @@
-/** The workloads by the names that `bench`, `profile` and `regress` know them by. */
+/** All workloads by their names in `bench`, `profile` and `regress`. */
 
 import { churn } from './churn.ts';
 import { synFlood, tcpData, tcpHandshake, tcpLife } from './tcp.ts';

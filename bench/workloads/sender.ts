@@ -1,4 +1,4 @@
-/** What a workload sends its batches through: the tracker, and where they are timed, the clock. */
+/** Sends a workload's batches through the tracker, and times them if asked to. */
 
 import type { CtAction } from '../../src/core/action.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
@@ -9,10 +9,10 @@ import { recordLatency } from '../samples/latency-histogram.ts';
 export class Sender {
   readonly tracker: Tracker;
   readonly #bins: Float64Array | undefined;
-  /** The time of the next batch, ms. */
+  /** Time of the packets' clock for the next batch, ms. */
   nowMs: number;
 
-  /** @param bins where the time of each batch is counted (latency-histogram.ts); without it none is taken */
+  /** @param bins histogram of the batches' times (latency-histogram.ts). Default: do not time batches. */
   constructor(tracker: Tracker, nowMs: number, bins?: Float64Array) {
     this.tracker = tracker;
     this.nowMs = nowMs;

@@ -1,8 +1,8 @@
 /**
- * One step of many conversations: a batch whose packets are alike but for the connection that they belong to. Connection id
- * of the grid is client port 1 + (id >> 14), server port 1 + (id & 0x3fff), client 10.1.1.1 or 2001:db8::1, server
- * 10.1.1.2 or 2001:db8::2. IPv4 checksums are right, and verified; those of TCP, and of UDP over IPv6, are known to be good,
- * as from an interface that has looked.
+ * One step of many conversations: a batch whose packets differ only in their connection. Connection `id` of the grid has client
+ * port 1 + (id >> 14) and server port 1 + (id & 0x3fff). The client is 10.1.1.1 or 2001:db8::1, the server 10.1.1.2 or
+ * 2001:db8::2. IPv4 checksums are valid, and the tracker verifies them. Checksums of TCP, and of UDP over IPv6, are marked as
+ * good, like those that a network interface has verified.
  */
 
 import { PacketBatch } from '../../src/core/packet/batch.ts';
@@ -85,7 +85,7 @@ function frameOf(options: StepOptions): Buffer {
     frame.writeUInt16BE(l4Bytes + payloadBytes, l4 + 4);
     frame.writeUInt16BE(isIpv6 ? 0x1234 : 0, l4 + 6);
   } else {
-    /* The rest is filled in: fillTcp. */
+    /* fillTcp fills in the rest. */
     frame[l4 + 12] = 5 << 4;
     frame.writeUInt16BE(0x1234, l4 + 16);
   }
@@ -109,7 +109,7 @@ export class StepBatch {
     this.#checksums = protocol === 'tcp' || isIpv6 ? ChecksumBit.L4_GOOD : 0;
   }
 
-  /** Fresh packets of the connections `first`, `first + 1`, ... of the grid. */
+  /** Turns the batch into fresh packets of the grid's connections `first`, `first + 1`, ... */
   fillGrid(first: number, count: number): void {
     const { words, slots } = this.batch;
     const isReply = this.#isReply;
@@ -128,7 +128,7 @@ export class StepBatch {
     }
   }
 
-  /** Fresh packets in original direction of connections with tuples of their own; IPv4 checksums are known to be good. */
+  /** Turns the batch into fresh packets of connections with these tuples, in original direction. IPv4 checksums are marked as good. */
   fillTuples(tuples: TupleTable, first: number, count: number): void {
     const { words, slots } = this.batch;
     const l4Word = this.#l4Word;
@@ -146,7 +146,7 @@ export class StepBatch {
     }
   }
 
-  /** As fillGrid, of TCP packets with these flags and numbers (host order). */
+  /** Like fillGrid, for TCP packets with these flags, sequence and acknowledgement numbers (host order). */
   fillTcp(first: number, count: number, flags: number, seq: number, ack: number): void {
     const { words, slots } = this.batch;
     const isReply = this.#isReply;

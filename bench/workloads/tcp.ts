@@ -1,14 +1,14 @@
 /**
- * TCP: whole lives, handshakes, established data, a flood of SYNs. Each connection's packets go in order; the packets of a
- * window of connections come side by side, step by step: the first of each, the second of each, and so on. A window of one
- * batch keeps everything in the fastest cache, one of all connections meets each connection cold at every packet.
+ * TCP: whole lives, handshakes, established data, a flood of SYNs. A window of connections takes one step at a time: first the
+ * first packet of each, then the second of each, and so on. With a window of one batch everything stays in the fastest cache.
+ * With a window of all connections each packet finds its connection cold.
  */
 
 import { CtAction } from '../../src/core/action.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch, TcpFlag } from './step-batch.ts';
 import { tuplesOf } from './tuples.ts';
-import { eachOnce, inGroups, tell, type Workload, type WorkloadOptions } from './workload.ts';
+import { eachOnce, inGroups, describeFault, type Workload, type WorkloadOptions } from './workload.ts';
 
 const COMMIT = new CtAction({ commit: true });
 const { SYN, ACK, FIN, PSH } = TcpFlag;
@@ -16,9 +16,9 @@ const { SYN, ACK, FIN, PSH } = TcpFlag;
 const PAYLOAD_BYTES = 100;
 const CLIENT_SEQ = 1000;
 const SERVER_SEQ = 500_000;
-/** Exchanges of one connection, data and its acknowledgement, in `tcp-data`. */
+/** Exchanges of data and acknowledgement on each connection of `tcp-data`. */
 const DATA_ROUNDS = 8;
-/** Connections. */
+/** Connections in a slice of a step. */
 const SLICE = 1024;
 
 interface Step {
@@ -28,7 +28,7 @@ interface Step {
   ack: number;
 }
 
-/** The steps of a life with one packet of data. Packets of all steps lie in the same three places, as in the receive buffers of an interface. */
+/** The steps of a life with one packet of data. All steps use the same three packet buffers, like an interface's receive ring. */
 class Conversation {
   readonly #steps: readonly Step[];
   readonly #dataSteps: readonly Step[];
@@ -63,7 +63,7 @@ class Conversation {
     this.#window = Math.max(window, batchSize);
   }
 
-  /** The first so many steps of each connection. */
+  /** Sends the first `steps` steps of each connection. */
   sendSteps(sender: Sender, steps: number, from: number, to: number): void {
     for (let first = from; first < to; first += this.#window) {
       const end = Math.min(to, first + this.#window);
@@ -73,7 +73,7 @@ class Conversation {
     }
   }
 
-  /** Data and its acknowledgement on established connections, DATA_ROUNDS times. */
+  /** Sends data and acknowledgement on established connections, DATA_ROUNDS times. */
   sendData(sender: Sender, from: number, to: number): void {
     for (let first = from; first < to; first += this.#window) {
       const end = Math.min(to, first + this.#window);
@@ -84,8 +84,8 @@ class Conversation {
   }
 
   /**
-   * One packet of each connection, alike but for the connection. In slices: a loop over all of them would run so seldom, and for so
-   * long, that V8 compiles it anew each time while it runs, which threads that use all cores pay for.
+   * Sends one step of each connection, in slices. A loop over all connections would run rarely and long. V8 would then compile it
+   * anew each time while it runs, at the expense of threads that use all cores.
    */
   #sendStep(sender: Sender, step: Step, from: number, to: number): void {
     for (let first = from; first < to; first += SLICE) {
@@ -161,11 +161,11 @@ export const tcpData: Workload = {
   ),
 };
 
-/** A table so much smaller than the flood. */
+/** The flood has this many times as many connections as the table can hold. */
 const FLOOD_FACTOR = 4;
 
 export const synFlood: Workload = {
-  description: `Send SYNs from random sources into a table that takes one in ${FLOOD_FACTOR} and refuses the others`,
+  description: `Send SYNs from random sources into a table that can hold one in ${FLOOD_FACTOR} of them`,
   variants: [''],
   phasesOf: () => [{ result: 'syn-flood', packetsPerConnection: 1 }],
   make: ({ batchSize }) => {
@@ -192,7 +192,7 @@ export const synFlood: Workload = {
       live === Math.ceil(connections / FLOOD_FACTOR) &&
       counters.created + counters.tableFull === connections &&
       counters.invalid + counters.insertFailed === 0;
-    return isRight ? undefined : tell(accounting);
+    return isRight ? undefined : describeFault(accounting);
   },
   tableOf: ({ connections }) => ({
     maxConnections: Math.ceil(connections / FLOOD_FACTOR),

@@ -1,18 +1,18 @@
 /**
- * Tuples of connections, by number: random ones, and patterns in which a weak hash finds little to go by. All of a pattern
- * are different. They are worked out before anything is measured, so that every pattern costs the sender the same.
+ * Tuples of connections by number: random ones, and patterns that defeat a weak hash. All tuples of a pattern differ. They are
+ * computed before the measurement, so that every pattern costs the sender the same.
  */
 
 import { swapWord } from '../../src/core/packet/layout.ts';
 
-/** Source, destination and ports (source in the low half) as they stand in a packet, for each connection from `first` on. */
+/** Source, destination and ports (source in the low half) as in a packet, for each connection from `first` on. */
 export interface TupleTable {
   first: number;
   words: Int32Array;
 }
 
 interface Tuple {
-  /** Host order. */
+  /** Addresses in host order. */
   src: number;
   dst: number;
   sport: number;
@@ -32,7 +32,7 @@ function reverseBits(value: number): number {
   return reversed;
 }
 
-/** A permutation of 32-bit numbers without a pattern: the finalizer of MurmurHash3. */
+/** A permutation of the 32-bit numbers that looks random: the finalizer of MurmurHash3. */
 function scramble(value: number): number {
   let h = value;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -40,7 +40,7 @@ function scramble(value: number): number {
   return h ^ (h >>> 16);
 }
 
-/** What varies from connection to connection, by the pattern's name. */
+/** The tuple of a connection, by name of the pattern. */
 export const PATTERNS: Record<string, (id: number) => Tuple> = {
   random: (id) => ({
     src: scramble(id),
@@ -48,21 +48,21 @@ export const PATTERNS: Record<string, (id: number) => Tuple> = {
     sport: 1 + ((scramble(id + 0x1000) >>> 0) % 65535),
     dport: 1 + ((scramble(id + 0x2000) >>> 0) % 65535),
   }),
-  /** Clients one after the other. */
+  /** Consecutive client addresses. */
   'sequential-addresses': (id) => ({ src: BASE + id, dst: SERVER, sport: 1000, dport: 80 }),
-  /** One client, one server, ports one after the other. */
+  /** One client, one server, consecutive ports. */
   'sequential-ports': (id) => ({ src: BASE, dst: SERVER, sport: 1 + (id >>> 15), dport: 1 + (id & 0x7fff) }),
-  /** The low 12 bits of all addresses are the same. */
+  /** All addresses have the same low 12 bits. */
   'same-low-bits': (id) => ({ src: id << 12, dst: SERVER, sport: 1000 + (id >>> 20), dport: 80 }),
-  /** Addresses 65536 apart. */
+  /** Client addresses 65536 apart. */
   'stride-64k': (id) => ({ src: (id << 16) | (id >>> 16), dst: SERVER, sport: 1000, dport: 80 }),
-  /** The number backwards: only high bits change from one to the next. */
+  /** The number with its bits reversed: from one to the next mostly high bits change. */
   'high-bits': (id) => ({ src: reverseBits(id), dst: SERVER, sport: 1000, dport: 80 }),
-  /** Source xor destination is the same everywhere. */
+  /** Source XOR destination is constant. */
   'constant-xor': (id) => ({ src: BASE + id, dst: (BASE + id) ^ 0x01020304, sport: 1000, dport: 80 }),
-  /** Source plus destination is the same everywhere. */
+  /** Source plus destination is constant. */
   'constant-sum': (id) => ({ src: BASE + id, dst: (SERVER - id) | 0, sport: 1000, dport: 80 }),
-  /** Both ports are the same, and both addresses but for one bit. */
+  /** Both ports are equal, and both addresses differ in one bit. */
   'equal-ends': (id) => {
     const src = BASE + Math.floor(id / 65535);
     const port = 1 + (id % 65535);

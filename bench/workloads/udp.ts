@@ -1,15 +1,15 @@
-/** UDP: insertion and lookup on the review's grid, on other tuples, over IPv6; a few hot tuples; shares of NAT. */
+/** UDP workloads: insertion and lookup on the review's grid, on other tuples, over IPv6; a few hot tuples; a share of NAT. */
 
 import { CtAction } from '../../src/core/action.ts';
 import { EstablishedBatch, NAT_ADDRESS } from './established.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch } from './step-batch.ts';
 import { PATTERNS, tuplesOf } from './tuples.ts';
-import { eachOnce, tell, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
+import { eachOnce, describeFault, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
 
 const COMMIT = new CtAction({ commit: true });
 
-/** Both phases send each connection's packet once: `new` both times, since nobody answers. */
+/** Both phases send each connection's packet once. The state is `new` both times, since there are no replies. */
 const twiceNew = eachOnce(({ counters, connections }) => counters.new === 2 * connections);
 
 function insertAndLookUp(name: string) {
@@ -100,7 +100,7 @@ export const insertPatterns: Workload = {
 };
 
 const HOT_TUPLES = 8;
-/** Batches of a thread in one millisecond of the packets' clock. */
+/** Batches of a thread in a millisecond of the packets' clock. */
 const BATCHES_PER_MS = 256;
 
 class HotRun implements WorkloadRun {
@@ -144,14 +144,14 @@ export const hotTuple: Workload = {
     accounting.live === HOT_TUPLES &&
     accounting.counters.invalid === 0
       ? undefined
-      : tell(accounting),
+      : describeFault(accounting),
   fewConnections: true,
 };
 
 const NAT = new CtAction({ commit: true, nat: { action: ['src'], minAddr: NAT_ADDRESS } });
 const SHARES = [0, 10, 50, 100];
 
-/** Of every ten batches so many are translated. */
+/** Translates a given number of every ten batches. */
 class NatShareRun implements WorkloadRun {
   readonly #opening: readonly EstablishedBatch[];
   readonly #traffic: readonly EstablishedBatch[];
@@ -180,7 +180,7 @@ class NatShareRun implements WorkloadRun {
 }
 
 export const natShare: Workload = {
-  description: 'Insert UDP connections of which a share is translated, then one exchange on each',
+  description: 'Insert UDP connections, translate a share of them, then do one exchange on each',
   variants: SHARES.map(String),
   phasesOf: (variant) => [
     { result: `udp-nat${variant}-insert`, packetsPerConnection: 1 },

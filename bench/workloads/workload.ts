@@ -1,40 +1,40 @@
-/** What a benchmark makes threads do: the interface, and the parts that several workloads share. */
+/** The interface of a workload, and parts that several workloads share. */
 
 import type { Counters } from '../../src/core/counters.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import type { Sender } from './sender.ts';
 
-/** A part of a workload that all threads begin and end together. */
+/** A part of a workload. All threads begin it together, and wait for each other at its end. */
 export interface Phase {
-  /** Name of its result; without one it is not timed. */
+  /** Name of the phase's result. A phase without one is not timed. */
   result?: string;
   packetsPerConnection: number;
 }
 
 export interface WorkloadOptions {
-  /** One of the workload's variants. */
+  /** A variant of the workload. */
   variant: string;
   batchSize: number;
-  /** Of each thread, connections whose packets come side by side (`Workload.hasWindow`). */
+  /** Connections of each thread whose packets come side by side (`Workload.hasWindow`). */
   window: number;
   threads: number;
-  /** Of all threads together. */
+  /** Connections of all threads together. */
   connections: number;
-  /** Words that the threads share, zeroed (`Workload.sharedWords`). */
+  /** Words that the threads share, all zero at first. */
   shared: Int32Array<SharedArrayBuffer>;
-  /** Which thread this is. */
+  /** Index of this thread. */
   thread: number;
 }
 
-/** What one thread does. */
+/** The work of one thread. */
 export interface WorkloadRun {
-  /** Before anything is measured: the connections of this thread. */
+  /** Prepares the connections of this thread before the measurement. */
   prepare?(from: number, to: number): void;
-  /** Sends the packets of a phase for the connections `from` to before `to`. Allocates nothing. */
+  /** Sends the packets of a phase on the connections `from` to before `to`. Must not allocate. */
   run(sender: Sender, phase: number, from: number, to: number): void;
 }
 
-/** The table after a run. */
+/** Figures of the table after a run. */
 export interface Accounting {
   counters: Counters;
   live: number;
@@ -43,27 +43,27 @@ export interface Accounting {
 }
 
 export interface Workload {
-  /** For help texts. */
+  /** Shown in help texts. */
   description: string;
-  /** Kinds of the same work, each measured for itself; ['']: only one. */
+  /** Variants of the work. Each is measured on its own. ['']: there is only one. */
   variants: readonly string[];
   phasesOf(variant: string): readonly Phase[];
   make(options: WorkloadOptions): WorkloadRun;
-  /** What must hold after the phases; words of what does not. */
+  /** Checks the table after the phases. @returns the first error; undefined if all is right */
   fault(accounting: Accounting): string | undefined;
-  /** How its table differs from others. */
+  /** Options of the table, beyond the defaults. */
   tableOf?(options: { connections: number; variant: string }): ConntrackOptions;
-  /** Conversations of several packets: how many go on side by side is `WorkloadOptions.window`. */
+  /** The workload has conversations of several packets, and `WorkloadOptions.window` of them go on side by side. */
   hasWindow?: boolean;
-  /** A sweeper is at work, which goes by the time that all threads have reached. */
+  /** A sweeper runs as well. Its time is the one that all threads have reached. */
   hasSweeper?: boolean;
-  /** Connections of the measured table are kept as they are. Default: all that are asked for. */
+  /** The table stays small whatever the number of connections, so do not prefault memory for all of them. */
   fewConnections?: boolean;
 }
 
 export const SHARED_WORDS = 1024;
 
-/** The accounting of workloads that create every connection once and lose none. */
+/** Checks workloads that create every connection once and lose none. */
 export function eachOnce(
   extra: (accounting: Accounting) => boolean = () => true,
 ): (accounting: Accounting) => string | undefined {
@@ -75,11 +75,11 @@ export function eachOnce(
       live === connections &&
       invalid + insertFailed + tableFull + natExhausted === 0 &&
       extra(accounting);
-    return isRight ? undefined : tell(accounting);
+    return isRight ? undefined : describeFault(accounting);
   };
 }
 
-export function tell({ counters, live }: Accounting): string {
+export function describeFault({ counters, live }: Accounting): string {
   const {
     created,
     invalid,
@@ -95,7 +95,7 @@ export function tell({ counters, live }: Accounting): string {
   return `the accounting of the table is wrong: ${JSON.stringify({ created, live, fresh, established, invalid, insertFailed, tableFull, natExhausted, evicted, expiredAtSweep, expiredAtLookup })}`;
 }
 
-/** Goes through the connections in groups of a batch. */
+/** Calls `group` for each group of at most `size` connections. */
 export function inGroups(from: number, to: number, size: number, group: (first: number, count: number) => void): void {
   for (let first = from; first < to; first += size) {
     group(first, Math.min(size, to - first));

@@ -130,8 +130,8 @@ describe('the accounting', () => {
       },
     ],
     [
-      'room that was given back twice',
-      /room: units in use/,
+      'quota that was released twice',
+      /connection quota: units in use/,
       ({ ct }) => ct.tracker.quota.pools.release(ct.tracker.quota.pool, 0, ct.tracker.participant),
     ],
     [
@@ -216,7 +216,7 @@ describe('the verdict', () => {
   it('tells of every problem and when it was, and of what was lost', () => {
     const { isRight, reasons } = judged((index) => ({ problems: index === 1 ? ['x'] : [], lost: index }), 3);
     expect(isRight).toBe(false);
-    expect(reasons).toEqual(['20 s: x', '2 packets of connections that stay were lost']);
+    expect(reasons).toEqual(['20 s: x', '2 packets of pinned connections were lost']);
   });
 });
 

@@ -167,7 +167,7 @@ describe('widths', () => {
     ]);
     const table = stdout.slice(0, stdout.lastIndexOf('\n', stdout.lastIndexOf(' against ')));
     expect(table.split('\n').filter((line) => line.length > 80)).toEqual([]);
-    expect(table).toContain('smallest effect seen  ');
+    expect(table).toContain('detectable effect  ');
   });
 
   it('make a table that is too wide a list', () => {

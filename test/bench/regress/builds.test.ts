@@ -300,7 +300,7 @@ describe('the reason of git', () => {
   it('is that there is no git', async () => {
     commit('one');
     vi.stubEnv('PATH', folder);
-    await expect(findBuild('HEAD', places())).rejects.toThrow(/git is not found: install it, or put it into PATH/);
+    await expect(findBuild('HEAD', places())).rejects.toThrow(/git is not found: install it, or add it to PATH/);
   });
 
   it('is not sought in the repository of a hook that runs the command', async () => {
@@ -433,7 +433,7 @@ describe('a lock between processes', () => {
     writeFileSync(lock, JSON.stringify({ pid: 1, start: '1', host: 'elsewhere' }));
     const waits: number[] = [];
     await expect(withLock(lock, () => 1, { onWait: (holder) => waits.push(holder), timeoutMs: 150 })).rejects.toThrow(
-      /lock: process 1 has held this lock for too long: end it, or remove the file$/,
+      /lock: process 1 has held this lock for too long. End the process, or remove the file$/,
     );
     expect(waits).toEqual([1]);
     expect(existsSync(lock)).toBe(true);

@@ -97,7 +97,7 @@ describe('a verdict', () => {
   it('never shows what is inconclusive as a pass, and says what could not be seen', () => {
     const open = result('insert', 1.018);
     expect(open.verdict).toBe('inconclusive');
-    expect(regressText(open)).toMatch(/not seen: insert, time udp-insert: a change below [\d.]+ % would not/);
+    expect(regressText(open)).toMatch(/not detectable: insert, time udp-insert: changes below [\d.]+ %/);
     expect(regressJunit(open)).toMatch(/failures="0" errors="1"/);
   });
 
@@ -113,7 +113,7 @@ describe('a verdict', () => {
     writeFileSync(file, JSON.stringify(result('insert', 1)));
     expect(readResult(file).verdict).toBe('fine');
     writeFileSync(file, '{"format":"another"}');
-    expect(() => readResult(file)).toThrow(/is no verdict: write one with/);
+    expect(() => readResult(file)).toThrow(/is not a verdict: .*. Write one with/);
     expect(() => readResult(join(folder, 'none.json'))).toThrow(/^cannot read/);
   });
 });
@@ -155,7 +155,7 @@ describe('a history', () => {
     expect(entries.map(({ verdict }) => verdict)).toEqual(['fine', 'regressed']);
     expect(entries[1]!.timesMs['insert, udp-insert']).toBeCloseTo(11, 0);
     writeFileSync(file, `${readFileSync(file, 'utf8')}broken\n`);
-    expect(() => readHistory(file)).toThrow(/line 3 is no entry of a history/);
+    expect(() => readHistory(file)).toThrow(/line 3 is not an entry of a history/);
   });
 
   const noisy = (level: (i: number) => number, length: number) => {
