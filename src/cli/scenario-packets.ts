@@ -2,7 +2,7 @@
 
 import { UsageError } from '../core/errors.ts';
 import { clearPacket, PacketBatch, writePacket } from '../core/packet/batch.ts';
-import { frameByteOffset, packetWords, PacketWord, roomyPacketWords } from '../core/packet/layout.ts';
+import { frameByteOffset, packetWords, PacketWord, growablePacketWords } from '../core/packet/layout.ts';
 import { allocateWords } from '../shared/access.ts';
 import { endOf, withEnd, type EndName } from './scenario-ends.ts';
 import type { Operation, PacketInput } from './scenario-operations.ts';
@@ -15,7 +15,7 @@ function turned(end: EndName): EndName {
 }
 
 function slotWords(frameBytes: number): number {
-  return (roomyPacketWords(frameBytes) + 1) & ~1;
+  return (growablePacketWords(frameBytes) + 1) & ~1;
 }
 
 /** Words for all packets that a file defines. */

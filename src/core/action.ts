@@ -6,9 +6,9 @@ import { NatAction, type NatOptions, plainNat } from './nat/action.ts';
 import { expectOptions, type OptionNames } from './options/option-names.ts';
 import { expectZone } from './zones/zone.ts';
 
-/** A value and the bits of it that count. */
+/** A value, and the bits of it that are set or compared. */
 export interface MaskedMark {
-  /** 32-bit number. Bits outside the mask are written all the same, as in the reference. */
+  /** 32-bit number. Bits outside the mask are written too, as Open vSwitch does. */
   value: number;
   mask: number;
 }
@@ -24,18 +24,23 @@ export interface CtActionOptions {
   zone?: number;
   /** The packet may create a connection. */
   commit?: boolean;
-  /** Drop a connection found in reply direction and create one in this packet's direction. Implies commit. */
+  /**
+   * If the packet travels in reply direction: remove its connection, and create one in the packet's direction. Implies
+   * commit.
+   */
   force?: boolean;
   mark?: MaskedMark;
   label?: MaskedLabel;
-  /** Timeout policy of a connection created in this pass; default 0. */
+  /** Timeout policy of a connection created in this pass. Default: the policy of the zone, or policy 0. */
   timeoutPolicy?: number;
   /**
-   * Name of the application helper of a connection created in this pass, and for packets of this one. "ftp" and "tftp"
-   * act; other names are only kept. Without it the connection's own is asked.
+   * Name of the application helper, for connections created in this pass and for the packets of the pass. "ftp" and
+   * "tftp" act; other names are only stored. Without it a packet is judged by the helper of its connection.
    */
   helper?: string;
-  /** Translate the packet if its connection is translated, and perhaps a connection that it opens. */
+  /**
+   * Translate the packets of translated connections, and, if it has an action, the connections that this pass creates.
+   */
   nat?: NatOptions;
 }
 
@@ -52,7 +57,7 @@ const NAMES: OptionNames<CtActionOptions> = {
 export const MASKED_NAMES: OptionNames<MaskedMark> = { value: true, mask: true };
 
 export class CtAction {
-  /** What it was made of, as plain objects: they can go to another thread. */
+  /** The options as plain objects, which can be sent to another thread. */
   readonly options: CtActionOptions;
   readonly zone: number;
   /** @internal */
@@ -79,13 +84,15 @@ export class CtAction {
   readonly hasHelper: boolean;
   /** @internal A HelperKind. */
   readonly helperKind: number;
-  /** @internal As in helper-names.ts; without a helper empty. */
+  /** @internal The name in the form of helper-names.ts; empty without a helper. */
   readonly helperName: Int32Array;
 
   /** @throws UsageError on a value out of range. */
   constructor(given: CtActionOptions = {}) {
     if (given instanceof CtAction) {
-      throw new UsageError('an action is made of its options ({ commit: true }), not of another CtAction');
+      throw new UsageError(
+        'new CtAction takes options ({ commit: true }), not another CtAction: use that one as it is',
+      );
     }
     const options = plainOptions(expectOptions('an action', given, NAMES));
     const { zone = 0, timeoutPolicy = 0, mark, label } = options;
@@ -107,7 +114,7 @@ export class CtAction {
 
 const NO_LABEL: MaskedLabel = { value: '0', mask: '0' };
 
-/** The options alone, as plain objects: they can go to another thread. @throws UsageError on a wrong one */
+/** The checked options as plain objects, which can be sent to another thread. @throws UsageError for a wrong option */
 export function plainAction(given: CtActionOptions): CtActionOptions {
   return new CtAction(given).options;
 }
@@ -134,7 +141,7 @@ export function labelWords(label: MaskedLabel): [value: Int32Array, mask: Int32A
   return [parseLabel('label value', value), parseLabel('label mask', mask)];
 }
 
-/** Words of a label in hexadecimal. @throws UsageError when it is not one of 1 to 32 digits. */
+/** The words of a hexadecimal label. @throws UsageError unless it has 1 to 32 hexadecimal digits */
 export function parseLabel(what: string, hex: string): Int32Array {
   if (typeof hex !== 'string' || !/^[0-9a-fA-F]{1,32}$/.test(hex)) {
     throw new UsageError(`${what} must be 1 to 32 hexadecimal digits, not ${shown(hex)}`);

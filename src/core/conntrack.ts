@@ -1,4 +1,4 @@
-/** The tracker as a library object: one per thread and table, around a Tracker. */
+/** The face of the library: a handle through which one thread uses a table. The work is done by `Tracker`. */
 
 import { CHECKED } from '../shared/access.ts';
 import type { CtAction } from './action.ts';
@@ -62,14 +62,16 @@ export type {
 export type { ParticipantCounters } from './counters.ts';
 export type { BucketFigures } from './table/bucket-figures.ts';
 
-/** A sweep of this thread's own comes up for air after this time, to take the events that it caused. */
+/**
+ * `sweep` pauses after this time to read the events that it caused: the ring of this thread would overflow otherwise.
+ */
 const SWEEP_STEP_MS = 1;
 
 function trackerAt(memory: TrackerMemory, options: AttachOptions): Tracker {
   checkMemory(memory);
-  const place = keptSlotOf(options);
+  const slot = keptSlotOf(options);
   try {
-    return new Tracker(memory, place);
+    return new Tracker(memory, slot);
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(error.message, { cause: error }) : error;
   }
@@ -78,7 +80,9 @@ function trackerAt(memory: TrackerMemory, options: AttachOptions): Tracker {
 function trackerOfNewTable(options: ConntrackOptions, kept: AttachOptions): Tracker {
   const given = expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
   if (kept.participant !== undefined || kept.token !== undefined) {
-    throw new UsageError('a new table has no place to take over: give the memory of the table that was repaired');
+    throw new UsageError(
+      'a new table has no participant slot to take over: pass the memory of the table that was repaired',
+    );
   }
   const tracker = new Tracker(allocateMemory(given));
   tracker.initialise(given.prefaultConnections ?? 0);
@@ -93,35 +97,37 @@ function expectZoneOrDefault(zone: number | 'default'): number | 'default' {
 /**
  * A connection tracker.
  *
- * `new Conntrack(options)` makes a table; `Conntrack.attach(memory)` maps one that another thread made (its `memory`
- * goes through postMessage or workerData). Each thread has its own object, and all work on the table at once. Times
- * are milliseconds of any origin, the same for all threads.
+ * `new Conntrack(options)` creates a table. `Conntrack.attach(memory)` maps a table that another thread created; send
+ * its `memory` by postMessage or workerData. Each thread has a handle of its own, and all threads use the table at the
+ * same time. Times are in milliseconds. Their origin does not matter, but all threads must use the same one.
  *
- * `execute` is made for the packet path: it allocates nothing, and nothing that a packet holds makes it throw. Everything else
- * allocates and is meant for other threads.
+ * `execute` is the packet path: it allocates nothing, and no packet makes it throw. All other calls allocate and are
+ * meant for other threads.
  *
- * Every call throws a UsageError on wrong arguments and on a closed handle, and with `lockTimeoutMs` a LockTimeoutError. Whatever
- * a call throws, it has left its epoch: the memory of what was removed is freed all the same.
+ * Every call throws a UsageError for wrong arguments and for a closed handle, and a LockTimeoutError if `lockTimeoutMs`
+ * is set and exceeded. A call that throws has left its epoch, so it does not delay the reuse of memory.
  */
 export class Conntrack {
   readonly memory: TrackerMemory;
-  /** @internal For workers that stay inside an epoch over many batches. */
+  /** @internal For workers that stay inside one epoch for many batches. */
   readonly tracker: Tracker;
-  /** @internal What works on this handle and must be stopped before it can be closed. */
+  /**
+   * @internal Names the datapath that uses this handle. The handle cannot be closed until that datapath has stopped.
+   */
   usedBy: string | undefined;
   readonly #calls: GuardedCalls;
   readonly #settings: TableSettings;
   #events: EventReader | undefined;
-  /** Settings and statistics of the reassembly of fragments. */
+  /** Settings and statistics of fragment reassembly. */
   readonly fragments: FragmentSettings;
 
   /**
-   * Makes a table; or maps one, given its memory.
-   * @throws UsageError on an option that is unknown or out of range, or when there is no place left
+   * Creates a table, or maps the table whose memory is given.
+   * @throws UsageError for an option that is unknown or out of range, or when no participant slot is free
    */
-  constructor(options: ConntrackOptions | TrackerMemory = {}, place: AttachOptions = {}) {
+  constructor(options: ConntrackOptions | TrackerMemory = {}, slot: AttachOptions = {}) {
     expectObject('the options of a table', options);
-    const kept = expectOptions('the options of attach', place, ATTACH_NAMES);
+    const kept = expectOptions('the options of attach', slot, ATTACH_NAMES);
     this.tracker = 'words' in options ? trackerAt(options, kept) : trackerOfNewTable(options, kept);
     this.memory = this.tracker.memory;
     this.#calls = new GuardedCalls(this.tracker);
@@ -130,28 +136,33 @@ export class Conntrack {
   }
 
   /**
-   * Maps a table that was made elsewhere, for the calling thread.
-   * @throws UsageError on what is no table's memory, when there is no place left, or when the place is not kept for this token
+   * Maps, for the calling thread, a table that another thread created.
+   * @throws UsageError if `memory` is not the memory of a table, if no participant slot is free, or if the slot is not
+   * kept for this token
    */
   static attach(memory: TrackerMemory, options: AttachOptions = {}): Conntrack {
     checkMemory(memory);
     return new Conntrack(memory, options);
   }
 
-  /** The calling thread's place at the table; after `close` the one that it had. */
+  /** The participant slot of the calling thread. After `close`: the slot that it had. */
   get participant(): number {
     return this.tracker.participant.id;
   }
 
   /**
-   * Repairs after another thread of this table that is gone for good: finishes or undoes what it was in the middle of, releases
-   * its locks, and keeps its place for the thread that replaces it (`participant` and `token` of the report go to `attach`; where
-   * no other place is left, anyone gets it). While the report says that it is not complete, call again. That the thread is gone
-   * must be certain (the 'exit' event of its Worker): one that is alive would go on with what is not its own any more. Where the
-   * system tells of threads (Linux), a thread that lives is refused. Of two threads that repair at once one waits for the other.
-   * @param participant its `participant`
-   * @param options `keepsSlot`: nobody but the replacement gets the place
-   * @throws UsageError if there is no such place, or its thread lives as far as can be known
+   * Repairs the table after another thread has died: finishes or undoes what that thread had begun, and releases its
+   * locks.
+   *
+   * The slot of the dead thread is kept for its replacement: pass `participant` and `token` of the report to `attach`.
+   * If no other slot is free, any thread may get it. Call again while the report says that the repair is not complete.
+   *
+   * Be sure that the thread has ended (the 'exit' event of its Worker): a live thread would go on using what the repair
+   * has passed on. Where the system can tell (Linux), the repair of a live thread is refused. If two threads repair at
+   * once, one of them waits for the other.
+   * @param participant the `participant` of the dead thread
+   * @param options `keepsSlot`: only the replacement may get the slot
+   * @throws UsageError if there is no such participant, or if its thread is known to be alive
    */
   repair(participant: number, given: RepairOptions = {}): RepairReport {
     this.tracker.assertOpen();
@@ -161,9 +172,9 @@ export class Conntrack {
   }
 
   /**
-   * Gives the thread's place up. From then on every other call on this handle, and on what it gave out, is refused; closing it
-   * again does nothing. The table lives as long as some thread has its memory.
-   * @throws UsageError while a datapath works on the handle
+   * Releases the participant slot of this thread. Afterwards this handle, and the objects that it returned, refuse
+   * every other call. Closing again does nothing. The table lives as long as any thread has its memory.
+   * @throws UsageError while a datapath uses the handle
    */
   close(options: CloseOptions = {}): void {
     const given = expectOptions('the options of close', options, CLOSE_NAMES);
@@ -172,15 +183,16 @@ export class Conntrack {
       return;
     }
     if (this.usedBy !== undefined) {
-      throw new UsageError(`${this.usedBy} works on this handle: stop it first`);
+      throw new UsageError(`${this.usedBy} uses this handle: stop it first`);
     }
     this.#events?.close();
     this.#calls.run(() => this.tracker.close(keepsSlot));
   }
 
   /**
-   * How long a call waits for a lock at most, in ms, before it throws a LockTimeoutError; 0: for ever. For the thread that
-   * repairs after all others: while it waits for a lock of a dead one, nobody does. `execute` waits for ever.
+   * The longest time that a call waits for a lock, in ms, before it throws a LockTimeoutError. 0: it waits for ever.
+   * Set it in the thread that repairs after all others: if that thread waited for the lock of a dead thread, nobody
+   * would repair. `execute` always waits for ever.
    */
   get lockTimeoutMs(): number {
     this.tracker.assertOpen();
@@ -194,10 +206,10 @@ export class Conntrack {
   }
 
   /**
-   * Sends a batch through the tracker; the verdicts stand beside the packets. Nothing in a packet makes it throw. A time that is
-   * none (NaN, infinite, beyond 2^53) counts as the time of the call before.
-   * @throws UsageError when the handle is closed, or an argument is not what its type says: nothing has happened then
-   * @throws LockTimeoutError while what a call before this one had begun is not finished (`lockTimeoutMs`)
+   * Sends a batch through the tracker, and writes a verdict beside each packet. No packet makes it throw. An invalid
+   * time (NaN, infinite, beyond 2^53) is replaced by the time of the previous call.
+   * @throws UsageError if the handle is closed or an argument has the wrong type; nothing has happened then
+   * @throws LockTimeoutError while an earlier call is unfinished because of `lockTimeoutMs`
    */
   execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
     expectBatch(batch, action, nowMs);
@@ -220,9 +232,9 @@ export class Conntrack {
   }
 
   /**
-   * All unexpired connections, or those of a zone, or those that satisfy a filter, in no particular order. Reads bucket
-   * by bucket without stopping anybody; what is created or removed meanwhile may or may not be there. Yields one array
-   * per bucket.
+   * All unexpired connections, or those of a zone, or those that match a filter, in no particular order. Yields one
+   * array for each bucket. It stops no other thread: a connection that is created or removed meanwhile may or may not
+   * be listed.
    */
   dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
     this.tracker.assertOpen();
@@ -236,7 +248,7 @@ export class Conntrack {
     }
   }
 
-  /** The connections that helpers expect, of all zones or one, in no particular order. At most 65,536. */
+  /** The expectations of all zones or of one, in no particular order. At most 65,536. */
   dumpExpectations(options: ZoneOptions = {}): ExpectationEntry[] {
     this.tracker.assertOpen();
     const given = expectConditions('options', options, ZONE_NAMES);
@@ -245,10 +257,11 @@ export class Conntrack {
   }
 
   /**
-   * Removes all connections, or those of a zone, or those that satisfy a filter, expired ones included. All only if nothing is
-   * given: a variable that was never set is refused.
-   * @param options.nowMs the time that events of it bear; default: what this object was told last
-   * @returns how many
+   * Removes all connections, or those of a zone, or those that match a filter, also expired ones. It removes all only
+   * if it is called without an argument: options that are undefined are refused, since a variable may have been
+   * forgotten.
+   * @param options.nowMs the time that the events carry; default: the last time that this handle was given
+   * @returns the number of connections removed
    */
   flush(...args: [options?: FlushOptions]): number {
     this.tracker.assertOpen();
@@ -265,14 +278,14 @@ export class Conntrack {
     return removed;
   }
 
-  /** Makes room in the rings for the events of what this thread does in one go. */
+  /** Empties this thread's ring of events, so that a long call does not overflow it. */
   #collectEvents(): void {
     if (this.#events?.isOpen === true) {
       this.#events.collect();
     }
   }
 
-  /** Removes the unexpired connection with this tuple in either direction. @returns whether there was one */
+  /** Removes the unexpired connection with this tuple, in either direction. @returns whether there was one */
   flushTuple(tuple: Tuple, options: TimedZoneOptions): boolean {
     this.tracker.assertOpen();
     const { zone = 0, nowMs } = timed(options, TIMED_ZONE_NAMES);
@@ -280,7 +293,7 @@ export class Conntrack {
     return this.#calls.runInEpoch(() => flushTuple(this.tracker, tuple, zone, updateClock(this.tracker, nowMs)));
   }
 
-  /** Removes everything that is dead or expired. @returns how many; see also the sweeper worker */
+  /** Removes all dead and expired connections. @returns their number. See also the sweeper worker */
   sweep(nowMs: number): number {
     this.tracker.assertOpen();
     expectTime(nowMs);
@@ -299,30 +312,30 @@ export class Conntrack {
   }
 
   /**
-   * Connections held, expired ones that nobody has removed yet included. Exact while nobody opens or removes any; a batch of
-   * another thread that opens connections may count for up to 32 of them until it ends.
+   * Connections in the table, including expired ones that are not removed yet. Exact while no thread creates or removes
+   * any. A thread that is creating connections may count up to 32 too many until its batch ends.
    */
   get connCount(): number {
     this.tracker.assertOpen();
     return this.tracker.quota.pools.used(this.tracker.quota.pool);
   }
 
-  /** No new connection while connCount has reached it. */
+  /** New connections are refused, or evict others, while connCount has reached this limit. */
   get maxConnections(): number {
     return this.#settings.maxConnections;
   }
 
-  /** @throws UsageError beyond what the table was made for. */
+  /** @throws UsageError above the capacity that the table was created with */
   set maxConnections(limit: number) {
     this.#settings.maxConnections = limit;
   }
 
-  /** What becomes of a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
+  /** What happens to a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
   get tableFull(): TableFull {
     return this.#settings.tableFull;
   }
 
-  /** Takes effect with the next connection, in every thread. @throws UsageError if it is neither. */
+  /** Takes effect with the next connection, in every thread. @throws UsageError for any other value */
   set tableFull(tableFull: TableFull) {
     this.#settings.tableFull = tableFull;
   }
@@ -337,7 +350,7 @@ export class Conntrack {
     this.#settings.tcpSeqChk = isOn;
   }
 
-  /** Time between the starts of two sweeps of the sweeper worker. */
+  /** Time between the starts of two sweeps of the sweeper worker, in ms. */
   get sweepIntervalMs(): number {
     return this.#settings.sweepIntervalMs;
   }
@@ -357,7 +370,7 @@ export class Conntrack {
     this.#calls.run(() => zoneLimits.set(expectZoneOrDefault(zone), limit, participant));
   }
 
-  /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
+  /** The default limit, then the limit of every zone that has its own: what `ct-get-limits` shows. */
   zoneLimits(): ZoneLimit[] {
     this.tracker.assertOpen();
     return this.tracker.zoneLimits.all();
@@ -376,13 +389,13 @@ export class Conntrack {
     this.#changePolicy(policyId, () => timeouts.set(policyId, policy, participant));
   }
 
-  /** Seconds by attribute name; undefined: there is no such policy. */
+  /** The policy: seconds by attribute name. Undefined if it is not set. */
   timeoutPolicy(id: number): TimeoutPolicy | undefined {
     this.tracker.assertOpen();
     return this.tracker.timeouts.get(policyIdOf(id));
   }
 
-  /** All policies that are set. */
+  /** All policies that are set, with their ids. */
   timeoutPolicies(): { id: number; timeouts: TimeoutPolicy }[] {
     this.tracker.assertOpen();
     return this.tracker.timeouts.all();
@@ -401,10 +414,10 @@ export class Conntrack {
   }
 
   /**
-   * Lets connections that are created in a zone from now on, by a pass that names no timeout policy, use this one. The
-   * policy of a pass goes before that of the zone, and that before the default policy (id 0). A connection keeps the
-   * policy that it was created with. Id 0 is the same as to delete.
-   * @throws UsageError if there is no such policy
+   * Sets the timeout policy of a zone. New connections of the zone use it, unless the pass that creates them names a
+   * policy. Without either they use the default policy (id 0). A connection keeps the policy that it was created with.
+   * Id 0 is the same as deleteZoneTimeoutPolicy.
+   * @throws UsageError if the policy is not set
    */
   setZoneTimeoutPolicy(zone: number, id: number): void {
     this.tracker.assertOpen();
@@ -416,7 +429,7 @@ export class Conntrack {
     this.tracker.zonePolicies.set(zone, policy);
   }
 
-  /** The id of a zone's policy, undefined if it has none. */
+  /** The id of the zone's policy; undefined if it has none. */
   zoneTimeoutPolicy(zone: number): number | undefined {
     this.tracker.assertOpen();
     const id = this.tracker.zonePolicies.get(expectZone('a zone', zone));
@@ -429,25 +442,25 @@ export class Conntrack {
     return this.tracker.zonePolicies.delete(expectZone('a zone', zone));
   }
 
-  /** All zones that have one. */
+  /** All zones that have a policy. */
   zoneTimeoutPolicies(): { zone: number; id: number }[] {
     this.tracker.assertOpen();
     return Array.from(this.tracker.zonePolicies.all(), ([zone, id]) => ({ zone, id: id >>> 0 }));
   }
 
-  /** Counters of all threads together (counters.ts says what each counts). At most some stores old. */
+  /** Sums of the counters of all threads (counters.ts explains each). They may lag behind by a few stores. */
   counters(): Counters {
     this.tracker.assertOpen();
     return sumOfCounters(this.tracker.participants);
   }
 
-  /** Counters by participant, for all places that a thread has or had and counted something. */
+  /** Counters by participant, for every participant slot that has counted something. */
   participantCounters(): ParticipantCounters[] {
     this.tracker.assertOpen();
     return countersOfAll(this.tracker.participants);
   }
 
-  /** How many unexpired connections there are, by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
+  /** The number of unexpired connections by protocol, TCP state and bucket: `ct-stats-show` and `ct-bkts`. */
   stats(options: TimedZoneOptions): ConnStats {
     this.tracker.assertOpen();
     const { zone: given, nowMs } = timed(options, TIMED_ZONE_NAMES);
@@ -462,8 +475,8 @@ export class Conntrack {
   }
 
   /**
-   * Switches events on, for all threads, and reads them until the reader is closed.
-   * @throws UsageError if somebody reads them already
+   * Enables events in all threads, until the returned reader is closed.
+   * @throws UsageError if the table has a reader already
    */
   events(): EventReader {
     this.tracker.assertOpen();
@@ -471,13 +484,13 @@ export class Conntrack {
     return this.#events;
   }
 
-  /** The datagrams whose fragments are held: what `ipf-get-status -m` lists. */
+  /** The datagrams of which fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
     this.tracker.assertOpen();
     return this.#calls.run(() => dumpFragmentLists(this.tracker.fragments));
   }
 
-  /** Figures of every bucket. */
+  /** The figures of every bucket, by bucket number. */
   buckets(): BucketFigures[] {
     this.tracker.assertOpen();
     const { table } = this.tracker;

@@ -233,7 +233,7 @@ describe('a datapath', () => {
     const datapath = await Datapath.start({ maxConnections: 1000, buckets: 1 });
     const { conntrack } = datapath;
     const { memory } = conntrack;
-    expect(() => conntrack.close()).toThrow(/^a datapath works on this handle: stop it first$/);
+    expect(() => conntrack.close()).toThrow(/^a datapath uses this handle: stop it first$/);
     for (const { participant } of datapath.workers()) {
       expect(() => Conntrack.attach(memory, { participant, token: 1 })).toThrow(/cannot be taken over/);
       if (IS_LINUX) {

@@ -115,7 +115,7 @@ describe('a frame that does not fit a batch', () => {
   it('is refused with the largest that does', async () => {
     const allocate = () => PacketBatch.allocate(100);
     const says = await complaint(() => allocate().add(new Uint8Array(20_000)));
-    const [, most] = /^a frame of 20000 bytes is too large for this batch: at most (\d+) bytes fit /.exec(says)!;
+    const [, most] = /^a frame of 20000 bytes is too large for this batch, at most (\d+) bytes fit: pass /.exec(says)!;
     expect(allocate().add(new Uint8Array(Number(most)))).toBe(0);
     expect(await complaint(() => allocate().add(new Uint8Array(Number(most) + 1)))).toMatch(
       /^a frame of \d+ bytes is too/,
@@ -126,12 +126,12 @@ describe('a frame that does not fit a batch', () => {
     const batch = PacketBatch.allocate(100);
     batch.add(new Uint8Array(4000));
     const says = await complaint(() => batch.add(new Uint8Array(4000)));
-    const [, left] = /^a frame of 4000 bytes does not fit this batch now, there is room for (\d+) bytes: execute/.exec(
-      says,
-    )!;
-    expect(await complaint(() => batch.add(new Uint8Array(Number(left) + 1)))).toMatch(/does not fit this batch now/);
+    const [, left] = /^a frame of 4000 bytes does not fit into this batch, (\d+) bytes are left: execute/.exec(says)!;
+    expect(await complaint(() => batch.add(new Uint8Array(Number(left) + 1)))).toMatch(/does not fit into this batch/);
     expect(batch.add(new Uint8Array(Number(left)))).toBe(1);
-    expect(await complaint(() => batch.add(new Uint8Array(0)))).toMatch(/now, no room is left: execute and clear it$/);
+    expect(await complaint(() => batch.add(new Uint8Array(0)))).toMatch(
+      /batch, no space is left: execute and clear the batch$/,
+    );
   });
 
   it('since there are 32 already is refused for that', async () => {
@@ -139,7 +139,9 @@ describe('a frame that does not fit a batch', () => {
     for (let i = 0; i < 32; i++) {
       batch.add(udp(ENDS));
     }
-    expect(await complaint(() => batch.add(udp(ENDS)))).toBe('a batch has at most 32 packets: execute and clear it');
+    expect(await complaint(() => batch.add(udp(ENDS)))).toBe(
+      'a batch has at most 32 packets: execute and clear the batch',
+    );
   });
 });
 
@@ -155,7 +157,7 @@ describe('what is no entry', () => {
     ['prepareSocketPath', (value) => prepareSocketPath(value === undefined || value === 'x' ? any(5) : value)],
   ])('is refused by %s', async (_name, call) => {
     for (const value of [undefined, null, {}, 5, 5n, 'x', Symbol('s'), new Map()]) {
-      expect(await complaint(() => call(any(value)))).toMatch(/ must (have|be) |is made by a handle/);
+      expect(await complaint(() => call(any(value)))).toMatch(/ must (have|be) |an EventReader needs a handle/);
     }
   });
 });

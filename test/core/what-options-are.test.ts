@@ -195,9 +195,13 @@ describe('refused in one line', () => {
     [
       'a place at a table that is new',
       () => new Conntrack({ maxConnections: 10 }, { participant: 1, token: 5 }),
-      /^a new table has no place to take over: /,
+      /^a new table has no participant slot to take over: /,
     ],
-    ['an action of an action', () => new CtAction(any(new CtAction())), /^an action is made of its options/],
+    [
+      'an action of an action',
+      () => new CtAction(any(new CtAction())),
+      /^new CtAction takes options .*, not another CtAction/,
+    ],
     [
       'a text for the arguments of a filter',
       () => parseConnFilter(any('zone=5')),

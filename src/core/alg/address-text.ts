@@ -1,4 +1,4 @@
-/** Addresses as text in byte buffers, without allocation: read as inet_pton does, written as inet_ntop does. */
+/** Addresses as text in byte buffers, without allocation: read as inet_pton(3) does, written as inet_ntop(3) does. */
 
 import { swapWord } from '../packet/layout.ts';
 
@@ -6,7 +6,7 @@ const DOT = 0x2e;
 const COLON = 0x3a;
 const ZERO = 0x30;
 
-/** Bytes of the longest text that the write functions make. */
+/** Bytes of the longest text that a write function writes. */
 export const MAX_ADDRESS_TEXT_BYTES = 45;
 
 export function isDigit(byte: number): boolean {
@@ -23,8 +23,8 @@ export function hexDigit(byte: number): number {
 }
 
 /**
- * Reads `text[from...to)` as an IPv4 address, four numbers without leading zeros, into `address[at]`.
- * @returns whether it is one
+ * Reads an IPv4 address, four numbers without leading zeros, from `text[from...to)` into `address[at]`.
+ * @returns whether the text is an IPv4 address
  */
 export function readIpv4Text(text: Uint8Array, from: number, to: number, address: Int32Array, at: number): boolean {
   let word = 0;
@@ -53,8 +53,8 @@ export function readIpv4Text(text: Uint8Array, from: number, to: number, address
 }
 
 /**
- * Reads `text[from...to)` as an IPv6 address (RFC 4291, 2.2) into `address[at..at + 3]`, network order.
- * @returns whether it is one
+ * Reads an IPv6 address (RFC 4291, 2.2) from `text[from...to)` into `address[at..at + 3]`, in network order.
+ * @returns whether the text is an IPv6 address
  */
 export function readIpv6Text(text: Uint8Array, from: number, to: number, address: Int32Array, at: number): boolean {
   let groups = 0;
@@ -147,7 +147,7 @@ function groupOf(address: Int32Array, at: number, group: number): number {
   return ((half & 0xff) << 8) | (half >>> 8);
 }
 
-/** Writes the IPv4 address in `word` at `text[at...]`, its numbers joined by `separator`. @returns where it ends */
+/** Writes the IPv4 address `word` at `text[at...]`, its numbers joined by `separator`. @returns the end of the text */
 export function writeIpv4Text(text: Uint8Array, at: number, word: number, separator: number): number {
   for (let octet = 0; octet < 4; octet++) {
     const value = (word >>> (8 * octet)) & 0xff;
@@ -165,7 +165,7 @@ export function writeIpv4Text(text: Uint8Array, at: number, word: number, separa
   return at;
 }
 
-/** Writes the IPv6 address at `address[from..from + 3]` at `text[at...]`. @returns where it ends */
+/** Writes the IPv6 address `address[from..from + 3]` at `text[at...]`. @returns the end of the text */
 export function writeIpv6Text(text: Uint8Array, at: number, address: Int32Array, from: number): number {
   /* The longest run of two or more zero groups, the first if there are several, becomes "::". */
   let gapStart = -1;

@@ -1,4 +1,4 @@
-/** The end of a control connection: its expectations go. */
+/** Removes the expectations of a control connection that is removed. */
 
 import { peek, type Words } from '../../shared/access.ts';
 import { META_IPV6 } from '../packet/key.ts';
@@ -7,7 +7,7 @@ import type { Participant } from '../../shared/memory/participant.ts';
 import type { Alg } from './helper-tables.ts';
 import { EntryWord } from './expectation-layout.ts';
 
-/** The calling thread's tracker, as far as its expectations go. */
+/** The part of a thread's tracker that expectations need. */
 interface Cleaned {
   readonly words: Words;
   readonly participant: Participant;
@@ -27,7 +27,7 @@ export function writeParent(records: Words, r: number, entry: Int32Array): void 
   writeAddress(records, r + (isIpv6 ? ConnWord.DST6 : ConnWord.DST), entry, EntryWord.PARENT_DST, isIpv6);
 }
 
-/** Copies an address to four words, of which IPv4 uses the first. */
+/** Copies an address to four words. IPv4 uses the first; the others become 0. */
 export function writeAddress(from: Int32Array, at: number, to: Int32Array, toAt: number, isIpv6: boolean): void {
   to[toAt] = from[at]!;
   for (let i = 1; i < 4; i++) {
@@ -38,8 +38,8 @@ export function writeAddress(from: Int32Array, at: number, to: Int32Array, toAt:
 /**
  * Removes the expectations of a connection with a helper. The caller has set LIFE_CLEANED and holds no lock.
  *
- * Where stale connections stay until they are swept, one that took the tuple meanwhile loses its expectations as well:
- * the reference knows them by the control connection's key alone.
+ * If stale connections stay until a sweep, another connection may have taken the tuple meanwhile. It loses its
+ * expectations, too: Open vSwitch knows expectations by the control connection's key alone.
  */
 export function cleanExpectations(tracker: Cleaned, record: number): void {
   const { words: records, alg, participant } = tracker;

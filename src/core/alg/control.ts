@@ -1,7 +1,7 @@
 /**
- * Packets of connections with a helper: what they announce becomes an expectation, the addresses in them are
- * translated like those in their headers, and where that changed the length of the stream before, sequence numbers follow.
- * The state of TCP goes by the numbers of the end whose payload grows.
+ * Packets of connections with a helper. A message that names an endpoint becomes an expectation. With NAT the address
+ * in the message is translated. If that changed the length of the stream earlier, sequence numbers are adjusted. The
+ * TCP state machine works with the numbers of the end whose payload grows.
  */
 
 import { areSameWords } from '../../shared/memory/word-runs.ts';
@@ -26,9 +26,10 @@ import { finishTcp, NO_SPACE, replaceInPayload, tcpHeaderBytes } from './payload
 import { shiftNumbers, adjustBy } from './sequence.ts';
 
 /**
- * Is this packet one to look into? Notes what it is in `Alg.packetKind`. The helper of the pass goes before that of the
- * connection that the packet remembers, of another zone or cut by force, and that before `found`, the one of its own
- * connection (as from helperOf).
+ * Which helper reads this packet? The result is also noted in `Alg.packetKind`. The helper of the pass comes first.
+ * Then comes that of the connection that the packet remembers (of another zone, or killed by force). `found`, the
+ * helper of the packet's own connection (as from helperOf), comes last.
+ * @returns a HelperKind
  */
 function classify(tracker: Tracker, words: Words, slot: number, at: number, found: number, action: CtAction): number {
   const { alg } = tracker;
@@ -45,8 +46,8 @@ function classify(tracker: Tracker, words: Words, slot: number, at: number, foun
 }
 
 /**
- * Does a helper look into this packet, which remembers its connection and is not parsed yet? Its ports are
- * those of the connection's key of its direction, or where it was translated those of the turned key of the other one.
+ * Does a helper read this packet? It remembers its connection and is not parsed yet. Its ports are those of the
+ * connection's key of its direction; if it was translated, those of the reversed key of the other direction.
  */
 export function isForHelper(records: Words, words: Words, slot: number, action: CtAction): boolean {
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
@@ -63,7 +64,7 @@ export function isForHelper(records: Words, words: Words, slot: number, action: 
   return packetKindOf(helperKind, metaProtocol(records[r + ConnWord.META]!), ports) !== HelperKind.none;
 }
 
-/** Reads the payload of the packet into `Alg.message`. @returns whether it is one that announces an endpoint */
+/** Reads the payload of the packet into `Alg.message`. @returns whether the message may name an endpoint */
 function takeMessage(tracker: Tracker, words: Words, at: number): boolean {
   const { alg } = tracker;
   const { parsed } = tracker.scratch;
@@ -74,8 +75,7 @@ function takeMessage(tracker: Tracker, words: Words, at: number): boolean {
 }
 
 /**
- * In place of beforeUpdate, of a connection that was found by the packet's original tuple: its helper does not say what
- * the packet is to helpers.
+ * Replaces beforeUpdate for a connection that was found by the packet's original tuple: its helper does not count.
  * @returns state flags to add
  */
 export function classifyByOriginal(
@@ -91,8 +91,8 @@ export function classifyByOriginal(
 }
 
 /**
- * Before a packet moves a connection with CONN_ALG on: what the other end's payload has grown by is taken out of its
- * acknowledgement.
+ * Call before a packet updates a connection with CONN_ALG. Subtracts the growth of the other end's payload from the
+ * acknowledgement number.
  * @returns state flags to add
  */
 export function beforeUpdate(
@@ -117,7 +117,7 @@ export function beforeUpdate(
   return (flags & ConnFlag.RELATED_TO_PARENT) !== 0 ? CtState.REL : 0;
 }
 
-/** After it: what its own end's payload has grown by is added to its sequence number. */
+/** Call after the update. Adds the growth of the sender's payload to the sequence number. */
 export function afterUpdate(
   tracker: Tracker,
   words: Words,
@@ -140,8 +140,8 @@ export function afterUpdate(
 }
 
 /**
- * The last stage of a packet of a connection with a helper: the verdict stands beside it, the packet is translated.
- * @returns its state, invalid if it announces what makes no sense
+ * The last step for a packet of a connection with a helper: its verdict is written, and it is translated.
+ * @returns the packet's state; with INV if its message makes no sense
  */
 export function handleControl(
   tracker: Tracker,
@@ -186,7 +186,7 @@ function refuse(words: Words, slot: number, state: number): number {
   return state | CtState.INV;
 }
 
-/** Word of the record where an address starts: of the key, or with NAT of the reverse key. */
+/** The word of the record at which an address of the key starts. */
 function addressAt(r: number, isIpv6: boolean, isSource: boolean): number {
   if (isIpv6) {
     return r + (isSource ? ConnWord.SRC6 : ConnWord.DST6);
@@ -205,8 +205,8 @@ function reverseAddressAt(records: Words, r: number, isIpv6: boolean, isSource: 
 }
 
 /**
- * Does the message speak of the end of the connection that it is about, by either of its addresses? Others would
- * let anybody open holes to a third party ("FTP bounce").
+ * Does the message name the end that sent it, by either of its addresses? Any other address would let anybody open
+ * holes to a third party ("FTP bounce").
  */
 function isOwnAddress(tracker: Tracker, r: number, message: FtpMessage): boolean {
   if (message.addressBytes === 0) {
@@ -223,7 +223,7 @@ function isOwnAddress(tracker: Tracker, r: number, message: FtpMessage): boolean
   );
 }
 
-/** Replaces the address in the message by what the other end knows it as. @returns as replaceInPayload */
+/** Replaces the address in the message by the one that the other end knows. @returns as replaceInPayload */
 function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: number): number {
   const { words: records, alg } = tracker;
   const { parsed } = tracker.scratch;
@@ -240,8 +240,8 @@ function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: nu
 }
 
 /**
- * Expects a data connection to `port` (network order) of the end that has spoken, from the other end. A packet counts
- * as an answer only if its verdict says so.
+ * Adds the expectation of a data connection to `port` (network order) of the end that sent the message, from the other
+ * end. A packet counts as a reply only if its verdict says so.
  */
 function expect(tracker: Tracker, r: number, state: number, port: number): void {
   const { words: records, alg, participant, counters } = tracker;
@@ -262,7 +262,7 @@ function expect(tracker: Tracker, r: number, state: number, port: number): void 
   writeAddress(records, src, entry, EntryWord.SRC, isIpv6);
   writeAddress(records, dst, entry, EntryWord.DST, isIpv6);
 
-  /* The data connection is translated at the same end as the control connection, seen from who opens it. */
+  /* The same end is translated as in the control connection, seen from the end that opens the data connection. */
   let translated: number;
   if (isReply) {
     translated = reverseAddressAt(records, r, isIpv6, isDnat);

@@ -1,4 +1,4 @@
-/** Connections with helpers, and connections that helpers expect, as they are opened. */
+/** Creation of connections with helpers, and of connections that helpers expect. */
 
 import { peek, type Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
@@ -23,9 +23,9 @@ import { HelperKind } from './helper-names.ts';
 
 /** Bits of Alg.opening. */
 export const Opening = {
-  /** A helper expects it: `Alg.entry` is the expectation. */
+  /** The connection is expected: `Alg.entry` is the expectation. */
   EXPECTED: 1,
-  /** It gets a helper: `Alg.openingHelper`. */
+  /** The connection gets the helper `Alg.openingHelper`. */
   HELPER: 2,
 } as const;
 
@@ -34,10 +34,10 @@ const FTP_PORT = 0x1500;
 const TFTP_PORT = 0x4500;
 
 /**
- * What a packet is to helpers: FTP's with one of its ports or the helper's name, either direction; TFTP's by the name
- * or if it goes to the server's port.
- * @param helperKind what the helper's name says
- * @param ports as in a key: source port in the low half
+ * Which helper reads a packet. FTP: one of its ports or the helper's name says so, in either direction. TFTP: the name
+ * says so, or the packet goes to the server's port.
+ * @param helperKind the kind that the helper's name has
+ * @param ports as in a key: the source port in the low half
  * @returns a HelperKind
  */
 export function packetKindOf(helperKind: number, protocol: number, ports: number): number {
@@ -51,7 +51,7 @@ export function packetKindOf(helperKind: number, protocol: number, ports: number
   return HelperKind.none;
 }
 
-/** The helper of a connection (name and kind as in ConnWord.HELPER), 0 without. */
+/** The helper of a connection (name and kind, as in ConnWord.HELPER); 0 without one. */
 export function helperOf(records: Words, r: number): number {
   return (records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) === 0
     ? 0
@@ -59,10 +59,10 @@ export function helperOf(records: Words, r: number): number {
 }
 
 /**
- * Finds out what helpers have to do with the connection that the packet at `parsed[at...]` is about to open, for
- * createConn and the verdict.
- * @param inherited the helper of the connection that this one replaces (helperOf), or 0; the connection that the packet
- * remembers, of another zone or cut by force, goes before it
+ * Finds the expectation and the helper of the connection that the packet at `parsed[at...]` is about to create.
+ * createConn and the verdict use the result.
+ * @param inherited the helper of the connection that this one replaces (helperOf), or 0. The helper of the connection
+ * that the packet remembers (of another zone, or killed by force) takes precedence
  * @returns Opening bits, also in `Alg.opening`
  */
 export function prepareOpening(
@@ -79,7 +79,10 @@ export function prepareOpening(
     alg.opening = 0;
     return 0;
   }
-  /* A connection that the packet remembers was there when its turn came, so its record is nobody else's in this epoch. */
+  /*
+   * The remembered connection was there when this packet's turn came, so no other connection gets its record in this
+   * epoch.
+   */
   const known = remembered === 0 ? 0 : helperOf(tracker.words, remembered << UNIT_SHIFT);
   return prepareSpecial(tracker, words, at, action, known !== 0 ? known : inherited);
 }
@@ -94,7 +97,7 @@ function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAc
   const protocol = metaProtocol(parsed[at + ParsedWord.META]!);
   const packetKind = packetKindOf(helperKind, protocol, words[parsed[at + ParsedWord.L4]!]!);
   alg.packetKind = packetKind;
-  /* Where a helper acts it must have the right name; elsewhere any name is kept. */
+  /* If a helper would act, the name must be its own; else any name is stored. */
   if (action.commit && (packetKind === HelperKind.none || packetKind === helperKind)) {
     let helper = inherited;
     if (action.hasHelper) {
@@ -110,7 +113,7 @@ function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAc
   return opening;
 }
 
-/** Looks for the expectation of the key at `parsed[at...]`, from whatever port, into `Alg.entry`. */
+/** Finds the expectation of the key at `parsed[at...]`, with any source port, and copies it into `Alg.entry`. */
 function findExpectation(tracker: Tracker, at: number): boolean {
   const { alg, participant } = tracker;
   const { parsed } = tracker.scratch;
@@ -125,7 +128,7 @@ function findExpectation(tracker: Tracker, at: number): boolean {
   return alg.expectations.find(entry, participant);
 }
 
-/** Completes the entry's key by its hash. Uses SCRATCH_AT. */
+/** Writes the hash of the entry's key. Overwrites SCRATCH_AT. */
 export function hashEntry(tracker: Tracker): void {
   const { parsed } = tracker.scratch;
   const { entry } = tracker.alg;
@@ -141,7 +144,7 @@ export function hashEntry(tracker: Tracker): void {
   entry[EntryWord.HASH] = hashParsed(tracker.keys, tracker.scratch.parsed, SCRATCH_AT) | 0;
 }
 
-/** Completes a record that is not linked yet by what `prepareOpening` found. */
+/** Writes the results of `prepareOpening` into a record that is not linked yet. */
 export function fillOpening(tracker: Tracker, r: number): void {
   const { words: records, alg } = tracker;
   const { entry, opening } = alg;
@@ -172,13 +175,13 @@ export function fillOpening(tracker: Tracker, r: number): void {
     records[r + ConnWord.LABEL + i] = word;
     bits |= word;
   }
-  /* Even and not 0: a label that was set. */
+  /* Even and not 0: the label was set. */
   records[r + ConnWord.LABEL_SEQUENCE] = bits !== 0 ? 2 : 0;
 }
 
 /**
- * Links the complete record of a data connection in a pass that translates: as its control connection is, whatever
- * range the pass has.
+ * Links the complete record of a data connection in a pass that translates. It is translated as its control connection
+ * is; the range of the pass does not matter.
  * @returns as linkTranslated
  */
 export function linkExpected(tracker: Tracker, record: number, at: number, now: number): number {
@@ -201,14 +204,16 @@ export function linkExpected(tracker: Tracker, record: number, at: number, now: 
   return linkTranslated(tracker, record, at, kind, now);
 }
 
-/** A packet that was expected but opened no connection has mark, label and tuple of the control connection. */
+/**
+ * Writes the verdict of an expected packet that created no connection: mark, label and tuple of the control connection.
+ */
 export function writeExpected(tracker: Tracker, words: Words, slot: number): void {
   const { entry } = tracker.alg;
   words[slot + PacketWord.MARK] = entry[EntryWord.MARK]!;
   for (let i = 0; i < 4; i++) {
     words[slot + PacketWord.LABEL + i] = entry[EntryWord.LABEL + i]!;
   }
-  /* IPv4 destinations do not follow the sources in an entry. */
+  /* In an entry the IPv4 destination does not directly follow the source. */
   const isIpv6 = (entry[EntryWord.META]! & META_IPV6) !== 0;
   const src = EntryWord.PARENT_SRC;
   writeTuple(words, slot, entry, EntryWord.META, EntryWord.PARENT_PORTS, src, src);

@@ -9,12 +9,12 @@ import { EntryWord } from './expectation-layout.ts';
 
 /** A connection that a helper expects. */
 export interface ExpectationEntry {
-  /** The tuple expected; source port 0: any. */
+  /** The expected tuple. Source port 0: any. */
   orig: Tuple;
-  /** Original tuple of the connection that announced it. */
+  /** The original tuple of the control connection. */
   parent: Tuple;
   zone: number;
-  /** What the connection will inherit. */
+  /** The mark and label that the data connection inherits. */
   mark: number;
   /** 32 hexadecimal digits. */
   label: string;
@@ -35,14 +35,17 @@ function entryOf(entry: Int32Array): ExpectationEntry {
   };
 }
 
-interface Announced {
+interface Handle {
   readonly alg: Alg;
   /** The calling thread's own. */
   readonly participant: Participant;
 }
 
-/** All expectations, or those of a zone, in no particular order. What comes and goes meanwhile may or may not be there. */
-export function dumpExpectations({ alg, participant }: Announced, zone: number | undefined): ExpectationEntry[] {
+/**
+ * All expectations, or those of a zone, in no particular order. Expectations that come or go meanwhile may or may not
+ * be listed.
+ */
+export function dumpExpectations({ alg, participant }: Handle, zone: number | undefined): ExpectationEntry[] {
   const entries: ExpectationEntry[] = [];
   alg.expectations.visit(participant, (entry) => {
     if (zone === undefined || metaZone(entry[EntryWord.META]!) === zone) {

@@ -1,15 +1,15 @@
-/** Words of an expectation, and how many there may be. Who writes them, and when: expectations.ts. */
+/** The words of an expectation, and limits. expectations.ts says which thread writes them, and when. */
 
 /** Expectations in all. */
 export const MAX_EXPECTATIONS = 65536;
-/** Expectations of one control connection; the oldest makes room for a new one. */
+/** Expectations of one control connection. Beyond it a new one replaces the oldest. */
 export const MAX_EXPECTATIONS_PER_PARENT = 256;
 
-/** Words of an entry; keys as in packet/key.ts, IPv4 addresses in the first of four words. */
+/** Words of an entry. Keys are as in packet/key.ts. An address has four words; IPv4 uses the first. */
 export const EntryWord = {
   /** META of both keys; 0: the entry is free. */
   META: 0,
-  /** Ports of the expected key: its source port is 0, any will do. */
+  /** Ports of the expected key. The source port is 0: any port matches. */
   PORTS: 1,
   HASH: 2,
   SRC: 4,
@@ -19,13 +19,13 @@ export const EntryWord = {
   PARENT_HASH: 13,
   PARENT_SRC: 16,
   PARENT_DST: 20,
-  /** Its record, and which of the connections that had it. */
+  /** The control connection's record, and the generation of that record. */
   PARENT_RECORD: 14,
   PARENT_GENERATION: 15,
-  /** What a data connection inherits. */
+  /** The label and mark that a data connection inherits. */
   LABEL: 24,
   MARK: 28,
-  /** ConnFlag.SNAT or ConnFlag.DNAT: which end of a data connection's reverse key becomes NAT_ADDRESS. */
+  /** ConnFlag.SNAT or ConnFlag.DNAT: the end of a data connection's reverse key that becomes NAT_ADDRESS. */
   NAT_KIND: 29,
   NEXT: 30,
   PARENT_NEXT: 31,

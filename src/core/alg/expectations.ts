@@ -1,20 +1,22 @@
 /**
- * Expectations: data connections that a helper has read about in a control connection, waiting to be opened. One table
- * for all zones in the tracker's memory, under one mutex (a leaf in the lock order, shared/lockdep.ts).
+ * Expectations: data connections that an FTP or TFTP control connection has named, and that have not been opened yet.
+ * One table in the tracker's memory serves all zones. One mutex guards it (a leaf in the lock order,
+ * shared/lockdep.ts).
  *
  *   header line      see HeaderWord
- *   key heads        first entry of each chain of entries by key
+ *   key heads        the first entry of each chain of entries by key
  *   parent heads     the same by the control connection's key
- *   entries          see expectation-layout.ts; numbered from 1, committed by the system as they are first used
+ *   entries          see expectation-layout.ts; numbered from 1; the system commits their memory at first use
  *
- * Everything is written under the mutex. COUNT and the heads are also read without it: who opens a connection looks
- * nothing up while there is no expectation, and takes the mutex only if a chain under its hash has an entry.
+ * Everything is written under the mutex. COUNT and the heads are also read without it. A thread that creates a
+ * connection searches nothing while there is no expectation, and takes the mutex only if the chain of its hash has an
+ * entry.
  *
- * An expectation is not used up by a data connection. It goes when its control connection is removed.
+ * A data connection does not use up its expectation. The expectation is removed with its control connection.
  *
- * `add` makes its entry visible and then asks whether the control connection is removed; whoever removes one sets
- * LIFE_CLEANED and then looks for entries. One of the two sees the other, so no entry outlives its control connection.
- * An entry of one that is being removed keeps nobody else from expecting the same.
+ * `add` publishes its entry and then asks whether the control connection is removed. A thread that removes a control
+ * connection sets LIFE_CLEANED and then searches for entries. One of the two sees the other, so no entry outlives its
+ * control connection. An entry of a connection that is being removed does not stop others from expecting the same.
  */
 
 import { areSameWords } from '../../shared/memory/word-runs.ts';
@@ -28,11 +30,11 @@ import { ENTRY_WORDS, EntryWord, MAX_EXPECTATIONS, MAX_EXPECTATIONS_PER_PARENT }
 
 const HeaderWord = {
   MUTEX: 0,
-  /** atomic: entries in use. */
+  /** atomic: the number of entries in use. */
   COUNT: 1,
-  /** First entry of the chain of free ones (EntryWord.NEXT). */
+  /** The first entry of the chain of free entries (EntryWord.NEXT). */
   FREE: 2,
-  /** Entries 1 to this have been in use. */
+  /** Entries 1 to HIGHEST have been in use. */
   HIGHEST: 3,
 } as const;
 
@@ -46,18 +48,18 @@ const ENTRIES: number = PARENT_HEADS + HEADS;
 /** For the checks of the invariants: where entry 0 would be. */
 export const EXPECTATION_ENTRIES: number = ENTRIES;
 
-/** What became of a new expectation. */
+/** Results of `add`. */
 export const Added = {
   done: 0,
-  /** One with this key exists. */
+  /** An expectation with this key exists. */
   duplicate: 1,
   /** The table is full. */
   full: 2,
-  /** The control connection is removed by now. */
+  /** The control connection has been removed. */
   orphaned: 3,
 } as const;
 
-/** Entries that a dump copies before it lets others have the mutex. */
+/** Entries that a dump copies before it releases the mutex once. */
 const DUMP_STEP = 64;
 
 export class Expectations {
@@ -65,7 +67,7 @@ export class Expectations {
   readonly #base: number;
   /** Word index of the mutex. */
   readonly mutex: number;
-  /** Word index of COUNT, for those who only ask whether there is any. */
+  /** Word index of COUNT, for callers that only ask whether there are expectations. */
   readonly count: number;
 
   constructor(words: Words, base: number) {
@@ -82,7 +84,7 @@ export class Expectations {
     return load(this.#words, this.count);
   }
 
-  /** As many entries have been in use at once. */
+  /** The largest number of entries that were in use at once. */
   get mostUsed(): number {
     return peek(this.#words, this.#base + HeaderWord.HIGHEST);
   }
@@ -99,7 +101,7 @@ export class Expectations {
     return this.#base + ENTRIES + number * ENTRY_WORDS;
   }
 
-  /** The number of the entry with the key of the entry at `from[at...]`, or 0. */
+  /** The number of the entry that has the key of the entry at `from[at...]`; 0 if there is none. */
   #findLocked(from: Int32Array, at: number): number {
     const words = this.#words;
     const hash = from[at + EntryWord.HASH]!;
@@ -118,7 +120,7 @@ export class Expectations {
   }
 
   /**
-   * Copies the expectation with this META, PORTS, HASH, SRC and DST, written to `entry`, into the rest of it.
+   * Completes `entry` from the expectation with its META, PORTS, HASH, SRC and DST.
    * @returns whether there is one
    */
   find(entry: Int32Array, owner: LockOwner): boolean {
@@ -136,8 +138,8 @@ export class Expectations {
   }
 
   /**
-   * Puts the expectation in `entry`, complete but for the chains, into the table.
-   * The caller has found its control connection in this epoch.
+   * Adds the expectation in `entry`, which is complete except for its links. The caller has found its control
+   * connection in this epoch.
    * @returns an Added
    */
   add(entry: Int32Array, owner: LockOwner): number {
@@ -148,7 +150,7 @@ export class Expectations {
     if (known === 0) {
       outcome = this.#addLocked(entry);
     } else if (this.#isOrphanLocked(known)) {
-      /* Whoever removes its control connection is about to remove it, too. */
+      /* The thread that removes its control connection is about to remove it, too. */
       this.#removeLocked(known);
       outcome = this.#addLocked(entry);
     }
@@ -191,7 +193,7 @@ export class Expectations {
     return Added.done;
   }
 
-  /** Is the entry's control connection removed, or being removed? */
+  /** Has the entry's control connection been removed, or is a thread removing it? */
   #isOrphanLocked(n: number): boolean {
     const words = this.#words;
     const entry = this.#entry(n);
@@ -199,7 +201,7 @@ export class Expectations {
     return (life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[entry + EntryWord.PARENT_GENERATION];
   }
 
-  /** The oldest expectation of the same control connection, if it has as many as it may; else 0. */
+  /** The oldest expectation of the same control connection, if that has reached its limit; else 0. */
   #oldestOfLocked(entry: Int32Array): number {
     const words = this.#words;
     let seen = 0;
@@ -245,8 +247,9 @@ export class Expectations {
   }
 
   /**
-   * Removes the expectations of the control connection whose META and PARENT_ words stand in `parent`, and which has
-   * LIFE_CLEANED set: those that it made itself, or with `byKey` all of connections with its key.
+   * Removes the expectations of the control connection whose META and PARENT_ words stand in `parent`. It has
+   * LIFE_CLEANED set.
+   * @param byKey true: also remove those of other connections with its key
    */
   clean(parent: Int32Array, byKey: boolean, owner: LockOwner): void {
     const words = this.#words;
@@ -259,7 +262,7 @@ export class Expectations {
     unlock(words, this.mutex);
   }
 
-  /** As clean, with the mutex held. */
+  /** As `clean`, with the mutex held. */
   cleanLocked(parent: Int32Array, byKey: boolean): void {
     const words = this.#words;
     const head = this.#parentHead(parent[EntryWord.PARENT_HASH]!);
@@ -277,8 +280,8 @@ export class Expectations {
   }
 
   /**
-   * After the owner's thread has died: an entry that does not stand in both of its chains is free, and so is one whose control
-   * connection is gone.
+   * Repairs the table after the owner's thread has died. An entry that is not in both of its chains becomes free, and so does
+   * an entry whose control connection is gone.
    * @returns whether it held the mutex
    */
   repair(owner: LockOwner): boolean {
@@ -319,7 +322,10 @@ export class Expectations {
     }
   }
 
-  /** The entries of all chains, each chain as far as it is one: an entry that was being freed has another list's link. */
+  /**
+   * Visits the entries of all chains. A chain ends at an entry that cannot belong to it: the link of an entry that was being
+   * freed may lead into another list.
+   */
   #visitChains(heads: number, link: number, highest: number, visit: (n: number) => void): void {
     const words = this.#words;
     const seen = new Uint8Array(highest + 1);
@@ -349,7 +355,7 @@ export class Expectations {
     }
   }
 
-  /** Calls `visit` with a copy of each expectation there is; not one moment's picture. */
+  /** Calls `visit` with a copy of each expectation. The copies are not of one moment. */
   visit(owner: LockOwner, visit: (entry: Int32Array) => void): void {
     const words = this.#words;
     const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
@@ -367,8 +373,6 @@ export class Expectations {
     }
   }
 }
-
-/** Are the two addresses, eight words, the same? */
 
 function copy(words: Words, from: number, entry: Int32Array): void {
   for (let i = 0; i < ENTRY_WORDS; i++) {

@@ -1,18 +1,18 @@
 /**
- * FTP control messages (RFC 959, RFC 2428): which of them name an endpoint for a data connection, and what they say.
+ * FTP control messages (RFC 959, RFC 2428) that name the endpoint of a data connection.
  *
- * Reads as Open vSwitch does, which is more lenient than the RFCs in most places and stricter in some: commands in
- * either direction and letter case, anything between a keyword and the next blank, only the start of a segment, and
- * never its last byte (the line end, if all is well).
+ * They are read as Open vSwitch does. It is more lenient than the RFCs in most places and stricter in some. Commands
+ * may come in either direction and letter case, with any text between a keyword and the next blank. Only the start of a
+ * segment is read, and never its last byte (normally the line end).
  */
 
 import type { Words } from '../../shared/access.ts';
 import { isDigit, hexDigit, readIpv4Text, readIpv6Text } from './address-text.ts';
 
-/** Bytes of a segment that are looked at, one more than are read. */
+/** The part of a segment that is considered, in bytes: one more than is read. */
 const MAX_MESSAGE_BYTES = 128;
 
-/** Zeros behind the message, so that nobody has to ask whether there is a next byte. */
+/** Zeros behind the message, so that the code need not check whether there is a next byte. */
 const GUARD_BYTES = 8;
 
 const BLANK = 0x20;
@@ -28,7 +28,7 @@ const PORT_DIGITS = 3;
 const EXTENDED_PORT_DIGITS = 5;
 const MAX_PORT = 65535;
 
-/** What a message is, by its beginning. */
+/** The kind of a message, by its beginning. */
 export const FtpKind = { other: 0, port: 1, eprt: 2, pasv: 3, epsv: 4 } as const;
 
 function bytesOf(text: string): Uint8Array {
@@ -45,7 +45,7 @@ function upper(byte: number): number {
   return byte >= 0x61 && byte <= 0x7a ? byte - 0x20 : byte;
 }
 
-/** One message and what was read from it; a thread needs one. */
+/** One message, and the values read from it. A thread needs one object. */
 export class FtpMessage {
   readonly #text: Uint8Array = new Uint8Array(MAX_MESSAGE_BYTES + GUARD_BYTES);
   #length = 0;
@@ -55,28 +55,28 @@ export class FtpMessage {
   kind: number = FtpKind.other;
   /** The data connection's port, host order. */
   port = 0;
-  /** Where in the payload the address stands, and its length in bytes; length 0: the message has none. */
+  /** The offset of the address in the payload, and its length in bytes. Length 0: the message has no address. */
   addressAt = 0;
   addressBytes = 0;
-  /** The address: the first word for IPv4, four for IPv6, network order. */
+  /** The address in network order: one word for IPv4, four for IPv6. */
   readonly address: Int32Array = new Int32Array(4);
 
-  /** Does the client say where it waits (PORT, EPRT), and not the server? */
+  /** Does the message name the client's endpoint (PORT, EPRT), not the server's? */
   get isActive(): boolean {
     return this.kind === FtpKind.port || this.kind === FtpKind.eprt;
   }
 
   /**
-   * What joins the numbers of an IPv4 address that takes the place of this one. RFC 2428 has dots in EPRT; behind
-   * another delimiter than its "|" there are commas, as in the reference, whose recorded answers are the measure.
+   * The separator of the numbers of an IPv4 address that replaces this one. EPRT has dots (RFC 2428). With another
+   * delimiter than its "|" Open vSwitch writes commas; recorded answers have it so.
    */
   get separator(): number {
     return this.kind === FtpKind.eprt && this.#text[this.addressAt - 1] === BAR ? DOT : COMMA;
   }
 
   /**
-   * Takes the start of a segment's payload, `bytes` long, from byte `start` of the region, and finds its kind.
-   * @returns whether it is one to `parse`
+   * Reads the start of a segment's payload of `bytes` bytes, from byte `start` of the region, and finds its kind.
+   * @returns whether the message can be parsed (`parse`)
    */
   take(words: Words, start: number, bytes: number, isIpv6: boolean): boolean {
     const text = this.#text;
@@ -110,7 +110,7 @@ export class FtpMessage {
     return this.#has(EPSV_REPLY, 0) ? FtpKind.epsv : FtpKind.other;
   }
 
-  /** PORT and 227 do not exist over IPv6; the answer to EPSV is known by its words. */
+  /** PORT and 227 do not exist over IPv6. The reply to EPSV is recognised by its words. */
   #kindOverIpv6(): number {
     if (this.#has(EPRT_COMMAND, 0)) {
       return FtpKind.eprt;
@@ -123,10 +123,10 @@ export class FtpMessage {
     return FtpKind.other;
   }
 
-  /** Does this stand there, in any letter case? */
+  /** Does the message contain `wanted` at `at`, in any letter case? */
   #has(wanted: Uint8Array, at: number): boolean {
     for (let i = 0; i < wanted.length; i++) {
-      /* Past the end there are zeros, which are in no word. */
+      /* The bytes after the end are zeros, which no word contains. */
       if (at + i >= this.#length || upper(this.#text[at + i]!) !== wanted[i]) {
         return false;
       }
@@ -134,7 +134,7 @@ export class FtpMessage {
     return true;
   }
 
-  /** Reads address and port of the message taken last. @returns whether it makes sense */
+  /** Parses address and port of the message that was read last. @returns whether the message makes sense */
   parse(): boolean {
     this.addressAt = 0;
     this.addressBytes = 0;
@@ -143,7 +143,7 @@ export class FtpMessage {
   }
 
   #parseIpv4(): boolean {
-    /* A blank somewhere behind the keyword, then a digit somewhere. */
+    /* Somewhere behind the keyword there must be a blank, then a digit. */
     let at = this.kind === FtpKind.port || this.kind === FtpKind.eprt ? PORT_COMMAND.length : PASV_REPLY.length;
     while (this.#text[at] !== BLANK) {
       if (at >= this.#length) {
@@ -192,9 +192,9 @@ export class FtpMessage {
   }
 
   /**
-   * Reads an IPv4 address whose numbers are joined by commas or dots. The first three commas from here on count as
-   * dots, wherever they are.
-   * @returns where what follows the byte behind the address starts; -1: not an address
+   * Reads an IPv4 address with commas or dots between its numbers. The first three commas from here on count as dots,
+   * wherever they are.
+   * @returns the index after the byte that follows the address; -1: no address
    */
   #readIpv4(at: number): number {
     const text = this.#text;
@@ -213,7 +213,7 @@ export class FtpMessage {
     return readIpv4Text(text, at, end, this.address, 0) ? end + 1 : -1;
   }
 
-  /** As readIpv4 for an IPv6 address. */
+  /** As #readIpv4, for an IPv6 address. */
   #readIpv6(at: number): number {
     const text = this.#text;
     let end = at;
@@ -225,7 +225,7 @@ export class FtpMessage {
     return readIpv6Text(text, at, end, this.address, 0) ? end + 1 : -1;
   }
 
-  /** The end of the number at `at`: one digit more than it should have is still taken. */
+  /** The end of the number at `at`. One digit more than allowed is still taken. */
   #endOfNumber(at: number, digits: number): number {
     let end = at;
     while (isDigit(this.#text[end]!) && end - at <= digits) {
@@ -234,7 +234,7 @@ export class FtpMessage {
     return end;
   }
 
-  /** The number from `from` to `to`; -1: empty or more than 65535. */
+  /** The number from `from` to `to`; -1 if it is empty or above 65535. */
   #number(from: number, to: number): number {
     let value = from < to ? 0 : -1;
     for (let i = from; i < to && value <= MAX_PORT; i++) {
@@ -243,7 +243,7 @@ export class FtpMessage {
     return value <= MAX_PORT ? value : -1;
   }
 
-  /** `high,low`; any byte may stand for the comma. */
+  /** Reads `high,low`. Any byte may replace the comma. */
   #readPortPair(at: number): boolean {
     if (at < 0) {
       return false;

@@ -1,9 +1,9 @@
 /**
- * Names of application helpers. A connection keeps its helper as a small number: which names there are is the
- * tracker's, shared by all threads, and only grows.
+ * Names of application helpers. A record holds its helper as a small number. All threads share the table of names,
+ * which only grows.
  *
- *   word 0   mutex       1   how many names (atomic: raised when the name is complete)
- *   line 1.. names, NAME_WORDS each, UTF-8 filled up with zeros
+ *   word 0   mutex       1   number of names (atomic: raised when the name is complete)
+ *   line 1.. names, NAME_WORDS each, UTF-8 padded with zeros
  */
 
 import { load, store, type Words } from '../../shared/access.ts';
@@ -20,8 +20,8 @@ const MAX_NAME_BYTES: number = NAME_WORDS * 4;
 const MAX_NAMES = 255;
 
 /**
- * What a helper does, by the beginning of its name, as in the reference: every name that starts with "ftp" is FTP's.
- * Other names are kept and do nothing.
+ * The kind of a helper, by the beginning of its name, as in Open vSwitch: every name that starts with "ftp" is FTP.
+ * Other names are stored and do nothing.
  */
 export const HelperKind = { none: 0, ftp: 1, tftp: 2 } as const;
 
@@ -32,7 +32,7 @@ export function helperKindOf(name: string): number {
   return name.startsWith('tftp') ? HelperKind.tftp : HelperKind.none;
 }
 
-/** A name as the table holds it. @throws UsageError when it is empty, too long or has a zero byte */
+/** The words of a name in the table. @throws UsageError if it is empty, too long or contains a zero byte */
 export function helperNameWords(name: string): Int32Array {
   const bytes = new TextEncoder().encode(typeof name === 'string' ? name : '');
   if (bytes.length === 0 || bytes.length > MAX_NAME_BYTES || bytes.includes(0)) {
@@ -56,7 +56,7 @@ export class HelperNames {
 
   static readonly WORDS: number = LINE_WORDS + (MAX_NAMES + 1) * NAME_WORDS;
 
-  /** The number of a name, from 1; a new one gets the next. 0: there are too many names. */
+  /** The number of a name, from 1. A new name gets the next number. 0: the table of names is full. */
   numberOf(name: Int32Array, owner: LockOwner): number {
     const known = this.#find(name, load(this.#words, this.#base + COUNT));
     return known !== 0 ? known : this.#append(name, owner);
@@ -96,7 +96,9 @@ export class HelperNames {
     return number;
   }
 
-  /** After the owner's thread has died: a name is there or not. @returns whether it held the mutex */
+  /**
+   * Repairs after the owner's thread has died: a name is there, or it is not. @returns whether the owner held the mutex
+   */
   repair(owner: LockOwner): boolean {
     return releaseOfDead(this.#words, this.#base + MUTEX, owner, LockClass.leaf);
   }

@@ -1,4 +1,4 @@
-/** What a thread needs for helpers: the shared tables, and scratch memory of its own. */
+/** The helpers' part of a thread: the shared tables, and scratch memory. */
 
 import type { Words } from '../../shared/access.ts';
 import { MAX_ADDRESS_TEXT_BYTES } from './address-text.ts';
@@ -11,17 +11,20 @@ export class Alg {
   readonly names: HelperNames;
   readonly expectations: Expectations;
   readonly message: FtpMessage = new FtpMessage();
-  /** An address to be put into a payload. */
+  /** An address to be written into a payload. */
   readonly text: Uint8Array = new Uint8Array(MAX_ADDRESS_TEXT_BYTES);
-  /** An expectation: one that was found, or one to be made. */
+  /** An expectation that was found, or one that is being built. */
   readonly entry: Int32Array = new Int32Array(ENTRY_WORDS);
-  /** A control connection that is removed: its key and record in the parent's words. Apart, since creating may remove. */
+  /**
+   * Key and record of a control connection that is being removed, in the parent's words. Apart from `entry`, since
+   * creating a connection may remove others.
+   */
   readonly removed: Int32Array = new Int32Array(ENTRY_WORDS);
-  /** How the connection that is about to be created has to do with helpers (Opening bits); 0: not at all. */
+  /** Opening bits of the connection that is about to be created; 0: helpers have nothing to do with it. */
   opening = 0;
-  /** With Opening.HELPER: what goes into ConnWord.HELPER. */
+  /** With Opening.HELPER: the value for ConnWord.HELPER. */
   openingHelper = 0;
-  /** A HelperKind: what the current packet is to the helper of its connection. */
+  /** A HelperKind: the helper that reads the current packet. */
   packetKind = 0;
 
   constructor(words: Words, helperNames: number, expectations: number) {

@@ -1,4 +1,4 @@
-/** A TCP packet's payload changed in place: an address in it replaced, sequence numbers shifted, checksums to match. */
+/** Changes the payload of a TCP packet in place: replaces an address, shifts sequence numbers, updates checksums. */
 
 import type { Words } from '../../shared/access.ts';
 import { pseudoHeaderSum, sumWords } from '../packet/checksum.ts';
@@ -15,7 +15,7 @@ const ACKNOWLEDGEMENT = 2;
 const FLAGS = 3;
 const CHECKSUM = 4;
 
-/** Bytes of a TCP header whose length was verified. */
+/** The length of a TCP header, in bytes. Parsing has verified it. */
 export function tcpHeaderBytes(words: Words, l4: number): number {
   return ((words[l4 + FLAGS]! >>> 4) & 0xf) << 2;
 }
@@ -30,9 +30,9 @@ function putByte(words: Words, at: number, byte: number): void {
 }
 
 /**
- * Replaces `bytes` bytes of the payload of the TCP packet at `parsed[at...]`, from byte `offset` of it on, by
- * `text[0...textBytes)`, and sets the lengths in its headers. The TCP checksum is left to `finishTcp`.
- * @returns what the packet has grown by; NO_SPACE: it does not fit, nothing was changed
+ * Replaces `bytes` bytes of the payload of the TCP packet at `parsed[at...]`, from payload byte `offset` on, by
+ * `text[0...textBytes)`, and updates the lengths in its headers. `finishTcp` computes the TCP checksum.
+ * @returns the packet's growth in bytes; NO_SPACE: it does not fit, nothing has changed
  */
 export function replaceInPayload(
   words: Words,
@@ -51,10 +51,10 @@ export function replaceInPayload(
   if (growth !== 0) {
     const length = words[slot + PacketWord.LENGTH]! + growth;
     const ipBytes = (l4 - l3) * 4 + parsed[at + ParsedWord.L4_BYTES]! + growth;
-    if (length > words[slot + PacketWord.ROOM]! || ipBytes > MAX_IP_BYTES) {
+    if (length > words[slot + PacketWord.SPACE]! || ipBytes > MAX_IP_BYTES) {
       return NO_SPACE;
     }
-    /* Padding behind the packet moves along. */
+    /* The padding behind the packet moves, too. */
     const end = frameByteOffset(slot) + words[slot + PacketWord.LENGTH]!;
     moveBytes(words, start + bytes, end, growth);
     words[slot + PacketWord.LENGTH] = length;
@@ -67,7 +67,7 @@ export function replaceInPayload(
   return growth;
 }
 
-/** Not a growth. */
+/** Result of replaceInPayload that is no growth. */
 export const NO_SPACE = 0x7fffffff;
 
 /** Moves the bytes from `from` to `end` by `distance`. */
@@ -115,7 +115,7 @@ export function finishTcp(words: Words, slot: number, parsed: Int32Array, at: nu
     return;
   }
   words[l4 + CHECKSUM] = words[l4 + CHECKSUM]! & 0xffff0000;
-  /* The addresses as they stand in the header by now. */
+  /* Use the addresses in the header, which may have been translated since parsing. */
   const pseudo = pseudoHeaderSum(Protocol.TCP, bytes);
   const addresses = isIpv6 ? sumWords(words, l3 + 2, 32, pseudo) : sumWords(words, l3 + 3, 8, pseudo);
   words[l4 + CHECKSUM]! |= ~sumWords(words, l4, bytes, addresses) & 0xffff;

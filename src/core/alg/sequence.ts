@@ -1,8 +1,8 @@
 /**
- * What the payload of a control connection has grown by, in the sequence numbers of its packets.
+ * Sequence adjustment (seq_adj): the growth of a control connection's payload, applied to the numbers of its packets.
  *
- * A connection has one adjustment: by how much the payload of one direction has grown in all. Packets of that direction get
- * it added to their sequence number, those of the other one subtracted from what they acknowledge.
+ * A connection has one adjustment: the total growth of the payload of one direction. Packets of that direction get it
+ * added to their sequence number. Packets of the other direction get it subtracted from their acknowledgement number.
  */
 
 import type { Words } from '../../shared/access.ts';
@@ -14,7 +14,7 @@ import type { Participant } from '../../shared/memory/participant.ts';
 import type { BatchScratch } from '../packet/batch-scratch.ts';
 import { finishTcp, shiftAcknowledgement, shiftSequence } from './payload.ts';
 
-/** The calling thread's tracker, as far as a segment's numbers go. */
+/** The part of a thread's tracker that sequence adjustment needs. */
 interface Shifted {
   readonly words: Words;
   readonly participant: Participant;
@@ -22,8 +22,8 @@ interface Shifted {
 }
 
 /**
- * Shifts the number of a packet that the connection's adjustment is about.
- * @param isOwn shift only if the packet's direction is the one that has grown; else only if it is not
+ * Adjusts the sequence or acknowledgement number of a packet.
+ * @param isOwn true: only if the packet travels in the direction that has grown; false: only if it does not
  */
 export function shiftNumbers(
   tracker: Shifted,
@@ -52,7 +52,7 @@ export function shiftNumbers(
   finishTcp(words, slot, parsed, at);
 }
 
-/** Applies what the stream has grown by before this packet, and notes by how much more it has grown now. */
+/** Adjusts a packet by the growth before it, and adds the packet's own growth to the adjustment. */
 export function adjustBy(tracker: Shifted, words: Words, at: number, r: number, reply: number, growth: number): void {
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;

@@ -7,9 +7,9 @@ import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import type { Tuple } from '../inspect/tuple.ts';
 
 export interface FormatEventOptions {
-  /** [seconds.microseconds] in front, as with `-o timestamp`. */
+  /** Print [seconds.microseconds] first, as `-o timestamp` does. */
   timestamp?: boolean;
-  /** The connection's id, as with `-o id`. */
+  /** Print the connection's id, as `-o id` does. */
   id?: boolean;
 }
 
@@ -26,12 +26,12 @@ const PROTOCOL_NAMES = new Map<number, string>([
   [136, 'udplite'],
 ]);
 
-/** Wide enough for the longest, right-aligned. */
+/** The width of the longest kind. Kinds are right-aligned. */
 const KIND_WIDTH = 9;
 
 /**
- * The state of the connection as Linux names it. The tracker keeps a state for each peer: both know of a FIN by
- * CLOSING, of its acknowledgement by FIN_WAIT_2, and both are in TIME_WAIT after a RST.
+ * The state of the connection under Linux's name. The tracker has a state for each peer. CLOSING means that the peer
+ * sent a FIN, FIN_WAIT_2 that this FIN was acknowledged. After a RST both are in TIME_WAIT.
  */
 function linuxTcpState({ stateOrig, stateReply }: TcpInfo): string {
   const states = [stateOrig, stateReply];
@@ -70,7 +70,7 @@ function tupleText(tuple: Tuple): string {
 }
 
 function timestampText(timeMs: number): string {
-  /* Before 1970 the sign is that of the whole. */
+  /* Before 1970 the sign belongs to the whole number. */
   const sinceMs = Math.abs(timeMs);
   const seconds = Math.floor(sinceMs / 1000);
   const microseconds = Math.floor((sinceMs - seconds * 1000) * 1000);
@@ -78,7 +78,8 @@ function timestampText(timeMs: number): string {
 }
 
 /**
- * One line, without its end. A destroy has neither timeout nor state, as on Linux; its reason is in the event object.
+ * The event as one line, without a newline. As on Linux, a destroy has neither timeout nor state. Its reason is in the
+ * event object.
  */
 export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}): string {
   const given = expectOptions('the options of formatEvent', options, OPTION_NAMES);

@@ -1,17 +1,17 @@
 /**
- * Events in shared memory: what happened to connections, in a ring per participant. events.ts writes, event-reader.ts
+ * Events of connections in shared memory, a ring for each participant. events.ts writes, event-reader.ts
  * reads. The region (memory.events) is reserved at once and committed as it is touched:
  *
- *   head        line 0  | SEQUENCE   number of the next event. atomic: every producer counts it up
- *               line 1  | READER     participant + 1 of whoever reads, 0: nobody. atomic: any thread claims, the reader releases
+ *   head        line 0  | SEQUENCE   number of the next event. atomic: every producer increments it
+ *               line 1  | READER     participant + 1 of the reader, 0: none. atomic: any thread claims it, the reader releases it
  *
  *   then, for each participant, a ring:
  *
  *               line 0  | HEAD       events published so far (32 bits). atomic: its participant writes, the reader reads
- *                       | PENDING    1 while an event has its number, but is not published. atomic: as HEAD
- *                       | PENDING_SEQUENCE   no event that is pending has a lower number than this. atomic: as HEAD
+ *                       | PENDING    1 while an event has a number, but is not published. atomic: as HEAD
+ *                       | PENDING_SEQUENCE   no pending event has a lower number. atomic: as HEAD
  *               line 1  | TAIL       events read so far (32 bits). atomic: the reader writes, its participant reads
- *               then      the events, two lines each. its participant writes before HEAD, the reader reads before TAIL
+ *               then      the events, two lines each. written before HEAD is raised, read before TAIL is raised
  *
  *   an event
  *   word   0           1           2           3
@@ -92,7 +92,7 @@ export const EventKind = { new: 0, update: 1, destroy: 2 } as const;
 export const EVENT_KIND_MASK = 0xff;
 export const EVENT_REASON_SHIFT = 8;
 export const EVENT_REASON_MASK = 0xff;
-/** The reverse tuple is not simply the tuple turned round. */
+/** The reverse tuple is not just the reversed tuple. */
 export const EVENT_TRANSLATED = 0x10000;
 /** Linux would call the connection assured (assured.ts). */
 export const EVENT_ASSURED = 0x20000;

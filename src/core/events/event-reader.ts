@@ -1,4 +1,4 @@
-/** Events, the reader's side: what all threads have written (events.ts), as objects, in one order. */
+/** The reader of events: the events of all threads (events.ts), as objects, in one order. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { compareExchange, load, store, type Words } from '../../shared/access.ts';
@@ -30,8 +30,9 @@ import type { TableHandle } from '../memory/table-handle.ts';
 import { formatTuple, type Tuple } from '../inspect/tuple.ts';
 
 /**
- * Why a connection is gone: expired and met by a packet or by the sweeper, killed by a packet with `force` or by a SYN
- * that opens its tuple anew, flushed, or evicted to make room.
+ * Why a connection was removed. expiredAtLookup, expiredAtSweep: it had expired, and a packet or the sweeper met it.
+ * forced: a packet with `force` removed it. reopened: a SYN reopened its tuple. flushed. evicted: a new connection took
+ * its place.
  */
 export type DestroyReason = 'expiredAtLookup' | 'expiredAtSweep' | 'forced' | 'reopened' | 'flushed' | 'evicted';
 
@@ -39,13 +40,13 @@ export interface ConnEvent {
   kind: 'new' | 'update' | 'destroy';
   /** Of a destroy. */
   reason?: DestroyReason;
-  /** Place in the order of all events; some numbers are not used. */
+  /** Position in the order of all events. Some numbers are not used. */
   sequence: number;
   /** The participant that wrote it. */
   participant: number;
   /** The clock of the packet, sweep or flush that caused it, in ms. */
   timeMs: number;
-  /** The connection: the same in all of its events, and no other connection's. */
+  /** Identifies the connection: the same in all of its events, and different from every other connection's. */
   id: number;
   orig: Tuple;
   reply: Tuple;
@@ -55,9 +56,12 @@ export interface ConnEvent {
   label: string;
   /** Have packets come from both ends? */
   hasReply: boolean;
-  /** As Linux has it: the TCP handshake was completed, or UDP goes on for more than two seconds. */
+  /**
+   * Assured, as Linux defines it: the TCP handshake was completed, or a UDP conversation lasted for more than two
+   * seconds.
+   */
   isAssured: boolean;
-  /** Until it expires; of no meaning in a destroy. */
+  /** Milliseconds until the connection expires. Meaningless in a destroy. */
   timeoutMs: number;
   tcp?: TcpInfo;
 }
@@ -65,27 +69,27 @@ export interface ConnEvent {
 const GENERATION_MASK = 0xfffffff;
 
 export interface FollowOptions {
-  /** Time between two looks, default 50 ms. */
+  /** Time between two polls, in ms. Default: 50. */
   pollMs?: number;
   /** Ends the iteration. */
   signal?: AbortSignal;
 }
 
 const FOLLOW_NAMES: OptionNames<FollowOptions> = { pollMs: true, signal: true };
-/** Longest that a timer of Node can wait. */
+/** The longest delay of a timer in Node. */
 const MAX_POLL_MS = 0x7fffffff;
 
 const KIND_NAMES = Object.keys(EventKind) as ConnEvent['kind'][];
 
 /**
- * Reads the events of a table, from all threads that work on it. One reader at a time; as long as there is one, events
- * are written.
+ * Reads the events of a table, from all threads. A table has one reader at a time. Events are written while it has one.
  *
- * Order: events come by their number, never one after a later one. One connection's events of one thread are in the
- * order in which they happened; between threads, what was caused by another comes after it (an answer after the
- * creation). Two things that happened at the same moment in two threads may stand either way round: a thread may still
- * report an update of a connection that another thread has just removed, and a connection that takes the tuple of an
- * expired one may come before the destroy of that one (the ids tell them apart).
+ * Order: events come in the order of their numbers. Events of one connection by one thread are in the order in which
+ * they happened. If one event caused another in a different thread, it comes first (a creation before the reply).
+ *
+ * Events of two threads at the same moment may come in either order. A thread may report an update of a connection
+ * after another thread has reported its removal. The `new` of a connection that takes the tuple of an expired one may
+ * come before the `destroy` of that one. Their ids differ.
  */
 export class EventReader {
   readonly #tracker: TableHandle;
@@ -94,23 +98,23 @@ export class EventReader {
   readonly #lostBefore: number;
   /** Word index of each participant's ring. */
   readonly #rings: number[];
-  /** Read from the rings and not handed out yet. */
+  /** Events that were read from the rings and not returned yet. */
   #collected: ConnEvent[] = [];
-  /** Every event with a lower number was collected. A number of any size; the ring has its low 32 bits. */
+  /** Every event with a lower number was collected. This number is not limited; the rings hold its low 32 bits. */
   #complete: number;
   #isOpen = true;
 
   /**
-   * @internal Switches events on: `conntrack.events()` does so.
-   * @throws UsageError if somebody reads them already
+   * @internal Enables events: `conntrack.events()` calls it.
+   * @throws UsageError if the table has a reader already
    */
   constructor(tracker: TableHandle) {
     if (!(tracker?.memory?.events instanceof Int32Array)) {
-      throw new UsageError('a reader of events is made by a handle: say conntrack.events()');
+      throw new UsageError('an EventReader needs a handle: call conntrack.events()');
     }
     const { events } = tracker.memory;
     if (compareExchange(events, EventsWord.READER, 0, tracker.participant.id + 1) !== 0) {
-      throw new UsageError('the events of this table are being read already; there can be one reader at a time');
+      throw new UsageError('the events of this table have a reader already: close it first');
     }
     this.#tracker = tracker;
     this.#words = events;
@@ -119,7 +123,7 @@ export class EventReader {
     const { maxParticipants, eventCapacity } = tracker.memory;
     this.#rings = Array.from({ length: maxParticipants }, (_, id) => eventRing(id, eventCapacity));
     for (const ring of this.#rings) {
-      /* What a reader before us left. */
+      /* Skip the events of an earlier reader. */
       store(events, ring + EventRingWord.TAIL, load(events, ring + EventRingWord.HEAD));
     }
     this.#lostBefore = this.#sumLost();
@@ -130,20 +134,20 @@ export class EventReader {
     return sumCounter(this.#tracker.participants, Counter.eventsLost);
   }
 
-  /** Events are written and read. */
+  /** Is the reader open, so that events are written? */
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
-  /** Events that found their thread's ring full since this reader was opened. */
+  /** Events lost since this reader was opened, since the ring of their thread was full. */
   get lost(): number {
     this.#tracker.assertOpen();
     return this.#sumLost() - this.#lostBefore;
   }
 
   /**
-   * Takes what stands in the rings, to make room for more; `drain` hands it out.
-   * @throws UsageError when the reader is closed: the events are another one's by now
+   * Reads the events out of the rings, so that these do not overflow. `drain` returns them.
+   * @throws UsageError if the reader is closed: another reader may have the events
    */
   collect(): void {
     this.#tracker.assertOpen();
@@ -160,7 +164,7 @@ export class EventReader {
         }
       }
     }
-    /* Only now the heads: whatever has a lower number than `complete` is before them. */
+    /* Read the heads only now: every event with a number below `complete` stands before them. */
     this.#rings.forEach((ring, participant) => {
       const head = load(words, ring + EventRingWord.HEAD);
       const { eventCapacity } = this.#tracker.memory;
@@ -174,12 +178,12 @@ export class EventReader {
     this.#complete = this.#widened(complete);
   }
 
-  /** The number near `#complete` that has these low 32 bits. */
+  /** The number close to `#complete` that has these low 32 bits. */
   #widened(sequence: number): number {
     return this.#complete + ((sequence - (this.#complete | 0)) | 0);
   }
 
-  /** The events since the last drain, in order. @throws UsageError when the handle that gave this reader is closed */
+  /** The events since the last drain, in order. @throws UsageError if the handle of this reader is closed */
   drain(): ConnEvent[] {
     this.#tracker.assertOpen();
     if (this.#isOpen) {
@@ -192,9 +196,9 @@ export class EventReader {
   }
 
   /**
-   * Drains again and again; yields what there is, never an empty array.
-   * @param options.pollMs a thread that writes more than `eventCapacity` events in that time loses some
-   * @throws UsageError on a wrong option
+   * Polls the rings, and yields the events whenever there are any.
+   * @param options.pollMs a thread that writes more than `eventCapacity` events in this time loses some
+   * @throws UsageError for a wrong option
    */
   follow(options: FollowOptions = {}): AsyncGenerator<ConnEvent[], void, void> {
     this.#tracker.assertOpen();
@@ -218,7 +222,7 @@ export class EventReader {
     }
   }
 
-  /** Switches events off. What was collected can still be drained. */
+  /** Closes the reader, and disables events. Collected events can still be drained. */
   close(): void {
     if (this.#isOpen) {
       this.#isOpen = false;
@@ -278,6 +282,6 @@ function reasonOf(counter: number, isTcp: boolean, state: number): DestroyReason
   if (counter !== Counter.killed) {
     return COUNTER_NAMES[counter] as DestroyReason;
   }
-  /* A SYN that opens the tuple anew leaves both peers closed; nothing else does. */
+  /* A SYN that reopens the tuple leaves both peers CLOSED; nothing else does. */
   return isTcp && (state & 0xff) === 0 ? 'reopened' : 'forced';
 }

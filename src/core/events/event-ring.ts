@@ -6,16 +6,16 @@ import { eventRing } from './event-layout.ts';
 
 const NO_ACTION = new CtAction();
 
-/** The calling thread's own. */
+/** The ring of the calling thread. */
 export class EventRing {
   readonly words: Words;
   readonly times: Float64Array;
   /** Word index of the ring. */
   readonly base: number;
   readonly capacity: number;
-  /** The event between `emitNew` and `commitNew`: word index, or LOST. */
+  /** The event that `emitNew` began and `commitNew` has not ended: its word index, or LOST. */
   open = 0;
-  /** The pass whose connection is being created, whose mark and label it gets. */
+  /** The pass that creates the connection. The event gets the mark and label that the pass sets. */
   action: CtAction = NO_ACTION;
 
   constructor(words: Words, capacity: number, participant: number) {

@@ -1,10 +1,10 @@
 /**
- * Events, the producers' side: what happened to a connection is written by the thread that did it, into a ring of its
- * own (event-layout.ts). A full ring stops nobody: the event is lost and counted (`eventsLost`).
+ * Writes events. The thread that changes a connection writes the event into its own ring (event-layout.ts). A full ring
+ * stops no thread: the event is lost and counted (`eventsLost`).
  *
- * An event gets its number before others can see what it tells of: a creation before the connection is linked, a
- * change of state under the connection's lock, a removal before the connection is unlinked. So whoever is next to do
- * something to the connection gets a higher number. A number may stay unused (the connection turned out to exist).
+ * An event takes its number before other threads can see the change: a creation before the connection is linked, a
+ * change of state under the connection's lock, a removal before the connection is unlinked. So the next thread that
+ * changes the connection gets a higher number. A number may stay unused (the connection turned out to exist).
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
@@ -30,25 +30,26 @@ import type { TableHandle } from '../memory/table-handle.ts';
 import type { TimeoutPolicies } from '../expiry/timeouts.ts';
 import { readLabel } from '../path/verdict.ts';
 
-/** A table, and what the calling thread reports with. */
+/** A table, and what a thread needs to write events. */
 type Reporting = TableHandle & {
   readonly eventRing: EventRing;
-  /** One number: the time that the thread was told last, in ms. */
+  /** One number: the thread's time, in ms. */
   readonly time: Float64Array;
   readonly timeouts: TimeoutPolicies;
 };
 
-/** In place of an event: the ring is full. */
+/** In place of an event's word index: the ring is full. */
 const LOST = -1;
 
-/** Are events wanted? */
+/** Does a reader want events? */
 export function wantsEvents(tracker: Reporting): boolean {
   return peek(tracker.words, tracker.settings + SettingWord.EVENTS) !== 0;
 }
 
 /**
- * Writes the event of a connection's creation by the pass `eventRing.action`. The record is complete, reverse tuple
- * included, but not linked yet; `commitNew` follows once it is known whether it was, before any other event.
+ * Writes the event of a connection that the pass `eventRing.action` creates. The record is complete, including the
+ * reverse tuple, but not linked yet. Call `commitNew` once it is known whether the record was linked, and before any
+ * other event.
  */
 export function emitNew(tracker: Reporting, record: number): void {
   const ring = tracker.eventRing;
@@ -59,11 +60,11 @@ export function emitNew(tracker: Reporting, record: number): void {
   if (event === LOST) {
     return;
   }
-  /* A data connection keeps what it inherited. */
+  /* A data connection keeps the mark and label that it inherited. */
   if ((tracker.words[(record << UNIT_SHIFT) + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
     return;
   }
-  /* The pass sets them after the connection is linked; others may have changed them by then. */
+  /* The pass sets them after the connection is linked. By then other threads may have changed them. */
   const { words, action } = ring;
   if (action.hasMark) {
     words[event + EventWord.MARK] = (words[event + EventWord.MARK]! & ~action.markMask) | action.markValue;
@@ -76,7 +77,7 @@ export function emitNew(tracker: Reporting, record: number): void {
   }
 }
 
-/** After emitNew: publishes the event, or forgets it if the connection was not linked. */
+/** Ends emitNew: publishes the event, or discards it if the connection was not linked. */
 export function commitNew(tracker: Reporting, isLinked: boolean): void {
   const ring = tracker.eventRing;
   if (isLinked) {
@@ -87,7 +88,7 @@ export function commitNew(tracker: Reporting, isLinked: boolean): void {
   }
 }
 
-/** The connection's state has changed. With the connection's lock held where its protocol has one. */
+/** Writes the event of a changed state. The caller holds the connection's lock if the protocol uses it. */
 export function emitUpdate(tracker: Reporting, r: number): void {
   noteReply(tracker.words, r, tracker.time[0]!);
   if (wantsEvents(tracker) && (peek(tracker.words, r + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
@@ -96,7 +97,10 @@ export function emitUpdate(tracker: Reporting, r: number): void {
   }
 }
 
-/** The calling thread has taken it upon itself to remove the connection. @param reason a Counter of removals */
+/**
+ * Writes the event of a removal. The calling thread is the one that removes the connection.
+ * @param reason a Counter of removals
+ */
 export function emitDestroy(tracker: Reporting, record: number, reason: number): void {
   publish(tracker, begin(tracker, record, EventKind.destroy | (reason << EVENT_REASON_SHIFT)));
 }
@@ -108,7 +112,10 @@ function begin(tracker: Reporting, record: number, kind: number): number {
   if (((head - load(words, base + EventRingWord.TAIL)) | 0) >= capacity) {
     return LOST;
   }
-  /* Before the number is taken: the reader that sees the higher SEQUENCE sees that something is pending. */
+  /*
+   * Set these before the number is taken: a reader that sees the higher SEQUENCE then also sees that an event is
+   * pending.
+   */
   store(words, base + EventRingWord.PENDING_SEQUENCE, load(words, EventsWord.SEQUENCE));
   store(words, base + EventRingWord.PENDING, 1);
   const event = base + EventRingWord.EVENTS + (head & (capacity - 1)) * EventWord.WORDS;
@@ -132,8 +139,9 @@ function publish(tracker: Reporting, event: number): void {
 }
 
 /**
- * After the participant's thread has died, whose ring this is: publishes the event of a creation that was linked, tells of a
- * removal that was not told yet, and forgets what else was pending, so that nobody waits for it.
+ * Repairs the ring of a participant whose thread has died: publishes the event of a creation that was linked, writes
+ * the event of a removal that has none yet, and discards any other pending event, so that the reader does not wait for
+ * it.
  * @returns whether an event was lost
  */
 export function repairEvents(tracker: Reporting): boolean {

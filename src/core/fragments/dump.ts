@@ -1,4 +1,4 @@
-/** The lists of held fragments as users see them. Allocates; for threads other than PMDs. */
+/** Lists of held fragments as users see them. It allocates, and is for threads other than PMDs. */
 
 import { peek } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
@@ -22,7 +22,7 @@ export interface FragmentListEntry {
   zone: number;
   /** IP protocol; IPv6: 0. */
   proto: number;
-  /** Fragments that came; those of a complete list may be on their way already. */
+  /** Fragments that arrived. Those of a complete list may have been sent already. */
   numFragments: number;
   state: FragmentListState;
 }
@@ -46,8 +46,7 @@ function entryOf(words: Int32Array): FragmentListEntry {
 }
 
 /**
- * The lists, by chains of the hash table, each chain as it stands at one moment; the mutex is held for no longer than
- * it takes to copy one.
+ * All lists. Each chain of the hash table is copied at one moment; the mutex is held only while one chain is copied.
  */
 export function dumpFragmentLists({ words, participant }: FragmentStore): FragmentListEntry[] {
   const entries: FragmentListEntry[] = [];

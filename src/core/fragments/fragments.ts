@@ -1,9 +1,11 @@
 /**
- * Fragments in a batch: they are held until their datagram is complete, the whole is judged in the place of the last
- * one, and all come back at the end of the batch, in order of offset, with its verdict.
+ * Fragments in a batch. They are held until their datagram is complete. The whole datagram is judged in the place of
+ * its last fragment. All fragments come back at the end of the batch, in order of offset, with the verdict on the
+ * whole.
  *
- * The contexts are shared: fragments of a datagram may come by different threads, and whoever brings the last one
- * judges the whole and sends all. What finds no room in that batch comes back with the next one of the zone.
+ * All threads share the lists: fragments of one datagram may come by different threads. The thread that brings the last
+ * one judges the whole and sends all of them. Fragments that do not fit into the batch come back with the zone's next
+ * batch.
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
@@ -30,15 +32,15 @@ import { buildWhole, spreadVerdict } from './reassemble.ts';
 import { fragmentAt, FragmentCounter, FragmentsWord, FragmentWord, listAt, ListWord } from './region.ts';
 import { copyPacketOut, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
 
-/** In ParsedWord.LIST: a fragment that reassembly did not take. */
+/** In ParsedWord.LIST: reassembly did not take this fragment. */
 const UNHELD = -1;
 
 /**
- * Takes the fragments out of a batch that was just parsed. Where one completes its datagram, an entry of kind WHOLE
- * stands in its place; what is not held is left for `judge`.
- * @param judge parses a fragment as if it were a whole packet; returns a ParsedKind
- * @param tracker handed on to `judge`
- * @returns how many entries are left
+ * Takes the fragments out of a batch that was just parsed. The fragment that completes its datagram becomes an entry of
+ * kind WHOLE. `judge` handles the fragments that reassembly does not take.
+ * @param judge parses a fragment as a packet of its own; returns a ParsedKind
+ * @param tracker argument for `judge`
+ * @returns the number of entries left
  */
 export function takeFragments<T>(
   store: FragmentStore,
@@ -108,12 +110,12 @@ function holdFragment(store: FragmentStore, packet: Words, slot: number, at: num
   return hold;
 }
 
-/** Builds the whole of a completed list in `store.whole`, a packet at word 0. */
+/** Builds the datagram of a completed list in `store.whole`, as a packet at word 0. */
 export function openWhole(store: FragmentStore, list: number): void {
   buildWhole(store, list);
 }
 
-/** The whole was judged: its fragments are ready to go. */
+/** Call when the datagram was judged: its fragments get the verdict, and can be sent. */
 export function closeWhole(store: FragmentStore, list: number): void {
   spreadVerdict(store, list);
   store.words[listAt(list) + ListWord.OWNER] = -(store.participant.id + 1);
@@ -126,7 +128,7 @@ export function closeWhole(store: FragmentStore, list: number): void {
   store.completedTail = list;
 }
 
-/** Is there anything to be done at the end of a batch at `now`? A hint, for batches without fragments. */
+/** Is there work for finishFragments at `now`? A hint, for batches without fragments. */
 export function hasFragmentWork(store: FragmentStore, now: number): boolean {
   const { words } = store;
   return (
@@ -136,10 +138,10 @@ export function hasFragmentWork(store: FragmentStore, now: number): boolean {
 }
 
 /**
- * The end of a batch: takes the wholes out of it, appends the fragments of finished lists of this zone as far as the
- * batch has room, and removes the oldest list if it has expired.
+ * Ends a batch: takes the WHOLE entries out of it, appends fragments of finished lists of the zone while they fit, and
+ * removes the oldest list if it has expired.
  * @param count entries that `takeFragments` left
- * @param hasTaken whether it was called for this batch
+ * @param hasTaken was `takeFragments` called for this batch?
  */
 export function finishFragments(
   store: FragmentStore,
@@ -200,13 +202,13 @@ function releaseLocked(store: FragmentStore, batch: PacketBatch, zone: number, n
   }
 }
 
-/** Sends a list's fragments. @returns whether all found room */
+/** Appends a list's fragments to the batch. @returns whether all of them fitted */
 function sendLocked(store: FragmentStore, batch: PacketBatch, list: number): boolean {
   const { words } = store;
   const l = listAt(list);
   for (let fragment = words[l + ListWord.FIRST]!; fragment !== 0; fragment = words[l + ListWord.FIRST]!) {
     const f = fragmentAt(fragment);
-    if (batch.count >= store.room) {
+    if (batch.count >= store.returnLimit) {
       return false;
     }
     let slot: number;
@@ -215,7 +217,7 @@ function sendLocked(store: FragmentStore, batch: PacketBatch, list: number): boo
         store.participant.words[store.participant.base + ParticipantWord.BATCH] &&
       words[f + FragmentWord.ORIGIN_OWNER] === store.participant.id;
     if (isOwn) {
-      /* It came with this very batch: its memory there is its own. */
+      /* The fragment came with this batch, so its slot is still its own. */
       slot = words[f + FragmentWord.ORIGIN_SLOT]!;
     } else {
       slot = batch.takeSpare(keptPacketWords(words, fragment));
@@ -223,9 +225,9 @@ function sendLocked(store: FragmentStore, batch: PacketBatch, list: number): boo
         return false;
       }
     }
-    const room = batch.words[slot + PacketWord.ROOM]!;
+    const space = batch.words[slot + PacketWord.SPACE]!;
     copyPacketOut(words, fragment, batch.words, slot);
-    batch.words[slot + PacketWord.ROOM] = isOwn ? room : batch.words[slot + PacketWord.LENGTH]!;
+    batch.words[slot + PacketWord.SPACE] = isOwn ? space : batch.words[slot + PacketWord.LENGTH]!;
     batch.slots[batch.count++] = slot;
     words[l + ListWord.FIRST] = words[f + FragmentWord.NEXT]!;
     dropFragmentLocked(words, fragment);
@@ -234,14 +236,14 @@ function sendLocked(store: FragmentStore, batch: PacketBatch, list: number): boo
   return true;
 }
 
-/** Are finished fragments waiting for a batch with room? A hint. */
+/** Do finished fragments wait for a batch with space? A hint. */
 export function hasFinishedFragments(store: FragmentStore): boolean {
   return peek(store.words, FragmentsWord.DONE_HEAD) !== 0;
 }
 
 /**
- * Appends to the batch that was executed last, and may have been cleared since, what finished fragments of the zone it
- * has room for.
+ * Appends finished fragments of the zone to the batch that was executed last, as many as fit. The batch may have been
+ * cleared.
  */
 export function releaseFragments(store: FragmentStore, batch: PacketBatch, zone: number, now: number): void {
   const { words } = store;
@@ -251,8 +253,8 @@ export function releaseFragments(store: FragmentStore, batch: PacketBatch, zone:
 }
 
 /**
- * Removes every list that has been waiting for longer than any packet may still complete it, whatever its zone: for
- * the sweeper, where no packets come.
+ * Removes the lists of all zones that are too old to be completed. The sweeper calls it, since a zone may get no
+ * packets.
  */
 export function purgeFragments(store: FragmentStore, now: number): void {
   const { words } = store;

@@ -1,6 +1,6 @@
 /**
- * The lists: which fragments belong together, what has been seen of a datagram, when it is complete. As in the
- * reference (lib/ipf.c), down to its 16-bit arithmetic and to what its search for overlaps does not see.
+ * Lists of fragments: which fragments belong to one datagram, and when the datagram is complete. As Open vSwitch
+ * (lib/ipf.c), including its 16-bit arithmetic and the overlaps that it misses.
  */
 
 import { peek, type Words } from '../../shared/access.ts';
@@ -25,12 +25,12 @@ import {
 } from './region.ts';
 import { dropFragmentLocked, type FragmentStore, freeListLocked, keepPacketLocked, takeListLocked } from './store.ts';
 
-/** What became of a fragment; a positive number instead: the list that it completed. */
+/** Results of holdFragmentLocked. A positive number is the list that the fragment completed. */
 export const Hold = { HELD: 0, NOT_TAKEN: -1, INVALID: -2 } as const;
 
 const IPV4_MAX_BYTES = 65_535;
 const IPV4_MAX_HEADER_BYTES = 60;
-/** A whole with its link header must be shorter than this; the reference takes the same for IPv6. */
+/** The largest datagram with its link header. Open vSwitch uses the same limit for IPv6. */
 const MAX_WHOLE_BYTES = 65_535;
 const IPV6_FRAGMENT_HEADER_BYTES = 8;
 const IPV6_HEADER_BYTES = 40;
@@ -41,7 +41,7 @@ export function countFragments(store: FragmentStore, meta: number, counter: numb
   store.counters[((meta & META_IPV6) !== 0 ? FAMILY_COUNTERS : 0) + counter]! += by;
 }
 
-/** Fragments that a list may have: as many of the smallest size as the largest datagram needs. */
+/** The largest number of fragments in a list: the largest datagram in fragments of the smallest size. */
 function maxListSize(words: Words, meta: number): number {
   if ((meta & META_IPV6) !== 0) {
     return MAX_SIZE_IPV6;
@@ -52,7 +52,7 @@ function maxListSize(words: Words, meta: number): number {
 
 /**
  * Puts the fragment at `slot`, parsed at `parsed[at...]`, into its list.
- * @returns a Hold, or the number of the list that is complete now
+ * @returns a Hold, or the number of the list that this fragment completed
  */
 export function holdFragmentLocked(store: FragmentStore, packet: Words, slot: number, at: number, now: number): number {
   const { parsed, words } = store;
@@ -237,8 +237,8 @@ export function unlinkExpiryLocked(words: Words, list: number): void {
 }
 
 /**
- * Does the fragment begin or end inside one of the list? One that reaches round another is not seen here; its list
- * is never without gaps and expires.
+ * Does the fragment begin or end inside another one of the list? A fragment that encloses another one is not noticed
+ * here. Its list never becomes gapless, and expires.
  */
 function overlapsLocked(words: Words, list: number, start: number, end: number): boolean {
   for (let each = words[listAt(list) + ListWord.FIRST]!; each !== 0; ) {
@@ -253,7 +253,7 @@ function overlapsLocked(words: Words, list: number, start: number, end: number):
   return false;
 }
 
-/** Behind all that do not start later. */
+/** Inserts a fragment after all fragments that start at or before its start. */
 function linkFragmentLocked(words: Words, list: number, fragment: number, start: number): void {
   const l = listAt(list);
   let link = l + ListWord.FIRST;
@@ -277,7 +277,7 @@ function isGaplessLocked(words: Words, list: number): boolean {
   return true;
 }
 
-/** Is the whole not too long, and do its headers still fit it? */
+/** Is the whole datagram short enough, and do its headers fit? */
 function makesWholeLocked(words: Words, list: number): boolean {
   const first = fragmentAt(words[listAt(list) + ListWord.FIRST]!);
   const headerBytes = (words[first + FragmentWord.L4]! - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES;
@@ -286,7 +286,7 @@ function makesWholeLocked(words: Words, list: number): boolean {
   for (let each = words[first + FragmentWord.NEXT]!; each !== 0; ) {
     const f = fragmentAt(each);
     rest += words[f + FragmentWord.L4_BYTES]!;
-    /* A fragment that reaches beyond 2^16 has an end that wrapped. */
+    /* The end of a fragment that reaches beyond 2^16 has wrapped. */
     if (words[f + FragmentWord.START]! + words[f + FragmentWord.L4_BYTES]! > 0x10000) {
       return false;
     }
@@ -299,12 +299,12 @@ function makesWholeLocked(words: Words, list: number): boolean {
   if ((words[listAt(list) + ListWord.META]! & META_IPV6) === 0) {
     return true;
   }
-  /* The reference takes the fragment header off the length before it reads the extension headers once more. */
+  /* Open vSwitch subtracts the fragment header from the length, and then parses the extension headers again. */
   const extensionBytes = (words[first + FragmentWord.L4]! - words[first + FragmentWord.L3]!) * 4 - IPV6_HEADER_BYTES;
   return extensionBytes <= extensionBytes + words[first + FragmentWord.L4_BYTES]! - IPV6_FRAGMENT_HEADER_BYTES + rest;
 }
 
-/** Removes a list that is in no queue any more, with the fragments that it still has. @returns how many these were */
+/** Removes a list that is in no queue, with its remaining fragments. @returns the number of these fragments */
 export function dropListLocked(words: Words, list: number): number {
   const l = listAt(list);
   let dropped = 0;
@@ -323,15 +323,19 @@ export function dropListLocked(words: Words, list: number): number {
 }
 
 /**
- * Has a list with this expiry expired? Also where it has more time left than a list ever gets: the clock was set back, by
- * more than threads may differ, and waiting for it to come round again would keep the memory of all fragments from others.
+ * Has a list with this expiry expired? Yes also if more time is left than a list ever gets, plus the differences
+ * between the threads' clocks: the clock was set back. The list would otherwise occupy the memory of fragments until
+ * the clock catches up.
  */
 export function isListExpired(expires: number, now: number): boolean {
   const leftMs = (expires - now) | 0;
   return leftMs < 0 || leftMs > LIST_TIMEOUT_MS + SKEW_MS;
 }
 
-/** Removes the list that expires first if it has, and counts its fragments. One per call, as in the reference. */
+/**
+ * Removes the first list of the expiry queue if it has expired, and counts its fragments. One list per call, as Open
+ * vSwitch.
+ */
 export function expireOneLocked(store: FragmentStore, now: number): void {
   const { words } = store;
   const list = words[FragmentsWord.EXPIRY_HEAD]!;
@@ -343,7 +347,7 @@ export function expireOneLocked(store: FragmentStore, now: number): void {
   countFragments(store, meta, FragmentCounter.expiredSent, dropListLocked(words, list));
 }
 
-/** Is the list so old that its fragments are not sent any more, or of a time before the clock was set back? */
+/** Is the list so old that its fragments are not sent any more, or from before the clock was set back? */
 export function isForPurge(words: Words, list: number, now: number): boolean {
   const expires = words[listAt(list) + ListWord.EXPIRES]!;
   return ((now - expires - PURGE_AFTER_MS) | 0) >= 0 || ((expires - now) | 0) > LIST_TIMEOUT_MS + SKEW_MS;

@@ -1,6 +1,6 @@
 /**
- * The whole packet of a complete list, and the way back: what the tracker said of the whole, and what it changed in
- * it, goes into the fragments. By the thread that completed the list, which owns it then; without the mutex.
+ * Builds the whole packet of a complete list, and copies the verdict and the changes back into the fragments. The
+ * thread that completed the list owns it meanwhile, so this code needs no mutex.
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
@@ -18,9 +18,9 @@ const IPV4_MORE_FRAGMENTS = 0x00200000;
 const IPV6_HEADER_WORDS = 10;
 
 /**
- * Builds the packet in `store.whole`: the first fragment with its metadata, link and network headers, and the payload
- * of all. IPv6 extension headers are left out, as the reference does not look at them in a whole: whether the transport
- * checksum is right, and how a translation changes it, must not depend on them.
+ * Builds the whole packet in `store.whole`: metadata, link and network headers of the first fragment, and the payloads
+ * of all. IPv6 extension headers are left out: Open vSwitch ignores them in a reassembled packet, so neither the
+ * transport checksum nor a translation may depend on them.
  */
 export function buildWhole(store: FragmentStore, list: number): void {
   const { words, whole } = store;
@@ -47,7 +47,7 @@ export function buildWhole(store: FragmentStore, list: number): void {
   }
 
   const headerBytes = (l4 - l3) * 4;
-  whole[PacketWord.ROOM] = 0;
+  whole[PacketWord.SPACE] = 0;
   whole[PacketWord.LENGTH] = (l4 - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES + payloadBytes;
   if (isIpv6) {
     whole[l3 + 1] = (whole[l3 + 1]! & 0xff000000) | (protocol << 16) | swapHalf(payloadBytes);
@@ -60,12 +60,12 @@ export function buildWhole(store: FragmentStore, list: number): void {
   }
 }
 
-/** Where the transport header of the whole is. */
+/** Word offset of the transport header of the whole packet. */
 function wholeTransport(words: Words, f: number, isIpv6: boolean): number {
   return isIpv6 ? words[f + FragmentWord.L3]! + IPV6_HEADER_WORDS : words[f + FragmentWord.L4]!;
 }
 
-/** The protocol behind the extension headers of the first fragment, whose headers stand in `whole`. */
+/** The protocol behind the extension headers of the first fragment. Its headers stand in `whole`. */
 function upperProtocol(whole: Words, l3: number, words: Words, f: number): number {
   const header = words[f + FragmentWord.FRAGMENT_HEADER]!;
   const bytes = (words[f + FragmentWord.L4]! - l3 - IPV6_HEADER_WORDS) * 4;
@@ -74,14 +74,17 @@ function upperProtocol(whole: Words, l3: number, words: Words, f: number): numbe
   return found < 0 ? whole[header]! & 0xff : found & 0xff;
 }
 
-/** Checksum of an IPv4 header, as it stands in memory, whatever its checksum field holds. */
+/** The checksum of an IPv4 header in memory order, whatever its checksum field contains. */
 function headerChecksum(words: Int32Array, l3: number, headerBytes: number): number {
   const field = words[l3 + 2]! >>> 16;
-  /* Taking the field's own value out again: adding its complement. */
+  /* Adding its complement removes the field's own value from the sum. */
   return ~foldSum(sumWords(words, l3, headerBytes, 0) + (~field & 0xffff)) & 0xffff;
 }
 
-/** Gives the fragments of a list the verdict on the whole, and its addresses; the first one also its payload. */
+/**
+ * Copies the verdict and the addresses of the whole packet to the fragments of a list, and the payload to the first
+ * one.
+ */
 export function spreadVerdict(store: FragmentStore, list: number): void {
   const { words, whole } = store;
   const l = listAt(list);
@@ -94,7 +97,7 @@ export function spreadVerdict(store: FragmentStore, list: number): void {
   for (let fragment = first; fragment !== 0; ) {
     const f = fragmentAt(fragment);
     const header = f + FragmentWord.HEADER;
-    /* State, zone, mark and label, then the tuple; the remembered connection and the checksum verdicts are its own. */
+    /* State, zone, mark, label and tuple. Each fragment keeps its remembered connection and its checksum verdicts. */
     copyWords(whole, PacketWord.STATE, words, header + PacketWord.STATE, PacketWord.CONN - PacketWord.STATE);
     copyWords(
       whole,
@@ -103,7 +106,7 @@ export function spreadVerdict(store: FragmentStore, list: number): void {
       header + PacketWord.ORIG_PROTOCOL,
       PacketWord.NOW - PacketWord.ORIG_PROTOCOL,
     );
-    /* The reason is the whole's, the remembered bits beside it are the fragment's own. */
+    /* The reason is that of the whole. The remembered bits in the same word are the fragment's own. */
     words[header + PacketWord.REASON] =
       (words[header + PacketWord.REASON]! & REMEMBERED_MASK) | (whole[PacketWord.REASON]! & ~REMEMBERED_MASK);
     words[header + PacketWord.RELEASED_BY] = words[l + ListWord.COMPLETED_BY]!;
@@ -141,7 +144,7 @@ function putIpv4Addresses(
   }
   words[src] = whole[l3 + 3]!;
   words[dst] = whole[l3 + 4]!;
-  /* Summed word by word: a header may lie in two chunks. */
+  /* Sum word by word, since a header may lie in two chunks. */
   const checksumAt = frameWordAt(words, fragment, own + 2);
   let sum = 0;
   for (let i = 0; i < headerBytes >> 2; i++) {
@@ -151,7 +154,7 @@ function putIpv4Addresses(
   words[checksumAt] = (words[checksumAt]! & 0xffff) | ((~foldSum(sum) & 0xffff) << 16);
 }
 
-/** Overwrites `bytes` bytes of a held frame from its word `to` on. */
+/** Overwrites `bytes` bytes of a held frame, from its word `to` on. */
 function putBytes(words: Words, fragment: number, to: number, bytes: number, from: Words, at: number): void {
   for (let i = 0; i < bytes >> 2; i++) {
     words[frameWordAt(words, fragment, to + i)] = from[at + i]!;

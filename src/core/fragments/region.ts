@@ -1,52 +1,54 @@
 /**
- * The memory of the held fragments: a shared region of its own, reserved at once and committed by the system as it is
+ * The memory of held fragments: a shared region of its own. It is reserved at once; the system commits it as it is
  * touched.
  *
- *   line 0      MUTEX: all of the following is read and written under it, but for what is named as a hint
- *   line 1      hints: LISTS, DONE_HEAD, NEXT_EXPIRY are peeked once per batch
- *   line 2      what is held, free lists
+ *   line 0      MUTEX: everything below is read and written under it, except the hints
+ *   line 1      hints: LISTS, DONE_HEAD, NEXT_EXPIRY are read once per batch without the mutex
+ *   line 2      number of fragments held, free lists
  *   line 3      settings. atomic: written from outside, read by every thread
  *   line 4, 5   counters, 64-bit floats, FAMILY_COUNTERS for IPv4, then for IPv6
  *   heads       hash table: the first list of each chain
- *   lists       one per datagram that is being put together (ListWord), number 0 unused
- *   fragments   one per held fragment (FragmentWord), number 0 unused
- *   links       one word per chunk: the next chunk of the same frame
- *   chunks      frames, as words from PacketWord.FRAME on, cut into pieces
+ *   lists       one for each datagram that is being reassembled (ListWord), number 0 unused
+ *   fragments   one for each held fragment (FragmentWord), number 0 unused
+ *   links       one word for each chunk: the next chunk of the same frame
+ *   chunks      pieces of frames, as words from PacketWord.FRAME on
  *
- * Lists, fragments and chunks are handed out from free lists, the last freed first, so that a flood touches no more
- * memory than is held at a time. A list that is COMPLETED belongs to the thread that completed it, with its
- * fragments and their chunks, until that thread puts it into the queue of finished lists; it may be read without the mutex.
+ * Lists, fragments and chunks are taken from free lists, the last freed first. So a flood touches no more memory than
+ * is held at one time. A COMPLETED list, with its fragments and their chunks, belongs to the thread that completed it
+ * until that thread puts it into the queue of finished lists. Others may read the list without the mutex.
  */
 
 import { allocateWords, type Words } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { PACKET_HEADER_WORDS } from '../packet/layout.ts';
 
-/** Fragments held at most, whatever the limit is set to (IPF_NFRAG_UBOUND of the reference). */
+/** Fragments held at most; the limit cannot be set higher (IPF_NFRAG_UBOUND of Open vSwitch). */
 export const MAX_FRAGMENTS = 5000;
 export const DEFAULT_MAX_FRAGMENTS = 1000;
-/** Smallest value of the minimum fragment size, in bytes from the IP header. */
+/** The smallest value of the minimum fragment size, in bytes from the IP header on. */
 export const MIN_FRAGMENT_BYTES_FLOOR = 400;
 export const DEFAULT_MIN_FRAGMENT_BYTES_V4 = 1200;
 /** RFC 8200, 5: every IPv6 link carries packets of this size. */
 export const DEFAULT_MIN_FRAGMENT_BYTES_V6 = 1280;
 
-/** A list is dropped this long after its first fragment. */
+/** A list expires this long after its first fragment. */
 export const LIST_TIMEOUT_MS = 15_000;
-/** That long after its expiry a list is not sent any more, even if it gets complete. */
+/** This long after its expiry a list is not sent any more, even if it becomes complete. */
 export const PURGE_AFTER_MS = 10_000;
 
-/** 2 KiB: the frame of an ordinary link fits one. */
+/** 2 KiB: the frame of an ordinary link fits into one. */
 export const CHUNK_WORDS = 512;
-/** 128 MiB of frames: the default number of fragments, each of the largest size. Beyond it a fragment is not held. */
+/**
+ * 128 MiB of frames: the default number of fragments, all of the largest size. When it is full, fragments are not held.
+ */
 const CHUNKS = 65_536;
 export const LIST_HEADS = 4096;
 
 export const FragmentsWord = {
   MUTEX: 0,
-  /** Lists that exist, those being sent included. */
+  /** The number of lists, including those being sent. */
   LISTS: LINE_WORDS,
-  /** First and last of the finished lists whose fragments wait for a batch with room; 0: none. */
+  /** The first and last finished list whose fragments wait for a batch with space; 0: none. */
   DONE_HEAD: LINE_WORDS + 1,
   DONE_TAIL: LINE_WORDS + 2,
   /** EXPIRES of the first list in the expiry queue. */
@@ -57,7 +59,7 @@ export const FragmentsWord = {
 
   /** Fragments held. */
   HELD: 2 * LINE_WORDS,
-  /** Head of each free list, and the first number that was never handed out. */
+  /** The head of each free list, and the first number that was never used. */
   FREE_LIST: 2 * LINE_WORDS + 1,
   FREE_FRAGMENT: 2 * LINE_WORDS + 2,
   FREE_CHUNK: 2 * LINE_WORDS + 3,
@@ -90,7 +92,9 @@ export const FAMILY_COUNTERS = 6;
 export const ListWord = {
   /** Next list of the hash chain; of the free list. */
   NEXT: 0,
-  /** Neighbours in the expiry queue; NEXT_IN_QUEUE also links completed lists of a batch, and finished ones. */
+  /**
+   * Neighbours in the expiry queue. NEXT_IN_QUEUE also links the completed lists of a batch, and the finished lists.
+   */
   NEXT_IN_QUEUE: 1,
   PREVIOUS_IN_QUEUE: 2,
   /** A ListState. */
@@ -99,20 +103,20 @@ export const ListWord = {
   EXPIRES: 4,
   /** Fragments in the list. */
   COUNT: 5,
-  /** Room of the list; grows in steps up to a limit that depends on the minimum size. */
+  /** Fragments that fit into the list. It grows in steps, up to a limit that depends on the minimum fragment size. */
   SIZE: 6,
-  /** The fragment of lowest offset. */
+  /** The fragment with the lowest offset. */
   FIRST: 7,
   HASH: 8,
   /** Zone and protocol as META of a key (packet/key.ts); IPv6: protocol 0. */
   META: 9,
   /** Identification, network order. */
   ID: 10,
-  /** Number of the packet that completed it. */
+  /** The NUMBER of the packet that completed the list. */
   COMPLETED_BY: 11,
   /**
-   * COMPLETED: whose it is, participant + 1; negative, once it is judged; 0: nobody's, it is in the queue of finished lists. For
-   * whoever repairs after that participant has died.
+   * The owner of a COMPLETED list: participant + 1; negative after the datagram was judged; 0 in the queue of finished
+   * lists. The repair after the owner's death reads it.
    */
   OWNER: 12,
   /** Four words each, IPv4 uses the first. */
@@ -126,16 +130,16 @@ export const ListState = { OTHER_SEEN: 0, FIRST_SEEN: 1, LAST_SEEN: 2, BOTH_SEEN
 export const FragmentWord = {
   /** Next fragment of the list, by offset; of the free list. */
   NEXT: 0,
-  /** First and last byte of the datagram's payload in it, 16 bits, as the reference counts them. */
+  /** The first and last byte of the datagram's payload in this fragment: 16 bits, as Open vSwitch counts them. */
   START: 1,
   END: 2,
-  /** Word offsets in the packet of network and transport header (PacketWord.FRAME is that of the frame). */
+  /** Word offsets of the network and transport header in the packet (PacketWord.FRAME is that of the frame). */
   L3: 3,
   L4: 4,
-  /** Bytes from the transport header on, padding apart. */
+  /** Bytes from the transport header on, without padding. */
   L4_BYTES: 5,
   FIRST_CHUNK: 6,
-  /** Batch that it came with, by participant and serial number, and its slot there. */
+  /** The batch that brought the fragment, by participant and serial number, and its slot in that batch. */
   ORIGIN_OWNER: 8,
   ORIGIN_BATCH: 9,
   ORIGIN_SLOT: 10,

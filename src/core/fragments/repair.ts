@@ -1,7 +1,9 @@
 /**
- * The held fragments after a participant has died, be it in the middle of a change: what can be reached from the hash table and
- * is whole stays, all else is free again. Lists that it had completed and judged are sent by others; those that it had
- * not judged are lost, as a batch's packets are.
+ * Repairs the held fragments after a participant has died, perhaps in the middle of a change.
+ *
+ * Every list that the hash table reaches and that is whole stays; everything else becomes free. Lists that the
+ * participant had completed and judged are sent by others. Lists that it had completed but not judged are lost, like
+ * the packets of its batch.
  */
 
 import type { Words } from '../../shared/access.ts';
@@ -24,13 +26,15 @@ import {
 import { type FragmentStore, frameWords } from './store.ts';
 
 export interface FragmentRepair {
-  /** False: the mutex is somebody's who does not give it back. */
+  /** False: another thread holds the mutex and did not release it in time. */
   isComplete: boolean;
   heldIt: boolean;
   fragmentsLost: number;
 }
 
-/** @param dead store of the participant whose thread has died; waits `waitMs` for the mutex at most */
+/**
+ * Repairs the region. It waits for the mutex for `waitMs` at most. @param dead the store of the participant that died
+ */
 export function repairFragments(dead: FragmentStore, waitMs: number): FragmentRepair {
   const { participant, words } = dead;
   const result = { isComplete: true, heldIt: false, fragmentsLost: 0 };
@@ -47,7 +51,7 @@ export function repairFragments(dead: FragmentStore, waitMs: number): FragmentRe
   return result;
 }
 
-/** Lists that are this participant's alone: nobody else changes who owns them. */
+/** Does this participant own lists? No other thread changes the owner of those. */
 function ownsLists(words: Words, owner: number): boolean {
   for (let list = 1; list < words[FragmentsWord.NEXT_LIST]!; list++) {
     const l = listAt(list);
@@ -58,7 +62,7 @@ function ownsLists(words: Words, owner: number): boolean {
   return false;
 }
 
-/** The mutex is held. Lists that other participants have completed are read, but nothing of them is written. */
+/** Rebuilds the lists under the mutex. Lists that other participants completed are read, but not written. */
 class Rebuild {
   readonly #words: Words;
   readonly #owner: number;
@@ -95,7 +99,7 @@ class Rebuild {
     return this.#lost;
   }
 
-  /** Keeps the lists of a hash chain that are whole. */
+  /** Keeps the whole lists of a hash chain, and unlinks the others. */
   #filterChain(head: number): void {
     const words = this.#words;
     let link = FragmentsWord.HEADS + head;
@@ -114,7 +118,7 @@ class Rebuild {
     }
   }
 
-  /** Is the list whole, with all its fragments and their memory, which are then in use? */
+  /** Is the list whole, with all its fragments and their chunks? If so, these are marked as in use. */
   #keep(list: number, head: number): boolean {
     const words = this.#words;
     const l = listAt(list);
@@ -164,7 +168,7 @@ class Rebuild {
     return chunk === 0;
   }
 
-  /** Links what is not used. @returns the first */
+  /** Links the unused numbers into a free list. @returns its head */
   #freeOf(used: Uint8Array, linkOf: (number: number) => number): number {
     let head = 0;
     for (let number = used.length - 1; number > 0; number--) {
@@ -195,7 +199,7 @@ class Rebuild {
     words[FragmentsWord.NEXT_EXPIRY] = lists.length === 0 ? 0 : expiresOf(lists[0]!);
   }
 
-  /** Finished lists in their order, then those that were about to be put there. */
+  /** Queues the finished lists in their old order, then the lists that the dead participant was about to queue. */
   #queueDone(): void {
     const words = this.#words;
     const wanted = new Set(

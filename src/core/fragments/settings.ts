@@ -1,4 +1,7 @@
-/** Settings and statistics of the reassembly, for threads other than PMDs. Settings take effect in every thread at once. */
+/**
+ * Settings and statistics of fragment reassembly, for threads other than PMDs. A setting takes effect in all threads at
+ * once.
+ */
 
 import { load, store as storeWord } from '../../shared/access.ts';
 import { expectFlag, shown, UsageError } from '../errors.ts';
@@ -7,18 +10,18 @@ import type { FragmentStore } from './store.ts';
 
 export type IpFamily = 'v4' | 'v6';
 
-/** What the reassembly of a family does, and counts of fragments since the start. */
+/** Settings and statistics of one address family. The counts are of fragments since the start. */
 export interface FragmentFamilyStatus {
   enabled: boolean;
-  /** Bytes from the IP header on, of every fragment but the last. */
+  /** The minimum size of every fragment but the last, in bytes from the IP header on. */
   minFragSize: number;
   accepted: number;
   completedSent: number;
-  /** Dropped because their datagram was not complete in time. */
+  /** Dropped, since their datagram was not complete in time. */
   expiredSent: number;
   tooSmall: number;
   overlap: number;
-  /** Dropped because nobody came to fetch them. */
+  /** Dropped, since no batch of their zone took them in time. */
   purged: number;
 }
 
@@ -30,7 +33,7 @@ export interface FragmentStatus {
   v6: FragmentFamilyStatus;
 }
 
-/** The calling thread's tracker, as far as it concerns settings. */
+/** The part of a thread's tracker that the settings need. */
 interface Handle {
   readonly fragments: FragmentStore;
   /** @throws UsageError when the handle is closed */
@@ -52,8 +55,8 @@ export class FragmentSettings {
   }
 
   /**
-   * Switches the reassembly of a family on or off; what is held stays until it is complete or expires.
-   * @throws UsageError for another family, or what is neither true nor false
+   * Enables or disables reassembly for a family. Held fragments stay until their datagram is complete or expires.
+   * @throws UsageError for another family, or if `isOn` is neither true nor false
    */
   setEnabled(family: IpFamily, isOn: boolean): void {
     expectFlag('the reassembly of a family', isOn);
@@ -61,7 +64,7 @@ export class FragmentSettings {
   }
 
   /**
-   * Smallest size of a fragment that is not the last, in bytes from its IP header on.
+   * Sets the minimum size of every fragment but the last, in bytes from the IP header on.
    * @throws UsageError below 400
    */
   setMinFragSize(family: IpFamily, bytes: number): void {
@@ -74,7 +77,7 @@ export class FragmentSettings {
   }
 
   /**
-   * Fragments held at most, of both families.
+   * Sets how many fragments of both families together are held at most.
    * @throws UsageError above 5000
    */
   setMaxFrags(count: number): void {
@@ -86,7 +89,7 @@ export class FragmentSettings {
     storeWord(this.#store.words, FragmentsWord.MAX_HELD, count);
   }
 
-  /** Settings and figures; at most some stores old. */
+  /** Settings and statistics. They may lag behind by a few stores. */
   status(): FragmentStatus {
     const { words } = this.#store;
     return {
@@ -115,7 +118,7 @@ export class FragmentSettings {
 
 function pick(family: IpFamily, v4: number, v6: number): number {
   if (family !== 'v4' && family !== 'v6') {
-    throw new UsageError(`a family of addresses must be 'v4' or 'v6', not ${shown(family)}`);
+    throw new UsageError(`the address family must be 'v4' or 'v6', not ${shown(family)}`);
   }
   return family === 'v4' ? v4 : v6;
 }

@@ -1,6 +1,6 @@
 /**
- * One thread's view of the held fragments, and how their memory is handed out: lists, fragment records, and chunks
- * that keep the frames. All under the region's mutex unless said otherwise.
+ * One thread's view of the held fragments, and the allocation of their memory: lists, fragment records, and chunks that
+ * hold the frames. All functions need the region's mutex unless they say otherwise.
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
@@ -23,7 +23,7 @@ import {
   ListWord,
 } from './region.ts';
 
-/** A whole is as long as the largest IP packet behind its link header, at most (reassemble.ts). */
+/** The largest whole packet: the largest IP packet behind its link header (reassemble.ts). */
 const WHOLE_BYTES = 65_535;
 
 interface FragmentStoreParts {
@@ -33,19 +33,19 @@ interface FragmentStoreParts {
   parsed: Int32Array;
 }
 
-/** What a thread has of the fragments: the shared region, and scratch memory of its own. */
+/** A thread's part in reassembly: the shared region, and scratch memory. */
 export class FragmentStore {
   readonly words: Words;
   /** FAMILY_COUNTERS for IPv4, then for IPv6. */
   readonly counters: Float64Array;
-  /** The whole packet that is being judged; a packet at word 0. */
+  /** The whole packet that is being judged, as a packet at word 0. */
   readonly whole: Words = allocateWords(packetWords(WHOLE_BYTES) + 1);
-  /** Lists that this thread's current batch has completed, in order, linked by NEXT_IN_QUEUE. */
+  /** The lists that this thread's current batch has completed, in order, linked by NEXT_IN_QUEUE. */
   completedHead = 0;
   completedTail = 0;
-  /** Packets that a batch may have after the call. */
-  room: number = MAX_RETURNED;
-  /** Slots of a batch of more than MAX_BATCH packets, and of what came back of its parts. */
+  /** Packets that a batch may hold after the call. */
+  returnLimit: number = MAX_RETURNED;
+  /** The slots of a batch of more than MAX_BATCH packets, and of the packets that came back from its parts. */
   readonly inputs: Int32Array = new Int32Array(MAX_RETURNED);
   readonly returned: Int32Array = new Int32Array(MAX_RETURNED);
 
@@ -64,12 +64,14 @@ export class FragmentStore {
   }
 }
 
-/** Words of a packet's frame in memory. */
+/** Words of a frame of this many bytes. */
 export function frameWords(length: number): number {
   return packetWords(length) - PACKET_HEADER_WORDS;
 }
 
-/** @returns the number of a cleared list; there are as many as fragments, so there is one for a fragment that fits */
+/**
+ * Takes a list. There are as many lists as fragments, so a fragment that was kept always gets one. @returns its number
+ */
 export function takeListLocked(words: Words): number {
   assertHeld(words, FragmentsWord.MUTEX);
   let list = words[FragmentsWord.FREE_LIST]!;
@@ -92,7 +94,7 @@ export function freeListLocked(words: Words, list: number): void {
 
 /**
  * Copies a packet into the region.
- * @returns the number of its fragment record; 0: no memory for it
+ * @returns the number of its fragment record; 0: no memory
  */
 export function keepPacketLocked(words: Words, packet: Words, slot: number): number {
   assertHeld(words, FragmentsWord.MUTEX);
@@ -134,7 +136,7 @@ function takeChunkLocked(words: Words): number {
   return fresh;
 }
 
-/** Gives a fragment's record and memory back. */
+/** Releases a fragment's record and its chunks. */
 export function dropFragmentLocked(words: Words, fragment: number): void {
   assertHeld(words, FragmentsWord.MUTEX);
   const f = fragmentAt(fragment);
@@ -150,12 +152,14 @@ export function dropFragmentLocked(words: Words, fragment: number): void {
   words[FragmentsWord.HELD]!--;
 }
 
-/** Words that the packet of a fragment takes in a batch. */
+/** Words of a fragment's packet in a batch. */
 export function keptPacketWords(words: Words, fragment: number): number {
   return packetWords(words[fragmentAt(fragment) + FragmentWord.HEADER + PacketWord.LENGTH]!);
 }
 
-/** Copies a held packet to `slot`, metadata and frame; the slot's own size stays. Without the mutex by the list's owner. */
+/**
+ * Copies a held packet to `slot`: metadata and frame. SLOT_SIZE of the slot stays. The owner of a list needs no mutex.
+ */
 export function copyPacketOut(words: Words, fragment: number, packet: Words, slot: number): void {
   const f = fragmentAt(fragment);
   const header = f + FragmentWord.HEADER;

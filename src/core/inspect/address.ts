@@ -35,7 +35,10 @@ export function formatIpv6(words: Int32Array, at: number): string {
   return runStart < 0 ? text(0, 8) : `${text(0, runStart)}::${text(runStart + runLength, 8)}`;
 }
 
-/** The word of an IPv4 address, or undefined if the text is none. As to inet_pton(3), 010 is no number: some take it for octal. */
+/**
+ * The word of an IPv4 address; undefined if the text is none. As in inet_pton(3), 010 is refused: some programs read it
+ * as octal.
+ */
 export function parseIpv4(text: string): number | undefined {
   if (typeof text !== 'string') {
     return undefined;
@@ -51,7 +54,7 @@ export function parseIpv4(text: string): number | undefined {
   return bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24);
 }
 
-/** The four words of an IPv6 address, or undefined if the text is none. */
+/** The four words of an IPv6 address; undefined if the text is none. */
 export function parseIpv6(text: string): Int32Array | undefined {
   if (typeof text !== 'string') {
     return undefined;

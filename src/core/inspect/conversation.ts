@@ -1,4 +1,4 @@
-/** How far a conversation got, from a record's state word. */
+/** How far a conversation got, read from a record's STATE word. */
 
 import { metaProtocol } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
@@ -15,8 +15,8 @@ export function hasReply(meta: number, state: number): boolean {
 }
 
 /**
- * The one TCP state that Open vSwitch prints for a connection: that of the peer further on; FIN_WAIT_2 appears as
- * TIME_WAIT.
+ * The single TCP state that Open vSwitch prints for a connection: that of the peer that is further on. FIN_WAIT_2 is
+ * printed as TIME_WAIT.
  * @returns a TcpState
  */
 export function joinedTcpState(state: number): number {

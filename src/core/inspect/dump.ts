@@ -1,4 +1,4 @@
-/** Connections as users see them. Allocates; for threads other than PMDs. */
+/** Connections as users see them. It allocates, and is for threads other than PMDs. */
 
 import { load, peek } from '../../shared/access.ts';
 import { formatLabel } from '../action.ts';
@@ -20,7 +20,7 @@ import type { TableHandle } from '../memory/table-handle.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 import { readLabel } from '../path/verdict.ts';
 
-/** A table, and the names of helpers. */
+/** A table, and the names of its helpers. */
 type Listed = TableHandle & { readonly alg: Alg };
 
 /** Flags of a TCP peer, with the values of ct-dpif. */
@@ -34,7 +34,7 @@ export interface TcpInfo {
   /** Window scales, 0..14. */
   wscaleOrig: number;
   wscaleReply: number;
-  /** 1: announced window scaling; 8: picked up in mid-stream, scale unknown. */
+  /** 1: its SYN had the window scale option; 8: picked up in mid-stream, scale unknown. */
   flagsOrig: number;
   flagsReply: number;
 }
@@ -51,7 +51,7 @@ export interface ConnEntry {
   tcp?: TcpInfo;
   /** Name of the application helper. */
   helper?: string;
-  /** Original tuple of the connection that announced this one to a helper. */
+  /** Of a data connection: the original tuple of its control connection. */
   parent?: Tuple;
 }
 
@@ -110,7 +110,7 @@ function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
     timeoutMs: (peek(records, r + ConnWord.EXPIRES) - now) | 0,
   };
   if (metaProtocol(meta) === Protocol.TCP) {
-    /* One word, whole at every moment: no lock is needed to read it. */
+    /* The state is one word, so reading it needs no lock. */
     entry.tcp = tcpInfo(load(records, r + ConnWord.STATE));
   }
   const flags = records[r + ConnWord.FLAGS]!;
@@ -130,7 +130,7 @@ function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
   return entry;
 }
 
-/** The records of a bucket, each once, by what stands in its index at this moment; stale ones as `visit` likes. */
+/** Visits the records in a bucket's index, each once, also stale ones. */
 export function visitBucket(tracker: TableHandle, bucket: number, visit: (record: number, r: number) => void): void {
   const { table, words: records } = tracker;
   const block = table.blockOfBucket(bucket);
@@ -142,7 +142,7 @@ export function visitBucket(tracker: TableHandle, bucket: number, visit: (record
       continue;
     }
     const r = record << UNIT_SHIFT;
-    /* A record that is linked twice counts where its original direction stands. */
+    /* A record with two entries counts in the bucket of its original direction. */
     const isReverse =
       (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0 && table.hashAt(slot) !== records[r + ConnWord.HASH];
     if (!isReverse) {
@@ -152,7 +152,7 @@ export function visitBucket(tracker: TableHandle, bucket: number, visit: (record
 }
 
 /**
- * The unexpired connections of a bucket that satisfy a filter. Inside an epoch.
+ * The unexpired connections of a bucket that match a filter. The caller is inside an epoch.
  * @param now low 32 bits of the clock (updateClock)
  */
 export function dumpBucket(tracker: Listed, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {

@@ -7,18 +7,22 @@
  *
  *   ct_nw_src ct_nw_dst (IPv4)  ct_ipv6_src ct_ipv6_dst  ct_nw_proto  ct_tp_src ct_tp_dst  icmp_type icmp_code icmp_id
  *
- * Numbers are read as in C: 0x17 is hexadecimal, 017 octal. As there, an IPv6 address of zeros or a port of 0 stands for
- * any, and names the family; fields may come again, and then the last one counts (an address only once); the protocol is that
- * of both tuples, wherever it stands.
+ * Numbers are read as in C: 0x17 is hexadecimal, 017 octal. As in Open vSwitch:
  *
- * Beyond Open vSwitch, ct_nw_proto also takes the names that conntrack(8) takes; the first four arguments may come in any
- * order; and there are
+ *   - an IPv6 address of zeros, or a port of 0, matches any, and fixes the address family
+ *   - a field may be repeated, and the last one counts; an address may not be repeated
+ *   - the protocol applies to both tuples, wherever it stands
+ *
+ * Beyond Open vSwitch, ct_nw_proto also takes the names of conntrack(8), the first four arguments may come in any order, and
+ * there are two more:
  *
  *   state=TCP-STATE   seen=replied|unreplied|established
  *
- * Unlike there: an ICMP field that is not given may be anything, where Open vSwitch takes it for 0. 0.0.0.0 stands for any IPv4 address, as :: does
- * for any IPv6 address, where Open vSwitch takes it for that very address. What is behind a number is refused, and so is a wrong
- * mask, where Open vSwitch passes over it: a wrong filter must not remove connections.
+ * Unlike Open vSwitch:
+ *
+ *   - an ICMP field that is not given matches any value; Open vSwitch reads it as 0
+ *   - 0.0.0.0 matches any IPv4 address, as :: matches any IPv6 address; Open vSwitch matches 0.0.0.0 itself
+ *   - text after a number, or a wrong mask, is an error; Open vSwitch ignores it. A wrong filter must not remove connections
  */
 
 import { parseIpv4, parseIpv6 } from './address.ts';
@@ -30,7 +34,7 @@ import { Protocol } from '../packet/layout.ts';
 import { protocolNumber } from '../options/protocol-names.ts';
 import { parseWhole } from '../options/whole-number-text.ts';
 
-/** Arguments of their own, and fields of a tuple. */
+/** Separate arguments, and the fields of a tuple. */
 const ARGUMENT_NAMES = ['zone', 'mark', 'labels', 'state', 'seen'] as const;
 const TUPLE_FIELDS = [
   'ct_nw_src',
@@ -60,12 +64,12 @@ function parseNumber(field: string, text: string, max: number): number {
   return Number(value);
 }
 
-/** Unlike the others a zone's number is never octal. */
+/** A zone number. Unlike the other numbers it is never octal. */
 function parseZone(text: string): number {
   return parseNumber('zone', text.replace(/^0+(?=\d)/, ''), MAX_ZONE);
 }
 
-/** VALUE[/MASK] of so many bits; without a mask all bits count. Decimal numbers have at most 64 bits. */
+/** Parses VALUE[/MASK] of `bits` bits. Without a mask all bits are compared. Decimal numbers have at most 64 bits. */
 function parseMasked(field: string, text: string, bits: bigint): { value: bigint; mask: bigint } {
   const all = (1n << bits) - 1n;
   const parts = text.split('/', 3);
@@ -80,22 +84,22 @@ function parseMasked(field: string, text: string, bits: bigint): { value: bigint
   return { value: value!, mask };
 }
 
-/** What the tuples of a filter share. */
+/** The parts that both tuples of a filter share. */
 interface Shared {
   family?: 'ipv4' | 'ipv6';
   proto?: number;
 }
 
 /**
- * A tuple as it is read. Whether its numbers are ports, or identifier, type and code of ICMP, is only known when all tuples
- * are read, since the protocol may be given again: here they share their place, as in Open vSwitch.
+ * A tuple while it is being read. The protocol may be given again later, so only the end shows whether its numbers are
+ * ports, or identifier, type and code of ICMP. Until then both share their place, as in Open vSwitch.
  */
 interface RawTuple {
   src?: string;
   dst?: string;
   /** Source port or identifier. */
   first?: number;
-  /** Type, and lower half of the destination port; code, and upper half. */
+  /** Type, or lower half of the destination port; code, or upper half. */
   type?: number;
   code?: number;
 }
@@ -201,7 +205,7 @@ function isIcmp(proto: number | undefined): boolean {
   return proto === Protocol.ICMP || proto === Protocol.ICMPV6;
 }
 
-/** What a tuple asks for, now that the protocol is known. Undefined: nothing. */
+/** The filter of a tuple, once the protocol is known. Undefined: no condition. */
 function tupleFilter(raw: RawTuple, proto: number | undefined): TupleFilter | undefined {
   const { src, dst, first, type, code } = raw;
   const sport = first === 0 ? undefined : first;
@@ -216,7 +220,7 @@ function hexLabel(value: bigint): string {
 }
 
 /**
- * The filter that these arguments describe.
+ * Parses the arguments of a filter.
  * @throws UsageError with one line that names the argument
  */
 export function parseConnFilter(args: readonly string[]): ConnFilter {

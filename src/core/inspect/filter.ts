@@ -1,6 +1,7 @@
 /**
- * Which connections a dump or a flush is about. A filter is compiled once and then asked about each record as it lies
- * in the table, before anything is made of it: going through a million to show a few costs no more than the walk.
+ * Filters: which connections a dump lists or a flush removes. A filter is compiled once, and then tests records where
+ * they lie in the table, before any object is created. So a dump of a few connections out of a million costs no more
+ * than the walk.
  */
 
 import { peek } from '../../shared/access.ts';
@@ -17,7 +18,7 @@ import type { Tuple } from './tuple.ts';
 import { MAX_ZONE } from '../zones/zone.ts';
 import { readLabel } from '../path/verdict.ts';
 
-/** Members of a tuple; what is not given may be anything. */
+/** The members of a tuple. A member that is not given matches any value. */
 export interface TupleFilter {
   /** IPv4 or IPv6 address. */
   src?: string;
@@ -35,10 +36,10 @@ export type TcpStateName = 'CLOSED' | 'SYN_SENT' | 'ESTABLISHED' | 'CLOSING' | '
 
 export type IpFamilyName = 'ipv4' | 'ipv6';
 
-/** A connection must satisfy everything that is given. */
+/** A connection must satisfy all conditions that are given. */
 export interface ConnFilterOptions {
   zone?: number;
-  /** The bits of the mask must be those of the value; with a mask of 0 it is no condition. */
+  /** Bits in the mask must equal those of the value. A mask of 0 is no condition. */
   mark?: MaskedMark;
   label?: MaskedLabel;
   /** Address family. */
@@ -47,7 +48,7 @@ export interface ConnFilterOptions {
   proto?: number;
   orig?: TupleFilter;
   reply?: TupleFilter;
-  /** The one state that a dump shows, or the state of the peer that is further on. */
+  /** The single state that a dump shows, or the state of the peer that is further on. */
   tcpState?: TcpStateName;
   /** 'replied': packets came from both ends; 'unreplied': from one; 'established': replied, and TCP is ESTABLISHED. */
   seen?: 'replied' | 'unreplied' | 'established';
@@ -81,7 +82,7 @@ function number(what: string, value: number | undefined, max: number): number {
   return value === undefined ? ANY : expectWhole(what, value, 0, max);
 }
 
-/** A tuple that names nothing would choose everything. */
+/** Checks a tuple. One without members is refused, since it would match everything. */
 function tupleOf(given: TupleFilter): TupleFilter {
   const tuple = expectConditions('a tuple of a filter', given, TUPLE_NAMES);
   if (Object.keys(tuple).length === 0) {
@@ -91,7 +92,7 @@ function tupleOf(given: TupleFilter): TupleFilter {
   return Object.freeze(tuple);
 }
 
-/** The filter's own: a change of what was given does not change which connections a filter that is made is about. */
+/** A frozen copy: later changes of the caller's object do not change the filter. */
 function copyOf(given: ConnFilterOptions): ConnFilterOptions {
   const options = expectConditions('a filter', given, NAMES);
   const { mark, label, orig, reply } = options;
@@ -104,7 +105,7 @@ function copyOf(given: ConnFilterOptions): ConnFilterOptions {
   });
 }
 
-/** In place of a number of a tuple. */
+/** In place of a number: any value matches. */
 const ANY = -1;
 
 interface AddressMatch {
@@ -127,7 +128,7 @@ function addressMatch(text: string | undefined): AddressMatch | undefined {
   return { isIpv6: true, words: ipv6 };
 }
 
-/** A tuple's members, compiled. */
+/** The compiled members of a tuple. */
 class TupleMatch {
   readonly #src: AddressMatch | undefined;
   readonly #dst: AddressMatch | undefined;
@@ -154,14 +155,15 @@ class TupleMatch {
     }
   }
 
-  /** Undefined: no address is given. */
+  /** The address family; undefined if no address is given. */
   get isIpv6(): boolean | undefined {
     return (this.#src ?? this.#dst)?.isIpv6;
   }
 
   /**
-   * @param ports source port in the low half
-   * @param src word index of the IPv4 address or of the first of four words
+   * Does a key match?
+   * @param ports the source port in the low half
+   * @param src word index of the IPv4 address, or of the first of four words
    */
   matches(records: Int32Array, meta: number, ports: number, src: number, dst: number): boolean {
     if (!isAddress(records, src, meta, this.#src) || !isAddress(records, dst, meta, this.#dst)) {
@@ -196,7 +198,7 @@ function isAddress(records: Int32Array, at: number, meta: number, wanted: Addres
 }
 
 export class ConnFilter {
-  /** What it was made of; it cannot be changed. */
+  /** The options of the filter, frozen. */
   readonly options: Readonly<ConnFilterOptions>;
   readonly #zone: number;
   /** META_IPV6 or 0; ANY. */
@@ -211,7 +213,7 @@ export class ConnFilter {
   readonly #reply: TupleMatch | undefined;
   readonly #label = new Int32Array(PacketWord.LABEL + 4);
 
-  /** @throws UsageError on a value out of range. */
+  /** @throws UsageError for a value out of range */
   constructor(given: ConnFilterOptions = {}) {
     const options = copyOf(given);
     const { mark, label, family } = options;
@@ -243,12 +245,12 @@ export class ConnFilter {
     this.#family = families.length === 0 ? ANY : families[0] ? META_IPV6 : 0;
   }
 
-  /** Whatever is given for a filter: one that is compiled, its options, or nothing. @throws UsageError */
+  /** A filter from a filter, from its options, or from nothing. @throws UsageError */
   static of(filter: ConnFilter | ConnFilterOptions | undefined): ConnFilter {
     return filter instanceof ConnFilter ? filter : new ConnFilter(filter);
   }
 
-  /** @internal Does the connection at word `r` satisfy the filter? Takes no lock. */
+  /** @internal Does the connection at word `r` match? Takes no lock. */
   matches(records: Int32Array<SharedArrayBuffer>, r: number): boolean {
     const meta = records[r + ConnWord.META]!;
     if (
@@ -315,9 +317,10 @@ export class ConnFilter {
   }
 
   /**
-   * The tuple, if the filter names one connection and nothing else but a zone: Open vSwitch then removes by tuple, in
-   * either direction, in zone 0 if none is given, and it is an error if there is none (Conntrack.flushTuple). A mask of
-   * 0 says nothing; of ICMP both addresses are a whole tuple, and a reply tuple without addresses says nothing.
+   * The tuple, if the filter names exactly one connection and no condition besides a zone. For such a filter Open
+   * vSwitch removes the connection by its tuple, in either direction, in zone 0 by default. It reports an error if
+   * there is none (Conntrack.flushTuple). A mask of 0 is no condition. For ICMP the two addresses are enough. A reply
+   * tuple without addresses does not count.
    */
   get fiveTuple(): Tuple | undefined {
     const { orig, reply, proto, tcpState, seen } = this.options;

@@ -1,4 +1,4 @@
-/** Connections, expectations and figures as text, in the forms of Open vSwitch's `dpctl` (ovs-appctl dpctl/...). */
+/** Connections, expectations and statistics as text, in the forms of Open vSwitch's `dpctl` (ovs-appctl dpctl/...). */
 
 import type { ExpectationEntry } from '../alg/dump.ts';
 import type { ConnEntry, TcpInfo } from './dump.ts';
@@ -11,19 +11,19 @@ import type { Tuple } from './tuple.ts';
 import type { ZoneLimit } from '../zones/zone-limits.ts';
 
 export interface FormatConnOptions {
-  /** -m: both TCP peers with scales and flags, the parent of a related connection. */
+  /** -m: print both TCP peers with scales and flags, and the parent of a related connection. */
   more?: boolean;
-  /** -s: the timeout. */
+  /** -s: print the timeout. */
   statistics?: boolean;
 }
 
 export interface FormatConnStatsOptions {
-  /** TCP connections by state. */
+  /** Print the TCP connections by state. */
   verbose?: boolean;
 }
 
 export interface FormatBucketsOptions {
-  /** Show `.` for buckets with no more connections than this, default 0. */
+  /** Print `.` for buckets with at most this many connections. Default: 0. */
   greaterThan?: number;
 }
 
@@ -59,12 +59,14 @@ export function formatTupleText(tuple: Tuple): string {
     : `${ends},sport=${tuple.sport},dport=${tuple.dport}`;
 }
 
-/** ,zone= with what else is left out when it is zero. */
+/** The zone, unless it is 0. */
 function zoneText(zone: number): string {
   return zone === 0 ? '' : `,zone=${zone}`;
 }
 
-/** Without the zeros in front, but whole bytes after the first. */
+/**
+ * Mark and label, unless they are 0. The label is printed without leading zeros, but with whole bytes after the first.
+ */
 function marksText(mark: number, label: string): string {
   const digits = label.replace(/^(00)+/, '').replace(/^0/, '');
   return (mark === 0 ? '' : `,mark=${mark}`) + (digits === '' ? '' : `,labels=0x${digits}`);
@@ -98,7 +100,8 @@ function tcpText(tcp: TcpInfo, more: boolean): string {
 }
 
 /**
- * A line of `dump-conntrack`. The userspace tracker has neither ids nor status bits: with -m both are 0, as there.
+ * A line of `dump-conntrack`. As in Open vSwitch's userspace tracker there are neither ids nor status bits: with -m
+ * both are printed as 0.
  */
 export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): string {
   const given = expectOptions('the options of formatConn', options, CONN_OPTIONS);
@@ -129,7 +132,7 @@ export function formatExpectation(entry: ExpectationEntry): string {
   );
 }
 
-/** The protocols that `ct-stats-show` has a line for, in its order (ICMPv6 is counted, but has none). */
+/** The protocols that have a line in `ct-stats-show`, in its order. ICMPv6 is counted, but has no line. */
 const STATS_LINES: readonly (readonly [label: string, protocol: string])[] = [
   ['UDP', 'udp'],
   ['UDPLITE', 'udplite'],
@@ -188,7 +191,7 @@ export function formatBuckets(stats: ConnStats, options: FormatBucketsOptions = 
   return `${text}\n\n`;
 }
 
-/** `ct-get-limits`: the default first, whatever its place, then a line per zone. */
+/** `ct-get-limits`: the default limit first, wherever it stands, then a line for each zone. */
 export function formatZoneLimits(limits: readonly ZoneLimit[]): string {
   if (!Array.isArray(limits)) {
     throw new UsageError(`zone limits must be a list (conntrack.zoneLimits()), not ${shown(limits)}`);
@@ -209,7 +212,7 @@ const LIST_STATES: Record<FragmentListEntry['state'], string> = {
   FAILED: 'reassemble fail',
 };
 
-/** A line of `ipf-get-status -m`. There are no recirculation ids here: it is 0. */
+/** A line of `ipf-get-status -m`. This tracker has no recirculation ids: the id is 0. */
 export function formatFragmentList(list: FragmentListEntry): string {
   return (
     `(src=${list.src},dst=${list.dst},recirc_id=0,ip_id=${list.ipId},` +

@@ -1,4 +1,7 @@
-/** The lock profiler's records as data: read out of the memory of a table, when its threads are done. Times in ns unless named otherwise. */
+/**
+ * The lock profiler's records as data. They are read from a table's memory when its threads have stopped. Times are in
+ * ns unless their name says otherwise.
+ */
 
 import type { Conntrack } from '../conntrack.ts';
 import { bucketFigures, contentionOf } from '../table/bucket-figures.ts';
@@ -17,10 +20,11 @@ import {
   ThreadRole,
 } from '../../shared/sync/lock-profile.ts';
 import { LOCK_SITES, MAX_LOCK_SITES } from '../../shared/sync/lock-sites.ts';
-/** Of the form of a profile in files. */
+
+/** Version of the format of a profile in a file. */
 export const PROFILE_VERSION = 1;
 
-/** Times of one kind. Bins: pairs of bin and count (lock-profile.ts). */
+/** Times of one kind. `bins`: pairs of bin and count (lock-profile.ts). */
 export interface Times {
   count: number;
   total: number;
@@ -29,7 +33,7 @@ export interface Times {
   bins: [bin: number, count: number][];
 }
 
-/** Waiting that somebody caused. Long: parts of 1 ms and more. */
+/** Waiting that a holder caused. `long`: waits of 1 ms or more. */
 export interface Caused {
   waits: number;
   ns: number;
@@ -37,7 +41,7 @@ export interface Caused {
   longNs: number;
 }
 
-/** What can be added up: of one site and thread, of a site, of a lock, of a thread. */
+/** Figures that can be added up: of a site in a thread, of a site, of a lock, of a thread. */
 export interface LockFigures {
   acquisitions: number;
   contended: number;
@@ -45,20 +49,20 @@ export interface LockFigures {
   spins: number;
   parks: number;
   notifies: number;
-  /** Acquisitions whose predecessor is known, and those of them where it was another thread. */
+  /** Acquisitions whose previous holder is known, and those of them where that was another thread. */
   predecessors: number;
   bounces: number;
   longWaits: number;
   longHolds: number;
   wait: Times;
-  /** Of the holds that were timed, one of `sampleEvery`. */
+  /** Of the holds that were timed: one in `sampleEvery`. */
   hold: Times;
 }
 
 export interface SiteRecord extends LockFigures {
   site: number;
   lockClass: number;
-  /** Window of the timed holds, ms of the system's clock; 0 without any. */
+  /** The time span of the timed holds, in ms of the system's clock; 0 without any. */
   firstMs: number;
   lastMs: number;
   byThread: (Caused & { thread: number })[];
@@ -75,7 +79,7 @@ export interface ThreadRecord {
 export interface BucketRecords {
   entries: number[];
   lines: number[];
-  /** Entries that do not stand in their home line. */
+  /** Entries outside their home line. */
   displaced: number[];
   acquisitions: number[];
   contended: number[];
@@ -93,13 +97,13 @@ export interface LockProfile {
 
 const ROLES = { [ThreadRole.thread]: 'thread', [ThreadRole.pmd]: 'pmd', [ThreadRole.sweeper]: 'sweeper' } as const;
 
-/** `{ profile }` to spread into a sample's line of JSON; `{}` in a process that is not profiled (CT_PROFILE). */
+/** `{ profile }`, to spread into a sample's line of JSON; `{}` if the process is not profiled (CT_PROFILE). */
 export function profileOf(conntrack: Conntrack): { profile?: LockProfile } {
   const words = conntrack.memory.profile;
   return words === undefined ? {} : { profile: readProfile(words, conntrack.tracker.table) };
 }
 
-/** What a region holds; the buckets' figures too if their table is given. The threads stand still. */
+/** The records of a region, and the figures of the buckets if their table is given. The threads must have stopped. */
 export function readProfile(words: Words, table?: BucketTable): LockProfile {
   const participants = words[ProfileWord.PARTICIPANTS]!;
   const threads: ThreadRecord[] = [];
@@ -121,7 +125,7 @@ export function readProfile(words: Words, table?: BucketTable): LockProfile {
   };
 }
 
-/** The records of one thread, by site; none of sites that it never came to. */
+/** The records of one thread by site, without the sites that it never reached. */
 function sitesOf(words: Words, participants: number, thread: number): SiteRecord[] {
   const floats = new Float64Array(words.buffer);
   const block = blockStart(thread, participants);
@@ -154,7 +158,7 @@ interface SitePlace {
 function countsOf(float: ReadFloat): Omit<SiteRecord, 'site' | 'wait' | 'hold' | 'byThread' | 'bySite'> {
   return {
     lockClass: float(SiteFloat.LOCK_CLASS),
-    /* Of few acquisitions perhaps none was looked at: those that waited are known all the same. */
+    /* Few acquisitions may mean that none was sampled. Those that waited are always counted. */
     acquisitions: Math.max(float(SiteFloat.ACQUISITIONS), float(SiteFloat.CONTENDED)),
     contended: float(SiteFloat.CONTENDED),
     triesFailed: float(SiteFloat.TRIES_FAILED),
@@ -194,7 +198,7 @@ function timesOf(
   };
 }
 
-/** Whom this thread waited for at a site, and where these held the lock. */
+/** The threads that this thread waited for at a site, and the sites at which these held the lock. */
 function causesOf(
   floats: Float64Array,
   { block, participants, site }: SitePlace,

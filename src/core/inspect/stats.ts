@@ -1,4 +1,4 @@
-/** Figures about the connections in the table, counted in one walk without making anything of them. */
+/** Statistics of the connections in the table, counted in one walk without creating objects. */
 
 import { peek } from '../../shared/access.ts';
 import { visitBucket } from './dump.ts';
@@ -9,14 +9,14 @@ import { tcpStateName } from '../proto/tcp-state.ts';
 import { ConnWord, isStale } from '../table/conn.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
 
-/** Unexpired connections, of all zones or one. */
+/** Counts of unexpired connections, of all zones or of one. */
 export interface ConnStats {
   total: number;
   /** By protocol: tcp, udp, sctp, icmp, icmpv6, udplite, dccp, igmp, other. */
   byProtocol: Record<string, number>;
-  /** TCP connections by the one state that a dump shows. */
+  /** TCP connections by the single state that a dump shows. */
   tcpByState: Record<string, number>;
-  /** Connections that have their original direction in the bucket. */
+  /** Connections whose original direction stands in the bucket. */
   byBucket: number[];
 }
 
@@ -35,7 +35,9 @@ export function emptyStats(): ConnStats {
   return { total: 0, byProtocol: {}, tcpByState: {}, byBucket: [] };
 }
 
-/** Adds a bucket's connections. Inside an epoch. @param now low 32 bits of the clock (updateClock) */
+/**
+ * Adds the connections of a bucket. The caller is inside an epoch. @param now low 32 bits of the clock (updateClock)
+ */
 export function countBucket(
   tracker: TableHandle,
   stats: ConnStats,

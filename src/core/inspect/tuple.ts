@@ -13,7 +13,7 @@ export interface TupleEnds {
   proto: number;
 }
 
-/** TCP, UDP, SCTP; for protocols without ports both are 0. */
+/** TCP, UDP and SCTP. Other protocols: both ports are 0. */
 export interface PortTuple extends TupleEnds {
   sport: number;
   dport: number;
@@ -31,11 +31,11 @@ export type Tuple = PortTuple | IcmpTuple;
 const PORT_NAMES: OptionNames<PortTuple> = { src: true, dst: true, proto: true, sport: true, dport: true };
 const ICMP_NAMES: OptionNames<IcmpTuple> = { src: true, dst: true, proto: true, id: true, type: true, code: true };
 
-/** Where the parts of a key stand: word indexes. */
+/** The word indexes of the parts of a key. */
 export interface KeyPlace {
   words: Int32Array;
   ports: number;
-  /** The ports stand there for the other direction. */
+  /** The ports are those of the other direction. */
   turnsPorts?: boolean;
   src: number;
   dst: number;
@@ -57,7 +57,7 @@ export function formatTuple(meta: number, place: KeyPlace): Tuple {
   return { src, dst, proto, sport: swapHalf(ports & 0xffff), dport: swapHalf(ports >>> 16) };
 }
 
-/** The original-direction tuple that the tracker attached to a packet. */
+/** The tuple of the original direction, as the tracker attached it to a packet. */
 export interface OriginalTuple {
   src: string;
   dst: string;
@@ -69,7 +69,7 @@ export interface OriginalTuple {
   dport?: number;
 }
 
-/** The original tuple of the packet at `slot`, or null when it has none. */
+/** The original tuple of the packet at `slot`; null if it has none. */
 export function originalTuple(words: Int32Array, slot: number): OriginalTuple | null {
   const kind = words[slot + PacketWord.ORIG_PROTOCOL]!;
   const proto = kind & 0xff;
@@ -96,8 +96,8 @@ function half(what: string, value: unknown): number {
 
 /**
  * Writes the key of a tuple in a zone to `parsed[at...]`.
- * @returns false when no packet can have it (an ICMP type that opens and answers nothing)
- * @throws UsageError when it is not a tuple
+ * @returns false if no packet can have this key (an ICMP type that is neither a request nor a reply)
+ * @throws UsageError if it is not a tuple
  */
 export function parseTuple(given: Tuple, zone: number, parsed: Int32Array, at: number): boolean {
   expectObject('a tuple', given);

@@ -177,5 +177,5 @@ function evictionScoreOf(records: Words, r: number, now: number): number {
   } else {
     stage = otherStage(state) | 0;
   }
-  return stage === Stage.ANSWERED ? KEPT : (stage << STAGE_SHIFT) + (((expires - now) | 0) >>> TIME_SHIFT) + 1;
+  return stage === Stage.REPLIED ? KEPT : (stage << STAGE_SHIFT) + (((expires - now) | 0) >>> TIME_SHIFT) + 1;
 }

@@ -8,33 +8,33 @@ import { ConnFlag } from '../table/conn.ts';
 
 export interface NatOptions {
   /**
-   * [] : translate packets of connections that are translated already. ['src'] or ['dst']: also translate a connection
-   * that this pass creates.
+   * []: translate the packets of translated connections. ['src'] or ['dst']: also translate the connections that this
+   * pass creates.
    */
   action: readonly [] | readonly ['src'] | readonly ['dst'] | readonly string[];
-  /** First address of the range; absent: keep the address, only the port may have to move. */
+  /** First address of the range. Without it the address stays, and the port changes only if it is taken. */
   minAddr?: string;
-  /** Last address; absent: one address. */
+  /** Last address of the range. Default: minAddr. */
   maxAddr?: string;
-  /** First port (ICMP: identifier) of the range; absent: keep the port where it is free. */
+  /** First port (ICMP: identifier) of the range. Without it the port stays if it is free. */
   minPort?: number;
-  /** Last port; absent: one port. */
+  /** Last port of the range. Default: minPort. */
   maxPort?: number;
-  /** Start at a random port of the range. */
+  /** Start the search at a random port of the range. */
   random?: boolean;
-  /** Start at a port chosen by a hash of the tuple: the default. */
+  /** Start the search at a port chosen by a hash of the tuple. This is the default. */
   hash?: boolean;
-  /** The same address for all connections of a source, also after a restart. */
+  /** Choose the same address for all connections of a source, also after a restart. */
   persistent?: boolean;
 }
 
-/** What a new connection gets. */
+/** The translation of a new connection. */
 export const NatKind = { none: 0, src: ConnFlag.SNAT, dst: ConnFlag.DNAT } as const;
 
-/** Family of the address range. */
+/** Address family of the range. */
 const AddressFamily = { any: 0, ipv4: 4, ipv6: 6 } as const;
 
-/** IPv6 ranges are used up to this offset, as in the reference. */
+/** IPv6 ranges are used up to this offset, as in Open vSwitch. */
 const MAX_OFFSET = 0xfffffffe;
 
 const MAX_PORT = 65535;
@@ -51,7 +51,7 @@ const NAMES: OptionNames<NatOptions> = {
 };
 
 export class NatAction {
-  /** A NatKind: the ConnFlag of connections that it creates, 0 for none. */
+  /** A NatKind: the ConnFlag of the connections that it creates; 0 for none. */
   readonly kind: number;
   readonly hasPorts: boolean;
   readonly minPort: number;
@@ -60,24 +60,26 @@ export class NatAction {
   readonly isPersistent: boolean;
   /** First address in host order: one word, or four. */
   readonly minAddress: Int32Array;
-  /** Addresses in the range, less one: 0 to 2^32 - 1. */
+  /** The number of addresses in the range minus one: 0 to 2^32 - 1. */
   readonly addressSpan: number;
-  /** A number for this range, to hash with. */
+  /** A number that identifies the range in hashes. */
   readonly seed: number;
   readonly #family: number;
 
-  /** @throws UsageError on what cannot be a translation. */
+  /** @throws UsageError for options that cannot be a translation */
   constructor(given: NatOptions) {
     const options = plainNat(given);
     this.kind = kindOf(options.action);
     const range = [options.minAddr, options.maxAddr, options.minPort, options.maxPort];
     if (this.kind === NatKind.none && range.some((value) => value !== undefined)) {
-      throw new UsageError("nat needs action ['src'] or ['dst'] for a range of addresses or ports");
+      throw new UsageError(
+        "nat has a range of addresses or ports, but no kind of translation: set action to ['src'] or ['dst']",
+      );
     }
 
     this.hasPorts = options.minPort !== undefined;
     if (!this.hasPorts && options.maxPort !== undefined) {
-      throw new UsageError('nat maxPort needs minPort');
+      throw new UsageError('nat maxPort is set without minPort: set both');
     }
     this.minPort = port('minPort', options.minPort === undefined ? 0 : options.minPort);
     this.maxPort = port('maxPort', options.maxPort === undefined ? this.minPort : options.maxPort);
@@ -86,14 +88,14 @@ export class NatAction {
     }
     this.isRandom = expectFlag('nat random', options.random);
     if (expectFlag('nat hash', options.hash) && this.isRandom) {
-      throw new UsageError('nat is either random or hash, not both');
+      throw new UsageError('nat random and hash exclude each other: set one of them');
     }
     this.isPersistent = expectFlag('nat persistent', options.persistent);
 
     const min = hostWords('minAddr', options.minAddr);
     const max = options.maxAddr === undefined ? min : hostWords('maxAddr', options.maxAddr);
     if (options.minAddr === undefined && options.maxAddr !== undefined) {
-      throw new UsageError('nat maxAddr needs minAddr');
+      throw new UsageError('nat maxAddr is set without minAddr: set both');
     }
     if (min.length !== max.length) {
       throw new UsageError(
@@ -104,7 +106,7 @@ export class NatAction {
     if (distance < 0n) {
       throw new UsageError(`nat maxAddr must not be below minAddr: ${options.maxAddr} < ${options.minAddr}`);
     }
-    /* The all-zero address stands for none, whatever range starts with it. */
+    /* The all-zero address means no address, also as the start of a range. */
     const isZero = min.every((word) => word === 0);
     this.minAddress = min;
     this.addressSpan = Number(distance > BigInt(MAX_OFFSET) ? BigInt(MAX_OFFSET) : distance);
@@ -112,14 +114,14 @@ export class NatAction {
     this.seed = seedOf([...min, ...max, this.minPort | (this.maxPort << 16)]);
   }
 
-  /** Has the range addresses? Otherwise packets keep theirs. */
+  /** Does the range have addresses? Otherwise packets keep theirs. */
   get hasAddress(): boolean {
     return this.#family !== AddressFamily.any;
   }
 
   /**
-   * Does it translate new connections of this family? A range of the other family's addresses cannot, the connection
-   * is then not translated.
+   * Does it translate new connections of this family? It does not if the range has addresses of the other family; such
+   * connections stay untranslated.
    */
   translates(isIpv6: boolean): boolean {
     return (
@@ -129,7 +131,7 @@ export class NatAction {
   }
 }
 
-/** The options alone, as a plain object. @throws UsageError on an unknown one */
+/** The options as a plain object. @throws UsageError for an unknown one */
 export function plainNat(given: NatOptions): NatOptions {
   if (typeof given !== 'object' || given === null) {
     throw new UsageError(`nat must be an object with an action, not ${shown(given)}`);
@@ -152,7 +154,7 @@ function port(what: string, value: unknown): number {
   return expectWhole(`nat ${what}`, value, 0, MAX_PORT);
 }
 
-/** An address in host order, one word or four; a zero word for none. */
+/** An address in host order, one word or four; a zero word for no address. */
 function hostWords(what: string, text: string | undefined): Int32Array {
   if (text === undefined) {
     return new Int32Array(1);
@@ -169,7 +171,7 @@ function numberOf(words: Int32Array): bigint {
   return words.reduce((number, word) => (number << 32n) | BigInt(word >>> 0), 0n);
 }
 
-/** FNV-1a over words: only there to tell ranges from each other. */
+/** FNV-1a over words. It only distinguishes ranges. */
 function seedOf(words: readonly number[]): number {
   return words.reduce((hash, word) => Math.imul(hash ^ word, 0x01000193), 0x811c9dc5 | 0);
 }

@@ -1,8 +1,7 @@
 /**
- * Linking of a connection whose reverse key is not its key turned round: two keys, in one or two buckets, that both
- * must be free at the same moment.
+ * Links a translated connection: two keys, in one or two buckets, that must both be free at the same moment.
  *
- * The reverse key stands at `parsed[SCRATCH_AT...]`, in the same form as a packet's.
+ * The reverse key stands at `parsed[SCRATCH_AT...]`, in the same form as a packet's key.
  */
 
 import { or, peek, poke } from '../../shared/access.ts';
@@ -18,18 +17,21 @@ import { removeStale } from '../lifecycle/remove.ts';
 import { CONN_NAT, ConnFlag, ConnWord, LIFE_CLEANED, LIFE_FLAGS, LIFE_RIVAL, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** What became of an attempt to link; above 0: a match (lookup.ts) for the key, which somebody else has created. */
+/**
+ * Results of linkTranslated. A number above 0 is a match (lookup.ts): another thread has created a connection with the
+ * key.
+ */
 export const Linked = {
   done: 0,
   /** Another connection has the reverse key. */
   taken: -1,
-  /** No memory for the index. */
+  /** The index has no memory. */
   noMemory: -2,
-  /** The same, but another thread has found the half that was linked, and removes it as any other connection. */
+  /** The same, but another thread has found the half that was linked, and removes the connection. */
   removed: -3,
 } as const;
 
-/** Writes the key at `parsed[at...]`, turned round, to SCRATCH_AT; its hash is the same. */
+/** Writes the reversed key of `parsed[at...]` to SCRATCH_AT. Its hash is the same. */
 export function turnKey(tracker: Tracker, at: number): void {
   const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;
@@ -48,9 +50,10 @@ export function turnKey(tracker: Tracker, at: number): void {
 }
 
 /**
- * The answers to a connection that is not translated may be a key that an older, translated one has: nobody looks that
- * up when it is created. Marks both, for searches to find the newer one. Before the record is linked, under the lock of
- * its bucket, in which such an older one has an entry, too.
+ * Marks this untranslated connection, and any older translated one that has the key of its replies, as rivals. Searches
+ * then find the newer one. Creation does not check whether the key of the replies is taken.
+ *
+ * Call it before the record is linked, under the lock of its bucket. An older rival has an entry in that bucket, too.
  */
 export function noteRivals(tracker: Tracker, record: number, at: number): void {
   const { table, words: records } = tracker;
@@ -105,11 +108,11 @@ function writeReverse(tracker: Tracker, r: number, at: number, kind: number): vo
 }
 
 /**
- * Links a complete record under the key at `parsed[at...]` and the hashed reverse key at SCRATCH_AT, unless one of
- * them is taken: decided under the locks of both buckets, so that nobody else can get either of them.
+ * Links a complete record under the key at `parsed[at...]` and the hashed reverse key at SCRATCH_AT, unless one of them
+ * is taken. The locks of both buckets are held meanwhile, so no other thread can take either key.
  *
- * With Linked.noMemory the record may have been seen by others: it must be retired, not freed. With Linked.removed it is
- * no longer the caller's.
+ * After Linked.noMemory other threads may have seen the record: retire it, do not free it. After Linked.removed the
+ * record belongs to another thread.
  * @param kind ConnFlag.SNAT or ConnFlag.DNAT
  * @returns a Linked, or a match
  */
@@ -133,7 +136,10 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   }
   if (outcome === 0) {
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.link;
-    /* The reverse first: whoever finds the key sends translated packets, and their answers must be known. */
+    /*
+     * The reverse entry first. A thread that finds the connection by its key sends translated packets, and their
+     * replies must be found.
+     */
     const hasTwoEntries = hash !== reverseHash;
     if (hasTwoEntries && !table.placeLocked(reverseBucket, reverseHash, record, participant)) {
       outcome = Linked.noMemory;
@@ -156,8 +162,8 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
 }
 
 /**
- * Takes a record out again that stands in the second of its buckets only. Their locks are held.
- * @returns Linked.noMemory: it is to be retired; or Linked.removed
+ * Unlinks a record that stands only in the bucket of its reverse key. The locks of both buckets are held.
+ * @returns Linked.noMemory: retire the record; or Linked.removed
  */
 export function undoHalf(tracker: Tracker, record: number): number {
   const { words: records, table, participant } = tracker;
@@ -168,7 +174,7 @@ export function undoHalf(tracker: Tracker, record: number): number {
       noteLinked(tracker);
       const { linkedIntent } = tracker.expiry;
       if (linkedIntent !== 0) {
-        /* The engine need not hear of it. */
+        /* The engine never learned of this connection. */
         records[linkedIntent] = 0;
       }
       return Linked.removed;

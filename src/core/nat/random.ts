@@ -8,7 +8,7 @@ export class PortRandom {
     this.#state = seed | 1;
   }
 
-  /** The next number, 32 bits without a sign. */
+  /** The next number: 32 bits, unsigned. */
   next(): number {
     let state = this.#state;
     state ^= state << 13;

@@ -1,6 +1,6 @@
 /**
- * Finding the connection of a packet that was translated in an earlier pass through the same zone and does not remember
- * its connection: neither direction's key is the packet's.
+ * Finds the connection of a packet that an earlier pass through the same zone translated, and that does not remember
+ * its connection. The packet's key is not a key of either direction.
  */
 
 import { hashParsed } from '../path/key-hash.ts';
@@ -14,24 +14,23 @@ import type { Tracker } from '../tracker.ts';
 import type { CtAction } from '../action.ts';
 import { turnKey } from './link.ts';
 
-/** findTranslated: the packet stays without a connection. */
+/** Result of findTranslated: the packet has no connection and creates none. */
 export const UNCONNECTED = -1;
 /**
- * In a match of findTranslated: it is a connection with the packet's original tuple. To Open vSwitch it is not the connection that the
- * packet was found to belong to: no helper looks into the packet, and it is not translated.
+ * In a match of findTranslated: the connection has the packet's original tuple, but was not found by the packet's own
+ * key. As in Open vSwitch, no helper reads the packet then, and the packet is not translated.
  */
 export const BY_ORIGINAL: number = 1 << 28;
 
 /**
- * The match of a packet that was translated before. The answer to what it is now is what the other end would send, so
- * that key is looked up; the packet then travels in the other direction of what is found, and `parsed[at...]` becomes the
- * connection's key of that direction.
+ * The match of a packet that was translated before. The reverse of its key is the key of its replies, so that key is
+ * searched. The packet travels in the other direction of the match, and `parsed[at...]` becomes the connection's key of
+ * the packet's direction.
  *
- * If that connection is gone, another one with the packet's original tuple may have taken its place: looked for only
- * in a pass that does not translate. The packet travels in the direction that the first search has found, also where `force`
- * has cut what that found.
- * @returns a match as in lookup.ts, of record 0 if there is none, perhaps with BY_ORIGINAL; or UNCONNECTED: its
- * translated key is somebody else's
+ * If that connection is gone, another connection may have the packet's original tuple. A pass that does not translate
+ * searches it. The direction is that of the first match, also if `force` has killed the connection of that match.
+ * @returns a match as in lookup.ts, with record 0 if there is none, perhaps with BY_ORIGINAL; or UNCONNECTED if another
+ * connection holds the packet's translated key
  */
 export function findTranslated(
   tracker: Tracker,
@@ -63,7 +62,7 @@ export function findTranslated(
   return !isRelated && findConn(tracker, at, now) !== 0 ? UNCONNECTED : reply;
 }
 
-/** Makes the key at `parsed[at...]` that of a direction of the connection at word `r`. */
+/** Replaces the key at `parsed[at...]` by the key of a direction of the connection at word `r`. */
 function takeKey(tracker: Tracker, at: number, r: number, reply: number): void {
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;
@@ -96,14 +95,14 @@ function takeKey(tracker: Tracker, at: number, r: number, reply: number): void {
   }
 }
 
-/** Does the packet carry an original tuple of its own family? */
+/** Does the packet have an original tuple of its own address family? */
 function hasOriginalTuple(tracker: Tracker, words: Int32Array, slot: number, at: number): boolean {
   const kind = words[slot + PacketWord.ORIG_PROTOCOL]!;
   const isIpv6 = (tracker.scratch.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
   return (kind & 0xff) !== 0 && ((kind & ORIG_IPV6) !== 0) === isIpv6;
 }
 
-/** The match for the packet's original tuple, without a direction. */
+/** The match of the packet's original tuple, without its direction. */
 function findOriginal(tracker: Tracker, words: Int32Array, slot: number, at: number, now: number): number {
   const { parsed } = tracker.scratch;
   const meta = parsed[at + ParsedWord.META]!;

@@ -1,4 +1,4 @@
-/** Translation of a packet that belongs to a translated connection, in either direction. */
+/** Translates a packet of a translated connection, in either direction. */
 
 import type { Words } from '../../shared/access.ts';
 import { findTransport } from '../packet/extension-headers.ts';
@@ -17,32 +17,32 @@ import {
 import { CONN_NAT, ConnFlag, ConnWord } from '../table/conn.ts';
 import type { BatchScratch } from '../packet/batch-scratch.ts';
 
-/** The calling thread's tracker, as far as a packet's translation goes. */
+/** The part of a thread's tracker that translation needs. */
 interface Translated {
   readonly words: Words;
   readonly scratch: BatchScratch;
 }
 
-/** The packet was translated in this zone. */
+/** Set if the packet was translated in this zone. */
 export const NAT_STATES: number = CtState.SNAT | CtState.DNAT;
 
 const IPV6_HEADER_BYTES = 40;
 const ICMP_HEADER_BYTES = 8;
 
-/** Words of the IPv4 and IPv6 headers. */
+/** Word offsets of the addresses in IPv4 and IPv6 headers. */
 const IPV4_SRC = 3;
 const IPV4_DST = 4;
 const IPV6_SRC = 2;
 const IPV6_DST = 6;
 
 /**
- * Translates the packet parsed at `parsed[at...]`, if its connection (word `r` of the records) is a translated one and
- * the packet was not translated in this zone yet.
+ * Translates the packet parsed at `parsed[at...]`, if its connection (word `r` of the records) is translated and the
+ * packet was not translated in this zone yet.
  *
- * A packet of the original direction becomes the reverse of the reverse key, an answer the reverse of the key; but only the address
- * that the connection translates is touched. An ICMP error is sent to where the packet that it quotes came from, and
- * the quoted packet is made what its sender knows.
- * @returns the state, with SNAT or DNAT set if it is translated now
+ * In the original direction the packet gets the reverse of the reverse key, in reply direction the reverse of the key.
+ * Only the address that the connection translates changes. An ICMP error is sent to the source of the packet that it
+ * quotes, and the quoted packet gets the addresses that this source knows.
+ * @returns the state, with SNAT or DNAT set if the packet is translated now
  */
 export function translatePacket(
   tracker: Translated,
@@ -86,7 +86,7 @@ export function translatePacket(
   return translated;
 }
 
-/** The word of the record with the new address: of the key that answers this direction, the other end. */
+/** The word of the record with the new address: an end of the key of the opposite direction. */
 function ipv4Word(reply: number, isSource: boolean): number {
   if (reply === 0) {
     return isSource ? ConnWord.REV_DST : ConnWord.REV_SRC;

@@ -1,13 +1,14 @@
 /**
- * The reverse tuple of a new translated connection: an address of the range, chosen by a hash, then the first free of
- * the ports that are tried in turn. The order is Open vSwitch's.
+ * Chooses the reverse tuple of a new translated connection: an address of the range by a hash, then the first free port
+ * in turn. The order is Open vSwitch's.
  *
- * A candidate is first looked up without locks, which costs no more than a packet's lookup; only one that looks free is
- * tried under the locks of its two buckets (link.ts). So no lock is ever held for longer than one candidate, and of
- * two threads that want the same tuple one goes on to the next.
+ * A candidate is looked up without locks first, which costs as much as a packet's lookup. Only a candidate that looks
+ * free is tried under the locks of its two buckets (link.ts). So no lock is held for longer than one candidate takes.
+ * If two threads want the same tuple, one of them goes on to the next candidate.
  *
- * At most 128 ports in turn are tried, and if the range has more, 64, 32, 16 and 8 from random places on: a range of up
- * to 128 ports is always used up to the last, a larger one may refuse when it is nearly full.
+ * The search tries at most 128 ports in turn. If the range has more, it then tries 64, 32, 16 and 8 ports, each time
+ * from a random port on. So a range of up to 128 ports is used up to the last one. A larger range may refuse when it is
+ * nearly full.
  */
 
 import { hashParsed } from '../path/key-hash.ts';
@@ -21,19 +22,22 @@ import { type NatAction, NatKind } from './action.ts';
 import { Linked, linkTranslated, turnKey } from './link.ts';
 
 const MAX_ATTEMPTS = 128;
-/** Rounds with fewer attempts than this are the last. */
+/** A round with fewer attempts than this is the last one. */
 const LAST_ROUND_ATTEMPTS = 16;
 
-/* Without a range of its own a port stays among its like. */
+/*
+ * Without a range of ports, a new port is chosen from the class of the old one: below 512, 600 to 1023, or 1024 and
+ * above.
+ */
 const LOW_PORT_END = 512;
 const PRIVILEGED_MIN = 600;
 const EPHEMERAL_MIN = 1024;
 const EPHEMERAL_MAX = 65535;
 
-/** Whose ports are tried: the halves of the reverse key's PORTS word that change. */
+/** The halves of the reverse key's PORTS word that are tried. */
 const Side = { destination: 1, source: 2, both: 3 } as const;
 
-/** 32 bits in which every bit depends on all of `value`. */
+/** Mixes 32 bits, so that every bit of the result depends on all bits of `value`. */
 function mix(value: number): number {
   value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
   value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
@@ -41,9 +45,9 @@ function mix(value: number): number {
 }
 
 /**
- * Chooses a free reverse tuple for the connection in `record`, complete but for it, whose hashed key stands at
- * `parsed[at...]`, and links it.
- * @returns a Linked (taken: no free tuple was found), or a match
+ * Chooses a free reverse tuple for a connection, and links the connection. `record` is complete except for that tuple.
+ * The hashed key stands at `parsed[at...]`.
+ * @returns a Linked (`taken`: no free tuple was found), or a match
  */
 export function linkUnique(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
   const { parsed } = tracker.scratch;
@@ -51,7 +55,7 @@ export function linkUnique(tracker: Tracker, record: number, at: number, nat: Na
   const isIpv6 = (meta & META_IPV6) !== 0;
   turnKey(tracker, at);
 
-  /* Others see what it chooses: with a key of its own it tells them nothing of where the connection stands. */
+  /* Others see the result, so the hash has its own key: it does not tell in which bucket the connection stands. */
   const tupleHash =
     hashIpv4(parsed[at + ParsedWord.HASH]!, nat.seed, 0, 0, tracker.keys.natKey0, tracker.keys.natKey1) >>> 0;
   if (nat.hasAddress) {
@@ -90,7 +94,7 @@ export function linkUnique(tracker: Tracker, record: number, at: number, nat: Na
   return tryPorts(tracker, record, at, nat, now, isIcmp ? Side.both : Side.destination, start, min, max);
 }
 
-/** A hash of the source address alone, that is the same in every process. */
+/** A hash of the source address alone. It is the same in every process. */
 function persistentHash(tracker: Tracker, at: number, nat: NatAction, isIpv6: boolean): number {
   const { parsed } = tracker.scratch;
   const count = isIpv6 ? 4 : 1;
@@ -102,7 +106,7 @@ function persistentHash(tracker: Tracker, at: number, nat: NatAction, isIpv6: bo
   return hash;
 }
 
-/** Puts the address of the range that the hash says into the reverse key. */
+/** Writes the address that the hash selects into the reverse key. */
 function chooseAddress(tracker: Tracker, nat: NatAction, isIpv6: boolean, hash: number): void {
   const { parsed } = tracker.scratch;
   const isSource = nat.kind === NatKind.src;
@@ -136,7 +140,7 @@ function setPort(parsed: Int32Array, side: number, port: number): void {
 }
 
 /**
- * Tries the ports from `start` on, which need not lie in the range, then round the range.
+ * Tries the ports from `start` on, then the others of the range. `start` may lie outside the range.
  * @returns as linkUnique
  */
 function tryPorts(

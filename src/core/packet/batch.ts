@@ -1,29 +1,29 @@
-/** A batch of packets: where they are, not what they are. */
+/** A batch of packets: the word indexes of up to 32 packets in one region. */
 
 import { allocateWords, type Words } from '../../shared/access.ts';
 import { expectWhole, shown, UsageError } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
-import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, roomyPacketWords } from './layout.ts';
+import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, growablePacketWords } from './layout.ts';
 import { type InvalidReason, invalidReason, type RefusedReason, refusedReason } from './reason.ts';
 
-/** Packets of a batch, as in the reference datapath (NETDEV_MAX_BURST). */
+/** Packets of a batch, as in Open vSwitch (NETDEV_MAX_BURST). */
 export const MAX_BATCH = 32;
 
 /**
- * Packets that a batch has after a call at most: fragments that come back may be more than went in. All of a 64 KiB
- * IPv4 datagram in fragments of the smallest minimum size (400 bytes) fit beside other packets.
+ * The largest number of packets in a batch after a call: more fragments may come back than went in. All fragments of a
+ * 64 KiB IPv4 datagram, at the smallest minimum size (400 bytes), fit beside other packets.
  */
 export const MAX_RETURNED = 256;
 
 /** Largest memory of `PacketBatch.allocate` for frames. */
 const MAX_FRAME_BYTES = 1 << 30;
 
-/** Memory of `PacketBatch.allocate` for fragments that come back from earlier batches. */
+/** Words that `PacketBatch.allocate` adds for fragments that come back from earlier batches. */
 const SPARE_WORDS = 1 << 17;
 
-/** What a sender knows of a packet. */
+/** What a sender knows about a packet. */
 export interface PacketMetadata {
-  /** ChecksumBit flags; default 0: to be verified. */
+  /** ChecksumBit flags. Default 0: the tracker verifies the checksums. */
   checksums?: number;
   /** For the sender's own use. */
   number?: number;
@@ -39,33 +39,36 @@ const METADATA_NAMES: OptionNames<PacketMetadata> = { checksums: true, number: t
 const KNOWN_CHECKSUMS = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD | ChecksumBit.IP_BAD | ChecksumBit.L4_BAD;
 
 /**
- * Up to 32 packets in one region of words. The region is a ring's for packets that a PMD received, or the batch's own
+ * Up to 32 packets in one region of words. The region belongs to the ring of a PMD, or to the batch itself
  * (`PacketBatch.allocate`).
  */
 export class PacketBatch {
-  /** The region; every index in `slots` is a word of it. */
+  /** The region. Every index in `slots` is a word of it. */
   readonly words: Words;
   /** Word index of each packet (packet/layout.ts). */
   readonly slots: Int32Array = new Int32Array(MAX_RETURNED);
   /**
-   * Packets in the batch. After a call these are the ones that come back: held fragments are missing, those of
-   * datagrams that got complete stand at the end.
+   * Packets in the batch. After a call: the packets that came back. Held fragments are missing. The fragments of
+   * completed datagrams stand at the end.
    */
   count = 0;
-  /** @internal The words of the table that it was sent through last: what its packets remember is of that one. */
+  /**
+   * @internal The words of the table that executed the batch last. The connections that the packets remember are in
+   * that table.
+   */
   table: Words | undefined = undefined;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
-  /** Words for packets that are added: up to here. */
+  /** Packets are added up to this word. */
   readonly #end: number;
   #used = 0;
-  /** Where the next fragment from an earlier batch is put, up to #spareEnd. */
+  /** The next free word of the spare memory, which ends at #spareEnd. */
   #spare = 0;
   #spareStart = 0;
   #spareEnd = 0;
 
   /**
-   * @param spare part of the region where fragments that come back from earlier batches are put; none by default
-   * @throws UsageError unless the words are shared, and the part lies in them
+   * @param spare the part of the region for fragments that come back from earlier batches; default: none
+   * @throws UsageError unless the words are shared and contain the spare part
    */
   constructor(words: Words, given: SpareMemory = { start: words?.length, end: words?.length }) {
     if (!(words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer)) {
@@ -85,17 +88,17 @@ export class PacketBatch {
   }
 
   /**
-   * A batch with memory of its own.
-   * @param frameBytes for all frames of a batch together, in bytes
+   * Allocates a batch with its own memory.
+   * @param frameBytes the sum of the sizes of its frames, in bytes
    * @throws UsageError unless that is a whole number up to 1 GiB
    */
   static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
     expectWhole('frameBytes', frameBytes, 0, MAX_FRAME_BYTES);
-    const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * roomyPacketWords(16) + 1) & ~1;
+    const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * growablePacketWords(16) + 1) & ~1;
     return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
   }
 
-  /** @internal Its packets go to another table: the connections that they remember are not there. */
+  /** @internal The batch goes to another table. Its packets forget their connections, which are not in that table. */
   moveTo(table: Words): void {
     if (this.table !== undefined) {
       for (let i = 0; i < this.count; i++) {
@@ -105,29 +108,29 @@ export class PacketBatch {
     this.table = table;
   }
 
-  /** Forgets all packets. */
+  /** Removes all packets from the batch. */
   clear(): void {
     this.count = 0;
     this.#used = 0;
     this.resetSpare();
   }
 
-  /** @internal The packets in spare memory are not needed any more. */
+  /** @internal Releases the spare memory. */
   resetSpare(): void {
     this.#spare = this.#spareStart;
   }
 
-  /** @internal Did any packet of the batch come back from an earlier one? */
+  /** @internal Has any packet come back from an earlier batch? */
   get hasSpare(): boolean {
     return this.#spare !== this.#spareStart;
   }
 
-  /** @internal Is this slot in the spare memory: did the packet come with an earlier batch? */
+  /** @internal Is this slot in the spare memory, so that its packet came with an earlier batch? */
   isSpare(slot: number): boolean {
     return slot >= this.#spareStart && slot < this.#spareEnd;
   }
 
-  /** @internal Takes spare memory for a packet of this many words. @returns its slot, or -1: no room */
+  /** @internal Takes spare memory for a packet of this many words. @returns its slot, or -1 if there is no space */
   takeSpare(words: number): number {
     const slot = this.#spare;
     const next = slot + ((words + 1) & ~1);
@@ -141,19 +144,19 @@ export class PacketBatch {
   /**
    * Copies a frame (Ethernet, without FCS) into the batch.
    * @returns the packet's index in the batch
-   * @throws UsageError when the batch or its memory is full, or something else than a frame is given
+   * @throws UsageError if the batch or its memory is full, or if `frame` is not a Uint8Array
    */
   add(frame: Uint8Array, metadata: PacketMetadata = NO_METADATA): number {
     if (!(frame instanceof Uint8Array)) {
       throw new UsageError(`a frame must be a Uint8Array, not ${shown(frame)}`);
     }
     const known = metadata === NO_METADATA ? metadata : checkMetadata(metadata);
-    const words = roomyPacketWords(frame.length);
+    const words = growablePacketWords(frame.length);
     if (this.count >= MAX_BATCH) {
-      throw new UsageError(`a batch has at most ${MAX_BATCH} packets: execute and clear it`);
+      throw new UsageError(`a batch has at most ${MAX_BATCH} packets: execute and clear the batch`);
     }
     if (this.#used + words > this.#end) {
-      throw noRoom(frame.length, mostFrameBytes(this.#end - this.#used), mostFrameBytes(this.#end));
+      throw noSpace(frame.length, mostFrameBytes(this.#end - this.#used), mostFrameBytes(this.#end));
     }
     const slot = this.#used;
     writePacket(this.words, this.#bytes, slot, frame, known);
@@ -162,22 +165,22 @@ export class PacketBatch {
     return this.count++;
   }
 
-  /** The connection tracking state of packet `index`: CtState flags. */
+  /** The connection state of packet `index`: CtState flags. */
   state(index: number): number {
     return this.words[this.slots[index]! + PacketWord.STATE]!;
   }
 
-  /** Why packet `index` opened no connection although the action commits; undefined: it was not refused. */
+  /** Why packet `index` created no connection although the action commits. Undefined: it was not refused. */
   refused(index: number): RefusedReason | undefined {
     return refusedReason(this.words, this.slots[index]!);
   }
 
-  /** Why packet `index` is `inv`; undefined: it is not. */
+  /** Why packet `index` is `inv`. Undefined: it is not. */
   invalid(index: number): InvalidReason | undefined {
     return invalidReason(this.words, this.slots[index]!);
   }
 
-  /** The frame of packet `index`: a view of the batch's memory. */
+  /** The frame of packet `index`, as a view of the batch's memory. */
   frame(index: number): Uint8Array {
     const slot = this.slots[index]!;
     const start = frameByteOffset(slot);
@@ -187,24 +190,26 @@ export class PacketBatch {
 
 const NO_METADATA: PacketMetadata = {};
 
-/** Largest frame that fits so many words; below 0: none does. */
+/** The largest frame that fits into this many words, in bytes; below 0: none does. */
 function mostFrameBytes(words: number): number {
-  let bytes = (words - roomyPacketWords(0)) * 4;
-  while (roomyPacketWords(bytes + 1) <= words) {
+  let bytes = (words - growablePacketWords(0)) * 4;
+  while (growablePacketWords(bytes + 1) <= words) {
     bytes++;
   }
   return bytes;
 }
 
-function noRoom(bytes: number, left: number, most: number): UsageError {
+function noSpace(bytes: number, left: number, most: number): UsageError {
   if (bytes > most) {
-    const fits = most < 0 ? 'none fits' : `at most ${most} bytes fit`;
+    const fits = most < 0 ? 'no frame fits' : `at most ${most} bytes fit`;
     return new UsageError(
-      `a frame of ${bytes} bytes is too large for this batch: ${fits} (PacketBatch.allocate takes the bytes of all frames)`,
+      `a frame of ${bytes} bytes is too large for this batch, ${fits}: pass PacketBatch.allocate the bytes of all frames`,
     );
   }
-  const room = left < 0 ? 'no room is left' : `there is room for ${left} bytes`;
-  return new UsageError(`a frame of ${bytes} bytes does not fit this batch now, ${room}: execute and clear it`);
+  const space = left < 0 ? 'no space is left' : `${left} bytes are left`;
+  return new UsageError(
+    `a frame of ${bytes} bytes does not fit into this batch, ${space}: execute and clear the batch`,
+  );
 }
 
 function checkMetadata(given: PacketMetadata): PacketMetadata {
@@ -214,7 +219,7 @@ function checkMetadata(given: PacketMetadata): PacketMetadata {
   return { checksums, number };
 }
 
-/** Writes a packet at `slot`, where there are roomyPacketWords: fresh metadata, and the frame. */
+/** Writes a packet at `slot`: cleared metadata, then the frame. It takes growablePacketWords. */
 export function writePacket(
   words: Words,
   bytes: Uint8Array,
@@ -226,11 +231,11 @@ export function writePacket(
   words[slot + PacketWord.LENGTH] = frame.length;
   words[slot + PacketWord.CHECKSUMS] = metadata.checksums ?? 0;
   words[slot + PacketWord.NUMBER] = metadata.number ?? 0;
-  words[slot + PacketWord.ROOM] = frame.length + GROWTH_BYTES;
+  words[slot + PacketWord.SPACE] = frame.length + GROWTH_BYTES;
   bytes.set(frame, frameByteOffset(slot));
 }
 
-/** Forgets everything the tracker attached to a packet but the checksum verdicts (`ct_clear`). */
+/** Clears everything that the tracker attached to a packet, except the checksum verdicts (`ct_clear`). */
 export function clearPacket(words: Words, slot: number): void {
   words[slot + PacketWord.STATE] = 0;
   words[slot + PacketWord.CONN] = 0;

@@ -1,8 +1,8 @@
 /**
  * Internet checksums (RFC 1071) and CRC32c (RFC 9260, appendix A) over words of a packet region.
  *
- * The one's complement sum does not care for byte order: summing halves of words in memory order gives the sum in
- * memory order, and a correct packet sums to 0xffff either way.
+ * A one's complement sum does not depend on byte order: halves of words summed in memory order give the sum in memory
+ * order. A correct packet sums to 0xffff either way.
  */
 
 /** Words summed before the accumulator is folded: 2^14 * 2 * 0xffff stays below 2^31. */
@@ -34,12 +34,12 @@ export function sumWords(words: Int32Array, word: number, bytes: number, sum: nu
   return foldSum(sum);
 }
 
-/** Do the bytes, their checksum field included, sum up? */
+/** Is the checksum of these bytes, which include the checksum field, right? */
 export function isSumRight(words: Int32Array, word: number, bytes: number): boolean {
   return sumWords(words, word, bytes, 0) === 0xffff;
 }
 
-/** Halves of the upper-layer pseudo header but for the addresses: protocol and length, in memory order. */
+/** The halves of the pseudo header without its addresses, added: protocol and length, in memory order. */
 export function pseudoHeaderSum(protocol: number, bytes: number): number {
   return (protocol << 8) + ((bytes & 0xff) << 8) + ((bytes >>> 8) & 0xff);
 }
@@ -64,8 +64,8 @@ const crcTable: Int32Array = (() => {
 })();
 
 /**
- * CRC32c of an SCTP packet with its checksum field (the third word) taken as zero.
- * @returns the value as it stands in the packet, read as a word in memory order
+ * CRC32c of an SCTP packet, computed as if its checksum field (the third word) were zero.
+ * @returns the value as the packet holds it, read as a word in memory order
  */
 export function sctpChecksum(words: Int32Array, word: number, bytes: number): number {
   let crc = -1;

@@ -10,10 +10,10 @@ const DESTINATION_OPTIONS = 60;
 const FRAGMENT_OFFSET = 0xf8ff;
 
 /**
- * Walks IPv6 extension headers.
- * @param word where the first header behind the IPv6 header starts
- * @param bytes how much there is from there on
- * @returns bytes skipped << 8 | transport protocol, or -1: a header does not fit, or the packet is a fragment
+ * Walks the IPv6 extension headers of a whole packet.
+ * @param word where the first header after the IPv6 header starts
+ * @param bytes bytes from there to the end of the packet
+ * @returns bytes skipped << 8 | transport protocol; -1: a header does not fit, or the packet is a fragment
  */
 export function findTransport(words: Int32Array, word: number, bytes: number, nextHeader: number): number {
   let skipped = 0;
@@ -37,7 +37,7 @@ export function findTransport(words: Int32Array, word: number, bytes: number, ne
     if (nextHeader === AUTHENTICATION) {
       headerBytes = (lengthField + 2) << 2;
     } else if (nextHeader === FRAGMENT) {
-      /* Offset and more-fragments bit; a header that says "whole packet" has neither. */
+      /* Offset and more-fragments bit. A fragment header with neither belongs to a whole packet (RFC 6946). */
       if (first >>> 16 !== 0) {
         return -1;
       }
@@ -54,9 +54,9 @@ export function findTransport(words: Int32Array, word: number, bytes: number, ne
 }
 
 /**
- * Walks the extension headers of a packet that may be a fragment, as the reference does: behind the header of a
- * first fragment the walk goes on, behind that of a later one it ends. The last fragment header is the one that counts.
- * @returns bytes skipped * 2^16 + bytes before the last fragment header, or -1: a header does not fit, or it is no
+ * Walks the extension headers of a packet that may be a fragment, as Open vSwitch does. After the fragment header of a
+ * first fragment the walk goes on; after that of a later one it ends. The last fragment header counts.
+ * @returns bytes skipped * 2^16 + bytes before the last fragment header; -1: a header does not fit, or it is no
  * fragment
  */
 export function findFragment(words: Int32Array, word: number, bytes: number, nextHeader: number): number {

@@ -1,14 +1,16 @@
 /**
  * The hash of a key: HalfSipHash-1-3 (Aumasson and Bernstein, SipHash: a fast short-input PRF; the Linux kernel uses
- * this variant for its hash tables) over the key's words, the endpoints in canonical order so that both directions
- * hash alike.
+ * this variant for its hash tables) over the key's words. The endpoints are put into one order first, so both
+ * directions have the same hash.
  *
- * It is keyed, so that nobody who does not know the key can choose addresses and ports that meet in one bucket, and
- * not linear, so that grids of ports spread as well as random tuples do. All of its 32 bits are good: the high ones
- * choose the bucket, the low ones the line.
+ * The hash is keyed: without the key nobody can choose addresses and ports that meet in one bucket. It is not linear,
+ * so grids of ports spread as well as random tuples. All 32 bits are good: the high ones choose the bucket, the low
+ * ones the line.
  *
- * The number of words is fixed by the address family, which stands in META, so the length block of the original is
- * left out. The rounds are written out: a round as a function would need to return four values.
+ * The address family fixes the number of words, and META contains it. So the length block of the original is left out.
+ *
+ * The rounds are written out, and hashIpv4 stays one function: a function for a round would have to return four values,
+ * and a loop over the words would have to choose among them.
  */
 
 import { META_REPLY } from './key.ts';
@@ -17,9 +19,9 @@ import { swapPorts } from './layout.ts';
 const V2 = 0x6c796765;
 const V3 = 0x74656462;
 
-/** Hash of an IPv4 key. k0 and k1 are the table's secret. */
+/** The hash of an IPv4 key. k0 and k1 are the table's secret. */
 export function hashIpv4(src: number, dst: number, ports: number, meta: number, k0: number, k1: number): number {
-  /* All ones if dst < src as unsigned numbers: the borrow of the subtraction, without a branch to mispredict. */
+  /* All ones if dst < src as unsigned numbers: the borrow of the subtraction. A branch would be mispredicted. */
   let swap = ((~dst & src) | (~(dst ^ src) & (dst - src))) >> 31;
   if (src === dst && (ports & 0xffff) > ports >>> 16) {
     swap = -1;
@@ -109,7 +111,7 @@ function finish(v0: number, v1: number, v2: number, v3: number): number {
 }
 
 /**
- * Hash of an IPv6 key whose addresses stand in `words`, source at `src`, destination at `dst`, four words each.
+ * The hash of an IPv6 key. `words` holds its addresses, four words each: the source at `src`, the destination at `dst`.
  */
 export function hashIpv6(
   words: Int32Array,

@@ -1,34 +1,37 @@
 /**
- * The key of a packet: what tells one connection from another, and how it lies in a batch's scratch memory.
+ * The key of a packet, which identifies its connection and direction, and its place in a batch's scratch memory.
  *
- * A key is zone, network protocol, transport protocol and the two endpoints. It is kept in as few words as can be
- * compared fast, addresses and ports in network order:
+ * A key is zone, network protocol, transport protocol and the two endpoints. Few words hold it, so that comparing is
+ * fast. Addresses and ports are in network order:
  *
- *   META    zone << 16 | protocol << 8 | ICMP kind << 2 | ICMP answer << 1 | IPv6
+ *   META    zone << 16 | protocol << 8 | ICMP kind << 2 | ICMP reply << 1 | IPv6
  *   PORTS   source port | destination port << 16; ICMP: the identifier in both halves
  *   SRC, DST           IPv4 addresses
  *   SRC6, DST6         IPv6 addresses, four words each
  *
- * ICMP messages that come in pairs (echo, timestamp, information) have a kind; `answer` says which of the two types
- * the key's source sends. Reversing a key swaps addresses and ports and turns `answer` round.
+ * ICMP messages that come in pairs (echo, timestamp, information) have a kind. `ICMP reply` says which message of the
+ * pair the key's source sends. Reversing a key swaps addresses and ports and inverts `ICMP reply`.
  */
 
 /** Words of a packet's parse result in scratch memory. */
 export const ParsedWord = {
   /** A ParsedKind. */
   KIND: 0,
-  /** 1: INVALID for its ICMP checksum (other wrong checksums are remembered in the packet). Whoever counts it clears it. */
+  /**
+   * 1: INVALID because of its ICMP checksum. The code that counts it clears it. The packet remembers other wrong
+   * checksums.
+   */
   BAD_ICMP_SUM: 1,
-  /** Word index of the network header; not set for plain packets (parse.ts). */
+  /** Word index of the network header. Not set for plain packets (parse-plain.ts). */
   L3: 2,
   /** Word index of the transport header. */
   L4: 3,
   /** Bytes from the transport header to the end of the IP packet. */
   L4_BYTES: 4,
-  /** 1: the key is that of the packet quoted in an ICMP error, reversed. */
+  /** 1: the packet is an ICMP error, and the key is the reversed key of the packet that it quotes. */
   RELATED: 5,
   HASH: 6,
-  /** Word index in the bucket index where the record was seen; 0: nowhere. A hint. */
+  /** Word index in the bucket index at which the record was seen; 0: not seen. A hint. */
   HINT: 7,
   META: 8,
   PORTS: 9,
@@ -36,13 +39,15 @@ export const ParsedWord = {
   DST: 11,
   SRC6: 12,
   DST6: 16,
-  /** Of a fragment: the offset in bytes, plus 1 if more follow. 0: not a fragment. Not set for plain packets. */
+  /**
+   * Of a fragment: the offset in bytes, plus 1 if more fragments follow. 0: not a fragment. Not set for plain packets.
+   */
   FRAGMENT_BITS: 26,
   /** Of a fragment: its identification, network order. */
   FRAGMENT_ID: 27,
   /** Of an IPv6 fragment: word index of the fragment header. */
   FRAGMENT_HEADER: 28,
-  /** Of a WHOLE: the list of its fragments. */
+  /** Of a WHOLE: the number of the list of its fragments. */
   LIST: 29,
 } as const;
 
@@ -54,11 +59,11 @@ export const ParsedKind = {
   INVALID: 0,
   /** Has a key. */
   KEYED: 1,
-  /** Remembers its connection, nothing was parsed. */
+  /** Remembers its connection; was not parsed. */
   REMEMBERED: 2,
-  /** A fragment that may be held: no more was parsed than its list needs to know. */
+  /** A fragment that may be held. Only what its list needs was parsed. */
   FRAGMENT: 3,
-  /** Stands for the datagram that this packet, a fragment, has completed. */
+  /** A fragment that has completed its datagram, and stands for it. */
   WHOLE: 4,
 } as const;
 
@@ -70,7 +75,7 @@ const KIND_MASK = 0x3f;
 /** ICMP message pairs (RFC 792; echo also RFC 4443). */
 export const IcmpKind = { none: 0, echo: 1, timestamp: 2, information: 3 } as const;
 
-/** For each ICMP type below 17: kind << KIND_SHIFT | answer, 0 when the type is not one of a pair. */
+/** For each ICMP type: kind << KIND_SHIFT | META_REPLY for a reply; 0 if the type is not one of a pair. */
 const ICMP_META: Uint8Array = (() => {
   const table = new Uint8Array(256);
   table[8] = IcmpKind.echo << KIND_SHIFT;
@@ -86,7 +91,7 @@ const ICMP_TYPES = [0, 0, 8, 0, 13, 14, 15, 16];
 const ICMP6_ECHO_REQUEST = 128;
 const ICMP6_ECHO_REPLY = 129;
 
-/** Kind and answer bits of META for an ICMP type; 0 when it is not one of a pair. */
+/** The kind and reply bits of META for an ICMP type; 0 if it is not one of a pair. */
 export function icmpMeta(type: number): number {
   return ICMP_META[type]!;
 }
@@ -99,17 +104,17 @@ export function icmp6Meta(type: number): number {
   return type === ICMP6_ECHO_REPLY ? (IcmpKind.echo << KIND_SHIFT) | META_REPLY : 0;
 }
 
-/** The ICMP or ICMPv6 type that the source of a key with this META sends; 0 without a kind. */
+/** The ICMP or ICMPv6 type that the source of a key with this META sends; 0 if META has no kind. */
 export function icmpTypeOf(meta: number): number {
   const kind = (meta >>> KIND_SHIFT) & KIND_MASK;
-  const answer = (meta >>> 1) & 1;
+  const reply = (meta >>> 1) & 1;
   if ((meta & META_IPV6) !== 0) {
-    return kind === IcmpKind.echo ? ICMP6_ECHO_REQUEST + answer : 0;
+    return kind === IcmpKind.echo ? ICMP6_ECHO_REQUEST + reply : 0;
   }
-  return ICMP_TYPES[kind * 2 + answer]!;
+  return ICMP_TYPES[kind * 2 + reply]!;
 }
 
-/** META of the reversed key. */
+/** The META of the reversed key. */
 export function reverseMeta(meta: number): number {
   return (meta & (KIND_MASK << KIND_SHIFT)) !== 0 ? meta ^ META_REPLY : meta;
 }

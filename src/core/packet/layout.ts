@@ -10,18 +10,17 @@
  *     16 | ORIG_SRC, 4 words                                           t |
  *     20 | ORIG_DST, 4 words                                           t |
  *     24 | NOW, one 64-bit float       s | NUMBER      s | RELEASED_BY t |
- *     28 | ROOM        s | ACTION      s | -                             |
+ *     28 | SPACE       s | ACTION      s | -                             |
  *        +---------------+---------------+---------------+---------------+
  *     32 | 2 bytes | the frame                                        st |
  *        +-------------------------------------------------------------- -
  *
- *   r   the ring that the packet lies in
- *   s   the sender, before it hands the packet over
- *   t   the tracker, while it has the packet. Never both at once
+ *   r   written by the ring that contains the packet
+ *   s   by the sender, before it hands the packet over
+ *   t   by the tracker, while it has the packet. Sender and tracker never have it at the same time
  *
- * The two bytes put everything behind the Ethernet header on word boundaries, whatever tags, options and extension
- * headers there are: all of those come in multiples of four bytes. Headers are therefore read as words, and kept in
- * network order wherever they are only compared.
+ * The two bytes align everything behind the Ethernet header to words: tags, options and extension headers all come in
+ * multiples of four bytes. So headers are read as words. Values that are only compared stay in network order.
  */
 
 import { wordLayout } from '../../shared/memory/word-layout.ts';
@@ -34,7 +33,7 @@ const METADATA = wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
   SLOT_SIZE: 1,
   /** Of the frame, in bytes. */
   LENGTH: 1,
-  /** Checksum verdicts (ChecksumBit), given by the sender or remembered from an earlier pass. */
+  /** Checksum verdicts (ChecksumBit), from the sender or from an earlier pass. */
   CHECKSUMS: 1,
   /** CtState bits. */
   STATE: 1,
@@ -42,7 +41,10 @@ const METADATA = wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
   MARK: 1,
   /** Four words, the least significant first. */
   LABEL: 4,
-  /** The remembered connection: its record, that record's generation, RememberedBit. Beside these bits: REASON. */
+  /**
+   * The remembered connection: its record, the generation of that record, RememberedBits. The last word also holds
+   * REASON.
+   */
   CONN: 1,
   CONN_GENERATION: 1,
   CONN_FLAGS: 1,
@@ -56,13 +58,13 @@ const METADATA = wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
   ORIG_DST: 4,
   /** Time of arrival in ms. */
   NOW: 2,
-  /** Given by the sender. */
+  /** For the sender's own use. */
   NUMBER: 1,
-  /** Of a fragment that was held: number of the packet that completed its datagram. */
+  /** Of a fragment that was held: the NUMBER of the packet that completed its datagram. */
   RELEASED_BY: 1,
-  /** Bytes that the frame may grow to; 0: its length cannot change. */
-  ROOM: 1,
-  /** Number of the action, given by the sender (workers/action-table.ts). */
+  /** The length to which the frame may grow, in bytes. 0: its length cannot change. */
+  SPACE: 1,
+  /** The number of the action, set by the sender (workers/action-table.ts). */
   ACTION: 1,
   _REST: 2,
 });
@@ -77,19 +79,19 @@ export const PacketWord = {
 /** Bytes between the header and the frame, so that the network header is word-aligned. */
 export const FRAME_SHIFT_BYTES = 2;
 
-/** Words that a packet with a frame of this many bytes takes. */
+/** Words of a packet with a frame of this many bytes. */
 export function packetWords(frameBytes: number): number {
   return PACKET_HEADER_WORDS + ((FRAME_SHIFT_BYTES + frameBytes + 3) >> 2);
 }
 
 /**
- * What a frame may grow by where the tracker rewrites its payload: an FTP command with a short IPv6 address that becomes a
- * long one (up to 43 bytes).
+ * Bytes by which a frame may grow when the tracker rewrites its payload. In an FTP command a short IPv6 address may
+ * become a long one (up to 43 bytes more).
  */
 export const GROWTH_BYTES = 64;
 
-/** Words that `writePacket` needs for a frame of this many bytes. */
-export function roomyPacketWords(frameBytes: number): number {
+/** Words of a packet with a frame of this many bytes, and space for it to grow. `writePacket` needs them. */
+export function growablePacketWords(frameBytes: number): number {
   return packetWords(frameBytes + GROWTH_BYTES);
 }
 
@@ -98,10 +100,10 @@ export function frameByteOffset(slot: number): number {
   return (slot + PacketWord.FRAME) * 4 + FRAME_SHIFT_BYTES;
 }
 
-/** What is known of a packet's checksums. Neither good nor bad: unknown, will be verified. */
+/** What is known about a packet's checksums. With neither good nor bad, the tracker verifies them. */
 export const ChecksumBit = { IP_GOOD: 1, IP_BAD: 2, L4_GOOD: 4, L4_BAD: 8 } as const;
 
-/** How a packet relates to the connection that it remembers; FRAGMENT: it may be held in a later pass all the same. */
+/** How a packet relates to the connection that it remembers. FRAGMENT: a later pass may hold it all the same. */
 export const RememberedBit = { REPLY: 1, RELATED: 2, FRAGMENT: 4 } as const;
 
 /** In ORIG_PROTOCOL: the tuple is an IPv6 one. */
@@ -132,12 +134,12 @@ export function swapHalf(half: number): number {
   return ((half << 8) & 0xff00) | ((half >>> 8) & 0xff);
 }
 
-/** Both ends of a ports word exchanged. */
+/** Swaps the ports of a ports word. */
 export function swapPorts(ports: number): number {
   return (ports << 16) | (ports >>> 16);
 }
 
-/* Words are read and compared in memory order throughout. */
+/* All code reads and compares words in memory order. */
 if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) {
   throw new Error('ct-bucket needs a little-endian machine');
 }

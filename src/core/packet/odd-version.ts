@@ -1,16 +1,18 @@
 /**
- * Checksums of packets whose IP version nibble is not the one of their EtherType. The tracker goes by the EtherType, but the
- * reference completes the checksum of a packet that it has changed by the nibble: 4 stands for an IPv4 pseudo header,
- * whatever else for an IPv6 one, read from where the fields would be. So here, since its answers are the measure.
+ * Checksums of packets whose IP version nibble contradicts their EtherType.
+ *
+ * The tracker goes by the EtherType. Open vSwitch completes the checksum of a packet that it has changed by the nibble:
+ * 4 means an IPv4 pseudo header, any other value an IPv6 one, read from where its fields would be. Recorded answers
+ * have it so, and this code does the same.
  */
 
 import { pseudoHeaderSum, sumWords } from './checksum.ts';
 import { frameByteOffset, PacketWord, Protocol, swapHalf } from './layout.ts';
 
-/** The nibble in the first word of a network header, and what it says in IPv4. */
+/** The bits of the version nibble in the first word of a network header, and their value for IPv4. */
 const VERSION_MASK = 0xf0;
 const VERSION_4 = 0x40;
-/** Where an IPv6 header has its addresses. */
+/** Word offset of the addresses in an IPv6 header. */
 const IPV6_ADDRESSES_AT = 2;
 const IPV6_ADDRESSES_BYTES = 32;
 
@@ -20,8 +22,8 @@ export function hasOddVersion(words: Int32Array, l3: number, isIpv6: boolean): b
 }
 
 /**
- * Computes the checksum of a TCP packet, or of a UDP packet that has one, by its version nibble. All else of the packet is as it
- * leaves, the IPv4 header checksum too. Bytes that would lie behind the frame count as zeros.
+ * Computes the checksum of a TCP packet, or of a UDP packet that has one, by its version nibble. Everything else in the
+ * packet must be final, the IPv4 header checksum too. Bytes behind the frame count as zeros.
  */
 export function completeByNibble(
   words: Int32Array,

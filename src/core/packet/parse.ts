@@ -1,6 +1,6 @@
 /**
- * From a frame to a key: link layer and network layer. What is read, and what makes a packet unusable, follows the
- * flow extraction and the key extraction of Open vSwitch's userspace datapath.
+ * From a frame to a key: link layer and network layer. Which fields are read, and which faults make a packet invalid,
+ * follows Open vSwitch's userspace datapath (flow extraction and key extraction).
  */
 
 import { foldSum, halves, sumWords } from './checksum.ts';
@@ -34,7 +34,7 @@ const IPV4_FRAGMENT_OFFSET = 0xff1f0000 | 0;
 /** The same with "more fragments": not 0 in every fragment. */
 const IPV4_FRAGMENT = 0xff3f0000 | 0;
 const IPV6_HEADER_BYTES = 40;
-/** More padding than this cannot be expressed by the reference datapath. */
+/** Open vSwitch cannot express more padding than this. */
 const MAX_PADDING_BYTES = 0xffff;
 
 /** Version 4 and a header of five words. */
@@ -44,12 +44,9 @@ const IPV4_PLAIN = 0x45;
 const NOT_PLAIN = -1;
 
 /**
- * Parses the packet at `slot` into `parsed[at...]`.
- *
- * Reads nothing behind the frame's length but the rest of its last word. Writes the checksum verdicts that can be
- * remembered into the packet.
- *
- * @returns a ParsedKind: KEYED; INVALID if the packet is `inv`; FRAGMENT if it is one, with right headers
+ * Parses the packet at `slot` into `parsed[at...]`. Reads nothing behind the frame except the rest of its last word.
+ * Writes checksum verdicts into the packet.
+ * @returns a ParsedKind: KEYED; INVALID if the packet is `inv`; FRAGMENT if it is a fragment with correct headers
  */
 export function parsePacket(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): number {
   const kind = parsePlain(words, slot, parsed, at, zone);
@@ -64,8 +61,9 @@ export function parsePacket(words: Int32Array, slot: number, parsed: Int32Array,
 }
 
 /**
- * The common case in one straight run: no tags, IPv4 without options, not a fragment, UDP or TCP whose transport
- * checksum needs no verification. Says the same as parseAny, which a test compares; it is there for speed only.
+ * The common case without branches for anything else: no tags, IPv4 without options, no fragment, and UDP or TCP with a
+ * transport checksum that needs no verification. Its results equal those of parseAny, as a test checks. It exists for
+ * speed.
  */
 function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): number {
   const l3 = slot + PLAIN_L3;
@@ -133,17 +131,17 @@ function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: num
   return (ports & 0xffff) !== 0 && ports >>> 16 !== 0 ? ParsedKind.KEYED : ParsedKind.INVALID;
 }
 
-/** Word index of the network header of the packet at `slot`, whose parse result at `parsed[at...]` is a key. */
+/** Word index of the network header of the packet at `slot`, which has a key at `parsed[at...]`. */
 export function networkHeaderOf(words: Int32Array, slot: number, parsed: Int32Array, at: number): number {
   const plain = slot + PLAIN_L3;
   return words[plain - 1]! >>> 16 === ETHERTYPE_IPV4 ? plain : parsed[at + ParsedWord.L3]!;
 }
 
 /**
- * Any frame.
- * @param stopsAtFragments leave fragments without a key, and write what reassembly needs; otherwise they are judged by
- * their headers: a first fragment may have a key
- * @returns whether it has a key
+ * Parses any frame.
+ * @param stopsAtFragments true: fragments get no key, and the fields that reassembly needs are written. false:
+ * fragments are judged by their headers, so a first fragment may have a key
+ * @returns whether the packet has a key
  */
 export function parseAny(
   words: Int32Array,
@@ -159,7 +157,7 @@ export function parseAny(
     return false;
   }
 
-  /* The word whose upper half is the EtherType; the network header follows it. */
+  /* The upper half of this word is the EtherType. The network header follows it. */
   let typeWord = frame + 3;
   let etherType = words[typeWord]! >>> 16;
   let left = length - ETHERNET_HEADER_BYTES;
@@ -290,7 +288,7 @@ function parseIpv6(
   return parseTransport(words, slot, parsed, at);
 }
 
-/** What reassembly needs to know of an IPv6 fragment, if this is one. */
+/** Writes the fields that reassembly needs, if this is an IPv6 fragment. */
 function parseIpv6Fragment(
   words: Int32Array,
   parsed: Int32Array,
@@ -306,11 +304,11 @@ function parseIpv6Fragment(
   const skippedBytes = found >>> 16;
   const header = l3 + 10 + ((found & 0xffff) >>> 2);
   const offsetAndFlags = swapHalf(words[header]! >>> 16);
-  /* Reserved bits alone make no fragment. */
+  /* Reserved bits do not make a packet a fragment. */
   parsed[at + ParsedWord.FRAGMENT_BITS] = offsetAndFlags & 0xfff9;
   parsed[at + ParsedWord.FRAGMENT_ID] = words[header + 1]!;
   parsed[at + ParsedWord.FRAGMENT_HEADER] = header;
-  /* The protocol does not tell datagrams apart: it may differ between fragments (RFC 8200, 4.5). */
+  /* The protocol is not part of the key: it may differ between fragments of one datagram (RFC 8200, 4.5). */
   parsed[at + ParsedWord.META] = (zone << 16) | META_IPV6;
   for (let i = 0; i < 8; i++) {
     parsed[at + ParsedWord.SRC6 + i] = words[l3 + 2 + i]!;

@@ -1,8 +1,8 @@
 /**
- * Why a packet is `inv`, or why it opened no connection: a number beside its verdict.
+ * Why a packet is `inv`, or why it created no connection: a number beside its verdict.
  *
- * The number stands in PacketWord.REASON above REASON_SHIFT. The tracker writes that word at every packet: below the shift
- * are the RememberedBits of a packet that has a connection. So the established path pays nothing for it.
+ * PacketWord.REASON holds the number above REASON_SHIFT. Below it are the RememberedBits of a packet with a connection.
+ * The tracker writes this word for every packet, so the reason costs an established packet nothing.
  */
 
 import { findFragment, findTransport } from './extension-headers.ts';
@@ -12,10 +12,10 @@ import { ChecksumBit, PacketWord, Protocol } from './layout.ts';
 export const REASON_SHIFT = 8;
 export const REMEMBERED_MASK = 0xff;
 
-/** What may stand in PacketWord.REASON, above REASON_SHIFT. 0: nothing is to be said. */
+/** The values of PacketWord.REASON above REASON_SHIFT. 0: there is nothing to report. */
 export const VerdictReason = {
   NONE: 0,
-  /* The packet would have opened a connection, and was refused. */
+  /* The packet may create a connection, but was refused. */
   TABLE_FULL: 1,
   ZONE_LIMIT: 2,
   NAT_EXHAUSTED: 3,
@@ -31,25 +31,25 @@ export const VerdictReason = {
   TCP_FLAGS: 23,
   TCP_WINDOW: 24,
   NO_CONNECTION: 25,
-  /* The worker thread that had the packet has died: there is no verdict. Written by the datapath. */
+  /* The worker thread died while it had the packet: there is no verdict. Written by the datapath. */
   LOST: 32,
 } as const;
 
-/** Why a packet opened no connection although the action commits. */
+/** Why a packet created no connection although the action commits. */
 export type RefusedReason = 'table full' | 'zone limit' | 'NAT exhausted' | 'out of memory';
 
 /**
  * Why a packet is `inv`:
  * - `checksum`: the IP, TCP, UDP, SCTP or ICMP checksum is wrong
- * - `truncated`: the frame ends before what its headers announce
- * - `malformed`: a header contradicts itself, or IPv6 extension headers cannot be followed
+ * - `truncated`: the frame is shorter than its headers say
+ * - `malformed`: a header contradicts itself, or the IPv6 extension headers cannot be followed
  * - `not IP`: neither IPv4 nor IPv6
- * - `fragment`: reassembly has refused the fragment (too small, overlapping, no room), or is off
- * - `port zero`: source or destination port is 0
+ * - `fragment`: reassembly refused the fragment (too small, overlapping, no memory), or is off
+ * - `port zero`: the source or destination port is 0
  * - `ICMP`: a type or code that is not tracked, or an error that quotes no usable packet
- * - `TCP flags`: a combination that no end sends
- * - `TCP window`: sequence or acknowledgement numbers outside the connection's windows
- * - `no connection`: it can only belong to a connection (a SYN|ACK, an ICMP reply or error), and there is none
+ * - `TCP flags`: a combination that no TCP sends
+ * - `TCP window`: sequence or acknowledgement number outside the connection's windows
+ * - `no connection`: it needs an existing connection (a SYN|ACK, an ICMP reply or error), and there is none
  */
 export type InvalidReason =
   | 'checksum'
@@ -89,12 +89,12 @@ export function reasonOf(words: Int32Array, slot: number): number {
   return words[slot + PacketWord.REASON]! >>> REASON_SHIFT;
 }
 
-/** Why the packet at `slot` opened no connection; undefined: it was not refused. */
+/** Why the packet at `slot` created no connection. Undefined: it was not refused. */
 export function refusedReason(words: Int32Array, slot: number): RefusedReason | undefined {
   return REFUSED[reasonOf(words, slot)];
 }
 
-/** Why the packet at `slot` is `inv`; undefined: it is not. */
+/** Why the packet at `slot` is `inv`. Undefined: it is not. */
 export function invalidReason(words: Int32Array, slot: number): InvalidReason | undefined {
   return INVALID[reasonOf(words, slot) - VerdictReason.CHECKSUM];
 }
@@ -113,7 +113,7 @@ const IPV6_HEADER_BYTES = 40;
 /** Offset, and "more fragments". */
 const IPV4_FRAGMENT = 0xff3f0000 | 0;
 
-/** Least bytes of a transport header. */
+/** The smallest transport header, in bytes. */
 const HEADER_BYTES: Readonly<Record<number, number>> = {
   [Protocol.TCP]: 20,
   [Protocol.UDP]: 8,
@@ -123,8 +123,8 @@ const HEADER_BYTES: Readonly<Record<number, number>> = {
 };
 
 /**
- * Why a packet has no key. Looks at the frame once more, in the order in which parse.ts does: for the few packets that are
- * `inv`, so that the parsing of all others need not keep count of where it stands.
+ * Why a packet has no key. Reads the frame again, in the order in which parse.ts does. So only the few packets that are
+ * `inv` pay for the reason, and parsing need not keep track of where it stopped.
  */
 export function unusableReason(words: Int32Array, slot: number, isIcmpSumBad: boolean): number {
   if (isIcmpSumBad || (words[slot + PacketWord.CHECKSUMS]! & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0) {

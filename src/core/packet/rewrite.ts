@@ -1,9 +1,9 @@
 /**
- * Addresses and ports of a packet replaced in place, checksums updated by the difference (RFC 1624, equation 3).
+ * Replaces addresses and ports of a packet in place, and updates checksums by the difference (RFC 1624, equation 3).
  *
- * Everything is read and written as words in memory order; a one's complement sum does not care. The result of an update
- * is what a sum over the whole packet would give, also if 0xffff stood where 0 was meant (only all ones replaced by all
- * zeros would keep that). In UDP 0 means that there is no checksum, and 0xffff is sent for it (RFC 768).
+ * Everything is read and written as words in memory order: a one's complement sum does not depend on byte order. An
+ * updated checksum equals a sum over the whole packet, even if 0xffff stood where 0 was meant. (Only a change from all
+ * ones to all zeros would keep that.) In UDP, 0 means no checksum, so 0xffff is sent in its place (RFC 768).
  *
  * The packet was parsed: its headers are whole and in bounds. A difference is the sum of the new halves and of the
  * complements of the old ones, not folded.
@@ -13,30 +13,30 @@ import { foldSum, pseudoHeaderSum, sctpChecksum, sumWords } from './checksum.ts'
 import { Protocol } from './layout.ts';
 
 const TCP_HEADER_BYTES = 20;
-/** Bytes up to the end of a TCP checksum. */
+/** Bytes of a TCP header up to the end of its checksum. */
 const TCP_CHECKSUM_END = 18;
 const UDP_HEADER_BYTES = 8;
 const ICMP_HEADER_BYTES = 8;
-/** Bytes of the ICMPv6 header of every type. */
+/** Bytes that every ICMPv6 header has. */
 const ICMP6_COMMON_BYTES = 4;
 
-/** What replacing a word adds to a sum over it. */
+/** The change of a sum over a word when the word is replaced. */
 function difference(from: number, to: number): number {
   return (to & 0xffff) + (to >>> 16) + (~from & 0xffff) + (~from >>> 16);
 }
 
-/** A checksum after its data changed by a difference. */
+/** The checksum after its data have changed by a difference. */
 function updated(checksum: number, change: number): number {
   return ~foldSum((~checksum & 0xffff) + change) & 0xffff;
 }
 
-/** Replaces the checksum in a word's upper half. */
+/** Updates the checksum in the upper half of a word. */
 function updateUpper(words: Int32Array, at: number, change: number): void {
   const word = words[at]!;
   words[at] = (word & 0xffff) | (updated(word >>> 16, change) << 16);
 }
 
-/** The same for the one in a UDP header. */
+/** Updates the checksum in a UDP header. */
 function updateUdp(words: Int32Array, l4: number, change: number): void {
   const word = words[l4 + 1]!;
   const checksum = word >>> 16;
@@ -45,7 +45,7 @@ function updateUdp(words: Int32Array, l4: number, change: number): void {
   }
 }
 
-/** The same for the one in a TCP header. */
+/** Updates the checksum in a TCP header. */
 function updateTcp(words: Int32Array, l4: number, change: number): void {
   const word = words[l4 + 4]!;
   words[l4 + 4] = (word & 0xffff0000) | updated(word & 0xffff, change);
@@ -59,10 +59,10 @@ export function rewriteIpv4Address(words: Int32Array, l3: number, addressAt: num
 }
 
 /**
- * Replaces an address, and the ports (as in a key: source in the low half) of TCP, UDP and SCTP or the identifier (the
- * upper half of `ports`) of an ICMP message that has one.
+ * Replaces an address and the ports of TCP, UDP and SCTP. `ports` is as in a key: the source in the low half. An ICMP
+ * message that has an identifier gets the upper half of `ports`.
  *
- * The header checksum of a packet that is nothing but header stays as it was: the reference leaves it alone.
+ * The header checksum of a packet that is nothing but a header is not updated: Open vSwitch leaves it alone.
  */
 export function rewriteIpv4(
   words: Int32Array,
@@ -123,11 +123,13 @@ function replaceIpv6Address(words: Int32Array, addressAt: number, from: Int32Arr
 }
 
 /**
- * Replaces the address of an ICMPv6 error about a connection of this protocol; rewriteQuotedIpv6 sees to its checksum.
+ * Replaces the address of an ICMPv6 error about a connection of this protocol. rewriteQuotedIpv6 completes the
+ * checksum.
  *
- * The reference updates a checksum where the connection's protocol has it, though this is no packet of that protocol:
- * in an error about TCP that is the quoted packet's source address, in one about UDP the parameter of the error (RFC
- * 4443: MTU, pointer) unless it is 0. Done here as well, since its answers are the measure.
+ * Open vSwitch also updates the word that would be the checksum of the connection's protocol, although the packet is
+ * ICMPv6. In an error about TCP that word is part of the quoted packet's source address. In an error about UDP it is
+ * the parameter of the error (RFC 4443: MTU, pointer), unless that is 0. Recorded answers have it so, and this code
+ * does the same.
  */
 export function rewriteIpv6Error(
   words: Int32Array,
@@ -147,11 +149,11 @@ export function rewriteIpv6Error(
 }
 
 /**
- * As rewriteIpv4; the address stands in four words at `from[at...]`.
+ * As rewriteIpv4, with a new address of four words at `from[at...]`.
  *
- * Behind extension headers the reference computes the checksum of TCP and UDP anew, with the number of the first of
- * these headers in the pseudo header in place of the protocol's (RFC 8200, 8.1 wants the latter): so here. Not so in
- * packets put together from fragments.
+ * Behind extension headers Open vSwitch computes the checksums of TCP and UDP anew. Its pseudo header then has the
+ * number of the first extension header instead of the protocol's (RFC 8200, 8.1 asks for the latter). This code does
+ * the same, but not for packets put together from fragments.
  * @param isPlain there are no extension headers, or they do not matter
  */
 export function rewriteIpv6(
@@ -211,8 +213,9 @@ function checksumBehindExtensions(words: Int32Array, l3: number, l4: number, l4B
 }
 
 /**
- * The same in the packet that an ICMP error quotes, which may be cut off behind its first 8 bytes of transport header
- * and whose checksums may be wrong: they stay as wrong as they were. The checksum of the error is computed anew.
+ * Rewrites the packet that an ICMP error quotes. The quoted packet may be cut off after 8 bytes of its transport
+ * header. Its checksums may be wrong; they stay as wrong as they were. The checksum of the error itself is computed
+ * anew.
  */
 export function rewriteQuotedIpv4(
   words: Int32Array,
@@ -266,7 +269,7 @@ function rewriteQuotedPorts(
   }
 }
 
-/** Changes as much of the checksum as is there by what the CRC over the quoted bytes changes by. */
+/** Updates the part of the checksum that was quoted, by the change of the CRC over the quoted bytes. */
 function rewriteQuotedSctp(words: Int32Array, l4: number, l4Bytes: number, ports: number): void {
   const before = sctpChecksum(words, l4, l4Bytes);
   words[l4] = ports;
@@ -277,7 +280,9 @@ function rewriteQuotedSctp(words: Int32Array, l4: number, l4Bytes: number, ports
   }
 }
 
-/** The quoted packet's transport header starts at word `quotedL4`; its address stands at `from[at...]`. */
+/**
+ * As rewriteQuotedIpv4. The quoted transport header starts at word `quotedL4`; the new address stands at `from[at...]`.
+ */
 export function rewriteQuotedIpv6(
   words: Int32Array,
   l3: number,

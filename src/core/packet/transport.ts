@@ -1,8 +1,8 @@
 /**
- * From the transport header to a key: ports, identifiers, and the packets quoted in ICMP errors.
+ * From the transport header to a key: ports, ICMP identifiers, and the packets quoted in ICMP errors.
  *
- * Checksums are verified unless the packet's metadata says that they are known good. The verdict on TCP, UDP and SCTP
- * is remembered in the packet, that on ICMP is not.
+ * A checksum is verified unless the packet's metadata says that it is good. The packet remembers the result for TCP,
+ * UDP and SCTP, but not for ICMP.
  */
 
 import { foldSum, halves, isSumRight, pseudoHeaderSum, sctpChecksum, sumWords } from './checksum.ts';
@@ -17,21 +17,21 @@ const SCTP_CHUNK_HEADER_BYTES = 4;
 const ICMP_HEADER_BYTES = 8;
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
-/** An ICMP error quotes at least this much behind the IP header (RFC 792). */
+/** An ICMP error quotes at least this many bytes behind the IP header (RFC 792). */
 const QUOTED_BYTES = 8;
 
-/** ICMP errors quote the packet that they are about (RFC 792). */
+/** Is this the type of an ICMP error? An error quotes the packet that caused it (RFC 792). */
 function isIcmpError(type: number): boolean {
   return type === 3 || type === 4 || type === 5 || type === 11 || type === 12;
 }
 
-/** ICMPv6 errors: unreachable, too big, time exceeded, parameter problem (RFC 4443). */
+/** The same for ICMPv6: unreachable, too big, time exceeded, parameter problem (RFC 4443). */
 function isIcmp6Error(type: number): boolean {
   return type >= 1 && type <= 4;
 }
 
 /**
- * Completes the key of a packet whose network layer is parsed: META, addresses, L4 and L4_BYTES stand in `parsed`.
+ * Completes the key of a packet. Its network layer is parsed: META, addresses, L4 and L4_BYTES stand in `parsed`.
  * @returns whether the packet has a key
  */
 export function parseTransport(words: Int32Array, slot: number, parsed: Int32Array, at: number): boolean {
@@ -66,7 +66,7 @@ export function parseTransport(words: Int32Array, slot: number, parsed: Int32Arr
       if (udpBytes < UDP_HEADER_BYTES || udpBytes > bytes) {
         return false;
       }
-      /* RFC 768: a checksum of 0 means none; RFC 8200 forbids that over IPv6. */
+      /* A checksum of 0 means none (RFC 768). IPv6 forbids that (RFC 8200). */
       const hasChecksum = second >>> 16 !== 0 || (meta & META_IPV6) !== 0;
       if (hasChecksum && !isKnownGood && !verify(words, slot, parsed, at, checksums)) {
         return false;
@@ -111,13 +111,13 @@ export function parseTransport(words: Int32Array, slot: number, parsed: Int32Arr
   return true;
 }
 
-/** Notes a wrong sum for who counts them. */
+/** Notes a wrong ICMP checksum, which the verdict counts. */
 function noteIcmpSum(parsed: Int32Array, at: number, isRight: boolean): boolean {
   parsed[at + ParsedWord.BAD_ICMP_SUM] = isRight ? 0 : 1;
   return isRight;
 }
 
-/** Verifies a TCP or UDP checksum and remembers the verdict. */
+/** Verifies a TCP or UDP checksum; the packet remembers the result. */
 function verify(words: Int32Array, slot: number, parsed: Int32Array, at: number, checksums: number): boolean {
   const isRight = isUpperLayerSumRight(words, parsed, at);
   words[slot + PacketWord.CHECKSUMS] = checksums | (isRight ? ChecksumBit.L4_GOOD : ChecksumBit.L4_BAD);
@@ -136,14 +136,14 @@ function isUpperLayerSumRight(words: Int32Array, parsed: Int32Array, at: number)
   return sumWords(words, parsed[at + ParsedWord.L4]!, bytes, sum) === 0xffff;
 }
 
-/** Port 0 is not a port. */
+/** Takes the ports into the key. @returns false if one of them is 0 */
 function takePorts(words: Int32Array, parsed: Int32Array, at: number, l4: number): boolean {
   const ports = words[l4]!;
   parsed[at + ParsedWord.PORTS] = ports;
   return (ports & 0xffff) !== 0 && ports >>> 16 !== 0;
 }
 
-/** RFC 9260, 3.2: chunks are padded to four bytes; here they must fill the packet exactly. */
+/** Do the chunks fill the packet exactly? Each is padded to four bytes (RFC 9260, 3.2). */
 function areSctpChunksWhole(words: Int32Array, l4: number, bytes: number): boolean {
   if (bytes < SCTP_HEADER_BYTES) {
     return false;
@@ -181,8 +181,8 @@ function parseIcmp(words: Int32Array, parsed: Int32Array, at: number, l4: number
 }
 
 /**
- * The packet quoted in an ICMP error: its key, reversed, is the key of the error. The quoted packet's checksums and
- * total length are not looked at, as routers quote what they please; its source must be whom the error is sent to.
+ * Makes the reversed key of the packet that an ICMP error quotes the key of the error. The quoted checksums and total
+ * length are ignored, since routers may change them. The quoted source must be the destination of the error.
  */
 function parseQuotedIpv4(words: Int32Array, parsed: Int32Array, at: number, l3: number, bytes: number): boolean {
   if (bytes < IPV4_HEADER_BYTES) {
@@ -211,7 +211,7 @@ function parseQuotedIpv4(words: Int32Array, parsed: Int32Array, at: number, l3: 
       break;
     case Protocol.ICMP: {
       const kindAndReply = l4Bytes < QUOTED_BYTES ? 0 : icmpMeta(words[l4]! & 0xff);
-      /* An error about an error is never sent (RFC 1122, 3.2.2). */
+      /* No host sends an error about an error (RFC 1122, 3.2.2). */
       if (kindAndReply === 0 || (words[l4]! & 0xff00) !== 0) {
         return false;
       }
@@ -239,7 +239,7 @@ function parseIcmp6(words: Int32Array, parsed: Int32Array, at: number, l4: numbe
   return isIcmp6Error(type) && parseQuotedIpv6(words, parsed, at, l4 + 2, bytes - ICMP_HEADER_BYTES);
 }
 
-/** As parseQuotedIpv4, but the whole upper-layer header must be there (RFC 4443, 2.4 quotes as much as fits). */
+/** As parseQuotedIpv4, but the whole upper-layer header must be quoted (RFC 4443, 2.4: as much as fits). */
 function parseQuotedIpv6(words: Int32Array, parsed: Int32Array, at: number, l3: number, bytes: number): boolean {
   if (bytes < IPV6_HEADER_BYTES) {
     return false;
@@ -295,7 +295,7 @@ function parseQuotedIpv6(words: Int32Array, parsed: Int32Array, at: number, l3: 
   return true;
 }
 
-/** Turns ports and ICMP direction of a quoted packet's key round, and marks the packet as related. */
+/** Reverses ports and ICMP direction of a quoted packet's key, and marks the packet as related. */
 function reverseRest(parsed: Int32Array, at: number): void {
   parsed[at + ParsedWord.PORTS] = swapPorts(parsed[at + ParsedWord.PORTS]!);
   parsed[at + ParsedWord.META] = reverseMeta(parsed[at + ParsedWord.META]!);

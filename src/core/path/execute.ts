@@ -1,20 +1,21 @@
 /**
- * conntrackExecute: a batch of packets through the tracker.
+ * conntrackExecute: a batch of packets goes through the tracker.
  *
- * The batch goes in stages, so that the cache misses of its packets overlap instead of following each other:
+ * The batch goes in stages, so that the cache misses of its packets overlap:
  *
  *   1. parse all packets to keys, hash the keys                       stage-parse.ts
  *   2. touch their index lines                                        stage-prefetch.ts
  *   3. search the lines, touch the records that they name             stage-prefetch.ts
- *   4. one packet after another: confirm what was found, update       stage-judge.ts (lookup, update-conn, create),
- *      or create, write the verdict                                   stage-verdict.ts
+ *   4. one packet after another: confirm the hint, update the         stage-judge.ts (lookup, update-conn, create),
+ *      connection or create one, write the verdict                    stage-verdict.ts
  *
- * Packets that remember their connection, and wholes of fragments, go through later-pass.ts.
+ * later-pass.ts handles packets that remember their connection, and datagrams put together from fragments.
  *
- * Stages 1 to 3 only read what others may change, and what they find is a hint. Stage 4 asks again (still linked? dead?
- * a miss that an earlier packet of the batch filled?), so that the result is as if the packets had come one by one.
+ * Stages 1 to 3 read words that other threads may change, so their results are hints. Stage 4 checks each hint: the
+ * record may have been unlinked or declared dead, or an earlier packet of the batch may have created the connection. So
+ * the result is as if the packets had come one by one.
  *
- * Nothing is allocated, and nothing that a packet holds makes it throw. Arguments are checked by the caller (Conntrack.execute).
+ * This code allocates nothing, and no packet makes it throw. The caller checks the arguments (Conntrack.execute).
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
@@ -35,10 +36,10 @@ import { rejectPacket } from './stage-verdict.ts';
 import type { Tracker } from '../tracker.ts';
 
 /**
- * Sends a batch through the tracker. Verdicts (state, zone, mark, label, original tuple) are written beside the
- * packets. The calling thread has entered an epoch (`tracker.enter()`); the end of the batch is a quiescent point.
+ * Sends a batch through the tracker, and writes the verdicts (state, zone, mark, label, original tuple) beside the
+ * packets. The caller has entered an epoch (`tracker.enter()`). The end of the batch is a quiescent point.
  *
- * @param nowMs the time, in ms of any origin; never runs backwards by more than a few minutes
+ * @param nowMs the time in ms, of any origin. It may run backwards by a few minutes at most
  */
 export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
   let count = batch.count;
@@ -88,7 +89,7 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
   tracker.quiesce();
 }
 
-/** Fragments that came back may be more than a batch takes: then it is as if they came in several. */
+/** A batch may hold more than MAX_BATCH packets after fragments came back. It then goes through in parts. */
 function executeInParts(tracker: Tracker, batch: PacketBatch, action: CtAction, nowMs: number): void {
   const { slots } = batch;
   const { inputs, returned } = tracker.fragments;
@@ -99,13 +100,13 @@ function executeInParts(tracker: Tracker, batch: PacketBatch, action: CtAction, 
     const part = Math.min(MAX_BATCH, count - from);
     copyWords(inputs, from, slots, 0, part);
     batch.count = part;
-    /* The other parts are to find room for what comes back of them. */
-    tracker.fragments.room = slots.length - done - (count - from - part);
+    /* Leave space for the packets of the parts that follow. */
+    tracker.fragments.returnLimit = slots.length - done - (count - from - part);
     conntrackExecute(tracker, batch, action, nowMs);
     copyWords(slots, 0, returned, done, batch.count);
     done += batch.count;
   }
-  tracker.fragments.room = slots.length;
+  tracker.fragments.returnLimit = slots.length;
   copyWords(returned, 0, slots, 0, done);
   batch.count = done;
 }

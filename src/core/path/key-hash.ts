@@ -4,12 +4,12 @@ import { hashIpv4, hashIpv6 } from '../packet/hash.ts';
 import { META_IPV6, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 
-/** META of no packet: a kind of ICMP message in UDP. */
+/** A META that no packet has, an ICMP kind in UDP: derived keys never equal the hash of a packet. */
 const DERIVED_META: number = (Protocol.UDP << 8) | (1 << 2);
 
 /**
- * A key derived from the table's secret for what others get to see the results of (a port that a translation chose): nothing of
- * where a connection stands in the table can be worked out from these, nor of the secret. Another one for each purpose.
+ * Derives a key from the table's secret, one for each purpose. It is for choices whose results others see, such as a
+ * translated port. Such results tell nothing about the secret, nor in which bucket a connection stands.
  */
 export function derivedKey(hashKey: readonly [number, number], purpose: number): number {
   return hashIpv4(purpose, -1, 0, DERIVED_META, hashKey[0], hashKey[1]);
@@ -17,10 +17,10 @@ export function derivedKey(hashKey: readonly [number, number], purpose: number):
 
 /** The keys of a table's hashes, two words each. */
 export class HashKeys {
-  /** Of the index: where a connection stands. */
+  /** For the index. */
   readonly key0: number;
   readonly key1: number;
-  /** Of choices that others see: translated ports and addresses. */
+  /** For choices that others see: translated ports and addresses. */
   readonly natKey0: number;
   readonly natKey1: number;
 
@@ -32,12 +32,12 @@ export class HashKeys {
   }
 }
 
-/** Hashes the key at `parsed[at...]`, and writes the hash beside it. */
+/** Hashes the key at `parsed[at...]`, and writes the hash beside it. @returns the hash */
 export function hashParsed(keys: HashKeys, parsed: Int32Array, at: number): number {
   const { key0, key1 } = keys;
   const meta = parsed[at + ParsedWord.META]!;
   const ports = parsed[at + ParsedWord.PORTS]!;
-  /* "| 0" tells V8 that the result of a call is an int32: without it the value goes through a double. */
+  /* "| 0" tells V8 that the result is an int32. Without it the value would go through a double. */
   const hash =
     (meta & META_IPV6) === 0
       ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, ports, meta, key0, key1) | 0

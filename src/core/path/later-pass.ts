@@ -1,4 +1,4 @@
-/** Packets that were not parsed with the batch: they remember their connection, or are wholes of fragments. */
+/** Packets that were not parsed with the batch: they remember their connection, or were put together from fragments. */
 
 import { CHECKED, type Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
@@ -16,10 +16,10 @@ import { CONN_NAT, ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { applyMarks, readMarks } from './verdict.ts';
 
-/** A constant of this module, which V8 folds. */
+/** V8 folds constants of the same module only. */
 const IS_CHECKED: boolean = CHECKED;
 
-/** The datagram that a fragment has completed, in place of the fragment. */
+/** Judges the datagram that a fragment completed, in the place of that fragment. */
 export function processWhole(tracker: Tracker, at: number, action: CtAction, now: number): void {
   const { whole } = tracker.fragments;
   const list = tracker.scratch.parsed[at + ParsedWord.LIST]!;
@@ -32,7 +32,10 @@ export function processWhole(tracker: Tracker, at: number, action: CtAction, now
   closeWhole(tracker.fragments, list);
 }
 
-/** A later pass of a packet whose connection is known: its state stays, the connection is not moved on. */
+/**
+ * A later pass of a packet that remembers its connection. The packet keeps its state and does not update the
+ * connection.
+ */
 export function processRemembered(
   tracker: Tracker,
   words: Words,
@@ -58,7 +61,7 @@ export function processRemembered(
   applyMarks(tracker.words, tracker.participant, words, slot, r, action);
 }
 
-/** A later pass that translates: the packet then forgets its connection, as after any pass that does. */
+/** Translates a packet in a later pass. Like every pass that translates, it makes the packet forget its connection. */
 function translateRemembered(tracker: Tracker, words: Words, slot: number, at: number, zone: number): void {
   const r = words[slot + PacketWord.CONN]! << UNIT_SHIFT;
   if ((tracker.words[r + ConnWord.FLAGS]! & CONN_NAT) !== 0) {
@@ -71,7 +74,7 @@ function translateRemembered(tracker: Tracker, words: Words, slot: number, at: n
   words[slot + PacketWord.CONN] = 0;
 }
 
-/** Parses and judges a packet in one go, fragments by their headers. */
+/** Parses and judges one packet. A fragment is judged by its own headers. */
 function processAfresh(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction, now: number): void {
   if (parseAny(words, slot, tracker.scratch.parsed, at, action.zone, false)) {
     hashParsed(tracker.keys, tracker.scratch.parsed, at);

@@ -1,13 +1,14 @@
 /**
- * Finding the connection of a packet, without locks.
+ * Finds the connection of a packet, without locks.
  *
- * A match is a number: record << 1 | reply, where reply is 1 if the packet's key is the connection's reverse key;
- * 0 is no match. Records found stay valid until the thread's next quiescent point.
+ * A match is a number: record << 1 | reply. `reply` is 1 if the packet's key is the connection's reverse key. 0 is no
+ * match. Records found stay valid until the thread's next quiescent point.
  *
- * Two connections may claim one key: a translated one, and a newer one that is not translated and whose answers carry it
- * (nothing asks at creation whether the answers are somebody's already). The newer one is found, as in Open vSwitch,
- * wherever in the index the two stand. Both are marked (LIFE_RIVAL), so that other searches end at the first match. An
- * older one that is not translated there cannot be: its answers' key would have been found taken.
+ * Two connections may claim one key. The older one is translated. The newer one is not, and its replies carry the older
+ * one's key: creation does not check whether the key of the replies is taken. As in Open vSwitch, a search finds the
+ * newer one, wherever the two stand in the index. Both are marked (LIFE_RIVAL), so that all other searches can end at
+ * the first match. The older one is always translated: without translation, the new connection's own key would have
+ * been found taken.
  */
 
 import { areSameWords } from '../../shared/memory/word-runs.ts';
@@ -57,7 +58,7 @@ export function directionOf(records: Int32Array, r: number, parsed: Int32Array, 
     return NO_DIRECTION;
   }
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.TRANSLATED) === 0) {
-    /* The reverse key is the key turned round: no need to touch the record's second line. */
+    /* The reverse key is the key reversed, so the record's second line is not read. */
     return records[r + ConnWord.SRC] === dst &&
       records[r + ConnWord.DST] === src &&
       records[r + ConnWord.PORTS] === swapPorts(ports)
@@ -98,7 +99,10 @@ function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at:
     : NO_DIRECTION;
 }
 
-/** The match at the slot that an earlier stage of the batch saw (HINT, not 0), if it still holds and has no rival. */
+/**
+ * The match at the slot that an earlier stage saw (HINT, not 0). 0 if that hint no longer holds, or if the connection
+ * has a rival.
+ */
 export function confirmHint(tracker: Tracker, at: number, now: number): number {
   const parsed = tracker.scratch.parsed;
   const record = tracker.table.recordAt(parsed[at + ParsedWord.HINT]!);
@@ -115,8 +119,8 @@ export function confirmHint(tracker: Tracker, at: number, now: number): number {
 }
 
 /**
- * The match of the key at `parsed[at...]`. With reclaim at lookup, stale entries under the same hash are removed on
- * the way, as in the RFC; otherwise they are passed over and counted.
+ * The match of the key at `parsed[at...]`. If stale entries are reclaimed at lookup, those with the same hash are
+ * removed on the way, as in the RFC patch. Otherwise they are skipped and counted.
  */
 export function findConn(tracker: Tracker, at: number, now: number): number {
   const { table, words: records } = tracker;
@@ -152,8 +156,8 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
 }
 
 /**
- * Is a key of this connection, which was killed just now, claimed by the rival that it had? Then the tuple at
- * `parsed[at...]` is not free, though nothing was found for it before.
+ * Does the rival of a connection that was killed just now hold the tuple at `parsed[at...]`? The tuple is not free
+ * then, although the search found no other connection before.
  */
 export function isLeftToRival(tracker: Tracker, killed: number, at: number, now: number): boolean {
   const isRival = (peek(tracker.words, (killed << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_RIVAL) !== 0;
@@ -161,12 +165,14 @@ export function isLeftToRival(tracker: Tracker, killed: number, at: number, now:
 }
 
 /**
- * As findConn, with the bucket's lock held: the answer holds until it is released.
+ * As findConn, with the bucket's lock held. The result holds until the lock is released.
  *
- * An expired connection with this key is declared dead here, since its tuple is about to be taken: a thread whose clock
- * is a little behind could otherwise still find and refresh it, and there would be two. Stale entries cannot be removed
- * here (they may stand in a second bucket); they are noted in `tracker.search.stale`, for removeStale afterwards. Counts in
- * `tracker.search.othersMet` what may be an older rival of a connection with this key.
+ * An expired connection with this key is declared dead here, because its tuple is about to be taken. Otherwise a thread
+ * whose clock is a little behind could still find and refresh it, and two connections would have the tuple.
+ *
+ * Stale entries cannot be removed here, since they may stand in a second bucket. They are noted in
+ * `tracker.search.stale`; removeStale removes them afterwards. `tracker.search.othersMet` counts connections that may
+ * be older rivals of a connection with this key.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
   const { table, words: records } = tracker;
@@ -181,7 +187,7 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
     const direction = directionOf(records, r, parsed, at);
     const life = peek(records, r + ConnWord.LIFE);
     if (direction === NO_DIRECTION && (life & LIFE_FLAGS) === 0) {
-      /* Also one that has expired: to a thread whose clock is behind it has not. */
+      /* Count expired ones too: for a thread whose clock is behind, they have not expired. */
       tracker.search.othersMet++;
     }
     if (!isStale(records, r, now)) {

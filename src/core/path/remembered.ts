@@ -1,6 +1,6 @@
 /**
- * What a packet remembers of an earlier pass: the connection that it met. Its slot names the record and the generation; the
- * record may be another connection's by now.
+ * The connection that a packet remembers from an earlier pass. The packet names the record and its generation, since
+ * the record may hold another connection by now.
  */
 
 import { CHECKED, load, type Words } from '../../shared/access.ts';
@@ -12,27 +12,30 @@ import { CtState, PacketWord, RememberedBit } from '../packet/layout.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** A constant of this module, which V8 folds. */
+/** V8 folds constants of the same module only. */
 const IS_CHECKED: boolean = CHECKED;
 
-/** Was the connection that the packet remembers removed? Its record may be another connection's by now. */
+/** Was the remembered connection removed? Its record may hold another connection by now. */
 export function isGone(tracker: Tracker, words: Words, slot: number): boolean {
   const life = load(tracker.words, (words[slot + PacketWord.CONN]! << UNIT_SHIFT) + ConnWord.LIFE);
   return (life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[slot + PacketWord.CONN_GENERATION];
 }
 
-/** The packet is as if it had not met that connection, but for having been translated. */
+/**
+ * Makes the packet forget its connection. The packet keeps the flags of a translation, since its addresses have
+ * changed.
+ */
 export function forget(words: Words, slot: number): void {
   words[slot + PacketWord.CONN] = 0;
   words[slot + PacketWord.STATE] = words[slot + PacketWord.STATE]! & (CtState.SNAT | CtState.DNAT);
 }
 
-/** Is nothing to be parsed, since the packet remembers its connection? */
+/** May parsing be skipped, because the packet remembers its connection? */
 export function isRemembered(tracker: Tracker, words: Words, slot: number, action: CtAction): boolean {
   return words[slot + PacketWord.CONN] !== 0 && !action.force && remembers(tracker, words, slot, action);
 }
 
-/** Is the connection that the packet remembers still there, in this zone, and not one that a helper looks into? */
+/** Is the remembered connection still there, in this zone, and does no helper have to read the packet? */
 function remembers(tracker: Tracker, words: Words, slot: number, action: CtAction): boolean {
   const records = tracker.words;
   if (isGone(tracker, words, slot)) {

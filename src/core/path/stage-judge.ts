@@ -1,11 +1,11 @@
 /**
- * Stage 4, for a packet with a key: what is its connection, and what becomes of both.
+ * Stage 4, for a packet with a key: finds its connection, updates or creates it, and decides the verdict.
  *
- *   judgePacket ---- finds a connection ----> judgeKnown ---- moved on ----------------> its verdict
+ *   judgePacket ---- found a connection ----> judgeKnown ---- updated it --------------> verdict
  *        |                                     |      ^
- *        |                        to be opened |      | another thread was faster
- *        |                              anew   v      |
- *        +---------- finds none ----------> judgeUnknown ---- opened, or none ---------> its verdict
+ *        |                     packet starts a |      | another thread
+ *        |                      new connection v      | created it first
+ *        +---------- found none -----------> judgeUnknown ---- created one, or none ---> verdict
  */
 
 import type { Words } from '../../shared/access.ts';
@@ -29,7 +29,7 @@ import { CONN_ALG, ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { updateConn } from './update-conn.ts';
 
-/** Where a miss leads to creation, that looks once more under the lock: no need to search before. */
+/** May the lookup be skipped? A miss leads to creation, and creation searches again under the lock. */
 function searchesAtCreation(tracker: Tracker, at: number, action: CtAction): boolean {
   return action.commit && action.nat === null && tracker.scratch.parsed[at + ParsedWord.RELATED] === 0;
 }
@@ -46,7 +46,7 @@ export function judgePacket(
   if (words[slot + PacketWord.CONN] !== 0 && isGone(tracker, words, slot)) {
     forget(words, slot);
   }
-  /* A packet that enters another zone starts afresh. */
+  /* A state from another zone does not count. */
   const state = words[slot + PacketWord.ZONE] === action.zone ? words[slot + PacketWord.STATE]! : 0;
   let match = 0;
   if ((state & NAT_STATES) !== 0) {
@@ -78,7 +78,7 @@ export function judgePacket(
 }
 
 /**
- * A packet of a connection, which it moves on.
+ * Judges a packet of a connection, which it updates.
  * @param match as in lookup.ts, perhaps with BY_ORIGINAL (nat/recirculate.ts)
  */
 function judgeKnown(
@@ -125,13 +125,13 @@ function judgeKnown(
   endTranslated(tracker, words, slot, at, action, record, reply, reply, state, remembered);
 }
 
-/** Why a TCP segment's connection refuses it. */
+/** Why the update of a TCP connection refused the segment. */
 function tcpReason(tracker: Tracker, words: Words, at: number): number {
   const flags = flagsOf(words, tracker.scratch.parsed[at + ParsedWord.L4]!);
   return areFlagsInvalid(flags) ? VerdictReason.TCP_FLAGS : VerdictReason.TCP_WINDOW;
 }
 
-/** The packet ends its connection and opens another one with the same tuple. @param match as of judgeKnown */
+/** The packet ends its connection and starts another one with the same tuple. @param match as in judgeKnown */
 function openAnew(
   tracker: Tracker,
   words: Words,
@@ -145,11 +145,11 @@ function openAnew(
   const isByOriginal = (match & BY_ORIGINAL) !== 0;
   const record = (match & ~BY_ORIGINAL) >>> 1;
   const reply = match & 1;
-  /* Open vSwitch keeps the helper for the new connection. */
+  /* Open vSwitch passes the helper on to the new connection. */
   const helper = isByOriginal ? 0 : helperOf(tracker.words, record << UNIT_SHIFT) | 0;
   killConn(tracker, record);
   if (isByOriginal ? findConn(tracker, at, now) !== 0 : isLeftToRival(tracker, record, at, now)) {
-    /* The tuple is another connection's: the packet keeps the dead one. */
+    /* Another connection holds the tuple. The packet gets a verdict of the dead connection, as in Open vSwitch. */
     const remembered = reply !== 0 ? RememberedBit.REPLY : 0;
     endConnected(tracker, words, slot, at, action, record, state, remembered, reply);
     return;
@@ -158,9 +158,9 @@ function openAnew(
 }
 
 /**
- * A packet without a connection: it opens one if it may.
- * @param cutReply 1: it has ended a connection, in reply direction, and the new one's helper takes it for that
- * @param inherited the helper of the connection that it has ended (helperOf), or 0
+ * Judges a packet without a connection. The packet creates one if it may.
+ * @param cutReply 1: the packet has ended a connection with `force`, in reply direction; helpers see that direction
+ * @param inherited the helper of the connection that the packet has ended (helperOf), or 0
  */
 function judgeUnknown(
   tracker: Tracker,
@@ -174,7 +174,7 @@ function judgeUnknown(
   now: number,
 ): void {
   if (tracker.scratch.parsed[at + ParsedWord.RELATED] !== 0) {
-    /* An error about a connection that is not known opens none. */
+    /* An ICMP error never creates a connection. */
     endUnconnected(tracker, words, slot, at, action, CtState.INV, 0);
     return;
   }
@@ -194,7 +194,7 @@ function judgeUnknown(
       }
       match = made >>> 1;
     } else {
-      /* Only now does it matter whether the hint was right that there is no such connection. */
+      /* The lookup was skipped for this packet, so search now. */
       match = searchesAtCreation(tracker, at, action) ? findConn(tracker, at, now) | 0 : 0;
       if (match === 0) {
         const opening = prepareOpening(tracker, words, slot, at, action, inherited) | 0;
@@ -215,8 +215,8 @@ function judgeUnknown(
 
 /**
  * Translates a packet of a connection, and writes its verdict.
- * @param direction for a helper: 1 in reply direction
- * @param remembered RememberedBits besides the direction's, and the reason if it is invalid (packet/reason.ts)
+ * @param direction the direction that helpers see: 1 for the reply direction
+ * @param remembered RememberedBits without the direction's, and the reason if the packet is invalid (packet/reason.ts)
  */
 function endTranslated(
   tracker: Tracker,
@@ -238,8 +238,8 @@ function endTranslated(
 }
 
 /**
- * Kills the connection that a packet in reply direction has met with `force`.
- * @returns whether the packet is done: its tuple is a rival's, so it opens nothing
+ * Kills the connection that a packet with `force` met in reply direction.
+ * @returns whether the packet is done: a rival holds its tuple, so it creates no connection
  */
 function cutByForce(
   tracker: Tracker,
@@ -259,7 +259,7 @@ function cutByForce(
   return isDone;
 }
 
-/** May this packet open a connection? */
+/** May this packet create a connection? */
 function opensConnection(tracker: Tracker, words: Words, at: number): boolean {
   const parsed = tracker.scratch.parsed;
   const l4 = parsed[at + ParsedWord.L4]!;

@@ -1,4 +1,4 @@
-/** Stage 1: the packets of a batch become keys with hashes, unless they remember their connection. */
+/** Stage 1: packets become hashed keys. Packets that remember their connection are skipped. */
 
 import type { Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
@@ -10,7 +10,7 @@ import { parseAny, parsePacket } from '../packet/parse.ts';
 import { isRemembered } from './remembered.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** Parses a batch into the scratch memory, and says of each packet of what kind it is. @returns how many fragments there are */
+/** Parses a batch into scratch memory, and writes the ParsedKind of each packet. @returns the number of fragments */
 export function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAction, count: number): number {
   const words = batch.words;
   const slots = batch.slots;
@@ -39,7 +39,7 @@ export function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAct
   return fragments;
 }
 
-/** What a fragment is that reassembly does not take: a packet of its own, judged by its headers. @returns a ParsedKind */
+/** Parses a fragment that reassembly does not take, as a packet of its own. @returns a ParsedKind */
 export function judgeFragment(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): number {
   const { table } = tracker;
   const { parsed } = tracker.scratch;

@@ -1,6 +1,6 @@
 /**
- * Stages 2 and 3: the index lines and the records of a batch come into the cache, all at once. They only read what others may
- * change; what they find is a hint.
+ * Stages 2 and 3 load the index lines and the records of a batch into the cache, all misses at once. They read words
+ * that other threads may change, so their results are hints.
  */
 
 import { peek } from '../../shared/access.ts';
@@ -9,7 +9,7 @@ import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
 import { RecordClass, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** Stage 2. */
+/** Stage 2: touches the index line of each packet. */
 export function touchLines(tracker: Tracker, count: number): void {
   const { words: shared } = tracker;
   const { parsed } = tracker.scratch;
@@ -22,7 +22,10 @@ export function touchLines(tracker: Tracker, count: number): void {
   tracker.scratch.sink = sink;
 }
 
-/** Stage 3: searches the lines. @returns how many packets may open a connection */
+/**
+ * Stage 3: searches the lines, and touches the records found. @returns the number of packets that may create a
+ * connection
+ */
 export function touchRecords(tracker: Tracker, action: CtAction, count: number): number {
   const { table, words: shared } = tracker;
   const { parsed } = tracker.scratch;

@@ -1,4 +1,4 @@
-/** The end of a packet's way: its verdict is written and counted, and the packet remembers its connection. */
+/** The end of a packet's path: writes and counts its verdict, and makes the packet remember its connection. */
 
 import { peek, type Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
@@ -13,7 +13,7 @@ import { ConnFlag, ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/
 import type { Tracker } from '../tracker.ts';
 import { applyMarks, writeConnected, writeInvalid, writeUnconnected } from './verdict.ts';
 
-/** The packet has no key. */
+/** Writes the verdict on a packet without a key. */
 export function rejectPacket(tracker: Tracker, words: Words, slot: number, at: number, action: CtAction): void {
   writeInvalid(words, slot, action.zone);
   const counters = tracker.counters;
@@ -31,7 +31,7 @@ export function rejectPacket(tracker: Tracker, words: Words, slot: number, at: n
   }
 }
 
-/** Writes the verdict on a packet of no connection. @param opening what prepareOpening said, or 0 */
+/** Writes the verdict on a packet without a connection. @param opening the result of prepareOpening, or 0 */
 export function endUnconnected(
   tracker: Tracker,
   words: Words,
@@ -65,7 +65,8 @@ function unconnectedReason(tracker: Tracker, words: Words, at: number, state: nu
 
 /**
  * Writes the verdict on a packet of a connection, after its translation.
- * @param remembered RememberedBits, and the reason if it is invalid (packet/reason.ts) @param direction for a helper: 1 in reply direction
+ * @param remembered RememberedBits, and the reason if the packet is invalid (packet/reason.ts)
+ * @param direction the direction that helpers see: 1 for the reply direction
  */
 export function endConnected(
   tracker: Tracker,
@@ -90,7 +91,7 @@ export function endConnected(
   count(tracker, isControl ? handleControl(tracker, words, slot, at, r, direction, action, state) | 0 : state);
 }
 
-/** A packet whose tuple is somebody else's: it opens nothing, and has no connection. */
+/** Writes the verdict on a packet whose tuple another connection holds: the packet creates none and has none. */
 export function leaveUnconnected(
   tracker: Tracker,
   words: Words,

@@ -1,4 +1,4 @@
-/** A packet moves its connection on: the state machine of its protocol, the new expiry, the event. */
+/** A packet updates its connection: protocol state, expiry, event. */
 
 import { lock, unlock } from '../../shared/sync/mutex.ts';
 import { peek, type Words } from '../../shared/access.ts';
@@ -16,12 +16,13 @@ import { CHANGED, KEEP_EXPIRY, TIMEOUT_MASK, TIMEOUT_SHIFT } from '../proto/upda
 import { ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** Bits of the answer of a state machine that are an Update. */
+/** The bits of a state machine's result that hold the Update. */
 const UPDATE_MASK: number = (1 << TIMEOUT_SHIFT) - 1;
 
 /**
- * Moves a connection on with the packet at `parsed[at...]`, and its expiry.
- * @param reply 1: the packet travels in reply direction @returns an Update
+ * Updates a connection and its expiry with the packet at `parsed[at...]`.
+ * @param reply 1: the packet travels in reply direction
+ * @returns an Update
  */
 export function updateConn(
   tracker: Tracker,

@@ -1,4 +1,4 @@
-/** The verdict on a packet, written beside it: state, zone, mark, label and the original-direction tuple. */
+/** The verdict beside a packet: state, zone, mark, label and the tuple of the original direction. */
 
 import { load, peek, poke, store, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
@@ -9,15 +9,18 @@ import { CtState, ORIG_IPV6, PacketWord, Protocol, swapHalf } from '../packet/la
 import { lockConn, unlockConn } from '../table/conn-lock.ts';
 import { ConnFlag, ConnWord } from '../table/conn.ts';
 
-/** LABEL_SEQUENCE of a label that was never set and is being written: its words are still another connection's. */
+/** LABEL_SEQUENCE while a label is written for the first time: the words still hold the label of another connection. */
 export const FIRST_WRITE = 1;
 
-/** A label is written in less than a microsecond, if the thread that does so lives and has the processor. */
+/**
+ * How long a reader waits for a label that is being written. The write takes less than a microsecond, unless its thread
+ * has died or lost the processor.
+ */
 const LABEL_TIMEOUT_MS = 2000;
-/** Looks at a label that is being written, between two looks at the time. */
-const LOOKS_PER_TIME = 1000;
+/** Polls of a label that is being written, before the clock is read once. */
+const POLLS_PER_TIME = 1000;
 
-/** The packet has no key: no connection, no tuple. */
+/** The verdict on a packet without a key: no connection, no tuple. */
 export function writeInvalid(words: Words, slot: number, zone: number): void {
   words[slot + PacketWord.STATE] = CtState.INV | CtState.TRK;
   words[slot + PacketWord.ZONE] = zone;
@@ -37,7 +40,7 @@ function clearMarks(words: Words, slot: number): void {
   words[slot + PacketWord.LABEL + 3] = 0;
 }
 
-/** A packet with a key but without a connection: the tuple is the one read from the packet. */
+/** The verdict on a packet with a key but without a connection: the tuple is the packet's own. */
 export function writeUnconnected(
   words: Words,
   slot: number,
@@ -61,7 +64,7 @@ export function writeUnconnected(
   );
 }
 
-/** A packet of the connection at word `r` of the records: its mark, label and original tuple. */
+/** The verdict on a packet of the connection at word `r` of the records, with its mark, label and original tuple. */
 export function writeConnected(
   words: Words,
   slot: number,
@@ -80,13 +83,16 @@ export function writeConnected(
   }
 }
 
-/** A data connection's packets carry the tuple of its control connection. */
+/** The packets of a data connection carry the tuple of its control connection. */
 function writeParentTuple(words: Words, slot: number, records: Words, r: number): void {
   const src = r + ConnWord.PARENT_SRC;
   writeTuple(words, slot, records, r + ConnWord.PARENT_META, r + ConnWord.PARENT_PORTS, src, r + ConnWord.PARENT_SRC6);
 }
 
-/** From a key whose parts stand at these word indexes of `from`; destination addresses follow the sources. */
+/**
+ * Writes the original tuple, from a key whose parts stand at these word indexes of `from`. Destination addresses follow
+ * the sources.
+ */
 export function writeTuple(
   words: Words,
   slot: number,
@@ -102,7 +108,7 @@ export function writeTuple(
     words[slot + PacketWord.ORIG_PROTOCOL] = protocol;
     words[slot + PacketWord.ORIG_SRC] = from[src]!;
     words[slot + PacketWord.ORIG_DST] = from[src + 1]!;
-    /* ICMP: type in place of the source port, code (always 0) in place of the destination port. */
+    /* ICMP: the type replaces the source port, the code (always 0) the destination port. */
     words[slot + PacketWord.ORIG_PORTS] = protocol === Protocol.ICMP ? swapHalf(icmpTypeOf(meta)) : from[portsAt]!;
     return;
   }
@@ -114,7 +120,7 @@ export function writeTuple(
   words[slot + PacketWord.ORIG_PORTS] = protocol === Protocol.ICMPV6 ? swapHalf(icmpTypeOf(meta)) : from[portsAt]!;
 }
 
-/** Gives the packet the connection's mark and label. */
+/** Copies the connection's mark and label to the packet. */
 export function readMarks(records: Words, r: number, words: Words, slot: number): void {
   words[slot + PacketWord.MARK] = peek(records, r + ConnWord.MARK);
   if (peek(records, r + ConnWord.LABEL_SEQUENCE) === 0) {
@@ -127,7 +133,7 @@ export function readMarks(records: Words, r: number, words: Words, slot: number)
   }
 }
 
-/** Sets the connection's mark and label as the action says, and the packet's to the same. */
+/** Sets mark and label of the connection as the action says, and copies them to the packet. */
 export function applyMarks(
   records: Words,
   participant: Participant,
@@ -136,7 +142,7 @@ export function applyMarks(
   r: number,
   action: CtAction,
 ): void {
-  /* A data connection keeps what it inherited. */
+  /* A data connection keeps the mark and label of its control connection. */
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.RELATED_TO_PARENT) !== 0) {
     return;
   }
@@ -149,8 +155,9 @@ export function applyMarks(
 }
 
 /**
- * Copies a connection's label to `words[slot + PacketWord.LABEL...]`; while a writer is at it, again. A label whose writer has
- * not come to its end for LABEL_TIMEOUT_MS is taken as it stands, as if it had been repaired after the writer.
+ * Copies the label of a connection to `words[slot + PacketWord.LABEL...]`. If a thread is writing it, the copy is
+ * repeated. After LABEL_TIMEOUT_MS the label is taken as it stands: the writer has died, and a repair would leave it
+ * so, too.
  */
 export function readLabel(records: Words, r: number, words: Int32Array, slot: number): void {
   if (peek(records, r + ConnWord.LABEL_SEQUENCE) === 0) {
@@ -172,7 +179,7 @@ export function readLabel(records: Words, r: number, words: Int32Array, slot: nu
       }
       return;
     }
-    isGivenUp = !isLabelSettled(records, r, LABEL_TIMEOUT_MS);
+    isGivenUp = !waitForLabel(records, r, LABEL_TIMEOUT_MS);
   }
 }
 
@@ -182,11 +189,11 @@ function clearLabel(words: Int32Array, slot: number): void {
   }
 }
 
-/** Waits while the label is being written, for `timeoutMs` at most: the writer may have died. @returns whether it is whole now */
-export function isLabelSettled(records: Words, r: number, timeoutMs: number): boolean {
+/** Waits until the label is whole, for `timeoutMs` at most: its writer may have died. @returns whether it is whole */
+export function waitForLabel(records: Words, r: number, timeoutMs: number): boolean {
   let deadline = 0;
-  for (let looks = 1; (load(records, r + ConnWord.LABEL_SEQUENCE) & 1) !== 0; looks++) {
-    if (looks % LOOKS_PER_TIME === 0) {
+  for (let polls = 1; (load(records, r + ConnWord.LABEL_SEQUENCE) & 1) !== 0; polls++) {
+    if (polls % POLLS_PER_TIME === 0) {
       const nowMs = performance.now();
       if (deadline === 0) {
         deadline = nowMs + timeoutMs;
@@ -207,7 +214,7 @@ function applyMark(
   action: CtAction,
 ): void {
   lockConn(records, r, participant, LockSite.mark);
-  /* The value is not cut to the mask: the reference does not either. */
+  /* Bits of the value outside the mask are kept, as Open vSwitch does. */
   const mark = action.markValue | (records[r + ConnWord.MARK]! & ~action.markMask);
   poke(records, r + ConnWord.MARK, mark);
   unlockConn(records, r);
@@ -232,7 +239,7 @@ function applyLabel(
     store(records, r + ConnWord.LABEL + i, label);
     words[slot + PacketWord.LABEL + i] = label;
   }
-  /* 0 stands for a label that was never set. */
+  /* 0 means that the label was never set. */
   store(records, r + ConnWord.LABEL_SEQUENCE, (sequence + 2) | 0 || 2);
   unlockConn(records, r);
 }

@@ -1,29 +1,29 @@
-/** How far the conversation of a connection got, told from its STATE word, for those who must choose among connections. */
+/** How far a conversation got, read from the connection's STATE word. Early drop chooses its victims by it. */
 
 import { IcmpState, OtherState } from './datagram.ts';
 import { origTcpState, replyTcpState, TcpState } from './tcp-state.ts';
 
-/** In the order in which connections are worth keeping. */
+/** The stages, the cheapest to lose first. */
 export const Stage = {
-  /** Never answered; one packet, as far as the state can tell. */
+  /** No reply; one packet, or the state cannot tell. */
   ONE_PACKET: 0,
-  /** Never answered; several packets. */
+  /** No reply; several packets. */
   ONE_WAY: 1,
-  /** TCP: answered, but one end has not acknowledged the other's SYN; or closed by both. */
+  /** TCP: replied, but one end has not acknowledged the other's SYN, or both ends have closed. */
   HALF_OPEN: 2,
-  ANSWERED: 3,
+  REPLIED: 3,
 } as const;
 
-/** UDP and others. */
+/** The stage of a UDP connection, or of another protocol without a state machine of its own. */
 export function otherStage(state: number): number {
   if (state === OtherState.BIDIR) {
-    return Stage.ANSWERED;
+    return Stage.REPLIED;
   }
   return state === OtherState.FIRST ? Stage.ONE_PACKET : Stage.ONE_WAY;
 }
 
 export function icmpStage(state: number): number {
-  return state === IcmpState.FIRST ? Stage.ONE_PACKET : Stage.ANSWERED;
+  return state === IcmpState.FIRST ? Stage.ONE_PACKET : Stage.REPLIED;
 }
 
 /** A retransmitted SYN leaves no trace in the state: one packet and several look the same. */
@@ -35,5 +35,5 @@ export function tcpStage(state: number): number {
   }
   const isOpen = orig >= TcpState.ESTABLISHED && reply >= TcpState.ESTABLISHED;
   const isOver = orig >= TcpState.FIN_WAIT_2 && reply >= TcpState.FIN_WAIT_2;
-  return isOpen && !isOver ? Stage.ANSWERED : Stage.HALF_OPEN;
+  return isOpen && !isOver ? Stage.REPLIED : Stage.HALF_OPEN;
 }

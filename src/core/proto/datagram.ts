@@ -1,6 +1,6 @@
 /**
- * UDP, ICMP and every other protocol: connections whose whole state is how far the conversation got. It fits one
- * word, so packets move it on by compare-exchange and take no lock.
+ * UDP, ICMP and every other protocol but TCP: the whole state is how far the conversation got. It is one word, so
+ * packets raise it by compare-exchange and take no lock.
  */
 
 import { compareExchange, peek, type Words } from '../../shared/access.ts';
@@ -8,11 +8,11 @@ import { ConnWord } from '../table/conn.ts';
 import { Timeout } from '../expiry/timeouts.ts';
 import { CHANGED, TIMEOUT_SHIFT, Update } from './update.ts';
 
-/** UDP and others: one packet, several from one end, packets from both ends. Only ever moves up. */
+/** UDP and others: one packet, several packets from one end, packets from both ends. The state only moves up. */
 export const OtherState = { FIRST: 0, MULTIPLE: 1, BIDIR: 2 } as const;
 const OTHER_TIMEOUTS = Timeout.OTHER_FIRST;
 
-/** ICMP: only requests, or answered. */
+/** ICMP: only requests, or also replies. */
 export const IcmpState = { FIRST: 0, REPLY: 1 } as const;
 const ICMP_TIMEOUTS = Timeout.ICMP_FIRST;
 
@@ -20,10 +20,10 @@ const ICMP_TIMEOUTS = Timeout.ICMP_FIRST;
 export const OTHER_REPLIED: number = OtherState.BIDIR;
 export const ICMP_REPLIED: number = IcmpState.REPLY;
 
-/** In the answer of `raise`: this call did it. */
+/** In the result of `raise`: this call raised the state. */
 const RAISED = 16;
 
-/** Moves the state up to at least `wanted`; returns what it is then, | RAISED. */
+/** Raises the state to at least `wanted`. @returns the state afterwards, | RAISED if this call raised it */
 function raise(records: Words, r: number, wanted: number): number {
   let state = peek(records, r + ConnWord.STATE);
   while (state < wanted) {
@@ -36,7 +36,7 @@ function raise(records: Words, r: number, wanted: number): number {
   return state;
 }
 
-/** @returns an Update | the Timeout to set << TIMEOUT_SHIFT | CHANGED with the first answer */
+/** @returns an Update | the Timeout to set << TIMEOUT_SHIFT | CHANGED if this was the first reply */
 export function updateOther(records: Words, r: number, reply: number): number {
   const raised = raise(records, r, reply !== 0 ? OtherState.BIDIR : OtherState.MULTIPLE) | 0;
   const state = raised & ~RAISED;
@@ -45,7 +45,7 @@ export function updateOther(records: Words, r: number, reply: number): number {
   return update | ((OTHER_TIMEOUTS + state) << TIMEOUT_SHIFT) | (raised === (OtherState.BIDIR | RAISED) ? CHANGED : 0);
 }
 
-/** @returns an Update | the Timeout to set << TIMEOUT_SHIFT | CHANGED with the first answer */
+/** @returns an Update | the Timeout to set << TIMEOUT_SHIFT | CHANGED if this was the first reply */
 export function updateIcmp(records: Words, r: number, reply: number): number {
   const raised = raise(records, r, reply !== 0 ? IcmpState.REPLY : IcmpState.FIRST) | 0;
   const state = raised & ~RAISED;
@@ -53,7 +53,7 @@ export function updateIcmp(records: Words, r: number, reply: number): number {
   return update | ((ICMP_TIMEOUTS + state) << TIMEOUT_SHIFT) | (raised === (IcmpState.REPLY | RAISED) ? CHANGED : 0);
 }
 
-/** May an ICMP message of this type open a connection? Requests only. */
+/** May an ICMP message of this type create a connection? Requests only. */
 export function isIcmpOpening(type: number): boolean {
   return type === 8 || type === 13 || type === 15;
 }

@@ -1,4 +1,7 @@
-/** The short way of a TCP segment: data or an acknowledgement in an established connection, which most packets are. */
+/**
+ * The fast path of a TCP segment: data or an acknowledgement in an established connection. Most packets are such
+ * segments.
+ */
 
 import { ConnWord } from '../table/conn.ts';
 import { ackOf, MAX_SCALE, seqOf } from './tcp-segment.ts';
@@ -6,9 +9,9 @@ import { ORIG_SCALE_SHIFT, PEER_SCALES, SCALE_KNOWN, SCALE_MASK, SCALE_UNKNOWN }
 import { MAX_ACK_SKEW } from './tcp-window.ts';
 
 /**
- * Moves the windows on with a segment without SYN, FIN and RST, in a straight run. It does the same as the window check
- * (tcp-window.ts), which a test compares: it is there for speed only.
- * @returns false if it is not within the window: then it has done nothing
+ * Updates the windows with a segment without SYN, FIN and RST. Its results equal those of the window check
+ * (tcp-window.ts), as a test checks. It exists for speed.
+ * @returns false if the segment is not within the window; nothing has changed then
  */
 export function passesEstablishedLocked(
   records: Int32Array,
@@ -49,12 +52,12 @@ export function passesEstablishedLocked(
     seq = seqOf(words, l4);
     end = (seq + dataBytes) | 0;
   }
-  const skew = (otherLow - ack) | 0;
+  const ackSkew = (otherLow - ack) | 0;
   if (
     ((high - end) | 0) < 0 ||
     ((seq - low + (maxWindowDestination << shiftDestination)) | 0) < 0 ||
-    skew < -MAX_ACK_SKEW ||
-    skew > MAX_ACK_SKEW << shiftSource
+    ackSkew < -MAX_ACK_SKEW ||
+    ackSkew > MAX_ACK_SKEW << shiftSource
   ) {
     return false;
   }

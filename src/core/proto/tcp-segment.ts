@@ -11,7 +11,7 @@
  *           +-----------------------+----------------+-------------+
  *   l4 + 5  options, up to the header's end
  *
- * Nothing here knows of connections.
+ * This file does not know connections.
  */
 
 import { swapWord } from '../packet/layout.ts';
@@ -63,7 +63,9 @@ export function endOf(words: Int32Array, l4: number, l4Bytes: number): number {
   return (seqOf(words, l4) + (l4Bytes - headerBytesOf(words, l4)) + ofFlags) | 0;
 }
 
-/** Combinations that no end sends: SYN with RST or FIN, neither SYN, ACK nor RST, or data flags without ACK. */
+/**
+ * Is this a combination that no TCP sends? SYN with RST or FIN; none of SYN, ACK and RST; FIN, PSH or URG without ACK.
+ */
 export function areFlagsInvalid(flags: number): boolean {
   if ((flags & SYN) !== 0) {
     if ((flags & (RST | FIN)) !== 0) {
@@ -75,13 +77,16 @@ export function areFlagsInvalid(flags: number): boolean {
   return (flags & ACK) === 0 && (flags & (FIN | PSH | URG)) !== 0;
 }
 
-/** May this packet open a connection? A SYN, or any segment of one picked up in mid-stream; never a SYN|ACK. */
+/**
+ * May this segment create a connection? A SYN may, and any segment of a connection picked up in mid-stream. A SYN|ACK
+ * never.
+ */
 export function isTcpOpening(words: Int32Array, l4: number): boolean {
   const flags = flagsOf(words, l4);
   return !areFlagsInvalid(flags) && (flags & (SYN | ACK)) !== (SYN | ACK);
 }
 
-/** The window scale that a SYN announces, as a scale byte; 0 if it announces none. */
+/** The scale byte for the window scale option of a SYN; 0 if it has none. */
 export function scaleOf(words: Int32Array, l4: number): number {
   let left = headerBytesOf(words, l4) - HEADER_BYTES;
   let at = (l4 << 2) + HEADER_BYTES;
@@ -110,7 +115,7 @@ function byteAt(words: Int32Array, byte: number): number {
   return (words[byte >>> 2]! >>> ((byte & 3) << 3)) & 0xff;
 }
 
-/** A window announced before scaling applies, in units of the scale. */
+/** Converts a window that was sent without scaling to units of the scale, rounded up. */
 export function unscale(window: number, scale: number): number {
   return (window + (1 << scale) - 1) >>> scale;
 }

@@ -1,10 +1,11 @@
 /**
- * The TCP state machine as a table: pf's, as Open vSwitch's userspace tracker has it. Each peer has a state of its own. A segment
- * that the window check accepts moves its sender by FIN and RST, and its receiver by ACK and RST.
+ * The TCP state machine as a table. It is pf's, as in Open vSwitch's userspace tracker. Each peer has its own state. A
+ * segment that passes the window check moves the state of its sender by FIN and RST, and that of its receiver by ACK
+ * and RST.
  *
- * A SYN without ACK is looked at first, before any window:
+ * A SYN without ACK is handled first, before the window check:
  *
- *   sender and receiver FIN_WAIT_2 or TIME_WAIT   both CLOSED: the tuple opens anew (Update.NEW)
+ *   sender and receiver FIN_WAIT_2 or TIME_WAIT   both CLOSED: the tuple is reopened (Update.NEW)
  *   sender CLOSED or SYN_SENT                     the sender is SYN_SENT (Update.VALID_NEW)
  *   else                                          as any segment
  */
@@ -22,7 +23,7 @@ const {
   TCP_CLOSED: ENDED,
 } = Timeout;
 
-/** The sender's next state. RST goes before FIN. */
+/** The sender's next state. RST takes precedence over FIN. */
 // biome-ignore format: a table
 const SENDER = [
   /* state        no FIN, no RST   FIN         RST */
@@ -34,7 +35,7 @@ const SENDER = [
   [  TIME_WAIT,   TIME_WAIT,       TIME_WAIT,  TIME_WAIT ],
 ] as const;
 
-/** The receiver's next state. RST goes before ACK. */
+/** The receiver's next state. RST takes precedence over ACK. */
 // biome-ignore format: a table
 const RECEIVER = [
   /* state        no ACK, no RST   ACK          RST */
@@ -58,7 +59,7 @@ const TIMEOUTS = [
   [  TIME_WAIT,   [OPENS, OPENS,   ENDS,       WAITS,  ENDED,     ENDED] ],
 ] as const;
 
-/** The tables by index: a state has four bits, the flags that count three. */
+/** The tables by index. A state takes four bits, the flags that matter three. */
 const SENDER_NEXT = new Uint8Array(16 << 3);
 const RECEIVER_NEXT = new Uint8Array(16 << 3);
 const TIMEOUT_OF = new Uint8Array(16 << 4);

@@ -1,18 +1,18 @@
 /**
- * The window check: does a segment belong into the conversation, by its sequence and acknowledgement numbers? After Guido van
+ * The window check: does a segment fit the connection, by its sequence and acknowledgement numbers? After Guido van
  * Rooij, "Real stateful TCP packet filtering in IP Filter" (2000).
  *
- * The record keeps for each peer the range of sequence numbers that it may send:
+ * The record holds for each peer the range of sequence numbers that it may send:
  *
  *        low - the receiver's window       low                          high
  *   ------------+---------------------------+----------------------------+----------->  sequence numbers
- *               | seen, may be repeated     | not seen yet, may be sent  |
+ *               | sent, may be repeated     | not sent yet, may be sent  |
  *
- *   low    the end of what it has sent
- *   high   as far as the other peer's acknowledgement and window allow
+ *   low    the end of what the peer has sent
+ *   high   the limit that the other peer's acknowledgement and window allow
  *
- * A segment reads this out of the record into a view, is judged by it, and what it changes goes back. The connection's lock is held
- * all the while.
+ * For each segment the code reads these words from the record into a view, checks and updates the view, and writes the
+ * changes back. It holds the connection's lock all the time.
  */
 
 import { ConnWord } from '../table/conn.ts';
@@ -27,10 +27,10 @@ import {
   TcpState,
 } from './tcp-state.ts';
 
-/** How far an acknowledgement may be off: a window without scaling and one large segment. */
+/** How far an acknowledgement may be off: one window without scaling and one large segment. */
 export const MAX_ACK_SKEW = 0xffff + 1500;
 
-/** In place of a peer's high that nothing is known of yet (openTcp). */
+/** In place of a peer's high that is not known yet (openTcp). */
 export const HIGH_UNKNOWN = 1;
 
 /** A view: a segment, its sender and its receiver, a word each. */
@@ -38,16 +38,16 @@ export const ViewWord = {
   FLAGS: 0,
   /** The sequence number of the header. */
   HEADER_SEQ: 1,
-  /** What the segment covers, from SEQ to before END. Without data it may repeat any number: then both are LOW. */
+  /** The segment covers SEQ to END - 1. A segment without data may have any number: both are set to LOW. */
   SEQ: 2,
   END: 3,
   ACK: 4,
-  /** As far as scales are known, in units of the sender's. */
+  /** The window, in units of the sender's scale if that is known. */
   WINDOW: 5,
-  /** The acknowledgement may be anything: the sender has just been met. */
+  /** 1: any acknowledgement is accepted, since this is the sender's first segment. */
   ANY_ACK: 6,
 
-  /** The sender: its TcpState, scale byte, the scale in force for this segment, its range and its largest window. */
+  /** The sender: its TcpState, scale byte, the scale that applies to this segment, its range and largest window. */
   STATE: 7,
   SCALE: 8,
   SHIFT: 9,
@@ -65,15 +65,18 @@ export const ViewWord = {
 } as const;
 export const VIEW_WORDS: number = ViewWord.OTHER_MAX_WINDOW + 1;
 
-/** What the check says. */
+/** Results of the check. */
 export const Fit = {
   OUTSIDE: 0,
-  /** Near the window, which is enough for some: see isNearEnough. */
+  /** Near the window. isNearEnough says which segments are accepted then. */
   NEAR: 1,
   WITHIN: 2,
 } as const;
 
-/** Reads a segment and the peers of its connection. @param reply 1 if the packet travels in reply direction, else 0 */
+/**
+ * Reads a segment and the peers of its connection into the view.
+ * @param reply 1: the packet travels in reply direction
+ */
 export function readView(
   view: Int32Array,
   records: Int32Array,
@@ -106,7 +109,7 @@ export function readView(
   readScales(view);
 }
 
-/** Scales hold once both peers announced one, and never for segments with SYN (RFC 7323, 2.2). */
+/** Scales apply if both peers sent the option, and never to a segment with SYN (RFC 7323, 2.2). */
 function readScales(view: Int32Array): void {
   const both = (view[ViewWord.FLAGS]! & SYN) === 0 ? view[ViewWord.SCALE]! & view[ViewWord.OTHER_SCALE]! : 0;
   if ((both & SCALE_KNOWN) !== 0) {
@@ -119,7 +122,7 @@ function readScales(view: Int32Array): void {
   }
 }
 
-/** The first segment from this peer: it tells where the peer's range begins, and with a SYN its scale. */
+/** Handles the first segment from this peer. It tells where the peer's range begins, and with a SYN also the scale. */
 export function meetSender(view: Int32Array, words: Int32Array, l4: number): void {
   if ((view[ViewWord.FLAGS]! & SYN) !== 0 && (view[ViewWord.OTHER_SCALE]! & SCALE_KNOWN) !== 0) {
     agreeOnScale(view, scaleOf(words, l4) | 0);
@@ -130,13 +133,13 @@ export function meetSender(view: Int32Array, words: Int32Array, l4: number): voi
   const allowed = (view[ViewWord.END]! + Math.max(1, window)) | 0;
   if (view[ViewWord.HIGH] === HIGH_UNKNOWN || reaches(allowed, view[ViewWord.HIGH]!)) {
     view[ViewWord.HIGH] = allowed;
-    /* A connection picked up, or in place before: be permissive with its acknowledgements. */
+    /* The connection was picked up in mid-stream, or existed before: accept any acknowledgement. */
     view[ViewWord.ANY_ACK] = 1;
   }
   view[ViewWord.MAX_WINDOW] = Math.max(view[ViewWord.MAX_WINDOW]!, view[ViewWord.WINDOW]!);
 }
 
-/** The sender answers the other's scale with its own, or without one: then neither scales. */
+/** The sender's SYN replies to a SYN with a scale. If it has no scale itself, neither peer scales. */
 function agreeOnScale(view: Int32Array, scale: number): void {
   const otherScale = view[ViewWord.OTHER_SCALE]! & SCALE_MASK;
   view[ViewWord.SCALE] = scale;
@@ -145,18 +148,18 @@ function agreeOnScale(view: Int32Array, scale: number): void {
     view[ViewWord.WINDOW] = unscale(view[ViewWord.WINDOW]!, scale & SCALE_MASK);
     view[ViewWord.OTHER_SHIFT] = otherScale;
   } else {
-    /* This end does not scale, so the other's window was meant as it stood. */
+    /* This peer does not scale, so the other one's window was not scaled either. */
     view[ViewWord.OTHER_MAX_WINDOW] = (view[ViewWord.OTHER_MAX_WINDOW]! << otherScale) & 0xffff;
     view[ViewWord.OTHER_SCALE] = 0;
   }
 }
 
-/** Does the segment lie within its sender's range, and its acknowledgement within the receiver's? @returns a Fit */
+/** Does the segment lie in its sender's range, and its acknowledgement in the receiver's? @returns a Fit */
 export function checkWindow(view: Int32Array): number {
   const flags = view[ViewWord.FLAGS]!;
   const low = view[ViewWord.LOW]!;
   const high = view[ViewWord.HIGH]!;
-  /* Without ACK, and with the zero that some stacks send in RST|ACK, there is nothing to check. */
+  /* There is no acknowledgement to check without ACK, nor with the 0 that some stacks send in RST|ACK. */
   if ((flags & ACK) === 0 || (view[ViewWord.ACK] === 0 && (flags & RST) !== 0)) {
     view[ViewWord.ACK] = view[ViewWord.OTHER_LOW]!;
   }
@@ -167,16 +170,16 @@ export function checkWindow(view: Int32Array): number {
   const seq = view[ViewWord.SEQ]!;
   const end = view[ViewWord.END]!;
   const headerSeq = view[ViewWord.HEADER_SEQ]!;
-  const skew = view[ViewWord.ANY_ACK] === 0 ? (view[ViewWord.OTHER_LOW]! - view[ViewWord.ACK]!) | 0 : 0;
+  const ackSkew = view[ViewWord.ANY_ACK] === 0 ? (view[ViewWord.OTHER_LOW]! - view[ViewWord.ACK]!) | 0 : 0;
   if (
     /* The last octet fits into the other end's window. */
     reaches(high, end) &&
-    /* A retransmission goes back one window at most. */
+    /* A retransmission goes back by one window at most. */
     reaches(seq, (low - (view[ViewWord.OTHER_MAX_WINDOW]! << view[ViewWord.OTHER_SHIFT]!)) | 0) &&
-    /* The acknowledgement is at most one fragment back and one window ahead. */
-    skew >= -MAX_ACK_SKEW &&
-    skew <= MAX_ACK_SKEW << view[ViewWord.SHIFT]! &&
-    /* A RST must match exactly, give or take one. */
+    /* The acknowledgement is at most one segment behind and one window in front. */
+    ackSkew >= -MAX_ACK_SKEW &&
+    ackSkew <= MAX_ACK_SKEW << view[ViewWord.SHIFT]! &&
+    /* A RST must match exactly, plus or minus one. */
     ((flags & RST) === 0 || headerSeq === low || headerSeq === ((low + 1) | 0) || ((headerSeq + 1) | 0) === low)
   ) {
     return Fit.WITHIN;
@@ -186,15 +189,15 @@ export function checkWindow(view: Int32Array): number {
 }
 
 /**
- * May a segment be accepted that lies only near the window? SYNs repeated before an answer, streams picked up in the middle, and
- * stray segments after the close. The connection lives no longer for it.
+ * Is a segment accepted that is only near the window? Yes for a SYN repeated before the reply, a stream picked up in
+ * mid-stream, and stray segments after the close. Such a segment does not extend the connection's life.
  */
 export function isNearEnough(view: Int32Array): boolean {
   const other = view[ViewWord.OTHER_STATE]!;
   return other < TcpState.SYN_SENT || other >= TcpState.FIN_WAIT_2 || view[ViewWord.STATE]! >= TcpState.FIN_WAIT_2;
 }
 
-/** An accepted segment moves the sender's low on, and with its acknowledgement and window the receiver's high. */
+/** Moves the sender's low with an accepted segment, and the receiver's high with its acknowledgement and window. */
 export function moveWindow(view: Int32Array): void {
   const window = view[ViewWord.WINDOW]!;
   view[ViewWord.MAX_WINDOW] = Math.max(view[ViewWord.MAX_WINDOW]!, window);
@@ -207,7 +210,7 @@ export function moveWindow(view: Int32Array): void {
   }
 }
 
-/** Writes the ranges and windows of a view back. */
+/** Writes the ranges and windows of a view back to the record. */
 export function writeWindows(view: Int32Array, records: Int32Array, r: number, reply: number): void {
   records[r + ConnWord.TCP_SEQ_LOW + reply] = view[ViewWord.LOW]!;
   records[r + ConnWord.TCP_SEQ_HIGH + reply] = view[ViewWord.HIGH]!;
@@ -216,7 +219,7 @@ export function writeWindows(view: Int32Array, records: Int32Array, r: number, r
     (view[ViewWord.MAX_WINDOW]! << (reply << 4)) | (view[ViewWord.OTHER_MAX_WINDOW]! << (16 - (reply << 4)));
 }
 
-/** The peers of a view as they stand in STATE. */
+/** The peers of a view in the form of STATE. */
 export function peersOf(view: Int32Array, reply: number): number {
   return (
     (view[ViewWord.STATE]! << (reply << 2)) |

@@ -1,16 +1,16 @@
 /**
- * What a TCP segment does to its connection: it is read (tcp-segment.ts), held against the window (tcp-window.ts), and moves the
- * states on (tcp-table.ts). All of it under the connection's lock.
+ * A TCP segment updates its connection: it is read (tcp-segment.ts), checked against the window (tcp-window.ts), and
+ * changes the states (tcp-table.ts). The connection's lock is held all the time.
  *
- *   flags --invalid--------------------------------------------> INVALID
+ *   flags --invalid-----------------------------------------------> INVALID
  *     |
- *     +--SYN, both peers done, or the sender new---------------> NEW, VALID_NEW
+ *     +--SYN, both peers done, or the sender new------------------> NEW, VALID_NEW
  *     |
- *     +--ACK, both ESTABLISHED, within the window (the short way) > VALID
+ *     +--ACK, both ESTABLISHED, within the window (the fast path)-> VALID
  *     |
- *   window --outside------------------------------------------> INVALID
- *     +--near, where that is enough: FIN and RST move states---> VALID, the expiry stays
- *     +--within, or nobody checks: the table moves states------> VALID, with the timeout of the states
+ *   window --outside----------------------------------------------> INVALID
+ *     +--near, and that is enough: FIN and RST change states------> VALID, the expiry stays
+ *     +--within, or not checked: the table changes states---------> VALID, with the timeout of the states
  */
 
 import { ConnWord } from '../table/conn.ts';
@@ -58,10 +58,10 @@ import {
 } from './tcp-window.ts';
 import { CHANGED, KEEP_EXPIRY, TIMEOUT_SHIFT, Update } from './update.ts';
 
-/** The thread's view, used again for each segment. */
+/** The thread's view, reused for each segment. */
 const view = new Int32Array(VIEW_WORDS);
 
-/** Fills the TCP words of a record that is not linked yet, from the packet that opens the connection. */
+/** Fills the TCP words of a record that is not linked yet, from the segment that creates the connection. */
 export function openTcp(records: Int32Array, r: number, words: Int32Array, l4: number, l4Bytes: number): void {
   const isSyn = (flagsOf(words, l4) & SYN) !== 0;
   const scaleOrig = isSyn ? scaleOf(words, l4) : SCALE_UNKNOWN;
@@ -76,9 +76,9 @@ export function openTcp(records: Int32Array, r: number, words: Int32Array, l4: n
 }
 
 /**
- * Moves a connection on with a packet. The connection's lock is held.
- * @param reply 1 if the packet travels in reply direction, else 0
- * @returns an Update | (the Timeout to set, or KEEP_EXPIRY) << TIMEOUT_SHIFT | CHANGED if the state of a peer did
+ * Updates a connection with a segment. The caller holds the connection's lock.
+ * @param reply 1: the packet travels in reply direction
+ * @returns an Update | (the Timeout to set, or KEEP_EXPIRY) << TIMEOUT_SHIFT | CHANGED if a peer's state changed
  */
 export function updateTcpLocked(
   records: Int32Array,
@@ -101,7 +101,7 @@ export function updateTcpLocked(
   return updateAnyTcpLocked(records, r, words, l4, l4Bytes, reply, checkSequence);
 }
 
-/** updateTcpLocked without its short way. */
+/** updateTcpLocked without the fast path. */
 export function updateAnyTcpLocked(
   records: Int32Array,
   r: number,
@@ -140,10 +140,10 @@ export function updateAnyTcpLocked(
   return update | writePeers(records, r, peersOf(view, reply) | 0);
 }
 
-/** updateBySyn: the SYN is a segment like any other. */
+/** Result of updateBySyn: handle the SYN as any other segment. */
 const NOT_BY_SYN = -1;
 
-/** A SYN without ACK: the first rows of the table (tcp-table.ts). @returns as updateTcpLocked, or NOT_BY_SYN */
+/** Handles a SYN without ACK: the first rows of the table (tcp-table.ts). @returns as updateTcpLocked, or NOT_BY_SYN */
 function updateBySyn(records: Int32Array, r: number, reply: number): number {
   const both = records[r + ConnWord.STATE]!;
   const sourceShift = reply << 2;
@@ -166,7 +166,7 @@ function moveStates(flags: number): void {
   view[ViewWord.OTHER_STATE] = receiverNext(view[ViewWord.OTHER_STATE]!, flags);
 }
 
-/** Writes states and scales of both peers. @returns CHANGED if a state is another one now */
+/** Writes the states and scales of both peers. @returns CHANGED if a state changed */
 function writePeers(records: Int32Array, r: number, peers: number): number {
   const before = records[r + ConnWord.STATE]!;
   const changed = ((peers ^ before) & PEER_STATES) !== 0 ? CHANGED : 0;

@@ -1,5 +1,5 @@
 /**
- * The answer of a state machine to a packet: one number, so that nothing is allocated.
+ * The result of a state machine for a packet: one number, so that nothing is allocated.
  *
  *   bit   6         5 . . . 2            1 . . 0
  *       +---------+--------------------+----------+
@@ -13,17 +13,17 @@ export const Update = {
   INVALID: 0,
   /** Belongs to the connection: `est`. */
   VALID: 1,
-  /** Belongs to a connection that has not been answered: `new`. */
+  /** Belongs to a connection without a reply: `new`. */
   VALID_NEW: 2,
   /** Starts a new connection with the same tuple. */
   NEW: 3,
 } as const;
 
-/** Bits of an Update: the timeout stands above them. */
+/** The number of bits of an Update, and the shift of the timeout. */
 export const TIMEOUT_SHIFT = 2;
-/** The timeout in the answer, shifted down by TIMEOUT_SHIFT. */
+/** The mask of the timeout, after a shift by TIMEOUT_SHIFT. */
 export const TIMEOUT_MASK = 15;
-/** In place of a timeout: the expiry stays as it is. */
+/** In place of a timeout: the expiry does not change. */
 export const KEEP_EXPIRY = 15;
-/** The connection's state is another one now, worth an event. */
+/** The connection's state changed, so there is an event. */
 export const CHANGED = 64;

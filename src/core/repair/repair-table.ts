@@ -13,7 +13,7 @@ import { type RepairReport, WAIT_MS } from './repair-report.ts';
 import { repairCountsLocked, repairGrowth } from '../table/bucket-repair.ts';
 import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
-import { isLabelSettled } from '../path/verdict.ts';
+import { waitForLabel } from '../path/verdict.ts';
 
 /** Bucket locks, and what was being linked, unlinked or grown under them. */
 export function repairBuckets(dead: Tracker, report: RepairReport): void {
@@ -60,7 +60,7 @@ function canEmitDestroy(dead: Tracker): boolean {
   return (
     !wantsEvents(dead) ||
     dead.words[base + ParticipantWord.EVENT] !== EventIntent.removal ||
-    isLabelSettled(dead.words, dead.words[base + ParticipantWord.INTENT_RECORD]! << UNIT_SHIFT, WAIT_MS)
+    waitForLabel(dead.words, dead.words[base + ParticipantWord.INTENT_RECORD]! << UNIT_SHIFT, WAIT_MS)
   );
 }
 

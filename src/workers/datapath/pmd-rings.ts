@@ -6,7 +6,7 @@
 import { WALK_AFTER_MS } from '../../core/expiry/clock-bounds.ts';
 import { orTooMuch } from '../../core/memory/memory-limits.ts';
 import { MAX_BATCH, writePacket } from '../../core/packet/batch.ts';
-import { ChecksumBit, PacketWord, roomyPacketWords } from '../../core/packet/layout.ts';
+import { ChecksumBit, PacketWord, growablePacketWords } from '../../core/packet/layout.ts';
 import { REASON_SHIFT, VerdictReason } from '../../core/packet/reason.ts';
 import type { Words } from '../../shared/access.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../../shared/memory/ring.ts';
@@ -91,7 +91,7 @@ export class PmdRings {
   /** Writes a packet into the ring of its PMD. @returns false if the ring is full */
   write(worker: number, frame: Uint8Array, timeMs: number, number: number, action: number): boolean {
     const ring = this.#rings[worker]!;
-    const slot = ring.reserve(roomyPacketWords(frame.length));
+    const slot = ring.reserve(growablePacketWords(frame.length));
     if (slot < 0) {
       return false;
     }

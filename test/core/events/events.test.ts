@@ -208,9 +208,9 @@ describe('one thread', () => {
   });
 
   it('has one reader at a time', () => {
-    expect(() => ct.events()).toThrow('are being read already');
+    expect(() => ct.events()).toThrow('have a reader already: close it first');
     const other = Conntrack.attach(ct.memory);
-    expect(() => other.events()).toThrow('are being read already');
+    expect(() => other.events()).toThrow('have a reader already: close it first');
     reader.close();
     other.events().close();
     other.close();

@@ -10,14 +10,18 @@ describe('the nat option', () => {
     ['an unknown action', { action: ['both'] }, /^nat action must be \[\], \['src'\] or \['dst'\], not \["both"\]$/],
     ['two actions', { action: ['src', 'dst'] }, /^nat action must be/],
     ['no action', {} as NatOptions, /^nat action must be/],
-    ['a range without an action', { action: [], minAddr: '192.0.2.1' }, /^nat needs action \['src'\] or \['dst'\]/],
-    ['a port range without an action', { action: [], minPort: 0 }, /^nat needs action/],
+    [
+      'a range without an action',
+      { action: [], minAddr: '192.0.2.1' },
+      /^nat has a range .*: set action to \['src'\] or \['dst'\]$/,
+    ],
+    ['a port range without an action', { action: [], minPort: 0 }, /^nat has a range .*: set action to/],
     [
       'text that is no address',
       { ...SRC, minAddr: '192.0.2' },
       /^nat minAddr must be an IPv4 or IPv6 address, not "192.0.2"$/,
     ],
-    ['an end without a start', { ...SRC, maxAddr: '192.0.2.1' }, /^nat maxAddr needs minAddr$/],
+    ['an end without a start', { ...SRC, maxAddr: '192.0.2.1' }, /^nat maxAddr is set without minAddr: set both$/],
     [
       'an end before the start',
       { ...SRC, minAddr: '192.0.2.2', maxAddr: '192.0.2.1' },
@@ -39,13 +43,13 @@ describe('the nat option', () => {
       /^nat minPort must be a whole number from 0 to 65535, not 65536$/,
     ],
     ['a port that is no number', { ...SRC, minPort: '80' as unknown as number }, /^nat minPort must be/],
-    ['a last port without a first', { ...SRC, maxPort: 80 }, /^nat maxPort needs minPort$/],
+    ['a last port without a first', { ...SRC, maxPort: 80 }, /^nat maxPort is set without minPort: set both$/],
     [
       'a last port below the first',
       { ...SRC, minPort: 80, maxPort: 79 },
       /^nat maxPort must not be below minPort: 79 < 80$/,
     ],
-    ['random and hash', { ...SRC, random: true, hash: true }, /^nat is either random or hash/],
+    ['random and hash', { ...SRC, random: true, hash: true }, /^nat random and hash exclude each other/],
     [
       'a wrong name',
       { ...SRC, minAdress: '192.0.2.1' } as NatOptions,

@@ -6,7 +6,7 @@ import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { PARSED_WORDS } from '../../../src/core/packet/key.ts';
-import { ChecksumBit, packetWords, PacketWord, roomyPacketWords } from '../../../src/core/packet/layout.ts';
+import { ChecksumBit, packetWords, PacketWord, growablePacketWords } from '../../../src/core/packet/layout.ts';
 import { parseAny, parsePacket } from '../../../src/core/packet/parse.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
@@ -49,7 +49,7 @@ class Memory {
 
   /** A batch with this packet only, and garbage from the frame's end to the memory's. */
   batchWith(frame: Uint8Array, checksums: number): PacketBatch {
-    const words = roomyPacketWords(frame.length);
+    const words = growablePacketWords(frame.length);
     let batch = this.#batches.get(words);
     if (batch === undefined) {
       batch = new PacketBatch(allocateWords(words + this.#behind));
