@@ -46,7 +46,7 @@ const QUIET = [
   'test/cli/odd-inputs.test.ts',
   'test/cli/option-table.test.ts',
   'test/core/packet/{bounds,checksums,parse-plain,reason}.test.ts',
-  'test/shared/memory/place-steps.test.ts',
+  'test/shared/memory/slot-steps.test.ts',
   'test/core/expiry/policy-order.test.ts',
   'test/shared/sync/profile-waits-in-vain.test.ts',
   'test/bench/regress/*.test.ts',

@@ -5,7 +5,8 @@
  * from the rest (`found`, see Counters).
  */
 
-import { isClaimed, type ParticipantRegion } from '../shared/memory/participant.ts';
+import { isClaimed } from '../shared/memory/participant-slots.ts';
+import type { ParticipantRegion } from '../shared/memory/participant.ts';
 import { countersOf, sumCounter } from '../shared/memory/counters.ts';
 
 export const COUNTER_NAMES = [

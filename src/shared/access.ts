@@ -1,13 +1,13 @@
 /**
- * The seam through which threads touch words that other threads may touch at the same moment.
+ * The access seam: the functions through which threads touch words that other threads may touch at the same time.
  *
- * Everything that meets another thread outside a lock goes through these functions, so that a test can stop a
- * thread before any such access and try every interleaving. In a production process each one is its Atomics
- * counterpart and nothing else; with CT_CHECKED=1 each calls the scheduling hook first.
+ * Every access outside a lock goes through this file. So a test can stop a thread before any such access and try every
+ * interleaving. In a production process each function is the Atomics operation of its name. With CT_CHECKED=1 each
+ * function calls the scheduling hook first.
  *
- * JavaScript offers two kinds of access only: sequentially consistent (Atomics) and unordered (plain). A plain
- * access to an aligned 32-bit word never tears. `peek` and `poke` are the plain ones, for single words that
- * another thread may change under the reader's eyes and that the reader treats as a hint.
+ * JavaScript has two memory orders: sequentially consistent (Atomics) and unordered (plain). A plain access to an
+ * aligned 32-bit word never tears. `peek` and `poke` are the plain accesses. They are for single words that another
+ * thread may change at any time. The reader must treat what it reads as a hint.
  */
 
 /** A region of 32-bit words that several threads map. */
@@ -33,7 +33,7 @@ export type SchedulingHook = (kind: AccessKind, words: Words, index: number) => 
 
 export type WaitResult = 'ok' | 'not-equal' | 'timed-out';
 
-/** What a test that decides which thread runs puts in the place of sleeping and spinning. `wait` and `notify` called the hook before. */
+/** Replaces sleeping and spinning in a test that schedules the threads itself. `wait` and `notify` call the hook first. */
 export interface SleepHooks {
   wait(words: Words, index: number, expected: number, timeoutMs: number | undefined): WaitResult;
   notify(words: Words, index: number, count: number): number;
@@ -44,12 +44,13 @@ let hook: SchedulingHook | undefined;
 let sleepHooks: SleepHooks | undefined;
 
 /**
- * Installs (or with undefined removes) this thread's scheduling hook, and what it does instead of sleeping, if anything.
- * @throws Error outside a checked process, where no access would ever call it.
+ * Installs this thread's scheduling hook; undefined removes it.
+ * @param newSleepHooks replace sleeping and spinning; default: the thread really sleeps
+ * @throws Error outside a checked process, where no access calls the hook
  */
 export function setSchedulingHook(newHook: SchedulingHook | undefined, newSleepHooks?: SleepHooks): void {
   if (!CHECKED) {
-    throw new Error('scheduling hooks need a process started with CT_CHECKED=1');
+    throw new Error('scheduling hooks need a checked process: start it with CT_CHECKED=1');
   }
   hook = newHook;
   sleepHooks = newSleepHooks;
@@ -161,7 +162,7 @@ const pauseProcessor: () => void =
     ? (Atomics as unknown as { pause: () => void }).pause
     : () => {};
 
-/** Tells the processor that this is a spin loop (Atomics.pause, Node 24 and later; else nothing). */
+/** Tells the processor that this is a spin loop: Atomics.pause in Node 24 and later. Before that it does nothing. */
 export const pause: () => void = CHECKED
   ? () => {
       if (sleepHooks === undefined) {
@@ -172,7 +173,7 @@ export const pause: () => void = CHECKED
     }
   : pauseProcessor;
 
-/** A zeroed region of `words` 32-bit words; the system commits its memory page by page as it is touched. */
+/** A zeroed region of `words` 32-bit words. The system commits a page when a thread first touches it. */
 export function allocateWords(words: number): Words {
   return new Int32Array(new SharedArrayBuffer(words * 4));
 }

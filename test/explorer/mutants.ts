@@ -24,15 +24,20 @@ export interface Mutant {
 }
 
 const MUTEX = 'src/shared/sync/mutex.ts';
+const LOCK_WAIT = 'src/shared/sync/lock-wait.ts';
 const EPOCH = 'src/shared/memory/epoch.ts';
 const SLAB = 'src/shared/memory/slab.ts';
-const RING = 'src/shared/memory/ring.ts';
+const PRODUCER = 'src/shared/memory/ring-producer.ts';
+const CONSUMER = 'src/shared/memory/ring-consumer.ts';
+const RING_LAYOUT = 'src/shared/memory/ring-layout.ts';
 const TABLE = 'src/core/table/bucket-table.ts';
 const LINE_EXPIRY = 'src/core/table/line-expiry.ts';
 const CREATE = 'src/core/lifecycle/create.ts';
 const REMOVE = 'src/core/lifecycle/remove.ts';
 const LINK = 'src/core/nat/link.ts';
-const ROOM = 'src/shared/quota/quota-pool.ts';
+const QUOTA = 'src/shared/quota/quota-pool.ts';
+const QUOTA_MUTEX = 'src/shared/quota/quota-mutex.ts';
+const COLLECT = 'src/shared/quota/quota-collect.ts';
 const PREFETCHED = 'src/shared/quota/prefetched-credits.ts';
 const COUNT = 'src/shared/quota/credit-counts.ts';
 
@@ -67,9 +72,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the second sleeper is forgotten',
     edits: [
       {
-        file: MUTEX,
-        find: 'const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);',
-        replace: 'const seen = compareExchange(words, index, FREE, owner.lockTag);',
+        file: LOCK_WAIT,
+        find: 'const seen = compareExchange(words, index, FREE, word | WAITERS);',
+        replace: 'const seen = compareExchange(words, index, FREE, word);',
       },
     ],
     scenarios: ['mutex/three'],
@@ -79,9 +84,10 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a sleeper does not mark the mutex',
     edits: [
       {
-        file: MUTEX,
+        file: LOCK_WAIT,
         find: `    const contended = seen | WAITERS;
     if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
+      observer?.parks();
       sleepOnLock(words, index, contended, owner, lockClass, deadline);
     }`,
         replace: '    sleepOnLock(words, index, seen, owner, lockClass, deadline);',
@@ -96,9 +102,9 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: MUTEX,
         find: `      if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-        waitForLock(words, index, owner, lockClass);`,
+        waitForLock(words, index, owner, lockClass, owner.lockTag);`,
         replace: `      if (peek(words, index) !== FREE || exchange(words, index, owner.lockTag) === -1) {
-        waitForLock(words, index, owner, lockClass);`,
+        waitForLock(words, index, owner, lockClass, owner.lockTag);`,
       },
     ],
     scenarios: ['mutex/two'],
@@ -153,11 +159,11 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: EPOCH,
-        find: `      if (announced !== OFFLINE && ((announced - oldest) | 0) < 0) {
-        oldest = announced;
+        find: `      if (published !== OFFLINE && ((published - oldest) | 0) < 0) {
+        oldest = published;
       }`,
-        replace: `      if (announced !== OFFLINE && ((announced - oldest) | 0) < -1) {
-        oldest = announced;
+        replace: `      if (published !== OFFLINE && ((published - oldest) | 0) < -1) {
+        oldest = published;
       }`,
       },
     ],
@@ -177,14 +183,14 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['reuse before the epoch ended'],
   },
   {
-    name: 'a quiescent point announces the next epoch',
+    name: 'a quiescent point publishes the next epoch',
     edits: [
       {
         file: EPOCH,
-        find: `    if (participant.words[announced] !== epoch) {
-      store(participant.words, announced, epoch);`,
-        replace: `    if (participant.words[announced] !== epoch + 1) {
-      store(participant.words, announced, epoch + 1);`,
+        find: `    if (participant.words[published] !== epoch) {
+      store(participant.words, published, epoch);`,
+        replace: `    if (participant.words[published] !== epoch + 1) {
+      store(participant.words, published, epoch + 1);`,
       },
     ],
     scenarios: ['epochs/reader', 'epochs/readerAndVisitor'],
@@ -228,11 +234,11 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['connection not found'],
   },
   {
-    name: 'slab batches are given away without the lock',
+    name: 'slab batches are returned without the lock',
     edits: [
       {
         file: SLAB,
-        find: '    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);\n',
+        find: '    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabReturn);\n',
         replace: '',
       },
       {
@@ -275,13 +281,17 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the ring publishes without waking',
     edits: [
       {
-        file: RING,
+        file: PRODUCER,
         find: `    if (load(this.words, CONSUMER_ASLEEP) !== 0) {
       wakeConsumer(this.words);
     }`,
         replace: '',
       },
-      { file: RING, find: '  store(words, CLOSED, 1);\n  wakeConsumer(words);', replace: '  store(words, CLOSED, 1);' },
+      {
+        file: RING_LAYOUT,
+        find: '  store(words, CLOSED, 1);\n  wakeConsumer(words);',
+        replace: '  store(words, CLOSED, 1);',
+      },
     ],
     scenarios: ['ring/one'],
     found: ['lost wake-up'],
@@ -290,7 +300,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the ring looks for a sleeper before it publishes',
     edits: [
       {
-        file: RING,
+        file: PRODUCER,
         find: `    store(this.words, HEAD, this.#head);
     if (load(this.words, CONSUMER_ASLEEP) !== 0) {
       wakeConsumer(this.words);
@@ -309,7 +319,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the ring publishes what is not written yet',
     edits: [
       {
-        file: RING,
+        file: PRODUCER,
         find: `    this.words[slot + SLOT_SIZE] = size;
     return slot;`,
         replace: `    this.words[slot + SLOT_SIZE] = size;
@@ -324,7 +334,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the sleeper looks before it says that it sleeps',
     edits: [
       {
-        file: RING,
+        file: CONSUMER,
         find: `    store(this.words, CONSUMER_ASLEEP, 1);
     if (load(this.words, HEAD) === this.#tail && load(this.words, CLOSED) === 0) {`,
         replace: `    const isEmpty = load(this.words, HEAD) === this.#tail && load(this.words, CLOSED) === 0;
@@ -520,12 +530,12 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['stale mark'],
   },
   {
-    name: 'the room counter is read, then written',
+    name: 'the unused credits are read, then written',
     edits: [
       {
-        file: ROOM,
-        find: 'if (compareExchange(words, own, unused, (unused & ~TELL) + 1) === unused) {',
-        replace: 'poke(words, own, (unused & ~TELL) + 1);\n      if (unused >= 0) {',
+        file: QUOTA,
+        find: 'if (compareExchange(words, own, unused, (unused & ~CLEAR_FULL_BELOW) + 1) === unused) {',
+        replace: 'poke(words, own, (unused & ~CLEAR_FULL_BELOW) + 1);\n      if (unused >= 0) {',
       },
     ],
     scenarios: ['eviction/giveAndTake'],
@@ -548,35 +558,36 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['lost update'],
   },
   {
-    name: 'who takes ahead takes the mark of a collection for a number',
+    name: 'a batch that prefetches takes the flag of a collection for a number',
     edits: [
       {
-        file: ROOM,
-        find: 'return reserved >= 0 && reserved + beyond <= this.#peekLimit(pool);',
-        replace: 'return ((reserved >= 0 ? reserved : -1) + beyond) >>> 0 <= this.#peekLimit(pool);',
+        file: QUOTA,
+        find: 'return reserved >= 0 && reserved + beyond <= peekLimit(this.#words, pool, this.#fallbackLimit);',
+        replace:
+          'return ((reserved >= 0 ? reserved : -1) + beyond) >>> 0 <= peekLimit(this.#words, pool, this.#fallbackLimit);',
       },
     ],
     scenarios: ['quota/nextBatch'],
     found: ['refused too early'],
   },
   {
-    name: 'the mark of a collection is taken for a limit that was lowered',
+    name: 'the flag of a collection is taken for a limit that was lowered',
     edits: [
       {
-        file: ROOM,
-        find: 'return (peek(this.#words, pool + RESERVED) & RESERVED_MASK) <= this.#peekLimit(pool);',
-        replace: 'return this.#leaves(pool, 0);',
+        file: QUOTA,
+        find: 'return (peek(this.#words, pool + RESERVED) & RESERVED_MASK) <= peekLimit(this.#words, pool, this.#fallbackLimit);',
+        replace: 'return this.#hasMargin(pool, 0);',
       },
     ],
     scenarios: ['quota/batchGoesOn'],
     found: ['refused too early'],
   },
   {
-    name: 'in use is what is reserved and does not lie unused',
+    name: 'the credits in use are computed from the reserved and the unused ones',
     edits: [
       {
-        file: ROOM,
-        find: 'return unitsInUse(this.#words, pool, this.#maxParticipants);',
+        file: QUOTA,
+        find: 'return creditsInUse(this.#words, pool, this.#maxParticipants);',
         replace: `let inUse = load(this.#words, pool + RESERVED);
     for (let id = 0; id < this.#maxParticipants; id++) {
       inUse -= load(this.#words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
@@ -588,11 +599,11 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['wrong count'],
   },
   {
-    name: 'what is given back while units are counted goes unnoticed',
+    name: 'credits that are released during the count go unnoticed',
     edits: [
       {
         file: COUNT,
-        find: 'sumOf(words, pool, maxParticipants, generation, GIVEN) === given &&',
+        find: 'sumOf(words, pool, maxParticipants, generation, RELEASED) === released &&',
         replace: '',
       },
     ],
@@ -614,10 +625,10 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['lost wake-up'],
   },
   {
-    name: 'a batch that finds its units gone wakes nobody',
+    name: 'a batch that finds its credits gone wakes nobody',
     edits: [
       {
-        file: ROOM,
+        file: QUOTA,
         find: `      endPrefetch(words, own + PREFETCHED);
       return 0;`,
         replace: `      poke(words, own + PREFETCHED, FREE);
@@ -628,16 +639,16 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['lost wake-up'],
   },
   {
-    name: 'a batch says that it has units ahead when it has them',
+    name: 'a batch publishes that it has prefetched credits after it took them',
     edits: [
       {
-        file: ROOM,
+        file: QUOTA,
         find: `    poke(words, own + PREFETCHED, participant.lockTag);
     if (`,
         replace: '    if (',
       },
       {
-        file: ROOM,
+        file: QUOTA,
         find: `      endPrefetch(words, own + PREFETCHED);
       return 0;
     }`,
@@ -650,14 +661,14 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['refused too early'],
   },
   {
-    name: 'who is ahead is looked at before the words are emptied',
+    name: 'the prefetched words are looked at before the unused words are emptied',
     edits: [
       {
-        file: ROOM,
-        find: `      this.#collect(pool, generation, participant);
-      this.#holder = anyonePrefetching(words, pool, this.#maxParticipants);`,
-        replace: `      this.#holder = anyonePrefetching(words, pool, this.#maxParticipants);
-      this.#collect(pool, generation, participant);`,
+        file: COLLECT,
+        find: `  emptyUnusedWords(words, pool, maxParticipants, generation, participant);
+  const holder = anyonePrefetching(words, pool, maxParticipants);`,
+        replace: `  const holder = anyonePrefetching(words, pool, maxParticipants);
+  emptyUnusedWords(words, pool, maxParticipants, generation, participant);`,
       },
     ],
     scenarios: ['quota/batchBegins'],
@@ -667,33 +678,33 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the unused words are emptied once',
     edits: [
       {
-        file: ROOM,
-        find: `      this.#collect(pool, generation, participant);
-      reserved = mine`,
-        replace: '      reserved = mine',
+        file: COLLECT,
+        find: `  emptyUnusedWords(words, pool, maxParticipants, generation, participant);
+  poke(`,
+        replace: '  poke(',
       },
     ],
     scenarios: ['quota/giveThenTake'],
     found: ['refused too early'],
   },
   {
-    name: 'a repair leaves a collection as it stands',
+    name: 'a repair leaves the flag of a collection',
     edits: [
       {
-        file: ROOM,
-        find: `        poke(words, pool + RESERVED, reserved);
-        own[`,
-        replace: '        own[',
+        file: QUOTA_MUTEX,
+        find: `      poke(words, pool + RESERVED, reserved);
+      own[`,
+        replace: '      own[',
       },
     ],
     scenarios: ['quota/collectorDies'],
     found: ['invariant violated', 'refused too early'],
   },
   {
-    name: 'a repair does not wake who waits for the batch of the dead',
+    name: "a repair does not wake the threads that wait for the dead thread's batch",
     edits: [
       {
-        file: ROOM,
+        file: QUOTA,
         find: '    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + PREFETCHED, Number.POSITIVE_INFINITY);\n',
         replace: '',
       },

@@ -2,7 +2,8 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
-import { Claim, keepForToken, NO_THREAD, participantAt, ParticipantWord } from '../../src/shared/memory/participant.ts';
+import { Claim, keepForToken, NO_THREAD, participantAt } from '../../src/shared/memory/participant-slots.ts';
+import { ParticipantWord } from '../../src/shared/memory/participant.ts';
 
 /** As if the thread of this handle had ended: only then may others repair after it. */
 export function pretendDead({ tracker }: Conntrack): void {

@@ -16,7 +16,7 @@ import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { EventsWord } from '../../src/core/events/event-layout.ts';
 import { load } from '../../src/shared/access.ts';
 import { lockTagOf } from '../../src/shared/sync/mutex.ts';
-import { Claim, claimOf } from '../../src/shared/memory/participant.ts';
+import { Claim, claimOf } from '../../src/shared/memory/participant-slots.ts';
 import { prepareSocketPath } from '../../src/workers/control/socket-path.ts';
 import { Control } from '../../src/workers/control/control-thread.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
@@ -167,7 +167,7 @@ describe('a PMD that dies', () => {
     conntrack.lockTimeoutMs = 50;
     lockFor(datapath, pmd);
     expect(() => conntrack.flush()).toThrow(
-      new RegExp(`^the bucket lock at word \\d+ has been held for 0.05 s, now by participant ${pmd}: `),
+      new RegExp(`^the bucket lock at word \\d+ has been held for 0.05 s, now by participant ${pmd}\\. `),
     );
     datapath.terminateWorker('pmd', 0);
     await until('it is repaired after', () => deaths.length === 1);

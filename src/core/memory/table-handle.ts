@@ -17,11 +17,9 @@ import {
   claimParticipant,
   NO_THREAD,
   participantAt,
-  ParticipantWord,
   releaseParticipant,
-  type Participant,
-  type ParticipantRegion,
-} from '../../shared/memory/participant.ts';
+} from '../../shared/memory/participant-slots.ts';
+import { ParticipantWord, type Participant, type ParticipantRegion } from '../../shared/memory/participant.ts';
 import { Slab } from '../../shared/memory/slab.ts';
 import { Checks } from '../table/reference-checks.ts';
 import { UsageError } from '../errors.ts';

@@ -1,6 +1,6 @@
 /** Repair after a participant by one thread at a time, and only where its thread is gone. */
 
-import { Claim, claimOf, participantAt } from '../../shared/memory/participant.ts';
+import { Claim, claimOf, participantAt } from '../../shared/memory/participant-slots.ts';
 import { UsageError } from '../errors.ts';
 import { expectRepair, repairParticipant, type RepairOptions, type RepairReport } from './repair.ts';
 import { endRepairTurn, takeRepairTurn } from './repair-turn.ts';

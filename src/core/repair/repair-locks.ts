@@ -24,7 +24,7 @@ export function repairLeaves(dead: Tracker, report: RepairReport): void {
   const { base } = participant;
   const intentRecord = words[base + ParticipantWord.INTENT_RECORD]!;
   const pools = new Set([
-    words[base + ParticipantWord.POOL]!,
+    words[base + ParticipantWord.QUOTA_POOL]!,
     words[base + ParticipantWord.ZONE_CREDIT + CreditWord.POOL]!,
     intentRecord === 0 ? 0 : words[(intentRecord << UNIT_SHIFT) + ConnWord.ADMIT_POOL]!,
     dead.quota.pool,

@@ -135,14 +135,14 @@ export function repairCredits(dead: Tracker, report: RepairReport): void {
     report.recordsReturned++;
   }
   while (words[base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]! > 0) {
-    pools.putBack(dead.quota.pool, 0, participant, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
+    pools.releaseLocally(dead.quota.pool, 0, participant, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
     report.quotaReleased++;
   }
   const zoneCredit = ParticipantWord.ZONE_CREDIT;
   while (words[base + zoneCredit + CreditWord.UNITS]! > 0) {
     const pool = words[base + zoneCredit + CreditWord.POOL]!;
     const generation = words[base + zoneCredit + CreditWord.GENERATION]!;
-    zoneLimits.pools.putBack(pool, generation, participant, zoneCredit + CreditWord.UNITS, -1);
+    zoneLimits.pools.releaseLocally(pool, generation, participant, zoneCredit + CreditWord.UNITS, -1);
   }
 }
 
@@ -155,7 +155,7 @@ function repairUnlinked(dead: Tracker, report: RepairReport): void {
   const zonePool = words[r + ConnWord.ADMIT_POOL]!;
   if (words[base + ParticipantWord.INTENT_KIND] === IntentKind.unlinked && zonePool !== 0) {
     const generation = words[r + ConnWord.ADMIT_GENERATION]!;
-    zoneLimits.pools.putBack(zonePool, generation, participant, ParticipantWord.INTENT_KIND, 1);
+    zoneLimits.pools.releaseLocally(zonePool, generation, participant, ParticipantWord.INTENT_KIND, 1);
   }
   if ((words[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0 && alg.expectations.used > 0) {
     const { mutex } = alg.expectations;

@@ -4,13 +4,8 @@
  */
 
 import { compareExchange, load } from '../../shared/access.ts';
-import {
-  Claim,
-  claimOf,
-  participantAt,
-  type ParticipantRegion,
-  ParticipantWord,
-} from '../../shared/memory/participant.ts';
+import { Claim, claimOf, participantAt } from '../../shared/memory/participant-slots.ts';
+import { type ParticipantRegion, ParticipantWord } from '../../shared/memory/participant.ts';
 import { UsageError } from '../errors.ts';
 import { isThreadShown } from './thread-mark.ts';
 

@@ -29,7 +29,7 @@
 
 import { CHECKED, load, store } from '../../shared/access.ts';
 import { forgetHeld } from '../../shared/sync/lockdep.ts';
-import { Claim, claimOf, keepForToken, tokenOf } from '../../shared/memory/participant.ts';
+import { Claim, claimOf, keepForToken, tokenOf } from '../../shared/memory/participant-slots.ts';
 import { shown, UsageError } from '../errors.ts';
 import { EventsWord } from '../events/event-layout.ts';
 import { SettingWord } from '../memory/memory-layout.ts';

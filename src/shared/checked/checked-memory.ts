@@ -1,4 +1,4 @@
-/** Epochs and slab of a checked process: what they do is entered in the ledger (ledger.ts), which throws if it must not be. */
+/** Epochs and slab of a checked process. They enter each step in the ledger (ledger.ts), which throws if the step is wrong. */
 
 import { Epochs } from '../memory/epoch.ts';
 import { type Readers, type UnitLedger, UnitState } from './ledger.ts';
@@ -11,41 +11,43 @@ export class CheckedEpochs extends Epochs {
   readonly #readers: Readers;
   readonly #onQuiescent: () => void;
 
-  /** @param onQuiescent called at every quiescent point of the thread */
+  /** @param onQuiescent called at every quiescent point of this thread */
   constructor(words: Words, base: number, participants: ParticipantRegion, readers: Readers, onQuiescent: () => void) {
     super(words, base, participants);
     this.#readers = readers;
     this.#onQuiescent = onQuiescent;
   }
 
-  /** The order matters: whoever began to hold references after this stamp cannot see what the caller has unlinked. */
+  /** The stamp must come first. A participant that enters after the stamp cannot see what the caller has unlinked. */
   override current(): number {
     this.#readers.unlinkedBy = this.#readers.stamp();
     return super.current();
   }
 
   override enter(participant: Participant): void {
-    this.#rest(participant);
+    this.#endReferences(participant);
     super.enter(participant);
     this.#readers.begin(participant.id);
   }
 
   override quiesce(participant: Participant): void {
     if (!this.isOnline(participant)) {
-      throw new Error(`epochs: a quiescent point of participant ${participant.id}, which has not entered an epoch`);
+      throw new Error(
+        `epochs: a quiescent point of participant ${participant.id}, which has not entered an epoch: call enter first`,
+      );
     }
-    this.#rest(participant);
+    this.#endReferences(participant);
     super.quiesce(participant);
     this.#readers.begin(participant.id);
   }
 
   override leave(participant: Participant): void {
-    this.#rest(participant);
+    this.#endReferences(participant);
     super.leave(participant);
   }
 
-  #rest(participant: Participant): void {
-    /* Before anything is noted: a thread that a test lets die at an access has not got here. */
+  #endReferences(participant: Participant): void {
+    /* A test may end the thread at this access. It must come before the ledger is written. */
     load(participant.words, participant.base + ParticipantWord.EPOCH);
     assertNoneHeld();
     this.#readers.end(participant.id);
@@ -56,7 +58,7 @@ export class CheckedEpochs extends Epochs {
 export class CheckedSlab extends Slab {
   readonly #options: SlabOptions;
   readonly #ledger: UnitLedger;
-  /** Inside `allocate`, which calls itself. */
+  /** True inside `allocate`, which calls itself: only the outer call enters the record. */
   #isAllocating = false;
 
   constructor(options: SlabOptions, ledger: UnitLedger) {
@@ -82,7 +84,7 @@ export class CheckedSlab extends Slab {
     return record;
   }
 
-  /** Also what `free` does. */
+  /** `free` calls this too. */
   override keep(participant: Participant, recordClass: number, record: number): boolean {
     this.#ledger.freed(record);
     return super.keep(participant, recordClass, record);
@@ -94,7 +96,7 @@ export class CheckedSlab extends Slab {
       const cache = participant.base + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
       let record = participant.words[cache + SlabLayout.RETIRED_HEAD]!;
       while (record !== 0 && Epochs.isSafe(records[record * unitWords + tagWord]!, oldest)) {
-        /* Free already, and still here: whoever had this place before died in the middle of it. */
+        /* Already noted as free: the thread that had this slot before died while it reclaimed the record. */
         if (this.#ledger.stateOf(record) !== UnitState.free) {
           this.#ledger.freed(record);
         }

@@ -1,13 +1,14 @@
 /**
- * The ledger of CT_CHECKED=1: what became of every unit of memory that readers may see without a lock, and since when
- * each participant may hold references. It is kept beside the memory that it watches, in a region that only a checked
- * process has, and knows nothing of epochs: it is what the epochs are held against.
+ * The ledger of CT_CHECKED=1. It records the state of every unit of memory that readers may see without a lock. It also
+ * records since when each participant may hold references. It lies in a region of its own, which only a checked process
+ * has. It knows nothing of epochs, because the checks compare the epochs with it.
  *
- *   word 0            the last stamp. atomic: each event takes the next
- *   then              a word per participant: stamp of its last quiescent point, 0: it holds no reference
- *   then              UnitLedger.WORDS words per unit: state (UnitState, and entries in indexes), stamp by which it was unlinked
+ *   word 0            the last stamp. Atomic: each event takes the next number
+ *   then              a word for each participant: stamp of its last quiescent point; 0: it holds no reference
+ *   then              UnitLedger.WORDS words for each unit: its state (UnitState, and its entries in indexes), and the stamp
+ *                     after which nobody could find it any more
  *
- * The accesses do not go through the seam: the ledger is not part of what is tested, and gives nobody a turn.
+ * The ledger does not use the access seam: a test schedules the tracker's accesses, not these.
  */
 
 import type { Words } from '../access.ts';
@@ -17,11 +18,11 @@ import { PARTICIPANT_WORDS, ParticipantWord, type ParticipantRegion } from '../m
 const CLOCK = 0;
 const STAMPS: number = LINE_WORDS;
 
-/** Since when participants hold references. */
+/** Since when each participant may hold references. */
 export class Readers {
   readonly #words: Words;
   readonly #participants: ParticipantRegion;
-  /** When this thread last asked for the epoch to tag something with that it had unlinked. */
+  /** Stamp of this thread's last call of Epochs.current. Everything that it retires now was unlinked before that. */
   unlinkedBy = 0;
 
   constructor(words: Words, participants: ParticipantRegion) {
@@ -39,27 +40,27 @@ export class Readers {
     return stamp === 0 ? this.stamp() : stamp;
   }
 
-  /** From here on the participant may take references; it has announced its epoch. */
+  /** From here on the participant may take references. It has published its epoch before. */
   begin(id: number): void {
     Atomics.store(this.#words, STAMPS + id, this.stamp());
   }
 
-  /** The participant holds no reference; it has not yet announced so. */
+  /** The participant holds no reference any more. It publishes that after this call. */
   end(id: number): void {
     Atomics.store(this.#words, STAMPS + id, 0);
   }
 
-  /** Since when the participant may hold references; 0: it may not. */
+  /** Since when the participant may hold references, as a stamp; 0: it holds none. */
   since(id: number): number {
     return Atomics.load(this.#words, STAMPS + id);
   }
 
-  /** A participant that may still see what was unlinked by `stamp`, or -1. */
-  whoMaySee(stamp: number): number {
+  /** A participant that may still see memory unlinked by `stamp`, or -1. */
+  possibleReader(stamp: number): number {
     const { words, base, maxParticipants } = this.#participants;
     for (let id = 0; id < maxParticipants; id++) {
       const since = this.since(id);
-      /* A dead participant is put offline by whoever repairs after it. */
+      /* A thread that repairs after a dead one puts it offline, and does not write the ledger. */
       const isOnline = Atomics.load(words, base + id * PARTICIPANT_WORDS + ParticipantWord.EPOCH) !== 0;
       if (since !== 0 && isOnline && ((since - stamp) | 0) < 0) {
         return id;
@@ -69,11 +70,11 @@ export class Readers {
   }
 }
 
-/** fresh: never handed out. The others follow from what was done last. */
+/** The last step of a unit. fresh: it was never allocated. */
 export const UnitState = { fresh: 0, allocated: 1, linked: 2, unlinked: 3, retired: 4, free: 5 } as const;
 const STATE_NAMES = ['fresh', 'allocated', 'linked', 'unlinked', 'retired', 'free'];
 const STATE_MASK = 7;
-/** What an entry in an index adds to the state. */
+/** Each entry in an index adds this to the state word. */
 const ENTRY = 8;
 
 const STATE = 0;
@@ -82,21 +83,21 @@ const STAMP = 1;
 export interface UnitLedgerOptions {
   words: Words;
   base: number;
-  /** The lowest number of a unit. */
+  /** The lowest unit number. */
   firstUnit: number;
   readers: Readers;
-  /** What the units are, for messages. */
+  /** Name of one unit, for messages. */
   name: string;
 }
 
-/** The states of the units of one kind. Every transition that must not be throws. */
+/** The states of the units of one kind. A forbidden transition throws an Error. */
 export class UnitLedger {
   static readonly WORDS = 2;
   readonly #words: Words;
   readonly #base: number;
   readonly #readers: Readers;
   readonly #name: string;
-  /** Set by whoever repairs after a dead thread: what that had noted it may not have done, and it is noted again. */
+  /** Set by a thread that repairs. The dead thread may have noted a step and not done it; then the step is noted twice. */
   isRepairing = false;
 
   constructor(options: UnitLedgerOptions) {
@@ -123,7 +124,7 @@ export class UnitLedger {
     return this.#read(unit) & STATE_MASK;
   }
 
-  /** How often the unit stands in indexes. */
+  /** Number of index entries that name the unit. */
   entriesOf(unit: number): number {
     return Math.trunc(this.#read(unit) / ENTRY);
   }
@@ -136,27 +137,27 @@ export class UnitLedger {
   allocated(unit: number): void {
     const state = this.stateOf(unit);
     if (state !== UnitState.fresh && state !== UnitState.free) {
-      this.fail(unit, 'handed out although somebody has it');
+      this.fail(unit, 'allocated twice: it was not freed in between');
     }
     this.#write(unit, UnitState.allocated);
   }
 
-  /** Before its entry can be seen. */
+  /** Call before another thread can see the entry. */
   linked(unit: number): void {
     const state = this.stateOf(unit);
     if (state !== UnitState.allocated && state !== UnitState.linked) {
-      this.fail(unit, "linked although it is nobody's to link");
+      this.fail(unit, 'linked although it is not allocated');
     }
     this.#write(unit, UnitState.linked + (this.entriesOf(unit) + 1) * ENTRY);
   }
 
-  /** The entry was not placed after all. */
+  /** The entry that `linked` noted was not placed. */
   notLinked(unit: number): void {
     const left = this.entriesOf(unit) - 1;
     this.#write(unit, left === 0 ? UnitState.allocated : UnitState.linked + left * ENTRY);
   }
 
-  /** An entry is gone. */
+  /** An entry was removed. */
   unlinked(unit: number): void {
     const left = this.entriesOf(unit) - 1;
     if (left >= 0) {
@@ -164,14 +165,14 @@ export class UnitLedger {
     }
   }
 
-  /** It turned out to have no more entries than this: whoever noted more died before it placed them. */
+  /** A repair found at most so many entries. The dead thread noted more of them and died before it placed them. */
   atMost(unit: number, entries: number): void {
     if (this.entriesOf(unit) > entries) {
       this.#write(unit, entries === 0 ? UnitState.allocated : UnitState.linked + entries * ENTRY);
     }
   }
 
-  /** Whoever took it died before that was noted. */
+  /** For a repair: the dead thread allocated the unit and died before that was noted. */
   takenOver(unit: number): void {
     const state = this.stateOf(unit);
     if (state === UnitState.fresh || state === UnitState.free) {
@@ -179,7 +180,7 @@ export class UnitLedger {
     }
   }
 
-  /** After it was unlinked, and the epoch asked for since. */
+  /** Call after the unit was unlinked and Epochs.current was called. */
   retired(unit: number): void {
     const state = this.stateOf(unit);
     if (state === UnitState.linked) {
@@ -187,17 +188,17 @@ export class UnitLedger {
     }
     const isNoted = this.isRepairing && state === UnitState.retired;
     if (state !== UnitState.allocated && state !== UnitState.unlinked && !isNoted) {
-      this.fail(unit, 'retired twice, or by who does not have it');
+      this.fail(unit, 'retired twice, or never allocated');
     }
     Atomics.store(this.#words, this.#at(unit) + STAMP, this.#readers.unlinkedBy);
     this.#write(unit, UnitState.retired);
   }
 
-  /** Before anybody can take it. */
+  /** Call before another thread can allocate the unit. */
   freed(unit: number): void {
     const state = this.stateOf(unit);
     if (state === UnitState.retired) {
-      const reader = this.#readers.whoMaySee(Atomics.load(this.#words, this.#at(unit) + STAMP));
+      const reader = this.#readers.possibleReader(Atomics.load(this.#words, this.#at(unit) + STAMP));
       if (reader >= 0) {
         this.fail(unit, `freed while participant ${reader} may still see it`);
       }
@@ -206,12 +207,12 @@ export class UnitLedger {
         this.fail(unit, 'freed twice');
       }
     } else if (state !== UnitState.allocated) {
-      this.fail(unit, 'freed without having been retired, although others have seen it');
+      this.fail(unit, 'freed without having been retired, although other threads could see it');
     }
     this.#write(unit, UnitState.free);
   }
 
-  /** May the participant refer to the unit now? @throws Error if not */
+  /** @throws Error if the participant may not refer to the unit now */
   assertReferable(unit: number, participantId: number): void {
     const since = this.#readers.since(participantId);
     if (since === 0) {

@@ -1,26 +1,26 @@
 /**
- * Quiescent-state epochs: when may memory that was unlinked be used again?
+ * Quiescent-state epochs: when may unlinked memory be used again?
  *
- * Readers take no locks, so a record that has just been unlinked may still be under somebody's eyes. Every
- * participant announces the global epoch at its quiescent points (the end of a batch), where it holds no reference.
- * Memory unlinked during epoch e carries the tag e. Once every online participant has announced an epoch later than
- * e, each of them has passed a quiescent point after the unlinking, and nobody can see it any more.
+ * Readers take no locks. So a reader may still hold a reference to a record that was just unlinked. A participant has a
+ * quiescent point at the end of each batch: it holds no reference then. There it publishes the global epoch that it sees,
+ * in its own word. Memory that is unlinked during epoch e gets the tag e. When every online participant has published an
+ * epoch later than e, each has passed a quiescent point since the unlinking. Nobody can see that memory any more.
  *
  *   global epoch    e           e + 1                e + 2
  *                   |-----------|--------------------|------------------>
  *   A  (works)      .  quiesce: e     quiesce: e + 1        quiesce: e + 2
  *   B  (works)      .      quiesce: e        quiesce: e + 1       .
- *   C  (offline)    0           0                    0                     holds nobody up
+ *   C  (offline)    0           0                    0                     nobody waits for it
  *                       ^            ^                     ^
- *        A unlinks x,   |            |                     +-- all online have announced an epoch later than e:
+ *        A unlinks x,   |            |                     +-- all online have published an epoch later than e:
  *        retires it     |            |                         `advance` returns e + 1, x may be used again
- *        with tag e ----+            +-- B has not yet passed a quiescent point since: it may still see x
+ *        with tag e ----+            +-- B has passed no quiescent point since: it may still see x
  *
- * A participant without work goes offline, so that it holds nobody up. It must hold no reference then.
+ * A participant without work goes offline, so that nobody waits for it. It must hold no reference then.
  *
- *   word 0   the global epoch. Atomic: any participant advances it by one when all online have announced it.
+ *   word 0   the global epoch. Atomic: any participant increments it when all online participants have published it.
  *
- * Epochs are 32-bit and wrap, compared by signed difference; 0 means offline and is skipped.
+ * Epochs have 32 bits and wrap. They are compared by signed difference. 0 means offline, so the count skips it.
  */
 
 import { compareExchange, load, store, type Words } from '../access.ts';
@@ -49,35 +49,35 @@ export class Epochs {
     this.#participants = participants;
   }
 
-  /** Once, by whoever creates the region. */
+  /** Call once, in the thread that creates the region. */
   initialise(): void {
     store(this.#words, this.#global, FIRST_EPOCH);
   }
 
-  /** The tag for memory that the caller has just unlinked. */
+  /** The tag for memory that the caller has unlinked before this call. */
   current(): number {
     return load(this.#words, this.#global);
   }
 
   /**
-   * The participant may hold references from here on. The announcement is a full fence: what the participant reads
-   * afterwards is at least as new as what anybody saw who found it offline.
+   * From here on the participant may hold references. The store is a full fence: a thread that found this participant
+   * offline had done its unlinking before, and the participant's later reads see it.
    */
   enter(participant: Participant): void {
     store(participant.words, participant.base + ParticipantWord.EPOCH, load(this.#words, this.#global));
   }
 
-  /** A quiescent point: the participant holds no reference at this moment, and goes on. */
+  /** A quiescent point: the participant holds no reference at this moment. It stays online. */
   quiesce(participant: Participant): void {
-    const announced = participant.base + ParticipantWord.EPOCH;
+    const published = participant.base + ParticipantWord.EPOCH;
     const epoch = load(this.#words, this.#global);
-    /* Only the owner writes its announcement, so it may read it plainly; in most batches nothing has moved. */
-    if (participant.words[announced] !== epoch) {
-      store(participant.words, announced, epoch);
+    /* Only the owner writes this word, so it may read it plainly. In most batches the epoch is still the same. */
+    if (participant.words[published] !== epoch) {
+      store(participant.words, published, epoch);
     }
   }
 
-  /** The participant holds no reference and will not take one before it enters again. */
+  /** Goes offline. The participant holds no reference, and takes none before it enters again. */
   leave(participant: Participant): void {
     store(participant.words, participant.base + ParticipantWord.EPOCH, OFFLINE);
   }
@@ -88,17 +88,17 @@ export class Epochs {
   }
 
   /**
-   * Looks at everybody once, moves the global epoch on if all online participants have announced it, and returns the
-   * oldest epoch that is still announced: memory with an older tag may be used again. Nobody online: all of it may.
+   * Reads the epoch of each participant once. Increments the global epoch if all online participants have published it.
+   * @returns the oldest published epoch: memory with an older tag may be used again. With nobody online that is all memory.
    */
   advance(): number {
     const { words, base, maxParticipants } = this.#participants;
     const epoch = load(this.#words, this.#global);
     let oldest = next(epoch);
     for (let id = 0; id < maxParticipants; id++) {
-      const announced = load(words, base + id * PARTICIPANT_WORDS + ParticipantWord.EPOCH);
-      if (announced !== OFFLINE && ((announced - oldest) | 0) < 0) {
-        oldest = announced;
+      const published = load(words, base + id * PARTICIPANT_WORDS + ParticipantWord.EPOCH);
+      if (published !== OFFLINE && ((published - oldest) | 0) < 0) {
+        oldest = published;
       }
     }
     if (((oldest - epoch) | 0) >= 0) {
@@ -107,7 +107,7 @@ export class Epochs {
     return oldest;
   }
 
-  /** May memory with this tag be used again, given what `advance` returned? */
+  /** @returns whether memory with this tag may be used again. @param oldest the result of `advance` */
   static isSafe(tag: number, oldest: number): boolean {
     return ((tag - oldest) | 0) < 0;
   }

@@ -1,24 +1,13 @@
 /**
- * A slab of fixed-size records in shared memory, referred to by unit number (never 0).
+ * A slab of fixed-size records in shared memory. A record is named by its unit number, which is never 0.
  *
- * A record of class 0 is one unit, of class 1 two units next to each other, the first of even number. Memory is
- * reserved for all units and committed by the system when it is first touched: fresh records come from a bump
- * pointer in chunks, so a table that was never full never commits what it did not use.
+ * A record of class 0 is one unit. A record of class 1 is two adjacent units, the first of even number. Address space is
+ * reserved for all units. The system commits memory when it is first touched. Fresh records come from a bump pointer, in
+ * chunks. So a table commits only as much memory as it has used at its fullest.
  *
- * Each participant allocates from its own cache and frees into it, without a lock. Full caches hand batches of
- * CHUNK records to a common list, empty ones take from it, under the slab's mutex.
- *
- *   slab, under its mutex
- *   word    0           1             2                            3, 4
- *         +-----------+-------------+----------------------------+-------------------------------------+-----
- *         | MUTEX     | NEXT_FRESH  | CAPACITY: after the last   | COMMON_HEAD: batches, one per class |
- *         +-----------+-------------+----------------------------+-------------------------------------+-----
- *
- *   cache of a participant, one per class, owner only
- *   word    0           1            2            3           4              5              6
- *         +-----------+------------+------------+-----------+--------------+--------------+---------------+---
- *         | FREE_HEAD | FREE_COUNT | FRESH_NEXT | FRESH_END | RETIRED_HEAD | RETIRED_TAIL | RETIRED_COUNT |
- *         +-----------+------------+------------+-----------+--------------+--------------+---------------+---
+ * Each participant allocates from its own cache and frees into it, without a lock. A cache with too many free records
+ * moves a batch of CHUNK records to a common list. An empty cache takes a batch from there. Both happen under the slab's
+ * mutex. slab-layout.ts draws the words.
  *
  *                                  batches of CHUNK
  *   fresh chunk --> free list --------------------------> common list
@@ -26,89 +15,54 @@
  *                    v     | reclaim: the epoch has passed
  *             linked record --> retired list
  *
- * Lists run through two words of the records themselves, which nobody but the slab touches: `linkWord` (next record)
- * and `tagWord` (epoch of retirement; in the common list, the next batch). The words that readers compare stay as
- * they are until the record is handed out again.
+ * The lists run through two words of the records, which only the slab uses: `linkWord` (the next record) and `tagWord` (the
+ * epoch of retirement; in the common list, the next batch). A freed record keeps all its other words until it is allocated
+ * again: readers may still compare them.
  */
 
 import { peek, type Words } from '../access.ts';
-import { LINE_WORDS } from './cache-line.ts';
 import { Epochs } from './epoch.ts';
 import { LockSite } from '../sync/lock-sites.ts';
 import { LockClass } from '../sync/lockdep.ts';
 import { lock, releaseOfDead, unlock } from '../sync/mutex.ts';
 import { ParticipantWord, type Participant } from './participant.ts';
-import { wordLayout } from './word-layout.ts';
-
-export const SLAB_WORDS: number = LINE_WORDS;
-export const RECORD_CLASSES = 2;
-export const SLAB_CACHE_WORDS = 8;
-
-/** Records that move between a cache and the common list at once: amortises the lock. */
-const CHUNK = 64;
-/** Units of a fresh chunk: 32 KiB. */
-const FRESH_UNITS = 256;
-/** A cache above this many free records gives a batch away. */
-const CACHE_LIMIT = 2 * CHUNK;
-/** Units kept beyond that for records that are retired and not free yet. */
-const RETIRED_UNITS = 1 << 18;
-
-const SlabWord = wordLayout("the slab's own words", SLAB_WORDS, {
-  MUTEX: 1,
-  NEXT_FRESH: 1,
-  CAPACITY: 1,
-  COMMON_HEAD: RECORD_CLASSES,
-  _REST: SLAB_WORDS - 3 - RECORD_CLASSES,
-});
-const MUTEX: number = SlabWord.MUTEX;
-const NEXT_FRESH: number = SlabWord.NEXT_FRESH;
-const CAPACITY: number = SlabWord.CAPACITY;
-const COMMON_HEAD: number = SlabWord.COMMON_HEAD;
-
-const CacheWord = wordLayout("a participant's cache of records", SLAB_CACHE_WORDS, {
-  FREE_HEAD: 1,
-  FREE_COUNT: 1,
-  FRESH_NEXT: 1,
-  FRESH_END: 1,
-  RETIRED_HEAD: 1,
-  RETIRED_TAIL: 1,
-  RETIRED_COUNT: 1,
-  _REST: 1,
-});
-const FREE_HEAD: number = CacheWord.FREE_HEAD;
-const FREE_COUNT: number = CacheWord.FREE_COUNT;
-const FRESH_NEXT: number = CacheWord.FRESH_NEXT;
-const FRESH_END: number = CacheWord.FRESH_END;
-const RETIRED_HEAD: number = CacheWord.RETIRED_HEAD;
-const RETIRED_TAIL: number = CacheWord.RETIRED_TAIL;
-const RETIRED_COUNT: number = CacheWord.RETIRED_COUNT;
-
-/** For the checks of the invariants. */
-export const SlabLayout = {
+import {
+  CAPACITY,
+  CHUNK,
+  COMMON_HEAD,
+  FREE_COUNT,
+  FREE_HEAD,
+  FRESH_END,
+  FRESH_NEXT,
   MUTEX,
   NEXT_FRESH,
-  COMMON_HEAD,
-  FREE_HEAD,
-  FREE_COUNT,
-  FRESH_NEXT,
-  FRESH_END,
+  RECORD_CLASSES,
+  RETIRED_COUNT,
   RETIRED_HEAD,
   RETIRED_TAIL,
-  RETIRED_COUNT,
-  CHUNK,
-} as const;
+  SLAB_CACHE_WORDS,
+} from './slab-layout.ts';
+
+export { RECORD_CLASSES, SLAB_CACHE_WORDS, SLAB_WORDS, SlabLayout } from './slab-layout.ts';
+
+/** Units of a fresh chunk: 32 KiB. */
+const FRESH_UNITS = 256;
+/** A cache with more free records than this returns a batch. */
+const CACHE_LIMIT = 2 * CHUNK;
+/** Units reserved for records that are retired and not free yet. */
+const RETIRED_UNITS = 1 << 18;
 
 export interface SlabOptions {
-  /** The slab's own words (SLAB_WORDS of them, zeroed) and where they start. */
+  /** The array with the slab's own words (SLAB_WORDS of them, zeroed), and the index of the first. */
   words: Words;
   base: number;
-  /** The units; unit u starts at word u * unitWords of this array. */
+  /** The array with the units. Unit u starts at word u * unitWords. */
   records: Words;
-  /** The first unit that may be handed out (even, not 0), and the number after the last. */
+  /** The first unit (even, not 0), and the number after the last. */
   firstUnit: number;
   endUnit: number;
   unitWords: number;
-  /** Offsets inside a record that belong to the slab. */
+  /** Offsets in a record of the two words that belong to the slab. */
   linkWord: number;
   tagWord: number;
 }
@@ -134,24 +88,24 @@ export class Slab {
     this.#endUnit = options.endUnit;
   }
 
-  /** Units to reserve so that `maxRecords` of any mix of classes fit, beside what caches and epochs hold back. */
+  /** Units to reserve so that `maxRecords` of any mix of classes fit, besides those in caches and retired lists. */
   static unitsFor(maxRecords: number, maxParticipants: number): number {
-    /* A chunk belongs to its class for good: the worst case is all of class 0 first, then all of class 1. */
+    /* A chunk never changes its class. So the worst case is that all records are first of class 0, and later of class 1. */
     return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + FRESH_UNITS) + RETIRED_UNITS;
   }
 
-  /** Records of any class that each participant may keep retired without the slab being used up before its time. */
+  /** Records of any class that each participant may keep retired. With more, the slab may run out before the table is full. */
   static retiredAllowance(maxParticipants: number): number {
     return Math.floor(RETIRED_UNITS / (2 * maxParticipants));
   }
 
-  /** Once, by whoever creates the region. */
+  /** Call once, in the thread that creates the region. */
   initialise(): void {
     this.#words[this.#base + NEXT_FRESH] = this.#firstUnit;
     this.#words[this.#base + CAPACITY] = this.#endUnit;
   }
 
-  /** Units that caches have been given; they come back to caches only. */
+  /** Units that were ever taken for caches. Caches and the common list keep them for good. */
   get unitsTaken(): number {
     return peek(this.#words, this.#base + NEXT_FRESH) - this.#firstUnit;
   }
@@ -161,8 +115,9 @@ export class Slab {
   }
 
   /**
-   * A record of the class, its words as they were left; 0 when the slab is used up. The caller writes into
-   * RECORD_IN_FLIGHT that it has it, as the next thing it does.
+   * Allocates a record of the class. Its words are as they were left. The caller must store the record in RECORD_IN_FLIGHT
+   * directly after this call: a thread that dies in between would leak it.
+   * @returns the record; 0 when the slab is used up
    */
   allocate(participant: Participant, recordClass: number): number {
     const words = participant.words;
@@ -182,9 +137,9 @@ export class Slab {
   }
 
   /**
-   * Reads the first word of the records that the next `count` allocations will return, as far as they
-   * are fresh: the misses overlap here, where filling the records would wait for them one by one.
-   * @returns a number without meaning that depends on what was read
+   * Prefetches the records of the next `count` allocations, if they are fresh: reads the first word of each. The cache
+   * misses overlap here. When the records are filled, they would come one after another.
+   * @returns a number without meaning, made from the words, so that V8 does not remove the reads
    */
   touchNext(participant: Participant, recordClass: number, count: number): number {
     const words = participant.words;
@@ -202,7 +157,7 @@ export class Slab {
     return sink;
   }
 
-  /** Takes a batch from the common list, or a fresh chunk. */
+  /** Takes a batch from the common list, or a fresh chunk. @returns false when the slab is used up */
   #refill(participant: Participant, recordClass: number): boolean {
     const words = this.#words;
     const cache = this.#cache(participant, recordClass);
@@ -229,14 +184,14 @@ export class Slab {
     return found;
   }
 
-  /** Gives back the record in hand, that no other thread can have seen (it was never linked). */
+  /** Frees the record in flight. It was never linked, so no other thread can have seen it. */
   free(participant: Participant, recordClass: number, record: number): void {
     if (this.keep(participant, recordClass, record)) {
-      this.#giveBatchAway(participant, recordClass);
+      this.#returnBatch(participant, recordClass);
     }
   }
 
-  /** As free, but it never takes the mutex. @returns whether so many are free here that a batch should be given away */
+  /** As free, but never takes the mutex. @returns whether the cache has so many free records that it should return a batch */
   keep(participant: Participant, recordClass: number, record: number): boolean {
     const words = participant.words;
     const cache = this.#cache(participant, recordClass);
@@ -248,7 +203,7 @@ export class Slab {
     return count > CACHE_LIMIT;
   }
 
-  #giveBatchAway(participant: Participant, recordClass: number): void {
+  #returnBatch(participant: Participant, recordClass: number): void {
     const records = this.#records;
     const cache = this.#cache(participant, recordClass);
     const batch = participant.words[cache + FREE_HEAD]!;
@@ -260,8 +215,8 @@ export class Slab {
 
     const words = this.#words;
     const common = this.#base + COMMON_HEAD + recordClass;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabGiveAway);
-    /* From here to there in one step: the batch is never in nobody's list (participant.ts). */
+    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabReturn);
+    /* No call and no loop from here to the unlock (participant.ts): at any death the batch is in exactly one list. */
     participant.words[cache + FREE_HEAD] = records[lastLink]!;
     participant.words[cache + FREE_COUNT] = participant.words[cache + FREE_COUNT]! - CHUNK;
     records[lastLink] = 0;
@@ -270,7 +225,7 @@ export class Slab {
     unlock(words, this.#base + MUTEX);
   }
 
-  /** Keeps an unlinked record until every online participant has passed the epoch `tag`. */
+  /** Keeps an unlinked record until every online participant has passed epoch `tag` (see Epochs.current). */
   retire(participant: Participant, recordClass: number, record: number, tag: number): void {
     const words = participant.words;
     const cache = this.#cache(participant, recordClass);
@@ -287,14 +242,14 @@ export class Slab {
     words[cache + RETIRED_COUNT] = words[cache + RETIRED_COUNT]! + 1;
   }
 
-  /** Records of both classes that this participant has retired and not yet freed. */
+  /** Records of both classes that the participant has retired and not freed. */
   retiredCount(participant: Participant): number {
     const words = participant.words;
     const cache = participant.base + ParticipantWord.CACHES;
     return words[cache + RETIRED_COUNT]! + words[cache + SLAB_CACHE_WORDS + RETIRED_COUNT]!;
   }
 
-  /** Frees what this participant retired before epoch `oldest` (see Epochs.advance); returns how many. */
+  /** Frees the records that the participant retired before epoch `oldest` (see Epochs.advance). @returns their number */
   reclaim(participant: Participant, oldest: number): number {
     let freed = 0;
     for (let recordClass = 0; recordClass < RECORD_CLASSES; recordClass++) {
@@ -317,13 +272,13 @@ export class Slab {
         words[cache + RETIRED_TAIL] = 0;
       }
       words[cache + RETIRED_COUNT] = words[cache + RETIRED_COUNT]! - 1;
-      /* As keep, but in the same step: the record is never in nobody's list (participant.ts). */
+      /* As keep, but written out: without a call (participant.ts) the record is in exactly one list at any death. */
       records[link] = words[cache + FREE_HEAD]!;
       words[cache + FREE_HEAD] = record;
       const count = words[cache + FREE_COUNT]! + 1;
       words[cache + FREE_COUNT] = count;
       if (count > CACHE_LIMIT) {
-        this.#giveBatchAway(participant, recordClass);
+        this.#returnBatch(participant, recordClass);
       }
       freed++;
       record = following;
@@ -331,12 +286,12 @@ export class Slab {
     return freed;
   }
 
-  /** After the participant's thread has died: whatever it was doing is done or not begun. @returns whether it held the mutex */
+  /** Call after the participant's thread has died. Each of its changes is complete or not begun. @returns whether it held the mutex */
   repair(participant: Participant): boolean {
     return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
   }
 
-  /** Touches the memory of the first `count` fresh units, so that no page fault happens later. */
+  /** Touches the memory of the next `count` fresh units, so that no page fault happens later. */
   prefault(count: number): void {
     const records = this.#records;
     const from = this.#words[this.#base + NEXT_FRESH]!;

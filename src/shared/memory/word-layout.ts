@@ -1,18 +1,18 @@
 /**
- * Offsets of fields that follow one another in memory, computed from their sizes. A layout names each field once, with its size; the
- * sum is held against the size of the whole when the module loads. The build writes the offsets into the code as numbers.
+ * Offsets of fields that follow one another in memory, computed from the fields' sizes. A layout names each field once, with
+ * its size. When the module loads, the sum is compared with the size of the whole. The build replaces the offsets by numbers.
  */
 
-/** Names that begin with it are gaps. */
+/** A name that begins with `_` stands for a gap. */
 type Gap = `_${string}`;
 
 /** The offset of each field, in words. */
 export type WordOffsets<Sizes> = { readonly [Name in keyof Sizes as Exclude<Name, Gap>]: number };
 
 /**
- * @param what the whole, with its article, for the error
- * @param total its size in words
- * @param sizes words of each field, in the order in which they lie; a name that begins with `_` is a gap
+ * @param what name of the whole, with its article, for the error
+ * @param total size of the whole, in words
+ * @param sizes words of each field, in memory order; a name that begins with `_` is a gap
  * @throws Error unless the sizes add up to the total
  */
 export function wordLayout<Sizes extends Readonly<Record<string, number>>>(
@@ -29,7 +29,7 @@ export function wordLayout<Sizes extends Readonly<Record<string, number>>>(
     at += size;
   }
   if (at !== total) {
-    throw new Error(`the fields of ${what} take ${at} words, not ${total}`);
+    throw new Error(`the fields of ${what} take ${at} words, not ${total}: change a size or its gap`);
   }
   return offsets as WordOffsets<Sizes>;
 }

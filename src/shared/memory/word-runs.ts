@@ -1,4 +1,4 @@
-/** Runs of words in two arrays. Loops: a view of the words, as `set` or `subarray` would need one, is an allocation. */
+/** Runs of words in two arrays. These are loops because `set` and `subarray` need a view, and a view is an allocation. */
 
 export function copyWords(from: Int32Array, at: number, to: Int32Array, toAt: number, count: number): void {
   for (let i = 0; i < count; i++) {

@@ -1,23 +1,23 @@
 /**
- * How many units of a quota pool are in use. It is counted where units are taken and given back, and not made out of what is
- * reserved and what lies unused: units move between these, and a thread that stands still in the middle of moving them would
- * make any number out of them.
+ * The number of credits of a quota pool that are in use. Each participant counts the credits that it takes and releases. The
+ * number is not computed from RESERVED and the unused words: credits move between these, and a thread that is interrupted
+ * in between would make the difference wrong.
  *
- * Only a participant's own thread writes its counts, and it writes beside them which generation of the pool they are of. A
- * thread may stand still after it took a unit and before it counts it, while the pool starts anew any number of times: what it
- * counts then is of the old generation, as it has said before. No other thread sets a count to 0.
- * Numbers of generations come again: a thread that starts the pool anew takes the number from counts that still bear it.
+ * Only a participant's own thread writes its counts, or the thread that repairs after it. Beside them it writes the pool's
+ * generation, before it takes or releases. A thread may be interrupted after it took a credit and before it counts it. If
+ * the pool is renewed meanwhile, the thread counts for the old generation, and nobody reads that. No other thread resets a
+ * count. Generation numbers wrap: a renewal invalidates counts that still have the new number from long ago (forgetCounts).
  *
- * Both counts of a participant only grow within a generation. So while no count of what was given back changes, the sum of
- * what was taken, read one by one, lies between what it was at the beginning and what it was at the end.
+ * Within a generation both counts of a participant only grow. While no count of releases changes, the sum of the counts
+ * of takes, read one after another, lies between its values at the beginning and at the end.
  */
 
 import { load, poke, store, type Words } from '../access.ts';
-import { COUNTED, GENERATION, GIVEN, STRIDE_WORDS, TAKEN } from './quota-layout.ts';
+import { COUNTED, GENERATION, RELEASED, STRIDE_WORDS, TAKEN } from './quota-layout.ts';
 
-/** Tries to add up while nobody gives back: each takes a fraction of a microsecond. */
+/** Attempts to read the sums while nobody releases. Each takes a fraction of a microsecond. */
 const ATTEMPTS = 100;
-/** In COUNTED: these counts are of no generation. */
+/** Value of COUNTED: the counts belong to no generation. */
 const NO_GENERATION = -1;
 
 function sumOf(words: Words, pool: number, maxParticipants: number, generation: number, count: number): number {
@@ -32,18 +32,19 @@ function sumOf(words: Words, pool: number, maxParticipants: number, generation: 
 }
 
 /**
- * Units in use. Exact while nobody takes or gives back; while others do, a number between the least and the most that were in
- * use during the call. If they gave back in every attempt, as many more at most as were given back during the last one.
+ * Credits in use. Exact while nobody takes or releases. Otherwise a number between the least and the most that were in use
+ * during the call. If other threads released credits during every attempt, the result may be too high by the credits that
+ * were released during the last one.
  */
-export function unitsInUse(words: Words, pool: number, maxParticipants: number): number {
+export function creditsInUse(words: Words, pool: number, maxParticipants: number): number {
   let inUse = 0;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const generation = load(words, pool + GENERATION);
-    const given = sumOf(words, pool, maxParticipants, generation, GIVEN);
-    /* What was given back before it was taken: never less than there is. */
-    inUse = (sumOf(words, pool, maxParticipants, generation, TAKEN) - given) | 0;
+    const released = sumOf(words, pool, maxParticipants, generation, RELEASED);
+    /* Releases are read before takes: so the difference is never too low. */
+    inUse = (sumOf(words, pool, maxParticipants, generation, TAKEN) - released) | 0;
     if (
-      sumOf(words, pool, maxParticipants, generation, GIVEN) === given &&
+      sumOf(words, pool, maxParticipants, generation, RELEASED) === released &&
       load(words, pool + GENERATION) === generation
     ) {
       break;
@@ -53,25 +54,25 @@ export function unitsInUse(words: Words, pool: number, maxParticipants: number):
 }
 
 /**
- * From here on the owner of these counts counts units of this generation. Before the step that takes or gives one back: between
- * that and the count there is no place at which its thread may end.
- * @param own the owner's unused word
+ * Makes the owner's counts those of this generation. Call it before the atomic operation that takes or releases a credit.
+ * The count follows that operation directly, without a call, so no thread dies between the two.
+ * @param own index of the owner's unused word
  */
 export function beginToCount(words: Words, own: number, generation: number): void {
-  /* The owner reads its own words plainly: nobody else writes them, but forgetCounts a number that is long gone. */
+  /* A plain read: only the owner writes its words. forgetCounts does too, but only over a number from long ago. */
   if (words[own + COUNTED] !== generation) {
     poke(words, own + TAKEN, 0);
-    poke(words, own + GIVEN, 0);
-    /* Atomic, so that nobody finds the counts of another generation behind it. */
+    poke(words, own + RELEASED, 0);
+    /* Atomic, and last: no reader sees this generation with the counts of another one. */
     store(words, own + COUNTED, generation);
   }
 }
 
-/** Before the pool gets this generation: counts that a participant has from the last one of that number do not count. */
+/** Call before the pool gets this generation. Invalidates counts that a participant still has from the last time of that number. */
 export function forgetCounts(words: Words, pool: number, maxParticipants: number, generation: number): void {
   for (let id = 0; id < maxParticipants; id++) {
     const counted = pool + (1 + id) * STRIDE_WORDS + COUNTED;
-    /* Nobody else writes the word then: its owner has not used the pool for all generations but one. */
+    /* Safe although the owner is another thread: it has not used the pool for 2^15 - 1 generations, and is not writing now. */
     if (words[counted] === generation) {
       store(words, counted, NO_GENERATION);
     }

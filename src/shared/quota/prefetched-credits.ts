@@ -1,7 +1,7 @@
 /**
- * Waiting for batches that have taken room ahead: what they do not use up comes back when they end, and nobody is refused
- * before that. The word is a lock's (lock-word.ts): it names its owner, so that whoever watches for hanging threads sees who
- * waits for whom.
+ * Waiting for batches that have prefetched credits. A batch releases the credits that it has not used when it ends. A pool
+ * refuses nobody before that. The PREFETCHED word has the form of a lock word (lock-word.ts): it names its owner, so that
+ * the watchdog sees which thread waits for which.
  */
 
 import { compareExchange, exchange, load, notify, pause, wait, type Words } from '../access.ts';
@@ -9,7 +9,7 @@ import { FREE, WAITERS } from '../sync/lock-word.ts';
 import type { Participant } from '../memory/participant.ts';
 import { PREFETCHED, STRIDE_WORDS } from './quota-layout.ts';
 
-/** Word index of the PREFETCHED word of somebody who has taken ahead, or 0 if nobody has. */
+/** Index of a PREFETCHED word whose owner has prefetched credits; 0 if nobody has. */
 export function anyonePrefetching(words: Words, pool: number, maxParticipants: number): number {
   for (let id = 0; id < maxParticipants; id++) {
     const word = pool + (1 + id) * STRIDE_WORDS + PREFETCHED;
@@ -20,7 +20,7 @@ export function anyonePrefetching(words: Words, pool: number, maxParticipants: n
   return 0;
 }
 
-/** The owner has nothing ahead any more, and wakes who waits for that. */
+/** The owner has no prefetched credits any more. Wakes the threads that wait for that. */
 export function endPrefetch(words: Words, word: number): void {
   if ((exchange(words, word, FREE) & WAITERS) !== 0) {
     notify(words, word, Number.POSITIVE_INFINITY);
@@ -28,8 +28,9 @@ export function endPrefetch(words: Words, word: number): void {
 }
 
 /**
- * Waits until a participant's batch is over. That one waits for nobody who waits here, who has nothing ahead and holds no lock.
- * @param looks before it sleeps
+ * Waits until the batch at `word` ends. The calling thread has no prefetched credits and holds no lock. So the batch never
+ * waits for the calling thread, and there is no deadlock.
+ * @param looks at the word before the thread sleeps
  */
 export function awaitPrefetchEnd(words: Words, word: number, participant: Participant, looks: number): void {
   for (let look = 0; look < looks; look++) {

@@ -1,16 +1,19 @@
-/** The limit of a quota pool, as it is given and as it applies. Set from outside at any time, read by all threads. */
+/** The limit of a quota pool, as it was set and as it applies. Any thread may set it at any time; all threads read it. */
 
-import { load, store, type Words } from '../access.ts';
+import { load, peek, store, type Words } from '../access.ts';
 import { IS_MAX, LIMIT } from './quota-layout.ts';
 
-/** A limit word of this value stands for the fallback limit. */
+/** This value of a limit word stands for the fallback limit. */
 export const USE_FALLBACK = -1;
 
-/** The largest limit. Its 32 bits are those of USE_FALLBACK, so the limit word holds one less, which is as far away. */
+/** The largest limit. It has the same 32 bits as USE_FALLBACK, so the word holds one less. Neither is ever reached. */
 const MAX_LIMIT = 0xffffffff;
 const NEXT_TO_MAX = 0xfffffffe;
 
-/** The limit in force, in units. @param fallbackLimit word index of the limit that stands for USE_FALLBACK; its value 0: none */
+/**
+ * The limit in force, in credits.
+ * @param fallbackLimit word index of the limit that applies instead of USE_FALLBACK; its value 0 means unlimited
+ */
 export function limitInForce(words: Words, pool: number, fallbackLimit: number): number {
   const own = load(words, pool + LIMIT);
   if (own !== USE_FALLBACK) {
@@ -20,7 +23,13 @@ export function limitInForce(words: Words, pool: number, fallbackLimit: number):
   return fallback === 0 ? MAX_LIMIT : fallback >>> 0;
 }
 
-/** The pool's own limit as it was given, from 0 to 2^32 - 1; or USE_FALLBACK. */
+/** The limit in force, read plainly: a hint. */
+export function peekLimit(words: Words, pool: number, fallbackLimit: number): number {
+  const own = peek(words, pool + LIMIT);
+  return own === USE_FALLBACK ? limitInForce(words, pool, fallbackLimit) : own >>> 0;
+}
+
+/** The pool's own limit as it was set: from 0 to 2^32 - 1, or USE_FALLBACK. */
 export function givenLimit(words: Words, pool: number): number {
   const own = load(words, pool + LIMIT);
   if (own === USE_FALLBACK) {
@@ -29,7 +38,7 @@ export function givenLimit(words: Words, pool: number): number {
   return own >>> 0 === NEXT_TO_MAX && load(words, pool + IS_MAX) !== 0 ? MAX_LIMIT : own >>> 0;
 }
 
-/** Takes effect with the next connection, in every thread. @param limit from 0 to 2^32 - 1, or USE_FALLBACK */
+/** Sets the pool's own limit. It applies to the next connection of every thread. @param limit from 0 to 2^32 - 1, or USE_FALLBACK */
 export function writeLimit(words: Words, pool: number, limit: number): void {
   store(words, pool + IS_MAX, limit === MAX_LIMIT ? 1 : 0);
   store(words, pool + LIMIT, limit === MAX_LIMIT ? NEXT_TO_MAX : limit);

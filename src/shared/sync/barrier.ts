@@ -1,8 +1,8 @@
 /**
- * A barrier for a fixed number of threads, usable again and again.
+ * A barrier for a fixed number of threads. It can be used again after each round.
  *
- *   word 0   arrived in this round. Atomic.
- *   word 1   round number. Atomic: the last to arrive moves it on, the others sleep on it.
+ *   word 0   threads that have arrived in this round. Atomic.
+ *   word 1   round number. Atomic: the last thread to arrive increments it, the others sleep on it.
  */
 
 import { add, load, notify, store, wait, type Words } from '../access.ts';
@@ -12,11 +12,11 @@ export const BARRIER_WORDS = 2;
 const ARRIVED = 0;
 const ROUND = 1;
 
-/** Blocks until `parties` threads have called it in this round. */
+/** Blocks until `parties` threads have arrived in this round. */
 export function arriveAndWait(words: Words, base: number, parties: number): void {
   const round = load(words, base + ROUND);
   if (add(words, base + ARRIVED, 1) + 1 === parties) {
-    /* Reset before the round moves on: nobody can arrive for the next round earlier. */
+    /* Reset the count before the round ends: no thread can arrive for the next round until then. */
     store(words, base + ARRIVED, 0);
     store(words, base + ROUND, (round + 1) | 0);
     notify(words, base + ROUND, parties);

@@ -3,17 +3,18 @@
 import type { Words } from '../access.ts';
 import type { LockRecorder } from './lock-profile.ts';
 
-/** Who takes a lock: a thread's own object, made once. */
+/** Stands for a thread that takes locks. Each thread makes its own, once. */
 export interface LockOwner {
   /** Names this owner in the words that it locks. */
   readonly lockTag: number;
-  /** Running estimate of how long a spin that succeeds lasts (glibc's adaptive mutex does the same). */
+  /** Running average of the looks that a spin takes. The next spin is bounded by it, as in glibc's adaptive mutex. */
   spinEstimate: number;
-  /** How long a lock is waited for at most (lock-timeout.ts), in ms; 0 or none: for ever. */
+  /** Longest wait for a lock (lock-timeout.ts), in ms; 0 or absent: no limit. */
   readonly timeoutMs?: number;
-  /** Where a profiled process writes down what this owner does. */
+  /** Records this owner's locks in a profiled process. */
   readonly recorder?: LockRecorder | undefined;
-  /** Lets others see on which mutex the owner sleeps from now on, and that it does no more. */
+  /** Publishes the mutex on which the owner is about to sleep. */
   fallAsleep?(words: Words, index: number): void;
+  /** Publishes that the owner sleeps no more. */
   wakeUp?(): void;
 }

@@ -1,25 +1,30 @@
 /**
- * What the lock profiler records, and where. profiled-mutex.ts writes it, bench/profile/ reads it.
+ * The records of the lock profiler, and where they lie. profiled-mutex.ts and profiled-wait.ts write them, bench/profile/
+ * reads them.
  *
- * One region of shared words for each tracker of a profiled process:
+ * Each tracker of a profiled process has one region of shared words:
  *
  *   header line     ProfileWord
- *   predecessors    PREDECESSOR_WORDS: who held a lock last, for locks that have no line of their own
- *   blocks          one per participant, which only that participant writes; read when it is done
+ *   predecessors    PREDECESSOR_WORDS: the last holder of locks that have no line of their own
+ *   blocks          one for each participant. Only that participant writes it. Read when the participant is done.
  *
- * A block: a line of BlockWord; then for each site SITE_FLOATS 64-bit floats (SiteFloat), the histograms of its waits and
- * its holds (HISTOGRAM_BINS words each, see binOf), and what it waited for: for each holding thread and for each holding
- * site HELD_FLOATS floats (HeldFloat). Reserved at once, committed page by page, so that it costs what is used.
+ * A block begins with a line of BlockWord. Then each site has:
  *
- * Times are nanoseconds. Each thread's are differences of its own clock, so no two clocks are ever compared; only the window
- * of a site's activity (FIRST_MS, LAST_MS) is taken from the system's clock, for rates.
+ *   SITE_FLOATS 64-bit floats (SiteFloat)
+ *   two histograms, of its waits and its holds, of HISTOGRAM_BINS words each (binOf)
+ *   HELD_FLOATS floats (HeldFloat) for each thread, and for each site, that held the lock while it waited
+ *
+ * The system commits the region page by page, so unused blocks cost no memory.
+ *
+ * Times are in nanoseconds. Each is a difference of one thread's clock, so no two clocks are compared. Only FIRST_MS and
+ * LAST_MS come from the system's clock; rates are computed from them.
  */
 
 import { allocateWords, type Words } from '../access.ts';
 import { LINE_WORDS, wholeLines } from '../memory/cache-line.ts';
 import { MAX_LOCK_SITES } from './lock-sites.ts';
 
-/** CT_PROFILE=n in the environment of the process: profile, and look at one acquisition of n. */
+/** The n of CT_PROFILE=n in the environment: one acquisition in n is sampled. 0: the process is not profiled. */
 function samplingOf(text: string | undefined): number {
   const every = Number(text ?? 0);
   return Number.isInteger(every) && every >= 1 && every <= MAX_SAMPLE_EVERY ? every : 0;
@@ -27,22 +32,22 @@ function samplingOf(text: string | undefined): number {
 
 export const MAX_SAMPLE_EVERY = 1_000_000;
 
-/** One acquisition of so many is looked at, 0 in a process that is not profiled. In small letters: the build writes capitals out as numbers. */
+/* The name is not in capitals, because the build replaces capitals by their values. */
 const sampleEvery: number = samplingOf(process.env['CT_PROFILE']);
 
-/** True in a process started with CT_PROFILE=n: the locks of its trackers are profiled. */
+/** True in a process that was started with CT_PROFILE=n: the locks of its trackers are profiled. */
 export const PROFILED: boolean = sampleEvery > 0;
 
 /**
- * Behind a lock that has a cache line of its own: offsets from the lock's word. Written under the lock, in a profiled
- * process; the lock's line is this core's at that moment, so it costs nothing. Read as hints.
+ * Words that follow a lock with a cache line of its own, as offsets from the lock's word. In a profiled process the holder
+ * writes them. It owns the cache line then, so the stores cost little. Others read them as hints.
  */
 export const LockLineWord = {
-  /** The tag of who holds it, or held it last. */
+  /** The tag of the owner that holds the lock, or held it last. */
   HOLDER: 4,
   ACQUISITIONS: 5,
   CONTENDED: 6,
-  /** Waits of all together in ns, in units of 1 and of 2^30. */
+  /** Sum of all waits in ns: WAIT_LOW + WAIT_HIGH * 2^30. */
   WAIT_LOW: 7,
   WAIT_HIGH: 8,
 } as const;
@@ -50,12 +55,12 @@ export const WAIT_HIGH_SHIFT = 30;
 
 export const ProfileWord = { SAMPLE_EVERY: 0, PARTICIPANTS: 1 } as const;
 
-/** A power of two. A word: high half of a lock's mixed index, tag of who holds it or held it last. */
+/** A power of two. Each word: the high half of a lock's mixed index, and the tag of its last holder. */
 export const PREDECESSOR_WORDS = 1 << 14;
-/** Of the connections' locks, of which there are millions, one of so many is noted there. A power of two. */
+/** One connection lock in so many is noted there: there are millions of them. A power of two. */
 export const LOCKS_PER_PREDECESSOR = 256;
 
-/** Who a thread is, for those who read a profile. */
+/** The kind of a thread, for readers of a profile. */
 export const ThreadRole = { unused: 0, thread: 1, pmd: 2, sweeper: 3 } as const;
 export type ThreadRole = (typeof ThreadRole)[keyof typeof ThreadRole];
 
@@ -67,49 +72,49 @@ const BLOCK_HEADER = LINE_WORDS;
 
 export const SiteFloat = {
   LOCK_CLASS: 0,
-  /** Those that were looked at, each for all since the last that was. What is said of waits is exact. */
+  /** Estimated from samples: each sample stands for all acquisitions since the last one. Figures of waits are exact. */
   ACQUISITIONS: 1,
   /** Acquisitions that had to wait. */
   CONTENDED: 2,
-  /** tryLock that found it taken. */
+  /** Calls of tryLock that found the lock taken. */
   TRIES_FAILED: 3,
   /** Looks at a taken lock before sleeping. */
   SPINS: 4,
   PARKS: 5,
   NOTIFIES: 6,
-  /** Acquisitions of which was noted who held the lock before, and those of these where it was another thread. */
+  /** Acquisitions whose previous holder is known; and those of them whose previous holder was another thread. */
   PREDECESSORS: 7,
   BOUNCES: 8,
   WAIT_TOTAL: 9,
   WAIT_MIN: 10,
   WAIT_MAX: 11,
   LONG_WAITS: 12,
-  /** The holds that were timed. */
+  /** Timed holds. */
   HOLDS: 13,
   HOLD_TOTAL: 14,
   HOLD_MIN: 15,
   HOLD_MAX: 16,
   LONG_HOLDS: 17,
-  /** When the first and the last timed hold ended: ms of the system's clock. */
+  /** End of the first and of the last timed hold, in ms of the system's clock. */
   FIRST_MS: 18,
   LAST_MS: 19,
 } as const;
 export const SITE_FLOATS = 24;
 
-/** What a site waited while one thread, or one site, held the lock. */
+/** A site's waits for one holding thread, or for one holding site. */
 export const HeldFloat = { WAITS: 0, NS: 1, LONG: 2, LONG_NS: 3 } as const;
 export const HELD_FLOATS = 4;
 
-/** A wait or a hold from this on is long: a holder of critical sections of microseconds was not running. */
+/** A wait or hold of at least this is long. Critical sections take microseconds, so the holder was not running. */
 export const LONG_NS = 1_000_000;
 
-/** Bins of a power of two are 8: a bin is at most 1/8 wide, its middle at most 1/16 wrong. */
+/** Each power of two has 8 bins. So a bin is at most 1/8 of its value wide, and its middle is wrong by 1/16 at most. */
 const BIN_BITS = 3;
-/** Up to 2^31 ns; what is longer goes to the last bin. */
+/** Longer times go to the last bin. */
 const MAX_BIN_NS = 0x7fffffff;
 export const HISTOGRAM_BINS = 240;
 
-/** Bin of a time in ns. */
+/** The bin of a time in ns. */
 export function binOf(ns: number): number {
   const value = ns >= MAX_BIN_NS ? MAX_BIN_NS : ns | 0;
   if (value < 1 << BIN_BITS) {
@@ -119,7 +124,7 @@ export function binOf(ns: number): number {
   return ((exponent - BIN_BITS) << BIN_BITS) + (value >>> (exponent - BIN_BITS));
 }
 
-/** The shortest time in ns that falls into a bin. */
+/** The shortest time in a bin, in ns. */
 export function binStart(bin: number): number {
   if (bin < 2 << BIN_BITS) {
     return bin;
@@ -128,7 +133,7 @@ export function binStart(bin: number): number {
   return ((1 << BIN_BITS) + (bin & ((1 << BIN_BITS) - 1))) * 2 ** exponent;
 }
 
-/** Where the parts of a block lie, as word offsets from its start. */
+/** The parts of a block, as word offsets from its start. */
 export interface BlockLayout {
   sites: number;
   waitBins: number;
@@ -153,7 +158,7 @@ export function blockStart(participant: number, participants: number): number {
   return LINE_WORDS + PREDECESSOR_WORDS + participant * blockLayout(participants).words;
 }
 
-/** The region of a tracker with so many participants; undefined in a process that is not profiled. */
+/** Allocates a tracker's region; undefined in a process that is not profiled. */
 export function allocateProfile(participants: number): Words | undefined {
   if (!PROFILED) {
     return undefined;
@@ -164,25 +169,26 @@ export function allocateProfile(participants: number): Words | undefined {
   return words;
 }
 
-/** A thread's hand on its block of a region. */
+/** A thread's view of its own block. */
 export class LockRecorder {
   readonly thread: number;
   readonly words: Words;
   readonly floats: Float64Array;
   /** Word index of the block. */
   readonly block: number;
-  /** Indexes into `floats` of the first site's. */
+  /** Index into `floats` of the first site's floats. */
   readonly sites: number;
+  /** Indexes into `floats` of the waits by holding thread, and by holding site. */
   readonly byThread: number;
   readonly bySite: number;
-  /** Indexes into `words`. */
+  /** Indexes into `words` of the histograms. */
   readonly waitBins: number;
   readonly holdBins: number;
   readonly participants: number;
   readonly sampleEvery: number;
-  /** What this thread's clock counts from, in ms of the system's clock. */
+  /** Zero of this thread's clock, in ms of the system's clock. */
   readonly originMs: number = performance.timeOrigin;
-  /** Of the intervals between them. Never 0. */
+  /** State of the generator of sampling intervals. Never 0. */
   randomState: number;
 
   constructor(words: Words, thread: number) {
@@ -206,8 +212,8 @@ export class LockRecorder {
   }
 
   /**
-   * How many acquisitions until the next that is looked at. Random, from 1 to 2n - 1: an interval that never changes would
-   * beat with what a packet does in turn.
+   * Acquisitions until the next sample. Random, from 1 to 2n - 1: a packet takes its locks in a fixed order, and a constant
+   * interval would always sample the same ones.
    */
   nextInterval(): number {
     let x = this.randomState;
@@ -219,7 +225,12 @@ export class LockRecorder {
   }
 }
 
-/** Says what the calling thread is, for those who read the profile. */
+/** A thread's clock, in ns. The cheapest in Node that resolves nanoseconds (about 40 ns). Compiled, it allocates nothing. */
+export function nowNs(): number {
+  return performance.now() * 1e6;
+}
+
+/** Records the kind of the calling thread, for readers of the profile. */
 export function nameThread(recorder: LockRecorder | undefined, role: ThreadRole): void {
   if (recorder !== undefined) {
     recorder.words[recorder.block + BlockWord.ROLE] = role;

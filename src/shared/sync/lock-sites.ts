@@ -1,7 +1,8 @@
 /**
- * The places in the code that take a lock, by number: what a profile (lock-profile.ts) tells apart.
+ * The places in the code that take a lock, by number. A profile (lock-profile.ts) has figures for each of them.
  *
- * Numbers are constants of the calls. New sites go to the end; a profile carries the names along with the numbers.
+ * Each call of `lock` passes its site as a constant. Append new sites at the end. A profile that is written to a file
+ * contains the names, so old files stay readable.
  */
 
 export const LockSite = {
@@ -16,7 +17,7 @@ export const LockSite = {
   sequenceShift: 8,
   sequenceAdjustment: 9,
   slabRefill: 10,
-  slabGiveAway: 11,
+  slabReturn: 11,
   linesAllocate: 12,
   linesRetire: 13,
   quota: 14,
@@ -42,12 +43,12 @@ export const LockSite = {
 } as const;
 export type LockSite = (typeof LockSite)[keyof typeof LockSite];
 
-/** Room for sites in a profile's region. */
+/** A profile's region has space for so many sites. */
 export const MAX_LOCK_SITES = 48;
 
 export interface LockSiteInfo {
   name: string;
-  /** What is locked. Finer than the lock class, whose leaves are different locks. */
+  /** The lock's name. Finer than its lock class: the class `leaf` contains different locks. */
   lock: string;
 }
 
@@ -61,12 +62,12 @@ const TABLE: Record<keyof typeof LockSite, [name: string, lock: string]> = {
   label: ['set label', 'connection'],
   helperExpect: ['helper expects', 'connection'],
   sequenceShift: ['shift sequence numbers', 'connection'],
-  sequenceAdjustment: ['note skew', 'connection'],
+  sequenceAdjustment: ['note seq_adj', 'connection'],
   slabRefill: ['refill records', 'slab'],
-  slabGiveAway: ['give records away', 'slab'],
+  slabReturn: ['return records', 'slab'],
   linesAllocate: ['allocate lines', 'line arena'],
   linesRetire: ['free lines', 'line arena'],
-  quota: ['take or give room', 'quota pool'],
+  quota: ['take or release quota', 'quota pool'],
   clockMove: ['move clock', 'clock'],
   clockSwept: ['note sweep', 'clock'],
   timeoutsSet: ['set timeout policy', 'timeout policies'],
@@ -83,7 +84,7 @@ const TABLE: Record<keyof typeof LockSite, [name: string, lock: string]> = {
   fragmentRelease: ['release datagrams', 'fragments'],
   fragmentPurge: ['purge fragments', 'fragments'],
   fragmentDump: ['dump fragments', 'fragments'],
-  /* The only bucket lock of the baseline: its bucket sites take the same one. */
+  /* The baseline has one lock for all buckets: its bucket sites take this lock too. */
   globalLock: ['move expiration', 'bucket'],
   globalLists: ['take from lists', 'expiration lists'],
   zoneLimitSet: ['set zone limit', 'zone limits'],

@@ -1,6 +1,8 @@
 /**
- * Locks that are not waited for for ever. Who must not wait for a dead thread's lock, because nobody but itself repairs after
- * that one, is an owner with patience (LockOwner.timeoutMs): it throws when that is at its end.
+ * Sleeping on a lock, and giving up after a timeout.
+ *
+ * The main thread repairs after threads that died. If it waited for a dead thread's lock without an end, nobody would
+ * release that lock. So its owner object has a timeout (LockOwner.timeoutMs), and a wait that exceeds it throws.
  */
 
 import { notify, wait, type Words } from '../access.ts';
@@ -9,26 +11,30 @@ import { holderIn } from './lock-word.ts';
 import type { LockOwner } from './lock-owner.ts';
 import { describeLock, type LockClass } from './lockdep.ts';
 
-/** Thrown instead of waiting any longer. Nothing was changed since the lock was asked for. */
+/** Thrown when a wait for a lock has exceeded the owner's timeout. Nothing was changed since the lock was asked for. */
 export class LockTimeoutError extends Error {
   override readonly name = 'LockTimeoutError';
   readonly code = ErrorCode.LOCK_TIMEOUT;
 
-  constructor(what: string) {
-    super(`${what}: if that thread has died, it is repaired after as soon as the event loop runs; then call again`);
+  /** @param problem a clause that names the lock and its holder */
+  constructor(problem: string) {
+    super(
+      `${problem}. If its thread has died, let the event loop run, where a Datapath repairs (without one, call repair()), then call again`,
+    );
   }
 }
 
-/** When the owner's patience ends, as a time of performance.now(); 0: never. */
+/** The end of the owner's timeout, as a time of performance.now(); 0: it has none. */
 export function lockDeadline(owner: LockOwner): number {
   const { timeoutMs = 0 } = owner;
   return timeoutMs === 0 ? 0 : performance.now() + timeoutMs;
 }
 
 /**
- * Sleeps while the lock's word is `contended`, which says that somebody sleeps.
+ * Sleeps while the lock's word is `contended`.
+ * @param contended has WAITERS set, so the holder's unlock wakes a sleeper
  * @param deadline of lockDeadline
- * @throws LockTimeoutError when it has passed
+ * @throws LockTimeoutError when the deadline has passed
  */
 export function sleepOnLock(
   words: Words,
@@ -40,7 +46,7 @@ export function sleepOnLock(
 ): void {
   const leftMs = deadline === 0 ? Number.POSITIVE_INFINITY : deadline - performance.now();
   if (leftMs <= 0) {
-    /* This thread may have been the one that an unlock has woken. */
+    /* An unlock may have woken this thread, and this thread only. Another sleeper must get that wake-up. */
     notify(words, index, 1);
     throw new LockTimeoutError(
       `the ${describeLock({ index, lockClass })} has been held for ${(owner.timeoutMs ?? 0) / 1000} s, now by participant ${holderIn(contended)}`,

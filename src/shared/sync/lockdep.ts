@@ -1,9 +1,9 @@
 /**
- * The lock checker of CT_CHECKED=1, after the kernel's lockdep: it knows which locks this thread holds and throws
- * at the first acquisition that breaks the order, even when no deadlock happens to follow.
+ * The lock checker of CT_CHECKED=1, after the kernel's lockdep. It knows which locks this thread holds. It throws at the
+ * first acquisition that breaks the lock order, even if no deadlock follows.
  *
- * Lock order, stated once:
- *   1. a bucket, then a bucket of higher index (never the same twice)
+ * The lock order:
+ *   1. a bucket, then a bucket of higher index (never the same bucket twice)
  *   2. a connection
  *   3. the table of zone limits
  *   4. the held fragments
@@ -14,7 +14,7 @@ import type { Words } from '../access.ts';
 import { PROFILED } from './lock-profile.ts';
 import { tagIn, WAITERS } from './lock-word.ts';
 
-/** What a lock protects; the value is its rank in the lock order. */
+/** The kinds of locks. The value is the rank in the lock order. */
 export const LockClass = { bucket: 1, connection: 2, zoneLimits: 3, fragments: 4, leaf: 5 } as const;
 export type LockClass = (typeof LockClass)[keyof typeof LockClass];
 
@@ -22,13 +22,13 @@ interface HeldLock {
   words: Words;
   index: number;
   lockClass: LockClass;
-  /** Its owner, as the word names it (lock-word.ts). */
+  /** Its owner's lock tag (lock-word.ts). */
   ownerTag: number;
 }
 
 const NAMES: Record<LockClass, string> = { 1: 'bucket', 2: 'connection', 3: 'zone limits', 4: 'fragments', 5: 'leaf' };
 
-/* One thread is one module instance: the list is this thread's own. */
+/* Each thread has its own instance of this module, and so its own list. */
 const held: HeldLock[] = [];
 
 /** A lock's name in messages. */
@@ -53,12 +53,12 @@ export function beforeAcquire(words: Words, index: number, lockClass: LockClass)
   }
 }
 
-/** Call after taking a lock. @param ownerTag how the lock's word names its owner */
+/** Call after taking a lock. @param ownerTag the owner's lock tag */
 export function acquired(words: Words, index: number, lockClass: LockClass, ownerTag: number): void {
   held.push({ words, index, lockClass, ownerTag });
 }
 
-/** Call before releasing a lock. @throws Error when this thread does not hold it, or the word names somebody else. */
+/** Call before releasing a lock. @throws Error when this thread does not hold it, or its word names another owner. */
 export function beforeRelease(words: Words, index: number): void {
   for (let i = held.length - 1; i >= 0; i--) {
     const lock = held[i]!;
@@ -84,14 +84,14 @@ export function assertHeld(words: Words, index: number): void {
   }
 }
 
-/** @throws Error if this thread holds any lock: the end of a batch, going to sleep. */
+/** Call at the end of a batch and before going to sleep. @throws Error if this thread holds any lock. */
 export function assertNoneHeld(): void {
   if (held.length > 0) {
     throw new Error(`lock ownership: ${describeLock(held[0]!)} still held`);
   }
 }
 
-/** For tests: this thread holds nothing any more, as if it had died and another had taken its place. */
+/** For tests: clears this thread's list, as if the thread had died and another one had taken over its participant slot. */
 export function forgetHeld(): void {
   held.length = 0;
 }

@@ -2,8 +2,8 @@
  * A mutex in one word of shared memory, after Drepper's "Futexes are tricky" (mutex 2), with the owner in the word.
  *
  *      0              free
- *      tag            held, nobody sleeps            tag = (participant + 1) << 1
- *      tag | WAITERS  held, somebody may sleep
+ *      tag            held, no thread sleeps         tag = (participant + 1) << 1
+ *      tag | WAITERS  held, a thread may sleep
  *
  *             lock, tryLock: compareExchange                 a waiter: compareExchange, then sleeps
  *      free -------------------------------> tag ---------------------------------> tag | WAITERS
@@ -15,17 +15,17 @@
  *
  *      tag of a thread that died ----- inheritLock, releaseOfDead: the repairer acts as its owner
  *
- * Only the third state pays for a notify, since V8 guards all sleeping threads of a process with one lock. A thread
- * that comes back from sleep takes the mutex in the third state, because others may still sleep behind it.
+ * Only an unlock from the third state calls notify: V8 guards all sleeping threads of a process by one lock. A thread
+ * that wakes up takes the mutex in the third state, because other threads may still sleep on it (lock-wait.ts).
  *
- * The word names its owner so that a participant that died holding it can be recognised; lock-word.ts has its bits.
+ * The word names the owner (lock-word.ts), so that the thread that repairs sees which locks a dead thread held.
  */
 
 import { CHECKED, compareExchange, exchange, load, notify, or, pause, peek, wait, type Words } from '../access.ts';
-import { lockDeadline, sleepOnLock } from './lock-timeout.ts';
 import { PROFILED } from './lock-profile.ts';
 import type { LockOwner } from './lock-owner.ts';
 import { LockSite } from './lock-sites.ts';
+import { MAX_SPINS, waitForLock } from './lock-wait.ts';
 import { FREE, holderIn, SITE_SHIFT, tagIn, TIMED, WAITERS } from './lock-word.ts';
 import { acquired, assertHeld as assertHeldByThread, beforeAcquire, beforeRelease, type LockClass } from './lockdep.ts';
 import {
@@ -34,23 +34,17 @@ import {
   noteTryFailed,
   releaseNoted,
   sampling as samplingOfThread,
-  waitForLockProfiled,
   wordOfSample,
 } from './profiled-mutex.ts';
+import { waitForLockProfiled } from './profiled-wait.ts';
 
 export type { LockOwner } from './lock-owner.ts';
 export { lockTagOf } from './lock-word.ts';
 
-/**
- * Upper bound of a spin, in looks at the word. One look is a few nanoseconds, so the bound is well below the cost of
- * sleeping and being woken (about 10 us), and longer than any critical section of the table.
- */
-const MAX_SPINS = 1000;
-
-/** Of `lockWithin`, between two rounds of looks. */
+/** The sleep of `lockWithin` between two rounds of looks. */
 const NAP_MS = 0.1;
 
-/** The participant that holds the mutex, or -1 when it is free. A snapshot. */
+/** The participant that holds the mutex; -1 when it is free. A hint. */
 export function ownerOf(words: Words, index: number): number {
   return holderIn(peek(words, index));
 }
@@ -60,11 +54,11 @@ type TryLock = (words: Words, index: number, owner: LockOwner, lockClass: LockCl
 type Unlock = (words: Words, index: number) => void;
 
 /*
- * Each process has one of each, chosen once, so that what a profiled or a checked one does besides is not even there in
- * others: V8 inlines by length, and these are what it shall inline.
+ * A process chooses its lock, tryLock and unlock once. So in a plain process they contain no code of the profiler or the
+ * checker, and are short: V8 inlines functions by their length, and must inline these.
  */
 
-/* A constant of this module, which V8 folds. */
+/* A constant of this module: V8 folds it. An import it would load. */
 const sampling = samplingOfThread;
 
 const take: Lock = PROFILED
@@ -82,7 +76,7 @@ const take: Lock = PROFILED
     }
   : (words, index, owner, lockClass) => {
       if (compareExchange(words, index, FREE, owner.lockTag) !== FREE) {
-        waitForLock(words, index, owner, lockClass);
+        waitForLock(words, index, owner, lockClass, owner.lockTag);
       }
     };
 
@@ -116,7 +110,7 @@ const release: Unlock = PROFILED
       }
     };
 
-/** Takes the mutex at `words[index]`; returns when it is held. @throws LockTimeoutError to an owner with patience */
+/** Takes the mutex at `words[index]`. @throws LockTimeoutError when the owner's timeout is exceeded; then it is not held */
 export const lock: Lock = CHECKED
   ? (words, index, owner, lockClass, site) => {
       beforeAcquire(words, index, lockClass);
@@ -125,7 +119,7 @@ export const lock: Lock = CHECKED
     }
   : take;
 
-/** Takes the mutex if it is free; returns whether it did. */
+/** Takes the mutex if it is free. @returns whether it is held */
 export const tryLock: TryLock = CHECKED
   ? (words, index, owner, lockClass, site) => {
       beforeAcquire(words, index, lockClass);
@@ -146,8 +140,9 @@ export const unlock: Unlock = CHECKED
   : release;
 
 /**
- * A profiled process found the mutex taken.
- * @param word what it shall say when it is held; @param seen what it said
+ * Waits for the mutex in a profiled process.
+ * @param word the lock's word while this owner holds it
+ * @param seen the lock's word when it was not free
  */
 function lockContended(
   words: Words,
@@ -158,42 +153,17 @@ function lockContended(
   seen: number,
 ): void {
   if (owner.recorder === undefined) {
-    waitForLock(words, index, owner, lockClass);
+    waitForLock(words, index, owner, lockClass, word);
   } else {
-    waitForLockProfiled(words, index, owner, lockClass, owner.recorder, word, seen, MAX_SPINS);
-  }
-}
-
-/** The mutex was not free when it was asked for: spins, then sleeps, until it is held. */
-function waitForLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): void {
-  const bound = Math.min(MAX_SPINS, owner.spinEstimate * 2 + 10);
-  let spins = 0;
-  while (spins < bound) {
-    spins++;
-    if (peek(words, index) === FREE && compareExchange(words, index, FREE, owner.lockTag) === FREE) {
-      owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
-      return;
-    }
-    pause();
-  }
-  owner.spinEstimate += (spins - owner.spinEstimate) >> 3;
-
-  const deadline = lockDeadline(owner);
-  for (;;) {
-    const seen = compareExchange(words, index, FREE, owner.lockTag | WAITERS);
-    if (seen === FREE) {
-      return;
-    }
-    const contended = seen | WAITERS;
-    if (seen === contended || compareExchange(words, index, seen, contended) === seen) {
-      sleepOnLock(words, index, contended, owner, lockClass, deadline);
-    }
+    waitForLockProfiled(words, index, owner, lockClass, owner.recorder, word, seen);
   }
 }
 
 /**
- * For whoever repairs after a thread that is gone for good, with that thread's own `owner`: does it hold the mutex? Then
- * the caller holds it from now on in its place.
+ * Takes over the mutex if a dead thread held it. The repairing thread then holds it under the dead thread's tag.
+ * Call it only when that thread is gone for good.
+ * @param owner the dead thread's
+ * @returns whether the dead thread held the mutex
  */
 export function inheritLock(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
   if (tagIn(load(words, index)) !== owner.lockTag) {
@@ -206,7 +176,7 @@ export function inheritLock(words: Words, index: number, owner: LockOwner, lockC
 }
 
 /**
- * As `lock`, but gives up after `timeoutMs`: the holder may be a thread that has died and that nobody has repaired after yet.
+ * As `lock`, but returns false after `timeoutMs`. The holder may be dead, and not repaired after yet.
  * @returns whether the mutex is held
  */
 export function lockWithin(
@@ -218,7 +188,7 @@ export function lockWithin(
 ): boolean {
   const deadline = performance.now() + timeoutMs;
   let hasSlept = false;
-  /* A look comes first: a failed try is written down in a profiled process. */
+  /* A look comes before each try: a profiled process counts failed tries. */
   for (let looks = 1; peek(words, index) !== FREE || !tryLock(words, index, owner, lockClass); looks++) {
     pause();
     if (looks % MAX_SPINS === 0) {
@@ -230,28 +200,33 @@ export function lockWithin(
       }
       const seen = load(words, index);
       if (seen !== FREE) {
-        /* Without WAITERS nobody wakes this thread: it may sleep a little too long, and lets the holder have the processor. */
+        /* This thread does not set WAITERS, so an unlock may not wake it. It may sleep a little too long; the holder can run. */
         hasSlept = true;
         wait(words, index, seen, NAP_MS);
       }
     }
   }
   if (hasSlept) {
-    /* The only notify of an unlock may have gone to this thread's nap: whoever sleeps behind it is to be woken by the next. */
+    /* An unlock wakes one thread, and may have woken this one. So this owner's unlock must wake the next sleeper. */
     or(words, index, WAITERS);
   }
   return true;
 }
 
 /**
- * Wakes all who sleep on the mutex; they look at it and sleep on, or take it. A thread that died after it had released it,
- * or when it was the one that was woken, has left them asleep.
+ * Wakes all threads that sleep on the mutex. Each takes it or sleeps again. For repairs: a thread that died between its
+ * unlock and its notify has left them asleep, and so has a thread that died when it was the one that was woken.
  */
 export function wakeWaiters(words: Words, index: number): void {
   notify(words, index, Number.POSITIVE_INFINITY);
 }
 
-/** Releases a mutex whose region is in order whenever its holder dies; wakes who sleeps on it. @returns whether the dead owner held it */
+/**
+ * Releases a dead thread's mutex and wakes all threads that sleep on it. Only for a mutex whose region is consistent at
+ * every point at which its holder can die.
+ * @param owner the dead thread's
+ * @returns whether the dead thread held the mutex
+ */
 export function releaseOfDead(words: Words, index: number, owner: LockOwner, lockClass: LockClass): boolean {
   const heldIt = inheritLock(words, index, owner, lockClass);
   if (heldIt) {
@@ -269,8 +244,8 @@ export function assertHeld(words: Words, index: number): void {
 }
 
 /**
- * Takes two mutexes of one class, the lower index first; equal indexes once. Two threads that want the same pair can
- * therefore never wait for each other.
+ * Takes two mutexes of one class, the lower index first. Takes equal indexes once. So two threads that want the same pair
+ * never wait for each other.
  */
 export function lockPair(
   words: Words,
@@ -291,7 +266,7 @@ export function lockPair(
   }
 }
 
-/** Releases what `lockPair` took, in reverse order. */
+/** Releases the mutexes of `lockPair`, in reverse order. */
 export function unlockPair(words: Words, a: number, b: number): void {
   if (a === b) {
     unlock(words, a);

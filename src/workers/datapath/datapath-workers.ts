@@ -61,7 +61,7 @@ export class DatapathWorkers {
         start: (slot) => startPmd({ ...task, ...slot }),
         takeBack: () => this.#takeBack(index),
         progress: (participant) => this.#counter(participant, Counter.batches),
-        hasWork: () => !rings.isGivenBack(index),
+        hasWork: () => !rings.isReleased(index),
       });
     }
     if (options.sweeper) {

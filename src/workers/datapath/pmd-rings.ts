@@ -78,9 +78,9 @@ export class PmdRings {
     return { ring: this.#rings[worker]!.words, deferred: this.#deferredWords[worker]! };
   }
 
-  /** Whether the PMD has given all its packets back. */
-  isGivenBack(worker: number): boolean {
-    return this.#rings[worker]!.isGivenBack;
+  /** Whether the PMD has released all its packets. */
+  isReleased(worker: number): boolean {
+    return this.#rings[worker]!.isReleased;
   }
 
   /** Whether all packets of the PMD have come back and were shown. */

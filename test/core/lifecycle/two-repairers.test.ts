@@ -2,7 +2,8 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { Claim, claimOf, ParticipantWord } from '../../../src/shared/memory/participant.ts';
+import { Claim, claimOf } from '../../../src/shared/memory/participant-slots.ts';
+import { ParticipantWord } from '../../../src/shared/memory/participant.ts';
 import { QuotaPools } from '../../../src/shared/quota/quota-pool.ts';
 import { pretendDead } from '../../support/participant-slots.ts';
 

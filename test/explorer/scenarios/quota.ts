@@ -121,7 +121,7 @@ class Player {
     this.pools.repair(POOL, dead);
     this.pools.repairPrefetched(POOL, dead);
     while (this.#words[dead.base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]! > 0) {
-      this.pools.putBack(POOL, 0, dead, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
+      this.pools.releaseLocally(POOL, 0, dead, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
     }
   }
 }

@@ -380,7 +380,7 @@ describe('a ring', () => {
     consumer.claim(1);
     expect(producer.takeBack(() => {}, true)).toBe(3);
     expect(harvestAll()).toEqual(sent);
-    expect(producer.isGivenBack).toBe(true);
+    expect(producer.isReleased).toBe(true);
   });
 
   it('lets a new producer go on behind what the last one has published', () => {

@@ -5,7 +5,7 @@ import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
 import { ownerOf } from '../../../src/shared/sync/mutex.ts';
 import { Participant, PARTICIPANT_WORDS, ParticipantWord } from '../../../src/shared/memory/participant.ts';
-import { GENERATION_MASK, GIVEN, STRIDE_WORDS, TAKEN } from '../../../src/shared/quota/quota-layout.ts';
+import { GENERATION_MASK, RELEASED, STRIDE_WORDS, TAKEN } from '../../../src/shared/quota/quota-layout.ts';
 import { QUOTA_EXHAUSTED, QuotaPools, USE_FALLBACK } from '../../../src/shared/quota/quota-pool.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { QuotaPoolJobs, QuotaPoolSetUp } from '../../threads/quota-pool-jobs.ts';
@@ -270,7 +270,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     for (let renewal = 0; renewal < 9; renewal++) {
       await crew.runOn(0, 'renew', { limit: LARGE });
       /* Thread 3 has given back, and thread 2 has taken, units of the first generation, and counts them now only. */
-      words[POOL + 4 * STRIDE_WORDS + GIVEN]! += 50;
+      words[POOL + 4 * STRIDE_WORDS + RELEASED]! += 50;
       words[POOL + 3 * STRIDE_WORDS + TAKEN]! += 50;
       expect(own.used(POOL)).toBe(0);
       await crew.run('take', { count: 10 });

@@ -37,7 +37,7 @@ const MESSAGES: [SabotageName, RegExp][] = [
   ['gives back the lock of somebody else', /^lock ownership: bucket lock at word \d+ is held as 2 .* its word says 8$/],
   ['is quiescent with a lock held', /^lock ownership: bucket lock at word \d+ still held$/],
   ['is quiescent without having entered an epoch', /^epochs: a quiescent point of participant 0/],
-  ['links what it does not have', /^record \d+ \(fresh\): linked although it is nobody's to link$/],
+  ['links what it does not have', /^record \d+ \(fresh\): linked although it is not allocated$/],
 ];
 
 describe('a checked thread throws when somebody', () => {

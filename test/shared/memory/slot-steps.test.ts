@@ -1,4 +1,4 @@
-/** A place at the table is one thread's at every step of its being taken and given back. */
+/** A participant slot belongs to one thread at every step in which it is taken or released. */
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -9,10 +9,9 @@ import {
   claimOf,
   claimParticipant,
   isClaimed,
-  type ParticipantRegion,
-  ParticipantWord,
   reserveParticipant,
-} from '../../../src/shared/memory/participant.ts';
+} from '../../../src/shared/memory/participant-slots.ts';
+import { type ParticipantRegion, ParticipantWord } from '../../../src/shared/memory/participant.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -20,7 +19,7 @@ function table(): Conntrack {
   return new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 4 });
 }
 
-/** The same places, for a thread that dies as soon as it has this one. */
+/** The same slots, for a thread that dies as soon as it has this one. */
 function fatal(region: ParticipantRegion, id: number): ParticipantRegion {
   return {
     get words() {
@@ -34,7 +33,7 @@ function fatal(region: ParticipantRegion, id: number): ParticipantRegion {
   };
 }
 
-describe('a place', () => {
+describe('a participant slot', () => {
   it('is repaired with the token of a thread that dies in the step in which it takes it', () => {
     const main = table();
     const { participants } = main.tracker;
@@ -52,7 +51,7 @@ describe('a place', () => {
     expect(() => main.repair(participant.id, { token })).toThrow(/was not taken with this token/);
   });
 
-  it('that is reserved is never claimed by a thread that cannot be known', () => {
+  it('that is being reserved is never seen as claimed', () => {
     const { tracker } = table();
     const { participants } = tracker;
     const claims = new Set<number>();
@@ -69,7 +68,7 @@ describe('a place', () => {
     expect([...claims]).toEqual([Claim.free, Claim.reserved]);
   });
 
-  it('of a thread that has not said yet that it has it is not repaired', () => {
+  it('of a live thread that has not yet left its mark there is not repaired', () => {
     const main = table();
     const newcomer = claimParticipant(main.tracker.participants);
     vi.spyOn(Atomics, 'wait').mockImplementation(() => {
@@ -80,7 +79,7 @@ describe('a place', () => {
     expect(claimOf(main.tracker.participants, newcomer.id)).toBe(Claim.claimed);
   });
 
-  it('of a thread that is giving it back is not repaired', () => {
+  it('of a thread that is releasing it is not repaired', () => {
     const main = table();
     const { participants } = main.tracker;
     const leaving = Conntrack.attach(main.memory).tracker.participant;
@@ -94,7 +93,7 @@ describe('a place', () => {
     expect(isClaimed(participants, leaving.id)).toBe(false);
   });
 
-  it('of a thread that died before it said that it had it is repaired', () => {
+  it('of a thread that died before it left its mark there is repaired', () => {
     const main = table();
     const { id } = claimParticipant(main.tracker.participants);
     expect(main.repair(id)).toMatchObject({ isComplete: true, participant: id });
