@@ -1,4 +1,4 @@
-/** How commands of `bench` end: results are printed and written, an invalid run gives exit code 1. */
+/** The end of commands of `bench`: prints and writes results, and ends with 1 after an invalid run. */
 
 import { firstLook } from '../../bench/report/first-look.ts';
 import { machineFingerprint } from '../../bench/machine/machine.ts';
@@ -26,7 +26,7 @@ function sayOverload(): void {
   }
 }
 
-/** A run whose invariants do not hold ends the command with exit code 1. */
+/** If a run violates its invariants, the command ends with 1. */
 export async function unlessVoid(action: () => Promise<void>): Promise<void> {
   try {
     await action();
@@ -40,7 +40,7 @@ export async function unlessVoid(action: () => Promise<void>): Promise<void> {
   }
 }
 
-/** For a measurement that judges itself, and hands over its results for the file. */
+/** For a measurement that returns whether it passed, and hands its results over for the file. */
 export function judging(
   { json }: JsonOption,
   measure: (onResults: (results: object) => void) => Promise<boolean>,
@@ -60,7 +60,7 @@ export function judging(
   );
 }
 
-/** For a measurement that prints its results itself, and returns them for the file. */
+/** For a measurement that prints its results, and returns them for the file. */
 export function withJson<Options>(
   options: Options & JsonOption,
   measure: (options: Options) => Promise<unknown>,

@@ -1,4 +1,4 @@
-/** `ct-bucket bench`: the suite, the workloads, and another program beside them. */
+/** `ct-bucket bench`: the suite, the workloads, and the comparison with another program. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { compiledBench } from '../../bench/samples/compiled.ts';
@@ -18,10 +18,10 @@ import { engineList, Group, windowOption } from './shared-options.ts';
 
 const SUITE_FILE = 'ct-bucket-bench';
 
-/** An invalid run is one after which a table does not hold what it must. */
+/** A run is invalid if the table does not hold the expected connections afterwards. */
 export const VOID_STATUS = '0 measured, 1 a run was invalid, 2 error';
 
-/** Whatever is no command comes here, since the suite is the default. */
+/** An unknown name of a command arrives here, as an argument of the suite, the default command. */
 function noSuchBenchmark(name: string, names: readonly string[]): never {
   throw new InvalidArgumentError(
     `There is no such benchmark${didYouMean(name, names)} (\`ct-bucket bench --help\` lists all)`,
@@ -30,7 +30,7 @@ function noSuchBenchmark(name: string, names: readonly string[]): never {
 
 async function runTheSuite(_name: string | undefined, options: SuiteOptions & ReportFiles): Promise<void> {
   const measure = async () => {
-    /* A build that is made first tells nothing of how fast the machine measures. */
+    /* Build first: the time of the build must not count as measuring time. */
     await compiledBench('samples/workload-sample.js');
     return runSuite(options, say);
   };
@@ -62,11 +62,11 @@ export function addSuite(bench: Command): void {
   endHelp(command, { examples: ['bench suite --seconds 300'], exitStatus: VOID_STATUS });
 }
 
-/** A window is for workloads in which connections talk side by side. @throws UsageError */
+/** Refuses --window for a workload without one. @throws UsageError */
 export function requireWindowOfUse(workload: WorkloadName, window: number | undefined): void {
   if (window !== undefined && workloadOf(workload).hasWindow !== true) {
     const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).hasWindow === true);
-    throw new UsageError(`${workload} has no --window, ${those.join(', ')} have`);
+    throw new UsageError(`${workload} has no --window: it is for ${those.join(', ')}`);
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * Capture files: classic pcap and pcapng, from a file or a pipe, compressed or not.
  *
- * The parsers are synchronous generators over the bytes that have arrived. They yield packets, and undefined when they
- * cannot go on without the next chunk: chunks are awaited, packets are not. Every length is checked before it is waited
- * for, so that a broken file costs no more memory than its largest legal block.
+ * The parsers are synchronous generators over the bytes that have arrived. They yield packets, and undefined when they need the
+ * next chunk. So chunks are awaited, packets are not. Parsers check every length before they wait for its bytes: a broken file
+ * costs no more memory than its largest legal block.
  */
 
 import { another, arrival, ByteWindow, CaptureError } from './capture/bytes.ts';
@@ -49,7 +49,7 @@ function* parseFile(window: ByteWindow, notes: CaptureNotes): Parser {
   }
 }
 
-/** What the parser yields, in the order and at the times of the clock. */
+/** The packets of the parser, in the order and at the times of the clock. */
 function* onTime(parser: Parser, clock: CaptureClock): Parser {
   for (const packet of parser) {
     if (packet === undefined || clock.take(packet)) {
@@ -67,15 +67,15 @@ function* waited(clock: CaptureClock, isEnd: boolean): Generator<CapturePacket, 
 }
 
 export interface ReadCaptureOptions {
-  /** Counts what is unusual about the capture. */
+  /** Counts unusual packets. */
   notes?: CaptureNotes;
-  /** Its `nowMs` is set before each packet to the time at which the packet is to be tracked. Packets may be held back for that. */
+  /** Sets `nowMs` before each packet to its tracking time. It may hold packets back to decide that. */
   clock?: CaptureClock;
 }
 
 /**
  * The packets of a pcap or pcapng file, which may be compressed with gzip (or zstd, where Node can).
- * @throws CaptureError at the first broken place, after all packets before it
+ * @throws CaptureError at the first broken place, after yielding all packets before it
  */
 export async function* readCapture(
   chunks: AsyncIterable<Uint8Array>,

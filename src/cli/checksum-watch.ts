@@ -1,6 +1,6 @@
 /**
- * Hosts whose checksums are all wrong. What a host sends is captured before its interface writes the checksums (offload),
- * so that one whole direction of a capture made on that host is invalid for no other reason.
+ * Finds hosts whose checksums are all wrong. With checksum offload, the packets of the capturing host are captured before its interface
+ * writes their checksums. So one whole direction of such a capture is invalid.
  */
 
 import { formatIpv4, formatIpv6 } from '../core/inspect/address.ts';
@@ -10,7 +10,7 @@ import { counted } from './capture/occurrences.ts';
 const GOOD = ChecksumBit.L4_GOOD;
 const BAD = ChecksumBit.IP_BAD | ChecksumBit.L4_BAD;
 
-/* EtherTypes as they read in memory order. */
+/* EtherTypes in memory order. */
 const ETHERTYPE_IPV4 = 0x0008;
 const ETHERTYPE_IPV6 = 0xdd86;
 const VLAN_ETHERTYPES: ReadonlySet<number> = new Set([0x0081, 0xa888]);
@@ -19,9 +19,9 @@ const MAX_VLAN_TAGS = 2;
 /** Words from a packet to the network header of a frame without tags. */
 const NETWORK_HEADER: number = PacketWord.FRAME + 4;
 
-/** Of a single packet nothing can be said. */
+/** One wrong packet proves nothing. */
 const LEAST_PACKETS = 2;
-/** Hosts beyond this number are not watched. */
+/** Most hosts that are watched. */
 const MAX_HOSTS = 65_536;
 
 interface Host {
@@ -33,7 +33,7 @@ interface Host {
 export class ChecksumWatch {
   readonly #hosts = new Map<number | string, Host>();
 
-  /** Looks at a packet that has been tracked. */
+  /** Counts a tracked packet. */
   see(words: Int32Array, slot: number): void {
     const checksums = words[slot + PacketWord.CHECKSUMS]!;
     const isBad = (checksums & BAD) !== 0;
@@ -69,7 +69,7 @@ export class ChecksumWatch {
     }
   }
 
-  /** Lines for standard error: one if there are such hosts. */
+  /** A line for standard error if there are such hosts. */
   lines(): string[] {
     const hosts = [...this.#hosts.values()].filter(({ good, bad }) => good === 0 && bad >= LEAST_PACKETS);
     if (hosts.length === 0) {
@@ -78,8 +78,8 @@ export class ChecksumWatch {
     const packets = hosts.reduce((sum, { bad }) => sum + bad, 0);
     const others = hosts.length === 1 ? '' : ` and of ${counted(hosts.length - 1, 'other host')}`;
     return [
-      `all checksums of ${hosts[0]!.address}${others} are wrong (${counted(packets, 'packet')}): it was captured before the ` +
-        'interface wrote them (offload)? --checksums trust takes them as right',
+      `all checksums of ${hosts[0]!.address}${others} are wrong (${counted(packets, 'packet')}), probably because of checksum ` +
+        'offload: --checksums trust accepts them',
     ];
   }
 }

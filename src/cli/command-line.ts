@@ -1,6 +1,6 @@
 /**
- * Runs a command line. A command that tracks packets starts without what the measuring commands need: these are more than half of
- * all modules, and loading them takes as long as everything else at the start.
+ * Runs a command line. A tracking command does not load the modules of the measuring commands: more than half of all modules, and half
+ * of the time of the start.
  */
 
 import { type Command, CommanderError } from 'commander';
@@ -11,7 +11,7 @@ import { ExitCode } from './exit-code.ts';
 import { applyOptionRules } from './option-rules.ts';
 import { makeTrackingProgram } from './tracking-commands.ts';
 
-/** The program, or the part of it that knows the command. The help of the program tells of all. */
+/** The program with the tracking commands if that suffices, else the whole program. */
 async function programFor([name]: readonly string[]): Promise<Command> {
   const tracking = makeTrackingProgram();
   const isKnown = name === '--version' || tracking.commands.some((command) => command.name() === name);
@@ -24,8 +24,8 @@ async function programFor([name]: readonly string[]): Promise<Command> {
 }
 
 /**
- * Runs a command line and sets the exit code of the process; what is wrong with it is printed.
- * @param args without program and script
+ * Runs a command line, prints errors, and sets the exit code of the process.
+ * @param args command-line arguments, without program and script
  */
 export async function runCommandLine(args: readonly string[], given?: Command): Promise<void> {
   const program = given ?? (await programFor(args));
@@ -34,7 +34,7 @@ export async function runCommandLine(args: readonly string[], given?: Command): 
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
-      /* Commander has printed what was wrong, or the help that was asked for. */
+      /* Commander has already printed the error, or the help. */
       process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
     } else if (error instanceof UsageError) {
       process.exitCode = printError(error);

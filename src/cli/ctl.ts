@@ -1,4 +1,4 @@
-/** `ct-bucket ctl`: asks a running tracker over its control socket. */
+/** `ct-bucket ctl`: sends a command to a running tracker over its control socket. */
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -11,11 +11,11 @@ import { endWithReader } from '../host/command-end.ts';
 import { ExitCode } from './exit-code.ts';
 
 const CONNECT_PROBLEMS: Record<string, string> = {
-  ENOENT: 'no tracker answers there: start `ct-bucket run`, or give its socket with --socket',
+  ENOENT: 'no tracker is running there: start `ct-bucket run`, or give its socket with --socket',
   ECONNREFUSED: 'the tracker has ended: start `ct-bucket run`, or give the socket of another one with --socket',
-  EACCES: 'may not be used by this user: only the owner of the tracker may steer it',
-  ENOTSOCK: 'is not a socket: give that of a tracker with --socket',
-  EINVAL: 'is too long for the path of a socket: give a shorter one with --socket',
+  EACCES: 'permission denied: only the user who runs the tracker may use its socket',
+  ENOTSOCK: 'is not a socket: give the socket of a tracker with --socket',
+  EINVAL: 'is too long for a socket path: give a shorter one with --socket',
 };
 
 async function connected(path: string): Promise<Socket> {
@@ -29,7 +29,7 @@ async function connected(path: string): Promise<Socket> {
   return socket;
 }
 
-/** The replies of an answer, as they come; none after the connection broke. */
+/** The lines of the reply, as they come. Ends early if the connection breaks. */
 async function* replies(socket: Socket): AsyncGenerator<ControlReply, void, void> {
   const parts: string[] = [];
   socket.setEncoding('utf8');
@@ -44,31 +44,31 @@ async function* replies(socket: Socket): AsyncGenerator<ControlReply, void, void
       parts.push(lines.at(-1)!);
     }
   } catch (error) {
-    /* EPIPE: it was closed before the request was written. */
+    /* EPIPE: the tracker closed the connection before the request was written. */
     if (!['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) {
       throw error;
     }
   }
 }
 
-/** Commands that have more to tell with -m, and with -s. */
+/** The options -m and -s, with the commands that use them. */
 const USE_OF: Record<'more' | 'statistics', { flag: string; commands: readonly string[] }> = {
   more: { flag: '-m', commands: ['dump-conntrack', 'ct-stats-show', 'ipf-get-status', 'events'] },
   statistics: { flag: '-s', commands: ['dump-conntrack', 'events'] },
 };
 
-/** @throws UsageError for an option that the command would ignore */
+/** Refuses an option that the command would ignore. @throws UsageError */
 function requireUsedOptions(request: ControlRequest): void {
   for (const name of ['more', 'statistics'] as const) {
     const { flag, commands } = USE_OF[name];
     if (request[name] && Object.hasOwn(COMMANDS, request.command) && !commands.includes(request.command)) {
-      throw new UsageError(`${request.command} has no ${flag}; ${commands.join(', ')} have`);
+      throw new UsageError(`${request.command} has no ${flag}: it is for ${commands.join(', ')}`);
     }
   }
 }
 
 /**
- * Sends a request and prints its answer as it comes, no faster than standard output takes it.
+ * Sends a request and prints the reply as it comes, no faster than standard output accepts it.
  * @returns the exit code
  */
 export async function ctl(request: ControlRequest, options: { socket?: string }): Promise<number> {
@@ -77,7 +77,7 @@ export async function ctl(request: ControlRequest, options: { socket?: string })
   const path = resolve(options.socket ?? defaultSocketPath());
   const line = `${JSON.stringify(request)}\n`;
   if (Buffer.byteLength(line) > MAX_REQUEST_BYTES) {
-    throw new UsageError(`the arguments are too long: a request may have ${MAX_REQUEST_BYTES} bytes`);
+    throw new UsageError(`the arguments are too long: a request may have at most ${MAX_REQUEST_BYTES} bytes`);
   }
   const socket = await connected(path);
   socket.write(line);
@@ -98,6 +98,6 @@ export async function ctl(request: ControlRequest, options: { socket?: string })
       return reply.exitCode;
     }
   }
-  console.error(`ct-bucket: ${path}: the tracker ended before its answer was complete`);
+  console.error(`ct-bucket: ${path}: the tracker ended before its reply was complete`);
   return ExitCode.checkFailed;
 }

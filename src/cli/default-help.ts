@@ -1,6 +1,6 @@
 /**
- * Commands with a default, and their help: `regress --help` shows the options of `regress run` as well, since `regress --base main` is
- * what people write.
+ * Commands with a default command. People write `regress --base main` for `regress run --base main`, so `regress --help` shows the options
+ * of `regress run` as well.
  */
 
 import { existsSync } from 'node:fs';
@@ -8,15 +8,15 @@ import type { Command } from 'commander';
 import { onOneLine, UsageError } from '../core/errors.ts';
 import { didYouMean, nearestName } from '../core/options/nearest-name.ts';
 
-/** The command that is meant if none is named. */
+/** The default command of a command. */
 function defaultOf(command: Command): Command | undefined {
   const name = (command as unknown as { _defaultCommandName?: string | null })._defaultCommandName;
   return command.commands.find((child) => child.name() === name);
 }
 
 /**
- * `regress mrege a.json`: the default command would complain about arguments that it does not take.
- * @throws UsageError for a name that is nearly that of a command, where nothing else is meant by it
+ * Refuses a misspelt command, as in `regress mrege a.json`. Otherwise the default command would complain about its arguments.
+ * @throws UsageError
  */
 export function refuseMisspelt(program: Command, args: readonly string[]): void {
   const command = program.commands.find((each) => each.name() === args[0]);
@@ -50,7 +50,7 @@ export function withHelpOfDefault(parent: Command): Command {
   return parent.addHelpText('after', () => `\n${title}\n${optionsOf(child)}`);
 }
 
-/** The part of a command's help that begins with its options, without the one that asks for help. */
+/** The options part of a command's help, without -h. */
 function optionsOf(command: Command): string {
   const help = command.helpInformation();
   const heading = command.options[0]?.helpGroupHeading ?? 'Options:';

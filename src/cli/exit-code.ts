@@ -1,2 +1,2 @@
-/** Exit codes of the command: see host/command-end.ts. */
+/** Exit codes of commands (host/command-end.ts). */
 export { ExitCode } from '../host/command-end.ts';

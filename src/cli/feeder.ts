@@ -1,30 +1,29 @@
-/** Feeds a datapath with the packets of a source: once or in rounds, at their own pace or at a given rate. */
+/** Feeds a datapath with the packets of a capture: once or in rounds, as fast as possible or at a given rate. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Datapath } from '../workers/datapath/datapath.ts';
 import { systemTimeMs } from '../workers/threads/status.ts';
 import { CaptureClock, CaptureNotes, type CaptureSource, readCapture } from './capture.ts';
 
-/** The packet after the end of a round comes so much later than the last one. */
+/** Time between the last packet of a round and the first of the next one. */
 const ROUND_GAP_MS = 1;
-/** Ahead of its rate by more than this, a source rests. */
+/** A source that is ahead of its rate by more than this pauses. */
 const RATE_SLACK_MS = 2;
 export interface FeederOptions {
-  /** Rounds of a file; true: without end. */
+  /** Rounds of a file; true: endless. */
   loop?: number | true;
-  /** Packets per second at most. */
+  /** Most packets per second. */
   rate?: number;
   isLive: boolean;
-  /** Is told once, in lines for a person, what is unusual about the capture. */
+  /** Called once, with lines for people about unusual packets. */
   onNotes: (lines: readonly string[]) => void;
 }
 
-/** Feeds the packets of a source to a datapath. */
 export class Feeder {
   /** Packets read. */
   packets = 0;
   rounds = 0;
-  /** Of the first round: others would say the same. */
+  /** Notes of the first round. Further rounds would only repeat them. */
   readonly notes: CaptureNotes = new CaptureNotes();
   readonly #clock = new CaptureClock();
   readonly #datapath: Datapath;
@@ -46,7 +45,7 @@ export class Feeder {
     this.#isWall = datapath.share.clock === 'system';
   }
 
-  /** Reads the source, as often as it is to be, until it ends or is stopped. @throws CaptureError */
+  /** Reads the source, in all its rounds, until it ends or is stopped. @throws CaptureError */
   async run(): Promise<void> {
     const { loop = 1 } = this.#options;
     const rounds = loop === true ? Number.POSITIVE_INFINITY : loop;
@@ -56,13 +55,13 @@ export class Feeder {
         const before = this.packets;
         await this.#round();
         if (this.packets === before) {
-          /* Nothing to go on with, however often. */
+          /* Without a packet, further rounds are useless. */
           break;
         }
         this.rounds++;
       }
     } catch (error) {
-      /* What is stopped may break off in the middle of a packet. */
+      /* A stop may cut the source in the middle of a packet. */
       if (!this.#stop.aborted) {
         throw error;
       }
@@ -105,7 +104,7 @@ export class Feeder {
     this.#printNotes();
   }
 
-  /** What is unusual about the capture is told once, as soon as it was read. */
+  /** Reports unusual packets once, after the first round. */
   #printNotes(): void {
     if (!this.#arePrinted) {
       this.#arePrinted = true;

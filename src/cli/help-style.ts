@@ -1,4 +1,4 @@
-/** How `--help` looks: short summaries in lists, choices and defaults in brackets, examples and exit status at the end. */
+/** The look of `--help`: short summaries in lists, choices and defaults in brackets, examples and exit status at the end. */
 
 import type { Argument, Command, Help, Option } from 'commander';
 
@@ -6,7 +6,7 @@ function defaultOf({ defaultValue, defaultValueDescription }: Option | Argument)
   if (defaultValueDescription !== undefined) {
     return defaultValueDescription;
   }
-  /* A flag that is not given is off: nobody has to be told. */
+  /* Flags are off by default: help need not say that. */
   return defaultValue === undefined || typeof defaultValue === 'boolean' ? undefined : String(defaultValue);
 }
 
@@ -20,16 +20,16 @@ function described(item: Option | Argument, isRequired: boolean): string {
   return notes.length === 0 ? item.description : `${item.description} (${notes.join('; ')})`;
 }
 
-/** For `configureHelp`; commands take it over from their parents. */
+/** For `configureHelp`. Commands inherit it from their parents. */
 export const HELP_STYLE: Partial<Help> = {
   optionDescription: (option) => described(option, option.mandatory),
   argumentDescription: (argument) => described(argument, false),
-  /* With its arguments a name tells no more than its own help does. */
+  /* The command's own help shows its arguments. */
   subcommandTerm: (command) => command.name(),
   subcommandDescription: (command) => command.summary() || command.description(),
 };
 
-/** Summary and description of a command: the first sentence alone stands in lists of commands. */
+/** Sets summary and description of a command. Lists of commands show the summary. */
 export function describe(command: Command, summary: string, ...paragraphs: readonly string[]): Command {
   return command.summary(summary).description([`${summary}.`, ...paragraphs].join('\n\n'));
 }
@@ -37,7 +37,7 @@ export function describe(command: Command, summary: string, ...paragraphs: reado
 export interface HelpEnd {
   /** Command lines, without "ct-bucket". */
   examples: readonly string[];
-  /** What the exit status says, where it says more than 0: done, 2: error. */
+  /** Meaning of the exit status, if there is more than 0 (done) and 2 (error). */
   exitStatus?: string;
 }
 
@@ -47,7 +47,7 @@ function wrapped(text: string): string[] {
   return text.match(new RegExp(`.{1,${LINE_COLUMNS}}(?= |$)`, 'g'))?.map((line) => line.trimStart()) ?? [];
 }
 
-/** Adds what stands below the options. */
+/** Adds examples and exit status below the options. */
 export function endHelp(command: Command, { examples, exitStatus }: HelpEnd): Command {
   const lines = [
     '',
@@ -58,7 +58,7 @@ export function endHelp(command: Command, { examples, exitStatus }: HelpEnd): Co
   return command.addHelpText('after', lines.join('\n'));
 }
 
-/** A command that holds others. */
+/** Gives a command with subcommands a `help` command. */
 export function holdsCommands(command: Command): Command {
   return command.helpCommand('help [command]', 'Show the help of a command');
 }

@@ -2,7 +2,7 @@
 /** The command `ct-bucket`. */
 
 if (process.env['CT_DEBUG'] === '1') {
-  /* Stacks name lines of the sources. Node reads a module's map when it loads the module: so this comes before all others. */
+  /* For stacks with lines of the sources. Node reads a source map when it loads the module, so this must come before all imports. */
   process.setSourceMapsEnabled(true);
 }
 const { start } = await import('./start.ts');

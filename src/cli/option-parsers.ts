@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 
-/** Of whole numbers within a range. */
+/** Parses a whole number within a range. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -23,7 +23,7 @@ export function powerOfTwo(max: number): (text: string) => number {
   };
 }
 
-/** Of comma-separated whole numbers, each once. */
+/** Parses whole numbers separated by commas. Duplicates are dropped. */
 export function wholeNumbers(min: number, max: number): (text: string) => number[] {
   return (text) => [...new Set(text.split(',').map(wholeNumber(min, max)))];
 }
@@ -32,13 +32,13 @@ export function powersOfTwo(max: number): (text: string) => number[] {
   return (text) => [...new Set(text.split(',').map(powerOfTwo(max)))];
 }
 
-/** Of a comma-separated list of some of these, each once. */
+/** Parses names separated by commas. Duplicates are dropped. */
 export function oneOfEach<Name extends string>(names: readonly Name[]): (text: string) => Name[] {
   return (text) => {
     const given = text.split(',');
     const unknown = given.find((name) => !names.includes(name as Name));
     if (unknown !== undefined) {
-      throw new InvalidArgumentError(`${JSON.stringify(unknown)} is none of ${names.join(', ')}.`);
+      throw new InvalidArgumentError(`${JSON.stringify(unknown)} is not one of ${names.join(', ')}.`);
     }
     return [...new Set(given as Name[])];
   };

@@ -1,6 +1,6 @@
 /**
- * Rules for all options of all commands: none is taken and ignored. An option that is given twice, without the value it
- * needs, or where it can do nothing is refused. They are applied to whole programs, so that a new option has them too.
+ * Rules for all options of all commands. An option is refused if it is given twice, if its value is empty, or if it would have no
+ * effect. The rules apply to the whole program, so new options have them, too.
  */
 
 import type { Command } from 'commander';
@@ -22,15 +22,15 @@ function refuseTwiceAndEmpty(command: Command): void {
   }
 }
 
-/** Buckets are those of ct-bucket: the other engines have one table. */
+/** Refuses --buckets without the engine that has buckets. */
 function refuseBucketsWithoutUse(command: Command): void {
   const engines = command.getOptionValue('engine') as string | string[] | undefined;
   if (engines !== undefined && command.getOptionValueSource('buckets') === 'cli' && !engines.includes('ct-bucket')) {
-    throw new UsageError('--buckets is for --engine ct-bucket: the other engines have one table');
+    throw new UsageError('--buckets is for --engine ct-bucket: the other engines have no buckets');
   }
 }
 
-/** Applies the rules to a program and all commands in it. */
+/** Applies the rules to a program and all its commands. */
 export function applyOptionRules(program: Command): void {
   const visit = (command: Command): void => {
     refuseTwiceAndEmpty(command);

@@ -1,4 +1,4 @@
-/** `ct-bucket profile CAPTURE`: a capture goes through `replay`, in a profiled process and in one that is not, in turn. */
+/** `ct-bucket profile CAPTURE`: runs `replay` on a capture, alternately in a profiled process and in one without the profiler. */
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -18,7 +18,7 @@ export interface CaptureProfileOptions {
   engine: EngineName;
   batch: number;
   buckets: number;
-  /** One acquisition of so many is looked at. */
+  /** One in this many acquisitions is recorded. */
   sample: number;
   /** Pairs of runs, with the profiler and without it. */
   runs: number;
@@ -29,7 +29,7 @@ interface CaptureRun {
   profile?: LockProfile;
 }
 
-/** @throws UsageError with what `replay` said of the capture */
+/** @throws UsageError with the error message of `replay` */
 export async function profileCapture(what: string, options: CaptureProfileOptions): Promise<ProfileFile> {
   const { threads, engine, batch, buckets, sample, runs } = options;
   const folder = temporaryFolder('ct-bucket-profile-');
@@ -66,7 +66,7 @@ export async function profileCapture(what: string, options: CaptureProfileOption
   }
   const { on, offMs } = taken;
   const onMs = on.map(({ durationMs }) => durationMs);
-  /* The run in the middle speaks for all. */
+  /* The run with the median duration represents all. */
   const middle = on.toSorted((a, b) => a.durationMs - b.durationMs)[Math.floor((runs - 1) / 2)]!;
   return {
     format: 'ct-bucket profile',
@@ -79,7 +79,7 @@ export async function profileCapture(what: string, options: CaptureProfileOption
   };
 }
 
-/** Runs with the profiler and without it, in turn; a single run is with it. */
+/** Runs alternately with and without the profiler. A single run has the profiler on. */
 async function takePairs(
   runs: number,
   take: (isOn: boolean) => Promise<CaptureRun>,
@@ -94,7 +94,7 @@ async function takePairs(
         offMs.push((await take(false)).durationMs);
       }
     };
-    /* The order alternates: each kind goes first in every other pair. */
+    /* The order alternates, so that each kind goes first in half of the pairs. */
     if (run % 2 === 1) {
       await takeOff();
     }

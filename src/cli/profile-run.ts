@@ -1,4 +1,4 @@
-/** What `ct-bucket profile` does: see bench/profile/. */
+/** The work of `ct-bucket profile` (bench/profile/). */
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
@@ -39,7 +39,7 @@ export interface ProfileCommandOptions {
   pprof?: string;
 }
 
-/** @throws UsageError for a file that is no profile */
+/** @throws UsageError for a file that is not a profile */
 export function printDifference(before: string, after: string): void {
   console.log(textTable(profileDiff(readProfile(before), readProfile(after))));
 }
@@ -48,16 +48,16 @@ function isWorkload(what: string): what is WorkloadName {
   return (WORKLOAD_NAMES as readonly string[]).includes(what);
 }
 
-/** Of a capture, nobody chooses what comes in it. @throws UsageError */
+/** Refuses options of workloads for a capture, which has its own packets. @throws UsageError */
 function refuseForCapture(what: string, command: Command): void {
   for (const name of ['connections', 'variant', 'window']) {
     if (!isWorkload(what) && command.getOptionValueSource(name) === 'cli') {
-      throw new UsageError(`--${name} is for workloads; ${what} is taken for a capture file`);
+      throw new UsageError(`--${name} is for workloads, and ${what} is a capture file`);
     }
   }
 }
 
-/** Measures, prints the tables, writes the files. @param command whose options were given. @throws UsageError */
+/** Measures, prints the tables, writes the files. @param command knows which options were given. @throws UsageError */
 export function runProfile(what: string, options: ProfileCommandOptions, command: Command): Promise<void> {
   refuseForCapture(what, command);
   const { json, markdown, html, speedscope, pprof } = options;

@@ -8,7 +8,7 @@ import { addRegress } from './regress.ts';
 import { addSoak } from './soak.ts';
 import { makeTrackingProgram } from './tracking-commands.ts';
 
-/** Afresh. */
+/** Makes a fresh program: commander keeps parsed options in it. */
 export function makeProgram(): Command {
   const program = makeTrackingProgram();
   addBench(program);

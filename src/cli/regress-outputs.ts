@@ -1,4 +1,4 @@
-/** What `regress` leaves behind: the verdict on standard output, files, a line in a history, the exit code. */
+/** The outputs of `regress`: the verdict on standard output, files, a line in a history, the exit code. */
 
 import { headline, regressJunit, regressMarkdown, regressText } from '../../bench/regress/report.ts';
 import { historyEntryOf } from '../../bench/regress/result-file.ts';
@@ -22,16 +22,16 @@ export class RegressOutputs {
   readonly #files: OutputFiles;
   readonly #history: LineLog | undefined;
 
-  /** Opens them; call before work begins. @throws UsageError */
+  /** Opens all files. Call it before work begins. @throws UsageError */
   constructor({ json, markdown, junit, history }: RegressOutputPaths) {
     if (history === '-') {
-      throw new UsageError('--history -: a history is a file to which lines are added; name one');
+      throw new UsageError('--history -: a history cannot go to standard output; name a file');
     }
     this.#files = new OutputFiles({ json, markdown, junit });
     this.#history = history === undefined ? undefined : new LineLog(history);
   }
 
-  /** Work begins; files that are read have been read. */
+  /** Work begins: all inputs have been read. */
   begin(): void {
     this.#files.begin();
   }
@@ -49,7 +49,7 @@ export class RegressOutputs {
     return EXIT_CODES[result.verdict];
   }
 
-  /** What was not written is not to be. */
+  /** Drops files that were not written. */
   close(): void {
     this.#files.discard();
     this.#history?.close();

@@ -1,4 +1,4 @@
-/** What `ct-bucket regress` does: see bench/regress/. */
+/** The work of `ct-bucket regress` (bench/regress/). */
 
 import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
@@ -40,7 +40,7 @@ function say(line: string): void {
   console.log(line);
 }
 
-/** A sample that failed makes no verdict: exit code 2. */
+/** If a sample fails, there is no verdict: exit code 2. */
 async function measured(action: () => Promise<number>): Promise<number> {
   try {
     return await action();
@@ -91,7 +91,7 @@ export async function runCommand(options: RegressOptions): Promise<void> {
   });
 }
 
-/** The builds that files of an earlier verdict are about are measured anew, beside the head: times of another day are no base. */
+/** The base to measure. Of an earlier verdict, its head is measured again: times of another day are not comparable. */
 function baseLabelOf({ base, advisory }: RegressOptions): string {
   if (!base.endsWith('.json') || !existsSync(base)) {
     return base;
@@ -104,7 +104,7 @@ function baseLabelOf({ base, advisory }: RegressOptions): string {
     );
   }
   if (earlier.head.commit === undefined) {
-    throw new UsageError(`${base} is about a folder, ${earlier.head.label}: give the folder, or a commit`);
+    throw new UsageError(`${base} measured a folder, ${earlier.head.label}: give the folder, or a commit`);
   }
   return earlier.head.commit;
 }

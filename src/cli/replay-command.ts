@@ -6,7 +6,7 @@ import { wholeNumber } from './option-parsers.ts';
 import type { ReplayOptions } from './replay.ts';
 import { bucketsOption, checksumsOption, engineOption, Group, threadsOption, withTracking } from './shared-options.ts';
 
-/** With one that changes others' defaults, what is not given stays undefined until then. */
+/** --format changes defaults of other options. So options that were not given stay undefined here. */
 type GivenOptions = Pick<ReplayOptions, 'format' | 'events' | 'timestamps'> & Partial<ReplayOptions>;
 
 const DEFAULTS = { threads: 1, engine: 'ct-bucket', zone: 0, commit: true, buckets: 1024 } as const;

@@ -1,10 +1,9 @@
 /**
- * `replay --events`: what happens to connections, printed as it would be seen live.
+ * `replay --events`: prints connection events as they would be seen live.
  *
- * So that the lines depend on the capture alone, time passes here as the capture has it: no sweeper thread runs; before
- * the first packet of each new half second everybody finishes, and this thread sweeps as the sweeper would have done
- * meanwhile. With one PMD the events are then the same in every run, in order of capture time. With more they still are
- * in order of capture time; those of one millisecond stand in the order in which the PMDs came to them.
+ * The lines must depend on the capture alone, so no sweeper thread runs. Before the first packet of each new half second, the PMDs finish
+ * all packets, and this thread sweeps at the time of the capture. Events come in order of capture time. With one PMD they are the same in
+ * every run. With several, the order within a millisecond may differ.
  */
 
 import { formatEvent } from '../core/events/event-format.ts';
@@ -13,18 +12,18 @@ import { expiryTimes } from '../core/expiry/expiry-times.ts';
 import type { Datapath } from '../workers/datapath/datapath.ts';
 
 /**
- * Packets between two looks at the rings of events: a packet causes at most ten events (its search under the lock
- * notes eight stale connections, it may kill one and create one), and a ring holds 16384.
+ * Packets between two reads of the event rings. A packet causes at most ten events: it may find eight stale connections, kill one, and
+ * create one. A ring holds 16384 events.
  */
 const PACKETS_PER_READ = 1024;
 
-/** In a longer gap of the capture sweeps are made only where something expires: this is how many ticks are swept at any rate. */
+/** Up to this many ticks are all swept. In longer gaps of the capture, only ticks with an expiry are. */
 const MAX_TICKS = 16;
 
 export interface EventLogOptions {
   format: 'text' | 'json';
   timestamps: boolean;
-  /** Time passes. */
+  /** Sweep as time passes. False with a frozen clock. */
   sweeps: boolean;
 }
 
@@ -56,7 +55,7 @@ export class EventLog {
     return this.#reader.lost;
   }
 
-  /** Call before each packet is handed in. @returns a promise if the packet has to wait */
+  /** Call it before each packet. @returns a promise if the packet has to wait */
   before(nowMs: number): Promise<void> | undefined {
     this.#packets++;
     if (this.#options.sweeps && !(nowMs < this.#nextSweepMs)) {
@@ -73,13 +72,13 @@ export class EventLog {
       for (const sweepMs of this.#sweepTimes(this.#nextSweepMs, last)) {
         this.#datapath.conntrack.sweep(sweepMs);
       }
-      /* In the order of the table they would depend on its hash. */
+      /* Sorted by text: the order of the table depends on its random hash. */
       this.#write(byText);
     }
     this.#nextSweepMs = last + interval;
   }
 
-  /** The ticks from one to another at which something may expire, and the last one. */
+  /** The ticks at which something may expire, and the last tick. */
   #sweepTimes(firstMs: number, lastMs: number): number[] {
     const stepMs = this.#intervalMs;
     const ticks = (lastMs - firstMs) / stepMs + 1;
@@ -90,13 +89,13 @@ export class EventLog {
     return times.at(-1) === lastMs ? times : [...times, lastMs];
   }
 
-  /** Prints what the packets handed in so far have caused. */
+  /** Prints the events of all packets so far. */
   async print(): Promise<void> {
     await this.#datapath.drain();
     this.#write(bySequence);
   }
 
-  /** Prints what was not printed yet; what comes later is not older. */
+  /** Prints all new events. Later events are not older. */
   #write(compare: (a: Line, b: Line) => number): void {
     const { format, timestamps } = this.#options;
     const lineOf = ({ event, text }: Line) => (format === 'json' ? JSON.stringify(event) : text);

@@ -1,4 +1,4 @@
-/** `ct-bucket replay`: a capture through a datapath. */
+/** `ct-bucket replay`: tracks a capture with a datapath. */
 
 import { writeFileSync } from 'node:fs';
 import type { EngineName } from '../core/engines/engine.ts';
@@ -21,29 +21,28 @@ import { DeferredLog, VerdictLog } from './verdict-logs.ts';
 export interface ReplayOptions {
   threads: number;
   engine: EngineName;
-  /** In a profiled process: a file for what its threads recorded about locks. */
+  /** In a profiled process: file for the lock records of its threads. */
   lockProfile?: string;
   batch: number;
   buckets: number;
   zone: number;
   commit: boolean;
-  /** 'capture': the time of each packet is its own, never running backwards; 'frozen': time stands still. */
+  /** 'capture': the times of the packets, never backwards. 'frozen': time stands still. */
   clock: 'capture' | 'frozen';
   format: 'states' | 'json' | 'summary';
-  /** File for the verdicts of fragments that were held when they were handed over. */
+  /** File for the verdicts of held fragments. */
   late?: string;
-  /** Print events instead: as text, or with format 'json' an object a line. */
+  /** Print events instead: as text, or with format 'json' one object per line. */
   events: boolean;
   /** Time before each event. */
   timestamps: boolean;
-  /** Default: trust for standard input, verify for a file. */
+  /** Default: 'trust' for standard input, 'verify' for a file. */
   checksums?: 'verify' | 'trust';
 }
 
 /**
- * How packets are to be spread over the PMDs. A capture with fragments is steered by addresses, so that the fragments
- * stay in order with the other packets of their flow and the verdicts do not depend on the number of threads. A pipe
- * can not be read twice: there may be fragments in it.
+ * Chooses the steering. A capture with fragments is steered by addresses: fragments stay in order with the other packets of their flow,
+ * and verdicts do not depend on the number of threads. A pipe cannot be searched first, so it counts as one with fragments.
  */
 async function steeringFor(source: CaptureSource, threads: number): Promise<Steering> {
   if (threads === 1) {
@@ -60,7 +59,7 @@ async function steeringFor(source: CaptureSource, threads: number): Promise<Stee
       }
     }
   } catch (error) {
-    /* It will be said when the packets before it have been tracked. */
+    /* Reported later, after the packets before the broken place were tracked. */
     if (!(error instanceof CaptureError)) {
       throw error;
     }
@@ -70,22 +69,22 @@ async function steeringFor(source: CaptureSource, threads: number): Promise<Stee
 
 function checkReplayOptions(options: ReplayOptions): void {
   if (options.events && options.format === 'states') {
-    throw new UsageError('--events prints events, --format states verdicts: give one of them');
+    throw new UsageError('--events and --format states exclude each other: give one of them');
   }
   if (options.timestamps && !options.events) {
-    throw new UsageError('--timestamps is for --events');
+    throw new UsageError('--timestamps needs --events');
   }
   if (options.late === '-') {
-    throw new UsageError('--late -: the verdicts go to standard output; name a file');
+    throw new UsageError('--late -: standard output is for the other verdicts; name a file');
   }
 }
 
-/** The capture of a replay, opened, with its first packet read. */
+/** The capture of a replay. */
 class ReplayInput {
   readonly source: CaptureSource;
   readonly notes: CaptureNotes = new CaptureNotes();
   readonly clock: CaptureClock = new CaptureClock();
-  /** Where the capture is broken. */
+  /** Set if the capture is broken. */
   failure: CaptureError | undefined;
   readonly #file: string;
   readonly #packets: AsyncGenerator<CapturePacket, void, void>;
@@ -97,7 +96,7 @@ class ReplayInput {
     this.#packets = readCapture(this.source.chunks(), { notes: this.notes, clock: this.clock });
   }
 
-  /** Reads the first packet: a file that is not there is said before any thread is started. @throws UsageError */
+  /** Reads the first packet, so that a wrong file fails before any thread starts. @throws UsageError */
   async open(): Promise<void> {
     try {
       this.#first = await this.#packets.next();
@@ -110,7 +109,7 @@ class ReplayInput {
     }
   }
 
-  /** Hands every packet over, up to the end or to the place where the capture is broken. */
+  /** Hands over every packet, up to the end or the first broken place. */
   async feed(take: (frame: Uint8Array) => Promise<void> | undefined): Promise<void> {
     try {
       for (let next = this.#first; next !== undefined && !next.done; next = await this.#packets.next()) {
@@ -127,7 +126,7 @@ class ReplayInput {
     }
   }
 
-  /** What is unusual about it, told to a person. */
+  /** Prints lines about unusual packets. */
   tell(lines: readonly string[]): void {
     for (const line of [...this.notes.lines(), ...this.clock.lines(), ...lines]) {
       console.error(`ct-bucket: ${this.#file}: ${line}`);
@@ -146,19 +145,19 @@ function startDatapath(options: ReplayOptions, checksums: 'verify' | 'trust', st
     action: { zone, commit },
     checksums,
     sweeper: !events,
-    /* Verdicts are to be the same in every run: what a dead worker loses is not to pass for one. */
+    /* Verdicts must be the same in every run. So the replay fails if a worker dies and loses packets. */
     restarts: 0,
   });
 }
 
-/** A datapath with what its verdicts and events are collected in. */
+/** A datapath, with the logs of its verdicts and events. */
 class ReplayRun {
   readonly datapath: Datapath;
   readonly verdicts: VerdictLog;
   readonly deferred: DeferredLog = new DeferredLog();
   readonly events: EventLog | undefined;
   readonly checksums: ChecksumWatch | undefined;
-  /** Packets handed over. */
+  /** Packets pushed. */
   packets = 0;
 
   constructor(datapath: Datapath, { events, format, timestamps, clock }: ReplayOptions, watchesChecksums: boolean) {
@@ -173,7 +172,7 @@ class ReplayRun {
         })
       : undefined;
     const { rings, delivery } = datapath.exchange;
-    /* Packets come as fast as they are read: taking verdicts back when a ring is full, or at the end, is soon enough. */
+    /* Verdicts are taken back when a ring is full, and at the end. Delivery in between would only cost time. */
     delivery.isAutomatic = false;
     rings.onReturn = (words, slot) => {
       this.verdicts.add(words[slot + PacketWord.NUMBER]!, words[slot + PacketWord.STATE]!);
@@ -202,10 +201,10 @@ class ReplayRun {
   }
 }
 
-/** Feeds the whole capture. @returns how long it took, in ms */
+/** Feeds the whole capture. @returns duration, in ms */
 async function runReplay(run: ReplayRun, input: ReplayInput, file: string, options: ReplayOptions): Promise<number> {
   const startedMs = performance.now();
-  /* A profile measures: nothing is drawn beside it. */
+  /* A profile measures: no progress meanwhile. */
   const endProgress =
     options.lockProfile === undefined ? watchProgress(() => `${file}: ${thousands(run.packets)} packets`) : () => {};
   try {
@@ -220,7 +219,7 @@ async function runReplay(run: ReplayRun, input: ReplayInput, file: string, optio
   return performance.now() - startedMs;
 }
 
-/** Prints totals, or how many events there were. @returns the exit code */
+/** Prints totals, or the number of events. @returns the exit code */
 function reportReplay(run: ReplayRun, input: ReplayInput, file: string, { format, threads }: ReplayOptions): ExitCode {
   const { datapath, verdicts, events, packets } = run;
   const { notes, failure } = input;
@@ -271,7 +270,7 @@ async function replayInto(outputs: OutputFiles, file: string, options: ReplayOpt
 }
 
 /**
- * Replays a capture file ('-': standard input) and prints verdicts. What came before a broken place is still reported.
+ * Replays a capture file ('-': standard input) and prints verdicts. Packets before a broken place are still reported.
  * @returns the exit code
  */
 export async function replay(file: string, options: ReplayOptions): Promise<ExitCode> {

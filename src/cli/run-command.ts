@@ -96,8 +96,8 @@ export function addRun(program: Command): void {
   const command = describe(
     program.command('run'),
     'Track a capture file or live packets until stopped, and answer ctl',
-    'SIGINT, SIGTERM or SIGHUP stops it. A file is read no faster than the PMDs work. Of a live capture, packets that do ' +
-      'not fit into the ring of their PMD are lost. Waits and losses are counted.',
+    'SIGINT, SIGTERM or SIGHUP stops it. A file is read no faster than the PMDs work. In a live capture, packets are dropped ' +
+      'when the ring of their PMD is full. Waits and drops are counted.',
   )
     .usage('[options] <file>\n       tcpdump -i eth0 -U -w - | ct-bucket run [options] -')
     .argument('<file>', 'Capture file (pcap or pcapng), or - for standard input');

@@ -1,4 +1,4 @@
-/** `ct-bucket run`: tracks a capture or a live one until it is stopped, and answers `ct-bucket ctl` meanwhile. */
+/** `ct-bucket run`: tracks a capture file or live packets until it is stopped, and serves `ct-bucket ctl` meanwhile. */
 
 import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
@@ -28,17 +28,17 @@ export interface RunOptions {
   buckets: number;
   maxConnections?: number;
   tableFull?: TableFull;
-  /** 'capture': the packets' time, never backwards, the sweeper's too; 'wall': when they are read. */
+  /** 'capture': the times of the packets, never backwards, also for the sweeper. 'wall': the time of reading. */
   clock?: 'capture' | 'wall';
   checksums?: 'verify' | 'trust';
-  /** Rounds of a file; true: without end. */
+  /** Rounds of a file; true: endless. */
   loop?: number | true;
   steering: Steering;
-  /** Packets per second at most. */
+  /** Most packets per second. */
   rate?: number;
-  /** After the last packet: 'stay' and answer until stopped, or 'exit'. */
+  /** After the last packet: 'stay' and serve ctl until stopped, or 'exit'. */
   atEnd?: 'stay' | 'exit';
-  /** What is done about workers that hang: see DatapathOptions. */
+  /** See DatapathOptions. */
   hung?: 'report' | 'terminate';
   restarts?: number;
   socket?: string;
@@ -49,9 +49,9 @@ export interface RunOptions {
 
 const MAX_STATES = 256;
 
-/** What is left open by the options is decided by the source: a file, or live packets. */
+/** Options with defaults that depend on the source: a file, or live packets. */
 interface RunPlan {
-  /** Of the source, for people. */
+  /** Name of the source, for messages. */
   name: string;
   isLive: boolean;
   clock: 'system' | 'packets';
@@ -71,7 +71,7 @@ function planOf(file: string, options: RunOptions): RunPlan {
   };
 }
 
-/** Verdicts by state. */
+/** Counts verdicts by state. */
 class VerdictCounts {
   readonly #counts = new Float64Array(MAX_STATES);
 
@@ -94,12 +94,12 @@ class VerdictCounts {
   }
 }
 
-/** @throws UsageError on options that are not for this source, or a source that cannot be opened */
+/** @throws UsageError for an option that is not for this source, or a source that cannot be opened */
 function openSource(file: string, options: RunOptions): CaptureSource {
   if (file === '-') {
     for (const name of ['loop', 'rate'] as const) {
       if (options[name] !== undefined) {
-        throw new UsageError(`--${name} is for files; standard input is tracked as it comes`);
+        throw new UsageError(`--${name} is for files, and cannot be used with standard input`);
       }
     }
   }
@@ -110,7 +110,7 @@ function openSource(file: string, options: RunOptions): CaptureSource {
   return source;
 }
 
-/** Prints a line of progress in every interval. @returns what ends it */
+/** Prints a line of progress at each interval. @returns a function that ends it */
 function startProgress(datapath: Datapath, feeder: Feeder, options: RunOptions): () => void {
   if (options.statsInterval === undefined) {
     return () => {};
@@ -179,7 +179,7 @@ interface Running {
   options: RunOptions;
 }
 
-/** Tracks and answers until it is stopped, or done. @returns what ended it, if that was an error */
+/** Tracks packets and serves ctl until stopped or done. @returns the error that ended it, if any */
 async function trackAndAnswer({ datapath, feeder, stop, path, plan, options }: Running): Promise<Error | undefined> {
   const { name, atEnd } = plan;
   let failure: Error | undefined;
@@ -212,7 +212,7 @@ async function trackAndAnswer({ datapath, feeder, stop, path, plan, options }: R
   return failure;
 }
 
-/** Prints the totals, and the error if there was one. @returns the exit code */
+/** Prints the totals, and the error if any. @returns the exit code */
 function reportRun(summary: Summary, failure: Error | undefined, name: string, isJson: boolean): ExitCode {
   if (isJson) {
     console.log(JSON.stringify(summary));
@@ -227,9 +227,9 @@ function reportRun(summary: Summary, failure: Error | undefined, name: string, i
 }
 
 /**
- * Tracks a capture file, or standard input ('-'), and answers on a control socket, until stopped by a signal.
+ * Tracks a capture file, or standard input ('-'), and serves a control socket, until a signal stops it.
  * @returns the exit code
- * @throws UsageError on wrong options, a file that cannot be read, a socket that is in use
+ * @throws UsageError for a wrong option, a file that cannot be read, or a socket in use
  */
 export async function run(file: string, options: RunOptions): Promise<ExitCode> {
   const source = openSource(file, options);

@@ -1,4 +1,4 @@
-/** What a scenario file says about translations that are the tracker's choice (`natInRange`, `natSameAs`, `*`). */
+/** Expectations about translations where the tracker may choose (`natInRange`, `natSameAs`, `*`). */
 
 import { parseIpv4, parseIpv6 } from '../core/inspect/address.ts';
 import { UsageError } from '../core/errors.ts';
@@ -18,7 +18,7 @@ export type NatInRange = Partial<Record<EndName, EndRange>>;
 
 const END_NAMES: readonly EndName[] = ['src', 'dst'];
 
-/** An address as it reads in a frame. @throws UsageError when it is none */
+/** An address as hexadecimal digits in the order of a frame. @throws UsageError for a wrong address */
 function addressHex(text: string): string {
   const ipv4 = parseIpv4(text);
   const words = ipv4 === undefined ? parseIpv6(text) : Int32Array.of(ipv4);
@@ -29,8 +29,8 @@ function addressHex(text: string): string {
 }
 
 /**
- * Is `after` the frame `before` with an end moved into the range, and nothing else changed?
- * @returns undefined, or what is wrong
+ * Checks that `after` is the frame `before` with an end translated into the range, and no other change.
+ * @returns undefined, or the fault
  */
 export function outOfRange(before: Buffer, after: Buffer, ranges: NatInRange): string | undefined {
   let restored = after;
@@ -71,7 +71,7 @@ export function endText(end: End | undefined): string {
   return end === undefined ? 'none' : `${end.address}/${end.port}`;
 }
 
-/** An expected tuple with what the tracker chose in place of every `*`. */
+/** An expected tuple, with every `*` replaced by the tracker's value. */
 export function withoutWildcards(expected: Tuple, got: Tuple | undefined): Tuple {
   return Object.fromEntries(
     Object.entries(expected).map(([name, value]) => [

@@ -1,9 +1,9 @@
 /**
- * The two ends of a frame's packet, read and replaced, for scenario files whose translations are the tracker's choice.
- * Written apart from the tracker on purpose: checksums are computed from scratch.
+ * Reads and replaces the two ends (address and port) of a packet, for scenario files where the tracker may choose the translation.
+ * It shares no code with the tracker on purpose, and computes checksums from scratch.
  */
 
-/** Address in hexadecimal digits, and a port or ICMP identifier (-1: the protocol has none). */
+/** Address in hexadecimal digits, and port or ICMP identifier (-1: the protocol has none). */
 export interface End {
   address: string;
   port: number;
@@ -16,7 +16,7 @@ interface Layers {
   l4: number;
   isIpv6: boolean;
   protocol: number;
-  /** Behind the IP packet: padding. */
+  /** End of the IP packet. Padding may follow. */
   end: number;
 }
 
@@ -53,7 +53,7 @@ function isIcmp({ protocol, isIpv6 }: Layers): boolean {
   return protocol === (isIpv6 ? 58 : 1);
 }
 
-/** Where the port or identifier of an end stands; undefined if the protocol has none. */
+/** Offset of the port or identifier of an end; undefined if the protocol has none. */
 function portAt(layers: Layers, end: EndName): number | undefined {
   if ([6, 17, 132].includes(layers.protocol)) {
     return layers.l4 + (end === 'src' ? 0 : 2);
@@ -67,7 +67,7 @@ function addressRange({ l3, isIpv6 }: Layers, end: EndName): [number, number] {
   return [at, at + bytes];
 }
 
-/** An end of the packet in a frame; undefined if there is none. */
+/** An end of the frame's packet; undefined if the frame holds no IP packet. */
 export function endOf(frame: Buffer, end: EndName): End | undefined {
   const layers = layersOf(frame);
   if (layers === undefined) {
@@ -80,7 +80,7 @@ export function endOf(frame: Buffer, end: EndName): End | undefined {
   };
 }
 
-/** A copy of the frame with another end, and checksums to match. A UDP checksum of 0 stays. */
+/** A copy of the frame with another end and correct checksums. A UDP checksum of 0 stays. */
 export function withEnd(original: Buffer, end: EndName, { address, port }: End): Buffer {
   const frame = Buffer.from(original);
   const layers = layersOf(frame);

@@ -1,4 +1,4 @@
-/** Schemas of a scenario's operations: the members of each, and their types. Values are checked where they are used. */
+/** Schemas of operations of a scenario: members and their types. The code that uses a value checks the value. */
 
 import * as v from 'valibot';
 import { shown, UsageError } from '../core/errors.ts';
@@ -35,7 +35,7 @@ const ids = list(text);
 const changedLimit = object({ expect: object({ ok: anything }) });
 const limitInForce = object({ action: text, expect: anything });
 
-/** By operation; one that is not here has no members of its own, or is unknown. */
+/** Schemas by operation. Operations without members have none. */
 const OPERATIONS: Record<string, FileSchema> = {
   exec: object({
     now: time,
@@ -60,7 +60,7 @@ function schemaOf(op: string, { action }: Members): FileSchema | undefined {
   return Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined;
 }
 
-/** @throws UsageError that names the first member that is missing or of another kind */
+/** @throws UsageError with the first missing or wrong member */
 export function requireOperation(operation: Members): void {
   const { op } = operation;
   if (typeof op !== 'string') {

@@ -1,4 +1,4 @@
-/** The operations of a scenario file, and how their answers are compared. */
+/** Operations of a scenario file, and the comparison of answers. */
 
 import type { CtActionOptions } from '../core/action.ts';
 import type { ConnEntry } from '../core/inspect/dump.ts';
@@ -25,7 +25,7 @@ export interface PacketInput {
   id?: string;
   hex?: string;
   reuse?: string;
-  /** Ends to replace by the other end of an earlier packet. */
+  /** Ends to replace, each with the opposite end of an earlier packet. */
   rewrite?: Partial<Record<EndName, string>>;
 }
 
@@ -48,7 +48,7 @@ export interface Operation {
 
 export const ZERO_LABEL: string = '0'.repeat(32);
 
-/** Thrown inside, caught by runScenario: this operation's answer differs. */
+/** The answer of an operation differs. `runScenario` catches it. */
 export class Mismatch extends Error {
   readonly field: string;
   readonly expected: unknown;
@@ -62,7 +62,7 @@ export class Mismatch extends Error {
   }
 }
 
-/** JSON with sorted members: equal values have equal text. */
+/** JSON with sorted members, so that equal values have equal text. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, member: unknown) =>
     typeof member === 'object' && member !== null && !Array.isArray(member)
@@ -92,7 +92,7 @@ export function entryKey(zone: number, orig: Tuple): string {
   return canonical({ zone, ...orig });
 }
 
-/** An entry with the members and omissions of a recorded one. */
+/** An entry in the form of recorded ones. */
 export function recordedForm(entry: ConnEntry): Record<string, unknown> {
   return { ...withoutZeros(entry), timeout: Math.floor(entry.timeoutMs / 1000) };
 }

@@ -1,4 +1,4 @@
-/** The packets that a scenario file has defined so far, in the memory of one batch. */
+/** All packets that a scenario file has defined so far, in the memory of one batch. */
 
 import { UsageError } from '../core/errors.ts';
 import { clearPacket, PacketBatch, writePacket } from '../core/packet/batch.ts';
@@ -7,7 +7,7 @@ import { allocateWords } from '../shared/access.ts';
 import { endOf, withEnd, type EndName } from './scenario-ends.ts';
 import type { Operation, PacketInput } from './scenario-operations.ts';
 
-/** Packet memory for fragments that come back from earlier operations. */
+/** Memory for fragments that come back from earlier operations. */
 const SPARE_WORDS = 1 << 17;
 
 function turned(end: EndName): EndName {
@@ -18,7 +18,7 @@ function slotWords(frameBytes: number): number {
   return (growablePacketWords(frameBytes) + 1) & ~1;
 }
 
-/** Words for all packets that a file defines. */
+/** Words for all packets of a file. */
 function packetMemory(operations: readonly Operation[]): number {
   let words = slotWords(0);
   for (const operation of operations) {
@@ -37,11 +37,11 @@ export class ScenarioPackets {
   readonly #slots = new Map<string, number>();
   /** By packet number less 1. */
   readonly #ids: string[] = [];
-  /** Bytes of each packet when it was last handed over. */
+  /** Bytes of each packet before it was last tracked. */
   readonly #before = new Map<string, Buffer>();
   #used = 0;
 
-  /** With memory for all packets of these operations. */
+  /** Allocates memory for all packets of these operations. */
   constructor(operations: readonly Operation[]) {
     const spare = (packetMemory(operations) + 1) & ~1;
     this.batch = new PacketBatch(allocateWords(spare + SPARE_WORDS), { start: spare, end: spare + SPARE_WORDS });
@@ -56,7 +56,7 @@ export class ScenarioPackets {
     return slot;
   }
 
-  /** Fills the batch with these packets; the new ones among them are defined. @throws UsageError */
+  /** Fills the batch with these packets, and defines new ones. @throws UsageError */
   load(packets: readonly PacketInput[]): void {
     const ids: string[] = [];
     packets.forEach(({ id, hex, reuse, rewrite }, index) => {
@@ -70,17 +70,17 @@ export class ScenarioPackets {
     ids.forEach((id, index) => this.#before.set(id, Buffer.from(this.batch.frame(index))));
   }
 
-  /** The frame of a packet as it was last handed over. */
+  /** The frame of a packet before it was last tracked. */
   frameBefore(id: string): Buffer {
     return this.#before.get(id)!;
   }
 
-  /** Forgets what the tracker noted in a packet. @throws UsageError */
+  /** Clears the tracker's metadata of a packet. @throws UsageError */
   clear(id: string): void {
     clearPacket(this.batch.words, this.#slotOf(id));
   }
 
-  /** Ids of what came back; fragments from earlier operations go to the memory that their packets have here. */
+  /** Ids of the packets in the batch. Fragments of earlier operations are copied to the memory of their packets. */
   takeReturned(): string[] {
     const { words, slots, count } = this.batch;
     const ids = Array.from(slots.subarray(0, count), (slot, index) => {
@@ -96,7 +96,7 @@ export class ScenarioPackets {
     return ids;
   }
 
-  /** A copy of a packet's frame as it is now. */
+  /** A copy of a packet's current frame. */
   frameOf(id: string): Buffer {
     const slot = this.#slotOf(id);
     const start = frameByteOffset(slot);

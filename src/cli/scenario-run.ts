@@ -1,4 +1,4 @@
-/** Runs the operations of a scenario file, one after another, and compares each answer. */
+/** Runs the operations of a scenario file in order, and compares each answer. */
 
 import { CtAction, formatLabel } from '../core/action.ts';
 import { Conntrack } from '../core/conntrack.ts';
@@ -28,7 +28,7 @@ import {
 } from './scenario-operations.ts';
 import { ScenarioPackets } from './scenario-packets.ts';
 
-/** The table to run it on. */
+/** Options of the table. */
 export interface ScenarioOptions {
   reclaim: Reclaim;
   engine?: EngineName;
@@ -46,7 +46,7 @@ export class ScenarioRun {
     this.#packets = new ScenarioPackets(operations);
   }
 
-  /** @throws Mismatch where the answer differs, UsageError where the operation is wrong */
+  /** @throws Mismatch if the answer differs, UsageError if the operation is wrong */
   run(operation: Operation): void {
     switch (operation.op) {
       case 'exec':
@@ -80,7 +80,7 @@ export class ScenarioRun {
         }
         return;
       default:
-        throw new Mismatch('op', operation.op, 'an operation that this tracker does not have');
+        throw new Mismatch('op', operation.op, 'an operation unknown to this tracker');
     }
   }
 
@@ -189,11 +189,11 @@ export class ScenarioRun {
       case 'ipfMaxFrags':
         return this.#expectOk(operation, () => this.#ct.fragments.setMaxFrags(Number(operation.value)));
       default:
-        throw new Mismatch('what', operation.what, 'a setting that this tracker does not have');
+        throw new Mismatch('what', operation.what, 'a setting unknown to this tracker');
     }
   }
 
-  /** `removed` may be "any": how many are left to the sweeper depends on who else removes. */
+  /** `removed` may be "any": packets remove expired connections, too, and that leaves fewer to the sweep. */
   #sweep(operation: Operation): void {
     const { removed } = operation.expect as { removed: number | 'any' };
     const got = this.#ct.sweep(nowOf(operation));
@@ -202,7 +202,7 @@ export class ScenarioRun {
     }
   }
 
-  /** A value out of range is refused: ok is false then. */
+  /** `ok` is false if the tracker refuses the value. */
   #expectOk(operation: Operation, change: () => unknown): void {
     let ok = true;
     try {

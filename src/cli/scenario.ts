@@ -1,4 +1,4 @@
-/** Runs one scenario file (recorded operations with the reference's answers) and finds the first difference. */
+/** Runs one scenario file: recorded operations, with the answers of Open vSwitch's tracker. */
 
 import { UsageError } from '../core/errors.ts';
 import { Mismatch, type Operation } from './scenario-operations.ts';
@@ -7,7 +7,7 @@ import { requireOperation } from './scenario-fields.ts';
 
 export type { ScenarioOptions } from './scenario-run.ts';
 
-/** Where a scenario and the tracker first disagree. */
+/** The first difference between the recorded answers and those of the tracker. */
 export interface Difference {
   /** 1 for the first operation, which is line 2 of the file. */
   operation: number;
@@ -19,14 +19,14 @@ export interface Difference {
 export interface ScenarioResult {
   operations: number;
   packets: number;
-  /** Undefined: all answers agree. */
+  /** Undefined if all answers agree. */
   difference?: Difference;
 }
 
 /**
- * Runs a scenario file until the first difference.
+ * Runs a scenario file up to the first difference.
  * @param text JSON Lines: a scenario object, then one operation per line
- * @throws UsageError when it is not a scenario file; the message names the line
+ * @throws UsageError for a text that is not a scenario file. The message names the line
  */
 export function runScenario(text: string, options: ScenarioOptions): ScenarioResult {
   const lines = text.split('\n');

@@ -1,4 +1,4 @@
-/** Options that several commands have, each afresh, with the heading that it stands under in `--help`. */
+/** Options that several commands share, and the headings of `--help`. Each call makes a new option. */
 
 import { type Command, Option } from 'commander';
 import { ENGINES } from '../core/engines/engine.ts';
@@ -59,11 +59,11 @@ export function runsOption(preset: number): Option {
     .default(preset);
 }
 
-/** Of workloads in which connections talk side by side (`Workload.hasWindow`). */
+/** For workloads with interleaved connections (`Workload.hasWindow`). */
 export function windowOption(): Option {
   return new Option('--window <connections>', 'Connections that each thread serves in rotation')
     .argParser(wholeNumber(1, 7_000_000))
-    .default(undefined, 'all, so that each packet finds its connection out of the cache');
+    .default(undefined, 'all, so that connections are rarely in the cache');
 }
 
 export function checksumsOption(): Option {
@@ -75,7 +75,7 @@ export function checksumsOption(): Option {
     .default(undefined, 'verify for a file, trust for -');
 }
 
-/** Adds the zone and whether connections are created. */
+/** Adds --zone and --no-commit. */
 export function withTracking(command: Command): Command {
   return command
     .optionsGroup(Group.tracking)

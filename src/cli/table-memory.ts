@@ -1,4 +1,4 @@
-/** Is there memory for a table? Asked before anything starts. */
+/** Checks the memory for a table before anything starts. */
 
 import { memoryLayout } from '../core/memory/memory-layout.ts';
 import { UsageError } from '../core/errors.ts';
@@ -6,19 +6,19 @@ import { addressSpaceLeft, cgroupMemory, type MemoryLimit, type ReadText } from 
 
 const DEFAULT_CONNECTIONS = 3_000_000;
 const PARTICIPANTS = 32;
-/** What an IPv4 connection takes once it is there: its record, and its share of the index. */
+/** Memory of an IPv4 connection: its record, and its share of the index. */
 const CONNECTION_BYTES = 200;
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
 export interface TableSize {
   buckets: number;
-  /** As it was asked for; undefined: the default. */
+  /** The value of --max-connections; undefined if not given. */
   maxConnections?: number | undefined;
 }
 
 /**
- * Refuses a table that cannot be had: beyond the address space, or, if its size was asked for, beyond the cgroup's memory
- * once it is full. Of a default size, which takes memory as it fills, the latter is only told.
+ * Refuses a table that exceeds the free address space. If a full table would exceed the memory of the cgroup, refuses it, too, but only
+ * if the user chose its size. With the default size it prints a warning: the table takes memory only as it fills.
  * @throws UsageError
  */
 export function requireTableMemory({ buckets, maxConnections }: TableSize, read?: ReadText): void {

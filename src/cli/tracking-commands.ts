@@ -1,4 +1,4 @@
-/** The program `ct-bucket` with the commands that track packets, or talk to one that does: replay, run, ctl, verify. */
+/** The program `ct-bucket` with its tracking commands: replay, run, ctl, verify. */
 
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -21,7 +21,7 @@ function packageVersion(): string {
   return 'unknown';
 }
 
-/** Commander's complaint as one line of ours. */
+/** Commander's error message as one line in our style. */
 function complaint(text: string): string {
   const line = text
     .replace(/^error: /, '')
@@ -30,7 +30,7 @@ function complaint(text: string): string {
   return `ct-bucket: ${onOneLine(line)}\n`;
 }
 
-/** The program with these commands alone, afresh and without the rules of options (option-rules.ts). */
+/** Makes a fresh program with these commands only, still without the option rules (option-rules.ts). */
 export function makeTrackingProgram(): Command {
   const program = holdsCommands(new Command('ct-bucket'))
     .description("Track connections of packets, with the verdicts of Open vSwitch's userspace connection tracker.")

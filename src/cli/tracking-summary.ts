@@ -1,4 +1,4 @@
-/** The totals that `replay` and `run` end with. */
+/** The totals that `replay` and `run` print at their end. */
 
 import type { Counters } from '../core/counters.ts';
 import type { FragmentStatus } from '../core/fragments/settings.ts';
@@ -16,14 +16,14 @@ export interface Summary {
   counters: Counters;
   fragments: FragmentStatus;
   pmds: { packets: number; batches: number }[];
-  /** Packets of which the capture has less than was on the wire. */
+  /** Packets that the capture holds only in part. */
   cutPackets: number;
   /** Packets of link types that cannot be tracked. */
   skippedPackets: number;
   error?: string;
 }
 
-/** Where the totals of a stopped datapath come from. */
+/** The inputs of the totals, beside the stopped datapath. */
 export interface SummarySource {
   file: string;
   packets: number;
@@ -51,7 +51,7 @@ export function summaryOf(datapath: Datapath, source: SummarySource): Summary {
   };
 }
 
-/** Counters whose names read like faults, and are none. */
+/** Plain words for counters with names that sound like faults. */
 const COUNTER_WORDS: Record<string, string> = {
   /* Another thread, or an earlier packet of the batch, had just created the connection. */
   clash: 'found just created',

@@ -1,11 +1,11 @@
-/** Verdicts of a replay, collected by packet number, and those of fragments that were held. */
+/** The verdicts of a replay by packet number, and those of held fragments. */
 
 import { stateText } from '../core/inspect/state-names.ts';
 
 /** Lines written to standard output at once. */
 const LINES_PER_WRITE = 10_000;
 
-/** Verdicts by packet number, written out in order as soon as they are complete. */
+/** Verdicts by packet number. They are printed in this order, as soon as all earlier ones are there. */
 export class VerdictLog {
   #states = new Uint8Array(1 << 16);
   #isKnown = new Uint8Array(1 << 16);
@@ -36,7 +36,7 @@ export class VerdictLog {
     }
   }
 
-  /** Writes what is complete. */
+  /** Prints all verdicts up to the first missing one. */
   flush(): void {
     const lines: string[] = [];
     while (this.#isKnown[this.#printed] === 1) {
@@ -54,7 +54,7 @@ function grown(bytes: Uint8Array<ArrayBuffer>, index: number): Uint8Array<ArrayB
   return larger;
 }
 
-/** Verdicts of held fragments, for a `.late` file. */
+/** Verdicts of held fragments, for the file of --late. */
 export class DeferredLog {
   readonly #entries: { number: number; releasedBy: number; state: number }[] = [];
 
@@ -62,7 +62,7 @@ export class DeferredLog {
     this.#entries.push({ number, releasedBy, state });
   }
 
-  /** Lines in the order in which the fragments came back: the same with any number of threads. */
+  /** Lines in the order in which the fragments came back. The number of threads does not change it. */
   text(): string {
     return this.#entries
       .toSorted((a, b) => a.releasedBy - b.releasedBy || a.number - b.number)

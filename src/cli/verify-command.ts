@@ -25,7 +25,7 @@ export function addVerify(program: Command): void {
     .addOption(engineOption())
     .option('--json', 'Print the counts of each file as JSON', false)
     .action(async (files: string[], options: VerifyOptions) => {
-      /* It reads files by schemas: no other command waits for these to be loaded. */
+      /* Loaded here: other commands need not load the schemas of files. */
       const { verify } = await import('./verify.ts');
       process.exitCode = await verify(files, options);
     });

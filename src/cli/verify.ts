@@ -1,4 +1,4 @@
-/** `ct-bucket verify`: scenario files against the tracker. */
+/** `ct-bucket verify`: runs scenario files and compares the answers. */
 
 import { UsageError } from '../core/errors.ts';
 import type { EngineName } from '../core/engines/engine.ts';
@@ -18,14 +18,14 @@ export interface VerifyOptions {
 interface FileReport extends Partial<ScenarioResult> {
   file: string;
   passed: boolean;
-  /** Set when it is not a scenario file. */
+  /** Set if the file is not a scenario file. */
   error?: string;
 }
 
-/** The largest scenario that anybody writes is far smaller; a device may never end. */
+/** Far more than any scenario. A device may be endless. */
 const MAX_FILE_BYTES = 2 ** 28;
 
-/** Read piece by piece, so that a signal ends the wait for a pipe. @throws UsageError */
+/** Reads piece by piece, so that a signal can end the wait for a pipe. @throws UsageError */
 async function textOf(file: string): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
@@ -61,7 +61,7 @@ function describe(report: FileReport): string {
   return `${report.file}: operation ${operation}: ${field}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(got)}`;
 }
 
-/** Runs the files in order, prints what differs, and returns the exit code. */
+/** Runs the files in order and prints differences. @returns the exit code */
 export async function verify(files: readonly string[], options: VerifyOptions): Promise<ExitCode> {
   const reports: FileReport[] = [];
   for (const file of files) {

@@ -1,4 +1,4 @@
-/** What is said of workers that die or hang. */
+/** Messages about workers that die or hang. */
 
 import { counted } from '../host/terminal.ts';
 import type { WorkerHang } from '../workers/supervision/watchdog.ts';
@@ -12,7 +12,7 @@ export function deathLine(death: WorkerDeath): string {
   return `${workerName(death)} has died (${reason}): repaired in ${repairMs.toFixed(1)} ms${lost}, ${then}`;
 }
 
-/** One line about a worker, or the repair after one, that hangs, or gets on again. */
+/** One line about a worker, or the repair of one, that hangs or makes progress again. */
 export function hangLine(hang: WorkerHang): string {
   const seconds = (hang.stuckMs / 1000).toFixed(1);
   if (hang.stuck === 'repair') {

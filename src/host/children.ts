@@ -1,4 +1,4 @@
-/** Child processes that do not outlive this one. While one runs, the event loop runs too: signals are heard at once. */
+/** Child processes that do not outlive this one. The event loop runs while a child runs, so signals are handled at once. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,13 +7,13 @@ import { atEnd } from './cleanup.ts';
 
 export interface ChildOptions {
   cwd?: string;
-  /** All of its environment; default: that of this process. */
+  /** The whole environment; default: that of this process. */
   env?: NodeJS.ProcessEnv;
-  /** A child that takes longer is killed. */
+  /** The child is killed after this time. */
   timeoutMs?: number;
-  /** Where its standard error goes: to that of this process, or into the result. */
+  /** 'inherit': standard error goes to that of this process. 'pipe': it goes into the result. */
   stderr: 'inherit' | 'pipe';
-  /** It starts processes of its own: all of them are killed together. */
+  /** Run the child in a process group of its own, and kill the whole group: for children that start processes. */
   isGroup?: boolean;
 }
 
@@ -22,12 +22,12 @@ export interface ChildOutput {
   stderr: string;
 }
 
-/** A child that did not end with exit code 0. The message is one line. */
+/** The child did not end with exit code 0. The message is one line. */
 export class ChildError extends Error {
   override readonly name = 'ChildError';
   readonly stdout: string;
   readonly stderr: string;
-  /** ENOENT if there is no such program, or why else it could not be started. */
+  /** Why it did not start: ENOENT for a missing program, or another system error; undefined if it started. */
   readonly code: string | undefined;
 
   constructor(message: string, { stdout, stderr }: ChildOutput, code?: string) {
@@ -38,21 +38,21 @@ export class ChildError extends Error {
   }
 }
 
-/** Signals that end a child together with this process; this process hears of them a moment later. */
+/** A terminal sends these signals to the child and to this process. This process may handle its own a moment later. */
 const SHARED_SIGNALS: readonly (NodeJS.Signals | null)[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const SIGNAL_GRACE_MS = 300;
-/** A killed process is gone within this. */
+/** Longest wait for the end of a killed process. */
 const KILL_MS = 2000;
 const KILL_POLL_MS = 2;
 
-/** Has the process ended? It may still wait for this process to take its exit code. */
+/** Whether the process has ended. A zombie counts as ended. */
 function hasEnded(pid: number): boolean {
   try {
     return /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     try {
       process.kill(pid, 0);
-      /* No /proc: it cannot be told. */
+      /* Without /proc a zombie cannot be told from a running process: do not wait for it. */
       return process.platform !== 'linux';
     } catch {
       return true;
@@ -60,7 +60,7 @@ function hasEnded(pid: number): boolean {
   }
 }
 
-/** Kills a child, with its group if it has one, and waits until it is gone. */
+/** Kills a child or its group, and waits until the child is gone. */
 function killAndWait({ pid, exitCode, signalCode }: ChildProcess, isGroup: boolean): void {
   if (pid === undefined) {
     return;
@@ -68,7 +68,7 @@ function killAndWait({ pid, exitCode, signalCode }: ChildProcess, isGroup: boole
   try {
     process.kill(isGroup ? -pid : pid, 'SIGKILL');
   } catch {
-    /* It has ended. */
+    /* It has already ended. */
     return;
   }
   if (exitCode !== null || signalCode !== null) {

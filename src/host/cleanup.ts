@@ -1,7 +1,6 @@
 /**
- * What must be gone when the process ends, however it ends: temporary folders, child processes, worktrees, unfinished
- * files. One registry for all of it. It runs at `process.exit`, at the natural end, after an uncaught error, and after a
- * signal that host/signals.ts handles.
+ * The registry of everything that must not outlive the process: temporary folders, child processes, worktrees, unfinished files. It
+ * runs at `process.exit`, at the natural end, after an uncaught error, and after a signal (host/signals.ts).
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,8 +11,8 @@ const cleanups = new Set<() => void>();
 let isHooked = false;
 
 /**
- * Registers what is to happen at the end of the process; it must not wait for the event loop.
- * @returns takes it back: call it when the thing is gone
+ * Registers a synchronous cleanup for the end of the process.
+ * @returns a function that removes the cleanup: call it when the thing is gone
  */
 export function atEnd(cleanup: () => void): () => void {
   if (!isHooked) {
@@ -24,7 +23,7 @@ export function atEnd(cleanup: () => void): () => void {
   return () => cleanups.delete(cleanup);
 }
 
-/** Does it all, the latest first. What fails does not keep the rest from happening. */
+/** Runs all cleanups, the latest first. An error of one does not stop the others. */
 export function cleanUp(): void {
   for (const cleanup of [...cleanups].toReversed()) {
     cleanups.delete(cleanup);
@@ -38,16 +37,16 @@ export function cleanUp(): void {
 
 export interface TemporaryFolder {
   path: string;
-  /** Removes it with all that is in it. */
+  /** Removes the folder and its contents. */
   remove(): void;
 }
 
-/** A folder of this process in the temporary directory, which is gone after the end of the process at the latest. */
+/** Creates a temporary folder. It is removed at the end of the process at the latest. */
 export function temporaryFolder(prefix: string): TemporaryFolder {
   const path = mkdtempSync(join(tmpdir(), prefix));
   const remove = (): void => {
     forget();
-    /* A process that was just killed may have been writing into it. */
+    /* A process that was just killed may still have been writing into it: so retry. */
     rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   };
   const forget = atEnd(remove);

@@ -1,14 +1,14 @@
 /**
- * What a command ends with. This file alone decides it:
+ * The exit status of a command. This file alone decides it:
  *
- *   0        it is so; it is done
- *   1        the thing that was checked is not so
- *   2        wrong use, or an error that nobody foresaw: one line on standard error; also where output cannot be written
+ *   0        done, or the check passed
+ *   1        the check failed
+ *   2        wrong use, an unexpected error (one line on standard error), or output that cannot be written
  *   3        `regress` only: inconclusive
- *   128 + n  signal n ended it (host/signals.ts). 141 (SIGPIPE): the reader of a command that only prints went away
+ *   128 + n  ended by signal n (host/signals.ts). 141 (SIGPIPE): the reader of a command that only prints has gone
  *
- * A reader that goes away does not change what a check found: the command goes on without output. CT_DEBUG=1 prints the
- * stack of every error.
+ * A reader that goes away does not change the result of a check: the command goes on without output. With CT_DEBUG=1 every error
+ * prints its stack.
  */
 
 import { writeSync } from 'node:fs';
@@ -19,16 +19,15 @@ import { onOneLine, UsageError } from '../core/errors.ts';
 /** Exit codes of the command. */
 export const ExitCode = {
   ok: 0,
-  /** The thing that was checked is not so. */
   checkFailed: 1,
-  /** Wrong use, a broken file, an error that nobody foresaw. */
+  /** Wrong use, a broken file, an unexpected error. */
   usage: 2,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 const SIGPIPE_CODE: number = 128 + constants.signals.SIGPIPE;
 
-/** The system's own words: "no space left on device". */
+/** The error in the words of the system: "no space left on device". */
 export function systemReason(error: unknown): string {
   const { code, errno, message } = error as NodeJS.ErrnoException;
   const words = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
@@ -39,7 +38,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
-/** What is wrong, in one line, without the program's name. */
+/** The error in one line, without the program's name. */
 export function lineOfError(error: unknown): string {
   if (error instanceof UsageError) {
     return error.message;
@@ -55,7 +54,7 @@ export function lineOfError(error: unknown): string {
   return `unexpected error: ${message || 'without a message'} (CT_DEBUG=1 prints the stack)`;
 }
 
-/** Prints one line about an error; with CT_DEBUG=1 the stack too. @returns the exit code */
+/** Prints one line about an error, and with CT_DEBUG=1 its stack. @returns the exit code */
 export function printError(error: unknown): ExitCode {
   const stack = process.env['CT_DEBUG'] === '1' && error instanceof Error ? `${error.stack}\n` : '';
   process.stderr.write(`ct-bucket: ${lineOfError(error)}\n${stack}`);
@@ -67,12 +66,12 @@ let endsWithItsReader = false;
 let verdict: string | undefined;
 let isGuarding = false;
 
-/** This command does nothing but print: once nobody reads it, it ends with 141. */
+/** For a command that only prints: it ends with 141 when its reader has gone. */
 export function endWithReader(): void {
   endsWithItsReader = true;
 }
 
-/** The line that must reach somebody: if standard output cannot be written, it goes to standard error at the end. */
+/** The result of the command in one line. If standard output cannot be written, the line goes to standard error at the end. */
 export function concludeWith(line: string): void {
   verdict = line;
 }
@@ -92,7 +91,7 @@ function onOutputError(error: NodeJS.ErrnoException): void {
   }
 }
 
-/** The last word about standard output; nothing can be awaited any more. */
+/** Reports that standard output could not be written. Runs at exit, where nothing can be awaited. */
 function onExit(): void {
   if (outputProblem !== undefined) {
     process.exitCode = ExitCode.usage;
@@ -100,19 +99,19 @@ function onExit(): void {
     try {
       writeSync(2, lines.map((line) => `ct-bucket: ${line}${EOL}`).join(''));
     } catch {
-      /* Standard error is gone, too. */
+      /* Standard error cannot be written either. */
     }
   }
 }
 
-/** From now on errors of the standard streams, and errors that nobody catches, end this process as said above. */
+/** From now on, errors of the standard streams and uncaught errors end this process as described above. */
 export function guardProcess(): void {
   if (isGuarding) {
     return;
   }
   isGuarding = true;
   process.stdout.on('error', onOutputError);
-  /* Nobody is left to be told. */
+  /* An error of standard error cannot be reported anywhere. */
   process.stderr.on('error', () => {});
   process.on('exit', onExit);
   process.on('uncaughtException', (error) => {

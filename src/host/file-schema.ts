@@ -1,7 +1,7 @@
 /**
  * Schemas of the JSON files that commands read (valibot's), and their faults as text: where, what is wrong, what must be there.
- * The message of each schema is the noun phrase for what it accepts: "a whole number from 1 to 64".
- * Only what reads a file imports this module: the start of every other command stays as short as it is.
+ * The message of a schema is a noun phrase for the accepted values: "a whole number from 1 to 64".
+ * Only modules that read a file import this one: other commands start faster without valibot.
  */
 
 import * as v from 'valibot';
@@ -9,7 +9,7 @@ import { shown } from '../core/errors.ts';
 import { didYouMean } from '../core/options/nearest-name.ts';
 
 export type Members = Record<string, unknown>;
-/** A schema of files: nothing in it waits. */
+/** A synchronous schema. */
 export type FileSchema = v.GenericSchema<unknown, unknown>;
 
 export function isMembers(value: unknown): value is Members {
@@ -30,7 +30,7 @@ export const wholeFrom0 = v.pipe(
   v.safeInteger('a whole number from 0 on'),
   v.minValue(0, 'a whole number from 0 on'),
 );
-/** Any value, but there must be one. */
+/** Any value. The member must exist. */
 export const anything = v.unknown();
 
 function atLeast(least: number, message: string) {
@@ -49,10 +49,10 @@ export function list<Schema extends FileSchema>(item: Schema) {
   return v.array(item, 'a list');
 }
 
-/** valibot takes a list for an object with the names 0, 1, 2: this goes before its schemas of objects. */
+/** Comes before valibot's object schemas, which accept a list as an object with the members 0, 1, 2. */
 export const namedMembers = v.custom<Members>(isMembers, 'an object');
 
-/** Valibot's message about a member: one that is missing, or one that may not be there. */
+/** The message about a missing or unknown member. */
 function memberFault(entries: Record<string, FileSchema>) {
   return ({ expected, path }: v.BaseIssue<unknown>): string => {
     const name = String(path?.at(-1)?.key);
@@ -64,21 +64,21 @@ function memberFault(entries: Record<string, FileSchema>) {
   };
 }
 
-/** An object with these members, and any others. */
+/** An object with these members. Further members are allowed. */
 export function object<Entries extends Record<string, FileSchema>>(entries: Entries) {
   return v.pipe(namedMembers, v.looseObject(entries, memberFault(entries)));
 }
 
-/** An object with these members, and no others. */
+/** An object with these members. Further members are faults. */
 export function onlyObject<Entries extends Record<string, FileSchema>>(entries: Entries) {
   return v.pipe(namedMembers, v.strictObject(entries, memberFault(entries)));
 }
 
-/** Names that valibot's records leave out unseen. */
+/** Valibot's records silently drop members with these names, so they are refused. */
 const RESERVED_NAMES = ['__proto__', 'prototype', 'constructor'];
 const NO_RESERVED = `an object without a member named ${RESERVED_NAMES.join(', ')}`;
 
-/** An object whose members, whatever their names, are all of a kind. */
+/** An object with members of any name, all of one kind. */
 export function members<Schema extends FileSchema>(member: Schema) {
   return v.pipe(
     namedMembers,
@@ -87,7 +87,7 @@ export function members<Schema extends FileSchema>(member: Schema) {
   );
 }
 
-/** As `cases[0].name`; a name that could be mistaken in it stands in brackets and quotes. */
+/** A path like `cases[0].name`. Names with special characters stand in brackets and quotes. */
 function placeOf(path: readonly v.IssuePathItem[]): string {
   return path
     .map(({ key }, index) => {
@@ -100,7 +100,7 @@ function placeOf(path: readonly v.IssuePathItem[]): string {
     .join('');
 }
 
-/** What valibot says of members, and not of their values: memberFault has written the message. */
+/** Whether an issue is about the existence of a member, so that `memberFault` has written its message. */
 function isOfMember({ type, expected, path }: v.BaseIssue<unknown>): boolean {
   return path !== undefined && (type === 'loose_object' || type === 'strict_object') && expected !== 'Object';
 }
@@ -111,12 +111,12 @@ function faultText(issue: v.BaseIssue<unknown>): string {
   return isOfMember(issue) ? `${place} ${message}` : `${place} must be ${message}, not ${shown(input)}`;
 }
 
-/** The faults that valibot has found, each as one line. */
+/** Valibot's issues, each as one line. */
 export function faultsIn(issues: readonly v.BaseIssue<unknown>[]): string[] {
   return issues.map(faultText);
 }
 
-/** @returns undefined, or the first fault of a value */
+/** The first fault of a value; undefined if there is none. */
 export function faultOf(value: unknown, schema: FileSchema): string | undefined {
   const [issue] = v.safeParse(schema, value, { abortEarly: true }).issues ?? [];
   return issue === undefined ? undefined : faultText(issue);

@@ -1,4 +1,4 @@
-/** Small files that a command reads as a whole: verdicts, results, profiles, configurations. */
+/** Small files that a command reads whole: verdicts, results, profiles, configurations. */
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { UsageError } from '../core/errors.ts';
@@ -6,13 +6,13 @@ import { systemReason } from './command-end.ts';
 
 const MAX_BYTES = 2 ** 28;
 const PIECE_BYTES = 2 ** 16;
-/** This thread hears no signal while it waits for a pipe: so the wait ends by itself. */
+/** Longest wait for a silent pipe. This thread handles no signals while it waits, so the wait must end by itself. */
 const MAX_SILENCE_MS = 5000;
 const POLL_MS = 20;
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
-/** @returns the bytes read; undefined where the pipe has none yet */
+/** @returns bytes read; undefined if the pipe has none yet */
 function readPiece(file: number, piece: Buffer): number | undefined {
   try {
     return readSync(file, piece);
@@ -34,7 +34,7 @@ function readAll(file: number): string {
   let total = 0;
   for (let silentMs = 0; ; ) {
     const bytes = readPiece(file, piece);
-    /* A pipe without a writer ends at once: its writer may still come. */
+    /* A pipe without a writer reads as ended. Its writer may still come. */
     if (bytes === undefined || (bytes === 0 && total === 0 && stat.isFIFO())) {
       if (silentMs >= MAX_SILENCE_MS) {
         throw new UsageError('nothing came through this pipe for 5 s: start its writer first');

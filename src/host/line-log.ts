@@ -1,10 +1,8 @@
-/** Histories: files to which whole lines are added. */
-
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { atEnd } from './cleanup.ts';
 import { cannotWrite, isStdout, openPipe, STDOUT, writeAll } from './output-paths.ts';
 
-/** A file to which lines are added: a history. A line is there as a whole or not at all. */
+/** A history: a file to which lines are added. Each line is written whole or not at all. */
 export class LineLog {
   readonly #path: string;
   readonly #file: number;
@@ -12,7 +10,7 @@ export class LineLog {
   readonly #forget: () => void;
   #isUsed = false;
 
-  /** Opens it, and makes it if it is not there. @throws UsageError */
+  /** Opens the file, and creates it if it does not exist. @throws UsageError */
   constructor(path: string) {
     this.#path = path;
     const found = path === '-' ? undefined : statSync(path, { throwIfNoEntry: false });
@@ -33,7 +31,7 @@ export class LineLog {
     }
     const before = fstatSync(this.#file);
     try {
-      /* A line that an earlier process could not end stays a line of its own. */
+      /* If an earlier process wrote half a line, the new line must not continue it. */
       const start = before.isFile() && before.size > 0 && !endsWithLineFeed(this.#file, before.size) ? '\n' : '';
       writeAll(this.#file, `${start}${line}\n`);
       this.#isUsed = true;
@@ -45,7 +43,7 @@ export class LineLog {
     }
   }
 
-  /** A file that was made for nothing is removed. */
+  /** Closes the file. Removes it if this object created it and added no line. */
   close(): void {
     this.#forget();
     if (this.#file !== STDOUT) {

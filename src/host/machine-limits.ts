@@ -1,13 +1,13 @@
 /**
- * What this process may use of the machine, where that is less than the machine has: a CPU quota and a memory limit of a
- * cgroup (version 1 or 2: containers, systemd slices), the affinity of `taskset`, the address space of `ulimit -v`.
+ * Limits of this process below those of the machine: CPU quota and memory limit of a cgroup (version 1 or 2: containers, systemd
+ * slices), CPU affinity (`taskset`), address space (`ulimit -v`).
  */
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 
-/** The text of a file; undefined if it cannot be read. Tests have files of their own. */
+/** Reads the text of a file; undefined if it cannot be read. Tests replace it. */
 export type ReadText = (path: string) => string | undefined;
 
 const readText: ReadText = (path) => {
@@ -39,7 +39,7 @@ function cgroupMounts(read: ReadText): CgroupMount[] {
   });
 }
 
-/** Folders of this process's cgroup and those above it, as far as they can be seen: each may have a limit. */
+/** Folders of this process's cgroup and of its visible ancestors. Each may have a limit. */
 function cgroupFolders(controller: string, read: ReadText): { folder: string; isVersion2: boolean }[] {
   const own = (read('/proc/self/cgroup') ?? '').split('\n').map((line) => /^(\d+):([^:]*):(.*)$/.exec(line));
   return cgroupMounts(read).flatMap(({ root, point, isVersion2, controllers }) => {
@@ -52,7 +52,7 @@ function cgroupFolders(controller: string, read: ReadText): { folder: string; is
     if (entry?.[3] === undefined) {
       return [];
     }
-    /* A container sees its own cgroup as the root of what is mounted, though its name may be that outside. */
+    /* In a container the mount's root is the container's own cgroup, but its name may be the one outside. */
     const below = relative(root, entry[3]);
     const parts = below.startsWith('..') ? [] : below.split('/').filter((part) => part !== '');
     return Array.from({ length: parts.length + 1 }, (_, length) => ({
@@ -71,7 +71,7 @@ function quotaIn(folder: string, isVersion2: boolean, read: ReadText): number {
   return cpus > 0 ? cpus : Number.POSITIVE_INFINITY;
 }
 
-/** Processors' time that this process may take, in processors; undefined without a quota. */
+/** CPU quota of this process, in CPUs; undefined without a quota. */
 export function cpuQuota(read: ReadText = readText): number | undefined {
   const least = Math.min(
     ...cgroupFolders('cpu', read).map(({ folder, isVersion2 }) => quotaIn(folder, isVersion2, read)),
@@ -79,22 +79,22 @@ export function cpuQuota(read: ReadText = readText): number | undefined {
   return Number.isFinite(least) ? least : undefined;
 }
 
-/** Threads that can run at once: processors of the affinity, and no more than the quota has. */
+/** Threads that can run at once: the CPUs of the affinity, limited by the quota. */
 export function usableCores(read: ReadText = readText): number {
   return Math.max(1, Math.min(availableParallelism(), Math.ceil(cpuQuota(read) ?? Number.POSITIVE_INFINITY)));
 }
 
 export interface MemoryLimit {
-  /** Bytes that are left. */
+  /** Free bytes below the limit. */
   bytes: number;
-  /** Whose limit it is. */
+  /** The limit, for messages. */
   what: 'the address space (ulimit -v)' | 'the memory of this cgroup';
 }
 
-/** Version 1 has a number close to 2^63 for no limit. */
+/** Version 1 writes "no limit" as a number close to 2^63. */
 const NO_LIMIT_BYTES = 2 ** 60;
 
-/** Address space that may still be mapped; undefined without a limit. */
+/** Address space that can still be mapped; undefined without a limit. */
 export function addressSpaceLeft(read: ReadText = readText): MemoryLimit | undefined {
   const limit = Number(/^Max address space +(\S+)/m.exec(read('/proc/self/limits') ?? '')?.[1]);
   const usedKib = Number(/^VmSize:\s+(\d+) kB/m.exec(read('/proc/self/status') ?? '')?.[1] ?? 0);
@@ -103,7 +103,7 @@ export function addressSpaceLeft(read: ReadText = readText): MemoryLimit | undef
     : undefined;
 }
 
-/** The memory limit of the cgroup: what is committed beyond it gets a process of it killed. */
+/** The memory limit of the cgroup. The system kills a process that commits more. */
 export function cgroupMemory(read: ReadText = readText): MemoryLimit | undefined {
   const least = Math.min(
     ...cgroupFolders('memory', read).map(({ folder, isVersion2 }) => {

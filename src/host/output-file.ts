@@ -1,7 +1,4 @@
-/**
- * One file that a command writes. What is written goes into a file beside it, FILE.PID-xxxxxx.part, which gets its name in one step
- * at the end. A file in a folder that takes no new files is written in place, pipes and devices directly.
- */
+/** One output file of a command. output-files.ts says how it is written. */
 
 import { randomBytes } from 'node:crypto';
 import {
@@ -24,6 +21,7 @@ const PART = '.part';
 const PREVIOUS = '.previous';
 const NEW_FILE_MODE = 0o666;
 
+/** 'aside': into FILE.PID-xxxxxx.part first. 'in place': the folder takes no new file. 'directly': a pipe or a device. */
 export type Way = 'stdout' | 'aside' | 'in place' | 'directly';
 
 export class OutputFile {
@@ -36,7 +34,7 @@ export class OutputFile {
   #isInPlaceNew = false;
   #forget = (): unknown => undefined;
 
-  /** @throws UsageError if it cannot be written */
+  /** @throws UsageError if the path cannot be written */
   constructor(path: string) {
     this.path = path;
     this.target = path === '-' ? '-' : targetOf(path);
@@ -64,7 +62,7 @@ export class OutputFile {
     this.#forget = atEnd(() => this.discard());
   }
 
-  /** @returns false where the folder takes no new file and the old one can be written */
+  /** @returns false if the folder takes no new file, so that the old file is written in place */
   #openAside(found: Stats | undefined): boolean {
     const part = join(
       dirname(this.target),
@@ -83,12 +81,12 @@ export class OutputFile {
     }
   }
 
-  /** The path of the file beside it, for another process that writes it; undefined if it is written otherwise. */
+  /** Path of the .part file, for another process that writes it; undefined if there is none. */
   get part(): string | undefined {
     return this.#part;
   }
 
-  /** Work begins: what an earlier run has left is no result any more. */
+  /** Work begins: the file of an earlier run becomes FILE.previous. */
   begin(): void {
     if (this.way === 'in place') {
       ftruncateSync(this.#file);
@@ -113,7 +111,7 @@ export class OutputFile {
     }
   }
 
-  /** It is complete. @throws UsageError */
+  /** The file is complete and gets its name. @throws UsageError */
   commit(): void {
     try {
       this.#close();
@@ -130,7 +128,7 @@ export class OutputFile {
     }
   }
 
-  /** It is not to be. */
+  /** Drops the file. An earlier one stays as FILE.previous. */
   discard(): void {
     this.#forget();
     this.#close();

@@ -1,11 +1,12 @@
 /**
- * The files that a command writes. All are opened before work begins: a folder that is not there is said at once, not after
- * an hour. What is written goes into a file beside it, FILE.PID-xxxxxx.part, which gets its name in one step at the end. So FILE is
- * never half a file. An earlier FILE steps aside when work begins, as FILE.previous, and is removed when the new one is
- * there: after a failed or interrupted run nobody takes yesterday's results for today's, and nothing is lost.
+ * The output files of a command. All are opened before work begins, so that a wrong path fails at once, not after an hour.
  *
- * `-` is standard output, as is /dev/stdout; what the command prints for people goes to standard error then. Pipes and
- * devices are written directly. A file in a folder that takes no new files is written in place.
+ * Output goes into FILE.PID-xxxxxx.part, which is renamed to FILE at the end. So FILE is never half-written. When work begins, an
+ * earlier FILE is renamed to FILE.previous. It is removed when the new one is complete. So nobody takes old results for new ones
+ * after a failed run, and nothing is lost.
+ *
+ * `-` and /dev/stdout are standard output. Text for people then goes to standard error. Pipes and devices are written directly. If
+ * the folder takes no new files, FILE is written in place.
  */
 
 import { renameSync, statSync } from 'node:fs';
@@ -22,8 +23,8 @@ export class OutputFiles {
   #restorePrinting = (): void => {};
 
   /**
-   * Opens all files. Call `begin` before work begins; between both, files may be read that are among them.
-   * @throws UsageError, with none left open
+   * Opens all files. Call `begin` before work begins. Until then an earlier FILE can still be read.
+   * @throws UsageError, with no file left open
    */
   constructor(paths: OutputPaths) {
     try {
@@ -64,13 +65,13 @@ export class OutputFiles {
     };
   }
 
-  /** @throws UsageError if one of them is the file that is read: `begin` would take it away */
+  /** @throws UsageError if the input is one of the output files: `begin` would rename it */
   refuseInput(path: string): void {
     const input = path === '-' ? undefined : statSync(path, { throwIfNoEntry: false });
     for (const [option, { target, way }] of this.#files) {
       const found = way === 'aside' || way === 'in place' ? statSync(target, { throwIfNoEntry: false }) : undefined;
       if (input !== undefined && found !== undefined && input.dev === found.dev && input.ino === found.ino) {
-        throw new UsageError(`--${option} names the file that is read, ${path}: name another one`);
+        throw new UsageError(`--${option} names the input file, ${path}: name another one`);
       }
     }
   }
@@ -85,7 +86,7 @@ export class OutputFiles {
     return this.#files.has(option);
   }
 
-  /** Does it go to standard output? */
+  /** Whether the file is standard output. */
   isPrinted(option: string): boolean {
     return this.#files.get(option)?.way === 'stdout';
   }
@@ -96,8 +97,8 @@ export class OutputFiles {
   }
 
   /**
-   * Writes what was asked for, and gives the files their names.
-   * @param contents by option; asked only for files that are wanted
+   * Writes all files, and gives them their names.
+   * @param contents by option. A function is called only if its file was asked for
    * @throws UsageError, with no file written
    */
   write(contents: Readonly<Record<string, () => string | Uint8Array>>): void {
@@ -112,25 +113,25 @@ export class OutputFiles {
     }
   }
 
-  /** It will not be completed, but what is there may be of use: it gets the name FILE.unfinished. */
+  /** Keeps an incomplete file as FILE.unfinished. */
   keepUnfinished(option: string): void {
     const file = this.#files.get(option);
     const { part } = file ?? {};
     if (file !== undefined && part !== undefined && statSync(part).size > 0) {
       const kept = `${file.target}${UNFINISHED}`;
       renameSync(part, kept);
-      console.error(`ct-bucket: what was written before is in ${kept}`);
+      console.error(`ct-bucket: the unfinished output is in ${kept}`);
     }
   }
 
-  /** They are complete. @throws UsageError */
+  /** All files are complete and get their names. @throws UsageError */
   commit(): void {
     this.#files.forEach((file) => file.commit());
     this.#files.clear();
     this.#restorePrinting();
   }
 
-  /** What was not committed is not to be. May be called at any time. */
+  /** Drops all files that were not committed. May be called at any time. */
   discard(): void {
     this.#files.forEach((file) => file.discard());
     this.#files.clear();
@@ -139,8 +140,8 @@ export class OutputFiles {
 }
 
 /**
- * Opens files, lets work be done, and discards what was not written.
- * @param input the file that the work reads
+ * Opens the files, runs the work, and drops files that it has not written.
+ * @param input path of the input file, which must not be among the outputs
  * @throws UsageError
  */
 export async function withOutputFiles<Result>(

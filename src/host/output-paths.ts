@@ -1,4 +1,4 @@
-/** Where a path leads that is to be written: links, pipes, standard output; and why it cannot be written, in plain words. */
+/** Resolves output paths (links, pipes, standard output), and says why one cannot be written. */
 
 import {
   closeSync,
@@ -17,7 +17,7 @@ import { systemReason } from './command-end.ts';
 
 /** The file descriptor. */
 export const STDOUT = 1;
-/** Links of a link: as many as Linux follows. */
+/** Most links in a row: as many as Linux follows. */
 const MOST_LINKS = 40;
 
 export function cannotWrite(path: string, error: unknown): UsageError {
@@ -36,14 +36,14 @@ function isLinkAt(path: string): boolean {
 function reasonOf(path: string, error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    /* Of a link that leads nowhere the folder of its end is missing, not its own. */
+    /* Of a dangling link, the folder of its target is missing, not its own. */
     const isLink = isLinkAt(path);
-    return `there is no folder ${dirname(isLink ? targetOf(path) : path)}`;
+    return `no such folder: ${dirname(isLink ? targetOf(path) : path)}`;
   }
   return code === 'EISDIR' ? 'it is a folder' : systemReason(error);
 }
 
-/** Writes all of it; a pipe may take it in pieces. */
+/** Writes all bytes. A pipe may take them in pieces. */
 export function writeAll(file: number, content: string | Uint8Array): void {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   for (let at = 0; at < bytes.length; ) {
@@ -51,7 +51,7 @@ export function writeAll(file: number, content: string | Uint8Array): void {
   }
 }
 
-/** Where a path leads: links followed to their end, which need not be there. */
+/** The target of a path, through all links. It need not exist. */
 export function targetOf(path: string): string {
   let target = resolve(path);
   for (let links = 0; links < MOST_LINKS; links++) {
@@ -81,18 +81,18 @@ export function isStdout(path: string, found: Stats | undefined): boolean {
   return own.dev === found.dev && own.ino === found.ino;
 }
 
-/** A pipe without a reader would hold this process up, deaf to signals. @throws UsageError */
+/** Opens a pipe for writing. Without a reader, a plain `open` would block this process, signals included. @throws UsageError */
 export function openPipe(path: string): number {
   let first: number;
   try {
     first = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENXIO') {
-      throw new UsageError('nobody reads this pipe: start its reader first');
+      throw new UsageError('this pipe has no reader: start its reader first');
     }
     throw error;
   }
-  /* Its reader is there: opened once more it waits for that reader, as a writer should. */
+  /* The reader exists. The second descriptor blocks on a full pipe, as a writer should. */
   const file = openSync(path, 'w');
   closeSync(first);
   return file;

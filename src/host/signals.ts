@@ -1,10 +1,9 @@
 /**
- * Signals that end a command: SIGINT, SIGTERM, SIGHUP. The first one lets a command that knows how to stop come to its
- * end; any other command ends at once, cleaned up, with exit code 128 + the signal's number. The second one ends
- * everything at once.
+ * Signals that end a command: SIGINT, SIGTERM, SIGHUP. At the first one, a command that can stop by itself does so. Other commands
+ * clean up and end at once, with exit code 128 + the number of the signal. The second signal ends every command at once.
  *
- * One Ctrl-C may arrive twice: npm and tsx pass on to their child what the terminal has sent to it already. So what comes
- * within a second of the first counts for the same.
+ * One Ctrl-C may arrive twice: the terminal sends it to the child, and npm and tsx pass it on again. So signals within a second of
+ * the first are ignored.
  */
 
 import { readFileSync } from 'node:fs';
@@ -18,7 +17,7 @@ let isWatching = false;
 let firstMs: number | undefined;
 const stoppers = new Set<() => void>();
 
-/** Was this process started so that it ignores the signal (nohup)? */
+/** Whether this process was started with the signal ignored (nohup). */
 function isIgnored(signal: (typeof SIGNALS)[number]): boolean {
   try {
     const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
@@ -42,14 +41,15 @@ function onSignal(signal: NodeJS.Signals): void {
   process.exit(128 + constants.signals[signal]);
 }
 
-/** From now on signals end this process as above. */
+/** From now on, signals end this process as described above. */
 export function watchSignals(): void {
   if (isWatching) {
     return;
   }
   isWatching = true;
   for (const signal of SIGNALS) {
-    /* nohup: the hang-up of a terminal is not to end it. A shell's background jobs ignore SIGINT, which is sent on purpose. */
+    /* An ignored SIGHUP stays ignored (nohup). An ignored SIGINT is handled: background jobs of a shell start with it ignored, and then
+       somebody sends it on purpose. */
     if (signal !== 'SIGHUP' || !isIgnored(signal)) {
       process.on(signal, onSignal);
     }
@@ -57,8 +57,8 @@ export function watchSignals(): void {
 }
 
 /**
- * The first signal aborts it, and the command comes to its end by itself.
- * @returns with `release`: from then on a signal ends the process at once
+ * For a command that can stop by itself: the first signal aborts `stop`.
+ * @returns call `release` when the command no longer watches `stop`: then a signal ends the process at once
  */
 export function stopOnSignals(): { stop: AbortController; release: () => void } {
   watchSignals();

@@ -1,20 +1,20 @@
-/** What a terminal shows: how wide it is, whether it takes control sequences, and one line of progress. */
+/** The terminal: its width, one line of progress, and numbers for people. */
 
 const DEFAULT_COLUMNS = 80;
-/** Without a terminal, as in the log of a CI job, a line of progress comes so often. */
+/** Time between two lines of progress without a terminal, as in the log of a CI job. */
 const PLAIN_EVERY_MS = 10_000;
 
-/** Columns of standard output's terminal; undefined if it is none. */
+/** Columns of standard output's terminal; undefined if it is not a terminal. */
 export function outputColumns(): number | undefined {
   return process.stdout.isTTY ? process.stdout.columns || DEFAULT_COLUMNS : undefined;
 }
 
-/** For text that must fit a terminal, also when it goes to a pager. */
+/** Columns for text that must fit a terminal, also through a pager. */
 export function textColumns(): number {
   return Math.max(40, outputColumns() ?? DEFAULT_COLUMNS);
 }
 
-/** May standard error get control sequences? Not with NO_COLOR (https://no-color.org), nor on a dumb terminal. */
+/** Whether standard error accepts control sequences. Not with NO_COLOR (https://no-color.org), nor on a dumb terminal. */
 function takesControl(): boolean {
   return process.stderr.isTTY && process.env['TERM'] !== 'dumb' && !process.env['NO_COLOR'];
 }
@@ -28,13 +28,13 @@ let plainMs: number | undefined;
 let isShown = false;
 
 export interface ProgressOptions {
-  /** Without a terminal, how long after the start of the process the first line may come; default: at once. */
+  /** Earliest time of the first line without a terminal, in ms after the start of the process; default 0. */
   firstAfterMs?: number;
 }
 
 /**
- * Shows what is being done: on a terminal one line that is written over, else a line every ten seconds. Both on standard
- * error. '' takes the line away. Call it between measurements, never while one runs.
+ * Shows progress on standard error: on a terminal one line that is overwritten, else a line every ten seconds. '' removes the line.
+ * Never call it during a measurement.
  */
 export function showProgress(text: string, { firstAfterMs = 0 }: ProgressOptions = {}): void {
   if (takesControl()) {
@@ -51,7 +51,7 @@ export function showProgress(text: string, { firstAfterMs = 0 }: ProgressOptions
   }
 }
 
-/** Shows progress of work that takes no measurements, by a timer, once it takes long. @returns what ends it */
+/** Shows progress by a timer, once the work has taken a while. Not for measurements. @returns a function that ends it */
 export function watchProgress(text: () => string): () => void {
   const startMs = performance.now();
   const timer = setInterval(() => {

@@ -54,7 +54,7 @@ describe('an output that names the file that is read', () => {
     ];
     for (const args of commands) {
       const { code, stderr } = await ctBucket(...args);
-      expect(stderr).toBe(`ct-bucket: ${args[2]} names the file that is read, ${capture}: name another one\n`);
+      expect(stderr).toBe(`ct-bucket: ${args[2]} names the input file, ${capture}: name another one\n`);
       expect(code).toBe(2);
     }
     expect(readFileSync(capture)).toEqual(before);
@@ -65,7 +65,7 @@ describe('an output that names the file that is read', () => {
 it('names the folder that is missing where a link leads', () => {
   const link = join(folder, 'link');
   symlinkSync('nowhere/x', link);
-  expect(() => new OutputFiles({ json: link })).toThrow(`cannot write ${link}: there is no folder ${folder}/nowhere`);
+  expect(() => new OutputFiles({ json: link })).toThrow(`cannot write ${link}: no such folder: ${folder}/nowhere`);
 });
 
 describe('verify', () => {

@@ -157,7 +157,7 @@ describe('an option that could do nothing', () => {
     [
       'buckets of a table that has none',
       ['bench', 'insert', '--engine', 'baseline,ct-scale', '--buckets', '4'],
-      /--buckets is for --engine ct-bucket: the other engines have one table/,
+      /--buckets is for --engine ct-bucket: the other engines have no buckets/,
     ],
     ['the same of run', ['run', capture, '--engine', 'baseline', '--buckets', '4'], /--buckets is for/],
     ['the same of profile', ['profile', 'insert', '--engine', 'ct-scale', '--buckets', '4'], /--buckets is for/],
@@ -166,13 +166,17 @@ describe('an option that could do nothing', () => {
     ['a variant of a capture', ['profile', capture, '--variant', 'x'], /--variant is for workloads/],
     ['a window of a capture', ['profile', capture, '--window', '3'], /--window is for workloads/],
     ['a loop of standard input', ['run', '-', '--loop'], /--loop is for files/],
-    ['timestamps without events', ['replay', capture, '--timestamps'], /--timestamps is for --events/],
+    ['timestamps without events', ['replay', capture, '--timestamps'], /--timestamps needs --events/],
     ['late verdicts among the others', ['replay', capture, '--late', '-'], /--late -: .* name a file/],
     ['one file for two', ['bench', 'insert', '--json', '/tmp/x.y', '--html', '/tmp/x.y'], /name the same file/],
     ['standard output for a history', ['regress', 'merge', 'x', '--history', '-'], /--history -: /],
     ['standard output for two', ['bench', 'insert', '--json', '-', '--html', '-'], /name the same file/],
-    ['-m of a command without more', ['ctl', 'ct-get-nconns', '-m'], /ct-get-nconns has no -m; dump-conntrack, /],
-    ['-s of a command without timeouts', ['ctl', 'ct-bkts', '-s'], /ct-bkts has no -s; /],
+    [
+      '-m of a command without more',
+      ['ctl', 'ct-get-nconns', '-m'],
+      /ct-get-nconns has no -m: it is for dump-conntrack, /,
+    ],
+    ['-s of a command without timeouts', ['ctl', 'ct-bkts', '-s'], /ct-bkts has no -s: /],
   ])('is refused: %s', async (_what, args, says) => {
     await refused(args, says);
   });

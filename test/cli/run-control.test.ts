@@ -125,12 +125,12 @@ const REFUSED: [command: string, args: string[], says: RegExp][] = [
   ['ct-get-limits', ['zone=,'], /a zone is missing in 'zone=,'/],
   ['ct-del-limits', [], /too few arguments/],
   ['ct-set-sweep-interval', ['0'], /from 1 to/],
-  ['ipf-set-enabled', ['v5'], /v4 for IPv4 or v6 for IPv6/],
+  ['ipf-set-enabled', ['v5'], /give v4 for IPv4, or v6 for IPv6/],
   ['ipf-set-min-frag', ['v4', '399'], /from 400/],
   ['ipf-set-max-nfrags', ['5001'], /5000/],
   ['ct-set-timeout-policy', ['1', 'udp_fist=3'], /unknown timeout udp_fist/],
   ['ct-set-timeout-policy', ['x'], /malformed: 'x'/],
-  ['ct-get-timeout-policy', ['99'], /no timeout policy 99/],
+  ['ct-get-timeout-policy', ['99'], /no such timeout policy: 99/],
   ['ct-set-zone-timeout-policy', ['5'], /zone=ZONE/],
   ['ct-del-zone-timeout-policy', ['zone=5'], /zone 5 has no timeout policy/],
   ['events', ['all'], /zone=ZONE/],
@@ -298,7 +298,7 @@ describe('ctl', () => {
       const main = [...CT_BUCKET, 'ctl', '--socket', path, 'ct-get-nconns'];
       const { code, stdout, stderr } = await run(process.execPath, main);
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-      expect(stderr).toBe(`ct-bucket: ${path}: the tracker ended before its answer was complete\n`);
+      expect(stderr).toBe(`ct-bucket: ${path}: the tracker ended before its reply was complete\n`);
     } finally {
       server.close();
     }

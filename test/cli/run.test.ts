@@ -262,7 +262,7 @@ describe.concurrent('a wrong command line', () => {
     ['buckets that are no power of two', /power of two/, ['run', CAPTURE, '--buckets', '3']],
     ['a socket where a file lies', /exists and is not a socket/, ['run', CAPTURE, '--socket', CAPTURE]],
     ['no command', /missing required argument 'command'/, ['ctl']],
-    ['nobody running', /no tracker answers there/, ['ctl', 'ct-get-nconns', '--socket', join(folder, 'none.sock')]],
+    ['nobody running', /no tracker is running there/, ['ctl', 'ct-get-nconns', '--socket', join(folder, 'none.sock')]],
   ])('with %s is answered with one line and code 2', async (_what, says, args) => {
     const { code, stdout, stderr } = await ctBucket(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

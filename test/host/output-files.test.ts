@@ -91,7 +91,7 @@ describe('a file of results', () => {
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
-    expect(() => new OutputFiles({ json: pipe })).toThrow(`cannot write ${pipe}: nobody reads this pipe`);
+    expect(() => new OutputFiles({ json: pipe })).toThrow(`cannot write ${pipe}: this pipe has no reader`);
     const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] });
     let text = '';
     reader.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -110,9 +110,9 @@ describe('a file of results', () => {
   });
 
   it.each([
-    ['in a folder that is not there', () => join(folder, 'no', 'result.json'), /there is no folder .*\/no$/],
+    ['in a folder that is not there', () => join(folder, 'no', 'result.json'), /no such folder: .*\/no$/],
     ['that is a folder', () => folder, /it is a folder$/],
-    ['behind what is no folder', () => join(CAPTURE, 'x'), /there is no folder /],
+    ['behind what is no folder', () => join(CAPTURE, 'x'), /no such folder: /],
     ['on a full device', () => '/dev/full', /no space left on device$/],
   ])('%s is refused in one line', (_what, path, reason) => {
     expect(() => write(path(), 'text')).toThrow(reason);
@@ -175,7 +175,7 @@ describe('a command', () => {
     expect({ code, stdout, stderr }).toEqual({
       code: 2,
       stdout: '',
-      stderr: `ct-bucket: cannot write ${path}: there is no folder ${join(folder, 'no')}\n`,
+      stderr: `ct-bucket: cannot write ${path}: no such folder: ${join(folder, 'no')}\n`,
     });
   });
 

@@ -1,6 +1,4 @@
-/**
- * What both formats of capture files share: the packet, the error, and the bytes that have arrived.
- */
+/** Common to both formats of capture files: the packet, the error, and the bytes that have arrived. */
 
 import { UsageError } from '../../core/errors.ts';
 
@@ -9,24 +7,23 @@ export const MAX_FRAME_BYTES = 262_144;
 
 export interface CapturePacket {
   /**
-   * What was captured of the frame, with its frame check sequence if the file has those. Always Ethernet: a packet of another
-   * link type has an Ethernet header in place of its own. It may be a view of a chunk and is valid until the next packet
-   * is asked for; copy it to keep it.
+   * The captured part of the frame, with its frame check sequence if the file has one. Always Ethernet: a packet of another link type
+   * gets an Ethernet header instead of its own. It may be a view of a chunk, valid until the next packet is read. Copy it to keep it.
    */
   frame: Uint8Array;
-  /** Length of the record's frame on the wire; if it is more than was captured, the packet is cut. */
+  /** Length of the frame on the wire. If more than the record holds, the packet is cut. */
   originalBytes: number;
-  /** Since the epoch. A float: microseconds are kept, of nanoseconds about the last 250 are not. */
+  /** Since the epoch, in ms. A double: exact to about 250 ns. */
   timestampMs: number;
-  /** The first packet of the file is 1. Packets that are skipped count. */
+  /** Number in the file, from 1 on. Skipped packets count. */
   number: number;
   /** LINKTYPE_ value of the record; 1 is Ethernet. */
   linkType: number;
 }
 
-/** The file is broken or of an unsupported kind. */
+/** The file is broken, or of an unsupported kind. */
 export class CaptureError extends UsageError {
-  /** Where the broken header, record or block starts, in bytes from the start of the file. */
+  /** Start of the broken header, record or block, in bytes from the start of the file. */
   readonly offset: number;
   readonly #problem: string;
 
@@ -51,8 +48,8 @@ export function requireFrameLength(offset: number, bytes: number): void {
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * The bytes that have arrived and are not used yet. The parser sees a chunk in place; only what lies across the end of
- * a chunk is copied together, and before the next chunk is asked for: a source may use its buffer again.
+ * The bytes that have arrived and are not used yet. The parser reads a chunk in place. Only a header or record across the end of a chunk
+ * is copied together, before the next chunk is read: a source may reuse its buffer.
  */
 export class ByteWindow {
   bytes: Uint8Array = NO_BYTES;
@@ -63,15 +60,15 @@ export class ByteWindow {
   offset = 0;
   /** No more chunks follow. */
   ended = false;
-  /** Offsets are not those of the file itself. */
+  /** Offsets count in the decompressed file. */
   isDecompressed = false;
   #end = 0;
-  /** What of the latest chunk is not in `bytes`; empty when `has` says no. */
+  /** The part of the latest chunk that is not in `bytes` yet. Empty after `has` returned false. */
   #rest: Uint8Array = NO_BYTES;
 
-  /** Takes the next chunk; only after `has` said no. */
+  /** Takes the next chunk. Allowed only after `has` returned false. */
   append(chunk: Uint8Array): void {
-    /* Not subarray: a Buffer's frames would be Buffers. */
+    /* Not `subarray`: the frames of a Buffer would be Buffers. */
     this.#rest = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
   }
 
@@ -79,7 +76,7 @@ export class ByteWindow {
     return this.#end - this.at;
   }
 
-  /** Whether the next `count` bytes have arrived; if so they are in `bytes` from `at` on, in one piece. */
+  /** Whether the next `count` bytes have arrived. If so, they lie in one piece in `bytes`, from `at` on. */
   has(count: number): boolean {
     if (this.#end - this.at < count) {
       this.#gather(count);
@@ -103,7 +100,7 @@ export class ByteWindow {
         return;
       }
     }
-    /* A chunk is full and has no room; a buffer made here has room for the bytes it was made for. */
+    /* A chunk has no space behind its bytes. A buffer that was made here has space for the bytes it was made for. */
     if (this.bytes.length - this.at < count) {
       const unread = this.bytes.subarray(this.at, this.#end);
       this.#show(new Uint8Array(count), unread.length);
@@ -137,7 +134,7 @@ export function* another(window: ByteWindow): Wait<boolean> {
   return true;
 }
 
-/** Waits for a header of `headerBytes`, and `bodyBytes` after it; `claim` begins the message when they do not come. */
+/** Waits for a header of `headerBytes`, and `bodyBytes` behind it. @param claim begins the error message if the file ends first */
 export function* arrival(window: ByteWindow, claim: string, bodyBytes: number, headerBytes = 0): Wait<void> {
   while (!window.has(headerBytes + bodyBytes)) {
     if (window.ended) {

@@ -1,54 +1,54 @@
 /**
- * The time that a capture's packets are tracked at: whole milliseconds that never run backwards.
+ * The time at which packets of a capture are tracked: whole milliseconds that never run backwards.
  *
- * A damaged record may bear any time. The clock does not follow one that lies far from the packets around it, since every
- * connection would expire. So a packet that comes much later than the one before waits for the packets behind it: if more
- * of them agree with it than not, time has really passed. The first packet of a capture waits, too. All others go straight on.
+ * A damaged record may have any time. If the clock followed it far ahead, all connections would expire. So a packet that is much later
+ * than the one before waits for the packets behind it. If most of them are as late, time has really passed. The first packet of a
+ * capture waits, too. All others go straight on.
  */
 
 import type { CapturePacket } from './bytes.ts';
 import { Occurrences } from './occurrences.ts';
 
-/** The years 1 to 9999. What lies beyond is not a time. */
+/** The years 1 to 9999. Values beyond are no times. */
 const EARLIEST_MS = -62_135_596_800_000;
 const LATEST_MS = 253_402_300_799_999;
-/** A packet waits for others if it is later than the clock by more than this: too little to let a connection expire early. */
+/** A packet that is later than the clock by more than this waits for others. Shorter leaps let no connection expire early. */
 const LEAP_MS = 1000;
-/** So many more packets on one side than on the other decide. */
+/** A majority of this many packets decides. */
 const LEAD = 3;
-/** Packets that are looked at to decide. */
+/** Most packets behind a waiting one that decide about it. */
 const MAX_LOOKAHEAD = 16;
-/** A longer pause is not believed of a packet that no other confirms. */
+/** A longer pause needs another packet that confirms it. */
 const LONGEST_PAUSE_MS = 366 * 86_400_000;
 
-/** Keeps a time in the range where whole milliseconds can be told. NaN is not a time either. */
+/** Limits a time to the years 1 to 9999. NaN becomes the earliest time. */
 export function boundedTimeMs(timeMs: number): number {
   return timeMs >= EARLIEST_MS ? Math.min(timeMs, LATEST_MS) : EARLIEST_MS;
 }
 
-/** Is it a time that `boundedTimeMs` has not changed? */
+/** Whether `boundedTimeMs` has not limited this time. */
 function isTime(timeMs: number): boolean {
   return timeMs > EARLIEST_MS && timeMs < LATEST_MS;
 }
 
 export class CaptureClock {
-  /** The time of the packet that was handed out last; NaN before the first. */
+  /** Tracking time of the latest packet; NaN before the first. */
   nowMs = Number.NaN;
-  /** Packets that wait for those behind them, in their order. */
+  /** Packets that wait for those behind them, in order. */
   readonly #waiting: CapturePacket[] = [];
   #latestMs = Number.NEGATIVE_INFINITY;
   readonly #earlier = new Occurrences();
   readonly #outliers = new Occurrences();
   readonly #timeless = new Occurrences();
 
-  /** Do packets wait for those behind them? */
+  /** Whether packets wait for those behind them. */
   get isWaiting(): boolean {
     return this.#waiting.length > 0;
   }
 
   /**
    * Takes the next packet.
-   * @returns true if it may be handed out at once, at `nowMs`; otherwise it waits, and `next` hands it out
+   * @returns true if the packet may be tracked at once, at `nowMs`. Otherwise it waits, and `next` returns it later
    */
   take(packet: CapturePacket): boolean {
     const timeMs = Math.floor(packet.timestampMs);
@@ -62,9 +62,9 @@ export class CaptureClock {
   }
 
   /**
-   * The next of the packets that waited, with `nowMs` at its time.
+   * The next waiting packet, with `nowMs` set to its time.
    * @param isEnd no more packets follow
-   * @returns undefined while it has to wait for more
+   * @returns undefined if it must wait for more packets
    */
   next(isEnd: boolean): CapturePacket | undefined {
     const packet = this.#waiting[0];
@@ -74,7 +74,7 @@ export class CaptureClock {
     return this.#waiting.shift();
   }
 
-  /** Sets the clock for the first of those that wait. @returns false if that cannot be said yet */
+  /** Sets the clock for the first waiting packet. @returns false if more packets are needed to decide */
   #settle(packet: CapturePacket, isEnd: boolean): boolean {
     const timeMs = Math.floor(packet.timestampMs);
     if (!isTime(timeMs)) {
@@ -112,8 +112,8 @@ export class CaptureClock {
   }
 
   /**
-   * Does time leap to that of the first packet that waits? Those behind it that are as late agree.
-   * @returns undefined if too few have come to tell
+   * Whether time really leaps to that of the first waiting packet. The packets behind it decide: those that are as late agree.
+   * @returns undefined if more packets are needed to decide
    */
   #isBelieved(timeMs: number, isEnd: boolean): boolean | undefined {
     const isFirst = Number.isNaN(this.nowMs);
@@ -125,7 +125,7 @@ export class CaptureClock {
       if (isTime(otherMs)) {
         const isLater = otherMs >= timeMs - LEAP_MS;
         if (isFirst && isLater && otherMs - timeMs > LONGEST_PAUSE_MS) {
-          /* Before the first packet there is nothing to compare with: it is wrong if all others come ages later. */
+          /* The first packet has no predecessor. Its time is wrong if all others are more than a year later. */
           lead -= hasNeighbour ? 0 : 1;
         } else {
           hasNeighbour ||= isLater;
@@ -142,7 +142,7 @@ export class CaptureClock {
     return lead === 0 ? isFirst || timeMs - this.nowMs <= LONGEST_PAUSE_MS : lead > 0;
   }
 
-  /** The first packet's time is not believed: the clock starts at the earliest of those behind it. */
+  /** The time of the first packet is wrong: starts the clock at the earliest of the packets behind it. */
   #startWithoutFirst(isEnd: boolean): boolean {
     const times = this.#waiting
       .slice(1)
@@ -155,7 +155,7 @@ export class CaptureClock {
     return true;
   }
 
-  /** What has to be said of the times, a line each. */
+  /** Lines for people about wrong times. */
   lines(): string[] {
     const lines: string[] = [];
     if (this.#timeless.count > 0) {

@@ -1,4 +1,4 @@
-/** Compressed captures: gzip and, where Node has it, zstd are decompressed on the way; others are named, with what to do. */
+/** Compressed captures. Decompresses gzip and, if Node can, zstd. For other compressions the error says what to do. */
 
 import zlib from 'node:zlib';
 import type { Transform } from 'node:stream';
@@ -6,18 +6,18 @@ import { CaptureError } from './bytes.ts';
 
 interface Compression {
   name: string;
-  /** How the first bytes of such a file look. */
+  /** Whether a file that begins with these bytes has this compression. */
   isMagic: (view: DataView) => boolean;
-  /** What decompresses it to standard output. */
+  /** A command that decompresses to standard output. */
   command: string;
-  /** Undefined where Node has none. */
+  /** Undefined if Node has none. */
   decompressor?: () => Transform;
 }
 
-/** Bytes that tell all of them. */
+/** Bytes that suffice to recognise every compression. */
 const MAGIC_BYTES = 6;
 
-/** Node 22.15 and later, which our type declarations do not know of. */
+/** Exists from Node 22.15 on. The type declarations, those of Node 20, lack it. */
 const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
 
 function startsWith(...bytes: number[]): (view: DataView) => boolean {
@@ -28,7 +28,7 @@ const COMPRESSIONS: Compression[] = [
   { name: 'gzip', isMagic: startsWith(0x1f, 0x8b), command: 'gzip -dc', decompressor: () => zlib.createGunzip() },
   {
     name: 'zstd',
-    /* A frame, or one to be skipped in front of it. */
+    /* A frame, or a skippable frame. */
     isMagic: (view) =>
       view.byteLength >= 4 &&
       (view.getUint32(0, true) === 0xfd2fb528 || (view.getUint32(0, true) & 0xfffffff0) === 0x184d2a50),
@@ -53,7 +53,7 @@ function compressionOf(bytes: Uint8Array): Compression | undefined {
   return COMPRESSIONS.find(({ isMagic }) => isMagic(view));
 }
 
-/** If these are the first bytes of a compressed file: its kind, and what to do with it. */
+/** Error text for a file that begins with these bytes, if it is compressed: its kind, and what to do. */
 export function compressionText(first: Uint8Array): string | undefined {
   const found = compressionOf(first);
   if (found === undefined) {
@@ -67,9 +67,9 @@ export function compressionText(first: Uint8Array): string | undefined {
 }
 
 /**
- * The bytes of a capture, decompressed if they come compressed.
- * @param onCompressed is called before the first decompressed bytes
- * @throws CaptureError where the compressed data are broken, after all that could be decompressed before
+ * The bytes of a capture, decompressed if they are compressed.
+ * @param onCompressed called before the first decompressed bytes
+ * @throws CaptureError at broken compressed data, after yielding the bytes before them
  */
 export async function* decompressed(
   chunks: AsyncIterable<Uint8Array>,
@@ -90,7 +90,7 @@ export async function* decompressed(
   for await (const chunk of chunks) {
     let bytes: Uint8Array = chunk;
     if (!isKnown) {
-      /* Copied: a source may use the memory of a chunk again. */
+      /* Copied: a source may reuse the memory of a chunk. */
       bytes = first.length === 0 && chunk.length >= MAGIC_BYTES ? chunk : Buffer.concat([first, chunk]);
       first = bytes;
       if (first.length < MAGIC_BYTES) {
@@ -115,14 +115,17 @@ export async function* decompressed(
   yield* decompression?.end() ?? [];
 }
 
-/** A broken stream loses what of it was decompressed together with its broken place: a 256th of what came before, or 16 bytes. */
+/**
+ * A stream is decompressed in pieces. At a broken place the whole piece is lost, so pieces are small: a 256th of the bytes before, at least
+ * 16 bytes.
+ */
 const LEAST_PIECE_BYTES = 16;
 const MOST_PIECE_BYTES = 16_384;
 const PIECES = 256;
-/** The checksum at the end: what it is about is to come out although it is wrong. */
+/** The checksum at the end is a piece of its own: if it is wrong, the data before it still come out. */
 const TRAILER_BYTES = 8;
 
-/** A stream that is decompressed piece by piece, so that it is known where it breaks and what came before. */
+/** Decompresses a stream piece by piece. So the place of an error is known, and all data before it come out. */
 class Decompression {
   readonly #name: string;
   readonly #stream: Transform;
@@ -155,7 +158,7 @@ class Decompression {
     yield* this.#step((done) => this.#stream.once('end', done).end());
   }
 
-  /** Does something to the stream and hands out what comes of it. */
+  /** Acts on the stream and yields its output. */
   async *#step(act: (done: () => void) => void): AsyncGenerator<Uint8Array, void, void> {
     await new Promise<void>((done) => {
       this.#stream.once('close', done);

@@ -1,15 +1,12 @@
-/**
- * Finders: each reads the wrapper of one kind of record and says where the packet lies in it. The table of link types
- * (link-types.ts) chooses among them.
- */
+/** Finders. Each reads the wrapper of one kind of record and finds the packet in it. link-types.ts chooses the finder. */
 
 export const EtherType = { ipv4: 0x0800, ipv6: 0x86dd, none: 0xffff } as const;
 
-/** What a finder says about a record. One object serves all records. */
+/** The result of a finder. One object serves all records. */
 export class Found {
   /** Index of the packet's first byte. */
   start = 0;
-  /** What the packet is; EtherType.none if it is nothing that can be tracked. Below 0x600: LLC follows, of that length. */
+  /** Type of the packet; EtherType.none if it cannot be tracked. Below 0x600 it is a length, and LLC follows. */
   etherType: number = EtherType.none;
 
   set(start: number, etherType: number): void {
@@ -18,7 +15,7 @@ export class Found {
   }
 }
 
-/** Reads the wrapper of a record. Reading beyond its end is harmless: a missing byte counts as 0. */
+/** Reads the wrapper of a record. Reading beyond the end is harmless: missing bytes count as 0. */
 export type Finder = (record: Uint8Array, found: Found, at: number) => void;
 
 /** 16 bits in network order. */
@@ -26,7 +23,7 @@ export function halfAt(record: Uint8Array, at: number): number {
   return (record[at]! << 8) | record[at + 1]!;
 }
 
-/** IP without a wrapper: the version says which. */
+/** IP without a wrapper. Its version field says which. */
 export function findRaw(record: Uint8Array, found: Found, at: number): void {
   const version = record[at]! >>> 4;
   found.set(at, version === 4 ? EtherType.ipv4 : version === 6 ? EtherType.ipv6 : EtherType.none);
@@ -39,7 +36,7 @@ function etherTypeOfFamily(family: number): number {
   return family === 2 ? EtherType.ipv4 : INET6_FAMILIES.has(family) ? EtherType.ipv6 : EtherType.none;
 }
 
-/** Four bytes with the address family, in the byte order of the machine that captured. Families are small numbers. */
+/** Four bytes with the address family, in the byte order of the capturing machine. Families are small numbers. */
 export function findLoopback(record: Uint8Array, found: Found, at: number): void {
   const high = halfAt(record, at);
   const low = halfAt(record, at + 2);
@@ -47,7 +44,7 @@ export function findLoopback(record: Uint8Array, found: Found, at: number): void
   found.set(at + 4, etherTypeOfFamily(family));
 }
 
-/** From a PPP protocol number on. It takes one byte where that is odd (RFC 1661, 6.5). */
+/** A PPP protocol number, then the packet. The number takes one byte if that byte is odd (RFC 1661, 6.5). */
 export function findPppProtocol(record: Uint8Array, found: Found, at: number): void {
   const isShort = (record[at]! & 1) !== 0;
   const protocol = isShort ? record[at]! : halfAt(record, at);
@@ -66,18 +63,18 @@ export function findCiscoHdlc(record: Uint8Array, found: Found, at: number): voi
   found.set(at + 4, halfAt(record, at + 2));
 }
 
-/** On a serial line the first byte says whether it is Cisco's. */
+/** A serial line: the first byte tells Cisco's HDLC from PPP. */
 export function findPppOrCisco(record: Uint8Array, found: Found, at: number): void {
   const find = record[at] === 0x0f || record[at] === 0x8f ? findCiscoHdlc : findPpp;
   find(record, found, at);
 }
 
-/** pppd's: the direction stands where the address was. */
+/** PPP as pppd writes it, with the direction in place of the address. */
 export function findPppd(record: Uint8Array, found: Found, at: number): void {
   findPppProtocol(record, found, record[at + 1] === 0x03 ? at + 2 : at);
 }
 
-/** A session's header, then PPP (RFC 2516). Discovery (a code other than 0) holds no packets. */
+/** A session header, then PPP (RFC 2516). Discovery (a code other than 0) holds no packets. */
 export function findPppoe(record: Uint8Array, found: Found, at: number): void {
   if (record[at + 1] === 0) {
     findPppProtocol(record, found, at + 6);
@@ -139,7 +136,7 @@ export function findEnc(record: Uint8Array, found: Found, at: number): void {
   found.start = at + 12;
 }
 
-/** Attributes of a netlink message (`tcpdump -i nflog`), of which one is the packet. Lengths have the byte order of the machine. */
+/** Attributes of a netlink message (`tcpdump -i nflog`). One of them is the packet. Lengths are read as little-endian. */
 export function findNflog(record: Uint8Array, found: Found, at: number): void {
   for (let next = at + 4; next + 4 <= record.length; ) {
     const [first, second] = [record[next]!, record[next + 1]!];
@@ -153,7 +150,7 @@ export function findNflog(record: Uint8Array, found: Found, at: number): void {
   found.set(at, EtherType.none);
 }
 
-/** Token ring: two control bytes, addresses, and the way through bridges if the source's highest bit says so; then LLC. */
+/** Token ring: two control bytes, addresses, a route if the highest bit of the source is set, then LLC. */
 export function findTokenRing(record: Uint8Array, found: Found, at: number): void {
   const hasWay = (record[at + 8]! & 0x80) !== 0;
   findLlcSnap(record, found, at + 14 + (hasWay ? record[at + 14]! & 0x1f : 0));
@@ -168,7 +165,7 @@ export function findMpls(record: Uint8Array, found: Found, at: number): void {
   findRaw(record, found, next + 4);
 }
 
-/** The log of OpenBSD's pf: its own length, family. */
+/** The log of OpenBSD's pf: length of its header, address family. */
 export function findPflog(record: Uint8Array, found: Found, at: number): void {
   found.set(at + ((record[at]! + 3) & ~3), etherTypeOfFamily(record[at + 1]!));
 }
@@ -178,17 +175,17 @@ export function findIpoib(record: Uint8Array, found: Found, at: number): void {
   found.set(at + 44, halfAt(record, at + 40));
 }
 
-/** `bytes` in front of an Ethernet frame, or a tag of so many behind its addresses: where the EtherType stands is the same. */
+/** Ethernet with `bytes` in front, or with a tag of `bytes` behind the addresses: the EtherType is at the same place in both. */
 export function taggedEthernet(bytes: number): Finder {
   return behind(12 + bytes, findEtherType);
 }
 
-/** A header of fixed length, then what `find` finds. */
+/** A header of fixed length, then a record for `find`. */
 export function behind(headerBytes: number, find: Finder): Finder {
   return (record, found, at) => find(record, found, at + headerBytes);
 }
 
-/** Link types of one family. Some programs write both under one of them: where the version is clear it decides. */
+/** The link type IPv4. Some programs write IPv6 under it, too, so a clear version field decides. */
 export function findIpv4(record: Uint8Array, found: Found, at: number): void {
   found.set(at, record[at]! >>> 4 === 6 ? EtherType.ipv6 : EtherType.ipv4);
 }

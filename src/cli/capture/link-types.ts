@@ -1,9 +1,9 @@
 /**
- * The table of link types: where the IP packet of a record lies, whatever wraps it. The tracker reads Ethernet frames. A record
- * of another link type gets an Ethernet header in place of its own, so that the IP header also lands on a word boundary.
+ * The table of link types, which finds the IP packet of a record. The tracker reads Ethernet frames. A record of another link type gets an
+ * Ethernet header instead of its own. This also aligns the IP header to a word.
  *
- * A record of a known link type that holds no IP (ARP, LCP, a beacon) stays a packet: the tracker says `inv` to it, as to ARP
- * on Ethernet. Records of link types that are not in the table cannot be told from noise and are not handed to the tracker.
+ * A record of a known link type without IP (ARP, LCP, a beacon) stays a packet: its verdict is `inv`, as for ARP on Ethernet. Records of
+ * unknown link types are not tracked: nothing is known about their content.
  *
  * Numbers and headers: https://www.tcpdump.org/linktypes.html
  */
@@ -38,7 +38,7 @@ import { findIn80211, findInRadiotap } from './wireless.ts';
 
 export const ETHERNET = 1;
 
-/** What an error or a notice calls a link type. Those without a finder are not tracked. */
+/** A link type, with its name in messages. Without a finder it is not tracked. */
 interface LinkType {
   name: string;
   find?: Finder;
@@ -91,7 +91,7 @@ const LINK_TYPES: ReadonlyMap<number, LinkType> = new Map<number, LinkType>([
   [284, { name: 'long Marvell switch tag', find: taggedEthernet(8) }],
 ]);
 
-/** Can packets of this link type be tracked? */
+/** Whether packets of this link type can be tracked. */
 export function isTrackable(linkType: number): boolean {
   return linkType === ETHERNET || LINK_TYPES.get(linkType)?.find !== undefined;
 }
@@ -102,7 +102,7 @@ export function linkTypeText(linkType: number): string {
   return name === undefined ? `link type ${linkType}` : `link type ${linkType} (${name})`;
 }
 
-/** @throws CaptureError naming the link type, with what to do */
+/** @throws CaptureError with the name of the link type, and what to do */
 export function requireTrackable(offset: number, linkType: number): void {
   if (!isTrackable(linkType)) {
     const advice = 'the tracker cannot read its packets: capture on an interface of Ethernet or IP';
@@ -113,15 +113,15 @@ export function requireTrackable(offset: number, linkType: number): void {
 const ETHERNET_HEADER_BYTES = 14;
 const NO_FRAME = new Uint8Array(0);
 
-/** Makes Ethernet frames of a capture's records. */
+/** Makes Ethernet frames out of the records of a capture. */
 export class Wrapper {
-  /** Used again for each record that is not Ethernet. */
+  /** Memory for the frame of a record that is not Ethernet. */
   #frame = NO_FRAME;
   readonly #found = new Found();
 
   /**
    * The record as an Ethernet frame, valid until the next call. An Ethernet record is its own frame.
-   * @param linkType one that is trackable
+   * @param linkType a trackable one
    */
   frame(linkType: number, record: Uint8Array): Uint8Array {
     if (linkType === ETHERNET) {
@@ -130,7 +130,7 @@ export class Wrapper {
     const found = this.#found;
     LINK_TYPES.get(linkType)!.find!(record, found, 0);
     const start = Math.min(found.start, record.length);
-    /* No IP packet is as long as the longest record: what is cut off here is padding. */
+    /* Cuts off padding only: no IP packet is as long as the longest record. */
     const bytes = Math.min(record.length - start, MAX_FRAME_BYTES - ETHERNET_HEADER_BYTES);
     const frameBytes = ETHERNET_HEADER_BYTES + bytes;
     if (this.#frame.length < frameBytes) {

@@ -1,12 +1,12 @@
-/** What is unusual about a capture: counted while it is read, said in a line each. What its times are like says clock.ts. */
+/** Counts unusual packets of a capture, for lines at its end. clock.ts does so for times. */
 
 import { linkTypeText } from './link-types.ts';
 import { counted, Occurrences } from './occurrences.ts';
 
 export class CaptureNotes {
-  /** Packets handed out. */
+  /** Packets read, without skipped ones. */
   packets = 0;
-  /** Packets of which the capture has less than was on the wire. */
+  /** Packets that the capture holds only in part. */
   cutPackets = 0;
   /** Packets whose fraction of a second is a second or more. */
   readonly badFractions: Occurrences = new Occurrences();
@@ -26,12 +26,12 @@ export class CaptureNotes {
     this.#skippedLinkTypes.add(linkType);
   }
 
-  /** Of a pcapng file: packets that were not handed out. */
+  /** Skipped packets. Only pcapng files have some. */
   get skippedPackets(): number {
     return this.#skipped.count;
   }
 
-  /** Lines for standard error; none for a capture as it should be. */
+  /** Lines for standard error; none for a normal capture. */
   lines(): string[] {
     const lines: string[] = [];
     if (this.#skipped.count > 0) {
@@ -48,9 +48,9 @@ export class CaptureNotes {
   }
 }
 
-/** A line of a report, empty where no packet is cut. */
+/** A line about cut packets; empty if there are none. */
 export function cutLine({ cutPackets, packets }: { cutPackets: number; packets: number }): string {
   return cutPackets === 0
     ? ''
-    : `${cutPackets} of ${counted(packets, 'packet')} cut by the snap length: what is cut is mostly invalid (capture with -s 0)`;
+    : `${cutPackets} of ${counted(packets, 'packet')} cut by the snap length. Most cut packets are invalid: capture with -s 0`;
 }

@@ -1,4 +1,4 @@
-/** How many packets something is true of, and which is the first. */
+/** Counts packets of some kind, and remembers the first. */
 export class Occurrences {
   count = 0;
   /** Number of the first packet; 0 while there is none. */

@@ -14,7 +14,7 @@ export interface PcapKind {
 
 const PCAP_HEADER_BYTES = 24;
 const PCAP_RECORD_BYTES = 16;
-/** Of the modified kind: interface, protocol and direction follow the lengths. */
+/** A record header of the modified format: interface, protocol and direction follow the lengths. */
 const MODIFIED_RECORD_BYTES = 24;
 
 function kinds(magic: number, unitsPerSecond: number, recordHeaderBytes: number): [number, PcapKind][] {
@@ -26,19 +26,19 @@ function kinds(magic: number, unitsPerSecond: number, recordHeaderBytes: number)
   ];
 }
 
-/** The kinds of classic pcap files, by their magic number, read in network order. */
+/** The kinds of classic pcap files, by magic number in network order. */
 export const PCAP_KINDS: ReadonlyMap<number, PcapKind> = new Map([
   ...kinds(0xa1b2c3d4, 1e6, PCAP_RECORD_BYTES),
   ...kinds(0xa1b23c4d, 1e9, PCAP_RECORD_BYTES),
   ...kinds(0xa1b2cd34, 1e6, MODIFIED_RECORD_BYTES),
 ]);
-/** Above these bits the link type has the length of frame check sequences. */
+/** The bits above hold the length of frame check sequences. */
 const LINK_TYPE_MASK = 0x03ff_ffff;
 
-/** Which of a record's two lengths comes first: before version 2.3 that on the wire, in 2.3 either. */
+/** The first of a record's two lengths: before version 2.3 the original one, in 2.3 either one. */
 type FirstLength = 'captured' | 'original' | 'either';
 
-/** @throws CaptureError on a version that nobody has described */
+/** @throws CaptureError for an unknown version */
 function firstLengthOf(major: number, minor: number): FirstLength {
   if (major === 2 && minor <= 4) {
     return minor < 3 ? 'original' : minor === 3 ? 'either' : 'captured';
@@ -53,7 +53,7 @@ function firstLengthOf(major: number, minor: number): FirstLength {
   );
 }
 
-/** The rest of a classic pcap file. */
+/** Parses a classic pcap file behind its magic number. */
 export function* parseRecords(window: ByteWindow, kind: PcapKind, notes: CaptureNotes): Parser {
   const { littleEndian, unitsPerSecond, recordHeaderBytes } = kind;
   yield* arrival(window, 'the pcap header takes', PCAP_HEADER_BYTES);
@@ -106,8 +106,8 @@ export function pcapHeader(options: { snapLengthBytes?: number; linkType?: numbe
 /**
  * A record for a file that `pcapHeader` begins.
  * @param timestampMs since the epoch, kept to the microsecond
- * @param originalBytes more than the frame has when it was cut short
- * @throws UsageError for what such a file cannot hold
+ * @param originalBytes length on the wire: more than the frame has if it was cut
+ * @throws UsageError for a frame or a time that the format cannot hold
  */
 export function pcapRecord(frame: Uint8Array, timestampMs: number, originalBytes = frame.length): Uint8Array {
   const seconds = Math.floor(Math.round(timestampMs * 1000) / 1e6);

@@ -6,9 +6,9 @@ import { boundedTimeMs } from './clock.ts';
 import { isTrackable, requireTrackable, Wrapper } from './link-types.ts';
 import type { CaptureNotes } from './notes.ts';
 
-/** A frame and a generous share of options. Blocks of unknown types are skipped and may be longer. */
+/** Enough for the largest frame and many options. Blocks of unknown types are skipped, and may be longer. */
 const MAX_BLOCK_BYTES = 2 ** 20;
-/** Of a section; keeps an endless stream of descriptions from filling the memory. */
+/** Most interfaces of a section. Without a limit, an endless stream of descriptions would fill the memory. */
 const MAX_INTERFACES = 65_536;
 
 export const BlockType = {
@@ -19,7 +19,7 @@ export const BlockType = {
   simplePacket: 3,
   enhancedPacket: 6,
 } as const;
-/** Bytes of a block without packet data and options; types that are not here are skipped. */
+/** Minimum length of a block, without packet data and options. Other types are skipped. */
 const BLOCK_BYTES = new Map<number, number>([
   [BlockType.section, 28],
   [BlockType.interface, 20],
@@ -43,7 +43,7 @@ interface Section {
   interfaces: CaptureInterface[];
 }
 
-/** A pcapng file. Packets of link types that cannot be tracked are skipped, unless there are no others. */
+/** Parses a pcapng file. Packets of untrackable link types are skipped. If there are no others, that is an error. */
 export function* parseBlocks(window: ByteWindow, notes: CaptureNotes): Parser {
   const wrapper = new Wrapper();
   let section: Section = { littleEndian: false, interfaces: [] };
@@ -106,7 +106,7 @@ function requireTrailer(offset: number, blockBytes: number, trailer: number): vo
   }
 }
 
-/** Skips a block of any length without keeping it. */
+/** Skips a block of any length without buffering it. */
 function* skipBlock(window: ByteWindow, blockBytes: number, littleEndian: boolean): Wait<void> {
   const start = window.offset;
   const trailerOffset = start + blockBytes - 4;
@@ -188,7 +188,7 @@ interface PacketBlock {
   blockBytes: number;
   section: Section;
   number: number;
-  /** For a simple packet block, which has none: the previous packet's. */
+  /** For a simple packet block, which has no time: that of the packet before. */
   timestampMs: number;
 }
 
@@ -226,7 +226,7 @@ function readPacket(window: ByteWindow, block: PacketBlock): CapturePacket {
   };
 }
 
-/** Nanoseconds since 1970 do not fit in a double: whole seconds are split off the high half, where `%` is exact. */
+/** Nanoseconds since 1970 do not fit into a double. So the whole seconds are split off the high half first, where `%` is exact. */
 function blockTimestampMs(high: number, low: number, source: CaptureInterface): number {
   const units = source.unitsPerSecond;
   const upper = high * 2 ** 32;

@@ -1,13 +1,11 @@
-/** A live source may be silent for long: whoever waits for more of it is told so. */
+/** Notices that a live source is silent, so that packets need not wait for the next one for ever. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** So long nothing has to come for a source to be silent. */
+/** A source is silent after this time without a chunk. */
 const SILENCE_MS = 500;
 
-/**
- * The chunks, and undefined where the source is silent while `isWaiting` says that packets wait for what comes.
- */
+/** Yields the chunks, and undefined when the source is silent while `isWaiting` returns true. */
 export async function* withSilences(
   chunks: AsyncIterable<Uint8Array>,
   isWaiting: () => boolean,
@@ -20,7 +18,7 @@ export async function* withSilences(
       const next = iterator.next().finally(() => {
         isPending = false;
       });
-      /* It may fail while nobody waits for it; it is awaited all the same. */
+      /* It may reject before it is awaited below. Without this, the process would report that. */
       next.catch(() => {});
       if (isWaiting() && (await isSilent(next))) {
         yield undefined;
@@ -32,7 +30,7 @@ export async function* withSilences(
       yield value;
     }
   } finally {
-    /* One that waits for its source would only end with that. */
+    /* While a read is pending, `return` would wait for the source. */
     if (!isPending) {
       await iterator.return?.();
     }

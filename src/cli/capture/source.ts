@@ -1,7 +1,4 @@
-/**
- * Where the bytes of a capture come from: a file, a pipe, standard input. It is opened once, whatever is done with it then. A
- * file may be read again from its beginning, a pipe may not.
- */
+/** The source of a capture: a file, a pipe or standard input. It is opened once. A file can be read again from its start, a pipe cannot. */
 
 import { accessSync, closeSync, constants, createReadStream, fstatSync, openSync, read, statSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -15,7 +12,7 @@ const readAt = promisify(read);
 const PROBLEMS: Record<string, string> = {
   ENOENT: 'no such file',
   EISDIR: 'is a directory, not a file',
-  EACCES: 'may not be read by this user',
+  EACCES: 'permission denied',
   ENXIO: 'is a socket or a device that cannot be opened: give - for standard input',
 };
 
@@ -29,11 +26,11 @@ function onceOnly(path: string, why: string): UsageError {
   return new UsageError(`${name} is a pipe and can be read only once, but ${why}: write it to a file first`);
 }
 
-/** Other names of standard input. Where that is a socket they cannot be opened. */
+/** Other names of standard input. If that is a socket, they cannot be opened. */
 const STANDARD_INPUT: ReadonlySet<string> = new Set(['/dev/stdin', '/dev/fd/0', '/proc/self/fd/0']);
 
 export class CaptureSource {
-  /** Can it be read more than once? */
+  /** Whether the source can be read more than once. */
   readonly isRepeatable: boolean;
   readonly #path: string;
   /** -1: standard input, or closed. */
@@ -42,8 +39,8 @@ export class CaptureSource {
   #isUsed = false;
 
   /**
-   * Opens a file; '-' is standard input. A named pipe that nobody writes to yet is opened all the same.
-   * @throws UsageError when it cannot be opened, or is a directory or a terminal
+   * Opens a file; '-' is standard input. Opening a named pipe does not wait for its writer.
+   * @throws UsageError if the source cannot be opened, or is a directory or a terminal
    */
   constructor(path: string) {
     if (path === '') {
@@ -66,7 +63,7 @@ export class CaptureSource {
     this.#isFifo = stat.isFIFO();
   }
 
-  /** @throws UsageError unless it can be read more than once; `why` says who has to */
+  /** @throws UsageError unless the source can be read more than once. @param why the reason for the message */
   requireRepeatable(why: string): void {
     if (!this.isRepeatable) {
       this.close();
@@ -75,8 +72,8 @@ export class CaptureSource {
   }
 
   /**
-   * The bytes, of a file always from its beginning. When `stop` is aborted they end, wherever they are. A pipe has one reader.
-   * @throws UsageError when they cannot be read
+   * The bytes, of a file always from its start. They end when `stop` is aborted. A pipe can be read once.
+   * @throws UsageError if the source cannot be read
    */
   async *chunks(stop?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     if (this.#isUsed && !this.isRepeatable) {
@@ -102,7 +99,7 @@ export class CaptureSource {
     }
   }
 
-  /** Not a stream: that closes the file when its reader breaks off. */
+  /** Reads without a stream: a stream would close the file when its reader stops early. */
   async *#fileChunks(stop: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, void> {
     for (let position = 0; ; ) {
       const { bytesRead, buffer } = await readAt(this.#fd, Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, position);
@@ -114,14 +111,14 @@ export class CaptureSource {
     }
   }
 
-  /** Of a pipe, or of something like it. The stream closes it. */
+  /** The stream of a pipe or a device. The stream closes the descriptor. */
   #stream(): Readable {
     const fd = this.#fd;
     this.#fd = -1;
     if (fd < 0) {
       return process.stdin;
     }
-    /* Reading a pipe as a file would keep a thread of Node's pool, and with it the process, until something is written. */
+    /* A pipe read as a file would block a thread of Node's pool, and so the end of the process, until somebody writes. */
     return this.#isFifo
       ? new Socket({ fd, readable: true, writable: false })
       : createReadStream('', { fd, highWaterMark: CHUNK_BYTES });
@@ -135,7 +132,7 @@ export class CaptureSource {
   }
 }
 
-/** @returns the descriptor; -1 if it is standard input and has to be read as such */
+/** @returns the descriptor; -1 for standard input that must be read as such */
 function openForReading(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -148,7 +145,7 @@ function openForReading(path: string): number {
   }
 }
 
-/** Complains about a file that cannot be read, without opening it: who opens a pipe has to read it. @throws UsageError */
+/** Checks that a file can be read, without opening it: opening a pipe would take it away from its reader. @throws UsageError */
 function requireReadable(path: string): void {
   if (path === '-') {
     requireNoTerminal();
@@ -166,7 +163,7 @@ function requireReadable(path: string): void {
   }
 }
 
-/** Complains about what can be read only once, without opening it. @throws UsageError */
+/** Checks that a file can be read more than once, without opening it. @throws UsageError */
 export function requireRepeatable(path: string, why: string): void {
   requireReadable(path);
   if (path === '-' || !statSync(path).isFile()) {
@@ -181,8 +178,8 @@ function requireNoTerminal(): void {
 }
 
 /**
- * The bytes of a file, from its beginning; '-' is standard input. See `CaptureSource.chunks`.
- * @throws UsageError when it cannot be read
+ * The bytes of a file; '-' is standard input. See `CaptureSource.chunks`.
+ * @throws UsageError if the file cannot be read
  */
 export async function* fileChunks(path: string, stop?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
   const source = new CaptureSource(path);

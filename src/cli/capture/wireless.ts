@@ -1,18 +1,18 @@
-/** IEEE 802.11: which data frames hold a packet in the clear, and where. */
+/** IEEE 802.11: finds the packet in data frames that are not encrypted. */
 
 import { EtherType, findLlcSnap, type Found } from './link-finders.ts';
 
-/** Of the first byte: type and subtype. */
+/** Bits of the first byte: type and subtype. */
 const TYPE_MASK = 0x0c;
 const TYPE_DATA = 0x08;
 const SUBTYPE_EMPTY = 0x40;
 const SUBTYPE_QOS = 0x80;
-/** Of the second. */
+/** Bits of the second byte. */
 const DIRECTION_MASK = 0x03;
 const RETRANSMITTED_BETWEEN_STATIONS = 0x03;
 const PROTECTED = 0x40;
 const HT_CONTROL = 0x80;
-/** Of the QoS field's first byte: several packets in one frame. */
+/** A bit of the QoS field's first byte: the frame holds several packets. */
 const AGGREGATED = 0x80;
 
 const HEADER_BYTES = 24;
@@ -41,7 +41,7 @@ export function findIn80211(record: Uint8Array, found: Found, at: number): void 
   findLlcSnap(record, found, next);
 }
 
-/** A radiotap header, whose length stands in its third and fourth byte, the low one first. */
+/** A radiotap header. Its third and fourth byte are its length, little-endian. */
 export function findInRadiotap(record: Uint8Array, found: Found, at: number): void {
   findIn80211(record, found, at + (record[at + 2]! | (record[at + 3]! << 8)));
 }
