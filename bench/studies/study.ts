@@ -34,8 +34,8 @@ const BUCKET_OF: Omit<Patch, 'replace'> = {
   find: /this\.#shift === 32 \? 0 : hash >>> this\.#shift/,
 };
 const SPIN_BOUND: Omit<Patch, 'replace'> = {
-  path: 'src/shared/sync/mutex.ts',
-  find: /Math\.min\(1000, owner\.spinEstimate \* 2 \+ 10\)/,
+  path: 'src/shared/sync/lock-wait.ts',
+  find: /Math\.min\(1e3, owner\.spinEstimate \* 2 \+ 10\)/,
 };
 
 /** Removes the scheduling points from the access seam. */
