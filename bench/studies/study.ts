@@ -30,7 +30,7 @@ const INSERT_ON_1_AND_2 = [
 ] as const;
 
 const BUCKET_OF: Omit<Patch, 'replace'> = {
-  path: 'src/core/table/bucket-table.ts',
+  path: 'src/core/table/bucket-index.ts',
   find: /this\.#shift === 32 \? 0 : hash >>> this\.#shift/,
 };
 const SPIN_BOUND: Omit<Patch, 'replace'> = {
