@@ -1,4 +1,4 @@
-/** Arguments of the calls of a Conntrack: what they may be, and which are refused before anything is begun. */
+/** The arguments of the calls of a Conntrack, and their checks. All checks precede any change. */
 
 import { CtAction } from './action.ts';
 import { shown, UsageError } from './errors.ts';
@@ -9,20 +9,20 @@ import type { KeptSlot } from './memory/table-handle.ts';
 import { expectZone } from './zones/zone.ts';
 
 export interface AttachOptions {
-  /** The place to take over, instead of any free one: that of a thread that has died and was repaired after. */
+  /** The participant slot to take over, instead of a free one: that of a thread that died and was repaired. */
   participant?: number;
-  /** The token of the report of that repair: without it nobody takes a place over. */
+  /** The token from the report of that repair. Without it no thread takes the slot over. */
   token?: number;
 }
 
 export interface CloseOptions {
-  /** The place stays claimed: for whoever has claimed it for this thread. */
+  /** Keep the slot claimed for the thread that reserved it. */
   keepsSlot?: boolean;
 }
 
-/** Which connections. */
+/** Selects connections. */
 export interface FlushOptions {
-  /** Short for a filter with nothing but a zone. */
+  /** Short for a filter with only a zone. */
   zone?: number;
   filter?: ConnFilter | ConnFilterOptions;
   nowMs?: number;
@@ -46,51 +46,56 @@ export const FLUSH_NAMES: OptionNames<DumpOptions> = { zone: true, filter: true,
 export const ZONE_NAMES: OptionNames<ZoneOptions> = { zone: true };
 export const TIMED_ZONE_NAMES: OptionNames<TimedZoneOptions> = { nowMs: true, zone: true };
 
-/** The place that `attach` is to take over; undefined: any free one. @throws UsageError if half of it is given */
+/**
+ * The slot that `attach` takes over; undefined: any free one. @throws UsageError if only one of the two options is
+ * given
+ */
 export function keptSlotOf({ participant, token }: AttachOptions): KeptSlot | undefined {
   if (participant === undefined && token === undefined) {
     return undefined;
   }
   if (participant === undefined || token === undefined) {
-    throw new UsageError('to take a place over, give participant and token of the report of the repair');
+    throw new UsageError(
+      'to take over a participant slot, give both participant and token from the report of the repair',
+    );
   }
   return { participant, token };
 }
 
 /**
- * What a flush is given: nothing at all, or conditions.
- * @throws UsageError also for a condition that is undefined: it would choose every connection
+ * The options of a flush: none at all, or conditions.
+ * @throws UsageError also for a condition that is undefined: it would select every connection
  */
 export function flushOptionsOf(args: [options?: FlushOptions]): FlushOptions {
   if (args.length > 1 || (args.length === 1 && args[0] === undefined)) {
-    const reason = args.length > 1 ? 'flush has one argument' : 'the options of flush are undefined';
+    const reason = args.length > 1 ? 'flush takes one argument' : 'the options of flush are undefined';
     throw new UsageError(`${reason}: give { zone } or { filter }, or nothing to remove every connection`);
   }
   const [options = {}] = args;
   if (options instanceof ConnFilter) {
-    throw new UsageError('a filter goes into the options: { filter }');
+    throw new UsageError('pass the filter as an option: { filter }');
   }
   return expectConditions<FlushOptions>('options', options, FLUSH_NAMES);
 }
 
-/** @throws UsageError when the zone is given twice and differs, or is none */
+/** @throws UsageError when two different zones are given, or the zone is invalid */
 export function filterOf({ zone, filter }: FlushOptions): ConnFilter {
   if (zone === undefined) {
     return ConnFilter.of(filter);
   }
   const given = ConnFilter.of(filter).options;
   if (given.zone !== undefined && given.zone !== zone) {
-    throw new UsageError(`the zone is given twice: ${shown(zone)}, and ${given.zone} in the filter`);
+    throw new UsageError(`two zones are given: ${shown(zone)}, and ${given.zone} in the filter: give one`);
   }
   return new ConnFilter({ ...given, zone: expectZone('a zone', zone) });
 }
 
-/** A zone, or nothing for all of them. @throws UsageError */
+/** A zone, or undefined for all zones. @throws UsageError */
 export function zoneIfGiven(zone: number | undefined): number | undefined {
   return zone === undefined ? undefined : expectZone('a zone', zone);
 }
 
-/** @throws UsageError for what is no time */
+/** @throws UsageError unless the time is a finite number */
 export function expectTime(nowMs: number): number {
   if (!Number.isFinite(nowMs)) {
     throw new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
@@ -98,17 +103,20 @@ export function expectTime(nowMs: number): number {
   return nowMs;
 }
 
-/** Conditions with a time, which is missed before a condition is. @throws UsageError */
+/** Conditions with a time. A missing time is reported before a missing condition. @throws UsageError */
 export function timed<Options extends { nowMs: number }>(options: unknown, names: OptionNames<Options>): Options {
   if (options instanceof ConnFilter) {
-    throw new UsageError('a filter goes into the options: { filter, nowMs }');
+    throw new UsageError('pass the filter as an option: { filter, nowMs }');
   }
   const given = expectOptions<Options>('options', options, names);
   expectTime(given.nowMs);
   return expectConditions('options', given, names);
 }
 
-/** The arguments of `execute`. A time that is no number of ms, as NaN, is a matter of the clock. @throws UsageError */
+/**
+ * Checks the arguments of `execute`. A time that is no valid number of ms, such as NaN, is left to the clock. @throws
+ * UsageError
+ */
 export function expectBatch(batch: unknown, action: unknown, nowMs: unknown): void {
   if (!(batch instanceof PacketBatch) || !(action instanceof CtAction) || typeof nowMs !== 'number') {
     throw wrongArgument(batch, action, nowMs);
@@ -129,7 +137,7 @@ function wrongArgument(batch: unknown, action: unknown, nowMs: unknown): UsageEr
   return new UsageError(`nowMs must be a number of milliseconds, not ${shown(nowMs)}`);
 }
 
-/** @returns the id as the table has it, a signed word. @throws UsageError */
+/** @returns the id as a signed word, as the table stores it. @throws UsageError */
 export function policyIdOf(id: number): number {
   if (!Number.isInteger(id) || id < 0 || id > 0xffffffff) {
     throw new UsageError(`a timeout policy id must be a whole number from 0 to 4294967295, not ${shown(id)}`);

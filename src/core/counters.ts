@@ -1,8 +1,8 @@
 /**
- * What the tracker counts, per participant (shared/counters.ts). The order is the order in shared memory.
+ * The tracker's counters, per participant (shared/memory/counters.ts). Their order here is their order in shared memory.
  *
- * Nothing is counted twice on the path of an established packet: how many packets found their connection is worked out
- * from the rest (`found`, see Counters).
+ * To keep the path of an established packet short, the packets that found their connection are not counted. Their number is computed
+ * from the other counters (`found`, see Counters).
  */
 
 import { isClaimed } from '../shared/memory/participant-slots.ts';
@@ -12,31 +12,34 @@ import { countersOf, sumCounter } from '../shared/memory/counters.ts';
 export const COUNTER_NAMES = [
   'packets',
   'batches',
-  /* Packets by verdict; a packet whose connection is remembered from an earlier pass is in none of them. */
+  /* Packets by verdict. A packet that remembers its connection from an earlier pass is in none of them. */
   'new',
   'established',
   'related',
   'invalid',
-  /** Packets that came out without a connection: not committed, refused, or invalid. */
+  /** Packets without a connection after the pass: not committed, refused, or invalid. */
   'unconnected',
-  /** Invalid packets whose IP or transport checksum is wrong, or was said to be by who handed them in. */
+  /** Invalid packets with a wrong IP or transport checksum, found by the tracker or reported with the packet. */
   'checksumErrors',
   /** Connections created. */
   'created',
-  /** Found under the lock: another thread, or an earlier packet of the batch, had just created the connection. */
+  /**
+   * Insertions that found the connection under the lock: another thread, or an earlier packet of the batch, had just
+   * created it.
+   */
   'clash',
   'tableFull',
   'zoneFull',
-  /** No record or no index line left: the table was made too small. */
+  /** Insertions without a free record or index line: the table's capacity is too small. */
   'insertFailed',
-  /** No free tuple left to translate a new connection to. */
+  /** Connections refused because NAT found no free tuple. */
   'natExhausted',
-  /** Expectations of helpers: put into the table, and refused because it was full. */
+  /** Expectations of helpers: added to the table, and refused because it was full. */
   'expectationsAdded',
   'expectationsRefused',
-  /** FTP commands whose rewritten address found no room in the packet. */
+  /** FTP commands whose rewritten address did not fit into the packet. */
   'ftpNoRoom',
-  /** Stale entries that a search met and left alone (reclaim: 'sweep'). */
+  /** Stale entries that a search skipped (reclaim: 'sweep'). */
   'staleSkipped',
   /* Removals, by reason. created = live + the sum of these. */
   'expiredAtLookup',
@@ -47,13 +50,13 @@ export const COUNTER_NAMES = [
   /* The sweeper. */
   'sweepVisited',
   'sweepRounds',
-  /* Input: packets that a live source lost, and times that a file had to wait, because a ring was full. */
+  /* Input, when a ring was full: packets that a live source lost, and times that a capture file had to wait. */
   'ringDropped',
   'ringWaited',
-  /* Events written for a reader, and those that found the ring full. */
+  /* Events written for a reader, and events lost because the ring was full. */
   'events',
   'eventsLost',
-  /* Worker threads that were started again after they had died, and packets that their last batches lost. */
+  /* Worker threads that were restarted, and packets lost with the batches of dead workers. */
   'workerRestarts',
   'workerLost',
 ] as const;
@@ -62,15 +65,17 @@ export type CounterName = (typeof COUNTER_NAMES)[number];
 
 /** All counters, by name. */
 export interface Counters extends Record<CounterName, number> {
-  /** Packets that found their connection, whatever came of it: new + established + related + invalid, less those that
-   * came out without one and those that created it. */
+  /**
+   * Packets that found their connection, whatever their verdict: new + established + related + invalid, minus the
+   * packets without a connection and those that created one.
+   */
   found: number;
 }
 
-/** A thread's place at the table, with its counters. */
+/** A participant slot and its counters. */
 export interface ParticipantCounters {
   participant: number;
-  /** A thread has it now. */
+  /** A thread has the slot now. */
   isTaken: boolean;
   counters: Counters;
 }
@@ -79,22 +84,22 @@ function named(value: (index: number) => number): Counters {
   const entries = COUNTER_NAMES.map((name, index) => [name, value(index)]);
   const counters = Object.fromEntries(entries) as Record<CounterName, number>;
   const { established, related, invalid, unconnected, created } = counters;
-  /* The counters of a thread at work are not of one moment. */
+  /* A working thread's counters are not read at one moment, so the difference may be negative. */
   return { ...counters, found: Math.max(0, counters.new + established + related + invalid - unconnected - created) };
 }
 
-/** Counters of all participants together. At most some stores old. */
+/** The sum over all participants. It may lag by a few stores. */
 export function sumOfCounters(region: ParticipantRegion): Counters {
   return named((index) => sumCounter(region, index));
 }
 
-/** Counters of one participant: of the thread that has the place now and of those that had it before. */
+/** The counters of one slot: of the thread that has it now and of all threads that had it before. */
 export function countersOfParticipant(region: ParticipantRegion, id: number): Counters {
   const counters = countersOf(region, id);
   return named((index) => counters[index]!);
 }
 
-/** Counters by participant, for all places that a thread has or had and counted something. */
+/** Counters by participant, for every slot that is claimed or has counted something. */
 export function countersOfAll(region: ParticipantRegion): ParticipantCounters[] {
   return Array.from({ length: region.maxParticipants }, (_, participant) => ({
     participant,
@@ -109,7 +114,7 @@ export const Counter = Object.fromEntries(COUNTER_NAMES.map((name, index) => [na
   number
 >;
 
-/** How many connections a sweep has removed, by a thread's counters before it and now. */
+/** How many connections a sweep removed, from a thread's counters before and after it. */
 export function removalsBySweep(before: Float64Array, now: Float64Array): number {
   const removed = (index: number): number => now[index]! - before[index]!;
   return removed(Counter.expiredAtSweep) + removed(Counter.killed);

@@ -1,11 +1,11 @@
 import { ErrorCode } from '../shared/error-codes.ts';
 
-/** Whatever was given for a name, a message shows no more: it is a line, to be read. */
+/** The most characters of a message: it must be readable as one line. */
 const MAX_MESSAGE = 2000;
 
 export type UsageErrorCode = 'ERR_CT_INVALID_ARG' | 'ERR_CT_CLOSED' | 'ERR_CT_TOO_MANY_ACTIONS';
 
-/** A wrong option or file: the message is one line and says what to do. The command exits with code 2. */
+/** A wrong option or file. The message is one line and says what to do. The command exits with code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly code: UsageErrorCode;
@@ -19,15 +19,15 @@ export class UsageError extends Error {
   }
 }
 
-/** What was given may hold line feeds and worse: they are shown as JSON has them. */
+/** Escapes control characters and line separators as JSON does, so that a message stays on one line. */
 export function onOneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- it is them that are looked for
+  // oxlint-disable-next-line no-control-regex -- the search is for control characters
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }
 
-/** Of a wrong value, a message shows no more than so many characters. */
+/** The most characters of a wrong value that a message shows. */
 const MAX_SHOWN = 80;
 
 function textOf(value: unknown): string | undefined {
@@ -39,7 +39,7 @@ function textOf(value: unknown): string | undefined {
     case 'function':
       return 'a function';
     case 'object':
-      /* Without words of memory, of which there may be very many. */
+      /* Leaves out the contents of typed arrays, which may be very long. */
       return isOfNoKind(value) || Array.isArray(value)
         ? JSON.stringify(value, (_, member: unknown) => (ArrayBuffer.isView(member) ? kindOf(member) : member))
         : kindOf(value);
@@ -48,7 +48,7 @@ function textOf(value: unknown): string | undefined {
   }
 }
 
-/** What the language says that an object is: "Map", "Promise"; "Object" where it is nothing in particular. */
+/** The built-in tag of an object: "Map", "Promise"; "Object" for a plain one. */
 function tagOf(value: object): string {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
@@ -62,22 +62,22 @@ function kindOf(value: object | null): string {
   return `${/^[AEIO]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
-/** A wrong value, whatever it is, for a message of one line: text in quotes, nothing at length. */
+/** A wrong value as text for a one-line message: strings in quotes, long values cut. */
 export function shown(value: unknown): string {
   let text: string | undefined;
   try {
     text = textOf(value);
   } catch {
-    /* It holds itself, or a bigint. */
+    /* The value is cyclic, or contains a bigint. */
   }
   const line = text ?? 'that';
   return line.length > MAX_SHOWN ? `${line.slice(0, MAX_SHOWN)}...` : line;
 }
 
 /**
- * Refuses what is no object with named members: a program without types may hand over anything. A Map, or a promise that was not
- * awaited, would look as if nothing had been named.
- * @param what who it is, with its article: "a tuple"
+ * Checks that a value is a plain object, since a program without types may pass anything. A Map, or a promise that was
+ * not awaited, would look like options without any name.
+ * @param what the value's name with its article: "a tuple"
  * @throws UsageError
  */
 export function expectObject(what: string, value: unknown): void {
@@ -86,7 +86,7 @@ export function expectObject(what: string, value: unknown): void {
   }
 }
 
-/** As expectObject, of an object that must have these members. @throws UsageError */
+/** As expectObject, for an object that must have these members. @throws UsageError */
 export function expectMembers(what: string, value: unknown, members: readonly string[]): void {
   expectObject(what, value);
   for (const member of members) {
@@ -96,7 +96,7 @@ export function expectMembers(what: string, value: unknown, members: readonly st
   }
 }
 
-/** @returns whether an option is on; not given, it is off. @throws UsageError if it is neither true nor false */
+/** @returns whether an option is on; false if it is not given. @throws UsageError unless it is true or false */
 export function expectFlag(what: string, value: unknown): boolean {
   if (value !== undefined && typeof value !== 'boolean') {
     throw new UsageError(`${what} must be true or false, not ${shown(value)}`);
@@ -104,7 +104,7 @@ export function expectFlag(what: string, value: unknown): boolean {
   return value === true;
 }
 
-/** @returns the signal, undefined if none is given. @throws UsageError if it is no AbortSignal */
+/** @returns the signal; undefined if none is given. @throws UsageError unless it is an AbortSignal */
 export function expectSignal(signal: unknown): AbortSignal | undefined {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new UsageError(`signal must be an AbortSignal, not ${shown(signal)}`);
@@ -112,7 +112,7 @@ export function expectSignal(signal: unknown): AbortSignal | undefined {
   return signal;
 }
 
-/** @returns the function. @throws UsageError if it is none: it would throw whenever it is called */
+/** @returns the function. @throws UsageError unless it is one: otherwise every later call would throw */
 export function expectVisitor<Visitor>(what: string, visitor: Visitor): Visitor {
   if (typeof visitor !== 'function') {
     throw new UsageError(`${what} must be a function, not ${shown(visitor)}`);

@@ -1,7 +1,7 @@
 /**
- * How a call of a handle waits, and what becomes of one that breaks off. It waits for locks as long as the handle's lock timeout
- * allows. A call that gives up, or breaks, is finished or undone as if its thread had died there (repairOwn); where that needs a lock
- * of somebody else, one of the next calls does the rest first.
+ * Runs the calls of a handle under its lock timeout, and recovers from calls that fail. If a call gives up waiting or throws, its
+ * change is finished or undone, as if the thread had died at that point (repairOwn). If that needs a lock that another thread holds,
+ * the next call does the rest first.
  */
 
 import { CHECKED } from '../shared/access.ts';
@@ -11,22 +11,26 @@ import { repairOwn } from './repair/repair.ts';
 import type { Tracker } from './tracker.ts';
 
 export class GuardedCalls {
-  /** How long a call waits for a lock at most, in ms; 0: for ever. */
+  /** The longest time that a call waits for a lock, in ms; 0: for ever. */
   lockTimeoutMs = 0;
   readonly #tracker: Tracker;
-  /** A call gave up waiting, and what it had begun is not finished yet. */
+  /** A call failed, and its recovery is not complete. */
   #isUnfinished = false;
 
   constructor(tracker: Tracker) {
     this.#tracker = tracker;
   }
 
-  /** As `run`, for what holds references into the table. */
+  /** As `run`, inside an epoch: `work` may hold references into the table. */
   runInEpoch<T>(work: () => T): T {
     return this.run(work, { inEpoch: true });
   }
 
-  /** Runs what waits for locks. If it gives up, it is finished as far as possible, and the rest by one of the next calls. */
+  /**
+   * Runs work that may wait for locks. If it throws, its change is recovered as far as possible; one of the next calls
+   * does the rest.
+   * @throws LockTimeoutError when the lock timeout has passed, or the recovery of an earlier call is not complete
+   */
   run<T>(work: () => T, { inEpoch = false }: { inEpoch?: boolean } = {}): T {
     const tracker = this.#tracker;
     this.assertFinished();
@@ -52,8 +56,9 @@ export class GuardedCalls {
   }
 
   /**
-   * After a call that broke off: what it was in the middle of is finished or undone, as if its thread had died there. Wrong
-   * arguments are told before anything is begun. A checked process leaves the table as the broken rule was found.
+   * Recovers from a call that threw: finishes or undoes its change, as if the thread had died there. A UsageError needs
+   * no recovery, because arguments are checked before any change. A checked process recovers only from a
+   * LockTimeoutError, and otherwise leaves the table as the failed check found it.
    */
   recover(error: unknown): void {
     if (error instanceof LockTimeoutError || !(CHECKED || error instanceof UsageError)) {
@@ -61,14 +66,17 @@ export class GuardedCalls {
     }
   }
 
-  /** @throws LockTimeoutError while the rest of an earlier call needs a lock that somebody else holds */
+  /** @throws LockTimeoutError while another thread holds a lock that the recovery of an earlier call needs */
   assertFinished(): void {
     if (!this.finish()) {
-      throw new LockTimeoutError('a thread has still the lock for which a call before this one gave up waiting');
+      throw new LockTimeoutError('an earlier call gave up waiting for a lock that another thread still holds');
     }
   }
 
-  /** @returns whether nothing is left to finish. @throws UsageError when the handle is closed */
+  /**
+   * Continues the recovery of an earlier call. @returns true: nothing is left to recover. @throws UsageError when the
+   * handle is closed
+   */
   finish(): boolean {
     const tracker = this.#tracker;
     tracker.assertOpen();

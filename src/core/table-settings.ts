@@ -1,4 +1,4 @@
-/** Settings of a table that change while it runs, for all threads at once. */
+/** Settings of a table that may change while it runs. A change applies to all threads. */
 
 import { load, notify, store } from '../shared/access.ts';
 import { expectFlag, shown, UsageError } from './errors.ts';
@@ -32,10 +32,10 @@ export class TableSettings {
 
   set maxConnections(limit: number) {
     this.#tracker.assertOpen();
-    const made = this.#tracker.memory.maxConnections;
-    if (!Number.isInteger(limit) || limit < 0 || limit > made) {
+    const capacity = this.#tracker.memory.maxConnections;
+    if (!Number.isInteger(limit) || limit < 0 || limit > capacity) {
       throw new UsageError(
-        `maxConnections must be a whole number from 0 to ${made}, for which the table was made, not ${shown(limit)}`,
+        `maxConnections must be a whole number from 0 to ${capacity}, the capacity of the table, not ${shown(limit)}`,
       );
     }
     const { pools, pool } = this.#tracker.quota;
@@ -74,7 +74,7 @@ export class TableSettings {
     }
     const { words, settings } = this.#tracker;
     this.#write(SettingWord.SWEEP_INTERVAL_MS, ms);
-    /* A sweeper that sleeps out the old interval is to hear of the new one. */
+    /* Wake the sweeper, which may be asleep for the old interval. */
     store(words, settings + SettingWord.PRESSURE, 1);
     notify(words, settings + SettingWord.PRESSURE, 1);
   }

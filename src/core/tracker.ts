@@ -1,6 +1,7 @@
 /**
- * One thread's tracker: its place at the table, and what tracking packets needs besides, made once per thread. Each field is an
- * object of the part that owns it. The operations are functions over it, a file each: execute, lookup, create, remove, sweep.
+ * One thread's tracker: its handle of the table, and everything else that tracking packets needs. Each thread creates it once. Each
+ * field is an object of the room that owns it. The operations are functions of a tracker, a file each: execute, lookup, create,
+ * remove, sweep.
  */
 
 import { store } from '../shared/access.ts';
@@ -22,13 +23,15 @@ import { TimeoutPolicies } from './expiry/timeouts.ts';
 import { ZoneLimits } from './zones/zone-limits.ts';
 import { ZonePolicies } from './zones/zone-policies.ts';
 
-/** Index lines per connection that prefaulting commits: an index grows to between 3/8 and 3/4 full. */
+/** Index lines per connection to prefault: after its growth an index is between 3/8 and 3/4 full. */
 const LINES_PER_CONNECTION = 1 / (7 * 0.375);
 
-/** Default time between the starts of two sweeps: an expired connection goes about half a second later at the latest. */
+/**
+ * Default time between the starts of two sweeps: the sweeper removes an expired connection within about half a second.
+ */
 const DEFAULT_SWEEP_INTERVAL_MS = 500;
 
-/** What derivedKey is asked for: the first random number of each participant. */
+/** Purpose number for derivedKey: the first random number of each participant. */
 const RANDOM_PURPOSE = 2;
 
 export class Tracker extends TableHandle {
@@ -40,32 +43,32 @@ export class Tracker extends TableHandle {
   readonly eventRing: EventRing;
   /** Held fragments. */
   readonly fragments: FragmentStore;
-  /** What happens to a connection's expiry: the engine. */
+  /** The engine: how the table finds expired connections. */
   readonly expiry: ExpiryStrategy;
-  /** Helpers: names, expectations, and the calling thread's own scratch memory. */
+  /** Helpers: names, expectations, and the calling thread's scratch memory. */
   readonly alg: Alg;
   /** The clock's mark (clock.ts). */
   readonly clock: Float64Array;
-  /** What this thread was told last, in ms (clock.ts); NaN before. For events. */
+  /** The thread's last valid time, in ms (clock.ts); NaN before. Events carry it. */
   readonly time: Float64Array = new Float64Array([Number.NaN]);
-  /** Packets remove stale entries that they meet. */
+  /** Do packets remove the stale entries that their searches find? */
   readonly reclaimsAtLookup: boolean;
 
-  /** Of the batch in hand. */
+  /** Scratch memory of the current batch. */
   readonly scratch: BatchScratch = new BatchScratch();
-  /** Of the last search under a lock. */
+  /** Results of the last search under a lock. */
   readonly search: SearchNotes = new SearchNotes();
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
   readonly random: PortRandom;
 
   /**
-   * Maps the memory of a tracker for the calling thread and claims a participant.
-   * @param place as TableHandle has it
-   * @throws RangeError when maxParticipants threads have already done so, or the place is not kept for this token
+   * Maps the memory of a tracker for the calling thread and claims a participant slot.
+   * @param slot as in TableHandle
+   * @throws RangeError when all maxParticipants slots are claimed, or the slot is not reserved for this token
    */
-  constructor(memory: TrackerMemory, place?: KeptSlot | number) {
-    super(memory, place);
+  constructor(memory: TrackerMemory, slot?: KeptSlot | number) {
+    super(memory, slot);
     const { words, layout, participant } = this;
     const { hashKey, maxParticipants } = memory;
     this.keys = new HashKeys(hashKey);
@@ -90,7 +93,7 @@ export class Tracker extends TableHandle {
     this.reclaimsAtLookup = memory.reclaim === 'lookup-and-sweep';
   }
 
-  /** Once, by whoever allocated the memory, before any other thread maps it. */
+  /** The thread that allocated the memory calls this once, before any other thread maps it. */
   initialise(prefaultConnections: number): void {
     this.epochs.initialise();
     this.slab.initialise();

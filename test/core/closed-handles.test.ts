@@ -17,7 +17,7 @@ import type { HandleJobs } from '../threads/handle-jobs.ts';
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
 const TUPLE = { ...ENDS, proto: 17 };
 const NOW_MS = 1000;
-const CLOSED = /^this handle is closed: attach to the memory of the table for another one$/;
+const CLOSED = /^this handle is closed: attach to the memory of the table to get another one$/;
 const IS_LINUX = process.platform === 'linux';
 
 function table(): Conntrack {
@@ -171,7 +171,7 @@ describe('a place at the table', () => {
     const living = Conntrack.attach(main.memory);
     const { participant } = living;
     expect(() => main.repair(participant)).toThrow(
-      /^participant 1 belongs to a thread that lives: close its handle, or wait until the thread has ended$/,
+      /^participant 1 belongs to a thread that is alive: close its handle, or wait until the thread has ended$/,
     );
     for (const place of [{ participant }, { participant, token: 0 }, { participant, token: 7 }, { token: 7 }]) {
       expect(() => Conntrack.attach(main.memory, place)).toThrow(UsageError);
@@ -188,7 +188,7 @@ describe('a place at the table', () => {
       const { memory } = main;
       const ending = new Crew<HandleJobs>({ jobs: 'handle-jobs', threads: 1, checked: false });
       const [participant] = (await ending.run('attach', memory)) as [number];
-      expect(() => main.repair(participant)).toThrow(/belongs to a thread that lives/);
+      expect(() => main.repair(participant)).toThrow(/belongs to a thread that is alive/);
       await ending.end();
 
       const { isComplete, token } = main.repair(participant);
@@ -200,7 +200,7 @@ describe('a place at the table', () => {
       expect(await crew.runOn(1, 'takeOver', { memory, participant, token })).toMatch(
         /cannot be taken over: a thread has it/,
       );
-      expect(() => main.repair(participant)).toThrow(/belongs to a thread that lives/);
+      expect(() => main.repair(participant)).toThrow(/belongs to a thread that is alive/);
       expect(() => main.repair(participant, { token: token ^ 1 })).toThrow(/was not taken with this token/);
     },
   );
@@ -210,7 +210,7 @@ describe('a place at the table', () => {
     const dead = Conntrack.attach(main.memory);
     pretendDead(dead);
     const { participant, token } = main.repair(dead.participant, { keepsSlot: true });
-    expect(() => main.repair(participant)).toThrow(/is kept for a thread that has its token/);
+    expect(() => main.repair(participant)).toThrow(/is reserved for a thread that has its token/);
     const again = main.repair(participant, { keepsSlot: true, token });
     expect(() => Conntrack.attach(main.memory, { participant, token })).toThrow(/the token is not the one/);
     expect(
@@ -237,7 +237,7 @@ describe('a datapath', () => {
     for (const { participant } of datapath.workers()) {
       expect(() => Conntrack.attach(memory, { participant, token: 1 })).toThrow(/cannot be taken over/);
       if (IS_LINUX) {
-        expect(() => conntrack.repair(participant)).toThrow(/belongs to a thread that lives/);
+        expect(() => conntrack.repair(participant)).toThrow(/belongs to a thread that is alive/);
       }
     }
     await datapath.push(udp(ENDS), { timeMs: NOW_MS });

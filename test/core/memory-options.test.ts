@@ -114,7 +114,7 @@ describe('a setting of a table', () => {
     expect(ct.maxConnections).toBe(10);
     for (const limit of [11, 3_000_000, -1, 2.5, Number.NaN]) {
       expect(complaintOf(() => (ct.maxConnections = limit))).toBe(
-        `maxConnections must be a whole number from 0 to 10, for which the table was made, not ${limit}`,
+        `maxConnections must be a whole number from 0 to 10, the capacity of the table, not ${limit}`,
       );
     }
     expect(ct.maxConnections).toBe(10);
@@ -130,7 +130,7 @@ describe('a setting of a table', () => {
     [
       'the name of a timeout',
       () => ct.setTimeoutPolicy(1, { udp: 1 }),
-      /^unknown timeout udp: did you mean 'udp_first'\?; known are /,
+      /^unknown timeout udp: did you mean 'udp_first'\?; known timeouts are /,
     ],
     ['a timeout', () => ct.setTimeoutPolicy(1, { udp_first: -1 }), /^timeout udp_first must be /],
     [

@@ -43,7 +43,7 @@ describe('a table', () => {
   it('of 7 million connections and 256 participants is refused, with what fits', () => {
     const says = complaint(() => new Conntrack({ maxConnections: MOST_CONNECTIONS, maxParticipants: 256 }));
     const [, need, connections, participants] =
-      /^7000000 connections with 256 participants \(threads at the table\) need (\d\.\d\d) GiB, and a table has at most 4\.00 GiB: at most (\d+) connections fit with 256 participants, or (\d+) participants with 7000000 connections$/.exec(
+      /^7000000 connections with 256 participants \(threads of the table\) need (\d\.\d\d) GiB, and a table has at most 4\.00 GiB: at most (\d+) connections fit with 256 participants, or (\d+) participants with 7000000 connections$/.exec(
         says,
       )!;
     expect(Number(need)).toBeCloseTo((wordsOf(MOST_CONNECTIONS, 256) * 4) / 2 ** 30, 2);
@@ -86,9 +86,7 @@ describe('a table', () => {
     const says = complaint(() =>
       orTooMuch('a table of this size', 'maxConnections', 2 ** 50, () => new SharedArrayBuffer(2 ** 52)),
     );
-    expect(says).toBe(
-      'the system does not give the 4194304.00 GiB for a table of this size: ask for less (maxConnections)',
-    );
+    expect(says).toBe('the system refused 4194304.00 GiB of memory for a table of this size: reduce maxConnections');
   });
 });
 

@@ -80,10 +80,10 @@ describe('a misspelt option', () => {
 
   it('that is like none is refused with all that there are', async () => {
     expect(await complaint(() => Datapath.start(any({ zone: 1 })))).toMatch(
-      /^unknown option 'zone' in the options of a datapath: it has engine, buckets, .*, hung$/,
+      /^unknown option 'zone' in the options of a datapath: known options are engine, buckets, .*, hung$/,
     );
     expect(await complaint(() => new ConnFilter(any({ 'a\nb': 1 })))).toMatch(
-      /^unknown option 'a\\nb' in a filter: it has zone/,
+      /^unknown option 'a\\nb' in a filter: known options are zone/,
     );
   });
 
@@ -94,7 +94,7 @@ describe('a misspelt option', () => {
   it('of a timeout policy is refused with the nearest and all others', async () => {
     const ct = table();
     expect(await complaint(() => ct.setTimeoutPolicy(1, { udp_frist: 5 }))).toMatch(
-      /^unknown timeout udp_frist: did you mean 'udp_first'\?; known are tcp_syn_sent, /,
+      /^unknown timeout udp_frist: did you mean 'udp_first'\?; known timeouts are tcp_syn_sent, /,
     );
     expect(ct.timeoutPolicy(1)).toBe(undefined);
   });

@@ -92,12 +92,14 @@ describe('a memory is attached to as its table gave it,', () => {
 
   it('not as that of another engine', async () => {
     const { memory } = new Conntrack({ engine: 'baseline', maxConnections: 100 });
-    expect(await complaint(() => Conntrack.attach({ ...memory, engine: 'ct-scale' }))).toMatch(/another table's/);
+    expect(await complaint(() => Conntrack.attach({ ...memory, engine: 'ct-scale' }))).toMatch(
+      /words and the settings of a table's memory must belong together/,
+    );
   });
 
   it('not as the handle itself', async () => {
     expect(await complaint(() => Conntrack.attach(any(table())))).toBe(
-      "what is attached to must be a table's memory: the `memory` of a Conntrack, not a handle or options",
+      "a table's memory must be the `memory` of a Conntrack, not a handle or options",
     );
   });
 

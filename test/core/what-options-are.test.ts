@@ -90,7 +90,7 @@ describe('a flush removes no more than was named', () => {
     [
       'a second argument',
       (ct) => any<(...args: unknown[]) => void>(ct.flush).call(ct, {}, { zone: 5 }),
-      /^flush has one/,
+      /^flush takes one/,
     ],
     [
       'an inherited zone that was never set',
@@ -108,7 +108,7 @@ describe('a flush removes no more than was named', () => {
     [
       'the filter in place of the options',
       (ct) => ct.flush(any(new ConnFilter({ zone: 5 }))),
-      /^a filter goes into the options: \{ filter \}$/,
+      /^pass the filter as an option: \{ filter \}$/,
     ],
   ])('and refuses %s', async (_what, call, says) => {
     const ct = table();

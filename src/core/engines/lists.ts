@@ -1,15 +1,15 @@
 /**
  * Expiration lists of the engines `baseline` and `ct-scale`, in a shared region of their own:
  *
- *   lists    HEAD and TAIL (record numbers, 0: none) of every list
- *   disorder a word for each list, only used by baseline (expiration-lists/disorder.ts)
- *   queues   one for each kind of timeout, only used by ct-scale (queues/queue.ts)
+ *   lists    HEAD and TAIL of every list: record numbers, 0: none
+ *   disorder a word for each list; only baseline uses it (expiration-lists/disorder.ts)
+ *   queues   one for each kind of timeout; only ct-scale uses them (queues/queue.ts)
  *   nodes    one for each unit of the slab, by record number (NodeWord)
  *
- * A list holds connections of one kind of timeout and one timeout policy, so that whoever is appended expires last. Policies
- * share POLICY_LISTS sets of lists. A policy that changes while connections live breaks that order (expiration-lists/disorder.ts).
+ * A list holds connections of one kind of timeout and one timeout policy, so the last connection appended is the last to expire.
+ * Policies share POLICY_LISTS sets of lists. A policy change breaks the order (expiration-lists/disorder.ts).
  *
- * Lists and their nodes are changed under one lock: in baseline the lock of the only bucket, in ct-scale LOCK.
+ * One lock protects lists and nodes: in baseline the lock of the only bucket, in ct-scale LISTS_LOCK.
  */
 
 import { peek, poke, type Words } from '../../shared/access.ts';
@@ -18,77 +18,88 @@ import { type Participant, ParticipantWord } from '../../shared/memory/participa
 import { Slab } from '../../shared/memory/slab.ts';
 import { Timeout } from '../expiry/timeouts.ts';
 
-/** A connection's node. Under the lists' lock, unless said. */
+/** A connection's node. Written under the lists' lock, unless stated otherwise. */
 export const NodeWord = {
   NEXT: 0,
   PREV: 1,
-  /** Number of the list that it is in, plus 1; 0: in none. */
+  /** Number of its list, plus 1; 0: in no list. */
   LIST: 2,
-  /** ct-scale: when it has to be looked at. */
+  /**
+   * ct-scale: the expiry by which the node is sorted into its list. The connection's own expiry may be later by now.
+   */
   EXPIRY: 3,
-  /** ct-scale, atomic: next node of the queue. */
+  /** ct-scale, atomic: the next node in the queue. */
   QUEUE_NEXT: 4,
-  /** ct-scale, atomic: 1 while it stands in a queue. */
+  /** ct-scale, atomic: 1 while it is in a queue. */
   QUEUED: 5,
-  /** ct-scale, atomic: the generation that was linked last. Written by whoever links, after it. */
+  /** ct-scale, atomic: the generation that was linked last. The thread that links the record writes it afterwards. */
   GENERATION: 6,
-  /** The Timeout that it waits for. A single word, written by whoever changed it last. */
+  /** The connection's current Timeout. A plain single word; the last change wins. */
   KIND: 7,
 } as const;
 const NODE_WORDS = 8;
 
 /** Kinds of timeout. */
 export const KINDS: number = Timeout.ICMP_REPLY + 1;
-/** Sets of lists: one for connections without a policy of their own, the rest for those with one, by its id. */
+/** Sets of lists: one for connections with the default policy, the others for those with another, by its id. */
 const POLICY_LISTS = 64;
 export const LISTS: number = KINDS * POLICY_LISTS;
 
-/** What is put into a list out of turn goes at most so many places forward. */
+/** A node inserted out of order moves forward by at most this many nodes. */
 const MOST_STEPS = 64;
 
 const HEAD = 0;
 const TAIL = 1;
 const LIST_WORDS = 2;
 
-/** ct-scale: the mutex of lists and queues' ends. Not at the index of another region's mutex: sleepers are found by it. */
+/**
+ * ct-scale: the mutex of the lists and of the queues' consumer ends. Its index differs from the index of any mutex in
+ * another region, because sleepers are found by index.
+ */
 export const LISTS_LOCK = 1;
 const FIRST_LIST: number = LINE_WORDS;
 export const FIRST_QUEUE: number = FIRST_LIST + wholeLines(LISTS * LIST_WORDS);
 /** A queue: a line for producers, a line for the consumer, a line for the stub. */
 export const QUEUE_WORDS: number = 3 * LINE_WORDS;
-/** Under the lists' lock; read as a hint. */
+/** Written under the lists' lock; read as a hint. */
 export const FIRST_DISORDER: number = FIRST_QUEUE + KINDS * QUEUE_WORDS;
 const FIRST_NODE: number = FIRST_DISORDER + wholeLines(LISTS);
 
 /**
- * What a participant is changing, in its block from ParticipantWord.ENGINE on, for whoever repairs after it (repair.ts): enough to
- * do it once more, with the same outcome.
+ * The change that a participant is making, in its block from ParticipantWord.ENGINE on. A repair (repair.ts) can do the
+ * change once more with the same result.
  */
 export const EngineIntent = {
-  /** A ListChange, the list and the record; for an insertion the records before and after. */
+  /** A ListChange, the list and the record. For an insertion also the records before and after it. */
   CHANGE: 0,
   LIST: 1,
   RECORD: 2,
   AFTER: 3,
   NEXT: 4,
-  /** A record that is in no list for now, 0: none. baseline: where it is to go, a list or FRONT; ct-scale: DEQUEUED or 0. */
+  /**
+   * A record that is between two lists, 0: none. baseline: MOVE_LIST is its destination, a list or FRONT. ct-scale:
+   * MOVE_LIST is DEQUEUED or 0.
+   */
   MOVE_RECORD: 5,
   MOVE_LIST: 6,
-  /** ct-scale: record + QUEUE_BIAS that is being put into a queue, 0: none; which; what was the newest, biased as well, once that is known. */
+  /**
+   * ct-scale: the record that is being put into a queue, plus QUEUE_BIAS, 0: none; then the queue; then the newest
+   * record before it, plus QUEUE_BIAS, once it is known.
+   */
   QUEUE_RECORD: 7,
   QUEUE: 8,
   QUEUE_BEFORE: 9,
-  /** ct-scale: a record that is linked, and not yet made known to the sweeper. */
+  /** ct-scale: a record that is linked, but not in a queue yet. */
   SCHEDULE_RECORD: 10,
-  /** How many of SWEEP_FOUND are still to be removed. */
+  /** How many records of SWEEP_FOUND the sweep still has to remove. */
   SWEEP_LEFT: 11,
   /** MAX_SWEEP_FOUND records. */
   SWEEP_FOUND: LINE_WORDS,
 } as const;
-/** Stale records that a sweep of lists takes from them before it gives the lock back to remove them. */
+/** Stale records that a sweep takes from the lists before it releases the lock to remove them. */
 const MAX_SWEEP_FOUND = 32;
 export const FRONT = -1;
-/** It was taken from a queue and is still marked as QUEUED. */
+/** The record was taken from a queue, and QUEUED may still be set. */
 export const DEQUEUED = -2;
 export const QUEUE_BIAS = 2;
 const ListChange = { none: 0, append: 1, prepend: 2, insert: 3, remove: 4 } as const;
@@ -109,10 +120,12 @@ export class ExpirationLists {
   readonly intents: Words;
   readonly intentBase: number;
   readonly #firstNode: number;
-  /** Stale records that a sweep has found, in the participant's block: a repair goes on with them. */
+  /**
+   * Stale records that a sweep has found. They are in the participant's block, so that a repair can continue with them.
+   */
   readonly found: Int32Array;
 
-  /** @param firstUnit the lowest record number that the slab hands out */
+  /** @param firstUnit the lowest record number that the slab allocates */
   constructor(words: Words, firstUnit: number, participant: Participant) {
     this.words = words;
     this.intents = participant.words;
@@ -137,7 +150,7 @@ export class ExpirationLists {
     return peek(this.words, this.nodeOf(record) + NodeWord.LIST) !== 0;
   }
 
-  /** The first record of a list, 0: it is empty. A hint without the lock. */
+  /** The first record of a list; 0: the list is empty. A hint without the lock. */
   firstOf(list: number): number {
     return peek(this.words, FIRST_LIST + list * LIST_WORDS + HEAD);
   }
@@ -153,13 +166,13 @@ export class ExpirationLists {
     intents[intentBase + EngineIntent.CHANGE] = change;
   }
 
-  /** Does once more what the participant had begun. The lists' lock is held. */
+  /** Repeats the change that the participant had begun. The caller holds the lists' lock. */
   redoLocked(): void {
     const { intents, intentBase, words } = this;
     const list = intents[intentBase + EngineIntent.LIST]!;
     const record = intents[intentBase + EngineIntent.RECORD]!;
     const at = FIRST_LIST + list * LIST_WORDS;
-    /* The last store of each says that it was done. */
+    /* The last store of each change tells whether it was complete. */
     switch (intents[intentBase + EngineIntent.CHANGE]) {
       case ListChange.append:
         if (words[at + TAIL] !== record) {
@@ -197,16 +210,21 @@ export class ExpirationLists {
   }
 
   /**
-   * Puts a record where its DUE belongs, looking from the end; behind the last where that is further than MOST_STEPS away:
-   * what stands before it is then looked at first, and it goes late.
+   * Inserts a record by its EXPIRY, searching from the end of the list. If its position is more than MOST_STEPS nodes
+   * away, it is appended instead. The records before it then expire first in the list's order, and the sweeper reaches
+   * it late.
    */
   insertByExpiryLocked(list: number, record: number): void {
     const { words } = this;
     const at = FIRST_LIST + list * LIST_WORDS;
     const node = this.nodeOf(record);
-    const due = peek(words, node + NodeWord.EXPIRY);
+    const expiry = peek(words, node + NodeWord.EXPIRY);
     let after = peek(words, at + TAIL);
-    for (let steps = 0; after !== 0 && ((peek(words, this.nodeOf(after) + NodeWord.EXPIRY) - due) | 0) > 0; steps++) {
+    for (
+      let steps = 0;
+      after !== 0 && ((peek(words, this.nodeOf(after) + NodeWord.EXPIRY) - expiry) | 0) > 0;
+      steps++
+    ) {
       if (steps === MOST_STEPS) {
         this.appendLocked(list, record);
         return;
@@ -229,7 +247,7 @@ export class ExpirationLists {
     this.intents[this.intentBase + EngineIntent.CHANGE] = ListChange.none;
   }
 
-  /** Between the two records that stand in the intent. */
+  /** Links a record between the two records of the intent. */
   #linkBetween(list: number, record: number): void {
     const { words, intents, intentBase } = this;
     const node = this.nodeOf(record);
@@ -256,7 +274,7 @@ export class ExpirationLists {
     this.intents[this.intentBase + EngineIntent.CHANGE] = ListChange.none;
   }
 
-  /** Takes a record out of the list that it is in, if it is in one. */
+  /** Removes a record from its list, if it is in one. */
   removeLocked(record: number): void {
     const { words } = this;
     const node = this.nodeOf(record);

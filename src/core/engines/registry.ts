@@ -1,4 +1,4 @@
-/** What stands behind the name of each engine. */
+/** The implementation behind each engine name. */
 
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { shown, UsageError } from '../errors.ts';
@@ -10,11 +10,11 @@ import { listsWords, type TableSize } from './lists.ts';
 import { ListsByQueues } from './queues/queues.ts';
 
 export interface EngineKind {
-  /** In the mark of a table's memory (memoryMark): never another engine's. */
+  /** Part of memoryMark; unique to the engine. */
   readonly number: number;
   /** False: the table is one bucket, whose lock is the global one. */
   readonly hasBuckets: boolean;
-  /** What packets do with stale entries unless the options say otherwise (ConntrackOptions.reclaim). */
+  /** The default of ConntrackOptions.reclaim. */
   readonly reclaim: 'lookup-and-sweep' | 'sweep';
   /** Words of the engine's own shared region. */
   readonly regionWords: (size: TableSize) => number;
@@ -27,7 +27,7 @@ const KINDS_BY_NAME: Readonly<Record<EngineName, EngineKind>> = {
     number: 0,
     hasBuckets: true,
     reclaim: 'lookup-and-sweep',
-    /* Nothing stands in it. */
+    /* Unused. */
     regionWords: () => LINE_WORDS,
     strategyOf: (parts) => new BucketSweep(parts),
   },

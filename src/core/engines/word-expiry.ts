@@ -1,6 +1,6 @@
 /**
- * Expiry as a word of the record, which packets write without a lock: what `ct-bucket` and `ct-scale` have in common. The sweeper
- * has to be told of a connection only if it expires earlier than was known.
+ * Expiry as a word of the record, which packets write without a lock: common to `ct-bucket` and `ct-scale`. The engine
+ * tells the sweeper about a connection only if it expires earlier than before.
  */
 
 import { peek, poke, type Words } from '../../shared/access.ts';
@@ -25,7 +25,7 @@ export abstract class WordExpiry extends ExpiryStrategy {
   override extend(r: number, timeout: number, now: number): void {
     const { words } = this;
     const expires = (now + this.timeouts.timeoutMs(words[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
-    /* Within one millisecond most packets of a busy connection leave the line as it is. */
+    /* Most packets of a busy connection come within the same millisecond. They need not dirty the cache line. */
     const before = peek(words, r + ConnWord.EXPIRES);
     if (before !== expires) {
       poke(words, r + ConnWord.EXPIRES, expires);
@@ -35,12 +35,12 @@ export abstract class WordExpiry extends ExpiryStrategy {
     }
   }
 
-  /* Before the lock is gone: a state and the expiry of another one must not come together. */
+  /* Under the lock, so that a state is never combined with the expiry of another one. */
   override extendLocked(r: number, timeout: number, now: number): number {
     this.extend(r, timeout, now);
     return EXTENDED;
   }
 
-  /** The connection's new state lasts less long than what was left of the old one: the sweeper has to know. */
+  /** The connection now expires earlier than before: the sweeper must know. */
   protected abstract shortened(r: number, timeout: number, expires: number): void;
 }

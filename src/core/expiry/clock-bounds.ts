@@ -1,6 +1,6 @@
-/** How far apart the times may be that threads work at (clock.ts). */
+/** Bounds on the difference between the times of threads (clock.ts). */
 
-/** Threads must not work at times further apart than this, or than 2^31 ms less the longest timeout. */
+/** The times of two threads must differ by less than this, and by less than 2^31 ms minus the longest timeout. */
 export const WALK_AFTER_MS: number = 2 ** 30;
-/** How far clocks of threads may run behind the mark: 17.5 minutes. Whose is further behind was set back. */
+/** How far a thread's clock may be behind the mark: 17.5 minutes. A clock that is further behind was set back. */
 export const SKEW_MS: number = 2 ** 20;

@@ -1,18 +1,19 @@
 /**
- * The clock. Callers give the time as milliseconds, any origin; records keep the low 32 bits of their expiry and are
- * compared by signed difference. That is right as long as no entry stays in the table for more than 2^31 ms after
- * its expiry. A full sweep sees to it, and where none has happened for 2^30 ms (12.4 days: sweeping is switched off,
- * or the clock jumped) the first operation that notices walks the table itself and moves the expiry of what has expired to that moment.
+ * The clock. Callers give the time in milliseconds of any origin. A record keeps the low 32 bits of its expiry, and expiries are
+ * compared by signed difference. The comparison is right while no entry stays in the table for more than 2^31 ms after its expiry.
  *
- * What is no time (NaN, an infinite number, one beyond MOST_MS) is answered with the time that the thread was told last, or if it
- * was told none yet, with the mark.
+ * Full sweeps make sure of that. If none has run for 2^30 ms (12.4 days: no sweeper, or the clock jumped forward), the first
+ * operation that notices walks the table. It sets the expiry of every expired connection to the present time.
  *
- * A clock that is set back takes the mark with it, so that connections from then on do not lie before it: at once by up to
- * WALK_AFTER_MS, else by the first full sweep, in which what cannot be told apart from the expired goes. What lives on is what has
- * less left than 2^31 ms less the way back.
+ * A time that is not valid (NaN, infinite, beyond MAX_MS) is replaced by the thread's last valid time. A thread without one uses the
+ * mark.
  *
- *   CLOCK_MARK    time of the last walk or full sweep: what is in the table expired after it, within 2^32 ms. A 64-bit float,
- *                 changed under CLOCK_MUTEX, read as a hint; NaN before the first operation
+ * If the clock is set back, the mark must follow, or new connections would expire before the mark. A step of up to WALK_AFTER_MS
+ * moves the mark at once. A larger step moves it at the end of the first full sweep. That sweep also removes every connection whose
+ * expiry cannot be told from an expired one; a connection survives if its remaining time is below 2^31 ms minus the step.
+ *
+ *   CLOCK_MARK    time of the last walk or full sweep: every entry of the table expires within 2^32 ms after it. A 64-bit float,
+ *                 written under CLOCK_MUTEX, read as a hint; NaN before the first operation
  */
 
 import { compareExchange, peek } from '../../shared/access.ts';
@@ -30,21 +31,21 @@ import type { TableHandle } from '../memory/table-handle.ts';
 type Clocked = TableHandle & {
   /** One number: the mark. */
   readonly clock: Float64Array;
-  /** One number: what the thread was told last, in ms. */
+  /** One number: the thread's last valid time, in ms. */
   readonly time: Float64Array;
   readonly expiry: ExpiryStrategy;
 };
 
-/** Beyond it milliseconds are not whole numbers any more. */
-const MOST_MS = 2 ** 53;
+/** Above this, a float cannot hold every whole millisecond. */
+const MAX_MS = 2 ** 53;
 
 /**
- * Tells the tracker the time; call before an operation, inside an epoch.
- * @returns the low 32 bits that records are compared with
+ * Updates the tracker's clock. Call it before an operation, inside an epoch.
+ * @returns the low 32 bits, to compare with expiries
  */
 export function updateClock(tracker: Clocked, nowMs: number): number {
   const ahead = nowMs - tracker.clock[0]!;
-  /* Also where one of the two is NaN, or infinite. */
+  /* Written so that it is also true if one of the two is NaN or infinite. */
   if (!(ahead <= WALK_AFTER_MS && ahead >= -SKEW_MS)) {
     return moveMark(tracker, nowMs) | 0;
   }
@@ -55,9 +56,9 @@ export function updateClock(tracker: Clocked, nowMs: number): number {
 /** @returns low 32 bits of the time */
 function moveMark(tracker: Clocked, nowMs: number): number {
   const { words, settings } = tracker;
-  if (!(Math.abs(nowMs) <= MOST_MS)) {
+  if (!(Math.abs(nowMs) <= MAX_MS)) {
     const told = tracker.time[0]!;
-    /* Before the first time of all there is nothing in the table. */
+    /* Before the first time the table is empty. */
     return (Number.isNaN(told) ? tracker.clock[0]! : told) | 0;
   }
   tracker.time[0] = nowMs;
@@ -67,7 +68,8 @@ function moveMark(tracker: Clocked, nowMs: number): number {
     killExpired(tracker, nowMs, mark);
   }
   const backMs = mark - nowMs;
-  /* One operation that is more than 12 days behind is a mistake of its own: what it creates may be lost, but not what is there. */
+  /* A single time that is more than 12 days behind is a mistake of its caller. It may lose the connections that it
+   * creates, but not the others. */
   if (!(backMs >= 0) || (backMs > SKEW_MS && backMs <= WALK_AFTER_MS)) {
     tracker.clock[0] = nowMs;
   }
@@ -81,20 +83,19 @@ export function clockMarkMs(tracker: Clocked): number {
 }
 
 /**
- * Has the clock, since its mark was `markMs`, jumped so far past `nowMs` that expiries can no longer be compared with it? A mark
- * that was ahead before (the clock was set back) says nothing of that.
+ * Has the clock jumped so far past `nowMs`, since its mark was `markMs`, that expiries can no longer be compared with
+ * `nowMs`? A mark that was ahead before (the clock was set back) does not count as a jump.
  */
 export function hasJumpedPast(tracker: Clocked, nowMs: number, markMs: number): boolean {
   return tracker.clock[0]! - (markMs > nowMs ? markMs : nowMs) > SKEW_MS;
 }
 
 /**
- * A full sweep that began at `startedMs` has removed all that had expired then. If the mark was far ahead of it when it began, and
- * still is, the mark was the mistake.
- * @param markMs the mark when the sweep began
+ * A full sweep that began at `startedMs` has removed everything that had expired then. If the mark was far ahead when
+ * the sweep began, and still is, the mark was wrong and moves back.
  */
 export function sweptAt(tracker: Clocked, startedMs: number, markMs: number): void {
-  if (!tracker.expiry.sweepsAll || !(Math.abs(startedMs) <= MOST_MS)) {
+  if (!tracker.expiry.sweepsAll || !(Math.abs(startedMs) <= MAX_MS)) {
     return;
   }
   const { words, settings } = tracker;
@@ -106,7 +107,10 @@ export function sweptAt(tracker: Clocked, startedMs: number, markMs: number): vo
   unlock(words, settings + SettingWord.CLOCK_MUTEX);
 }
 
-/** Lets expire at `nowMs` whatever had expired before, its expiry taken as the first such time after the mark. */
+/**
+ * Sets the expiry of every expired connection to `nowMs`. The full time of an expiry is taken as the first match after
+ * the mark.
+ */
 function killExpired(tracker: Clocked, nowMs: number, markMs: number): void {
   const { table, words } = tracker;
   const origin = markMs - SKEW_MS;
@@ -123,7 +127,7 @@ function killExpired(tracker: Clocked, nowMs: number, markMs: number): void {
       const r = record << UNIT_SHIFT;
       const expires = peek(words, r + ConnWord.EXPIRES);
       const expiresMs = origin + ((expires - originLow) >>> 0);
-      /* It may have a packet meanwhile, of a thread whose clock is a little behind. */
+      /* A packet may refresh the connection meanwhile: its thread's clock may be a little behind. */
       if (nowMs >= expiresMs && compareExchange(words, r + ConnWord.EXPIRES, expires, nowMs | 0) === expires) {
         tracker.expiry.expiredAtJump(record, slot);
       }

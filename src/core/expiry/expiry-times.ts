@@ -1,4 +1,7 @@
-/** When connections expire, for whoever lets time pass in steps: between two of these times a sweep finds nothing. */
+/**
+ * The times at which connections expire, for a replay that advances time in steps. A sweep between two of these times
+ * finds nothing.
+ */
 
 import { peek } from '../../shared/access.ts';
 import { BucketTable } from '../table/bucket-table.ts';
@@ -6,15 +9,18 @@ import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
 
 export interface ExpiryTimesOptions {
-  /** The first time that counts, ms; what has expired before counts as expiring then. */
+  /** The first time, ms. Connections that have expired before it count for it. */
   fromMs: number;
   /** The last. */
   untilMs: number;
-  /** Times are `fromMs` and so many ms later each: what expires in between counts for the next. */
+  /** Distance between times, ms. An expiry between two times counts for the later one. */
   stepMs: number;
 }
 
-/** The times at which a sweep would find something that has expired, in order. For a thread that works on the table. */
+/**
+ * The times, in order, at which a sweep would find an expired connection. The calling thread must be attached to the
+ * table.
+ */
 export function expiryTimes(tracker: TableHandle, options: ExpiryTimesOptions): number[] {
   const times = new Set<number>();
   for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {

@@ -1,4 +1,7 @@
-/** The sweep: it removes what is dead or expired, in steps of limited time. How it finds them is the engine's (engines/). */
+/**
+ * The sweep: removes dead and expired connections, in steps of limited time. The engine decides how to find them
+ * (engines/).
+ */
 
 import { Counter } from '../counters.ts';
 import type { SweepCursor } from '../engines/expiry.ts';
@@ -8,9 +11,9 @@ import type { Tracker } from '../tracker.ts';
 export { SweepCursor } from '../engines/expiry.ts';
 
 /**
- * Walks on from the cursor for about `budgetMs`, inside an epoch that the caller has entered.
+ * Continues the sweep from the cursor for about `budgetMs`, inside an epoch that the caller has entered.
  * @param now low 32 bits of the clock (updateClock)
- * @returns true when it came to the end of the table; the cursor then stands at the beginning again
+ * @returns true at the end of the table; the cursor is then at the start again
  */
 export function sweepStep(tracker: Tracker, cursor: SweepCursor, now: number, budgetMs: number): boolean {
   const endMs = performance.now() + budgetMs;

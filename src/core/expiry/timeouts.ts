@@ -1,15 +1,15 @@
 /**
- * Timeouts: what a state of a connection lasts, and the policies that change it.
+ * Timeouts of connection states, and the policies that change them.
  *
- * The table of policies is shared: a policy set by one thread holds for the next packet in every thread. Each entry
- * is one cache line:
+ * All threads share the table of policies: a policy that one thread sets applies to the next packet in every thread. Each entry is
+ * one cache line:
  *
- *   word 0       0 free, 1 in use, 2 deleted (a search goes on past it). atomic: published last
+ *   word 0       0 free, 1 in use, 2 deleted (a search continues past it). atomic: written last
  *   word 1       policy id
- *   words 2..12  milliseconds by Timeout. Single words, read as they are
+ *   words 2..12  milliseconds by Timeout. Plain single words, read without the mutex
  *
- * Entry 0 holds the built-in defaults, which apply to ids without a policy; entry 1 is policy 0, the default policy.
- * All others are found by open addressing from the id. Changes are made under the table's mutex.
+ * Entry 0 holds the built-in defaults, which apply to ids without a policy. Entry 1 is policy 0, the default policy.
+ * Open addressing from the id finds all others. A thread changes an entry under the mutex of the policies.
  */
 
 import { load, peek, poke, store, type Words } from '../../shared/access.ts';
@@ -38,7 +38,7 @@ export const Timeout = {
 } as const;
 export type Timeout = (typeof Timeout)[keyof typeof Timeout];
 
-/** What a connection of this protocol waits for after its first packet. */
+/** The timeout of a connection of this protocol after its first packet. */
 export function firstTimeout(protocol: number): Timeout {
   if (protocol === Protocol.TCP) {
     return Timeout.TCP_FIRST_PACKET;
@@ -61,7 +61,7 @@ const ATTRIBUTES: readonly (readonly [name: string, defaultSeconds: number])[] =
   ['icmp_reply', 30],
 ];
 
-/** Attributes that exist for other datapaths: accepted, without effect. */
+/** Attributes of other datapaths: accepted, without effect. */
 const WITHOUT_EFFECT = ['tcp_close_wait', 'tcp_last_ack', 'tcp_syn_sent2', 'tcp_retransmit', 'tcp_unack'];
 
 const NAMES: OptionNames<TimeoutPolicy> = Object.fromEntries(
@@ -69,16 +69,16 @@ const NAMES: OptionNames<TimeoutPolicy> = Object.fromEntries(
 );
 
 /**
- * The longest timeout, about 24.6 days: expiry is kept in the low 32 bits of the clock and compared by signed
- * difference, with some hours to spare for clocks of threads that do not agree. Longer ones are cut to it.
+ * The longest timeout, about 24.6 days. Expiries are the low 32 bits of the clock, compared by signed difference; this
+ * leaves some hours for clocks that differ between threads. Longer timeouts are cut to it.
  */
 export const MAX_TIMEOUT_MS = 0x7f000000;
 
-/** A timeout policy: seconds by attribute name. What is not named has its default. */
+/** A timeout policy: seconds by attribute name. An attribute that is missing has its default. */
 export type TimeoutPolicy = Record<string, number>;
 
 const MAX_POLICIES = 1024;
-/** Characters of a wrong name that a message shows. */
+/** Characters of an unknown name that a message shows. */
 const MAX_NAME = 80;
 const HEADER_WORDS = LINE_WORDS;
 const MUTEX = 0;
@@ -121,7 +121,7 @@ function unknownTimeout(name: string): UsageError {
   const known = ATTRIBUTES.map(([attribute]) => attribute);
   const near = nearestName(name, known);
   const hint = near === undefined ? '' : `: did you mean '${near}'?`;
-  return new UsageError(`unknown timeout ${name.slice(0, MAX_NAME)}${hint}; known are ${known.join(', ')}`);
+  return new UsageError(`unknown timeout ${name.slice(0, MAX_NAME)}${hint}; known timeouts are ${known.join(', ')}`);
 }
 
 export class TimeoutPolicies {
@@ -147,7 +147,7 @@ export class TimeoutPolicies {
     store(this.#words, entry + ENTRY_STATE, IN_USE);
   }
 
-  /** Once, by whoever creates the region. */
+  /** The thread that creates the region calls this once. */
   initialise(): void {
     this.#write(this.#entry(BUILT_IN), 0, policyMs({}));
     this.#write(this.#entry(DEFAULT_POLICY), 0, policyMs({}));
@@ -180,7 +180,7 @@ export class TimeoutPolicies {
   }
 
   /**
-   * Creates or replaces a policy; connections that use it take the new times at their next packet.
+   * Creates or replaces a policy. Connections with this policy take the new times at their next packet.
    * @throws UsageError on an unknown name, an impossible time, or when there are already 1024 policies
    */
   set(policyId: number, policy: TimeoutPolicy, participant: Participant): void {
@@ -196,20 +196,20 @@ export class TimeoutPolicies {
     }
     unlock(words, this.#base + MUTEX);
     if (entry === 0) {
-      throw new UsageError(`there are already ${MAX_POLICIES} timeout policies; delete one first`);
+      throw new UsageError(`there are already ${MAX_POLICIES} timeout policies: delete one first`);
     }
   }
 
   /**
-   * After the participant's thread has died. A policy that it was replacing may have some of its times from the new one; one
-   * that it was making or deleting is there or not.
-   * @returns whether it held the mutex
+   * After the participant's thread has died. A policy that it was replacing may have some old and some new times. A
+   * policy that it was creating or deleting exists or does not.
+   * @returns whether the thread held the mutex
    */
   repair(participant: Participant): boolean {
     return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
   }
 
-  /** Seconds by attribute name of a policy that was set (or of the default policy, 0, while it is not deleted). */
+  /** Seconds by attribute name of a policy that is set; policy 0, the default policy, is set until it is deleted. */
   get(policyId: number): TimeoutPolicy | undefined {
     const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
     const isSet = entry !== this.#entry(BUILT_IN) && load(this.#words, entry + ENTRY_STATE) === IN_USE;
@@ -230,7 +230,10 @@ export class TimeoutPolicies {
       .toSorted((a, b) => a.id - b.id);
   }
 
-  /** Deleted entries that no search needs to go past, since the one behind them is free, become free again. */
+  /**
+   * Frees deleted entries at the end of a probe sequence: the entry behind them is free, so no search continues past
+   * them.
+   */
   #freeDeleted(index: number): void {
     const words = this.#words;
     const stateOf = (at: number) => this.#entry(FIRST_HASHED + (at & (MAX_POLICIES - 1))) + ENTRY_STATE;
@@ -254,7 +257,7 @@ export class TimeoutPolicies {
     return 0;
   }
 
-  /** Deletes a policy; connections that use it fall back to the defaults. @returns false if there was none */
+  /** Deletes a policy. Connections with this policy fall back to the defaults. @returns false if there was none */
   delete(policyId: number, participant: Participant): boolean {
     const words = this.#words;
     lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsDelete);

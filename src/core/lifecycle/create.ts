@@ -1,6 +1,6 @@
 /**
- * The beginning of a connection: room is taken, the record filled, and under its bucket's lock, after one more look
- * whether another thread was faster, linked.
+ * Creates a connection: takes its quota, fills a record, and links the record under its bucket's lock. Under the lock it first
+ * searches again, because another thread may have created the connection meanwhile.
  */
 
 import { notify, peek, poke, store, type Words } from '../../shared/access.ts';
@@ -36,12 +36,11 @@ import {
 import { firstTimeout } from '../expiry/timeouts.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** What createConn found: the low bit of the answer tells a match of lookup.ts from a new record. */
+/** The low bit of createConn's result: set for a new record, clear for a match of lookup.ts. */
 export const CREATED = 1;
 
 /**
- * Creates the connection that the packet at `parsed[at...]` opens, or finds the one that another thread has just
- * created.
+ * Creates the connection of the packet at `parsed[at...]`, or finds the one that another thread has just created.
  * @returns 0: refused; record << 2 | 1: created; match << 1: found (match as in lookup.ts)
  */
 export function createConn(tracker: Tracker, words: Words, at: number, action: CtAction, now: number): number {
@@ -85,7 +84,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   return placeUntranslated(tracker, record, at, action, now);
 }
 
-/** Takes a unit of the table's room into the hand: one that was taken ahead for the batch, a free one, or a victim's. */
+/** Takes one unit of the table's quota as a credit: a prefetched one, a free one, or that of an evicted connection. */
 function takeTableQuota(tracker: Tracker, at: number, now: number): boolean {
   const { participant, words: own } = tracker;
   const { pools, pool } = tracker.quota;
@@ -102,7 +101,7 @@ function takeTableQuota(tracker: Tracker, at: number, now: number): boolean {
   return pools.take(pool, participant) !== QUOTA_EXHAUSTED || evictForQuota(tracker, at, now);
 }
 
-/** The rest of createConn for a connection whose packets are not translated: one key, in one bucket. */
+/** The rest of createConn for a connection without translation: one key, in one bucket. */
 function placeUntranslated(tracker: Tracker, record: number, at: number, action: CtAction, now: number): number {
   const isEmitted = wantsEvents(tracker);
   if (isEmitted) {
@@ -130,14 +129,17 @@ function placeUntranslated(tracker: Tracker, record: number, at: number, action:
   return outcome << 1;
 }
 
-/** Links a complete record under the key at `parsed[at...]`, unless it is taken. @returns a Linked, or a match */
+/**
+ * Links a complete record under the key at `parsed[at...]`, unless another connection has that key. @returns a Linked,
+ * or a match
+ */
 function linkUntranslated(tracker: Tracker, record: number, at: number, now: number): number {
   const { participant, table, words: own } = tracker;
   const { base } = participant;
   const hash = tracker.scratch.parsed[at + ParsedWord.HASH]!;
   const bucket = table.bucketOf(hash);
-  /* Not in a finally block: nothing between lock and unlock throws in a production process, and the checked one
-   * stops at the first error anyway. */
+  /* Without a finally block: nothing between lock and unlock throws in a production process, and a checked process
+   * stops at the first error. */
   table.lockBucket(bucket, participant, LockSite.create);
   own[base + ParticipantWord.INTENT_KIND] = IntentKind.link;
   let outcome: number = Linked.done;
@@ -159,7 +161,7 @@ function linkUntranslated(tracker: Tracker, record: number, at: number, now: num
   return outcome;
 }
 
-/** The rest of createConn for a connection that is to be translated. */
+/** The rest of createConn for a translated connection. */
 function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
   const { counters } = tracker;
   const isExpected = (tracker.alg.opening & Opening.EXPECTED) !== 0;
@@ -184,7 +186,10 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   return outcome << 1;
 }
 
-/** Gives back the record in hand that was not linked, and its room. @param wasSeen others may have found it */
+/**
+ * Frees the record in flight, which was not linked, and releases its quota. @param wasSeen other threads may have found
+ * it
+ */
 function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
   const { words: records } = tracker;
   const r = record << UNIT_SHIFT;
@@ -201,8 +206,8 @@ function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
 }
 
 /**
- * No room: unless another thread has created the connection meanwhile, the packet stays without one, and the sweeper
- * is asked to come early.
+ * The quota or the memory is exhausted. If another thread has created the connection meanwhile, the packet uses that.
+ * Otherwise the packet gets no connection, and the sweeper is asked to start early.
  */
 function refuse(tracker: Tracker, at: number, now: number, counter: number, reason: number): number {
   const match = findConn(tracker, at, now);
@@ -217,7 +222,10 @@ function refuse(tracker: Tracker, at: number, now: number, counter: number, reas
   return match << 1;
 }
 
-/** Writes a record that is not linked yet: every word that its protocol and family read. */
+/**
+ * Writes a record that is not linked yet: every word that its protocol and family read. The caller writes the ADMIT
+ * words.
+ */
 function fillRecord(tracker: Tracker, r: number, words: Words, at: number, action: CtAction, now: number): void {
   const { words: records } = tracker;
   const { parsed } = tracker.scratch;
@@ -252,6 +260,6 @@ function fillRecord(tracker: Tracker, r: number, words: Words, at: number, actio
     beginStream(records, r, now);
   }
   poke(records, r + ConnWord.EXPIRES, (now + tracker.timeouts.timeoutMs(timeoutPolicy, firstTimeout(protocol))) | 0);
-  /* A record is handed out once nobody can see it, so a plain write does; placing it publishes it. */
+  /* Plain writes suffice: no other thread can see the record until it is placed, and placing publishes it. */
   poke(records, r + ConnWord.LIFE, (peek(records, r + ConnWord.LIFE) & ~(LIFE_FLAGS | LIFE_RIVAL)) + LIFE_GENERATION);
 }

@@ -1,20 +1,20 @@
 /**
- * Early drop: in a full table a new connection may take the place of one that has not been answered, so that a flood of
- * connections that nobody answers takes places from itself, and not from those who talk.
+ * Early drop: in a full table a new connection may evict one that has seen no reply. So a flood of unreplied connections evicts
+ * its own connections, and established ones stay.
  *
- * The unit of room goes from the one to the other directly: the count stays as it is, and no word that other threads
- * use is written but the lock and the index line of the victim's bucket.
+ * The evicted connection's unit of quota passes to the new one directly. The quota's count does not change, and the thread writes
+ * no shared word except the lock and the index line of the victim's bucket.
  *
- * What may go, the first kind first, and within a kind what is closest to its expiry:
+ * Candidates, in this order; within a kind the one closest to its expiry:
  *
- *   stale          it only waits to be removed
- *   one packet     never answered: ICMP requests, a TCP segment without an answer
- *   one way        several packets, never answered (UDP and others)
+ *   stale          expired or dead, not removed yet
+ *   one packet     no reply: an ICMP request, a single TCP segment
+ *   one way        several packets, no reply (UDP and others)
  *   half open      TCP before both ends acknowledged the other's SYN, or after both closed
  *
- * All others are not chosen; one that gets its first reply between that choice and its removal goes. The search is bounded:
- * a few entries around the newcomer's own place in the index (which is in the cache), and where none of these may go, a
- * walk over the buckets as far as the budget allows.
+ * No other connection is chosen. A victim that gets its first reply after the choice is evicted all the same. The search is
+ * bounded. It probes a few index lines at the new connection's home line, which are in the cache. If it finds no candidate there,
+ * it walks over the buckets as far as its budget allows.
  */
 
 import { peek, type Words } from '../../shared/access.ts';
@@ -33,38 +33,39 @@ import { ConnWord, isExpired, LIFE_CLEANED, LIFE_FLAGS, UNIT_SHIFT } from '../ta
 import type { Tracker } from '../tracker.ts';
 
 /**
- * Records looked at around the newcomer's place, by whole index lines, each likely to miss the cache: in a flood one line
- * (3 records on average) shows several of the first kinds, and the oldest of these will do. While it shows none, more.
+ * Records to probe near the home line, in whole index lines. Each probe is likely to miss the cache. In a flood one
+ * line (3 records on average) shows several of the first two kinds, and the oldest of them is a good victim: then FEW
+ * probes suffice. While no such victim was found, the limit is MANY.
  */
 const FEW = 2;
 const MANY = 8;
-/** Lines looked at there. */
+/** Index lines to probe there. */
 const OWN_LINES = 4;
 
 /**
- * The walk's budget, in what looking at an index line costs (a few ns). Looking at a record is likely to miss the
- * cache. Every newcomer adds to the budget, so that in the long run none costs more than that, a few us; what is not
- * used up is kept, up to MAX_BUDGET, which bounds what a single one may cost.
+ * The budget of the walk. Its unit is the cost of reading an index line, a few ns; probing a record is likely to miss
+ * the cache. Every new connection adds INCOME, so in the long run none costs more than that, a few us. Unused budget is
+ * kept up to MAX_BUDGET, which bounds the cost of a single connection.
  */
 const LINE_COST = 1;
 const RECORD_COST = 16;
 const INCOME = 512;
 
-/** Victims that may be lost to other threads, which want to remove them too, before the newcomer is refused. */
+/** Attempts before the new connection is refused. An attempt fails if another thread removes the victim first. */
 const ATTEMPTS = 4;
 
-/** How much a connection is worth keeping: less goes first. */
+/** Eviction score of a stale connection. The lowest score is evicted first. */
 const STALE = 0;
 const STAGE_SHIFT = 28;
-/** Stale, and one packet: worth less than this. */
+/** Scores of the kinds "stale" and "one packet" are below this. */
 const FIRST_KINDS: number = (Stage.ONE_PACKET + 1) << STAGE_SHIFT;
-/** Remaining time in units of 16 ms: 27 bits. */
+/** A score holds the remaining time in units of 16 ms: 27 bits. */
 const TIME_SHIFT = 4;
 
 /**
- * Makes room for the connection of the packet at `parsed[at...]`, which the full table would refuse, if the table's
- * setting wants it. The caller holds no lock.
- * @returns true: a connection was removed, and its unit of room is the caller's
+ * Evicts a connection for the packet at `parsed[at...]`, which the full table would refuse. Does so only if the table's
+ * setting says early drop. The caller holds no lock.
+ * @returns true: a connection was removed, and the caller has its unit of quota
  */
 export function evictForQuota(tracker: Tracker, at: number, now: number): boolean {
   const { words, table, participant, eviction } = tracker;
@@ -82,7 +83,7 @@ export function evictForQuota(tracker: Tracker, at: number, now: number): boolea
     if (slot === 0) {
       return false;
     }
-    /* What the search has seen were hints. */
+    /* The search read hints: check the victim again. */
     const record = table.recordAt(slot);
     const score = record === 0 ? KEPT : evictionScoreOf(words, record << UNIT_SHIFT, now) | 0;
     if (score === KEPT || !takeOut(tracker, record, score === STALE ? Counter.expiredAtLookup : Counter.evicted)) {
@@ -91,14 +92,14 @@ export function evictForQuota(tracker: Tracker, at: number, now: number): boolea
     if (pools.mayUseReserved(pool)) {
       return true;
     }
-    /* The limit was lowered below what is in use: one less, and the newcomer may ask again. */
+    /* The limit was lowered below the connections in use: release this unit, and try the quota again. */
     pools.release(pool, 0, participant);
     return pools.take(pool, participant) !== QUOTA_EXHAUSTED;
   }
   return false;
 }
 
-/** The slot of the connection to evict, or 0. */
+/** Finds the connection to evict. @returns its slot, or 0 */
 function findVictim(tracker: Tracker, hash: number, now: number): number {
   const { table, eviction } = tracker;
   eviction.slot = 0;
@@ -118,7 +119,7 @@ function findVictim(tracker: Tracker, hash: number, now: number): number {
   return eviction.slot;
 }
 
-/** The walk's next steps in its bucket, until something is found, the bucket is done, or the budget used up. */
+/** Continues the walk in its bucket until it finds a candidate, reaches the bucket's end, or runs out of budget. */
 function continueWalk(tracker: Tracker, now: number): void {
   const { table, eviction } = tracker;
   const block = table.blockOfBucket(eviction.bucket);
@@ -139,7 +140,7 @@ function continueWalk(tracker: Tracker, now: number): void {
   }
 }
 
-/** Looks at the records of an index line for one that is worth less than the best so far. */
+/** Probes the records of an index line for one with a lower score than the best so far. */
 function probeLine(tracker: Tracker, firstSlot: number, now: number): void {
   const { words, eviction } = tracker;
   for (let slot = firstSlot; slot < firstSlot + LINE_ENTRIES; slot++) {
@@ -156,11 +157,11 @@ function probeLine(tracker: Tracker, firstSlot: number, now: number): void {
   }
 }
 
-/** What the connection at word `r` is worth keeping: STALE, KEPT, or between. A hint unless the record is linked. */
+/** The eviction score of the connection at word `r`: STALE, KEPT, or between. A hint unless the record is linked. */
 function evictionScoreOf(records: Words, r: number, now: number): number {
   const life = peek(records, r + ConnWord.LIFE);
   if ((life & LIFE_CLEANED) !== 0) {
-    /* Somebody is removing it. */
+    /* Another thread is removing it. */
     return KEPT;
   }
   const expires = peek(records, r + ConnWord.EXPIRES);

@@ -1,12 +1,13 @@
-/** The moment in which a connection begins to count. */
+/** The moment from which a connection counts. */
 
 import { EventIntent, CreditWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
 import { Counter } from '../counters.ts';
 import type { Tracker } from '../tracker.ts';
 
 /**
- * The record in hand has been linked; its bucket's lock is still held. From here on record and room are the connection's, and it
- * is counted: all in one step, so that whoever repairs after this thread finds either nothing of it or all (participant.ts).
+ * Counts the record in flight, which has just been linked; its bucket's lock is still held. From here on the record and
+ * its quota belong to the connection. All stores are one step, so a repair finds either none or all of them
+ * (participant.ts).
  */
 export function noteLinked(tracker: Tracker): void {
   const { words, counters } = tracker;

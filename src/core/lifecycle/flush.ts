@@ -1,4 +1,4 @@
-/** Removal of connections from outside. For threads other than PMDs. */
+/** Removes connections on request. Not for PMDs. */
 
 import { Counter } from '../counters.ts';
 import { visitBucket } from '../inspect/dump.ts';
@@ -9,7 +9,7 @@ import { removeConn } from './remove.ts';
 import type { Tracker } from '../tracker.ts';
 import { parseTuple, type Tuple } from '../inspect/tuple.ts';
 
-/** Removes the connections of a bucket that satisfy a filter. Inside an epoch. @returns how many */
+/** Removes the connections of a bucket that satisfy a filter. Called inside an epoch. @returns how many */
 export function flushBucket(tracker: Tracker, bucket: number, filter: ConnFilter): number {
   let removed = 0;
   visitBucket(tracker, bucket, (record, r) => {
@@ -21,8 +21,8 @@ export function flushBucket(tracker: Tracker, bucket: number, filter: ConnFilter
 }
 
 /**
- * Removes the unexpired connection that has this tuple in either direction. Inside an epoch; uses the scratch memory
- * of the first packet of a batch.
+ * Removes the unexpired connection that has this tuple in either direction. Called inside an epoch; overwrites the
+ * scratch memory of a batch's first packet.
  * @returns whether there was one
  */
 export function flushTuple(tracker: Tracker, tuple: Tuple, zone: number, now: number): boolean {

@@ -1,6 +1,4 @@
-/**
- * The end of a connection: killed by setting a flag, removed by whoever turns `cleaned` from 0 to 1.
- */
+/** Ends a connection. Killing it sets a flag. The thread that turns `cleaned` from 0 to 1 removes it. */
 
 import { CHECKED, or, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
@@ -21,12 +19,12 @@ import {
 } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 
-/** A constant of this module, which V8 folds. */
+/** A constant of this module, so that V8 folds it. */
 const IS_CHECKED: boolean = CHECKED;
 
 /**
- * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once, else it occupies
- * its place until the sweeper comes by.
+ * Kills a connection: from now on no search finds it. With reclaim at lookup it is removed at once. Otherwise it stays
+ * in the index until the sweeper removes it.
  */
 export function killConn(tracker: Tracker, record: number): void {
   if (IS_CHECKED) {
@@ -44,10 +42,10 @@ export function killConn(tracker: Tracker, record: number): void {
 }
 
 /**
- * Removes a connection, unless somebody else is doing so: sets `cleaned`, unlinks it from its one or two buckets,
- * gives its room back, and retires the record. The record was found in this epoch; the caller holds no lock.
+ * Removes a connection, unless another thread is removing it. Sets `cleaned`, unlinks the record from its one or two
+ * buckets, releases its quota, and retires the record. The caller found the record in this epoch and holds no lock.
  * @param reason the counter of removals to count it in
- * @returns whether the caller was the one to remove it
+ * @returns false: another thread removes it
  */
 export function removeConn(tracker: Tracker, record: number, reason: number): boolean {
   if (!takeOut(tracker, record, reason)) {
@@ -57,7 +55,9 @@ export function removeConn(tracker: Tracker, record: number, reason: number): bo
   return true;
 }
 
-/** As removeConn, but the connection's unit of the table's room is the caller's now, to use or to give back. */
+/**
+ * As removeConn, but leaves the connection's unit of the table's quota to the caller, as a credit to use or to release.
+ */
 export function takeOut(tracker: Tracker, record: number, reason: number): boolean {
   const { words: records, participant, table } = tracker;
   const { base } = participant;
@@ -89,13 +89,16 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   return true;
 }
 
-/** Hash of the second entry of the connection at word `r`; of a connection with one entry that one's. */
+/** Hash of the second entry of the connection at word `r`; if it has only one entry, the hash of that. */
 export function reverseHashOf(records: Words, r: number): number {
   const hasTwoEntries = (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
   return records[r + (hasTwoEntries ? ConnWord.REV_HASH : ConnWord.HASH)]!;
 }
 
-/** The removal in two halves, under the locks of its buckets; what is unlinked already stays so. */
+/**
+ * The part of a removal under the locks of the buckets. A repair may call it again: an entry that is already unlinked
+ * is left alone.
+ */
 export function unlinkConnLocked(tracker: Tracker, record: number): void {
   const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
@@ -106,13 +109,14 @@ export function unlinkConnLocked(tracker: Tracker, record: number): void {
     table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
   }
   tracker.expiry.unlinkedLocked(record);
-  /* In one step. Counted before the room is free: whoever sees the one sees the other. */
+  /* In one step. The removal is counted before the quota is free, so a thread that sees the free unit also sees the
+   * count. */
   tracker.counters[records[participant.base + ParticipantWord.INTENT_REASON]!]!++;
   records[participant.base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]!++;
   records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.unlinked;
 }
 
-/** And after it, without them. */
+/** The part of a removal after the locks. */
 function finishUnlinked(tracker: Tracker, record: number): void {
   const { words: records, participant } = tracker;
   const r = record << UNIT_SHIFT;
@@ -128,7 +132,10 @@ function finishUnlinked(tracker: Tracker, record: number): void {
   records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
 }
 
-/** Removes what searches under a lock have met (findConnLocked); the caller holds no lock any more. */
+/**
+ * Removes the stale connections that a search under a lock has found (findConnLocked). The caller holds no lock any
+ * more.
+ */
 export function removeStale(tracker: Tracker): void {
   const count = tracker.search.staleCount;
   tracker.search.staleCount = 0;
@@ -137,14 +144,14 @@ export function removeStale(tracker: Tracker): void {
   }
 }
 
-/** Gives back what a connection in the making was admitted with: a unit of its zone's room, if that is limited. */
+/** Releases the zone's unit of quota of a connection that was not created, if the zone is limited. */
 export function releaseZoneQuota(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   if (zonePool !== 0) {
     tracker.zoneLimits.pools.release(zonePool, zoneGeneration, tracker.participant);
   }
 }
 
-/** Gives back its room in the zone and in the table. */
+/** Releases the units of quota in the zone and in the table. */
 export function releaseQuota(tracker: Tracker, zonePool: number, zoneGeneration: number): void {
   releaseZoneQuota(tracker, zonePool, zoneGeneration);
   tracker.quota.pools.release(tracker.quota.pool, 0, tracker.participant);

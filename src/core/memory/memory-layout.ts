@@ -1,21 +1,20 @@
 /**
- * The memory of a tracker: one region of shared words, and what lies where in it.
+ * The layout of a tracker's memory: one region of shared words.
  *
  *   settings        two lines, see SettingWord
- *   epochs, slab, arena, room, timeouts, participants      a few KiB each
+ *   epochs, slab, arena, quota, timeouts, participants     a few KiB each
  *   directories     one word per bucket                            (table/bucket-layout.ts)
  *   buckets         one cache line per bucket                      (table/bucket-layout.ts)
- *   zones           zone limits                                    (zone-limits.ts)
+ *   zones           zone limits                                    (zones/zone-limits.ts)
  *   helperNames, expectations                                      (alg/)
- *   zone policies   one word per zone                              (zone-policies.ts)
- *   arena links     one word per index line                        (table/line-arena.ts)
+ *   zonePolicies    one word per zone                              (zones/zone-policies.ts)
+ *   arenaLinks      one word per index line                        (table/line-arena.ts)
  *   lines           the buckets' indexes                           (table/line-arena.ts)
  *   records         the connections                                (table/conn.ts)
  *
- * The region is reserved at once and committed by the system page by page as it is touched. It is one region, mapped by
- * one typed array, because each further array costs the packet path several loads and checks after every call.
- * Records, lines and all else are named by word indexes into it (or line and unit numbers counted from its start), so
- * no base has to be added anywhere.
+ * The process reserves the whole region at once. The system commits each page when a thread first touches it. One typed array maps
+ * all of it, because every further array costs the packet path several loads and checks after each call. Records and lines are
+ * named by word indexes into the region, or by numbers counted from its start, so no base has to be added.
  *
  * A TrackerMemory goes to other threads by postMessage or workerData; each maps it with `new Tracker(memory)`.
  */
@@ -35,24 +34,24 @@ import { TIMEOUT_POLICIES_WORDS } from '../expiry/timeouts.ts';
 import { ZoneLimits } from '../zones/zone-limits.ts';
 import { ZONE_POLICIES_WORDS } from '../zones/zone-policies.ts';
 
-/** Words of the settings: one line that is only read on the packet path, and one for the clock and the sweeper. */
+/** Words of the settings: one line that the packet path only reads, and one line for the clock and the sweeper. */
 export const SettingWord = {
-  /** 1: check TCP sequence numbers. atomic: written from outside, read by every thread. */
+  /** 1: check TCP sequence numbers. atomic: any thread with a handle writes it, every thread reads it. */
   TCP_SEQ_CHK: 0,
-  /** As TCP_SEQ_CHK, read by the sweeper. */
+  /** Atomic as TCP_SEQ_CHK. The sweeper reads it. */
   SWEEP_INTERVAL_MS: 1,
-  /** As TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
+  /** Atomic as TCP_SEQ_CHK. 1: a full table evicts (evict.ts), 0: it refuses. */
   EARLY_DROP: 8,
-  /** memoryMark of the table that the words are of. Written once, before any other thread maps them. */
+  /** memoryMark of the table. Written once, before any other thread maps the region. */
   MARK: 9,
-  /** 1: somebody reads events. As TCP_SEQ_CHK; written by the reader of events. */
+  /** Atomic as TCP_SEQ_CHK. 1: a thread reads events. That thread writes it. */
   EVENTS: 2,
 
   /** Mutex of the clock (clock.ts). */
   CLOCK_MUTEX: LINE_WORDS,
-  /** Float64 (two words): the clock's mark. */
+  /** Float64 (two words): the clock's mark (clock.ts). */
   CLOCK_MARK: LINE_WORDS + 2,
-  /** The sweeper sleeps on it. atomic: 1 while a thread that was refused room wants it to come at once. */
+  /** The sweeper sleeps on this word. atomic: 1 while a thread that was refused a connection wants a sweep at once. */
   PRESSURE: LINE_WORDS + 4,
 } as const;
 const SETTINGS_WORDS: number = 2 * LINE_WORDS;
@@ -80,7 +79,7 @@ export interface MemoryLayout {
   end: number;
 }
 
-/** Up to the next pair of cache lines: processors fetch them in pairs. */
+/** Rounds up to a pair of cache lines: processors fetch lines in pairs. */
 function evenLines(words: number): number {
   return Math.ceil(words / (2 * LINE_WORDS)) * 2 * LINE_WORDS;
 }

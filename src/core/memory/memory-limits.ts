@@ -1,9 +1,9 @@
-/** What fits one table: the parts are limited one by one (memory.ts), and their sum here. */
+/** Limits on the total size of a table. table-options.ts limits each option by itself. */
 
 import { UsageError } from '../errors.ts';
 import { RECORD_SPAN, UNIT_WORDS } from '../table/conn.ts';
 
-/** The parts of a table's memory that depend on options. */
+/** The options that determine the size of a table's memory. */
 export interface MemorySizes {
   bucketBits: number;
   maxConnections: number;
@@ -11,8 +11,8 @@ export interface MemorySizes {
 }
 
 /**
- * Words of the largest table, which are less than 4 GiB: records are named by numbers below RECORD_SPAN, counted from the start of
- * the region. An array of 4 GiB arrives in another thread without any words, since its bytes are counted in 32 bits there.
+ * Words of the largest table: less than 4 GiB. Record numbers are below RECORD_SPAN, counted from the start of the
+ * region. Besides, a typed array over 4 GiB has length 0 in another thread, which counts its bytes in 32 bits.
  */
 export const MAX_MEMORY_WORDS: number = (RECORD_SPAN - 1) * UNIT_WORDS;
 
@@ -23,7 +23,7 @@ export function gibOf(words: number): string {
   return `${((words * WORD_BYTES) / GIB).toFixed(2)} GiB`;
 }
 
-/** The largest number from 1 to `max` that satisfies a condition, which all smaller ones satisfy as well; 0: none does. */
+/** The largest number from 1 to `max` that satisfies a monotonic condition; 0 if none does. */
 export function largestThat(fits: (value: number) => boolean, max: number): number {
   let low = 0;
   let high = max;
@@ -38,11 +38,7 @@ export function largestThat(fits: (value: number) => boolean, max: number): numb
   return low;
 }
 
-/**
- * Refuses sizes that are right one by one and do not fit together, and says which would.
- * @param wordsOf words of a table of these sizes
- * @throws UsageError
- */
+/** Refuses options whose sum is too large, and says which values fit. */
 export function checkMemorySize(sizes: MemorySizes, wordsOf: (sizes: MemorySizes) => number): void {
   const words = wordsOf(sizes);
   if (words <= MAX_MEMORY_WORDS) {
@@ -53,17 +49,17 @@ export function checkMemorySize(sizes: MemorySizes, wordsOf: (sizes: MemorySizes
   const connections = largestThat((most) => fits({ maxConnections: most }), maxConnections);
   const participants = largestThat((most) => fits({ maxParticipants: most }), maxParticipants);
   throw new UsageError(
-    `${maxConnections} connections with ${maxParticipants} participants (threads at the table) need ${gibOf(words)}, ` +
+    `${maxConnections} connections with ${maxParticipants} participants (threads of the table) need ${gibOf(words)}, ` +
       `and a table has at most ${gibOf(MAX_MEMORY_WORDS)}: at most ${connections} connections fit with ` +
       `${maxParticipants} participants, or ${participants} participants with ${maxConnections} connections`,
   );
 }
 
 /**
- * Allocates, and says what is too much where the system refuses.
+ * Calls `allocate`, and explains a refusal of the system.
  * @param what the memory is for: "the rings of 64 PMDs"
- * @param hint the options that ask for so much
- * @throws UsageError when the system does not give so many words
+ * @param hint the options that determine the size
+ * @throws UsageError when the system refuses so much memory
  */
 export function orTooMuch<Memory>(what: string, hint: string, words: number, allocate: () => Memory): Memory {
   try {
@@ -72,7 +68,7 @@ export function orTooMuch<Memory>(what: string, hint: string, words: number, all
     if (!(error instanceof RangeError)) {
       throw error;
     }
-    throw new UsageError(`the system does not give the ${gibOf(words)} for ${what}: ask for less (${hint})`, {
+    throw new UsageError(`the system refused ${gibOf(words)} of memory for ${what}: reduce ${hint}`, {
       cause: error,
     });
   }

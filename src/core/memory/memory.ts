@@ -26,7 +26,10 @@ import {
   type Reclaim,
 } from './table-options.ts';
 
-/** The memory of a tracker and what must be known to map it. Structured-cloneable. */
+/**
+ * The memory of a tracker, and the figures that a thread needs to map it. A thread passes it to other threads by
+ * postMessage or workerData; each maps it with `new Tracker(memory)`.
+ */
 export interface TrackerMemory {
   readonly engine: EngineName;
   readonly bucketBits: number;
@@ -35,20 +38,32 @@ export interface TrackerMemory {
   readonly reclaim: Reclaim;
   readonly hashKey: readonly [number, number];
   readonly words: Words;
-  /** Rings of events (event-layout.ts), apart since nothing of them is on the path of a packet without events. */
+  /**
+   * Rings of events (event-layout.ts). A region of their own, because a packet never touches it while nobody reads
+   * events.
+   */
   readonly events: Words;
   readonly eventCapacity: number;
   /** Held fragments (fragments/region.ts). */
   readonly fragments: Words;
-  /** In a profiled process: what its threads record about locks (shared/lock-profile.ts). */
+  /** In a profiled process: the lock statistics of its threads (shared/sync/lock-profile.ts). */
   readonly profile?: Words | undefined;
-  /** In a checked process: what became of each record (checks.ts). Only checked threads may map such a table. */
+  /**
+   * In a checked process: the state of each record and index block (table/reference-checks.ts). Only checked threads
+   * may map such a table.
+   */
   readonly ledger?: Words | undefined;
-  /** The engine's own region (engines/registry.ts): expiration lists; of ct-bucket, which has none, a few words. */
+  /**
+   * The engine's own region (engines/registry.ts): expiration lists. ct-bucket has no lists, and a region of a few
+   * words.
+   */
   readonly lists: Words;
 }
 
-/** Reserves the region. @throws UsageError on an option out of range, and on sizes that do not fit together. */
+/**
+ * Reserves the regions of a new table. @throws UsageError on an option out of range, and on sizes that do not fit
+ * together
+ */
 export function allocateMemory(given: ConntrackOptions): TrackerMemory {
   const options = expectOptions('the options of a table', given, CONNTRACK_OPTIONS);
   const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
@@ -75,7 +90,7 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
   const eventWords = eventsWords(maxParticipants, eventCapacity);
   const listWords = kind.regionWords(sizes);
   const inAll = end + eventWords + FRAGMENTS_WORDS + listWords;
-  return orTooMuch('a table of this size', 'maxConnections, maxParticipants, eventCapacity', inAll, () => ({
+  return orTooMuch('a table of this size', 'maxConnections, maxParticipants or eventCapacity', inAll, () => ({
     engine,
     ...sizes,
     reclaim,
@@ -90,7 +105,7 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
   }));
 }
 
-/** A number that two tables, or one table described in two ways, do not share. Never 0. */
+/** A hash of a table's settings. It shows that memory and settings belong together. Never 0. */
 export function memoryMark(memory: Omit<TrackerMemory, 'words' | 'events' | 'fragments' | 'lists'>): number {
   const { engine, bucketBits, maxConnections, maxParticipants, reclaim, hashKey, eventCapacity } = memory;
   const isReclaimedBySweep = reclaim === 'sweep' ? 1 : 0;
@@ -107,22 +122,21 @@ function expectRegion(what: string, words: unknown, length: number): void {
   const isShared = words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer;
   if (!isShared || words.length !== length || words.byteOffset !== 0) {
     throw new UsageError(
-      `the ${what} of a table's memory must be ${length} words of shared memory: hand over the memory of a Conntrack as it is, ` +
-        'by workerData or postMessage (a copy as JSON, or with other sizes, is none)',
+      `the ${what} of a table's memory must be ${length} words of shared memory: pass the memory of a Conntrack unchanged, ` +
+        'by workerData or postMessage (not as a JSON copy)',
     );
   }
 }
 
 /**
- * Refuses what is not the memory of a table: an attachment to it would be a new table, or work on words of something else.
+ * Checks that a value is the memory of a table. Without the check an attachment could create a new table, or overwrite
+ * other words.
  * @throws UsageError
  */
 export function checkMemory(memory: TrackerMemory): void {
   expectObject("a table's memory", memory);
   if (memory.words === undefined || memory.engine === undefined) {
-    throw new UsageError(
-      "what is attached to must be a table's memory: the `memory` of a Conntrack, not a handle or options",
-    );
+    throw new UsageError("a table's memory must be the `memory` of a Conntrack, not a handle or options");
   }
   const kind = engineKind(memory.engine);
   expectWhole('bucketBits', memory.bucketBits, 0, kind.hasBuckets ? Math.log2(MAX_BUCKETS) : 0);
@@ -141,7 +155,7 @@ export function checkMemory(memory: TrackerMemory): void {
   expectRegion('lists', memory.lists, kind.regionWords(memory));
   if (load(memory.words, SettingWord.MARK) !== memoryMark(memory)) {
     throw new UsageError(
-      "a table's memory must be as its Conntrack gave it: these words are another table's, or its settings were changed",
+      "the words and the settings of a table's memory must belong together: pass the memory of a Conntrack unchanged",
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One thread's place at the table: its participant slot, its view of the shared memory (epochs, records, index), and the time
- * during which it may use them. What finds, counts or lists connections needs no more than this; the rest is in tracker.ts.
+ * One thread's access to the table: its participant slot, and its view of the shared memory (epochs, records, index). Code that
+ * finds, counts or lists connections needs no more. tracker.ts adds the rest.
  *
  *   open     enter ... quiesce ... leave     the thread may hold references between enter and leave
  *   closed   every operation throws
@@ -32,10 +32,10 @@ import { LineArena } from '../table/line-arena.ts';
 import { TableQuota } from './table-quota.ts';
 import { markThread } from '../repair/thread-mark.ts';
 
-/** A place at the table that is kept for the calling thread. */
+/** A participant slot that is reserved for the calling thread. */
 export interface KeptSlot {
   participant: number;
-  /** From the repair, or from whoever has reserved the place. */
+  /** The token from the report of the repair, or from the thread that reserved the slot. */
   token: number;
 }
 
@@ -47,7 +47,7 @@ export class TableHandle {
   readonly participants: ParticipantRegion;
   /** The calling thread's own. */
   readonly participant: Participant;
-  /** Of a checked process. */
+  /** Only in a checked process. */
   readonly checks: Checks | undefined;
   readonly epochs: Epochs;
   readonly slab: Slab;
@@ -58,16 +58,16 @@ export class TableHandle {
   readonly counters: Float64Array;
   /** Word index of the settings (SettingWord). */
   readonly settings: number;
-  /** The place at the table was given up: it may be another thread's by now. */
+  /** The handle is closed: another thread may own the participant slot by now. */
   isClosed = false;
 
   /**
-   * Maps the memory of a table for the calling thread and claims a participant.
-   * @param place the participant to take over instead of claiming one (adoptParticipant); or the number of one to repair after,
-   *   which stays its own
-   * @throws RangeError when maxParticipants threads have already done so, or the place is not kept for this token
+   * Maps the memory of a table for the calling thread and claims a participant slot.
+   * @param slot the slot to take over instead of claiming one (adoptParticipant); or the number of a dead participant
+   *   to repair, which keeps its slot
+   * @throws RangeError when all maxParticipants slots are claimed, or the slot is not reserved for this token
    */
-  constructor(memory: TrackerMemory, place?: KeptSlot | number) {
+  constructor(memory: TrackerMemory, slot?: KeptSlot | number) {
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {
@@ -80,7 +80,7 @@ export class TableHandle {
     this.layout = layout;
     this.words = words;
     this.participants = participants;
-    this.participant = takeSlot(participants, place);
+    this.participant = takeSlot(participants, slot);
     const checks = Checks.of(memory, layout, participants, this.participant);
     this.checks = checks;
     this.epochs =
@@ -109,7 +109,7 @@ export class TableHandle {
     this.epochs.enter(this.participant);
   }
 
-  /** The calling thread holds no reference now; memory that it retired is freed when its time has come. */
+  /** The calling thread holds no reference now. Frees memory that it retired, once no reader can see it. */
   quiesce(): void {
     this.assertOpen();
     this.epochs.quiesce(this.participant);
@@ -118,7 +118,7 @@ export class TableHandle {
     }
   }
 
-  /** Frees what this thread retired and nobody can see any more. */
+  /** Frees the memory that this thread retired and that no reader can see any more. */
   reclaim(): void {
     this.assertOpen();
     const oldest = this.epochs.advance();
@@ -126,13 +126,13 @@ export class TableHandle {
     this.arena.reclaim(this.participant, oldest);
   }
 
-  /** The calling thread holds no reference and will not before it enters again. */
+  /** The calling thread holds no reference, and will hold none until it enters again. */
   leave(): void {
     this.assertOpen();
     this.epochs.leave(this.participant);
   }
 
-  /** @throws UsageError when the place at the table was given up */
+  /** @throws UsageError when the handle is closed */
   assertOpen(): void {
     if (this.isClosed) {
       throw closedError();
@@ -140,8 +140,8 @@ export class TableHandle {
   }
 
   /**
-   * Gives the participant back; the handle is not to be used afterwards.
-   * @param keepsSlot the place stays claimed: for whoever has claimed it for this thread
+   * Releases the participant slot. The handle must not be used afterwards.
+   * @param keepsSlot the slot stays claimed for the thread that reserved it
    */
   close(keepsSlot = false): void {
     this.leave();
@@ -157,21 +157,19 @@ export class TableHandle {
 }
 
 function closedError(): UsageError {
-  return new UsageError('this handle is closed: attach to the memory of the table for another one', {
+  return new UsageError('this handle is closed: attach to the memory of the table to get another one', {
     code: ErrorCode.CLOSED,
   });
 }
 
-function takeSlot(participants: ParticipantRegion, place: KeptSlot | number | undefined): Participant {
-  if (typeof place === 'number') {
-    const dead = participantAt(participants, place);
+function takeSlot(participants: ParticipantRegion, slot: KeptSlot | number | undefined): Participant {
+  if (typeof slot === 'number') {
+    const dead = participantAt(participants, slot);
     dead.wakeUp();
     return dead;
   }
   const own =
-    place === undefined
-      ? claimParticipant(participants)
-      : adoptParticipant(participants, place.participant, place.token);
+    slot === undefined ? claimParticipant(participants) : adoptParticipant(participants, slot.participant, slot.token);
   markThread(own);
   return own;
 }

@@ -1,39 +1,43 @@
-/** Options of a new table, and which values are refused. */
+/** Options of a new table, and the checks of their values. */
 
 import type { EngineName } from '../engines/engine.ts';
 import { expectWhole, shown, UsageError } from '../errors.ts';
 import type { OptionNames } from '../options/option-names.ts';
 
-/** What a packet does with a stale entry that it meets; see ConntrackOptions.reclaim. */
+/** What a packet does with a stale entry that its search finds; see ConntrackOptions.reclaim. */
 export type Reclaim = 'lookup-and-sweep' | 'sweep';
 
-/** What becomes of a new connection for which there is no room; see ConntrackOptions.tableFull. */
+/** What a full table does with a new connection; see ConntrackOptions.tableFull. */
 export type TableFull = 'refuse' | 'early-drop';
 
 export interface ConntrackOptions {
-  /** Which of the review's three tables: see engines/engine.ts; default 'ct-bucket'. */
+  /** Table implementation (engines/engine.ts); default 'ct-bucket'. */
   engine?: EngineName;
-  /** A power of two from 1 to 65536; default 1024. The other engines have one. */
+  /**
+   * Number of buckets, a power of two from 1 to 65536; default 1024. The engines 'baseline' and 'ct-scale' always have
+   * one.
+   */
   buckets?: number;
-  /** The table is made for this many connections and refuses more; default 3,000,000. */
+  /** Capacity of the table, in connections; it refuses more. Default 3,000,000. */
   maxConnections?: number;
-  /** Commit memory for this many IPv4 connections, and size the index for them, before the start; default 0. */
+  /** Commit memory for this many IPv4 connections before the start, and size the index for them; default 0. */
   prefaultConnections?: number;
   /**
-   * 'lookup-and-sweep' (default): a packet removes the stale entries that its search meets. 'sweep': it skips them,
-   * and they occupy their place until the sweeper comes by, as in Open vSwitch; the default of the other engines.
+   * 'lookup-and-sweep' (default): a packet removes the stale entries that its search finds. 'sweep': it skips them, and
+   * they stay until the sweeper removes them, as in Open vSwitch. That is the default of the other engines.
    */
   reclaim?: Reclaim;
   /**
-   * 'refuse' (default): a full table refuses new connections, as in Open vSwitch. 'early-drop': each takes the place
-   * of one that is stale or was never answered (TCP: is not established); refused if none is found (evict.ts).
+   * 'refuse' (default): a full table refuses new connections, as in Open vSwitch. 'early-drop': a new connection evicts
+   * one that is stale or has seen no reply (TCP: is not established). The table refuses it if the search finds none
+   * (evict.ts).
    */
   tableFull?: TableFull;
-  /** Two 32-bit numbers as the key of the hash; default random. Give it for repeatable runs only. */
+  /** Two 32-bit numbers as the key of the hash; default random. Set it only to make runs repeatable. */
   hashSeed?: readonly [number, number];
-  /** Threads that may work on the table at the same time (PMDs, sweeper, dumps); default 32. */
+  /** Threads that may use the table at the same time (PMDs, sweeper, dumps); default 32. */
   maxParticipants?: number;
-  /** Events that each thread can write before somebody has to read them; a power of two, default 16384. */
+  /** Capacity of each thread's event ring, in events; a power of two, default 16384. */
   eventCapacity?: number;
 }
 
@@ -51,7 +55,10 @@ export const CONNTRACK_OPTIONS: OptionNames<ConntrackOptions> = {
 };
 
 export const MAX_BUCKETS = 65536;
-/** With the default of 32 participants so many fit one table, whatever its buckets; with more, checkMemorySize decides. */
+/**
+ * This many fit with the default of 32 participants, whatever the buckets. With more participants checkMemorySize
+ * decides.
+ */
 export const MAX_CONNECTIONS = 7_000_000;
 export const MAX_PARTICIPANTS = 256;
 export const MAX_EVENT_CAPACITY = 1 << 16;
@@ -74,7 +81,7 @@ export function isSeed(seed: unknown): seed is [number, number] {
   return Array.isArray(seed) && seed.length === 2 && seed.every(isWord);
 }
 
-/** @throws UsageError if it is no TableFull. */
+/** @throws UsageError unless it is 'refuse' or 'early-drop' */
 export function checkTableFull(tableFull: TableFull): TableFull {
   if (tableFull !== 'refuse' && tableFull !== 'early-drop') {
     throw new UsageError(`tableFull must be 'refuse' or 'early-drop', not ${shown(tableFull)}`);

@@ -1,11 +1,11 @@
-/** How many connections the table may have: the quota pool of the table, beside those of the zones in the same words. */
+/** The quota pool of the table. The pools of the zones lie in the same words (zones/zone-limits.ts). */
 
 import type { Words } from '../../shared/access.ts';
 import { QuotaPools } from '../../shared/quota/quota-pool.ts';
 
 export class TableQuota {
   readonly pools: QuotaPools;
-  /** The pool of `pools` for all connections. */
+  /** The pool in `pools` that counts all connections. */
   readonly pool: number;
 
   constructor(words: Words, maxParticipants: number, pool: number) {

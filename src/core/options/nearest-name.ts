@@ -1,13 +1,13 @@
-/** "Did you mean": the known name that is nearest to a misspelt one. */
+/** "Did you mean": finds the known name nearest to a misspelt one. */
 
-/** A name is near if so many of its letters differ at most: one in three, and never more than three. */
+/** The most edits for a name of this length to be near: one letter in three, at most three. */
 function mostEdits(length: number): number {
   return Math.min(3, Math.max(1, Math.floor(length / 3)));
 }
 
 /**
- * Letters to insert, remove, replace, or swap with their neighbour to turn one name into the other (Damerau and
- * Levenshtein's distance, with at most one swap of the same letters).
+ * Edits that turn one name into the other: a letter inserted, removed, replaced, or swapped with its neighbour
+ * (Damerau-Levenshtein distance, each pair swapped at most once).
  */
 function editsBetween(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
@@ -26,10 +26,10 @@ function editsBetween(a: string, b: string): number {
   return rows[a.length]![b.length]!;
 }
 
-/** Longer names are no misspelling of anything. */
+/** Longer names are not compared. */
 const MAX_LENGTH = 64;
 
-/** @returns the nearest known name, the first of several; undefined if none is near */
+/** @returns the nearest known name, the first if several are equally near; undefined if none is near */
 export function nearestName(given: string, known: Iterable<string>): string | undefined {
   if (given.length === 0 || given.length > MAX_LENGTH) {
     return undefined;
@@ -47,7 +47,7 @@ export function nearestName(given: string, known: Iterable<string>): string | un
   return nearest;
 }
 
-/** The end of a message about an unknown name: "; did you mean zone?", or nothing if no known name is near. */
+/** The end of a message about an unknown name: "; did you mean zone?", or empty if no known name is near. */
 export function didYouMean(given: string, known: Iterable<string>): string {
   const nearest = nearestName(given, known);
   return nearest === undefined ? '' : `; did you mean ${nearest}?`;

@@ -1,27 +1,28 @@
 /**
- * Names of options. A name that nobody reads is refused, with the known one that is most like it: a misspelt filter would let a
- * flush remove every connection, and a misspelt setting would do nothing without a word.
+ * Names of options. An unknown name is refused, and the error suggests the most similar known one. Without this check a misspelt
+ * filter would let a flush remove every connection, and a misspelt setting would silently do nothing.
  */
 
 import { expectObject, shown, UsageError } from '../errors.ts';
 
-/** All names of an interface of options. The compiler refuses a list that misses one. */
+/** All names of an options interface. The compiler refuses a list that lacks one. */
 export type OptionNames<Options extends object> = Readonly<Record<keyof Options, true>>;
 
-/** A name is like a known one if it differs from it in this share of its own characters at most. */
+/** A name is similar to a known one if the edits between them are at most this share of its length. */
 const MOST_DIFFERENT = 0.5;
-/** What the same first character is worth, in edits: it decides between names that are as near. */
+/** An equal first character counts as this many edits less. It decides between equally similar names. */
 const SAME_BEGINNING = 0.5;
-/** A part of so many characters, or more, makes two names alike. */
+/** A name that is contained in a known one, and has at least this many characters, counts as similar. */
 const FEWEST_IN_COMMON = 3;
 /** Longer names are not compared. */
 const MOST_COMPARED = 64;
 
 /**
- * Refuses a value that is no object, and one with a member that the caller does not read.
+ * Refuses a value that is not an object, and an object with an unknown member.
  * @param what the options, with their article: "a filter"
- * @param unknown the error for an unknown name
- * @returns a plain copy of the options. Each was read once: what a getter says later, or a change by the caller, does not count
+ * @param unknown makes the error for an unknown name
+ * @returns a plain copy of the options. Each option is read once, so later changes by a getter or by the caller have no
+ *   effect
  * @throws UsageError
  */
 export function expectOptions<Options extends object>(
@@ -41,8 +42,8 @@ export function expectOptions<Options extends object>(
 }
 
 /**
- * All that somebody may have meant for an option: also what is inherited (reading an option finds it), and what a loop over the
- * names leaves out (getters of a class, symbols). Methods of a class are no options.
+ * All names that a caller may have meant as an option. Includes inherited members, which a read of an option finds, and
+ * members that for-in skips (getters of a class, symbols). Excludes methods.
  */
 function namesIn(given: object): (string | symbol)[] {
   const names: (string | symbol)[] = Reflect.ownKeys(given);
@@ -71,8 +72,8 @@ function read(what: string, given: Record<string, unknown>, name: string): unkno
 }
 
 /**
- * As expectOptions, of conditions that narrow a choice down: one that is there without a value is refused. A variable that was
- * never set would choose everything.
+ * As expectOptions, for conditions of a selection. A condition with the value undefined is refused: a variable that was
+ * never set would select everything.
  * @throws UsageError
  */
 export function expectConditions<Options extends object>(
@@ -89,15 +90,15 @@ export function expectConditions<Options extends object>(
   return options;
 }
 
-/** The options with these names, of an object that has others beside them. */
+/** Copies the options with these names from an object that has others too. */
 export function pickOptions<Options extends object>(given: object, names: OptionNames<Options>): Partial<Options> {
   return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(names, name))) as Partial<Options>;
 }
 
-/** The error for a name that is none of the known ones. */
+/** The error for an unknown name. */
 export function unknownOption(what: string, name: string, known: readonly string[]): UsageError {
   const near = nearestName(name, known);
-  const hint = near === undefined ? `it has ${known.join(', ')}` : `did you mean '${near}'?`;
+  const hint = near === undefined ? `known options are ${known.join(', ')}` : `did you mean '${near}'?`;
   return new UsageError(`unknown option ${shownName(name)} in ${what}: ${hint}`);
 }
 
@@ -105,7 +106,7 @@ function shownName(name: string): string {
   return `'${shown(name).slice(1, -1)}'`;
 }
 
-/** The known name that is most like the given one; undefined: none is. */
+/** The known name that is most similar to the given one; undefined if none is similar. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   if (name.length > MOST_COMPARED) {
     return undefined;
@@ -113,7 +114,10 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearestOf(name.toLowerCase(), known);
 }
 
-/** Is it a part of the known name? The other way round it may be more than one name: srcPort is not src. */
+/**
+ * Is it contained in the known name? The reverse does not count, because it may match several names: srcPort contains
+ * src, but means another option.
+ */
 function isPartOf(name: string, known: string): boolean {
   return name.length >= FEWEST_IN_COMMON && known.includes(name);
 }
@@ -125,7 +129,7 @@ function nearestOf(name: string, known: readonly string[]): string | undefined {
   for (const original of known) {
     const each = original.toLowerCase();
     const edits = isPartOf(name, each) ? 1 : editsBetween(name, each);
-    /* Who misspells a name seldom begins it wrong: dst_port is dport, and not sport. */
+    /* Misspelt names usually begin right: dst_port means dport, not sport. */
     const distance = edits - (name[0] === each[0] ? SAME_BEGINNING : 0);
     if (distance < fewest && edits <= most) {
       nearest = original;
@@ -135,7 +139,7 @@ function nearestOf(name: string, known: readonly string[]): string | undefined {
   return nearest;
 }
 
-/** Characters to insert, delete, replace, or exchange with their neighbour to make one text of the other. */
+/** Edits between two texts: a character inserted, deleted, replaced, or exchanged with its neighbour. */
 function editsBetween(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

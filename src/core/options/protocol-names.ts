@@ -1,4 +1,4 @@
-/** Transport protocols by name, as conntrack(8) takes them with -p. */
+/** Transport protocols by name, as conntrack(8) accepts them with -p. */
 
 import { shown, UsageError } from '../errors.ts';
 import { didYouMean } from './nearest-name.ts';
@@ -18,8 +18,8 @@ const PROTOCOLS: Readonly<Record<string, number>> = {
 };
 
 /**
- * The number of a protocol, given as a number from 0 to 255 (decimal, 0x hexadecimal, 0 octal) or by its name.
- * @param field what errors call it
+ * The number of a protocol, given by name or as a number from 0 to 255 (decimal, 0x hexadecimal, 0 octal).
+ * @param field the name of the field, for errors
  * @throws UsageError
  */
 export function protocolNumber(field: string, text: string): number {
@@ -31,7 +31,7 @@ export function protocolNumber(field: string, text: string): number {
   if (value === undefined || value > 0xffn) {
     const names = Object.keys(PROTOCOLS);
     throw new UsageError(
-      `failed to parse field ${field}: ${shown(text)} is not a number from 0 to 255, nor one of ` +
+      `failed to parse field ${field}: ${shown(text)} is not a number from 0 to 255 and not one of ` +
         `${names.join(', ')}${didYouMean(text, names)}`,
     );
   }

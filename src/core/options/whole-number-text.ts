@@ -1,11 +1,11 @@
-/** Whole numbers as text, written as in C, which Open vSwitch's commands read them by. */
+/** Parses whole numbers in C notation, as Open vSwitch's commands do. */
 
-/** Beyond this a decimal or octal number is none: Open vSwitch reads them into 64 bits. */
+/** The largest decimal or octal number: Open vSwitch reads them into 64 bits. */
 const MOST = (1n << 64n) - 1n;
 
 /**
- * A number in hexadecimal (0x...), octal (a leading 0) or decimal.
- * @returns undefined if it is none, or a decimal or octal one of more than 64 bits
+ * Parses a number in hexadecimal (0x...), octal (a leading 0) or decimal.
+ * @returns undefined if the text is not a number, or a decimal or octal one above 64 bits
  */
 export function parseWhole(text: string): bigint | undefined {
   if (/^0[xX][0-9a-fA-F]+$/.test(text)) {

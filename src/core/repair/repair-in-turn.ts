@@ -1,4 +1,4 @@
-/** Repair after a participant by one thread at a time, and only where its thread is gone. */
+/** Runs a repair only if the participant's thread is gone, and only one repair of a participant at a time. */
 
 import { Claim, claimOf, participantAt } from '../../shared/memory/participant-slots.ts';
 import { UsageError } from '../errors.ts';
@@ -8,9 +8,9 @@ import { isThreadAlive } from './thread-mark.ts';
 import type { Tracker } from '../tracker.ts';
 
 /**
- * As repairParticipant, for which of two threads that repair at once one waits for the other.
+ * As repairParticipant. If two threads repair the same participant at once, one waits for the other.
  * @param tracker the calling thread's own
- * @throws UsageError if there is no such participant, or its thread lives as far as can be known
+ * @throws UsageError if there is no such participant, or if the system shows that its thread is alive
  */
 export function repairInTurn(tracker: Tracker, id: number, given: RepairOptions): RepairReport {
   const options = expectRepair(given);
@@ -27,7 +27,7 @@ export function repairInTurn(tracker: Tracker, id: number, given: RepairOptions)
   }
 }
 
-/** Is this the number of a place that is not the caller's own? */
+/** Is `id` a participant slot other than the caller's? */
 function isOtherSlot({ participants, participant }: Tracker, id: number): boolean {
   return Number.isInteger(id) && id >= 0 && id < participants.maxParticipants && id !== participant.id;
 }
@@ -39,7 +39,7 @@ function assertGone({ participants }: Tracker, id: number, { token }: RepairOpti
     isThreadAlive(participantAt(participants, id))
   ) {
     throw new UsageError(
-      `participant ${id} belongs to a thread that lives: close its handle, or wait until the thread has ended`,
+      `participant ${id} belongs to a thread that is alive: close its handle, or wait until the thread has ended`,
     );
   }
 }

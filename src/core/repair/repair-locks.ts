@@ -1,4 +1,4 @@
-/** A repair's first part: locks that stand alone, with what they protect (repair.ts). */
+/** The first part of a repair: leaf locks, and the data that they protect (repair.ts). */
 
 import { load, notify, store } from '../../shared/access.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
@@ -11,7 +11,7 @@ import { ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 import { FIRST_WRITE } from '../path/verdict.ts';
 
-/** Locks that stand alone, with what they protect. */
+/** Releases the leaf locks that the dead thread held, and repairs the data that they protect. */
 export function repairLeaves(dead: Tracker, report: RepairReport): void {
   const { participant, words, settings, zoneLimits } = dead;
   countLock(report, dead.slab.repair(participant));
@@ -20,7 +20,7 @@ export function repairLeaves(dead: Tracker, report: RepairReport): void {
   countLock(report, dead.alg.names.repair(participant));
   countLock(report, dead.alg.expectations.repair(participant));
   countLock(report, releaseOfDead(words, settings + SettingWord.CLOCK_MUTEX, participant, LockClass.leaf));
-  /* Any pool of a zone that it may have had to do with. */
+  /* The quota pools that the dead thread may have been changing. */
   const { base } = participant;
   const intentRecord = words[base + ParticipantWord.INTENT_RECORD]!;
   const pools = new Set([
@@ -49,8 +49,9 @@ export function repairHeldFragments(dead: Tracker, report: RepairReport): void {
 }
 
 /**
- * The one connection whose lock it may hold. Its state may be of the packet that was in hand in part: each word is either the
- * old one or the new one, and the packet, which was lost, comes again.
+ * Releases the connection lock that the dead thread may hold; it holds one at most. The packet that it was tracking may
+ * have changed the connection in part. Each word has either its old or its new value. That packet is lost, and its
+ * sender repeats it.
  */
 export function repairConnectionLock(dead: Tracker, report: RepairReport): void {
   const { participant, words } = dead;

@@ -1,63 +1,64 @@
-/** What is asked of a repair, and what it says that it did (repair.ts). */
+/** Options and report of a repair (repair.ts). */
 
 import { expectFlag } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
 
-/** Longest wait of a repair for a lock. */
+/** The longest time that a repair waits for a lock. */
 export const WAIT_MS = 2;
 
-/** What a repair found and did. */
+/** The result of a repair. */
 export interface RepairReport {
   participant: number;
   /**
-   * False: a lock that the rest needs is held by somebody, who may have died as well. Call again, after having repaired after
-   * whoever else is known to be dead.
+   * False: another thread holds a lock that the rest of the repair needs. That thread may be dead too. Repair every
+   * other participant that is known to be dead, then call again.
    */
   isComplete: boolean;
-  /** Locks that the dead held. */
+  /** Locks that the dead thread held. */
   locksReleased: number;
-  /** Connections that stood in the table and were not counted yet, or stood there half: these are gone. */
+  /** Connections that were linked but not counted yet. The repair counted them. */
   linksFinished: number;
+  /** Connections with one of two entries linked. The repair unlinked them. */
   linksUndone: number;
-  /** Removals that were begun. */
+  /** Removals that the dead thread had begun. */
   unlinksFinished: number;
   /** Growths of a bucket's index. */
   growthsFinished: number;
   growthsUndone: number;
-  /** Records and units of the table's room that were in its hands. */
+  /** Records in flight, and credits of the table's quota. */
   recordsReturned: number;
   quotaReleased: number;
-  /** Labels of connections that were being written: of what they were and should become, each of four words has one. */
+  /** Labels that the dead thread was writing. Each of a label's four words has its old or its new value. */
   labelsTorn: number;
-  /** Events that are not told (counted in `eventsLost`). */
+  /** Events that the dead thread did not emit (counted in `eventsLost`). */
   eventsLost: number;
-  /** Held fragments of datagrams that were complete and are lost with the batch. */
+  /** Fragments of complete datagrams that are lost with the dead thread's batch. */
   fragmentsLost: number;
-  /** It was the one who read the events: they are switched off. */
+  /** The dead thread read the events. Events are now off. */
   wasEventReader: boolean;
   /**
-   * With it and `participant` the replacement takes the place (AttachOptions). It is good for one thread; a later repair gives
-   * another. 0 while the repair is not complete, and where no thread had the place.
+   * With this token and `participant` the replacement takes the slot over (AttachOptions). The token is good for one
+   * thread, and a later repair returns another. 0 while the repair is not complete, and if no thread had the slot.
    */
   token: number;
 }
 
 export interface RepairOptions {
   /**
-   * The place stays claimed for a thread that will replace the dead one, so that nobody else can get it meanwhile; default:
-   * it becomes vacant. A repair that was not complete is asked for again in the same way.
+   * Reserve the slot for the thread that will replace the dead one. Default: the slot becomes vacant, and a thread may
+   * claim it if no free one is left. Call a repair that was not complete again with the same option.
    */
   keepsSlot?: boolean;
   /**
-   * The token by which the dead thread took its place. The owner of a thread has it, and answers for its being gone: then nobody
-   * asks the system.
+   * The token with which the dead thread took its slot. The thread that started it knows this token, and guarantees
+   * that the thread is gone: the repair then does not ask the system.
    */
   token?: number;
 }
 
 const OPTION_NAMES: OptionNames<RepairOptions> = { keepsSlot: true, token: true };
 
-/** @returns the options as a plain copy. @throws UsageError */
+/** @returns a copy of the options. @throws UsageError */
 export function expectRepair(given: RepairOptions): RepairOptions {
   const options = expectOptions('the options of repair', given, OPTION_NAMES);
   expectFlag('keepsSlot', options.keepsSlot);
@@ -84,7 +85,7 @@ export function emptyReport(participant: number): RepairReport {
   };
 }
 
-/** Counts a lock that the dead may have held. */
+/** Counts a lock if the dead thread held it. */
 export function countLock(report: RepairReport, heldIt: boolean): void {
   report.locksReleased += heldIt ? 1 : 0;
 }

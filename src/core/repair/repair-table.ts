@@ -1,4 +1,7 @@
-/** A repair's second part: what the dead was linking, unlinking or growing, and what it had in its hands (repair.ts). */
+/**
+ * The second part of a repair: connections that the dead thread was linking or unlinking, buckets that it was growing,
+ * and its records and credits in flight (repair.ts).
+ */
 
 import { load } from '../../shared/access.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
@@ -15,7 +18,10 @@ import { ConnFlag, ConnWord, LIFE_CLEANED, recordClassOf, UNIT_SHIFT } from '../
 import type { Tracker } from '../tracker.ts';
 import { waitForLabel } from '../path/verdict.ts';
 
-/** Bucket locks, and what was being linked, unlinked or grown under them. */
+/**
+ * Repairs the buckets whose locks the dead thread held, then the link or removal that it had begun, and releases the
+ * locks.
+ */
 export function repairBuckets(dead: Tracker, report: RepairReport): void {
   const { table, participant, words } = dead;
   const { base } = participant;
@@ -54,7 +60,10 @@ export function repairBuckets(dead: Tracker, report: RepairReport): void {
   }
 }
 
-/** Where the removal was not told yet, which is before any lock is taken: its label is told, whose writer may have died as well. */
+/**
+ * May the repair emit the `destroy` event of a removal? The event includes the connection's label, so the label must be
+ * stable. The thread that writes the label may be dead as well. Called before any lock is taken for the removal.
+ */
 function canEmitDestroy(dead: Tracker): boolean {
   const { base } = dead.participant;
   return (
@@ -64,7 +73,7 @@ function canEmitDestroy(dead: Tracker): boolean {
   );
 }
 
-/** The record in hand was to be linked; the locks are held. */
+/** Finishes or undoes the linking of the record in flight. The bucket locks are held. */
 function repairLink(dead: Tracker, report: RepairReport): void {
   const { table, participant, words } = dead;
   const { base } = participant;
@@ -94,7 +103,10 @@ function repairLink(dead: Tracker, report: RepairReport): void {
   words[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
 }
 
-/** A removal that is to be finished; `held`: the bucket locks that are held, to which it adds those that it takes. */
+/**
+ * Finishes a removal that the dead thread began.
+ * @param held the buckets whose locks are held; the function adds those that it locks
+ */
 function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void {
   const { table, participant, words } = dead;
   const record = words[participant.base + ParticipantWord.INTENT_RECORD]!;
@@ -113,7 +125,7 @@ function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void
   unlinkConnLocked(dead, record);
 }
 
-/** What it held without a lock. */
+/** Returns the records and credits in flight. */
 export function repairCredits(dead: Tracker, report: RepairReport): void {
   const { participant, words, slab, zoneLimits } = dead;
   const { pools } = dead.quota;
@@ -128,7 +140,7 @@ export function repairCredits(dead: Tracker, report: RepairReport): void {
     if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
       slab.keep(participant, recordInFlight & 1, record);
     } else {
-      /* It was linked half and taken out again, and may have been seen; or was not filled yet. */
+      /* The record was half linked and unlinked again, so readers may have seen it; or it was not filled yet. */
       slab.retire(participant, recordInFlight & 1, record, dead.epochs.current());
       words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
     }

@@ -1,30 +1,30 @@
 /**
- * Repair after a participant whose thread is gone for good (terminated, or ended by an error), at whatever point it was.
+ * Repairs the table after a thread has ended for good, by termination or by an error, at any point of its code.
  *
- * The repairer acts in its place: with its block of words, its caches, its counters and the locks that it held, so nothing
- * has to be handed over, and should the repairer itself die, the same repair is done again by somebody else. What the dead
- * was in the middle of stands in its block (shared/participant.ts): changes that others may have seen are finished, all
- * others undone. The packets of the batch that it had in hand are as good as lost on the wire, before or behind the tracker.
+ * The thread that repairs acts in the dead thread's place. It uses that thread's block of words, caches, counters and locks, so
+ * nothing is handed over. If it dies as well, another thread does the same repair again. The dead thread's block says what it was
+ * changing (shared/memory/participant.ts). The repair finishes changes that other threads may have seen, and undoes all others.
+ * The packets of the batch in flight are lost, as if on the wire before or after the tracker.
  *
- *   participant p               the repairer
+ *   participant p               the thread that repairs
  *   works ---- dies             'exit' of p's worker
  *   |          |                |
  *   |          v                v
  *   | its block stays:          takes the turn (repair-turn.ts)
- *   |   INTENT_KIND, _RECORD    maps p's place: new Tracker(memory, p)
- *   |   RECORD_IN_FLIGHT          |
- *   |   hands, growth, event    |  leaves       locks that stand alone: slab, arena, timeouts, quota (repair-locks.ts)
+ *   |   INTENT_KIND, _RECORD    maps p's slot: new Tracker(memory, p)
+ *   |   RECORD_IN_FLIGHT        |
+ *   |   credits, growth, event  |  leaves       leaf locks: slab, arena, timeouts, quota (repair-locks.ts)
  *   |   CONNECTION_LOCK         |  fragments
- *   |                           |  connection   the label that was being written
- *   |                           |  buckets      counts, growth, link or unlink finished or undone (repair-table.ts)
- *   |                           |  hands        records and units go back
+ *   |                           |  connection   its lock, and the label that p was writing
+ *   |                           |  buckets      counts; growth, link or removal finished or undone (repair-table.ts)
+ *   |                           |  credits      records and credits in flight are returned
  *   |                           |
- *   |                           +-- a lock is another's: not complete, call again
+ *   |                           +-- another thread holds a lock: not complete, call again
  *   |                           v
- *   v                           leaves p's epoch, ends p's turns, keeps the place
- *   replacement <-- token ----- vacant or reserved
+ *   v                           leaves p's epoch, ends p's turns, keeps the slot
+ *   replacement <-- token ----- slot is vacant or reserved
  *
- * Nothing here waits for longer than WAIT_MS (repair-report.ts): the lock that it wants may be another dead thread's.
+ * A repair waits at most WAIT_MS for a lock (repair-report.ts), because the lock may belong to another dead thread.
  */
 
 import { CHECKED, load, store } from '../../shared/access.ts';
@@ -42,32 +42,32 @@ import { Tracker } from '../tracker.ts';
 export { expectRepair, type RepairOptions, type RepairReport } from './repair-report.ts';
 
 /**
- * Finishes or undoes what participant `id`, whose thread is gone for good, was in the middle of, and releases its locks. Its
- * place is then kept for the thread that has the token of the report (adoptParticipant, or Conntrack.attach), and for it
- * alone if the options say so. Not by two threads at once for the same participant (Conntrack.repair sees to that); any number of
- * times one after another.
+ * Finishes or undoes the operation that participant `id` was in the middle of, and releases its locks. Its thread must
+ * be gone for good. The slot is then kept for the thread that has the report's token (adoptParticipant, or
+ * Conntrack.attach). With `keepsSlot` no other thread may claim it. Two threads must not repair the same participant at
+ * once; Conntrack.repair prevents that. Repeated calls are safe.
  * @param tracker the calling thread's own
- * @throws UsageError if there is no such participant, it is the caller's own, or the token is not its own
+ * @throws UsageError if there is no such participant, if it is the caller's own, or if the token is wrong
  */
 export function repairParticipant(tracker: Tracker, id: number, given: RepairOptions = {}): RepairReport {
   const options = expectRepair(given);
   const { participants } = tracker;
   if (!Number.isInteger(id) || id < 0 || id >= participants.maxParticipants) {
     throw new UsageError(
-      `there is no participant ${shown(id)} to repair after: they are 0 to ${participants.maxParticipants - 1}`,
+      `there is no participant ${shown(id)} to repair: give a number from 0 to ${participants.maxParticipants - 1}`,
     );
   }
   if (id === tracker.participant.id) {
-    throw new UsageError(`participant ${id} is the calling thread's own, which is alive`);
+    throw new UsageError(`participant ${id} is the calling thread's own: a thread cannot repair itself`);
   }
   if (options.token !== undefined && options.token !== tokenOf(participants, id)) {
-    throw new UsageError(`participant ${id} was not taken with this token: another thread may have the place by now`);
+    throw new UsageError(`participant ${id} was not taken with this token: another thread may have the slot by now`);
   }
   const report = emptyReport(id);
   const claim = claimOf(participants, id);
   if (claim === Claim.reserved && options.token === undefined) {
     throw new UsageError(
-      `participant ${id} is kept for a thread that has its token: repair it with the token if that one has died`,
+      `participant ${id} is reserved for a thread that has its token: give the token if that thread has died`,
     );
   }
   if (claim === Claim.free || claim === Claim.vacant) {
@@ -85,9 +85,9 @@ export function repairParticipant(tracker: Tracker, id: number, given: RepairOpt
 }
 
 /**
- * Finishes or undoes what the calling thread itself was in the middle of when it gave up waiting for a lock (LockTimeoutError),
- * as if it had died there, and releases its locks.
- * @returns false: the rest needs a lock that somebody else holds; call again before anything else is done to the table
+ * Finishes or undoes the calling thread's own operation, as if the thread had died, and releases its locks. For a call
+ * that gave up waiting for a lock (LockTimeoutError) or threw.
+ * @returns false: another thread holds a lock that the rest needs. Call again before any other change to the table
  */
 export function repairOwn(tracker: Tracker): boolean {
   const report = emptyReport(tracker.participant.id);
@@ -103,7 +103,7 @@ export function repairOwn(tracker: Tracker): boolean {
 function finishOrUndo(tracker: Tracker, id: number, report: RepairReport): Tracker {
   const dead = new Tracker(tracker.memory, id);
   dead.checks?.beginRepair();
-  /* For events; the repairer may never have been told the time. */
+  /* For the time of events. The thread that repairs may not have had a time yet. */
   dead.time[0] = Number.isNaN(tracker.time[0]) ? tracker.clock[0]! : tracker.time[0]!;
   repairLeaves(dead, report);
   repairHeldFragments(dead, report);
@@ -114,7 +114,7 @@ function finishOrUndo(tracker: Tracker, id: number, report: RepairReport): Track
   return dead;
 }
 
-/** It may have been the one that reads events: nobody else could begin to. */
+/** Switches events off if the dead thread read them. Otherwise no other thread could begin to. */
 function repairReader(dead: Tracker, report: RepairReport): void {
   const { events } = dead.memory;
   if (load(events, EventsWord.READER) === dead.participant.id + 1) {

@@ -1,9 +1,9 @@
 /**
- * Which thread has a place at the table, so that nobody repairs after one that lives.
+ * Records which thread has a participant slot, so that a repair can refuse to act for a living thread.
  *
- * On Linux a thread is known by its number in the system and by the time at which it started, since numbers are used again.
- * Elsewhere, or where /proc cannot be read, a thread knows no more than itself: others count as gone, and whoever repairs after
- * them must be certain of it.
+ * On Linux a thread is identified by its system thread id and its start time, because the system reuses ids. On other systems, or
+ * if /proc cannot be read, a thread can identify only itself. All others then count as gone, and the caller of a repair must know
+ * that the thread is gone.
  */
 
 import { readFileSync } from 'node:fs';
@@ -16,10 +16,15 @@ interface ThreadMark {
 }
 
 const TASKS = '/proc/self/task';
-/** The system may show a thread for a moment after its 'exit' event. And so long a thread may take to say that it has a place. */
+/**
+ * The system may show a thread for so long after its 'exit' event. A thread may also take so long to write its mark
+ * after it has claimed a slot.
+ */
 const MAX_LINGER_MS = 100;
 const POLL_MS = 1;
-/** Of the fields behind the name in a stat file: state, and start time in ticks (fields 3 and 22 of proc(5)). */
+/**
+ * Indexes among the fields after the name in a stat file: state, and start time in ticks (fields 3 and 22 of proc(5)).
+ */
 const STATE_FIELD = 0;
 const STARTED_FIELD = 19;
 
@@ -30,7 +35,7 @@ function statOf(path: string): { state: string; mark: ThreadMark } | undefined {
   } catch {
     return undefined;
   }
-  /* The name is in brackets, and may hold anything. */
+  /* The name is in brackets, and may contain any character. */
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return {
     state: fields[STATE_FIELD]!,
@@ -40,7 +45,7 @@ function statOf(path: string): { state: string; mark: ThreadMark } | undefined {
 
 let own: ThreadMark | undefined;
 
-/** The calling thread. Where the system does not tell, a negative number that is most likely no other thread's. */
+/** The calling thread's mark. Without /proc its id is a random negative number, which is most likely unique. */
 function ownMark(): ThreadMark {
   own ??= statOf('/proc/thread-self/stat')?.mark ?? {
     id: -2 - Math.floor(Math.random() * 0x7ffffffe),
@@ -49,7 +54,7 @@ function ownMark(): ThreadMark {
   return own;
 }
 
-/** Notes that the calling thread has this place. */
+/** Records that the calling thread has this participant slot. */
 export function markThread({ words, base }: Participant): void {
   const { id, startedTicks } = ownMark();
   words[base + ParticipantWord.THREAD_STARTED] = startedTicks;
@@ -64,15 +69,15 @@ function isRunning({ id, startedTicks }: ThreadMark): boolean {
   return stat !== undefined && stat.mark.startedTicks === startedTicks && !'XZ'.includes(stat.state);
 }
 
-/** Does the system show the thread that has said that it has this place? */
+/** Does the system show the thread that has recorded itself in this slot? */
 export function isThreadShown({ words, base }: Participant): boolean {
   const id = load(words, base + ParticipantWord.THREAD);
   return id !== 0 && isRunning({ id, startedTicks: words[base + ParticipantWord.THREAD_STARTED]! });
 }
 
 /**
- * Does the thread that has this place live, as far as can be known? Waits a little for one that is just ending, and for one that
- * has just taken the place and has not said so yet.
+ * Is the thread of this slot alive, as far as the system shows? Waits a little for a thread that is just ending, and
+ * for one that has claimed the slot and not recorded itself yet.
  */
 export function isThreadAlive({ words, base }: Participant): boolean {
   const deadline = performance.now() + MAX_LINGER_MS;

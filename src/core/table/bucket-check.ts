@@ -1,4 +1,4 @@
-/** Does the index of a bucket agree with itself? For checked processes and tests. */
+/** Checks that the index of a bucket is consistent. For checked processes and tests. */
 
 import { CHECKED } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
@@ -26,7 +26,7 @@ export function assertConsistentLocked(table: BucketTable, bucket: number): void
       entries++;
       const hash = words[line + FIRST_HASH + entry]!;
       if (table.bucketOf(hash) !== bucket) {
-        throw new Error(`bucket ${bucket}: an entry of bucket ${table.bucketOf(hash)} stands in it`);
+        throw new Error(`bucket ${bucket}: it holds an entry of bucket ${table.bucketOf(hash)}`);
       }
       for (let at = hash & mask; at !== index; at = (at + 1) & mask) {
         passed[at]!++;
@@ -35,12 +35,14 @@ export function assertConsistentLocked(table: BucketTable, bucket: number): void
   }
   const counted = words[table.headerOf(bucket) + BucketWord.ENTRIES];
   if (entries !== counted) {
-    throw new Error(`bucket ${bucket}: ${entries} entries, counted ${counted}`);
+    throw new Error(`bucket ${bucket}: it holds ${entries} entries, its header counts ${counted}`);
   }
   for (let index = 0; index <= mask; index++) {
     const overflow = words[first + index * LINE_WORDS + OVERFLOW];
     if (overflow !== passed[index]) {
-      throw new Error(`bucket ${bucket}, line ${index}: overflow ${overflow}, but ${passed[index]} went past`);
+      throw new Error(
+        `bucket ${bucket}, line ${index}: overflow count ${overflow}, but ${passed[index]} entries went past it`,
+      );
     }
   }
 }

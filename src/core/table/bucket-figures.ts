@@ -1,4 +1,4 @@
-/** Figures of a bucket, for people and benchmarks. Read without a lock: hints. */
+/** Figures of a bucket, for display and benchmarks. They are read without a lock, so they are hints. */
 
 import { peek } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
@@ -7,14 +7,14 @@ import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_ENTRIES } from './bucket-lay
 import type { BucketTable } from './bucket-table.ts';
 import { blockBits, blockWord } from './line-arena.ts';
 
-/** A bucket's figures, as they are at this moment. */
+/** A bucket's figures at one moment. */
 export interface BucketFigures {
   bucket: number;
   /** Keys in its index: one per connection, two where NAT made the reverse key hash elsewhere. */
   entries: number;
-  /** Lines of its index, each with room for 7 entries. */
+  /** Lines of its index, with 7 entries each. */
   lines: number;
-  /** Entries that do not stand in their home line. */
+  /** Entries outside their home line. */
   displaced: number;
   /** How often the index has doubled. */
   growths: number;
@@ -36,7 +36,7 @@ export function bucketFigures(table: BucketTable, bucket: number): BucketFigures
   return { bucket, entries: table.entriesIn(bucket), lines: mask + 1, displaced, growths };
 }
 
-/** In a profiled process: how often a bucket's lock was taken and waited for, and how long. */
+/** In a profiled process: how often threads took and awaited a bucket's lock, and how long they waited in all. */
 export function contentionOf(
   table: BucketTable,
   bucket: number,

@@ -37,7 +37,7 @@ export interface BucketIndexOptions {
 export class BucketIndex {
   readonly bucketBits: number;
   readonly bucketCount: number;
-  /** What `findHint` and `next` return word indexes into. */
+  /** `findHint` and `next` return word indexes into this array. */
   readonly words: Words;
   readonly #base: number;
   /** Word index of bucket 0's directory word. */
@@ -70,9 +70,9 @@ export class BucketIndex {
   }
 
   /**
-   * Asks for a bucket's header and an index line before the lock is taken. A plain write waits for nothing, but makes the core fetch
-   * them from wherever they are; the transfers of a whole batch overlap, where the locks would wait for them one by
-   * one. To the sweeper the line then is one to look at, which it would be anyway.
+   * Fetches a bucket's header and an index line for writing, before the lock is taken. A plain write does not stall,
+   * but it makes the core request the line. The requests of a whole batch overlap; without them each lock would wait
+   * for its own. The write into the index line only costs the sweeper a visit.
    */
   prefetchForWrite(hash: number, line: number): void {
     poke(this.words, this.headerOf(this.bucketOf(hash)) + BucketWord.PREFETCH, 0);
@@ -80,8 +80,9 @@ export class BucketIndex {
   }
 
   /**
-   * Where a record with this hash stands in its home line: the word index of its slot, or 0. A hint, from plain reads
-   * of one line: a record that it finds must be read again through `recordAt`, and 0 does not mean that there is none.
+   * Finds a record with this hash in its home line by plain reads of that line.
+   * @returns the word index of its slot, or 0. A hint: read the record again through `recordAt`. 0 does not mean that
+   *   there is none
    */
   findHint(line: number, hash: number): number {
     const words = this.words;
@@ -95,28 +96,31 @@ export class BucketIndex {
     return 0;
   }
 
-  /** Does an entry whose home is this line stand further on? A hint. */
+  /** Has an entry gone past this line to a later one? A hint. */
   hasOverflow(line: number): boolean {
     return peek(this.words, line + OVERFLOW) !== 0;
   }
 
-  /** The record in a slot, 0 if it was unlinked. What was written into it before linking is visible. */
+  /**
+   * The record in a slot; 0 if it was unlinked. The caller sees all that was written into the record before it was
+   * linked.
+   */
   recordAt(slot: number): number {
     return load(this.words, slot);
   }
 
   /**
-   * The block to search for this hash, for `next`. One search uses one block, also if the bucket grows meanwhile:
-   * what was linked when the search began is in it.
+   * The block to search for this hash with `next`. One search uses one block, even if the bucket grows meanwhile: the
+   * block holds every entry that was linked when the search began.
    */
   blockOf(hash: number): number {
     return load(this.words, this.directories + this.bucketOf(hash));
   }
 
   /**
-   * The next slot of a block that holds a record with this hash.
-   * @param after 0 for the first, else the slot returned before
-   * @returns a word index for `recordAt`, or 0 when there are no more
+   * The next slot in a block that holds a record with this hash.
+   * @param after 0 for the first slot, else the slot returned before
+   * @returns a word index for `recordAt`, or 0 at the end
    */
   next(block: number, hash: number, after: number): number {
     const words = this.words;
@@ -144,22 +148,25 @@ export class BucketIndex {
     }
   }
 
-  /** A sweeper begins to look at the line at word `line` (line-due.ts). @returns a token for endVisit */
+  /** The sweeper begins its visit of the line at word `line` (line-expiry.ts). @returns a token for endVisit */
   beginVisit(bucket: number, line: number, participant: Participant): number {
     return beginVisit(this.words, this.headerOf(bucket) + BucketWord.LOCK, line, participant);
   }
 
-  /** @param due low 32 bits of ms: the first expiry of what stands in the line */
-  endVisit(line: number, token: number, due: number): void {
-    endVisit(this.words, line, token, due);
+  /** @param earliest low 32 bits of ms: the earliest expiry of the connections in the line */
+  endVisit(line: number, token: number, earliest: number): void {
+    endVisit(this.words, line, token, earliest);
   }
 
-  /** May something of the line at word `line` have expired? */
+  /** May a connection in the line at word `line` have expired? */
   mayHaveExpired(line: number, now: number): boolean {
     return mayHaveExpired(this.words, line, now);
   }
 
-  /** A record has to be looked at by the sweeper before its time. Its new expiry was stored, not just written. */
+  /**
+   * Makes the sweeper visit a record's line at its next walk. The record's new expiry must have been stored atomically
+   * before.
+   */
   requestVisit(hash: number, record: number): void {
     const block = this.blockOf(hash);
     for (let slot = this.next(block, hash, 0); slot !== 0; slot = this.next(block, hash, slot)) {
@@ -168,25 +175,25 @@ export class BucketIndex {
         return;
       }
     }
-    /* Unlinked, or the bucket is growing: in its new block every line is to be looked at. */
+    /* Not found: the record was unlinked, or its bucket is growing. The sweeper visits every line of a new block. */
   }
 
-  /** As requestVisit, for what stands in a slot. */
+  /** As requestVisit, for the record in a slot. */
   requestVisitAt(slot: number): void {
     store(this.words, (slot & ~(LINE_WORDS - 1)) + EARLIEST_EXPIRY, EXPIRY_UNKNOWN);
   }
 
-  /** Entries in a bucket's index; a hint unless its lock is held. */
+  /** Entries in a bucket's index. A hint unless the caller holds its lock. */
   entriesIn(bucket: number): number {
     return peek(this.words, this.headerOf(bucket) + BucketWord.ENTRIES);
   }
 
-  /** A bucket's block at this moment, for a walk over all of its entries with `slotInBlock`. */
+  /** A bucket's block at this moment, for a walk over all its entries with `slotInBlock`. */
   blockOfBucket(bucket: number): number {
     return load(this.words, this.directories + bucket);
   }
 
-  /** Slots of a block: the range of `slotInBlock`. */
+  /** Slots of a block: the upper bound of `slotInBlock`. */
   static slotsOf(block: number): number {
     return LINE_ENTRIES << blockBits(block);
   }
@@ -196,7 +203,7 @@ export class BucketIndex {
     return 1 << blockBits(block);
   }
 
-  /** Word index of the first of the LINE_ENTRIES slots, side by side, of a line of a block. */
+  /** Word index of the first slot of a line of a block. Its LINE_ENTRIES slots are contiguous. */
   static firstSlotOf(block: number, line: number): number {
     return BucketIndex.lineOf(block, line) + FIRST_RECORD;
   }

@@ -1,37 +1,37 @@
 /**
  * The words of a bucket: a directory word, a header, and an index of lines.
  *
- *   directories (side by side, so that all of them stay in the fastest cache of every core)
+ *   directories (contiguous, so that they stay in the first-level cache of every core)
  *   +------------+------------+-----
  *   | bucket 0   | bucket 1   | ...      the bucket's block of lines: first line << 5 | k (line-arena.ts)
- *   +-----|------+------------+-----     atomic: written under the bucket's lock when it grows, read without
+ *   +-----|------+------------+-----     atomic: stored under the bucket's lock when it grows, loaded without the lock
  *         |
- *         |     header (a cache line; only who inserts and removes comes here)
- *         |     +------+---------+---------+------+----------------------------------+
- *         |     | LOCK | ENTRIES | GROWTHS | PREFETCH | profiled process: LockLineWord   |
- *         |     +------+---------+---------+------+----------------------------------+
+ *         |     header (a cache line; only threads that insert or remove touch it)
+ *         |     +------+---------+---------+----------+------------------------------+
+ *         |     | LOCK | ENTRIES | GROWTHS | PREFETCH | profiled process: LockLineWord |
+ *         |     +------+---------+---------+----------+------------------------------+
  *         |
- *         +---> block: 2^k lines of a cache line each. The low k bits of a hash name its home line
+ *         +---> block: 2^k lines of a cache line each. The low k bits of a hash select its home line
  *
- *     word       0          1 . . . . 7   8 . . . . . 14   15
- *           +----------+-------------+-----------------+-----+
- *     line  | OVERFLOW | 7 hashes    | 7 records       | DUE |   home of a, b, ... g (full), and of h
- *       i   |    1     | a b c d e f g | their records |     |
- *           +----------+-------------+-----------------+-----+
- *     line  | OVERFLOW | h           | its record      | DUE |   h went past line i, which counts it: a search for h
- *      i+1  |    0     |             | 0 0 0 0 0 0     |     |   goes on here, one for what hashes to i+1 ends here
- *           +----------+-------------+-----------------+-----+
+ *     word       0            1 ... 7          8 ... 14            15
+ *           +----------+---------------+---------------+-----------------+
+ *     line  | OVERFLOW | 7 hashes      | 7 records     | EARLIEST_EXPIRY |   home of a, b, ... g (full), and of h
+ *       i   |    1     | a b c d e f g | their records |                 |
+ *           +----------+---------------+---------------+-----------------+
+ *     line  | OVERFLOW | h             | its record    | EARLIEST_EXPIRY |   h went past line i, which counts it. A search for h
+ *      i+1  |    0     |               | 0 0 0 0 0 0   |                 |   reads this line too. A search for a hash with home
+ *           +----------+---------------+---------------+-----------------+   i+1 ends here
  *
- *   word            who may write it, and when
- *   LOCK            the mutex (shared/mutex.ts)
- *   ENTRIES         under the lock: entries in the index. Read as a hint
- *   GROWTHS         under the lock: how often the index has doubled. Read as a hint
- *   PREFETCH            anyone at any time; read by nobody: see BucketTable.prefetchForWrite
- *   LockLineWord    under the lock (shared/lock-profile.ts)
- *   OVERFLOW        under the lock: how many entries had to go past this line when they were placed. Read without
- *   hash            under the lock, before its record. Read without
- *   record          atomic: under the lock, read without. 0: the slot is free
- *   DUE             atomic: see line-due.ts
+ *   word              meaning, who may write it, and when
+ *   LOCK              the mutex (shared/sync/mutex.ts)
+ *   ENTRIES           entries in the index. Written under the lock; read as a hint
+ *   GROWTHS           how often the index has doubled. Written under the lock; read as a hint
+ *   PREFETCH          no meaning. Any thread writes it at any time, none reads it: see BucketIndex.prefetchForWrite
+ *   LockLineWord      written under the lock (shared/sync/lock-profile.ts)
+ *   OVERFLOW          how many entries went past this line when they were placed. Written under the lock, read without it
+ *   hash              written under the lock, before its record; read without the lock
+ *   record            atomic: stored under the lock, loaded without it. 0: the slot is free
+ *   EARLIEST_EXPIRY   atomic: see line-expiry.ts
  */
 
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
@@ -39,32 +39,34 @@ import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PREFETCH: 3 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;
 
-/** Entries of a line: a hash and a record each, beside the two words OVERFLOW and DUE. */
+/** Entries of a line: a hash and a record each, beside OVERFLOW and EARLIEST_EXPIRY. */
 export const LINE_ENTRIES: number = (LINE_WORDS - 2) / 2;
 export const OVERFLOW = 0;
 export const FIRST_HASH: number = OVERFLOW + 1;
 export const FIRST_RECORD: number = FIRST_HASH + LINE_ENTRIES;
 export const EARLIEST_EXPIRY: number = FIRST_RECORD + LINE_ENTRIES;
 
-/** BucketTable.findHint has these as numbers. */
+/** BucketIndex.findHint uses these offsets as literals. */
 if (EARLIEST_EXPIRY !== LINE_WORDS - 1 || LINE_ENTRIES !== 7 || FIRST_HASH !== 1 || FIRST_RECORD !== 8) {
-  throw new Error('a line of the index is one cache line: an overflow count, 7 hashes, 7 records and a due time');
+  throw new Error(
+    'an index line must be one cache line: an overflow count, 7 hashes, 7 records and an earliest expiry',
+  );
 }
 
-/** Blocks start with two lines: 128 bytes a bucket. */
+/** A bucket's first block has two lines: 128 bytes. */
 export const MIN_BLOCK_BITS = 1;
 
 /**
- * A bucket grows when its index is three quarters full. Then 1 entry of 20 does not stand in its home line, and a
- * search looks at 1.05 lines on average; beyond, both rise steeply.
+ * A bucket grows when its index is three quarters full. At that point 1 entry in 20 is outside its home line, and a
+ * search reads 1.05 lines on average. A fuller index makes both figures rise steeply.
  */
 export function entriesBeforeGrowth(bits: number): number {
   return ((LINE_ENTRIES << bits) * 3) >> 2;
 }
 
-/** Index lines to reserve for `entries` entries in all. */
+/** Index lines to reserve for `entries` entries in the whole table. */
 export function indexLinesFor(entries: number, bucketBits: number): number {
-  /* Just grown, a block is 3/8 full; the blocks grown out of add up to as much again; skewed buckets more. */
+  /* After a growth a block is 3/8 full. The blocks before it add up to the same size again. Skewed buckets need more. */
   const full = Math.ceil(entries / (LINE_ENTRIES * 0.375));
   return 2 * Math.ceil(full * 1.25) + (8 << bucketBits) + (1 << 12);
 }

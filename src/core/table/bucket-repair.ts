@@ -1,4 +1,4 @@
-/** What a thread that died leaves of a bucket's index: counts that are off, and a growth that is half done. */
+/** Repairs a bucket's index after a thread has died: counts that are wrong, and a growth that is half done. */
 
 import { poke, store } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
@@ -10,8 +10,8 @@ import { blockBits, blockWord, type LineArena } from './line-arena.ts';
 import { EXPIRY_UNKNOWN } from './line-expiry.ts';
 
 /**
- * Puts the counts of a locked bucket right, whose last holder died at any point of placing, unlinking or growing: what
- * stands in its slots is true. Readers never see a count that is too low.
+ * Computes the counts of a locked bucket from its slots. The last holder of its lock died while it placed, unlinked or
+ * grew. The slots are always right; the counts may not be. Readers never see a count that is too low.
  */
 export function repairCountsLocked(table: BucketTable, bucket: number): void {
   const { words } = table;
@@ -44,14 +44,14 @@ export interface GrowthParts {
   table: BucketTable;
   arena: LineArena;
   epochs: Epochs;
-  /** The dead one. */
+  /** The dead thread's. */
   participant: Participant;
 }
 
 /**
- * Ends the growth that a dead participant had begun: retires its block where the bucket does not use it, else the block that the
- * bucket has grown out of.
- * @returns whether there was something to do, and if the bucket has grown
+ * Ends the growth that a dead thread began. If the bucket uses the new block, the growth is finished and the old block
+ * retired. Otherwise the growth is undone and the new block retired.
+ * @returns 'none' if the thread was not growing a bucket
  */
 export function repairGrowth({ table, arena, epochs, participant }: GrowthParts): 'none' | 'undone' | 'finished' {
   const { words, base } = participant;

@@ -50,7 +50,7 @@ export class BucketTable extends BucketIndex {
     this.#epochs = options.epochs;
   }
 
-  /** Once, by whoever creates the region: gives every bucket its first block. */
+  /** Gives every bucket its first block. The thread that creates the region calls this once. */
   initialise(participant: Participant, expectedEntries: number): void {
     let bits = MIN_BLOCK_BITS;
     const perBucket = Math.ceil((expectedEntries / this.bucketCount) * 1.1);
@@ -72,7 +72,7 @@ export class BucketTable extends BucketIndex {
     unlock(this.words, this.headerOf(bucket));
   }
 
-  /** Takes the locks of one or two buckets, in order. */
+  /** Takes the locks of one or two buckets in the global lock order. */
   lockBuckets(a: number, b: number, participant: Participant, site: LockSite): void {
     lockPair(this.words, this.headerOf(a), this.headerOf(b), participant, LockClass.bucket, site);
   }
@@ -82,9 +82,10 @@ export class BucketTable extends BucketIndex {
   }
 
   /**
-   * Links a record under this hash if one look at the home line shows that nothing stands under the hash yet, that there
-   * is a free slot, and that the bucket need not grow: nearly always. The record is complete; the bucket's lock is held.
-   * @returns false if it did nothing
+   * The fast path of linking: one pass over the home line. It links the record only if the hash is not there yet, a
+   * slot is free, no entry went past the line, and the bucket need not grow. That is nearly always so. The record is
+   * complete; the caller holds the bucket's lock.
+   * @returns false: nothing was done; the caller must search, and then use placeLocked
    */
   placeAbsentLocked(bucket: number, hash: number, record: number): boolean {
     const words = this.words;
@@ -115,7 +116,7 @@ export class BucketTable extends BucketIndex {
   }
 
   /**
-   * Links a record under this hash. The record is complete; the bucket's lock is held.
+   * Links a record under this hash. The record is complete; the caller holds the bucket's lock.
    * @returns false if the index is full and cannot grow
    */
   placeLocked(bucket: number, hash: number, record: number, participant: Participant): boolean {
@@ -137,7 +138,7 @@ export class BucketTable extends BucketIndex {
     return true;
   }
 
-  /** Puts an entry into the first free slot from its home line on; there is one. */
+  /** Puts an entry into the first free slot from its home line on. The caller knows that one is free. */
   #place(directory: number, hash: number, record: number): void {
     const words = this.words;
     const mask = (1 << blockBits(directory)) - 1;
@@ -153,13 +154,13 @@ export class BucketTable extends BucketIndex {
           return;
         }
       }
-      /* Before the record can be seen: who finds this count at zero may stop looking. */
+      /* Before the record is visible: a reader that finds this count at zero ends its search here. */
       poke(words, line + OVERFLOW, words[line + OVERFLOW]! + 1);
       index = (index + 1) & mask;
     }
   }
 
-  /** Twice the lines for a bucket. @returns the new directory word, or 0 if there is no memory for it */
+  /** Moves a bucket to a block of twice the lines. @returns the new directory word, or 0 if no memory is left */
   #growLocked(bucket: number, directory: number, participant: Participant): number {
     const words = this.words;
     const header = this.headerOf(bucket);
@@ -181,7 +182,7 @@ export class BucketTable extends BucketIndex {
       }
     }
     store(words, this.directories + bucket, grown);
-    /* In the same step (participant.ts): a plain store, the count is a hint. */
+    /* In the same step as the store above (participant.ts), so a plain store. The count is a hint. */
     words[header + BucketWord.GROWTHS] = words[header + BucketWord.GROWTHS]! + 1;
     this.#arena.retire(participant, directory, this.#epochs.current());
     words[base + ParticipantWord.GROW_NEW] = 0;
@@ -189,8 +190,8 @@ export class BucketTable extends BucketIndex {
   }
 
   /**
-   * Unlinks exactly this record (others may stand under the same hash and even the same key). The bucket's lock is
-   * held.
+   * Unlinks exactly this record. Others may stand under the same hash, and even under the same key. The caller holds
+   * the bucket's lock.
    * @returns whether it was there
    */
   unlinkLocked(bucket: number, hash: number, record: number): boolean {
@@ -217,7 +218,7 @@ export class BucketTable extends BucketIndex {
     return false;
   }
 
-  /** The entry that had gone past the lines from `home` to before `index` is gone. */
+  /** Uncounts an unlinked entry in the lines that it had gone past: from `home` to the one before `index`. */
   #uncountPassed(first: number, mask: number, home: number, index: number): void {
     const words = this.words;
     for (let passed = home; passed !== index; passed = (passed + 1) & mask) {
@@ -226,28 +227,28 @@ export class BucketTable extends BucketIndex {
     }
   }
 
-  /** As blockOfBucket, where the bucket's lock is held. */
+  /** As blockOfBucket, for the holder of the bucket's lock. */
   blockLocked(bucket: number): number {
     assertHeld(this.words, this.headerOf(bucket));
     return this.words[this.directories + bucket]!;
   }
 
-  /** A dead participant's locks: does it hold the bucket's? The caller, who repairs after it, then holds it from now on. */
+  /** Does a dead participant hold the bucket's lock? If so, the thread that repairs holds it from now on. */
   inheritBucket(bucket: number, participant: Participant): boolean {
     return inheritLock(this.words, this.headerOf(bucket), participant, LockClass.bucket);
   }
 
-  /** As lockBucket, but gives up after a time. @returns whether the lock is held */
+  /** As lockBucket, but gives up after `timeoutMs`. @returns whether the lock is held */
   lockBucketWithin(bucket: number, participant: Participant, timeoutMs: number): boolean {
     return lockWithin(this.words, this.headerOf(bucket), participant, LockClass.bucket, timeoutMs);
   }
 
-  /** Wakes all who sleep on the bucket's lock; who cannot have it sleeps on. */
+  /** Wakes all threads that sleep on the bucket's lock. Those that do not get it sleep again. */
   wakeWaitersOf(bucket: number): void {
     wakeWaiters(this.words, this.headerOf(bucket));
   }
 
-  /** Does this record stand in a locked bucket under this hash? */
+  /** Is this record linked under this hash in a locked bucket? */
   hasLocked(bucket: number, hash: number, record: number): boolean {
     const block = this.blockLocked(bucket);
     for (let slot = this.next(block, hash, 0); slot !== 0; slot = this.next(block, hash, slot)) {

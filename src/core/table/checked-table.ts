@@ -1,9 +1,9 @@
 /**
- * The bucket table and the line arena of a checked process: entries, blocks and references go into the ledger, and
- * whoever gives a bucket's lock back has the whole bucket checked first.
+ * The bucket table and the line arena of a checked process. They record entries, blocks and references in the ledger,
+ * and check the whole bucket before each unlock.
  *
- * A bucket of up to FULL_CHECK_ENTRIES is checked at every unlock; larger ones less often, so that the work per unlock
- * stays the same: one of a hundred times as many entries at every hundredth.
+ * A bucket of up to FULL_CHECK_ENTRIES entries is checked at every unlock. A larger bucket is checked less often, so
+ * that the work per unlock stays the same: a bucket of a hundred times as many entries at every hundredth unlock.
  */
 
 import type { Words } from '../../shared/access.ts';
@@ -28,7 +28,7 @@ function lineNumberOf(directory: number): number {
 export class CheckedLineArena extends LineArena {
   readonly #checks: Checks;
   readonly #words: Words;
-  /** Word index of the link of line 0, if there were one. */
+  /** Where the link of line 0 would be, as a word index. The first link is that of `firstLine`. */
   readonly #links: number;
 
   constructor(options: LineArenaOptions, checks: Checks) {
@@ -50,7 +50,7 @@ export class CheckedLineArena extends LineArena {
     const { blocks } = this.#checks;
     const line = lineNumberOf(directory);
     if (participant.words[participant.base + ParticipantWord.GROW_NEW] === directory) {
-      /* Of a thread that died when it had just got it. */
+      /* A thread died right after it had allocated this block. */
       blocks.takenOver(line);
     }
     blocks.retired(line);
@@ -66,7 +66,7 @@ export class CheckedLineArena extends LineArena {
       if (!Epochs.isSafe(this.#words[link + 1]!, oldest)) {
         break;
       }
-      /* Free already, and still here: whoever had this place before died in the middle of it. */
+      /* The block may be free already: the previous thread of this participant slot died in the middle of a reclaim. */
       if (blocks.stateOf(line) !== UnitState.free) {
         blocks.freed(line);
       }
@@ -78,7 +78,7 @@ export class CheckedLineArena extends LineArena {
 
 export class CheckedBucketTable extends BucketTable {
   readonly #checks: Checks;
-  /** Entries that may be checked; what large buckets save up for. */
+  /** Entries that may be checked now. It grows with each unlock until it covers a large bucket. */
   #allowance = 0;
 
   constructor(options: BucketTableOptions, checks: Checks) {
@@ -122,13 +122,16 @@ export class CheckedBucketTable extends BucketTable {
     return wasThere;
   }
 
-  /** What is asked of a dead thread's record: it may have died before it placed an entry that it had noted. */
+  /**
+   * Asked by a repair about a dead thread's record: that thread may have died between noting an entry in the ledger and
+   * placing it.
+   */
   override hasLocked(bucket: number, hash: number, record: number): boolean {
     const has = super.hasLocked(bucket, hash, record);
     if (!has) {
       const r = record << UNIT_SHIFT;
       const isTwice = (this.words[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
-      /* The reverse entry is placed first. */
+      /* A translated connection's reverse entry is placed first. */
       this.#checks.records.atMost(record, isTwice && hash === this.words[r + ConnWord.HASH] ? 1 : 0);
     }
     return has;
@@ -160,12 +163,12 @@ export class CheckedBucketTable extends BucketTable {
     this.assertSoundLocked(bucket);
   }
 
-  /** @throws Error unless index and records of a locked bucket agree */
+  /** @throws Error if index and records of a locked bucket disagree */
   assertSoundLocked(bucket: number): void {
     const block = this.blockOfBucket(bucket);
     const { blocks } = this.#checks;
     if (blocks.stateOf(lineNumberOf(block)) !== UnitState.allocated) {
-      blocks.fail(lineNumberOf(block), `bucket ${bucket} has it as its index`);
+      blocks.fail(lineNumberOf(block), `bucket ${bucket} uses it as its index`);
     }
     assertConsistentLocked(this, bucket);
     const lines = BucketTable.linesOf(block);
@@ -180,7 +183,7 @@ export class CheckedBucketTable extends BucketTable {
     }
   }
 
-  /** The record of an entry is linked, as often as it says, and has the entry's hash. */
+  /** Checks an entry: its record is linked, has as many entries as its flags say, and has the entry's hash. */
   #assertEntry(bucket: number, slot: number): void {
     const { records } = this.#checks;
     const { words } = this;
@@ -190,7 +193,7 @@ export class CheckedBucketTable extends BucketTable {
       records.fail(record, `bucket ${bucket} has an entry of it`);
     }
     const isTwice = (words[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
-    /* Of one that is being removed, after a thread that died, the other half may be gone. */
+    /* The other entry may be gone: a thread died while it removed the connection. */
     const isCleaned = (Atomics.load(words, r + ConnWord.LIFE) & LIFE_CLEANED) !== 0;
     const entries = records.entriesOf(record);
     if (entries !== (isTwice ? 2 : 1) && !(isCleaned && entries === 1)) {
@@ -202,7 +205,7 @@ export class CheckedBucketTable extends BucketTable {
     }
   }
 
-  /** No entry of the same probe path that comes after this one is of the same record or the same key. */
+  /** Checks that no later entry on the same probe path has the same record or the same key. */
   #assertOnlyOne(bucket: number, block: number, line: number, slot: number): void {
     const { words } = this;
     const hash = this.hashAt(slot);
@@ -214,7 +217,7 @@ export class CheckedBucketTable extends BucketTable {
       for (let other = from; other < end; other++) {
         if (words[other] !== 0 && this.hashAt(other) === hash) {
           if (words[other] === record) {
-            this.#checks.records.fail(record, `stands twice in bucket ${bucket} under one hash`);
+            this.#checks.records.fail(record, `bucket ${bucket} holds it twice under one hash`);
           }
           if (this.#areBothLive(record, words[other]!) && haveSameKey(words, hash, record, words[other]!)) {
             this.#checks.records.fail(
@@ -232,7 +235,10 @@ export class CheckedBucketTable extends BucketTable {
     }
   }
 
-  /** Flags are only ever set while the lock is held: if both are clear when looked at in turn, both were at first. */
+  /**
+   * While the lock is held flags are set, never cleared. So if both records are alive when read in turn, both were
+   * alive at the start.
+   */
   #areBothLive(a: number, b: number): boolean {
     const { words } = this;
     return (
@@ -243,15 +249,15 @@ export class CheckedBucketTable extends BucketTable {
 }
 
 /**
- * The keys for which nobody else may stand: a connection's key, and its reverse key if that was chosen (translated). The
- * answers to a plain connection may be another's key where that one is translated, as in Open vSwitch.
+ * Do two connections claim one key? A connection owns its key, and its reverse key if NAT chose that. The reverse key
+ * of a plain connection may equal the key of a translated one, as in Open vSwitch.
  */
 function haveSameKey(words: Words, hash: number, a: number, b: number): boolean {
   const keysOfA = keysOf(words, hash, a << UNIT_SHIFT);
   return keysOf(words, hash, b << UNIT_SHIFT).some((key) => keysOfA.includes(key));
 }
 
-/** The keys for which a record stands under this hash, as text. */
+/** The keys that a record owns under this hash, as text. */
 function keysOf(words: Words, hash: number, r: number): string[] {
   const meta = words[r + ConnWord.META]!;
   const isIpv6 = (meta & META_IPV6) !== 0;

@@ -1,4 +1,7 @@
-/** The lock of a connection. Records are too many to be searched for locks of a dead thread, so each thread notes which it takes. */
+/**
+ * The lock of a connection. There are too many records to search them for a dead thread's locks, so each thread notes
+ * the lock that it takes.
+ */
 
 import type { Words } from '../../shared/access.ts';
 import type { LockSite } from '../../shared/sync/lock-sites.ts';

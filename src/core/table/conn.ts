@@ -1,8 +1,8 @@
 /**
  * A connection record: one unit of 128 bytes for IPv4, two for IPv6 and for data connections of helpers.
  *
- *   line 0: all that inserting, finding, refreshing and removing a plain connection reads or writes. For UDP and ICMP over IPv4 the
- *   other line is never touched
+ *   line 0: every word that inserting, finding, refreshing and removing a plain connection needs. UDP and ICMP over IPv4 never
+ *   touch the other line
  *
  *   word   0               1               2               3
  *        +---------------+---------------+---------------+---------------+
@@ -42,11 +42,11 @@
  *     60 | -                                                             |
  *        +---------------+---------------+---------------+---------------+
  *
- * Who may write what, and when:
- *   i   immutable: written before the record is linked, never changed while it is
- *   c   conn lock: under the connection's LOCK
- *   a   atomic: where threads meet, see the field
- *   s   slab: belongs to the slab (shared/slab.ts)
+ * Which thread may write a word, and when:
+ *   i   immutable: written before the record is linked, unchanged while it is linked
+ *   c   conn lock: by the holder of the connection's LOCK
+ *   a   atomic: by several threads, see the field
+ *   s   slab: by the slab (shared/memory/slab.ts)
  */
 
 import { peek, type Words } from '../../shared/access.ts';
@@ -64,29 +64,35 @@ const CONN = wordLayout('a connection record', 2 * UNIT_WORDS, {
   PORTS: 1,
   META: 1,
   /**
-   * generation << LIFE_GENERATION_SHIFT | LIFE_ flags. atomic: set to alive before the record is linked; any thread
-   * sets DEAD (killed, or superseded after it had expired) and CLEANED (whoever sets it removes the record), whoever
-   * links another connection with one of its keys RIVAL. The
-   * generation counts how often the memory was handed out, so that a remembered connection can be told from its
-   * successor.
+   * generation << LIFE_GENERATION_SHIFT | LIFE_ flags. atomic. The creator sets it to alive before it links the record.
+   * Any thread sets DEAD (killed, or superseded after it had expired). Any thread sets CLEANED; the one that turns it
+   * from 0 to 1 removes the record. A thread that links another connection with one of its keys sets RIVAL. The
+   * generation counts how often the memory was allocated. It tells a remembered connection from its successor in the
+   * same record.
    */
   LIFE: 1,
-  /** When it expires: low 32 bits of the clock in ms. atomic: any packet refreshes it by a plain single-word write. */
+  /**
+   * When the connection expires: low 32 bits of the clock in ms. atomic: any packet refreshes it by a plain single-word
+   * write.
+   */
   EXPIRES: 1,
-  /** TCP: conn lock (proto/tcp-state.ts). Other protocols: atomic, any thread moves it on by compare-exchange. */
+  /** TCP: conn lock (proto/tcp-state.ts). Other protocols: atomic, any thread changes it by compare-exchange. */
   STATE: 1,
   /** immutable. ConnFlag bits. */
   FLAGS: 1,
-  /** conn lock for writing; single word, read as a hint. */
+  /** conn lock for writing. A single word, read as a hint. */
   MARK: 1,
-  /** Even: label stable; odd: being written. atomic: written under the conn lock, read without. 0: never set. */
+  /**
+   * Even: the label is stable; odd: a thread is writing it. atomic: written under the conn lock, read without it. 0:
+   * never set.
+   */
   LABEL_SEQUENCE: 1,
   LOCK: 1,
   /** immutable. Timeout policy id. */
   TIMEOUT_POLICY: 1,
   /** immutable. Hash of the key. */
   HASH: 1,
-  /** immutable. The zone limit's pool that the connection was counted in (0: none) and its generation. */
+  /** immutable. The quota pool of the zone that counts the connection (0: none), and that pool's generation. */
   ADMIT_POOL: 1,
   ADMIT_GENERATION: 1,
   /** conn lock. TCP: largest window of each peer, original in the low half. */
@@ -97,14 +103,20 @@ const CONN = wordLayout('a connection record', 2 * UNIT_WORDS, {
   TCP_SEQ_HIGH: 2,
   /** conn lock, with LABEL_SEQUENCE. Four words, the least significant first. */
   LABEL: 4,
-  /** immutable, only with CONN_NAT: the reverse key, that the answers carry, and its hash. */
+  /** immutable, only with CONN_NAT: the reverse key, which replies carry, and its hash. */
   REV_SRC: 1,
   REV_DST: 1,
   REV_PORTS: 1,
   REV_HASH: 1,
-  /** conn lock, only with ConnFlag.HELPER: what the control connection's payload has grown by (alg/sequence.ts). */
+  /**
+   * conn lock, only with ConnFlag.HELPER: by how many bytes the control connection's payload has grown
+   * (alg/sequence.ts).
+   */
   SEQ_ADJ: 1,
-  /** With ConnFlag.HELPER: the helper (HELPER_ bits, immutable) and the skew's direction (conn lock). */
+  /**
+   * With ConnFlag.HELPER: the helper (HELPER_ bits, immutable) and the direction of the sequence adjustment (conn
+   * lock).
+   */
   HELPER: 1,
   /** slab */
   LINK: 1,
@@ -129,23 +141,23 @@ const CONN = wordLayout('a connection record', 2 * UNIT_WORDS, {
 export const ConnWord = {
   ...CONN,
   /**
-   * Other protocols, in the same word, for events (assured.ts): a packet later than this (low 32 bits of the clock in ms)
-   * makes a UDP conversation a stream. Written before the record is linked, and by the thread that has set STATE to
-   * answered.
+   * Other protocols, in the same word, for events (assured.ts): a UDP packet later than this makes the conversation a
+   * stream. Low 32 bits of the clock in ms. Written by the creator before it links the record, and by the thread that
+   * sets STATE to replied.
    */
   STREAM_AFTER: CONN.TCP_MAX_WINDOW,
 } as const;
 
 /** log2 of UNIT_WORDS: a record's number shifted by it is its word index. */
 export const UNIT_SHIFT = 5;
-/** Records have lower numbers than this: with 28 bits of a generation, one fits the id of an event, which is a number. */
+/** Record numbers are below this. An event's id is one number: 25 bits of it are the record, 28 bits the generation. */
 export const RECORD_SPAN: number = 2 ** 25;
 
 if (1 << UNIT_SHIFT !== UNIT_WORDS) {
   throw new Error('UNIT_SHIFT and UNIT_WORDS disagree');
 }
 if (ConnWord.TCP_SEQ_LOW !== LINE_WORDS || ConnWord.SRC6 !== UNIT_WORDS) {
-  throw new Error('a connection record does not keep to its lines');
+  throw new Error('the fields of a connection record cross its cache lines');
 }
 
 /** Record classes of the slab. */
@@ -154,42 +166,46 @@ export const RecordClass = { ipv4: 0, ipv6: 1 } as const;
 /** Bits of LIFE. */
 export const LIFE_CLEANED = 1;
 export const LIFE_DEAD = 2;
-/** With LIFE_DEAD: it had expired, and a new connection has taken its tuple. Not a reason of its own to be dead. */
+/**
+ * With LIFE_DEAD: the connection had expired, and a new one has taken its tuple. The removal is counted as an expiry,
+ * not as a kill.
+ */
 export const LIFE_SUPERSEDED = 4;
 export const LIFE_FLAGS: number = LIFE_CLEANED | LIFE_DEAD | LIFE_SUPERSEDED;
 /**
- * Another connection claims one of its keys, or did: a translated one that is older, and a newer one that claims it by the answers
- * to it. A search that meets one of them goes on (lookup.ts). Set under the bucket's lock, never cleared.
+ * Another connection claims one of its keys, or did. Set on both: on the older translated one, and on the newer one
+ * whose replies carry the key. A search that meets such a record goes on (lookup.ts). Set under the bucket's lock,
+ * never cleared.
  */
 export const LIFE_RIVAL = 8;
 export const LIFE_GENERATION_SHIFT = 4;
-/** What one generation adds to LIFE. */
+/** One generation, as it is added to LIFE. */
 export const LIFE_GENERATION: number = 1 << LIFE_GENERATION_SHIFT;
 
 /** Bits of FLAGS. */
 export const ConnFlag = {
-  /** The reverse key hashes elsewhere: the record is linked twice. */
+  /** The reverse key has another hash: the record has two entries. */
   TWO_ENTRIES: 1,
-  /** The reverse key is not simply the key turned round. */
+  /** The reverse key is not the key with source and destination swapped. */
   TRANSLATED: 2,
-  /** The source (SNAT) or destination (DNAT) of original packets is translated, be it to what it was. */
+  /** The source (SNAT) or destination (DNAT) of original packets is translated, perhaps to itself. */
   SNAT: 4,
   DNAT: 8,
   /** A data connection that a helper expected. */
   RELATED_TO_PARENT: 16,
-  /** The record is of two units although the connection is an IPv4 one: it has a parent. */
+  /** An IPv4 connection in a record of two units, because it has a parent. */
   TWO_UNITS: 32,
   /** Has a helper. */
   HELPER: 64,
 } as const;
 
-/** Bits of HELPER: the name's number, what the helper does (HelperKind), and whether answers are what has grown. */
+/** Bits of HELPER: the number of the helper's name, its HelperKind, and whether the adjustment applies to replies. */
 export const HELPER_NAME_MASK = 0xff;
 export const HELPER_KIND_SHIFT = 8;
 export const HELPER_KIND_MASK: number = 3 << HELPER_KIND_SHIFT;
 export const HELPER_ADJUSTS_REPLY: number = 1 << 10;
 
-/** Connections that helpers have to do with. */
+/** Connections with a helper, and those that a helper expected. */
 export const CONN_ALG: number = ConnFlag.RELATED_TO_PARENT | ConnFlag.HELPER;
 
 /** The RecordClass of the connection at word `r`. */
@@ -199,7 +215,7 @@ export function recordClassOf(records: Int32Array, r: number): number {
   return isTwoUnits ? RecordClass.ipv6 : RecordClass.ipv4;
 }
 
-/** Packets of a connection with one of these are translated. */
+/** A connection with one of these flags has its packets translated. */
 export const CONN_NAT: number = ConnFlag.SNAT | ConnFlag.DNAT;
 
 /** Has the clock reached the expiry? Both are low 32 bits of milliseconds, less than 2^31 apart. */

@@ -1,13 +1,12 @@
 /**
  * The memory of the bucket indexes: blocks of 2^k lines, k >= 1, from one region.
  *
- * A block is named by its directory word, which is also what a bucket's header holds:
+ * A block's name is its directory word. The directory of a bucket holds the same word:
  *
  *   first line << 5 | k
  *
- * Fresh blocks come from a bump pointer, so only as much memory is committed as was needed. A block that a bucket
- * has grown out of is retired with its epoch's tag, later cleared, and kept on the list of its size, where another
- * bucket finds it.
+ * New blocks come from a bump pointer, so the system commits only memory that was needed. When a bucket grows, its old block is
+ * retired with the tag of the current epoch. After that epoch the block is cleared and goes on the free list of its size.
  *
  *   arena, under its mutex
  *   word    0        1             2                               3 + k
@@ -15,15 +14,15 @@
  *         | MUTEX  | NEXT_FRESH  | CAPACITY: after the last line | LIST_HEAD of k: a directory word  |
  *         +--------+-------------+-------------------------------+-----------------------------------+-----
  *
- *   cache of a participant, behind those of the slab, owner only
+ *   cache of a participant, behind the caches of the slab; only its owner uses it
  *   word    0              1              2
  *         +--------------+--------------+---------------+
  *         | RETIRED_HEAD | RETIRED_TAIL | RETIRED_COUNT |
  *         +--------------+--------------+---------------+
  *
- *   links         one word per line: for a block's first line the next block of its list, for its second the tag
+ *   links: one word per line. The link of a block's first line names the next block in its list; that of the second is the tag
  *
- * The links lie apart because readers may still look at all words of a block that was retired.
+ * The links are outside the blocks because readers may still read every word of a retired block.
  */
 
 import type { Words } from '../../shared/access.ts';
@@ -84,7 +83,7 @@ export interface LineArenaOptions {
   words: Words;
   /** Word index of the arena's own words. */
   base: number;
-  /** Word index of the links: link i belongs to line firstLine + i. */
+  /** Word index of the links. Link i belongs to line firstLine + i. */
   links: number;
   /** Lines, numbered from the start of `words`. */
   firstLine: number;
@@ -94,7 +93,7 @@ export interface LineArenaOptions {
 export class LineArena {
   readonly #words: Words;
   readonly #base: number;
-  /** Word index of the link of line 0, if there were one. */
+  /** Where the link of line 0 would be, as a word index. */
   readonly #links: number;
   readonly #firstLine: number;
   readonly #endLine: number;
@@ -107,18 +106,18 @@ export class LineArena {
     this.#endLine = options.endLine;
   }
 
-  /** Once, by whoever creates the region. */
+  /** The thread that creates the region calls this once. */
   initialise(): void {
     this.#words[this.#base + NEXT_FRESH] = this.#firstLine;
     this.#words[this.#base + CAPACITY] = this.#endLine;
   }
 
-  /** Lines that buckets have been given, and blocks that they have grown out of. */
+  /** Lines allocated so far, retired blocks included. */
   get linesTaken(): number {
     return this.#words[this.#base + NEXT_FRESH]! - this.#firstLine;
   }
 
-  /** Lines that there are. */
+  /** Lines in all. */
   get linesInAll(): number {
     return this.#endLine - this.#firstLine;
   }
@@ -128,7 +127,10 @@ export class LineArena {
     return this.#links + (directory >>> SIZE_BITS);
   }
 
-  /** A cleared block of 2^bits lines; 0 when there is none. It stands in GROW_NEW until the caller has made use of it. */
+  /**
+   * Allocates a cleared block of 2^bits lines. GROW_NEW names it until the caller has published or retired it.
+   * @returns its directory word, or 0 when no memory is left
+   */
   allocate(participant: Participant, bits: number): number {
     const words = this.#words;
     lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesAllocate);
@@ -147,7 +149,7 @@ export class LineArena {
     return directory;
   }
 
-  /** Keeps a block that readers may still see until the epoch `tag` has passed. */
+  /** Retires a block that readers may still use. It is reused after the epoch `tag` has passed. */
   retire(participant: Participant, directory: number, tag: number): void {
     const words = participant.words;
     const base = participant.base;
@@ -168,7 +170,7 @@ export class LineArena {
     return participant.words[participant.base + RETIRED_COUNT]!;
   }
 
-  /** Clears and lists the blocks that this participant retired before epoch `oldest`. */
+  /** Clears the blocks that this participant retired before epoch `oldest`, and puts them on the free lists. */
   reclaim(participant: Participant, oldest: number): void {
     const words = this.#words;
     const retired = participant.words;
@@ -186,7 +188,7 @@ export class LineArena {
       const bits = blockBits(directory);
       words.fill(0, first, first + (LINE_WORDS << bits));
       lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.linesRetire);
-      /* From one list to the other in one step (participant.ts). */
+      /* Moved between the lists in one step (participant.ts). */
       const following = words[link]!;
       retired[base + RETIRED_HEAD] = following;
       if (following === 0) {
@@ -199,7 +201,10 @@ export class LineArena {
     }
   }
 
-  /** After the participant's thread has died: whatever it was doing is done or not begun. @returns whether it held the mutex */
+  /**
+   * After the participant's thread has died. Each change under this mutex is one step, so it is done or not begun.
+   * @returns whether the thread held the mutex
+   */
   repair(participant: Participant): boolean {
     return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
   }

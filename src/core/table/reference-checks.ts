@@ -1,10 +1,10 @@
 /**
- * A checked process's view of a tracker's memory (CT_CHECKED=1): the ledger of records and of index blocks, and the
- * references that this thread has taken since its last quiescent point.
+ * The checks of a process with CT_CHECKED=1 on a table: the ledger of records and index blocks, and the references that this thread
+ * has obtained since its last quiescent point.
  *
- * A reference is taken where a record number is read from an index, a list or a packet (`obtain`), and used where the
- * connection is moved on, killed or removed (`assertReference`). Both throw unless the record may be referred to: it is
- * linked, or was unlinked after this thread's last quiescent point, and it still is of the generation that was taken.
+ * A thread obtains a reference where it reads a record number from an index, a list or a packet (`obtain`). It uses the reference
+ * where it updates, kills or removes the connection (`assertReference`). Both throw unless the reference is valid: the record is
+ * linked, or was unlinked after this thread's last quiescent point, and its generation is still the one that was obtained.
  */
 
 import { allocateWords, CHECKED, type Words } from '../../shared/access.ts';
@@ -14,12 +14,12 @@ import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { UsageError } from '../errors.ts';
 import { ConnWord, LIFE_GENERATION_SHIFT, UNIT_SHIFT, UNIT_WORDS } from './conn.ts';
 
-/** Quiescent points are told apart modulo this. */
+/** Quiescent points are counted modulo this. */
 const QUIESCENT_POINTS: number = 2 ** 23;
-/** References remembered; more than any test's table has records. */
+/** References remembered. No test has a table with more records. */
 const MOST_REFERENCES = 1 << 20;
 
-/** Where records and index lines lie in the table's words (memory.ts). */
+/** Where records and index lines lie in the table's words (memory-layout.ts). */
 interface LedgerLayout {
   records: number;
   end: number;
@@ -48,8 +48,9 @@ export class Checks {
   readonly #references = new Map<number, number>();
 
   /**
-   * The checks of a thread that maps a table; undefined in a process that is not checked, or if who made the table was not.
-   * @throws UsageError in a thread that is not checked, if who made the table was
+   * The checks of a thread that maps a table. Undefined if the process is not checked, or if the process that made the
+   * table was not.
+   * @throws UsageError in a thread that is not checked, if the table was made by a checked process
    */
   static of(
     memory: { words: Words; ledger?: Words | undefined },
@@ -62,7 +63,9 @@ export class Checks {
       return undefined;
     }
     if (!CHECKED) {
-      throw new UsageError('this table was made with CT_CHECKED=1; start the threads that map it with it as well');
+      throw new UsageError(
+        'this table was made with CT_CHECKED=1: start every thread that maps it with CT_CHECKED=1 as well',
+      );
     }
     return new Checks({ ledger, words, layout, participants, participant });
   }
@@ -92,13 +95,13 @@ export class Checks {
     this.#participant = options.participant;
   }
 
-  /** They are those of a dead thread, which may have noted what it was about to do and not done it. */
+  /** The checks now act for a dead thread, which may have noted a change in the ledger without making it. */
   beginRepair(): void {
     this.records.isRepairing = true;
     this.blocks.isRepairing = true;
   }
 
-  /** This thread holds no reference any more. */
+  /** This thread holds no reference now. */
   quiescent(): void {
     this.#quiescentPoints = (this.#quiescentPoints + 1) % QUIESCENT_POINTS;
     if (this.#references.size > MOST_REFERENCES) {
@@ -110,7 +113,7 @@ export class Checks {
     return Atomics.load(this.#words, (record << UNIT_SHIFT) + ConnWord.LIFE) >>> LIFE_GENERATION_SHIFT;
   }
 
-  /** This thread has read a record's number where it is to be found. */
+  /** This thread has read a record's number from an index, a list or a packet. */
   obtain(record: number): void {
     this.records.assertReferable(record, this.#participant.id);
     const generation = this.#generationOf(record);
@@ -120,22 +123,22 @@ export class Checks {
       known % QUIESCENT_POINTS === this.#quiescentPoints &&
       Math.trunc(known / QUIESCENT_POINTS) !== generation
     ) {
-      this.records.fail(record, 'used again while this thread refers to it');
+      this.records.fail(record, 'its memory was reused while this thread holds a reference to it');
     }
     this.#references.set(record, generation * QUIESCENT_POINTS + this.#quiescentPoints);
   }
 
-  /** This thread goes by a reference. */
+  /** This thread is about to use a reference. */
   assertReference(record: number): void {
     const known = this.#references.get(record);
     if (known !== undefined && known % QUIESCENT_POINTS !== this.#quiescentPoints) {
-      this.records.fail(record, 'a reference was kept over a quiescent point');
+      this.records.fail(record, 'this thread kept a reference over a quiescent point');
     }
     this.obtain(record);
   }
 }
 
-/* For the few places that meet record numbers outside the index; the caller asks for CHECKED first. */
+/* For code that reads record numbers outside the index. The caller tests CHECKED first. */
 
 export function obtain(checks: Checks | undefined, record: number): void {
   checks?.obtain(record);

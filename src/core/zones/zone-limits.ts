@@ -1,12 +1,14 @@
 /**
- * Limits on the number of connections in a zone, with Open vSwitch's rules: a zone's count starts when its limit
- * does; a default limit makes entries appear with the first commit into a zone, and these survive the deletion of
- * their own limit as long as there is a default.
+ * Limits on the number of connections in a zone, by Open vSwitch's rules:
+ *   - A zone's count starts when its limit is set.
+ *   - While there is a default limit, the first commit into a zone creates an entry for it.
+ *   - While there is a default limit, an entry survives the deletion of its own limit.
  *
- *   header line      0 default limit (atomic: changed under the mutex, read without; 0: none)   1 mutex
- *   directory        one word per zone: 1 if the zone has an entry. atomic: changed under the mutex, read without
- *   pools            one quota pool per zone (shared/quota-pool.ts), touched only for zones with an entry. Its limit is changed
- *                    under the mutex
+ *   header line      0 default limit (0: none), 1 mutex
+ *   directory        one word per zone: 1 if the zone has an entry
+ *   pools            one quota pool per zone (shared/quota/quota-pool.ts); only pools of zones with an entry are touched
+ *
+ * Default limit and directory are atomic: written under the mutex, read without it. The limit of a pool is written under the mutex.
  */
 
 import { load, peek, store, type Words } from '../../shared/access.ts';
@@ -26,14 +28,14 @@ const MUTEX = 1;
 const DIRECTORY = LINE_WORDS;
 const POOLS = DIRECTORY + ZONES;
 
-/** Largest limit: an unsigned number of 32 bits, as in Open vSwitch. What is beyond the table's size is never reached. */
+/** Largest limit: an unsigned 32-bit number, as in Open vSwitch. A limit above the table's size is never reached. */
 const MAX_LIMIT = 0xffffffff;
 
 /** The answer to a query. */
 export interface ZoneLimit {
-  /** The zone if it has a limit of its own, else 'default'. */
+  /** The zone, if it has a limit of its own, else 'default'. */
   zone: number | 'default';
-  /** The limit in force; 0 with zone 'default': none. */
+  /** The limit in force; 0 for 'default': no limit. */
   limit: number;
   /** Connections counted against it. */
   count: number;
@@ -67,7 +69,7 @@ export class ZoneLimits {
     return this.#base + POOLS + zone * this.#poolWords;
   }
 
-  /** The pool that a new connection of this zone takes room from; 0: the zone is not limited. */
+  /** The quota pool from which a new connection of this zone takes a unit; 0: the zone has no limit. */
   admit(zone: number, participant: Participant): number {
     if (peek(this.#words, this.#directory + zone) !== 0) {
       return this.#poolOf(zone);
@@ -79,8 +81,8 @@ export class ZoneLimits {
   }
 
   /**
-   * Makes the entry unless somebody else just did.
-   * @returns false if the default limit, by which the entry was to live, is gone by now
+   * Creates the entry unless another thread has just done so.
+   * @returns false if the default limit was deleted meanwhile
    */
   #createByDefault(zone: number, participant: Participant): boolean {
     const words = this.#words;
@@ -93,13 +95,13 @@ export class ZoneLimits {
     return isWanted;
   }
 
-  /** Nothing counts yet in the zone's pool. */
+  /** Creates a zone's entry, with a count of 0. */
   #addLocked(zone: number, limit: number, participant: Participant): void {
     this.pools.renew(this.#poolOf(zone), limit, participant);
     store(this.#words, this.#directory + zone, 1);
   }
 
-  /** What applies to a zone; a number beyond 65535 is no zone and has what all have. */
+  /** The limit that applies to a zone. A number above 65535 is not a zone, and gets the default limit. */
   get(zone: number | 'default'): ZoneLimit {
     const defaultLimit = load(this.#words, this.#base + DEFAULT_LIMIT) >>> 0;
     if (
@@ -115,16 +117,16 @@ export class ZoneLimits {
     return own === USE_FALLBACK ? { zone: 'default', limit: defaultLimit, count } : { zone, limit: own >>> 0, count };
   }
 
-  /** The default limit, then every zone with a limit of its own: what `ct-get-limits` shows. */
+  /** The default limit, then every zone with a limit of its own: the output of `ct-get-limits`. */
   all(): ZoneLimit[] {
     const zones = Array.from({ length: ZONES }, (_, zone) => this.get(zone));
     return [this.get('default'), ...zones.filter(({ zone }) => zone !== 'default')];
   }
 
   /**
-   * Sets a zone's limit, or with 'default' that of all zones without one. For a zone 0 blocks everything, for the
-   * default it removes it.
-   * @throws UsageError when the limit is not a 32-bit number
+   * Sets a zone's limit, or with 'default' the limit of all zones without their own. A limit of 0 blocks a zone, but
+   * removes the default.
+   * @throws UsageError unless the limit is a 32-bit number
    */
   set(zone: number | 'default', limit: number, participant: Participant): void {
     if (!Number.isInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
@@ -134,8 +136,8 @@ export class ZoneLimits {
       this.delete('default', participant);
       return;
     }
-    /* To the end under the mutex: between the look at the entry and the limit that is written into it, the deletion of the
-     * default limit would take the entry away, and the limit with it. */
+    /* All under the mutex. Otherwise a deletion of the default limit could remove the entry after it was found and
+     * before its limit was written, and the limit would be lost. */
     const words = this.#words;
     lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitSet);
     if (zone === 'default') {
@@ -157,7 +159,7 @@ export class ZoneLimits {
     }
   }
 
-  /** Removes a zone's limit, or the default with all entries that live by it. */
+  /** Removes a zone's limit; or the default limit, with all entries that have no limit of their own. */
   delete(zone: number | 'default', participant: Participant): void {
     const words = this.#words;
     lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitDelete);
@@ -174,7 +176,10 @@ export class ZoneLimits {
     unlock(words, this.#base + MUTEX);
   }
 
-  /** After the participant's thread has died: finishes the deletion of the default limit that it was in. @returns whether it held the mutex */
+  /**
+   * After the participant's thread has died: finishes the deletion of the default limit, if the thread was in it.
+   * @returns whether the thread held the mutex
+   */
   repair(participant: Participant): boolean {
     const words = this.#words;
     const heldIt = inheritLock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);

@@ -1,8 +1,8 @@
 /**
- * Timeout policies of zones: one word per zone, the id of the policy that connections created in the zone use if the
- * pass that creates them names none; 0: the default policy. atomic: written from outside, read by whoever creates.
+ * Timeout policies of zones: one word per zone, the id of a policy; 0: the default policy. A new connection in the zone uses it,
+ * unless the action that creates the connection names another. atomic: any thread writes it, creating threads read it.
  *
- * A connection keeps the policy that it was created with, as in Open vSwitch; what the policy says may change under it.
+ * A connection keeps the policy id that it was created with, as in Open vSwitch. The times of that policy may change.
  */
 
 import { exchange, load, peek, store, type Words } from '../../shared/access.ts';
@@ -20,7 +20,7 @@ export class ZonePolicies {
     this.#base = base;
   }
 
-  /** The policy of a new connection, for the packet path. */
+  /** The policy of a new connection. For the packet path. */
   policyOf(zone: number): number {
     return peek(this.#words, this.#base + zone);
   }
@@ -33,12 +33,12 @@ export class ZonePolicies {
     store(this.#words, this.#base + zone, policyId);
   }
 
-  /** @returns whether the zone had one: of two threads that delete it at once, one is told so */
+  /** @returns whether the zone had one. If two threads delete it at once, only one of them gets true */
   delete(zone: number): boolean {
     return exchange(this.#words, this.#base + zone, 0) !== 0;
   }
 
-  /** Zones that have one, with its id. */
+  /** All zones with a policy, and its id. */
   *all(): Generator<[zone: number, policyId: number], void, void> {
     for (let zone = 0; zone < ZONES; zone++) {
       const policyId = this.get(zone);

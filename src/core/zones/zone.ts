@@ -1,4 +1,4 @@
-/** A conntrack zone: connections of different zones are never taken for each other. */
+/** A conntrack zone. A lookup in one zone never finds a connection of another. */
 
 import { expectWhole } from '../errors.ts';
 

@@ -99,7 +99,7 @@ describe('a flush by a filter', () => {
   it('with a zone beside it needs both', () => {
     expect(ct.flush({ zone: 5, filter: { proto: 6 } })).toBe(0);
     expect(ct.flush({ zone: 5, filter: { proto: 17 } })).toBe(1);
-    expect(() => ct.flush({ zone: 5, filter: { zone: 6 } })).toThrow('the zone is given twice');
+    expect(() => ct.flush({ zone: 5, filter: { zone: 6 } })).toThrow('two zones are given: 5, and 6 in the filter');
   });
 });
 

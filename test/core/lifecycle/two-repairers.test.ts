@@ -41,7 +41,7 @@ describe('a repair', () => {
     });
     const { isComplete, token } = a.repair(dead.participant);
     expect(isComplete).toBe(true);
-    expect(String(problem)).toMatch(/participant 2 is being repaired by another thread: leave it to that one$/);
+    expect(String(problem)).toMatch(/participant 2 is being repaired by another thread: let that thread finish$/);
     expect(Conntrack.attach(a.memory, { participant: dead.participant, token }).participant).toBe(dead.participant);
   });
 

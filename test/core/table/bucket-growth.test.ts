@@ -295,6 +295,8 @@ describe('an index under random links and unlinks', () => {
 
   it('would not go unnoticed when it were wrong', async () => {
     await expect(crew.run('looksAtUnlocked', null as never)).rejects.toThrow('must be held');
-    await expect(crew.run('looksAtWrongCount', null as never)).rejects.toThrow('overflow 1, but 0 went past');
+    await expect(crew.run('looksAtWrongCount', null as never)).rejects.toThrow(
+      'overflow count 1, but 0 entries went past it',
+    );
   });
 });

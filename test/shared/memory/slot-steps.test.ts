@@ -75,7 +75,7 @@ describe('a participant slot', () => {
       markThread(newcomer);
       return 'timed-out';
     });
-    expect(() => main.repair(newcomer.id)).toThrow(/belongs to a thread that lives/);
+    expect(() => main.repair(newcomer.id)).toThrow(/belongs to a thread that is alive/);
     expect(claimOf(main.tracker.participants, newcomer.id)).toBe(Claim.claimed);
   });
 

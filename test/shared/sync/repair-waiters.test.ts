@@ -121,8 +121,10 @@ describe('a thread with patience', () => {
         `bucket lock .* held for 0.05 s, now by participant ${dead}\\. If its thread has died, .* repairs .* call again$`,
       ),
     );
-    expect(() => ct.flush()).toThrow(/still the lock .*call again/s);
-    expect(() => ct.execute(PacketBatch.allocate(), new CtAction({}), NOW_MS)).toThrow(/still the lock .*call again/s);
+    expect(() => ct.flush()).toThrow(/gave up waiting for a lock that another thread still holds.*call again/s);
+    expect(() => ct.execute(PacketBatch.allocate(), new CtAction({}), NOW_MS)).toThrow(
+      /gave up waiting for a lock that another thread still holds.*call again/s,
+    );
 
     expect(ct.repair(dead).isComplete).toBe(true);
     expect(ct.connCount).toBe(9);
@@ -136,7 +138,7 @@ describe('a thread with patience', () => {
 describe('repair', () => {
   it('is refused for the calling thread and for what is no participant', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
-    expect(() => ct.repair(ct.participant)).toThrow(/alive/);
+    expect(() => ct.repair(ct.participant)).toThrow(/the calling thread's own: a thread cannot repair itself/);
     expect(() => ct.repair(2)).toThrow(/no participant 2/);
     expect(() => ct.repair(-1)).toThrow(/no participant/);
     expect(ct.repair(1)).toMatchObject({ isComplete: true, locksReleased: 0 });

@@ -1,9 +1,9 @@
 /**
- * The engine `ct-bucket`: no lists. The sweeper walks all buckets and removes what is dead or expired.
+ * The engine `ct-bucket`: no lists. The sweeper walks all buckets and removes dead and expired connections.
  *
- * It passes lines of the index of which nothing is due yet (their due word says so), and touches the connections of the others
- * only. It reads without locks and takes a bucket's lock only for the removal of one connection, so that nobody ever waits
- * for the walk. A cursor remembers where it stopped; the walk goes in steps of limited time, each inside one epoch.
+ * It skips index lines whose earliest expiry has not come (line-expiry.ts), and reads the records of the other lines only. It takes
+ * a bucket's lock only to remove a connection, so no thread waits for the walk. The walk goes in steps of limited time, each inside
+ * one epoch. A cursor keeps its position between steps.
  */
 
 import { peek, store } from '../../../shared/access.ts';
@@ -17,14 +17,14 @@ import type { ExpiryParts, Remover, SweepCursor } from '../expiry.ts';
 import { WordExpiry } from '../word-expiry.ts';
 
 /**
- * Work between two looks at the clock, in what it costs to pass a line that is not due (about 5 ns); to look at one costs
- * more, since its records are likely to miss the cache.
+ * Work between two readings of the clock. The unit is the cost of skipping a line (about 5 ns). A visit costs more,
+ * since the line's records are likely to miss the cache.
  */
 const WORK_PER_CLOCK_READ = 512;
 const VISIT_COST = 32;
 /**
- * A line is looked at again after this time, ms, whatever its connections say: should the clock have run backwards, a mark
- * that belongs to the other time does not last.
+ * The longest time between two visits of a line, ms, whatever its connections say. If the clock was set back, an
+ * earliest expiry of the old time has no effect beyond this.
  */
 const MAX_VISIT_INTERVAL_MS = 30_000;
 
@@ -41,7 +41,7 @@ export class BucketSweep extends WordExpiry {
   }
 
   protected override shortened(r: number, _timeout: number, expires: number): void {
-    /* Stored: seen by every sweeper that begins to look at the line from here on. */
+    /* An atomic store: every sweeper that begins a visit after this sees the new expiry. */
     store(this.words, r + ConnWord.EXPIRES, expires);
     this.killed(r >>> UNIT_SHIFT);
   }
@@ -81,7 +81,7 @@ export class BucketSweep extends WordExpiry {
     }
   }
 
-  /** Moves the cursor on in its block, by WORK_PER_CLOCK_READ at most. */
+  /** Advances the cursor in its block, by at most WORK_PER_CLOCK_READ. */
   #sweepLines(cursor: SweepCursor, now: number, lines: number, remove: Remover): void {
     const first = BucketTable.lineOf(cursor.block, 0);
     let index = cursor.line;
@@ -95,7 +95,7 @@ export class BucketSweep extends WordExpiry {
     cursor.line = index;
   }
 
-  /** Removes what is stale of a line, and notes when to look at it again. */
+  /** Visits a line: removes its stale connections, and writes its earliest expiry. */
   #sweepLine(bucket: number, line: number, firstSlot: number, now: number, remove: Remover): void {
     const { words: records } = this;
     const table = this.#table;
@@ -108,7 +108,7 @@ export class BucketSweep extends WordExpiry {
       }
       this.#counters[Counter.sweepVisited]!++;
       const r = record << UNIT_SHIFT;
-      /* Read once: what decides is also what is noted. */
+      /* Read once: the value that decides is also the value that counts for the line. */
       const expires = peek(records, r + ConnWord.EXPIRES);
       if ((peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0 || isExpired(expires, now)) {
         remove(record);

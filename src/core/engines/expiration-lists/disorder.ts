@@ -1,7 +1,7 @@
 /**
- * The engine `baseline`, lists that are not in order of expiry: a timeout policy was changed while connections of it live, so that one
- * of a short new time stands behind one of a long old one. The sweeper walks such lists whole, as Open vSwitch walks all of
- * its lists, until it has found them in order again.
+ * Lists of the engine `baseline` that are out of order. After a change of a timeout policy, a connection with a short new timeout
+ * may stand behind one with a long old timeout. The sweeper walks such a list to its end, as Open vSwitch walks all its lists, until
+ * it finds the list in order again.
  */
 
 import { CHECKED, peek, poke } from '../../../shared/access.ts';
@@ -13,32 +13,35 @@ import { ExpirationLists, FIRST_DISORDER, KINDS, NodeWord } from '../lists.ts';
 
 /** The only bucket. */
 export const GLOBAL = 0;
-/** So many whole walks must find a list in order: a packet may have read the old time before the change, and come late. */
+/**
+ * Number of whole walks that must find a list in order. One is not enough: a packet may have read the old timeout
+ * before the change, and append its connection afterwards.
+ */
 const WALKS = 2;
 /**
- * Of a policy with an id: other ids may share its lists, so these may be out of order again at any time. And while a policy
- * changes.
+ * Always walk the list whole. For lists of policies other than 0, because other policy ids may share them and disorder
+ * them at any time; and for all lists of a policy while it changes.
  */
 const FOR_EVER = -1;
-/** Threads whose clocks differ by this, ms, append a little out of order. */
+/** Clocks of threads may differ by this much, ms, so appended connections may be out of order by as much. */
 const CLOCKS_DIFFER_MS = 20;
-/** Connections that are looked at before the lock is given back. */
+/** Connections to read before the lock is released. */
 const STEPS = 256;
 
-/** Where a walk through a whole list stands, between two of its steps. */
+/** The position of a whole walk between two of its steps. */
 export class ListWalk {
-  /** The last step was one of such a walk. */
+  /** The last step was part of a whole walk. */
   isWhole = false;
   list = 0;
-  /** The record to go on with, 0: it is at its end; and when that expires, to know whether it has been moved since. */
+  /** The next record, 0: at the end. Its expiry tells whether it was moved since. */
   next = 0;
   nextExpires = 0;
-  /** What was passed so far is in order, and expires no later than this (low 32 bits of ms). */
+  /** The records so far are in order, and expire no later than `lastExpires` (low 32 bits of ms). */
   isInOrder = true;
   lastExpires = 0;
 }
 
-/** What a walk works with: the engine. */
+/** The part of the engine that a walk uses. */
 interface DisorderedLists {
   readonly lists: ExpirationLists;
   readonly walk: ListWalk;
@@ -46,8 +49,8 @@ interface DisorderedLists {
 }
 
 /**
- * Gives a timeout policy other times, or deletes it. Its lists count as out of order from before the change on, so that whoever
- * dies or gives up on the way leaves them walked whole.
+ * Changes or deletes a timeout policy. Its lists count as out of order before the change begins. So if the thread dies
+ * or gives up in between, they are still walked whole.
  */
 export function changeWithDisorder<T>(engine: DisorderedLists, policyId: number, change: () => T): T {
   noteDisorder(engine, policyId, FOR_EVER);
@@ -71,14 +74,14 @@ function noteDisorder(engine: DisorderedLists, policyId: number, walks: number):
   table.unlockBucket(GLOBAL);
 }
 
-/** Must this list be walked whole? A hint. */
+/** Must the sweeper walk this list whole? A hint. */
 export function isOutOfOrder(engine: DisorderedLists, list: number): boolean {
   return peek(engine.lists.words, FIRST_DISORDER + list) !== 0;
 }
 
 /**
- * One step of a walk through a whole list: as the engine's own steps. `walk.next` says where the next one begins. What
- * is moved between two steps ends the walk for this round of the sweep.
+ * One step of a whole walk, as a step of the engine. `walk.next` is where the next step begins. If that record is moved
+ * between two steps, the walk ends for this round of the sweep.
  */
 export function collectAnywhere(engine: DisorderedLists, list: number, now: number): number {
   const { lists, walk } = engine;
@@ -124,15 +127,15 @@ export function collectAnywhere(engine: DisorderedLists, list: number, now: numb
 }
 
 /**
- * A walk has come to the end of the list. It stays in order only if what is appended from now on does not expire before what
- * stands there.
+ * Counts a walk that reached the end of the list. The list stays in order only if a connection appended from now on
+ * expires no earlier than those in the list.
  */
 function noteWalk(engine: DisorderedLists, list: number, now: number): void {
   const { walk } = engine;
   const { words } = engine.lists;
   const left = peek(words, FIRST_DISORDER + list);
   if (left > 0) {
-    /* Only lists of policy 0 are ever in order again: of the first KINDS. */
+    /* Only lists of policy 0 ever count as in order again: the first KINDS lists. */
     const nextExpires = (now + engine.parts.timeouts.timeoutMs(0, list)) | 0;
     const isInOrder = walk.isInOrder && ((nextExpires - walk.lastExpires) | 0) >= -CLOCKS_DIFFER_MS;
     poke(words, FIRST_DISORDER + list, isInOrder ? left - 1 : WALKS);

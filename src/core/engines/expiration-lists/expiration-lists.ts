@@ -1,10 +1,11 @@
 /**
- * The engine `baseline`: connections stand in lists by timeout, in order of expiry. The sweeper looks at the first of each
- * list only; for that, every packet that extends a connection moves it to the end of its list, under the global lock,
- * which is the lock of the only bucket.
+ * The engine `baseline`: connections are in lists by timeout, in order of expiry. The sweeper reads the heads of the lists only. For
+ * that, every packet that extends a connection moves it to the end of its list, under the global lock, which is the lock of the only
+ * bucket.
  *
- * The global lock goes before a connection's lock, so a packet that has moved a TCP connection on gives that up, takes
- * both, and sets the expiry only if nobody has moved the connection on meanwhile: whoever did sets its own.
+ * Lock order: the global lock comes before a connection's lock. So a packet that has updated a TCP connection releases that lock, and
+ * takes both. It sets the expiry only if the state is still the one that it wrote. Otherwise another packet has updated the
+ * connection meanwhile, and sets its own expiry.
  */
 
 import { CHECKED, peek, poke } from '../../../shared/access.ts';
@@ -22,12 +23,12 @@ import { changeWithDisorder, collectAnywhere, GLOBAL, isOutOfOrder, ListWalk } f
 export class ListsByExpiry extends ExpiryStrategy {
   declare readonly lists: ExpirationLists;
   readonly parts: ExpiryParts;
-  /** The calling thread's walk through a list that is out of order. */
+  /** The calling thread's walk of a list that is out of order. */
   readonly walk: ListWalk = new ListWalk();
 
   constructor(parts: ExpiryParts) {
     const lists = new ExpirationLists(parts.region, parts.firstUnit, parts.participant);
-    /* A list's order is not so strict that the clock's mark could rely on it. */
+    /* The order of a list is not strict enough to move the clock's mark by it. */
     super({ linkedIntent: 0, sweepsAll: false, lists });
     this.parts = parts;
   }
@@ -46,7 +47,10 @@ export class ListsByExpiry extends ExpiryStrategy {
     this.extendUnlocked(r, timeout, peek(this.parts.words, r + ConnWord.STATE), now);
   }
 
-  /** The lock of the lists goes before the connection's, which is held here. */
+  /**
+   * The lists' lock comes before the connection's in the lock order, and the caller holds the latter: extendUnlocked
+   * does the work.
+   */
   override extendLocked(r: number, _timeout: number, _now: number): number {
     return peek(this.parts.words, r + ConnWord.STATE);
   }
@@ -58,7 +62,7 @@ export class ListsByExpiry extends ExpiryStrategy {
     const expires = (now + timeouts.timeoutMs(records[r + ConnWord.TIMEOUT_POLICY]!, timeout)) | 0;
     table.lockBucket(GLOBAL, participant, LockSite.globalLock);
     lockConn(records, r, participant, LockSite.update);
-    /* Not listed: somebody is removing it. */
+    /* Not listed: another thread is removing it. */
     if (lists.isListedLocked(record) && (peek(records, r + ConnWord.LIFE) & LIFE_FLAGS) === 0) {
       if (peek(records, r + ConnWord.STATE) === state) {
         poke(records, r + ConnWord.EXPIRES, expires);
@@ -74,7 +78,7 @@ export class ListsByExpiry extends ExpiryStrategy {
     table.unlockBucket(GLOBAL);
   }
 
-  /** It becomes the first that the sweeper sees. */
+  /** Moves the connection to the head of list 0, where the sweeper finds it first. */
   override killed(record: number): void {
     const { lists } = this;
     const { participant, table } = this.parts;
@@ -93,14 +97,14 @@ export class ListsByExpiry extends ExpiryStrategy {
     this.lists.removeLocked(record);
   }
 
-  /** What was in a list before is still in the same order: the jump has changed expiries to one and the same time. */
+  /** Nothing to do: the jump has set expired connections to the same time, so the lists keep their order. */
   override expiredAtJump(_record: number, _slot: number): void {}
 
   override changePolicy<T>(policyId: number, change: () => T): T {
     return changeWithDisorder(this, policyId, change);
   }
 
-  /** Looks at the first of each list, and goes on while these are stale, or through all of a list that is out of order. */
+  /** Removes stale connections from the head of each list, or anywhere in a list that is out of order. */
   override sweep(cursor: SweepCursor, now: number, endMs: number, remove: Remover): boolean {
     const { walk } = this;
     const { found } = this.lists;
@@ -111,7 +115,7 @@ export class ListsByExpiry extends ExpiryStrategy {
         removed += remove(found[i]!) ? 1 : 0;
       }
       this.parts.counters[Counter.sweepVisited]! += count;
-      /* Others may be removing what was found: not to be waited for. */
+      /* Other threads may be removing all of them: do not wait. */
       if (walk.isWhole ? walk.next === 0 : removed === 0) {
         cursor.step++;
       }
@@ -124,14 +128,14 @@ export class ListsByExpiry extends ExpiryStrategy {
   }
 
   /**
-   * The stale ones among the first records of a list, or of all of one that is out of order, into `lists.found`; they stay where
-   * they are until they are removed.
+   * Copies stale records to `lists.found`: those at the head of a list, or all of a list that is out of order. They
+   * stay in the list until they are removed.
    * @returns how many
    */
   #collect(list: number, now: number): number {
     const { lists, walk } = this;
     const { checks, participant, table, words } = this.parts;
-    /* A list that looks empty gets its turn the next time. */
+    /* A list that seems empty waits for the next sweep. */
     walk.isWhole = false;
     if (lists.firstOf(list) === 0) {
       walk.next = 0;

@@ -1,11 +1,11 @@
 /**
- * A queue of many producers and one consumer, after D. Vyukov's intrusive MPSC node-based queue: a producer
- * makes itself the newest by one exchange and then links its predecessor to itself, so it never waits. Between the two steps
- * the consumer sees the queue end early, and takes the rest the next time.
+ * A queue of many producers and one consumer, after D. Vyukov's intrusive MPSC node-based queue. A producer makes its node the
+ * newest by one exchange, then links the previous newest node to it. It never waits. Between the two steps the queue seems to end
+ * early, and the consumer takes the rest the next time.
  *
  *   line 0   NEWEST (record number, or STUB). atomic
- *   line 1   OLDEST. Of the consumer, who holds the lists' lock
- *   line 2   the stub's node: stands in the queue whenever nobody else does
+ *   line 1   OLDEST. Only the consumer uses it, under the lists' lock
+ *   line 2   the stub's node: it keeps an empty queue non-empty
  */
 
 import { exchange, load, peek, poke, store } from '../../../shared/access.ts';
@@ -34,7 +34,7 @@ function nextWord(lists: ExpirationLists, queue: number, record: number): number
   return (record === STUB ? queueAt(queue) + STUB_NODE : lists.nodeOf(record)) + NodeWord.QUEUE_NEXT;
 }
 
-/** Once, by whoever made the region. */
+/** The thread that allocated the region calls this once. */
 export function initialiseQueues(lists: ExpirationLists): void {
   for (let queue = 0; queue < KINDS; queue++) {
     store(lists.words, queueAt(queue) + NEWEST, STUB);
@@ -54,7 +54,7 @@ function append(lists: ExpirationLists, queue: number, record: number): void {
   intents[intentBase + EngineIntent.QUEUE_RECORD] = 0;
 }
 
-/** Finishes what the participant was putting into a queue. */
+/** Finishes an append that the participant had begun. */
 export function redoAppend(lists: ExpirationLists): void {
   const { intents, intentBase } = lists;
   if (intents[intentBase + EngineIntent.QUEUE_RECORD] === 0) {
@@ -71,10 +71,14 @@ export function redoAppend(lists: ExpirationLists): void {
   }
 }
 
-/** Hands a record to the consumer, unless it already waits for it. Whatever was written before, the consumer sees. */
+/**
+ * Passes a record to the consumer, unless it is already in a queue. The consumer sees all that the producer wrote
+ * before.
+ */
 export function enqueue(lists: ExpirationLists, queue: number, record: number): void {
   if (exchange(lists.words, lists.nodeOf(record) + NodeWord.QUEUED, 1) === 0) {
-    /* In the same step (shared/participant.ts): also written by `append`, but that is a call away. */
+    /* In the same step as the exchange (participant.ts). `append` writes these words again, but only after a function
+     * call, where V8 may end the thread. */
     const { intents, intentBase } = lists;
     intents[intentBase + EngineIntent.QUEUE] = queue;
     intents[intentBase + EngineIntent.QUEUE_BEFORE] = 0;
@@ -84,8 +88,8 @@ export function enqueue(lists: ExpirationLists, queue: number, record: number): 
 }
 
 /**
- * The oldest record of a queue, which may be handed over again from now on; 0: none. The lists' lock is held. It stands in
- * MOVE_RECORD until the caller has put it somewhere.
+ * Takes the oldest record from a queue; 0: none. From now on producers may enqueue it again. The lists' lock is held.
+ * MOVE_RECORD names the record until the caller has put it into a list.
  */
 export function dequeueLocked(lists: ExpirationLists, queue: number): number {
   const { words } = lists;

@@ -1,11 +1,10 @@
 /**
- * The engine `ct-scale`: expiry is a word of the record, which packets write without a lock, as in ct-bucket. The sweeper
- * has lists by timeout, in order of the time at which it has to look at a connection; what comes into them (a
- * new connection, or one whose timeout has become another) is handed over in queues. Where it finds that a connection was
- * extended meanwhile, it puts it where its new time belongs, near the end.
+ * The engine `ct-scale`: the expiry is a word of the record, which packets write without a lock, as in ct-bucket. The sweeper has
+ * lists by timeout, in order of the expiry that it knows. New connections, and connections with a changed timeout, reach the sweeper
+ * through queues. If a connection at the head was extended meanwhile, the sweeper moves it back to its new position, near the end.
  *
- * Whoever removes a connection leaves the lists alone: the sweeper drops what it finds removed. Since records are used again,
- * a node says which generation was linked, and only that is removed.
+ * A thread that removes a connection does not touch the lists: the sweeper drops removed connections when it meets them. Records
+ * are reused, so a node says which generation was linked, and the sweeper removes no other one.
  */
 
 import { CHECKED, load, peek, poke, store } from '../../../shared/access.ts';
@@ -23,7 +22,7 @@ import { DEQUEUED, EngineIntent, ExpirationLists, KINDS, LISTS, LISTS_LOCK, Node
 import { WordExpiry } from '../word-expiry.ts';
 import { dequeueLocked, enqueue, initialiseQueues, redoAppend } from './queue.ts';
 
-/** Records taken from the queues, or looked at in a list, under one hold of the lock. */
+/** Records to take from a queue, or to visit in a list, under one hold of the lock. */
 const MAX_VISITS = 256;
 
 /** Steps of a sweep: first the queues, then the lists. */
@@ -44,7 +43,7 @@ export class ListsByQueues extends WordExpiry {
     initialiseQueues(this.lists);
   }
 
-  /** From now on this generation may be removed. */
+  /** From now on the sweeper may remove this generation. */
   override linked(record: number): void {
     const { lists, words } = this;
     const r = record << UNIT_SHIFT;
@@ -57,7 +56,7 @@ export class ListsByQueues extends WordExpiry {
     lists.intents[lists.intentBase + EngineIntent.SCHEDULE_RECORD] = 0;
   }
 
-  /** Its timeout has become another one. */
+  /** The connection has another timeout now. */
   override changed(record: number, timeout: number): void {
     const { lists } = this;
     poke(lists.words, lists.nodeOf(record) + NodeWord.KIND, timeout);
@@ -68,7 +67,7 @@ export class ListsByQueues extends WordExpiry {
     this.changed(r >>> UNIT_SHIFT, timeout);
   }
 
-  /** The sweeper is to look at it at once; its timeout is what it was. */
+  /** The sweeper must visit it at once. Its timeout is unchanged. */
   override killed(record: number): void {
     enqueue(this.lists, 0, record);
   }
@@ -77,7 +76,7 @@ export class ListsByQueues extends WordExpiry {
     this.killed(record);
   }
 
-  /** Looks at the queues, then at the first of each list, and goes on while these are stale. */
+  /** Empties the queues, then removes stale connections from the head of each list. */
   override sweep(cursor: SweepCursor, now: number, endMs: number, remove: Remover): boolean {
     const { intents, intentBase, found } = this.lists;
     while (cursor.step < STEPS) {
@@ -99,9 +98,9 @@ export class ListsByQueues extends WordExpiry {
   }
 
   /**
-   * One hold of the lists' lock: takes records from a queue (step < KINDS) or visits at the first of a list; stale ones go to
-   * `lists.found`, out of the lists.
-   * @returns how many it found, or -1 when there is nothing more to do in this step
+   * One hold of the lists' lock. Takes records from a queue (step < KINDS) or from the head of a list. Stale ones leave
+   * the lists and go to `lists.found`.
+   * @returns how many it found, or -1 when this step is done
    */
   #collect(step: number, now: number): number {
     const { lists } = this;
@@ -136,7 +135,7 @@ export class ListsByQueues extends WordExpiry {
     return count === 0 && visits < MAX_VISITS ? -1 : count;
   }
 
-  /** Is the connection that was linked last in this record still there? */
+  /** Is the connection that was last linked in this record still linked? */
   #isLinked(record: number): boolean {
     const { lists, words } = this;
     const generation = load(lists.words, lists.nodeOf(record) + NodeWord.GENERATION);
@@ -144,7 +143,7 @@ export class ListsByQueues extends WordExpiry {
     return (life & LIFE_CLEANED) === 0 && life >>> LIFE_GENERATION_SHIFT === generation;
   }
 
-  /** Puts a linked record where it belongs, or says that it has to go. @returns true: it is stale, and in no list */
+  /** Puts a linked record into its list, unless it is stale. @returns true: it is stale, and in no list */
   #placeLocked(record: number, now: number): boolean {
     const { lists, words } = this;
     const r = record << UNIT_SHIFT;
@@ -160,7 +159,9 @@ export class ListsByQueues extends WordExpiry {
     return false;
   }
 
-  /** Whatever the dead had between lists and queues is put into a queue, where the next sweep finds it. */
+  /**
+   * Puts every record that the dead thread had between lists and queues into a queue, where the next sweep finds it.
+   */
   override repair(): boolean {
     const { lists } = this;
     const { participant } = this.#parts;
