@@ -201,7 +201,7 @@ describe('repair', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 3 });
     const dead = Conntrack.attach(ct.memory);
     dead.events();
-    expect(() => ct.events()).toThrow(/read already/);
+    expect(() => ct.events()).toThrow(/have a reader already: close it first/);
     pretendDead(dead);
     expect(ct.repair(dead.participant).wasEventReader).toBe(true);
     const events = ct.events();
