@@ -10,7 +10,7 @@
  *
  * If the clock is set back, the mark must follow, or new connections would expire before the mark. A step of up to WALK_AFTER_MS
  * moves the mark at once. A larger step moves it at the end of the first full sweep. That sweep also removes every connection whose
- * expiry cannot be told from an expired one; a connection survives if its remaining time is below 2^31 ms minus the step.
+ * expiry cannot be lastMs from an expired one; a connection survives if its remaining time is below 2^31 ms minus the step.
  *
  *   CLOCK_MARK    time of the last walk or full sweep: every entry of the table expires within 2^32 ms after it. A 64-bit float,
  *                 written under CLOCK_MUTEX, read as a hint; NaN before the first operation
@@ -57,9 +57,9 @@ export function updateClock(tracker: Clocked, nowMs: number): number {
 function moveMark(tracker: Clocked, nowMs: number): number {
   const { words, settings } = tracker;
   if (!(Math.abs(nowMs) <= MAX_MS)) {
-    const told = tracker.time[0]!;
+    const lastMs = tracker.time[0]!;
     /* Before the first time the table is empty. */
-    return (Number.isNaN(told) ? tracker.clock[0]! : told) | 0;
+    return (Number.isNaN(lastMs) ? tracker.clock[0]! : lastMs) | 0;
   }
   tracker.time[0] = nowMs;
   lock(words, settings + SettingWord.CLOCK_MUTEX, tracker.participant, LockClass.leaf, LockSite.clockMove);
