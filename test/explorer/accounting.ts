@@ -88,7 +88,7 @@ function checkCounts(ct: Conntrack, live: number): void {
     violate('invariant violated', `${created} created, but ${live} live and ${removed} removed`);
   }
   if (ct.connCount !== live) {
-    violate('invariant violated', `${ct.connCount} units of room in use by ${live} connections`);
+    violate('invariant violated', `${ct.connCount} credits in use by ${live} connections`);
   }
 }
 

@@ -26,7 +26,7 @@ export interface Failure {
 /** Begins what the ledger of a checked process says (shared/ledger.ts): what a unit is, its number and its state. */
 const LEDGER = /^(record|index block at line) \d+ \(\w+\): /;
 
-/** Is this the word of a mutex (shared/mutex.ts) that a thread of the scenario holds with somebody waiting? */
+/** Is this the word of a mutex (src/shared/sync/mutex.ts) that a thread of the scenario holds, and another one waits for? */
 function holderOf(word: number, threads: number): number {
   const holder = (word >>> 1) - 1;
   return holder >= 0 && holder < threads ? holder : -1;

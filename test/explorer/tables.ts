@@ -156,7 +156,7 @@ export class TablePlayer {
     return new TablePlayer(Conntrack.attach(memory));
   }
 
-  /** Takes the thread's place at the table anew: after a death in the middle of something there is more to set back than numbers. */
+  /** Opens the thread's view of the table again. After a death in mid-operation its JavaScript objects may be stale, too. */
   resurrect(): void {
     this.#use(takeSlot(this.ct.memory, this.ct));
   }

@@ -13,7 +13,7 @@ const jobs = {
 
   /**
    * In every round: says where it is, plainly, passes the barrier and looks where the others are; a second barrier
-   * keeps everybody there until all have looked. Returns how often somebody was elsewhere.
+   * keeps all threads there until all have looked. Returns how often a thread was in another round.
    */
   rounds(
     plan: { words: Words; barriers: [number, number]; parties: number; places: number; rounds: number },

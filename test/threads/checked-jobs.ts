@@ -224,7 +224,7 @@ const SABOTAGE = {
     tracker.table.lockBucket(1, tracker.participant);
     tracker.table.lockBucket(0, tracker.participant);
   },
-  'gives back the lock of somebody else': () => {
+  'releases the lock of another thread': () => {
     const victim = new Victim();
     victim.inBucket(() => (victim.words[victim.headerOf(0)] = lockTagOf(3)));
   },

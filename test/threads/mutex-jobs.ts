@@ -22,7 +22,7 @@ let me: LockOwner;
 /** Of a thread that is none of the crew. */
 const STRANGER = 7;
 
-/* Two plain accesses with the owner's name between them: whoever else got in makes one increment vanish. */
+/* Two plain accesses with the owner's name between them: if another thread gets in, an increment is lost. */
 function incrementLocked(counter: number, mutex: number, thread: number): void {
   const before = words[counter]!;
   const owner = ownerOf(words, mutex);
@@ -84,7 +84,7 @@ const jobs = {
     }
   },
 
-  /** In every round: holds the mutex until its word says that somebody may sleep. */
+  /** In every round: holds the mutex until its word says that a thread may sleep. */
   holdInRounds(plan: { mutex: number; turn: number; done: number; rounds: number }): void {
     for (let round = 1; round <= plan.rounds; round++) {
       lock(words, plan.mutex, me, LockClass.bucket);

@@ -44,7 +44,7 @@ const jobs = {
     }
   },
 
-  giveAllBack(_: null): void {
+  releaseAll(_: null): void {
     while (held.length > 0) {
       pools.release(pool, held.pop()!, me);
     }
@@ -54,7 +54,7 @@ const jobs = {
     pools.returnAll(pool, me);
   },
 
-  /** Begins a batch; returns how many units it has in hand. */
+  /** Begins a batch. @returns the credits that it has prefetched */
   prefetchCredits({ count }: { count: number }): number {
     return pools.prefetchCredits(pool, count, me);
   },
@@ -80,8 +80,8 @@ const jobs = {
   },
 
   /**
-   * Takes and gives back at random. All threads count what is in use: after a unit was taken, until before it is
-   * given back. Returns what it still holds and how often it was refused.
+   * Takes and releases at random. All threads count the credits in use: from after a credit was taken until before it is
+   * released. Returns the credits that it still has, and the number of refusals.
    */
   churn(
     plan: {
@@ -127,18 +127,18 @@ const jobs = {
     return { held: held.length, refusals };
   },
 
-  /** Like churn, but in batches of up to 32 that take room ahead where they can. Returns what it still holds. */
+  /** Like churn, but in batches of up to 32 that prefetch credits where they can. Returns the credits that it still has. */
   churnInBatches(
     plan: { words: Words; gate: number; threads: number; inUse: number; limit: number; batches: number },
     thread: number,
-  ): { held: number; ahead: number } {
+  ): { held: number; prefetched: number } {
     const random = randomSequence(thread);
-    let ahead = 0;
+    let prefetched = 0;
     startTogether(plan.words, plan.gate, plan.threads);
     for (let batch = 0; batch < plan.batches; batch++) {
       const count = 2 + (random() % 31);
       const taken = pools.prefetchCredits(pool, count, me);
-      ahead += taken;
+      prefetched += taken;
       let inHand = taken;
       /* Not always as many as were expected. */
       for (let i = random() % 4; i < count; i++) {
@@ -166,7 +166,7 @@ const jobs = {
         pools.release(pool, held.pop()!, me);
       }
     }
-    return { held: held.length, ahead };
+    return { held: held.length, prefetched };
   },
 
   /** Like churn, while thread 0 starts the pool anew again and again. Returns the generations that it holds. */

@@ -18,7 +18,7 @@ export interface Waiting {
   /** Word of the lock, in the table's memory or in that of held fragments. */
   index: number;
   isOfFragments: boolean;
-  /** The victim dies as soon as it holds the lock; or goes on when it is told, and dies between giving it back and waking who waits. */
+  /** The victim dies as soon as it holds the lock; or goes on when it is told, and dies between its release and its notify. */
   dies: 'holding it' | 'before it wakes anybody';
   /** Two words: set when the victim has stopped, and when it is to go on. */
   signals: Words;
@@ -96,7 +96,7 @@ const jobs = {
     return ct.participant;
   },
 
-  /** Takes over a vacant place; before it claims it, another thread does. @returns what that one got, and how the first fares */
+  /** Takes over a vacant slot; another thread claims it just before. @returns the other thread's participant, and the first one's error */
   takeOverTwice(): { first: number; error: string } {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
     const dead = Conntrack.attach(ct.memory);

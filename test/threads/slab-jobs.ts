@@ -79,7 +79,7 @@ const jobs = {
     }
   },
 
-  /** Takes and gives back records of both classes at random; returns how often the slab had none. */
+  /** Allocates and frees records of both classes at random; returns how often the slab had none. */
   churn(
     plan: { words: Words; gate: number; threads: number; rounds: number; mostHeld: number },
     thread: number,
@@ -98,7 +98,7 @@ const jobs = {
     startTogether(plan.words, plan.gate, plan.threads);
     let growing = true;
     for (let round = 0; round < plan.rounds; round++) {
-      /* Long runs of taking, then of giving back: batches move through the common list. */
+      /* Long runs of allocating, then of freeing: batches move through the common list. */
       if (held.length === 0) {
         growing = true;
       } else if (held.length === plan.mostHeld) {

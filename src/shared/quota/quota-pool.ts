@@ -11,8 +11,8 @@
  *
  * Refusing is cheap, because a flood is refused millions of times. A thread that collects sets CLEAR_FULL_BELOW in each
  * unused word. If it finds no credit, it notes the limit in FULL_BELOW. The thread that releases the next credit sees the
- * flag in the same atomic step that releases it, and clears FULL_BELOW. While FULL_BELOW stands nobody has released a
- * credit. So a refusal reads two words, takes no mutex, and writes nothing.
+ * flag in the same atomic step that releases it, and clears FULL_BELOW. While FULL_BELOW stands no release was
+ * completed. So a refusal reads two words, takes no mutex, and writes nothing.
  *
  * A pool can be renewed: a zone's limit is deleted and set again. Credits of an older generation do not count any more. The
  * unused word contains its generation, so that the same atomic step checks it.

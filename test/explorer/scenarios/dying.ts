@@ -31,7 +31,7 @@ const MUTEX = 0;
 const COUNTER = LINE_WORDS;
 const WORDS = 2 * LINE_WORDS;
 
-/** A mutex and nothing else: whoever dies with it leaves the others waiting until it is released in its place. */
+/** A mutex and nothing else. When its owner dies, the others wait until another thread releases it. */
 function mutexOwner(others: number): Scenario<{ words: Words }> {
   const threads = others + 2;
   return scenario<{ words: Words }>({

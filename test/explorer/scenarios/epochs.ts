@@ -63,7 +63,7 @@ function world(readers: readonly Reader[]): Scenario<Shared> {
     },
     nameOf(_shared, _region, index) {
       if (index >= PARTICIPANTS) {
-        return `announced epoch of ${Math.trunc((index - PARTICIPANTS) / PARTICIPANT_WORDS)}`;
+        return `published epoch of ${Math.trunc((index - PARTICIPANTS) / PARTICIPANT_WORDS)}`;
       }
       return index === 0 ? 'epoch' : index === SLOT ? 'slot' : `record ${index}`;
     },

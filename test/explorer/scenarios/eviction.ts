@@ -1,4 +1,4 @@
-/** Room for connections in a full table: one thread gives back what the other wants. */
+/** Credits of a full table: one thread releases the credit that the other wants. */
 
 import type { TableFull } from '../../../src/core/memory/table-options.ts';
 import { checkAccounting } from '../accounting.ts';
@@ -44,10 +44,10 @@ export const giveAndTake: Scenario<TableShared> = scenario<TableShared>({
       check() {
         const { connCount, maxConnections } = player.ct;
         if (connCount > maxConnections) {
-          violate('limit exceeded', `${connCount} connections, and room for ${maxConnections}`);
+          violate('limit exceeded', `${connCount} connections, and maxConnections is ${maxConnections}`);
         }
         checkAccounting(player.ct, START_MS);
-        /* Everything that was given back can be taken again. */
+        /* Every released credit can be taken again. */
         for (const n of [5, 6, 7, 8]) {
           player.send([opening(n)], COMMIT, START_MS);
         }
@@ -91,7 +91,7 @@ function full(
         check() {
           const { connCount } = player.ct;
           if (connCount > limit) {
-            violate('limit exceeded', `${connCount} connections, and room for ${limit}`);
+            violate('limit exceeded', `${connCount} connections, and the limit is ${limit}`);
           }
           checkAccounting(player.ct, START_MS);
           if (!live.includes(connCount)) {
@@ -108,14 +108,14 @@ const opens = (n: number) => (player: TablePlayer) => void player.send([opening(
 const answers = (n: number) => (player: TablePlayer) => void player.send([answer(n)], LOOK, START_MS);
 const flushes = (player: TablePlayer) => void player.ct.flush();
 
-/** Both newcomers want the place of the only connection, which was never answered. */
+/** Both newcomers evict the only connection, which has no reply. */
 export const twoEvict = full({ limit: 1, tableFull: 'early-drop', live: [1] }, [opens(1), opens(2)]);
 /** The answer comes as the connection is being evicted. */
 export const evictAndAnswer = full({ limit: 1, tableFull: 'early-drop', live: [1] }, [opens(1), answers(0)]);
 /** What is to be evicted is flushed. */
 export const evictAndFlush = full({ limit: 1, tableFull: 'early-drop', live: [0, 1] }, [opens(1), flushes]);
 
-/** A full table is full at every moment, whoever is being refused, or takes another one's place. */
+/** A full table is full at every moment, while newcomers are refused or evict another connection. */
 const counts = (player: TablePlayer) => {
   const { connCount } = player.ct;
   if (connCount !== LIMIT) {

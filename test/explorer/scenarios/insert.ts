@@ -1,4 +1,4 @@
-/** Threads that open connections: the same one, both ends of one, under the eyes of a reader, as the last that there is room for. */
+/** Threads that open connections: the same one, from both ends, beside a reader, with the last credit. */
 
 import { visitBucket } from '../../../src/core/inspect/dump.ts';
 import { checkAccounting } from '../accounting.ts';
@@ -100,7 +100,7 @@ export const againstLookup: Scenario<TableShared> = scenario<TableShared>({
 const LINE_FULL = 7;
 
 /**
- * An entry that finds its home line full goes to the next. Whoever has seen it in a walk over the bucket finds it by its key.
+ * An entry that finds its home line full goes to the next. A reader that has seen it in a walk over the bucket must find it by its key.
  */
 export const overflowAgainstLookup: Scenario<TableShared> = scenario<TableShared>({
   threads: 2,

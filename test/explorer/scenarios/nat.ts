@@ -22,7 +22,7 @@ function translating(ports = 1): CtAction {
   });
 }
 
-/** The ends of the answers of whoever was given that port. */
+/** The endpoints of the replies to the connection that got that port. */
 function answersTo(port: number): PortEnds {
   const { dst, dport } = flow(0);
   return { src: dst, sport: dport, dst: ADDRESS, dport: port };
@@ -84,7 +84,7 @@ const sweeps =
   ({ player }: Context) =>
     player.sweep(nowMs);
 
-/** Whoever finds the key finds the reverse key too, unless the connection is being removed. */
+/** A reader that finds the key finds the reverse key too, unless the connection is being removed. */
 function looksBothWays({ player, apart }: Context): void {
   const { tracker } = player;
   tracker.enter();
@@ -109,7 +109,7 @@ export const removeAgainstLookup = translated({
   parts: [flushes, looksBothWays],
   live: [0],
 });
-/** The expired connection has the only port; whoever opens the same again takes its key, too. */
+/** The expired connection has the only port. A new connection of the same tuple takes over its key, too. */
 export const insertAgainstSweep = translated({
   prepare: opens('apart', 0),
   parts: [opens('apart', 0, LATER_MS), sweeps(LATER_MS)],

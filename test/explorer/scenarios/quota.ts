@@ -1,6 +1,6 @@
 /**
- * A quota pool (shared/quota-pool.ts) near its limit, with small blocks and a margin that its limit is beyond: units taken ahead for
- * a batch, words that are emptied before anybody is refused, threads that die in the middle, and what `used` says meanwhile.
+ * A quota pool (src/shared/quota/quota-pool.ts) near its limit, with small blocks, and with a margin that still allows to
+ * prefetch. Batches prefetch credits, threads collect, threads die in the middle, and `used` is read meanwhile.
  */
 
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
@@ -38,7 +38,7 @@ interface Options {
   ifTold?: number;
 }
 
-/** What a thread does to the pool. What it takes it has in use at once. */
+/** A thread's operations on the pool. A credit that it takes is in use at once. */
 class Player {
   readonly participant: Participant;
   readonly pools: QuotaPools;
@@ -72,7 +72,7 @@ class Player {
     this.pools.release(POOL, 0, this.participant);
   }
 
-  /** A batch that takes so many ahead if it may, and uses some of them. */
+  /** A batch that prefetches up to `count` credits, and uses some of them. */
   batch(count: number, uses: number): void {
     this.endBatch(this.pools.prefetchCredits(POOL, count, this.participant), uses);
   }
@@ -100,7 +100,7 @@ class Player {
     const inUse = this.#words[IN_USE]! + units;
     this.#words[IN_USE] = inUse;
     if (inUse > LIMIT) {
-      violate('limit exceeded', `${inUse} units are in use, and there are ${LIMIT}`);
+      violate('limit exceeded', `${inUse} credits are in use, of ${LIMIT}`);
     }
   }
 
@@ -165,7 +165,7 @@ function pool({ margin, others = 0, prepare, parts, repairs = false, got, ifTold
           const units = Array.from(words.subarray(GOT, GOT + parts.length));
           const matters = ifTold === undefined || words[TOLD] === ifTold;
           if (got !== undefined && matters && !got.some((way) => way.every((wanted, n) => units[n] === wanted))) {
-            violate('refused too early', `the threads have got ${units.join(', ')} units`);
+            violate('refused too early', `the threads have got ${units.join(', ')} credits`);
           }
           checkPool(words, player, participants);
         },
@@ -182,14 +182,14 @@ function checkPool(words: Words, player: Player, participants: number): void {
     const own = POOL + (1 + id) * QuotaLayout.STRIDE_WORDS;
     reserved -= words[own]! & QuotaLayout.COUNT_MASK;
     if (words[own + QuotaLayout.PREFETCHED] !== 0) {
-      violate('lock left held', `participant ${id} has still units ahead`);
+      violate('lock left held', `participant ${id} still has prefetched credits`);
     }
   }
   if (words[POOL + QuotaLayout.MUTEX] !== 0) {
     violate('lock left held', `the mutex of the pool is ${words[POOL + QuotaLayout.MUTEX]} at the end`);
   }
   if (reserved !== inUse) {
-    violate('invariant violated', `${reserved} units are reserved and not unused; in use are ${inUse}`);
+    violate('invariant violated', `${reserved} credits are reserved and not unused, but ${inUse} are in use`);
   }
   if (player.pools.used(POOL) !== inUse) {
     violate('wrong count', `used() says ${player.pools.used(POOL)} at the end, and ${inUse} are in use`);
@@ -200,7 +200,7 @@ function checkPool(words: Words, player: Player, participants: number): void {
     left++;
   }
   if (inUse + left !== LIMIT) {
-    violate('refused too early', `${inUse} and then ${left} units were given out, of ${LIMIT}`);
+    violate('refused too early', `${inUse} and then ${left} credits could be taken, of ${LIMIT}`);
   }
 }
 
@@ -212,26 +212,26 @@ function nameOf(index: number, participants: number): string {
   const participant = Math.floor(at / QuotaLayout.STRIDE_WORDS) - 1;
   const word = at % QuotaLayout.STRIDE_WORDS;
   if (participant >= 0) {
-    return `${['unused', 'ahead'][word] ?? `count ${word}`} of ${participant}`;
+    return `${['unused', 'prefetched'][word] ?? `count ${word}`} of ${participant}`;
   }
   return ['limit', 'reserved', 'mutex', 'generation', '', 'full below'][word] ?? String(word);
 }
 
-/** So many by one participant; the rest of its last block lies unused with it. */
+/** One participant takes `units` credits. The rest of its last block stays in its unused word. */
 const takes = (player: Player, units: number) => {
   for (let n = 0; n < units; n++) {
     player.take();
   }
 };
 
-/** Thread 0 has one unit in use and one ahead, thread 1 the others. */
+/** Thread 0 has one credit in use and one prefetched, thread 1 has the others. */
 const lastPrefetched = ([batch, other]: readonly Player[]) => {
   batch!.take();
   batch!.pools.prefetchCredits(POOL, 1, batch!.participant);
   takes(other!, 2);
 };
 
-/** The unit comes back when the batch ends, and the next batch, which uses none, may not have it while it is looked for. */
+/** A batch releases its credit. The next batch must not prefetch that credit while the other thread collects. */
 export const nextBatch = pool({
   margin: 1,
   prepare: lastPrefetched,
@@ -245,7 +245,7 @@ export const nextBatch = pool({
   got: [[0, 1]],
 });
 
-/** A batch does not use its unit, and two others want it. */
+/** A batch does not use its credit, and two other threads want it. */
 export const batchAndTwo = pool({
   margin: 1,
   others: 1,
@@ -256,7 +256,7 @@ export const batchAndTwo = pool({
     [0, 0, 1],
   ],
 });
-/** Who waits for that is refused. */
+/** The batch uses its credit. The thread that waits for it is refused. */
 export const batchUsesIt = pool({
   margin: 1,
   prepare: lastPrefetched,
@@ -264,7 +264,7 @@ export const batchUsesIt = pool({
   got: [[1, 0]],
 });
 
-/** A batch begins, and ends without a use for its unit, while another one takes all that there is, and asks for more. */
+/** A batch prefetches a credit and does not use it. Meanwhile another thread takes all credits and wants one more. */
 const beginsWhileAllIsTaken: Omit<Options, 'repairs'> = {
   margin: 1,
   prepare: ([batch, other]) => {
@@ -275,7 +275,7 @@ const beginsWhileAllIsTaken: Omit<Options, 'repairs'> = {
   got: [[0, 2]],
 };
 export const batchBegins = pool(beginsWhileAllIsTaken);
-/** The batch goes on with what it has ahead: the limit is not lowered. */
+/** The batch uses its prefetched credit: the limit is not lowered, and a collection must not look like that. */
 export const batchGoesOn = pool({
   margin: 1,
   prepare: lastPrefetched,
@@ -291,11 +291,11 @@ export const batchGoesOn = pool({
   got: [[1, 0]],
 });
 
-const GIVEN = 1;
+const RELEASED = 1;
 const TAKEN_AFTER = 2;
 /**
- * One gives its only unit back, then another one gets what lies with it: so there is always one for the third, which may have
- * looked at the word of the first before and at that of the second after.
+ * Thread 0 releases its only credit. Then thread 1 takes the one in its own word. So there is always a credit for thread 2,
+ * which may look at the word of thread 0 before, and at the word of thread 1 after.
  */
 export const giveThenTake = pool({
   margin: 2,
@@ -309,10 +309,10 @@ export const giveThenTake = pool({
   parts: [
     (player) => {
       player.give();
-      player.tell(GIVEN);
+      player.tell(RELEASED);
     },
     (player) => {
-      if (player.take() && player.told === GIVEN) {
+      if (player.take() && player.told === RELEASED) {
         player.tell(TAKEN_AFTER);
       }
     },
@@ -322,7 +322,7 @@ export const giveThenTake = pool({
   ifTold: TAKEN_AFTER,
 });
 
-/** All but one unit are in use, which lies unused with a participant that does nothing. */
+/** All credits but one are in use. That one is in the unused word of a participant that does nothing. */
 const oneIdle = ([first, , , idle]: readonly Player[]) => {
   takes(first!, 2);
   takes(idle!, 2);
@@ -352,7 +352,7 @@ export const usedWhileBlockComes = pool({
   parts: [(player) => takes(player, 1), (player) => player.observe(0, 1)],
   got: [[1]],
 });
-/** The last of four units given back returns all. */
+/** Releases the last of four credits, and returns all to the pool. */
 export const usedWhileReturning = pool({
   margin: 1,
   prepare: ([first]) => {
@@ -369,7 +369,7 @@ export const usedWhileReturning = pool({
     (player) => player.observe(1, 0),
   ],
 });
-/** One unit goes from one thread to the other. */
+/** One credit moves from one thread to the other. */
 export const usedWhileMoving = pool({
   margin: 1,
   others: 1,
@@ -383,13 +383,13 @@ export const usedWhileMoving = pool({
     (player) => {
       const used = player.pools.used(POOL);
       if (used < LIMIT - 1 || used > LIMIT) {
-        violate('wrong count', `used() says ${used} of ${LIMIT} units, of which one goes from hand to hand`);
+        violate('wrong count', `used() says ${used} of ${LIMIT} credits, of which one moves between threads`);
       }
     },
   ],
 });
 
-/** Thread 0 dies as it looks for a unit; another one takes what lies with it. */
+/** Thread 0 dies while it collects. Thread 1 takes a credit from its own word. */
 export const collectorDies = pool({
   margin: 1,
   others: 1,
@@ -401,7 +401,7 @@ export const collectorDies = pool({
   parts: [(player) => void player.take(), (player) => void player.take()],
   repairs: true,
 });
-/** Thread 0 dies as it looks, and `used` is asked meanwhile. */
+/** Thread 0 dies while it collects, and thread 1 reads `used` meanwhile. */
 export const collectorDiesUnderEyes = pool({
   margin: 1,
   others: 1,
@@ -413,7 +413,7 @@ export const collectorDiesUnderEyes = pool({
   repairs: true,
   got: [[0]],
 });
-/** Thread 0 dies as its batch takes ahead, or ends; who waits for that gets the unit. */
+/** Thread 0 dies while its batch prefetches, or ends. The thread that waits for the batch gets the credit. */
 export const batchDies = pool({
   margin: 1,
   prepare: lastPrefetched,

@@ -92,7 +92,7 @@ export const flushOneAgainstInsert = threads({
   live: [0, 1],
 });
 
-/** What a reader has found must be the same connection until its quiescent point, whoever removes it and wants its memory. */
+/** A record that a reader has found is the same connection until the reader's quiescent point, even if it is removed. */
 function reads(player: TablePlayer): void {
   const { tracker } = player;
   for (let round = 0; round < 2; round++) {

@@ -7,7 +7,7 @@ import { type Scenario, scenario, violate } from '../scenario.ts';
 /** Two slots of a line each. */
 const DATA_WORDS = 32;
 const SLOT_WORDS = 16;
-/** Longer than any test: who waits for it was not woken. */
+/** Longer than any test. A thread that waits so long was not woken. */
 const FOREVER_MS = 1e6;
 
 interface Shared {

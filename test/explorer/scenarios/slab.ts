@@ -15,7 +15,7 @@ const LINK = 0;
 const TAG = 1;
 const HOLDER = 2;
 const FIRST_UNIT = 2;
-/** Five chunks (shared/slab.ts): whoever takes more finds none. */
+/** Five chunks (src/shared/memory/slab.ts): a sixth does not exist. */
 const UNITS = 5 * 256;
 
 /** A cache above 128 gives 64 away. */
@@ -90,7 +90,7 @@ function users(threads: readonly { held: number; isCacheFull: boolean; part: Par
                 violate('lost value', 'a slab that has units left says that it is used up');
               }
               if (add(shared.records, record * UNIT_WORDS + HOLDER, 1) !== 0) {
-                violate('unit handed out twice', `record ${record} was handed out while somebody holds it`);
+                violate('unit handed out twice', `record ${record} was allocated while another thread has it`);
               }
               return record;
             },

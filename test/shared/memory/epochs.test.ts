@@ -51,7 +51,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
   };
 
   /**
-   * The same when these threads end batches too. An announcement may lag one epoch behind, so it can take a second
+   * The same when these threads end batches too. A published epoch may lag by one, so it can take a second
    * round; more would keep memory for nothing.
    */
   const isReclaimedAfterBatchesOf = async (threads: number[], tag: number): Promise<boolean> => {
@@ -87,7 +87,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
 
   it('does not count a quiescent point that came before the memory was unlinked', async () => {
     await enter(WRITER, 1);
-    /* Both have announced whatever epoch is in force: as quiet as it gets. */
+    /* Both have published the epoch in force. */
     for (let batch = 0; batch < 3; batch++) {
       await step(1, 'quiesce');
       await isReclaimed(epochs.current());
@@ -112,7 +112,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
     expect(await isReclaimedAfterBatchesOf([1], late)).toBe(true);
   });
 
-  it('moves on by one, and only when all online participants have announced the epoch in force', async () => {
+  it('is incremented by one, and only when all online participants have published the epoch in force', async () => {
     await enter(WRITER, 1, 2);
     const first = epochs.current();
     await isReclaimed(first);
@@ -129,7 +129,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
     expect(epochs.current()).toBe(first + 2);
   });
 
-  it('waits for nobody who is offline or never came', async () => {
+  it('does not wait for a participant that is offline or never came', async () => {
     await enter(WRITER, 1, 2);
     await step(2, 'leave');
     const tag = await crew.runOn(WRITER, 'tag', null);
@@ -160,7 +160,7 @@ describe.each([{ checked: false }, { checked: true }])('epochs (checked: $checke
     expect(Epochs.isSafe(next, epochs.advance())).toBe(true);
   });
 
-  it('knows who is online', async () => {
+  it('knows which participants are online', async () => {
     const participant = new Participant(region, 1);
     expect(epochs.isOnline(participant)).toBe(false);
     await step(1, 'enter');

@@ -192,7 +192,7 @@ describe('a ring', () => {
     expect(poll()).toEqual(sent.slice(3));
   });
 
-  it('is full when no slot fits any more, until one was given back and harvested', () => {
+  it('is full when no slot fits any more, until one was released and harvested', () => {
     const sent = Array.from({ length: DATA_WORDS / LINE_WORDS }, () => send(LINE_WORDS));
     expect(sent).not.toContain(-1);
     expect(producer.occupiedWords).toBe(DATA_WORDS);
@@ -209,7 +209,7 @@ describe('a ring', () => {
     expect(producer.reserve(1)).toBe(-1);
   });
 
-  it('harvests what the consumer wrote in place, in order, and nothing before it was given back', () => {
+  it('harvests what the consumer wrote in place, in order, and nothing before it was released', () => {
     const sent = [send(16), send(40), send(16)];
     expect(producer.harvest()).toBe(-1);
     for (const slot of poll()) {
@@ -257,7 +257,7 @@ describe('a ring', () => {
     expect(poll()).toEqual([second, wrapped]);
   });
 
-  it('is full for a slot that does not fit at the end when the filler would leave it no room, but not for a smaller one', () => {
+  it('is full for a slot that does not fit at the end when the filler would leave it no space, but not for a smaller one', () => {
     const sent = [send(32), send(32), send(32)];
     poll();
     consumer.release(1);
@@ -363,13 +363,13 @@ describe('a ring', () => {
     expect(harvestAll()).toEqual(sent.slice(2));
   });
 
-  it('wakes its producer after a consumer that died when it had given back and had not said so yet', async () => {
+  it('wakes its producer after a consumer that died between its release and its notify', async () => {
     const sent = [send(16), send(16)];
     poll();
     consumer.claim(2);
     const waiting = producer.waitForReturns(60_000);
     Atomics.store(words, TAIL, words[CLAIMED]!);
-    expect(producer.takeBack(() => expect.fail('it was given back'))).toBe(0);
+    expect(producer.takeBack(() => expect.fail('it was released'))).toBe(0);
     await waiting;
     expect(harvestAll()).toEqual(sent);
   });

@@ -1,4 +1,4 @@
-/** The slab: records handed out once, given back to all, kept while somebody may see them. */
+/** The slab: each record is allocated once, can be allocated again after it was freed, and is kept while a reader may see it. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
@@ -193,7 +193,7 @@ describe('the slab', () => {
     }
   });
 
-  it('hands nothing out by touching or prefaulting ahead', () => {
+  it('allocates nothing by touching or prefaulting', () => {
     const fixture = makeSlab(256);
     const slab = new Slab(fixture.slab);
     const participant = new Participant(fixture.region, 0);
@@ -272,7 +272,7 @@ describe.each([{ checked: false }, { checked: true }])(
       });
       const refusals = results.reduce((sum, result) => sum + result.refusals, 0);
       expect(refusals > 0).toBe(scarce);
-      /* Everything that was given back can be had again, and once only. */
+      /* Every freed record can be allocated again, once. */
       const units0 = (await crew.run('allocate', { recordClass: 0, count: units })).flat();
       const units1 = unitsOf((await crew.run('allocate', { recordClass: 1, count: units })).flat(), 1);
       const handedOut = [...units0, ...units1];

@@ -84,7 +84,7 @@ describe('the limit of a pool', () => {
     expect(own.used(POOL)).toBe(0);
   });
 
-  it('that is raised from outside, or lowered and raised, lets in again who was refused', () => {
+  it('that is raised from outside, or lowered and raised, admits a thread again that was refused', () => {
     const { region, words, own } = makePool(USE_FALLBACK);
     const participant = new Participant(region, 0);
     const taken = (tries: number) =>
@@ -150,7 +150,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
 
   afterAll(() => crew.end());
 
-  it.each(LIMITS)('of %i is never exceeded by threads that take and give back, and counts exactly', async (limit) => {
+  it.each(LIMITS)('of %i is never exceeded by threads that take and release, and counts exactly', async (limit) => {
     await setUp(limit);
     const plan = {
       words,
@@ -166,7 +166,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(own.used(POOL)).toBe(words[IN_USE]);
     /* Each tries to have one more than there are, alone if need be. */
     expect(results.reduce((sum, { refusals }) => sum + refusals, 0)).toBeGreaterThan(0);
-    await crew.run('giveAllBack', null);
+    await crew.run('releaseAll', null);
     expect(own.used(POOL)).toBe(0);
   });
 
@@ -185,7 +185,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(await take(3, 2 * LARGE)).toBe(LARGE - THREADS);
     expect(own.used(POOL)).toBe(LARGE);
     expect(await crew.run('take', { count: 1 })).toEqual([0, 0, 0, 0]);
-    /* What one gives back, another one may take. */
+    /* Another thread may take a credit that one releases. */
     await release(0, 1);
     expect(await take(1, 2)).toBe(1);
     await release(3, 100);
@@ -193,7 +193,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(own.used(POOL)).toBe(LARGE);
   });
 
-  it('knows of a unit given back by one that has returned all others since somebody was refused', async () => {
+  it('knows of a credit that a thread releases after it has returned all others, since a refusal', async () => {
     await setUp(2);
     await take(0, 2);
     expect(await take(1, 1)).toBe(0);
@@ -202,7 +202,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(await take(1, 2)).toBe(1);
   });
 
-  it('does not count as used what was collected, given back or returned', async () => {
+  it('does not count collected, released or returned credits as used', async () => {
     await setUp(LARGE);
     await take(0, 5000);
     await take(1, 1);
@@ -211,7 +211,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(own.used(POOL)).toBe(1001);
     await crew.run('returnAll', null);
     expect(own.used(POOL)).toBe(1001);
-    await crew.run('giveAllBack', null);
+    await crew.run('releaseAll', null);
     expect(own.used(POOL)).toBe(0);
   });
 
@@ -249,7 +249,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     await crew.run('take', { count: 100 });
     await crew.runOn(0, 'renew', { limit: 5 });
     expect([own.limit(POOL), own.used(POOL)]).toEqual([5, 0]);
-    /* The last of the old units are the ones that each thread gives back first. */
+    /* Each thread first releases the last of the old credits. */
     await crew.run('release', { count: 50 });
     expect(own.used(POOL)).toBe(0);
     expect(await take(1, 10)).toBe(5);
@@ -269,7 +269,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     await crew.run('take', { count: 100 });
     for (let renewal = 0; renewal < 9; renewal++) {
       await crew.runOn(0, 'renew', { limit: LARGE });
-      /* Thread 3 has given back, and thread 2 has taken, units of the first generation, and counts them now only. */
+      /* Thread 3 has released, and thread 2 has taken, credits of the first generation. They count them only now. */
       words[POOL + 4 * STRIDE_WORDS + RELEASED]! += 50;
       words[POOL + 3 * STRIDE_WORDS + TAKEN]! += 50;
       expect(own.used(POOL)).toBe(0);
@@ -293,13 +293,13 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(heldGenerations.flat().every((ofUnit) => ofUnit <= generation)).toBe(true);
     expect(own.used(POOL)).toBe(current);
     expect(current).toBeLessThanOrEqual(limit);
-    await crew.run('giveAllBack', null);
+    await crew.run('releaseAll', null);
     expect(own.used(POOL)).toBe(0);
     const taken = await crew.run('takeAll', { words, gate: GATE + 1, threads: THREADS });
     expect(taken.reduce((sum, ofThread) => sum + ofThread, 0)).toBe(limit);
   });
 
-  it('lets a batch take room ahead far from the limit only, and has all of it back when the batch ends', async () => {
+  it('lets a batch prefetch credits far from the limit only, and has all of them back when the batch ends', async () => {
     await setUp(LARGE);
     expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(0);
     await take(0, 1);
@@ -311,24 +311,27 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     expect(await take(1, 200)).toBe(100 - 3);
   });
 
-  it.each([0, 1, 32])('refuses nobody before a batch has ended that took room ahead (%i of 32 left)', async (left) => {
-    await setUp(LARGE);
-    await take(0, 1);
-    expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(32);
-    expect(await take(1, LARGE - 33)).toBe(LARGE - 33);
-    const taking = take(2, 1);
-    /* It sleeps, and whoever watches for threads that hang sees on whose account. */
-    const sleepsOn = 2 * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON;
-    await until('thread 2 sleeps', () => Atomics.load(words, sleepsOn) !== 0);
-    expect(ownerOf(words, Atomics.load(words, sleepsOn))).toBe(0);
-    await crew.runOn(0, 'releasePrefetched', { left });
-    expect(await taking).toBe(Math.min(left, 1));
-    expect(Atomics.load(words, sleepsOn)).toBe(0);
-    expect(await take(3, 100)).toBe(Math.max(left - 1, 0));
-    expect(own.used(POOL)).toBe(LARGE);
-  });
+  it.each([0, 1, 32])(
+    'refuses nobody before a batch with prefetched credits has ended (%i of 32 left)',
+    async (left) => {
+      await setUp(LARGE);
+      await take(0, 1);
+      expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(32);
+      expect(await take(1, LARGE - 33)).toBe(LARGE - 33);
+      const taking = take(2, 1);
+      /* It sleeps, and the watchdog sees for which thread it waits. */
+      const sleepsOn = 2 * PARTICIPANT_WORDS + ParticipantWord.SLEEPS_ON;
+      await until('thread 2 sleeps', () => Atomics.load(words, sleepsOn) !== 0);
+      expect(ownerOf(words, Atomics.load(words, sleepsOn))).toBe(0);
+      await crew.runOn(0, 'releasePrefetched', { left });
+      expect(await taking).toBe(Math.min(left, 1));
+      expect(Atomics.load(words, sleepsOn)).toBe(0);
+      expect(await take(3, 100)).toBe(Math.max(left - 1, 0));
+      expect(own.used(POOL)).toBe(LARGE);
+    },
+  );
 
-  it.each([10, 3000, 20_000])('of %i is never exceeded by batches that take room ahead', async (limit) => {
+  it.each([10, 3000, 20_000])('of %i is never exceeded by batches that prefetch credits', async (limit) => {
     await setUp(limit);
     const results = await crew.run('churnInBatches', {
       words,
@@ -340,8 +343,8 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     });
     expect(own.used(POOL)).toBe(results.reduce((sum, { held }) => sum + held, 0));
     expect(own.used(POOL)).toBe(words[IN_USE]);
-    expect(results.some(({ ahead }) => ahead > 0)).toBe(limit > 1000);
-    await crew.run('giveAllBack', null);
+    expect(results.some(({ prefetched }) => prefetched > 0)).toBe(limit > 1000);
+    await crew.run('releaseAll', null);
     expect(own.used(POOL)).toBe(0);
   });
 
@@ -361,7 +364,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
      * Thread 0 gives its unit back before thread 1 takes one, so of two units never more than one is in use beside
      * thread 2, which must get the other. It looks at thread 0's word before that and at thread 1's after.
      */
-    it('refuses nobody who collects while one unit is given back and then another one taken', async () => {
+    it('does not refuse a thread that collects while one credit is released and then another one taken', async () => {
       await setUp(2);
       await take(0, 1);
       await take(1, 1);
@@ -374,7 +377,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
     });
 
     /* The batch gives its 32 units back after thread 2 has looked for unused ones, before it looks for batches. */
-    it('refuses nobody while a batch gives back what it took ahead', async () => {
+    it('refuses nobody while a batch releases its prefetched credits', async () => {
       await setUp(LARGE);
       await take(0, 1);
       expect(await crew.runOn(0, 'prefetchCredits', { count: 32 })).toBe(32);
@@ -390,7 +393,7 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
       expect(await taking).toBe(true);
     });
 
-    it('refuses without writing anything while nobody has given back since the last refusal', async () => {
+    it('refuses without writing anything while nobody has released a credit since the last refusal', async () => {
       await setUp(2);
       await take(0, 1);
       await take(1, 1);
@@ -403,8 +406,8 @@ describe.each([{ checked: false }, { checked: true }])('a quota pool (checked: $
       expect(await crew.runOn(2, 'takeCountingWrites', null)).toEqual({ taken: false, writes: 0 });
     });
 
-    /* Thread 2 has emptied all words in vain, thread 0 gives back, and only then thread 2 wants to say so. */
-    it('does not take itself for full when a unit is given back while one is refused', async () => {
+    /* Thread 2 has collected in vain. Thread 0 releases a credit before thread 2 writes FULL_BELOW. */
+    it('is not marked as full when a credit is released during a refusal', async () => {
       await setUp(1);
       await take(0, 1);
       /* Not sure, full. */

@@ -50,7 +50,7 @@ describe.each([{ checked: false }, { checked: true }])('the barrier (checked: $c
     }
   });
 
-  it('keeps its threads in the same round, whoever is fastest', async () => {
+  it('keeps its threads in the same round, whichever is fastest', async () => {
     const plan = {
       words,
       barriers: [BARRIER, SECOND_BARRIER] satisfies [number, number],

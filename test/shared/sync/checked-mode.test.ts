@@ -1,4 +1,4 @@
-/** A checked process (CT_CHECKED=1) notices whoever breaks the rules of records, epochs, buckets and locks, and says so. */
+/** A checked process (CT_CHECKED=1) throws when a thread breaks a rule of records, epochs, buckets or locks. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { Crew } from '../../threads/crew.ts';
@@ -40,13 +40,13 @@ const MESSAGES: [SabotageName, RegExp][] = [
   ['leaves an entry of a record that is free', /^record \d+ \(unlinked\): bucket 0 has an entry of it$/],
   ['gives an index block away that is in use', /^index block at line \d+ \(retired\): bucket 0 uses it as its index$/],
   ['takes buckets in the wrong order', /^lock order: bucket lock .* taken while holding bucket lock/],
-  ['gives back the lock of somebody else', /^lock ownership: bucket lock at word \d+ is held as 2 .* its word says 8$/],
+  ['releases the lock of another thread', /^lock ownership: bucket lock at word \d+ is held as 2 .* its word says 8$/],
   ['is quiescent with a lock held', /^lock ownership: bucket lock at word \d+ still held$/],
   ['is quiescent without having entered an epoch', /^epochs: a quiescent point of participant 0/],
   ['links what it does not have', /^record \d+ \(fresh\): linked although it is not allocated$/],
 ];
 
-describe('a checked thread throws when somebody', () => {
+describe('a checked thread throws when it', () => {
   const crew = new Crew<CheckedJobs>({ jobs: 'checked-jobs', threads: 1, checked: true });
   afterAll(() => crew.end());
 

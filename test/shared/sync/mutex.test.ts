@@ -124,7 +124,7 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
   });
 
   if (checked) {
-    it('wakes who sleeps behind a nap of lockWithin, which may have had the notify that was for them', async () => {
+    it('wakes a thread that sleeps behind a nap of lockWithin, which may have had the notify meant for that thread', async () => {
       expect(await crew.runOn(0, 'accessesAfterNap', { mutex: MUTEX, unlocks: true })).toEqual([
         `exchange ${MUTEX}`,
         `notify ${MUTEX}`,
@@ -132,7 +132,7 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
       expect(await crew.runOn(0, 'accessesAfterNap', { mutex: MUTEX, unlocks: false })).toEqual([`notify ${MUTEX}`]);
     });
 
-    it('pays for a notify only when somebody may sleep', async () => {
+    it('calls notify only when a thread may sleep', async () => {
       expect(await crew.runOn(0, 'accessesOfUnlock', { mutex: MUTEX, waiters: false })).toEqual([`exchange ${MUTEX}`]);
       expect(await crew.runOn(0, 'accessesOfUnlock', { mutex: MUTEX, waiters: true })).toEqual([
         `exchange ${MUTEX}`,

@@ -5,7 +5,7 @@ import { LockSite, MAX_LOCK_SITES } from '../../../src/shared/sync/lock-sites.ts
 import { LockClass } from '../../../src/shared/sync/lockdep.ts';
 
 describe('what a thread of a profiled process waits for in vain', () => {
-  it('is written down as what it gets in the end, and charged to whoever holds it', async () => {
+  it('is recorded, and charged to the thread that holds the lock', async () => {
     vi.stubEnv('CT_PROFILE', '1');
     vi.resetModules();
     const { lock } = await import('../../../src/shared/sync/mutex.ts');

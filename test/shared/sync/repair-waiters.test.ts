@@ -1,4 +1,4 @@
-/** Threads that sleep on a lock of a dead one wake when somebody has repaired after it. */
+/** Threads that sleep on a dead thread's lock wake when another thread has repaired after it. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { CtAction } from '../../../src/core/action.ts';
@@ -77,7 +77,7 @@ describe.each(Object.keys(LOCKS))('a thread that sleeps on the lock of a %s', (n
         await death;
       }
       const waiting = crew.runOn(WAITER, 'wait', plan);
-      await until('somebody waits for the lock', () => (Atomics.load(words, index) & 1) !== 0);
+      await until('a thread waits for the lock', () => (Atomics.load(words, index) & 1) !== 0);
       signal(signals, GO_ON, 1);
       const victim = await death;
 
@@ -107,7 +107,7 @@ describe('a repair that needs a lock of another dead thread', () => {
   });
 });
 
-describe('a thread with patience', () => {
+describe('a thread with a lock timeout', () => {
   it('gives up waiting for the lock of a dead thread, and goes on when that is repaired', async () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 100, maxParticipants: 3 });
     for (let port = 1001; port < 1011; port++) {
@@ -144,7 +144,7 @@ describe('repair', () => {
     expect(ct.repair(1)).toMatchObject({ isComplete: true, locksReleased: 0 });
   });
 
-  it('keeps the place for a replacement, and gives it to anyone when no other is left', () => {
+  it('keeps the slot for a replacement, and gives it to any thread when no other slot is free', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 3 });
     const dead = Conntrack.attach(ct.memory);
     send(dead, udp(ENDS), NOW_MS);
@@ -160,7 +160,7 @@ describe('repair', () => {
     expect(() => Conntrack.attach(ct.memory, { participant, token })).toThrow(/cannot be taken over/);
   });
 
-  it('leaves the place to the replacement alone if it is told to', () => {
+  it('keeps the slot for the replacement alone if it is told to', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 2 });
     const dead = Conntrack.attach(ct.memory);
     pretendDead(dead);
@@ -171,7 +171,7 @@ describe('repair', () => {
     expect(replacement.participant).toBe(dead.participant);
   });
 
-  it('does not give a vacant place to two threads that take it at the same moment', async () => {
+  it('does not give a vacant slot to two threads that take it at the same moment', async () => {
     const { first, error } = await crew.runOn(VICTIM, 'takeOverTwice', undefined as never);
     expect(first).toBe(1);
     expect(error).toMatch(/another thread has just taken it/);
