@@ -1,4 +1,4 @@
-/** Finds, counts and removes connections: filters as options, or as the text that ovs-dpctl takes. */
+/** Finds, counts and removes connections. A filter is an object, or a text as ovs-dpctl takes it. */
 
 import { Conntrack, CtAction, formatConn, formatConnStats, PacketBatch, parseConnFilter } from 'ct-bucket';
 import { udpFrame } from './pcap.mjs';
@@ -20,7 +20,7 @@ for (let i = 1; i <= 30; i++) {
 }
 
 const print = (title, filter) => {
-  /* An array for each bucket of the table: most are empty. */
+  /* `dump` yields an array for each bucket of the table. Most are empty. */
   const found = [...conntrack.dump({ nowMs, filter })].flat();
   console.log(`${title}: ${found.length}`);
   found.slice(0, 2).forEach((connection) => console.log(`  ${formatConn(connection)}`));

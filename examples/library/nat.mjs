@@ -1,4 +1,4 @@
-/** Source NAT: what goes out of a capture, with the address of the gateway. `node nat.mjs IN.pcap OUT.pcap` */
+/** Source NAT: translates the sources of a capture to one address. `node nat.mjs IN.pcap OUT.pcap` */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Datapath } from 'ct-bucket';
@@ -14,11 +14,11 @@ const out = [];
 const dropped = new Map();
 const send = (verdict) => {
   if (verdict.isHeld) {
-    return; // a fragment: it comes once more when its datagram is complete
+    return; // a fragment: it comes back once more when its datagram is complete
   }
   const why = verdict.isLost ? 'lost' : (verdict.refused ?? verdict.invalid);
   if (why === undefined) {
-    out.push(Buffer.from(verdict.frame)); // the view holds while this runs: a copy stays
+    out.push(Buffer.from(verdict.frame)); // a copy: the view is valid only during this call
   } else {
     dropped.set(why, (dropped.get(why) ?? 0) + 1);
   }

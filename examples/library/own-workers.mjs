@@ -1,4 +1,4 @@
-/** A table that two worker threads of your own share with this one: each tracks its packets, all see every connection. */
+/** Shares a table between this thread and two workers. Each tracks its own packets, and all see every connection. */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { Conntrack, CtAction, PacketBatch, tuneCompiler } from 'ct-bucket';
@@ -17,7 +17,7 @@ function track(conntrack, subnet) {
 }
 
 if (isMainThread) {
-  tuneCompiler(); // once, before packets flow; a Datapath does so itself
+  tuneCompiler(); // once, before the first packet; Datapath.start does it by itself
   const conntrack = new Conntrack({ maxConnections: 10_000 });
   const workers = [1, 2].map((subnet) => {
     return new Worker(new URL(import.meta.url), { workerData: { memory: conntrack.memory, subnet } });
@@ -30,5 +30,5 @@ if (isMainThread) {
 } else {
   const conntrack = Conntrack.attach(workerData.memory);
   track(conntrack, workerData.subnet);
-  conntrack.close(); // gives the thread's place at the table up
+  conntrack.close(); // releases the participant slot of this thread
 }

@@ -1,7 +1,7 @@
-/** Captures in the classic format (microseconds, little-endian), and a UDP frame: what the programs beside need. */
+/** Reads and writes captures in the classic format (microseconds, little-endian), and makes UDP frames. */
 const HEADER = Buffer.from('d4c3b2a1020004000000000000000000ffff000001000000', 'hex');
 
-/** The packets of a capture: their frames, and when they came, in ms. */
+/** The packets of a capture: frames, and times in ms. */
 export function* readPcap(capture) {
   for (let at = HEADER.length; at + 16 <= capture.length; ) {
     const bytes = capture.readUInt32LE(at + 8);
@@ -11,7 +11,7 @@ export function* readPcap(capture) {
   }
 }
 
-/** A capture of frames, all of time 0. */
+/** A capture of these frames, all at time 0. */
 export function pcapOf(frames) {
   const records = frames.map((frame) => {
     const record = Buffer.alloc(16);

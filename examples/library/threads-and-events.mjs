@@ -1,4 +1,4 @@
-/** Two threads track packets of 20 flows; what becomes of their connections is told as `conntrack -E` would. */
+/** Two threads track packets of 20 flows. Prints the events of their connections, as `conntrack -E` does. */
 
 import { CtAction, Datapath, formatEvent } from 'ct-bucket';
 import { udpFrame } from './pcap.mjs';
@@ -9,7 +9,7 @@ const packetsOf = [0, 0];
 datapath.on('verdict', ({ worker }) => packetsOf[worker]++);
 datapath.on('workerDeath', ({ role, reason }) => console.error(`${role}: ${reason}`));
 
-const reader = datapath.events(); // events are written from here on
+const reader = datapath.events(); // turns events on
 const done = new AbortController();
 const printing = (async () => {
   for await (const events of reader.follow({ pollMs: 5, signal: done.signal })) {
@@ -21,12 +21,12 @@ for (let i = 0; i < 20; i++) {
   const ends = { src: `10.0.0.${i + 1}`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 };
   const back = { src: ends.dst, dst: ends.src, sport: ends.dport, dport: ends.sport };
   const action = zones[i % 2];
-  datapath.push(udpFrame(ends), { timeMs: 0, action }); // not awaited: the order of a flow is kept
+  datapath.push(udpFrame(ends), { timeMs: 0, action }); // without await: a flow keeps its order
   datapath.push(udpFrame(back), { timeMs: 1, action });
 }
 await datapath.drain();
 datapath.conntrack.flush({ zone: 1 });
-done.abort(); // the loop ends; what was not printed yet is still in the reader
+done.abort(); // ends the loop; further events are still in the reader
 await printing;
 reader.drain().forEach((event) => console.log(formatEvent(event)));
 reader.close();

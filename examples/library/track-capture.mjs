@@ -1,4 +1,4 @@
-/** Tracks a capture on the calling thread: a line for each packet, then the connections. `node track-capture.mjs FILE.pcap` */
+/** Tracks a capture on the calling thread. Prints a line for each packet, then the connections. `node track-capture.mjs FILE.pcap` */
 
 import { readFileSync } from 'node:fs';
 import { Conntrack, CtAction, formatConn, PacketBatch, stateText } from 'ct-bucket';
@@ -6,7 +6,7 @@ import { readPcap } from './pcap.mjs';
 
 const conntrack = new Conntrack({ maxConnections: 100_000 });
 const commit = new CtAction({ commit: true });
-const batch = PacketBatch.allocate(1 << 18); // room for a batch of large frames
+const batch = PacketBatch.allocate(1 << 18); // bytes for frames: enough for the largest
 let nowMs = 0;
 
 for (const { frame, timeMs } of readPcap(readFileSync(process.argv[2]))) {

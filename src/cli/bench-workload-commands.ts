@@ -1,6 +1,6 @@
 /** `ct-bucket bench`: the suite, the workloads, and the comparison with another program. */
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { compiledBench } from '../../bench/samples/compiled.ts';
 import { measurePeer, type PeerOptions } from '../../bench/suite/peer.ts';
 import type { ReportFiles } from '../../bench/report/report.ts';
@@ -8,7 +8,7 @@ import { runSuite, type SuiteOptions } from '../../bench/suite/suite.ts';
 import { benchWorkload, type WorkloadBenchOptions } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
 import type { EngineName } from '../core/engines/engine.ts';
-import { UsageError } from '../core/errors.ts';
+import { onOneLine, UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/options/nearest-name.ts';
 import { report, say } from './bench-outcome.ts';
 import { withReports, withShape } from './bench-options.ts';
@@ -23,9 +23,8 @@ export const VOID_STATUS = '0 measured, 1 a run was invalid, 2 error';
 
 /** An unknown name of a command arrives here, as an argument of the suite, the default command. */
 function noSuchBenchmark(name: string, names: readonly string[]): never {
-  throw new InvalidArgumentError(
-    `There is no such benchmark${didYouMean(name, names)} (\`ct-bucket bench --help\` lists all)`,
-  );
+  const hint = didYouMean(name, names) || '; `ct-bucket bench --help` lists all commands';
+  throw new UsageError(`bench has no command '${onOneLine(name)}'${hint}`);
 }
 
 async function runTheSuite(_name: string | undefined, options: SuiteOptions & ReportFiles): Promise<void> {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { UsageError } from '../core/errors.ts';
-import { COMMANDS } from '../workers/control/commands.ts';
+import { requireCommand } from '../workers/control/commands.ts';
 import { type ControlReply, type ControlRequest, MAX_REQUEST_BYTES } from '../workers/control/protocol.ts';
 import { defaultSocketPath } from '../workers/control/socket-path.ts';
 import { endWithReader } from '../host/command-end.ts';
@@ -61,7 +61,7 @@ const USE_OF: Record<'more' | 'statistics', { flag: string; commands: readonly s
 function requireUsedOptions(request: ControlRequest): void {
   for (const name of ['more', 'statistics'] as const) {
     const { flag, commands } = USE_OF[name];
-    if (request[name] && Object.hasOwn(COMMANDS, request.command) && !commands.includes(request.command)) {
+    if (request[name] && !commands.includes(request.command)) {
       throw new UsageError(`${request.command} has no ${flag}: it is for ${commands.join(', ')}`);
     }
   }
@@ -72,6 +72,7 @@ function requireUsedOptions(request: ControlRequest): void {
  * @returns the exit code
  */
 export async function ctl(request: ControlRequest, options: { socket?: string }): Promise<number> {
+  requireCommand(request.command);
   requireUsedOptions(request);
   endWithReader();
   const path = resolve(options.socket ?? defaultSocketPath());

@@ -36,7 +36,7 @@ function withInput(command: Command): Command {
     )
     .option('--rate <packets/s>', 'Read the file no faster than this', wholeNumber(1, 1_000_000_000))
     .addOption(
-      new Option('--at-end <action>', 'After the last packet, stay and answer ctl, or exit')
+      new Option('--at-end <action>', 'After the last packet, stay and serve ctl, or exit')
         .choices(['stay', 'exit'])
         .default(undefined, 'stay for a file, exit for -'),
     );
@@ -95,7 +95,7 @@ function withThreads(command: Command): Command {
 export function addRun(program: Command): void {
   const command = describe(
     program.command('run'),
-    'Track a capture file or live packets until stopped, and answer ctl',
+    'Track a capture file or live packets until stopped, and serve ctl',
     'SIGINT, SIGTERM or SIGHUP stops it. A file is read no faster than the PMDs work. In a live capture, packets are dropped ' +
       'when the ring of their PMD is full. Waits and drops are counted.',
   )

@@ -26,7 +26,8 @@ function complaint(text: string): string {
   const line = text
     .replace(/^error: /, '')
     .trimEnd()
-    .replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
+    .replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?')
+    .replace(/^unknown command '[^']*'$/, '$&; `ct-bucket --help` lists all commands');
   return `ct-bucket: ${onOneLine(line)}\n`;
 }
 
@@ -45,6 +46,6 @@ export function makeTrackingProgram(): Command {
   addVerify(program);
   return endHelp(program, {
     examples: ['replay capture.pcap', 'help run'],
-    exitStatus: '0 done, 1 a check failed, 2 error. Commands with other values say so',
+    exitStatus: '0 done, 1 a check failed, 2 error. The help of a command lists other values',
   });
 }

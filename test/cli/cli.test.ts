@@ -65,10 +65,10 @@ describe.concurrent('a wrong command line', () => {
     ['an unknown option', /unknown option '--nothing'/, ['replay', CAPTURE, '--nothing']],
     ['no file', /missing required argument 'file'/, ['replay']],
     ['a file too many', /too many arguments/, ['replay', CAPTURE, CAPTURE]],
-    ['an unknown command', /unknown command 'nothing'/, ['nothing']],
+    ['an unknown command', /unknown command 'nothing'; `ct-bucket --help` lists all commands/, ['nothing']],
     ['an unknown mode', /'--reclaim <mode>' argument 'never' is invalid/, ['verify', '--reclaim', 'never', SCENARIO]],
     ['a broken list', /'--threads <list>' argument '1,x' is invalid/, ['bench', 'insert', '--threads', '1,x']],
-    ['an unknown benchmark', /'nothing' is invalid.* There is no such benchmark/, ['bench', 'nothing']],
+    ['an unknown benchmark', /bench has no command 'nothing'; .* lists all commands/, ['bench', 'nothing']],
   ])('with %s is answered with one line and exit code 2', async (_what, says, args) => {
     const result = await ctBucket(args);
     expect(result).toMatchObject({ code: 2, stdout: '' });

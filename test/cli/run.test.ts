@@ -262,6 +262,11 @@ describe.concurrent('a wrong command line', () => {
     ['buckets that are no power of two', /power of two/, ['run', CAPTURE, '--buckets', '3']],
     ['a socket where a file lies', /exists and is not a socket/, ['run', CAPTURE, '--socket', CAPTURE]],
     ['no command', /missing required argument 'command'/, ['ctl']],
+    [
+      'a misspelt name, nobody running',
+      /unknown command 'ct-get-ncons'; did you mean ct-get-nconns\?/,
+      ['ctl', 'ct-get-ncons', '--socket', join(folder, 'none.sock')],
+    ],
     ['nobody running', /no tracker is running there/, ['ctl', 'ct-get-nconns', '--socket', join(folder, 'none.sock')]],
   ])('with %s is answered with one line and code 2', async (_what, says, args) => {
     const { code, stdout, stderr } = await ctBucket(args);

@@ -41,6 +41,31 @@ describe('a signal', () => {
     expect(tags).toEqual(Array.from({ length: pushed }, (_, tag) => tag));
   });
 
+  it('may belong to any number of pushes that wait, without a warning, and takes them all back', async () => {
+    const datapath = await startDatapath<number>();
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error) => warnings.push(message);
+    process.on('warning', onWarning);
+    const letGo = holdBucket(datapath);
+    let pushed = 0;
+    while (datapath.waiting === 0) {
+      void datapath.push(BIG, { timeMs: 0, tag: pushed++ });
+    }
+    const controller = new AbortController();
+    const withdrawn = Array.from({ length: 50 }, () => datapath.push(BIG, { timeMs: 0, signal: controller.signal }));
+    void datapath.push(BIG, { timeMs: 0, signal: new AbortController().signal });
+    expect(datapath.waiting).toBe(52);
+    controller.abort(new Error('changed my mind'));
+    const outcomes = await Promise.allSettled(withdrawn);
+    expect(outcomes.map(({ status }) => status)).toEqual(withdrawn.map(() => 'rejected'));
+    expect(datapath.waiting).toBe(2);
+    letGo();
+    await datapath.drain();
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+    expect(datapath.conntrack.counters().packets).toBe(pushed + 1);
+  });
+
   it('that is aborted already keeps a packet out; nobody has to await that', async () => {
     const datapath = await startDatapath();
     void datapath.push(BIG, { timeMs: 0, signal: AbortSignal.abort() });

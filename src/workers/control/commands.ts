@@ -59,17 +59,22 @@ export const COMMANDS: Record<string, Command> = {
   }),
 };
 
+/** @throws UsageError for an unknown name */
+export function requireCommand(name: string): void {
+  if (!Object.hasOwn(COMMANDS, name)) {
+    throw new UsageError(
+      `unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists all commands`,
+    );
+  }
+}
+
 /** Runs a command, and yields its reply. Error messages begin with the command's name. @throws UsageError */
 export async function* replyTo(
   name: string,
   context: CommandContext,
   args: string[],
 ): AsyncGenerator<string, void, void> {
-  if (!Object.hasOwn(COMMANDS, name)) {
-    throw new UsageError(
-      `unknown command '${name}'${didYouMean(name, Object.keys(COMMANDS))}; list-commands lists all commands`,
-    );
-  }
+  requireCommand(name);
   try {
     yield* COMMANDS[name]!.run(context, withoutDatapathName(args));
   } catch (error) {

@@ -61,13 +61,9 @@ class Queue {
     }
   }
 
-  /** @returns whether it was there */
-  remove(item: Waiting): boolean {
-    const at = this.#items.indexOf(item, this.#first);
-    if (at >= 0) {
-      this.#items.splice(at, 1);
-    }
-    return at >= 0;
+  remove(items: ReadonlySet<Waiting>): void {
+    this.#items = this.#items.slice(this.#first).filter((item) => !items.has(item));
+    this.#first = 0;
   }
 
   takeAll(): Waiting[] {
@@ -84,6 +80,9 @@ export class WaitingPushes {
   readonly #rings: Queue[];
   /** A push whose time leaps ahead, and all pushes after it. */
   readonly #behindLeap = new Queue();
+  /** Pushes that wait, by their signal. One listener serves all of them: thousands of pushes may share a signal. */
+  readonly #bySignal = new Map<AbortSignal, Set<Waiting>>();
+  readonly #onAbort = ({ target }: { target: unknown }): void => this.#withdraw(target as AbortSignal);
   #onSettled: (() => void)[] = [];
 
   constructor(rings: number, target: PushTarget) {
@@ -109,7 +108,7 @@ export class WaitingPushes {
     const promise = new Promise<void>((resolve, reject) => {
       const item: Waiting = { push, resolve, reject };
       if (signal !== undefined) {
-        this.#withdrawOn(signal, item);
+        this.#linkTo(signal, item);
       }
       if (this.#behindLeap.length > 0 || this.#target.leapsAhead(push.timeMs)) {
         this.#behindLeap.add(item);
@@ -123,23 +122,42 @@ export class WaitingPushes {
     return promise;
   }
 
-  #withdrawOn(signal: AbortSignal, item: Waiting): void {
+  /** Until the push is settled, its signal can withdraw it. */
+  #linkTo(signal: AbortSignal, item: Waiting): void {
     const { resolve, reject } = item;
-    const withdraw = () => {
-      if ([this.#behindLeap, ...this.#rings].some((queue) => queue.remove(item))) {
-        reject(signal.reason);
-        this.#notifySettled();
-      }
-    };
-    signal.addEventListener('abort', withdraw, { once: true });
+    let items = this.#bySignal.get(signal);
+    if (items === undefined) {
+      items = new Set();
+      this.#bySignal.set(signal, items);
+      signal.addEventListener('abort', this.#onAbort);
+    }
+    items.add(item);
     item.resolve = () => {
-      signal.removeEventListener('abort', withdraw);
+      this.#unlink(signal, item);
       resolve();
     };
     item.reject = (error) => {
-      signal.removeEventListener('abort', withdraw);
+      this.#unlink(signal, item);
       reject(error);
     };
+  }
+
+  #unlink(signal: AbortSignal, item: Waiting): void {
+    const items = this.#bySignal.get(signal);
+    items?.delete(item);
+    if (items?.size === 0) {
+      this.#bySignal.delete(signal);
+      signal.removeEventListener('abort', this.#onAbort);
+    }
+  }
+
+  #withdraw(signal: AbortSignal): void {
+    const items = new Set(this.#bySignal.get(signal));
+    for (const queue of [this.#behindLeap, ...this.#rings]) {
+      queue.remove(items);
+    }
+    items.forEach(({ reject }) => reject(signal.reason));
+    this.#notifySettled();
   }
 
   /** Resolves when no push waits any more. */
