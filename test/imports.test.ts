@@ -212,6 +212,7 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
     /* And it would be seen where it is allowed. */
     expect(imports).toContainEqual({ file: 'src/workers/threads/spawn.ts', specifier: 'node:worker_threads' });
+    expect(imports).toContainEqual({ file: 'bench/samples/workload-sample.ts', specifier: 'piscina' });
   });
 
   it('run in no circle, those of types included', () => {

@@ -2,12 +2,13 @@
  * One sample of a workload, in a process of its own: `node workload-sample.js '<WorkloadSampleOptions>'` prints a
  * WorkloadSample as a line of JSON.
  *
- * The threads come up and warm up on other tables; only then is the table made, so that what the process
- * occupies before and after is the table alone. All start each phase at a barrier; whole phases are timed, from the first
- * thread's start to the last one's end.
+ * The threads are a pool. First each thread rehearses on other tables. Only then is the measured table made, so that the growth
+ * of the process is the table alone. All threads start each phase at a barrier. A phase lasts from the first thread's start to
+ * the last one's end.
  */
 
 import { Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { COUNTER_NAMES, type Counters } from '../../src/core/counters.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
@@ -19,34 +20,40 @@ import { LATENCY_BINS, latencyQuantile } from './latency-histogram.ts';
 import { PhaseTimes } from './phase-times.ts';
 import { profileOf } from '../../src/core/inspect/lock-records.ts';
 import type { WorkloadSweeperTask } from './workload-sweeper.ts';
-import type { WorkloadTable, WorkloadThreadTask } from './workload-thread.ts';
+import type {
+  MeasurementTask,
+  RehearsalTask,
+  ThreadTaskName,
+  WorkloadShare,
+  WorkloadTable,
+} from './workload-thread.ts';
 import { CHURN_TIMEOUT_S } from '../workloads/churn.ts';
 import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from './workload-options.ts';
 import { workloadOf } from '../workloads/registry.ts';
 import { type Phase, SHARED_WORDS, type Workload } from '../workloads/workload.ts';
 
 /**
- * Packets of a rehearsal, and the fewest connections: with these two or three have equal hashes, code that must not be met
- * for the first time later.
+ * Rehearsal tables, packets on each, and fewest connections. With as many connections two or three have equal hashes. That code
+ * path must not run for the first time during the measurement.
  */
 const REHEARSALS = 4;
 const REHEARSAL_PACKETS = 300_000;
 const FEWEST_REHEARSED = 100_000;
 const REHEARSAL_BUCKETS = 16;
-/** IPv6 records are twice as large. */
+/** Units of capacity for each connection: IPv6 records are twice as large. */
 const SPARE_RECORDS = 2;
 
 const options = JSON.parse(process.argv[2]!) as WorkloadSampleOptions;
 tuneCompiler();
 console.log(JSON.stringify(await sample()));
 
-/** What is the same in all repetitions. */
+/** The plan of a sample, the same for all repetitions. */
 interface Plan {
   workload: Workload;
   variant: string;
   phases: readonly Phase[];
   threads: number;
-  /** Of all threads together. */
+  /** Connections of all threads together. */
   connections: number;
   separateTables: boolean;
   repetitions: number;
@@ -75,7 +82,7 @@ function makePlan(): Plan {
 }
 
 interface TableSize {
-  /** Connections that it is to hold. */
+  /** Connections that the table must hold. */
   of: number;
   buckets: number;
   isRehearsal: boolean;
@@ -100,10 +107,10 @@ function makeTable(
   return table;
 }
 
-/** Where the threads leave their times. */
+/** Shared memory for the times of the threads. */
 interface Clocks {
   times: PhaseTimes;
-  /** Of batches, by thread. */
+  /** Latencies of batches, by thread. */
   bins: Float64Array<SharedArrayBuffer>[] | undefined;
 }
 
@@ -115,64 +122,48 @@ function makeClocks({ threads, phases, repetitions }: Plan): Clocks {
   };
 }
 
-function startThreads(plan: Plan, { times, bins }: Clocks, rehearsals: WorkloadTable[]): Worker[] {
-  const { variant, threads, connections, separateTables, repetitions, rehearsalConnections } = plan;
-  const barrier = allocateWords(BARRIER_WORDS);
-  const entry = workerEntry('workload-thread', import.meta.url);
-  return Array.from({ length: threads }, (_, index) => {
-    const task: WorkloadThreadTask = {
-      workload: options.workload,
-      variant,
-      index,
-      threads,
-      connections,
-      batchSize: options.batchSize,
-      window: options.window ?? connections,
-      barrier,
-      times: times.times,
-      rehearsals,
-      rehearsalConnections,
-      repetitions,
-      separateTables,
-      ...(bins === undefined ? {} : { bins: bins[index]! }),
-    };
-    return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
-  });
+/** Starts the threads. They stay the same for all tasks, so that the measurement finds the code that the rehearsal compiled. */
+function startPool({ threads }: Plan): Piscina {
+  const { filename, execArgv } = workerEntry('workload-thread', import.meta.url);
+  return new Piscina({ filename, execArgv, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker: 1 });
 }
 
-/** @returns the sweeper; undefined where the workload has none */
+/** The parts of a thread's tasks that are the same in rehearsal and measurement. */
+function sharesOf({ variant, threads }: Plan, { bins }: Clocks): WorkloadShare[] {
+  const barrier = allocateWords(BARRIER_WORDS);
+  return Array.from({ length: threads }, (_, index) => ({
+    workload: options.workload,
+    variant,
+    index,
+    threads,
+    batchSize: options.batchSize,
+    barrier,
+    ...(bins === undefined ? {} : { bins: bins[index]! }),
+  }));
+}
+
+/**
+ * Gives every thread one task. The tasks wait for each other at barriers, so no thread can finish one and take another.
+ * @throws the error of the first task that fails. The others may wait for it for ever: destroy the pool then.
+ */
+async function runTogether<Task>(pool: Piscina, name: ThreadTaskName, tasks: readonly Task[]): Promise<void> {
+  await Promise.all(tasks.map((task) => pool.run(task, { name })));
+}
+
+/**
+ * Starts a sweeper, a Worker of its own: it runs beside the tasks of the pool.
+ * @returns undefined if the workload has none
+ */
 function startSweeper({ workload, threads, separateTables }: Plan, tables: WorkloadTable[]): Worker | undefined {
   if (!workload.hasSweeper) {
     return undefined;
   }
-  const entry = workerEntry('workload-sweeper', import.meta.url);
+  const { filename, execArgv } = workerEntry('workload-sweeper', import.meta.url);
   const task: WorkloadSweeperTask = { tables, threads: separateTables ? 1 : threads };
-  return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
+  return new Worker(filename, { execArgv, workerData: task });
 }
 
-/** The threads of a sample. */
-interface Crew {
-  workers: Worker[];
-  /** All have ended; rejected if one has failed. */
-  ends: Promise<unknown>;
-}
-
-function crewOf(workers: Worker[]): Crew {
-  const endOf = (worker: Worker) =>
-    new Promise<void>((resolve, reject) => {
-      worker.on('error', reject);
-      worker.on('exit', () => resolve());
-    });
-  return { workers, ends: Promise.all(workers.map(endOf)) };
-}
-
-/** The next message of every thread, or a failure. */
-function answersOf({ workers, ends }: Crew): Promise<unknown> {
-  const answers = workers.map((worker) => new Promise((resolve) => worker.once('message', resolve)));
-  return Promise.race([Promise.all(answers), ends]);
-}
-
-/** What one repetition has left. */
+/** The results of a repetition, beside the times. */
 interface Repetition {
   tables: Conntrack[];
   counters: Counters;
@@ -180,8 +171,27 @@ interface Repetition {
   error: string | undefined;
 }
 
-async function measure(plan: Plan, crew: Crew): Promise<Repetition> {
-  const { workload, threads, connections, separateTables } = plan;
+/** What all rounds of tasks need. */
+interface Crew {
+  pool: Piscina;
+  shares: readonly WorkloadShare[];
+  clocks: Clocks;
+}
+
+/** Warms up all threads on other tables. */
+function rehearse(plan: Plan, { pool, shares }: Crew): Promise<void> {
+  const size = { of: plan.rehearsalConnections, buckets: REHEARSAL_BUCKETS, isRehearsal: true };
+  const count = options.rehearsals ?? REHEARSALS;
+  const tables = Array.from({ length: count }, () => sharedTable(makeTable(plan, size)));
+  startSweeper(plan, tables);
+  const { rehearsalConnections: connections } = plan;
+  const window = options.window ?? plan.connections;
+  const tasks = shares.map((share): RehearsalTask => ({ ...share, connections, window, tables }));
+  return runTogether(pool, 'rehearse', tasks);
+}
+
+async function measure(plan: Plan, { pool, shares, clocks }: Crew, repetition: number): Promise<Repetition> {
+  const { workload, threads, connections, separateTables, repetitions, phases } = plan;
   const residentBefore = process.memoryUsage.rss();
   const count = separateTables ? threads : 1;
   const size = { of: connections / count, buckets: options.buckets, isRehearsal: false };
@@ -190,11 +200,19 @@ async function measure(plan: Plan, crew: Crew): Promise<Repetition> {
   for (const table of shared) {
     startSweeper(plan, [table]);
   }
-  const done = answersOf(crew);
-  for (const [index, worker] of crew.workers.entries()) {
-    worker.postMessage(shared[index % count]);
-  }
-  await done;
+  const tasks = shares.map(
+    (share, index): MeasurementTask => ({
+      ...share,
+      connections,
+      window: options.window ?? connections,
+      table: shared[index % count]!,
+      separateTables,
+      times: clocks.times.times,
+      firstPhase: repetition * phases.length,
+      phases: phases.length * repetitions,
+    }),
+  );
+  await runTogether(pool, 'measure', tasks);
   const bytesPerConnection = (process.memoryUsage.rss() - residentBefore) / connections;
   const counters = sumOf(tables.map((table) => table.counters()));
   const live = tables.reduce((sum, table) => sum + table.connCount, 0);
@@ -220,36 +238,38 @@ function resultsOf({ phases, threads, connections }: Plan, times: PhaseTimes, re
 
 async function sample(): Promise<WorkloadSample> {
   const plan = makePlan();
-  const { repetitions } = plan;
   const clocks = makeClocks(plan);
-  const size = { of: plan.rehearsalConnections, buckets: REHEARSAL_BUCKETS, isRehearsal: true };
-  const rehearsals = Array.from({ length: options.rehearsals ?? REHEARSALS }, () => sharedTable(makeTable(plan, size)));
-  const crew = crewOf(startThreads(plan, clocks, rehearsals));
-  startSweeper(plan, rehearsals);
-  await answersOf(crew);
+  const pool = startPool(plan);
+  try {
+    const crew: Crew = { pool, shares: sharesOf(plan, clocks), clocks };
+    await rehearse(plan, crew);
+    return await measureAll(plan, crew);
+  } finally {
+    /* Also ends threads that wait for a failed one. */
+    await pool.destroy();
+  }
+}
 
-  /* Earlier tables are not held: their memory may be used again. */
-  let last = await measure(plan, crew);
-  /* Of the first repetition: later tables may lie where earlier ones lay. */
+async function measureAll(plan: Plan, crew: Crew): Promise<WorkloadSample> {
+  const { repetitions } = plan;
+  const { bins, times } = crew.clocks;
+  /* Keep no reference to earlier tables, so that their memory can be used again. */
+  let last = await measure(plan, crew, 0);
+  /* Take the memory of the first repetition: later tables may reuse the memory of earlier ones. */
   const { bytesPerConnection } = last;
   let { error } = last;
   for (let repetition = 1; repetition < repetitions; repetition++) {
-    last = await measure(plan, crew);
+    last = await measure(plan, crew, repetition);
     error ??= last.error;
   }
-  for (const worker of crew.workers) {
-    worker.postMessage('end');
-  }
-  await crew.ends;
-
   const runs = Array.from({ length: repetitions }, (_, repetition) => ({
-    results: resultsOf(plan, clocks.times, repetition),
+    results: resultsOf(plan, times, repetition),
   }));
   return {
     results: runs[0]!.results,
     ...(repetitions > 1 ? { repetitions: runs } : {}),
     bytesPerConnection,
-    ...(clocks.bins === undefined ? {} : { latencyUs: quantiles(clocks.bins) }),
+    ...(bins === undefined ? {} : { latencyUs: quantiles(bins) }),
     counters: Object.fromEntries(Object.entries(last.counters).filter(([, count]) => count !== 0)),
     ...profileOf(last.tables[0]!),
     ...(error === undefined ? {} : { error }),

@@ -1,7 +1,5 @@
-/** A thread of a sample: see workload-sample.ts. */
+/** The tasks of a thread of a sample: see workload-sample.ts. Both run synchronously, so that nothing interrupts a phase. */
 
-import { once } from 'node:events';
-import { parentPort, workerData } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import type { Words } from '../../src/shared/access.ts';
@@ -11,62 +9,60 @@ import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
 import { Sender } from '../workloads/sender.ts';
 import type { WorkloadRun } from '../workloads/workload.ts';
 
-/** A table, and the words that the threads at work on it share. */
+/** A table, and the words that its threads share. */
 export interface WorkloadTable {
   memory: TrackerMemory;
   shared: Int32Array<SharedArrayBuffer>;
 }
 
-export interface WorkloadThreadTask {
+/** One thread's share of the work. A task's index need not run on the same thread each time. */
+export interface WorkloadShare {
   workload: WorkloadName;
   variant: string;
   index: number;
   threads: number;
-  /** Of all threads together; each takes a contiguous range of ids. */
-  connections: number;
   batchSize: number;
-  window: number;
   barrier: Words;
-  /** The tables to warm up on, and the connections of each. */
-  rehearsals: WorkloadTable[];
-  rehearsalConnections: number;
-  repetitions: number;
-  separateTables: boolean;
-  times: Float64Array<SharedArrayBuffer>;
   bins?: Float64Array;
 }
 
-/** Per table. */
+interface ConnectionShare {
+  /** Connections of all threads together. Each thread takes a contiguous range of ids. */
+  connections: number;
+  window: number;
+}
+
+export interface RehearsalTask extends WorkloadShare, ConnectionShare {
+  tables: readonly WorkloadTable[];
+}
+
+export interface MeasurementTask extends WorkloadShare, ConnectionShare {
+  table: WorkloadTable;
+  separateTables: boolean;
+  times: Float64Array<SharedArrayBuffer>;
+  /** Index of the repetition's first phase in the times, and number of phases of all repetitions. */
+  firstPhase: number;
+  phases: number;
+}
+
+/** The functions that the pool calls by name. */
+export type ThreadTaskName = 'rehearse' | 'measure';
+
+/** Rounds on each table. */
 const REHEARSAL_ROUNDS = 3;
 const START_MS = 1_000_000;
 
-const task = workerData as WorkloadThreadTask;
-const workload = workloadOf(task.workload);
-const phases = workload.phasesOf(task.variant);
-
-for (const [number, rehearsal] of task.rehearsals.entries()) {
-  rehearse(rehearsal, number % task.threads);
-}
-const next = once(parentPort!, 'message') as Promise<[WorkloadTable]>;
-parentPort!.postMessage('warm');
-let [table] = await next;
-for (let repetition = 0; repetition < task.repetitions; repetition++) {
-  measure(table, repetition * phases.length);
-  /* The last message ends: the thread stays until the resident size was read, and is not to be part of the difference. */
-  const answer = once(parentPort!, 'message') as Promise<[WorkloadTable]>;
-  parentPort!.postMessage('done');
-  [table] = await answer;
-}
-parentPort!.close();
-
-function makeRun(shared: WorkloadTable['shared'], isAlone: boolean, connections: number): WorkloadRun {
-  const { variant, batchSize, window, threads, index } = task;
-  const [all, thread] = isAlone ? [1, 0] : [threads, index];
-  return workload.make({ variant, batchSize, window, threads: all, thread, connections, shared });
+function makeRun(
+  task: WorkloadShare & ConnectionShare,
+  shared: WorkloadTable['shared'],
+  isAlone: boolean,
+): WorkloadRun {
+  const { variant, batchSize, window, threads, index, connections } = task;
+  const [all, thread, own] = isAlone ? [1, 0, connections / threads] : [threads, index, connections];
+  return workloadOf(task.workload).make({ variant, batchSize, window, threads: all, thread, connections: own, shared });
 }
 
-function shareOf(connections: number): { from: number; to: number } {
-  const { index, threads } = task;
+function shareOf({ index, threads, connections }: WorkloadShare & ConnectionShare): { from: number; to: number } {
   return {
     from: Math.floor((connections * index) / threads),
     to: Math.floor((connections * (index + 1)) / threads),
@@ -74,19 +70,29 @@ function shareOf(connections: number): { from: number; to: number } {
 }
 
 /**
- * On another table, with the other threads, until the compiler has nothing left to do. Code for what did not happen here is
- * not compiled, and what it stands in is thrown away when that first happens: so the tables are several, since each has a
- * first packet, which another thread sends; have few buckets, for locks to be waited for; and are large enough for equal hashes.
+ * Warms up on other tables, together with the other threads, until the compiler has nothing left to do. V8 does not compile
+ * code paths that the rehearsal never takes. When such a path first runs, V8 discards the function's code. So there are several
+ * tables, each with a first packet from another thread. They have few buckets, so that threads wait for locks, and enough
+ * connections for equal hashes.
  */
-function rehearse({ memory, shared }: WorkloadTable, first: number): void {
-  const { index, threads, barrier, rehearsalConnections, bins } = task;
+export function rehearse(task: RehearsalTask): void {
+  for (const [number, table] of task.tables.entries()) {
+    rehearseOn(table, number % task.threads, task);
+  }
+}
+
+/** @param first index of the task that sends the first packet */
+function rehearseOn({ memory, shared }: WorkloadTable, first: number, task: RehearsalTask): void {
+  const { index, threads, barrier, bins } = task;
+  const { hasSweeper = false, phasesOf } = workloadOf(task.workload);
+  const phases = phasesOf(task.variant);
   const conntrack = Conntrack.attach(memory);
   const { tracker } = conntrack;
-  const run = makeRun(shared, false, rehearsalConnections);
-  const { from, to } = shareOf(rehearsalConnections);
+  const run = makeRun(task, shared, false);
+  const { from, to } = shareOf(task);
   run.prepare?.(from, to);
-  const rounds = workload.hasSweeper ? 1 : REHEARSAL_ROUNDS;
-  if (index === first && !workload.hasSweeper) {
+  const rounds = hasSweeper ? 1 : REHEARSAL_ROUNDS;
+  if (index === first && !hasSweeper) {
     tracker.enter();
     run.run(new Sender(tracker, 0, bins), 0, from, from + 1);
     tracker.leave();
@@ -107,21 +113,22 @@ function rehearse({ memory, shared }: WorkloadTable, first: number): void {
   conntrack.close();
 }
 
-/** @param firstPhase where in the times the repetition's phases begin */
-function measure({ memory, shared }: WorkloadTable, firstPhase: number): void {
-  const { index, threads, connections, barrier, times, repetitions, separateTables, bins } = task;
+/** Measures the phases of one repetition. */
+export function measure(task: MeasurementTask): void {
+  const { index, threads, barrier, bins, firstPhase } = task;
+  const { memory, shared } = task.table;
   const conntrack = Conntrack.attach(memory);
   const { tracker } = conntrack;
-  const { from, to } = shareOf(connections);
-  const run = makeRun(shared, separateTables, separateTables ? connections / threads : connections);
+  const { from, to } = shareOf(task);
+  const run = makeRun(task, shared, task.separateTables);
   run.prepare?.(from, to);
-  const noted = new PhaseTimes(phases.length * repetitions, times);
+  const times = new PhaseTimes(task.phases, task.times);
   tracker.enter();
-  for (const [phase, { result }] of phases.entries()) {
+  for (const [phase, { result }] of workloadOf(task.workload).phasesOf(task.variant).entries()) {
     arriveAndWait(barrier, 0, threads);
-    /* A millisecond apart, so that a later phase refreshes every expiry. */
+    /* Each phase is a millisecond later, so that it refreshes every expiry. */
     const sender = new Sender(tracker, START_MS + phase, result === undefined ? undefined : bins);
-    noted.run(index, firstPhase + phase, () => run.run(sender, phase, from, to));
+    times.run(index, firstPhase + phase, () => run.run(sender, phase, from, to));
   }
   conntrack.close();
 }

@@ -5,7 +5,8 @@
 
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join, sep } from 'node:path';
 import { temporaryFolder } from '../../src/host/cleanup.ts';
 import { compiledBench } from '../samples/compiled.ts';
 
@@ -61,6 +62,12 @@ function applyPatch(dist: string, patch: Patch): void {
   }
 }
 
+/** The folder of the packages that the samples import. An installed package has it further up than the repository. */
+function packagesOf(dist: string): string {
+  const entry = createRequire(join(dist, 'index.js')).resolve('piscina');
+  return entry.slice(0, entry.lastIndexOf(`${sep}piscina${sep}`));
+}
+
 /** @throws Error if a patch finds nothing to change */
 export async function buildVariant(patches: readonly Patch[]): Promise<Variant> {
   const ours = dirname(dirname(dirname(await compiledBench('samples/workload-sample.js'))));
@@ -71,7 +78,7 @@ export async function buildVariant(patches: readonly Patch[]): Promise<Variant> 
   const dist = join(folder, 'dist');
   await cp(ours, dist, { recursive: true });
   await cp(join(dirname(ours), 'package.json'), join(folder, 'package.json'));
-  symlinkSync(join(dirname(ours), 'node_modules'), join(folder, 'node_modules'));
+  symlinkSync(packagesOf(ours), join(folder, 'node_modules'));
   try {
     for (const patch of patches) {
       applyPatch(dist, patch);
