@@ -17,6 +17,7 @@ export {
   type TimedZoneOptions,
   type ZoneOptions,
 } from './core/conntrack.ts';
+export type { ConntrackSettings } from './core/conntrack-settings.ts';
 export type { ExpectationEntry } from './core/alg/dump.ts';
 export { COUNTER_NAMES, type CounterName, type Counters } from './core/counters.ts';
 export { type ConnEntry, type TcpInfo } from './core/inspect/dump.ts';

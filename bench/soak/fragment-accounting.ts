@@ -3,8 +3,12 @@
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
-import { ENTRY_WORDS, EntryWord } from '../../src/core/alg/expectation-layout.ts';
-import { EXPECTATION_ENTRIES, ExpectationHeader } from '../../src/core/alg/expectations.ts';
+import {
+  ENTRY_WORDS,
+  EntryWord,
+  EXPECTATION_ENTRIES,
+  ExpectationHeader,
+} from '../../src/core/alg/expectation-layout.ts';
 import { LISTS, LISTS_LOCK, NodeWord } from '../../src/core/engines/lists.ts';
 import {
   fragmentAt,

@@ -15,8 +15,6 @@ import {
   FLUSH_NAMES,
   type FlushOptions,
   flushOptionsOf,
-  keptSlotOf,
-  policyIdOf,
   TIMED_ZONE_NAMES,
   timed,
   type TimedZoneOptions,
@@ -25,18 +23,18 @@ import {
   type ZoneOptions,
 } from './call-options.ts';
 import { clockMarkMs, sweptAt, updateClock } from './expiry/clock.ts';
+import { ConntrackSettings } from './conntrack-settings.ts';
 import { type Counters, countersOfAll, type ParticipantCounters, removalsBySweep, sumOfCounters } from './counters.ts';
 import { dumpBucket, type ConnEntry } from './inspect/dump.ts';
-import { expectFlag, expectObject, expectWhole, UsageError } from './errors.ts';
+import { expectFlag, expectObject, UsageError } from './errors.ts';
 import { EventReader } from './events/event-reader.ts';
 import { conntrackExecute } from './path/execute.ts';
 import type { ConnFilter } from './inspect/filter.ts';
 import { flushBucket, flushTuple } from './lifecycle/flush.ts';
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
-import { FragmentSettings } from './fragments/settings.ts';
-import { GuardedCalls } from './guarded-calls.ts';
-import { allocateMemory, checkMemory, type TrackerMemory } from './memory/memory.ts';
-import { CONNTRACK_OPTIONS, type ConntrackOptions, type TableFull } from './memory/table-options.ts';
+import { checkMemory, type TrackerMemory } from './memory/memory.ts';
+import type { ConntrackOptions } from './memory/table-options.ts';
+import { trackerAt, trackerOfNewTable } from './open-table.ts';
 import { expectConditions, expectOptions } from './options/option-names.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import type { RepairOptions, RepairReport } from './repair/repair.ts';
@@ -44,12 +42,8 @@ import { repairInTurn } from './repair/repair-in-turn.ts';
 import { type ConnStats, countBucket, emptyStats } from './inspect/stats.ts';
 import { SweepCursor, sweepStep } from './expiry/sweep.ts';
 import { type BucketFigures, bucketFigures } from './table/bucket-figures.ts';
-import { TableSettings } from './table-settings.ts';
-import type { TimeoutPolicy } from './expiry/timeouts.ts';
-import { Tracker } from './tracker.ts';
 import type { Tuple } from './inspect/tuple.ts';
 import { expectZone } from './zones/zone.ts';
-import type { ZoneLimit } from './zones/zone-limits.ts';
 
 export type {
   AttachOptions,
@@ -67,33 +61,6 @@ export type { BucketFigures } from './table/bucket-figures.ts';
  */
 const SWEEP_STEP_MS = 1;
 
-function trackerAt(memory: TrackerMemory, options: AttachOptions): Tracker {
-  checkMemory(memory);
-  const slot = keptSlotOf(options);
-  try {
-    return new Tracker(memory, slot);
-  } catch (error) {
-    throw error instanceof RangeError ? new UsageError(error.message, { cause: error }) : error;
-  }
-}
-
-function trackerOfNewTable(options: ConntrackOptions, kept: AttachOptions): Tracker {
-  const given = expectOptions('the options of a table', options, CONNTRACK_OPTIONS);
-  if (kept.participant !== undefined || kept.token !== undefined) {
-    throw new UsageError(
-      'a new table has no participant slot to take over: pass the memory of the table that was repaired',
-    );
-  }
-  const tracker = new Tracker(allocateMemory(given));
-  tracker.initialise(given.prefaultConnections ?? 0);
-  new TableSettings(tracker).tableFull = given.tableFull ?? 'refuse';
-  return tracker;
-}
-
-function expectZoneOrDefault(zone: number | 'default'): number | 'default' {
-  return zone === 'default' ? zone : expectZone('a zone', zone);
-}
-
 /**
  * A connection tracker.
  *
@@ -107,19 +74,12 @@ function expectZoneOrDefault(zone: number | 'default'): number | 'default' {
  * Every call throws a UsageError for wrong arguments and for a closed handle, and a LockTimeoutError if `lockTimeoutMs`
  * is set and exceeded. A call that throws has left its epoch, so it does not delay the reuse of memory.
  */
-export class Conntrack {
-  readonly memory: TrackerMemory;
-  /** @internal For workers that stay inside one epoch for many batches. */
-  readonly tracker: Tracker;
+export class Conntrack extends ConntrackSettings {
   /**
    * @internal Names the datapath that uses this handle. The handle cannot be closed until that datapath has stopped.
    */
   usedBy: string | undefined;
-  readonly #calls: GuardedCalls;
-  readonly #settings: TableSettings;
   #events: EventReader | undefined;
-  /** Settings and statistics of fragment reassembly. */
-  readonly fragments: FragmentSettings;
 
   /**
    * Creates a table, or maps the table whose memory is given.
@@ -128,11 +88,7 @@ export class Conntrack {
   constructor(options: ConntrackOptions | TrackerMemory = {}, slot: AttachOptions = {}) {
     expectObject('the options of a table', options);
     const kept = expectOptions('the options of attach', slot, ATTACH_NAMES);
-    this.tracker = 'words' in options ? trackerAt(options, kept) : trackerOfNewTable(options, kept);
-    this.memory = this.tracker.memory;
-    this.#calls = new GuardedCalls(this.tracker);
-    this.#settings = new TableSettings(this.tracker);
-    this.fragments = new FragmentSettings(this.tracker);
+    super('words' in options ? trackerAt(options, kept) : trackerOfNewTable(options, kept));
   }
 
   /**
@@ -167,7 +123,7 @@ export class Conntrack {
   repair(participant: number, given: RepairOptions = {}): RepairReport {
     this.tracker.assertOpen();
     const report = repairInTurn(this.tracker, participant, given);
-    this.#calls.finish();
+    this.calls.finish();
     return report;
   }
 
@@ -186,23 +142,7 @@ export class Conntrack {
       throw new UsageError(`${this.usedBy} uses this handle: stop it first`);
     }
     this.#events?.close();
-    this.#calls.run(() => this.tracker.close(keepsSlot));
-  }
-
-  /**
-   * The longest time that a call waits for a lock, in ms, before it throws a LockTimeoutError. 0: it waits for ever.
-   * Set it in the thread that repairs after all others: if that thread waited for the lock of a dead thread, nobody
-   * would repair. `execute` always waits for ever.
-   */
-  get lockTimeoutMs(): number {
-    this.tracker.assertOpen();
-    return this.#calls.lockTimeoutMs;
-  }
-
-  /** @throws UsageError unless it is a whole number */
-  set lockTimeoutMs(ms: number) {
-    this.tracker.assertOpen();
-    this.#calls.lockTimeoutMs = expectWhole('lockTimeoutMs', ms, 0, 0x7fffffff);
+    this.calls.run(() => this.tracker.close(keepsSlot));
   }
 
   /**
@@ -213,7 +153,7 @@ export class Conntrack {
    */
   execute(batch: PacketBatch, action: CtAction, nowMs: number): void {
     expectBatch(batch, action, nowMs);
-    this.#calls.assertFinished();
+    this.calls.assertFinished();
     const { tracker } = this;
     if (batch.table !== tracker.words) {
       batch.moveTo(tracker.words);
@@ -223,7 +163,7 @@ export class Conntrack {
       conntrackExecute(tracker, batch, action, nowMs);
     } catch (error) {
       if (!CHECKED) {
-        this.#calls.recover(error);
+        this.calls.recover(error);
         tracker.leave();
       }
       throw error;
@@ -244,7 +184,7 @@ export class Conntrack {
 
   *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.#calls.runInEpoch(() => dumpBucket(this.tracker, bucket, updateClock(this.tracker, nowMs), filter));
+      yield this.calls.runInEpoch(() => dumpBucket(this.tracker, bucket, updateClock(this.tracker, nowMs), filter));
     }
   }
 
@@ -253,7 +193,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const given = expectConditions('options', options, ZONE_NAMES);
     const zone = zoneIfGiven(given.zone);
-    return this.#calls.runInEpoch(() => dumpExpectations(this.tracker, zone));
+    return this.calls.runInEpoch(() => dumpExpectations(this.tracker, zone));
   }
 
   /**
@@ -272,7 +212,7 @@ export class Conntrack {
     }
     let removed = 0;
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      removed += this.#calls.runInEpoch(() => flushBucket(this.tracker, bucket, filter));
+      removed += this.calls.runInEpoch(() => flushBucket(this.tracker, bucket, filter));
       this.#collectEvents();
     }
     return removed;
@@ -290,7 +230,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const { zone = 0, nowMs } = timed(options, TIMED_ZONE_NAMES);
     expectZone('a zone', zone);
-    return this.#calls.runInEpoch(() => flushTuple(this.tracker, tuple, zone, updateClock(this.tracker, nowMs)));
+    return this.calls.runInEpoch(() => flushTuple(this.tracker, tuple, zone, updateClock(this.tracker, nowMs)));
   }
 
   /** Removes all dead and expired connections. @returns their number. See also the sweeper worker */
@@ -302,12 +242,12 @@ export class Conntrack {
     const markMs = clockMarkMs(this.tracker);
     let isDone = false;
     while (!isDone) {
-      isDone = this.#calls.runInEpoch(() =>
+      isDone = this.calls.runInEpoch(() =>
         sweepStep(this.tracker, cursor, updateClock(this.tracker, nowMs), SWEEP_STEP_MS),
       );
       this.#collectEvents();
     }
-    this.#calls.run(() => sweptAt(this.tracker, nowMs, markMs));
+    this.calls.run(() => sweptAt(this.tracker, nowMs, markMs));
     return removalsBySweep(before, this.tracker.counters);
   }
 
@@ -318,134 +258,6 @@ export class Conntrack {
   get connCount(): number {
     this.tracker.assertOpen();
     return this.tracker.quota.pools.used(this.tracker.quota.pool);
-  }
-
-  /** New connections are refused, or evict others, while connCount has reached this limit. */
-  get maxConnections(): number {
-    return this.#settings.maxConnections;
-  }
-
-  /** @throws UsageError above the capacity that the table was created with */
-  set maxConnections(limit: number) {
-    this.#settings.maxConnections = limit;
-  }
-
-  /** What happens to a new connection when connCount has reached maxConnections: see ConntrackOptions.tableFull. */
-  get tableFull(): TableFull {
-    return this.#settings.tableFull;
-  }
-
-  /** Takes effect with the next connection, in every thread. @throws UsageError for any other value */
-  set tableFull(tableFull: TableFull) {
-    this.#settings.tableFull = tableFull;
-  }
-
-  /** Are TCP sequence numbers checked? */
-  get tcpSeqChk(): boolean {
-    return this.#settings.tcpSeqChk;
-  }
-
-  /** @throws UsageError if it is neither true nor false */
-  set tcpSeqChk(isOn: boolean) {
-    this.#settings.tcpSeqChk = isOn;
-  }
-
-  /** Time between the starts of two sweeps of the sweeper worker, in ms. */
-  get sweepIntervalMs(): number {
-    return this.#settings.sweepIntervalMs;
-  }
-
-  set sweepIntervalMs(ms: number) {
-    this.#settings.sweepIntervalMs = ms;
-  }
-
-  zoneLimit(zone: number | 'default'): ZoneLimit {
-    this.tracker.assertOpen();
-    return this.tracker.zoneLimits.get(zone);
-  }
-
-  setZoneLimit(zone: number | 'default', limit: number): void {
-    this.tracker.assertOpen();
-    const { zoneLimits, participant } = this.tracker;
-    this.#calls.run(() => zoneLimits.set(expectZoneOrDefault(zone), limit, participant));
-  }
-
-  /** The default limit, then the limit of every zone that has its own: what `ct-get-limits` shows. */
-  zoneLimits(): ZoneLimit[] {
-    this.tracker.assertOpen();
-    return this.tracker.zoneLimits.all();
-  }
-
-  deleteZoneLimit(zone: number | 'default'): void {
-    this.tracker.assertOpen();
-    const { zoneLimits, participant } = this.tracker;
-    this.#calls.run(() => zoneLimits.delete(expectZoneOrDefault(zone), participant));
-  }
-
-  setTimeoutPolicy(id: number, policy: TimeoutPolicy): void {
-    this.tracker.assertOpen();
-    const { timeouts, participant } = this.tracker;
-    const policyId = policyIdOf(id);
-    this.#changePolicy(policyId, () => timeouts.set(policyId, policy, participant));
-  }
-
-  /** The policy: seconds by attribute name. Undefined if it is not set. */
-  timeoutPolicy(id: number): TimeoutPolicy | undefined {
-    this.tracker.assertOpen();
-    return this.tracker.timeouts.get(policyIdOf(id));
-  }
-
-  /** All policies that are set, with their ids. */
-  timeoutPolicies(): { id: number; timeouts: TimeoutPolicy }[] {
-    this.tracker.assertOpen();
-    return this.tracker.timeouts.all();
-  }
-
-  /** @returns false if there was none */
-  deleteTimeoutPolicy(id: number): boolean {
-    this.tracker.assertOpen();
-    const { timeouts, participant } = this.tracker;
-    const policyId = policyIdOf(id);
-    return this.#changePolicy(policyId, () => timeouts.delete(policyId, participant));
-  }
-
-  #changePolicy<T>(policyId: number, change: () => T): T {
-    return this.#calls.run(() => this.tracker.expiry.changePolicy(policyId, change));
-  }
-
-  /**
-   * Sets the timeout policy of a zone. New connections of the zone use it, unless the pass that creates them names a
-   * policy. Without either they use the default policy (id 0). A connection keeps the policy that it was created with.
-   * Id 0 is the same as deleteZoneTimeoutPolicy.
-   * @throws UsageError if the policy is not set
-   */
-  setZoneTimeoutPolicy(zone: number, id: number): void {
-    this.tracker.assertOpen();
-    const policy = policyIdOf(id);
-    expectZone('a zone', zone);
-    if (policy !== 0 && this.tracker.timeouts.get(policy) === undefined) {
-      throw new UsageError(`there is no timeout policy ${id} for zone ${zone}: set the policy first`);
-    }
-    this.tracker.zonePolicies.set(zone, policy);
-  }
-
-  /** The id of the zone's policy; undefined if it has none. */
-  zoneTimeoutPolicy(zone: number): number | undefined {
-    this.tracker.assertOpen();
-    const id = this.tracker.zonePolicies.get(expectZone('a zone', zone));
-    return id === 0 ? undefined : id >>> 0;
-  }
-
-  /** @returns false if the zone had none */
-  deleteZoneTimeoutPolicy(zone: number): boolean {
-    this.tracker.assertOpen();
-    return this.tracker.zonePolicies.delete(expectZone('a zone', zone));
-  }
-
-  /** All zones that have a policy. */
-  zoneTimeoutPolicies(): { zone: number; id: number }[] {
-    this.tracker.assertOpen();
-    return Array.from(this.tracker.zonePolicies.all(), ([zone, id]) => ({ zone, id: id >>> 0 }));
   }
 
   /** Sums of the counters of all threads (counters.ts explains each). They may lag behind by a few stores. */
@@ -467,7 +279,7 @@ export class Conntrack {
     const zone = zoneIfGiven(given);
     const stats = emptyStats();
     for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      this.#calls.runInEpoch(() =>
+      this.calls.runInEpoch(() =>
         countBucket(this.tracker, stats, { bucket, now: updateClock(this.tracker, nowMs), zone }),
       );
     }
@@ -487,7 +299,7 @@ export class Conntrack {
   /** The datagrams of which fragments are held: what `ipf-get-status -m` lists. */
   fragmentLists(): FragmentListEntry[] {
     this.tracker.assertOpen();
-    return this.#calls.run(() => dumpFragmentLists(this.tracker.fragments));
+    return this.calls.run(() => dumpFragmentLists(this.tracker.fragments));
   }
 
   /** The figures of every bucket, by bucket number. */
@@ -495,7 +307,7 @@ export class Conntrack {
     this.tracker.assertOpen();
     const { table } = this.tracker;
     return Array.from({ length: table.bucketCount }, (_, bucket) =>
-      this.#calls.runInEpoch(() => bucketFigures(table, bucket)),
+      this.calls.runInEpoch(() => bucketFigures(table, bucket)),
     );
   }
 }

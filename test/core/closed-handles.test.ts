@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
+import { ConntrackSettings } from '../../src/core/conntrack-settings.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
@@ -89,9 +90,11 @@ describe('a closed handle', () => {
   });
 
   it('is looked at in all members that there are', () => {
-    const members = Object.entries(Object.getOwnPropertyDescriptors(Conntrack.prototype)).flatMap(([name, member]) =>
-      member.set === undefined ? [name] : [name, `set ${name}`],
+    const declared = [Conntrack, ConntrackSettings].flatMap(({ prototype }) =>
+      Object.entries(Object.getOwnPropertyDescriptors(prototype)),
     );
+    expect(Object.getPrototypeOf(ConntrackSettings.prototype)).toBe(Object.prototype);
+    const members = declared.flatMap(([name, member]) => (member.set === undefined ? [name] : [name, `set ${name}`]));
     expect(members.filter((name) => !HARMLESS.includes(name)).toSorted()).toEqual(
       Object.keys(CALLS)
         .filter((name) => !name.includes('.'))

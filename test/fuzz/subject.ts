@@ -169,7 +169,7 @@ export class Subject {
       this.#memory.fill(end, at * 4);
       this.#memory.fill(frameByteOffset(slot) - 2, frameByteOffset(slot));
       writePacket(words, bytes, slot, frame, { checksums, number: this.#sent + index + 1 });
-      words[slot + PacketWord.SPACE] = roomBytes;
+      words[slot + PacketWord.ROOM] = roomBytes;
       slots[index] = slot;
       this.#own[index] = slot;
     }

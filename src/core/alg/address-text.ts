@@ -60,80 +60,71 @@ export function readIpv6Text(text: Uint8Array, from: number, to: number, address
   let groups = 0;
   /** Groups before "::", or -1. */
   let gapAt = -1;
-  let digits = 0;
-  let value = 0;
-  let tokenStart = from;
   address[at] = address[at + 1] = address[at + 2] = address[at + 3] = 0;
   let i = from;
-  if (i < to && text[i] === COLON) {
+  /* A colon at the beginning must be the first one of "::". */
+  if (from < to && text[from] === COLON) {
     i++;
     if (i === to || text[i] !== COLON) {
       return false;
     }
   }
-  if (from === to) {
-    return false;
-  }
-  tokenStart = i;
-  for (; i < to; i++) {
-    const byte = text[i]!;
-    const digit = hexDigit(byte);
-    if (digit >= 0) {
-      value = (value << 4) | digit;
-      digits++;
-      if (digits > 4) {
-        return false;
-      }
-    } else if (byte === COLON) {
-      tokenStart = i + 1;
-      if (digits === 0) {
-        if (gapAt >= 0) {
-          return false;
-        }
-        gapAt = groups;
-      } else {
-        if (i + 1 === to || groups === 8) {
-          return false;
-        }
-        putGroup(address, at, groups++, value);
-        digits = 0;
-        value = 0;
-      }
-    } else if (byte === DOT && groups <= 6) {
+  while (i < to) {
+    const end = endOfGroup(text, i, to);
+    if (end < to && text[end] === DOT) {
       /* The last 32 bits may be written as an IPv4 address. */
-      if (!readIpv4Text(text, tokenStart, to, scratch, 0)) {
+      if (groups > 6 || !readIpv4Text(text, i, to, scratch, 0)) {
         return false;
       }
       const word = swapWord(scratch[0]!);
       putGroup(address, at, groups++, word >>> 16);
       putGroup(address, at, groups++, word & 0xffff);
-      digits = 0;
       break;
+    }
+    if (end === i) {
+      /* An empty group is the second colon of "::". */
+      if (text[i] !== COLON || gapAt >= 0) {
+        return false;
+      }
+      gapAt = groups;
     } else {
-      return false;
+      const isFollowed = end < to;
+      if (end - i > 4 || groups === 8 || (isFollowed && (text[end] !== COLON || end + 1 === to))) {
+        return false;
+      }
+      putGroup(address, at, groups++, groupValue(text, i, end));
     }
+    i = end + 1;
   }
-  if (digits > 0) {
-    if (groups === 8) {
-      return false;
-    }
-    putGroup(address, at, groups++, value);
+  return gapAt < 0 ? groups === 8 : groups < 8 && closeGap(address, at, gapAt, groups);
+}
+
+const scratch = new Int32Array(1);
+
+function endOfGroup(text: Uint8Array, from: number, to: number): number {
+  let end = from;
+  while (end < to && hexDigit(text[end]!) >= 0) {
+    end++;
   }
-  if (gapAt < 0) {
-    return groups === 8;
+  return end;
+}
+
+function groupValue(text: Uint8Array, from: number, end: number): number {
+  let value = 0;
+  for (let i = from; i < end; i++) {
+    value = (value << 4) | hexDigit(text[i]!);
   }
-  if (groups === 8) {
-    return false;
-  }
-  /* What follows the gap belongs at the end. */
+  return value;
+}
+
+/** Moves the groups after the gap to the end of the address. @returns true */
+function closeGap(address: Int32Array, at: number, gapAt: number, groups: number): boolean {
   for (let moved = 1; moved <= groups - gapAt; moved++) {
     putGroup(address, at, 8 - moved, groupOf(address, at, groups - moved));
     putGroup(address, at, groups - moved, 0);
   }
   return true;
 }
-
-const scratch = new Int32Array(1);
 
 function putGroup(address: Int32Array, at: number, group: number, value: number): void {
   const shift = (group & 1) << 4;
@@ -165,8 +156,18 @@ export function writeIpv4Text(text: Uint8Array, at: number, word: number, separa
   return at;
 }
 
-/** Writes the IPv6 address `address[from..from + 3]` at `text[at...]`. @returns the end of the text */
-export function writeIpv6Text(text: Uint8Array, at: number, address: Int32Array, from: number): number {
+/**
+ * Writes the IPv6 address `address[from..from + 3]` at `text[at...]` (RFC 5952).
+ * @param hasDots write ::a.b.c.d and ::ffff:a.b.c.d with dots, as inet_ntop does
+ * @returns the end of the text
+ */
+export function writeIpv6Text(
+  text: Uint8Array,
+  at: number,
+  address: Int32Array,
+  from: number,
+  hasDots: boolean,
+): number {
   /* The longest run of two or more zero groups, the first if there are several, becomes "::". */
   let gapStart = -1;
   let gapLength = 1;
@@ -180,8 +181,8 @@ export function writeIpv6Text(text: Uint8Array, at: number, address: Int32Array,
       gapLength = length;
     }
   }
-  /* ::a.b.c.d and ::ffff:a.b.c.d keep their dots. */
-  const isEmbedded = gapStart === 0 && (gapLength === 6 || (gapLength === 5 && groupOf(address, from, 5) === 0xffff));
+  const isEmbedded =
+    hasDots && gapStart === 0 && (gapLength === 6 || (gapLength === 5 && groupOf(address, from, 5) === 0xffff));
   for (let group = 0; group < 8; group++) {
     if (group >= gapStart && group < gapStart + gapLength && gapStart >= 0) {
       if (group === gapStart) {

@@ -234,7 +234,7 @@ function rewrite(tracker: Tracker, words: Words, slot: number, at: number, r: nu
   const isIpv6 = (records[r + ConnWord.META]! & META_IPV6) !== 0;
   const known = message.isActive ? reverseAddressAt(records, r, isIpv6, false) : addressAt(r, isIpv6, false);
   const bytes = isIpv6
-    ? writeIpv6Text(text, 0, records, known)
+    ? writeIpv6Text(text, 0, records, known, true)
     : writeIpv4Text(text, 0, records[known]!, message.separator);
   return replaceInPayload(words, slot, parsed, at, message.addressAt, message.addressBytes, text, bytes);
 }

@@ -1,4 +1,6 @@
-/** The words of an expectation, and limits. expectations.ts says which thread writes them, and when. */
+/** The table of expectations in memory, and its limits. expectations.ts says which thread writes what, and when. */
+
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 
 /** Expectations in all. */
 export const MAX_EXPECTATIONS = 65536;
@@ -32,3 +34,39 @@ export const EntryWord = {
   NAT_ADDRESS: 32,
 } as const;
 export const ENTRY_WORDS = 48;
+
+/** Words of the header line. */
+export const ExpectationHeader = {
+  MUTEX: 0,
+  /** atomic: the number of entries in use. */
+  COUNT: 1,
+  /** The first entry of the chain of free entries (EntryWord.NEXT). */
+  FREE: 2,
+  /** Entries 1 to HIGHEST have been in use. */
+  HIGHEST: 3,
+} as const;
+
+/** Chains of each hash table. */
+export const HEADS = 16384;
+export const KEY_HEADS = LINE_WORDS;
+export const PARENT_HEADS: number = KEY_HEADS + HEADS;
+/** Where entry 0 would be. */
+export const EXPECTATION_ENTRIES: number = PARENT_HEADS + HEADS;
+
+/** Words of the table. */
+export const EXPECTATIONS_WORDS: number = EXPECTATION_ENTRIES + (MAX_EXPECTATIONS + 1) * ENTRY_WORDS;
+
+/** Word index of the head of the chain by key, in the table at `base`. */
+export function keyHeadAt(base: number, hash: number): number {
+  return base + KEY_HEADS + (hash & (HEADS - 1));
+}
+
+/** Word index of the head of the chain by control connection. */
+export function parentHeadAt(base: number, hash: number): number {
+  return base + PARENT_HEADS + (hash & (HEADS - 1));
+}
+
+/** Word index of an entry. */
+export function entryAt(base: number, number: number): number {
+  return base + EXPECTATION_ENTRIES + number * ENTRY_WORDS;
+}

@@ -3,7 +3,7 @@
  * One table in the tracker's memory serves all zones. One mutex guards it (a leaf in the lock order,
  * shared/lockdep.ts).
  *
- *   header line      see HeaderWord
+ *   header line      see ExpectationHeader
  *   key heads        the first entry of each chain of entries by key
  *   parent heads     the same by the control connection's key
  *   entries          see expectation-layout.ts; numbered from 1; the system commits their memory at first use
@@ -21,32 +21,22 @@
 
 import { areSameWords } from '../../shared/memory/word-runs.ts';
 import { load, peek, store, type Words } from '../../shared/access.ts';
-import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { inheritLock, lock, type LockOwner, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
 import { ConnWord, LIFE_CLEANED, LIFE_GENERATION_SHIFT, UNIT_SHIFT } from '../table/conn.ts';
-import { ENTRY_WORDS, EntryWord, MAX_EXPECTATIONS, MAX_EXPECTATIONS_PER_PARENT } from './expectation-layout.ts';
-
-const HeaderWord = {
-  MUTEX: 0,
-  /** atomic: the number of entries in use. */
-  COUNT: 1,
-  /** The first entry of the chain of free entries (EntryWord.NEXT). */
-  FREE: 2,
-  /** Entries 1 to HIGHEST have been in use. */
-  HIGHEST: 3,
-} as const;
-
-/** For the checks of the invariants. */
-export const ExpectationHeader: typeof HeaderWord = HeaderWord;
-
-const HEADS = 16384;
-const KEY_HEADS = LINE_WORDS;
-const PARENT_HEADS: number = KEY_HEADS + HEADS;
-const ENTRIES: number = PARENT_HEADS + HEADS;
-/** For the checks of the invariants: where entry 0 would be. */
-export const EXPECTATION_ENTRIES: number = ENTRIES;
+import {
+  ENTRY_WORDS,
+  entryAt,
+  EntryWord,
+  ExpectationHeader,
+  EXPECTATIONS_WORDS,
+  keyHeadAt,
+  MAX_EXPECTATIONS,
+  MAX_EXPECTATIONS_PER_PARENT,
+  parentHeadAt,
+} from './expectation-layout.ts';
+import { rebuildChains } from './expectation-repair.ts';
 
 /** Results of `add`. */
 export const Added = {
@@ -73,11 +63,11 @@ export class Expectations {
   constructor(words: Words, base: number) {
     this.#words = words;
     this.#base = base;
-    this.mutex = base + HeaderWord.MUTEX;
-    this.count = base + HeaderWord.COUNT;
+    this.mutex = base + ExpectationHeader.MUTEX;
+    this.count = base + ExpectationHeader.COUNT;
   }
 
-  static readonly WORDS: number = ENTRIES + (MAX_EXPECTATIONS + 1) * ENTRY_WORDS;
+  static readonly WORDS: number = EXPECTATIONS_WORDS;
 
   /** Expectations in the table. */
   get used(): number {
@@ -86,27 +76,15 @@ export class Expectations {
 
   /** The largest number of entries that were in use at once. */
   get mostUsed(): number {
-    return peek(this.#words, this.#base + HeaderWord.HIGHEST);
-  }
-
-  #keyHead(hash: number): number {
-    return this.#base + KEY_HEADS + (hash & (HEADS - 1));
-  }
-
-  #parentHead(hash: number): number {
-    return this.#base + PARENT_HEADS + (hash & (HEADS - 1));
-  }
-
-  #entry(number: number): number {
-    return this.#base + ENTRIES + number * ENTRY_WORDS;
+    return peek(this.#words, this.#base + ExpectationHeader.HIGHEST);
   }
 
   /** The number of the entry that has the key of the entry at `from[at...]`; 0 if there is none. */
   #findLocked(from: Int32Array, at: number): number {
     const words = this.#words;
     const hash = from[at + EntryWord.HASH]!;
-    for (let n = words[this.#keyHead(hash)]!; n !== 0; n = words[this.#entry(n) + EntryWord.NEXT]!) {
-      const entry = this.#entry(n);
+    for (let n = words[keyHeadAt(this.#base, hash)]!; n !== 0; n = words[entryAt(this.#base, n) + EntryWord.NEXT]!) {
+      const entry = entryAt(this.#base, n);
       if (
         words[entry + EntryWord.HASH] === hash &&
         words[entry + EntryWord.META] === from[at + EntryWord.META] &&
@@ -125,13 +103,13 @@ export class Expectations {
    */
   find(entry: Int32Array, owner: LockOwner): boolean {
     const words = this.#words;
-    if (peek(words, this.#keyHead(entry[EntryWord.HASH]!)) === 0) {
+    if (peek(words, keyHeadAt(this.#base, entry[EntryWord.HASH]!)) === 0) {
       return false;
     }
     lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationFind);
     const n = this.#findLocked(entry, 0);
     if (n !== 0) {
-      copy(words, this.#entry(n), entry);
+      copy(words, entryAt(this.#base, n), entry);
     }
     unlock(words, this.mutex);
     return n !== 0;
@@ -166,18 +144,18 @@ export class Expectations {
       this.#removeLocked(oldest);
     }
     const header = this.#base;
-    if (words[header + HeaderWord.FREE] !== 0) {
-      n = words[header + HeaderWord.FREE]!;
-      words[header + HeaderWord.FREE] = words[this.#entry(n) + EntryWord.NEXT]!;
-    } else if (words[header + HeaderWord.HIGHEST]! < MAX_EXPECTATIONS) {
-      n = words[header + HeaderWord.HIGHEST]! + 1;
-      words[header + HeaderWord.HIGHEST] = n;
+    if (words[header + ExpectationHeader.FREE] !== 0) {
+      n = words[header + ExpectationHeader.FREE]!;
+      words[header + ExpectationHeader.FREE] = words[entryAt(this.#base, n) + EntryWord.NEXT]!;
+    } else if (words[header + ExpectationHeader.HIGHEST]! < MAX_EXPECTATIONS) {
+      n = words[header + ExpectationHeader.HIGHEST]! + 1;
+      words[header + ExpectationHeader.HIGHEST] = n;
     } else {
       return Added.full;
     }
-    const to = this.#entry(n);
-    const keyHead = this.#keyHead(entry[EntryWord.HASH]!);
-    const parentHead = this.#parentHead(entry[EntryWord.PARENT_HASH]!);
+    const to = entryAt(this.#base, n);
+    const keyHead = keyHeadAt(this.#base, entry[EntryWord.HASH]!);
+    const parentHead = parentHeadAt(this.#base, entry[EntryWord.PARENT_HASH]!);
     entry[EntryWord.NEXT] = words[keyHead]!;
     entry[EntryWord.PARENT_NEXT] = words[parentHead]!;
     for (let i = 0; i < ENTRY_WORDS; i++) {
@@ -185,7 +163,7 @@ export class Expectations {
     }
     store(words, keyHead, n);
     store(words, parentHead, n);
-    store(words, header + HeaderWord.COUNT, words[header + HeaderWord.COUNT]! + 1);
+    store(words, header + ExpectationHeader.COUNT, words[header + ExpectationHeader.COUNT]! + 1);
     if (this.#isOrphanLocked(n)) {
       this.#removeLocked(n);
       return Added.orphaned;
@@ -196,7 +174,7 @@ export class Expectations {
   /** Has the entry's control connection been removed, or is a thread removing it? */
   #isOrphanLocked(n: number): boolean {
     const words = this.#words;
-    const entry = this.#entry(n);
+    const entry = entryAt(this.#base, n);
     const life = load(words, (words[entry + EntryWord.PARENT_RECORD]! << UNIT_SHIFT) + ConnWord.LIFE);
     return (life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== words[entry + EntryWord.PARENT_GENERATION];
   }
@@ -206,8 +184,8 @@ export class Expectations {
     const words = this.#words;
     let seen = 0;
     let last = 0;
-    const head = this.#parentHead(entry[EntryWord.PARENT_HASH]!);
-    for (let n = words[head]!; n !== 0; n = words[this.#entry(n) + EntryWord.PARENT_NEXT]!) {
+    const head = parentHeadAt(this.#base, entry[EntryWord.PARENT_HASH]!);
+    for (let n = words[head]!; n !== 0; n = words[entryAt(this.#base, n) + EntryWord.PARENT_NEXT]!) {
       if (this.#isOfParent(n, entry)) {
         seen++;
         last = n;
@@ -218,7 +196,7 @@ export class Expectations {
 
   #isOfParent(n: number, parent: Int32Array): boolean {
     const words = this.#words;
-    const entry = this.#entry(n);
+    const entry = entryAt(this.#base, n);
     return (
       words[entry + EntryWord.META] === parent[EntryWord.META] &&
       words[entry + EntryWord.PARENT_PORTS] === parent[EntryWord.PARENT_PORTS] &&
@@ -228,12 +206,12 @@ export class Expectations {
 
   #removeLocked(n: number): void {
     const words = this.#words;
-    const entry = this.#entry(n);
-    this.#unchainLocked(this.#keyHead(words[entry + EntryWord.HASH]!), EntryWord.NEXT, n);
-    this.#unchainLocked(this.#parentHead(words[entry + EntryWord.PARENT_HASH]!), EntryWord.PARENT_NEXT, n);
+    const entry = entryAt(this.#base, n);
+    this.#unchainLocked(keyHeadAt(this.#base, words[entry + EntryWord.HASH]!), EntryWord.NEXT, n);
+    this.#unchainLocked(parentHeadAt(this.#base, words[entry + EntryWord.PARENT_HASH]!), EntryWord.PARENT_NEXT, n);
     words[entry + EntryWord.META] = 0;
-    words[entry + EntryWord.NEXT] = words[this.#base + HeaderWord.FREE]!;
-    words[this.#base + HeaderWord.FREE] = n;
+    words[entry + EntryWord.NEXT] = words[this.#base + ExpectationHeader.FREE]!;
+    words[this.#base + ExpectationHeader.FREE] = n;
     store(words, this.count, words[this.count]! - 1);
   }
 
@@ -241,9 +219,9 @@ export class Expectations {
     const words = this.#words;
     let at = head;
     while (words[at] !== n) {
-      at = this.#entry(words[at]!) + link;
+      at = entryAt(this.#base, words[at]!) + link;
     }
-    store(words, at, words[this.#entry(n) + link]!);
+    store(words, at, words[entryAt(this.#base, n) + link]!);
   }
 
   /**
@@ -253,7 +231,7 @@ export class Expectations {
    */
   clean(parent: Int32Array, byKey: boolean, owner: LockOwner): void {
     const words = this.#words;
-    const head = this.#parentHead(parent[EntryWord.PARENT_HASH]!);
+    const head = parentHeadAt(this.#base, parent[EntryWord.PARENT_HASH]!);
     if (load(words, head) === 0) {
       return;
     }
@@ -265,9 +243,9 @@ export class Expectations {
   /** As `clean`, with the mutex held. */
   cleanLocked(parent: Int32Array, byKey: boolean): void {
     const words = this.#words;
-    const head = this.#parentHead(parent[EntryWord.PARENT_HASH]!);
+    const head = parentHeadAt(this.#base, parent[EntryWord.PARENT_HASH]!);
     for (let n = words[head]!; n !== 0; ) {
-      const entry = this.#entry(n);
+      const entry = entryAt(this.#base, n);
       const next = words[entry + EntryWord.PARENT_NEXT]!;
       const isOwn =
         words[entry + EntryWord.PARENT_RECORD] === parent[EntryWord.PARENT_RECORD] &&
@@ -287,72 +265,16 @@ export class Expectations {
   repair(owner: LockOwner): boolean {
     const heldIt = inheritLock(this.#words, this.mutex, owner, LockClass.leaf);
     if (heldIt) {
-      this.#rebuildLocked();
+      rebuildChains(this.#words, this.#base);
+      for (let n = 1; n <= this.mostUsed; n++) {
+        if (this.#words[entryAt(this.#base, n) + EntryWord.META] !== 0 && this.#isOrphanLocked(n)) {
+          this.#removeLocked(n);
+        }
+      }
       unlock(this.#words, this.mutex);
     }
     wakeWaiters(this.#words, this.mutex);
     return heldIt;
-  }
-
-  #rebuildLocked(): void {
-    const words = this.#words;
-    const highest = words[this.#base + HeaderWord.HIGHEST]!;
-    const chains = new Uint8Array(highest + 1);
-    this.#visitChains(KEY_HEADS, EntryWord.NEXT, highest, (n) => (chains[n]! |= 1));
-    this.#visitChains(PARENT_HEADS, EntryWord.PARENT_NEXT, highest, (n) => (chains[n]! |= 2));
-    this.#keepInChains(KEY_HEADS, EntryWord.NEXT, (n) => chains[n] === 3);
-    this.#keepInChains(PARENT_HEADS, EntryWord.PARENT_NEXT, (n) => chains[n] === 3);
-    let used = 0;
-    let free = 0;
-    for (let n = highest; n > 0; n--) {
-      if (chains[n] === 3) {
-        used++;
-      } else {
-        words[this.#entry(n) + EntryWord.META] = 0;
-        words[this.#entry(n) + EntryWord.NEXT] = free;
-        free = n;
-      }
-    }
-    words[this.#base + HeaderWord.FREE] = free;
-    store(words, this.count, used);
-    for (let n = 1; n <= highest; n++) {
-      if (chains[n] === 3 && this.#isOrphanLocked(n)) {
-        this.#removeLocked(n);
-      }
-    }
-  }
-
-  /**
-   * Visits the entries of all chains. A chain ends at an entry that cannot belong to it: the link of an entry that was being
-   * freed may lead into another list.
-   */
-  #visitChains(heads: number, link: number, highest: number, visit: (n: number) => void): void {
-    const words = this.#words;
-    const seen = new Uint8Array(highest + 1);
-    for (let head = 0; head < HEADS; head++) {
-      for (let n = words[this.#base + heads + head]!; n > 0 && n <= highest; n = words[this.#entry(n) + link]!) {
-        const hash = words[this.#entry(n) + (link === EntryWord.NEXT ? EntryWord.HASH : EntryWord.PARENT_HASH)]!;
-        if (seen[n] !== 0 || words[this.#entry(n) + EntryWord.META] === 0 || (hash & (HEADS - 1)) !== head) {
-          break;
-        }
-        seen[n] = 1;
-        visit(n);
-      }
-    }
-  }
-
-  #keepInChains(heads: number, link: number, isKept: (n: number) => boolean): void {
-    const words = this.#words;
-    for (let head = 0; head < HEADS; head++) {
-      let at = this.#base + heads + head;
-      for (let n = words[at]!; n !== 0; n = words[at]!) {
-        if (isKept(n)) {
-          at = this.#entry(n) + link;
-        } else {
-          store(words, at, words[this.#entry(n) + link]!);
-        }
-      }
-    }
   }
 
   /** Calls `visit` with a copy of each expectation. The copies are not of one moment. */
@@ -361,8 +283,8 @@ export class Expectations {
     const copies = new Int32Array(DUMP_STEP * ENTRY_WORDS);
     for (let first = 1; first <= this.mostUsed; first += DUMP_STEP) {
       lock(words, this.mutex, owner, LockClass.leaf, LockSite.expectationVisit);
-      const end = Math.min(first + DUMP_STEP, words[this.#base + HeaderWord.HIGHEST]! + 1);
-      copies.set(words.subarray(this.#entry(first), this.#entry(end)));
+      const end = Math.min(first + DUMP_STEP, words[this.#base + ExpectationHeader.HIGHEST]! + 1);
+      copies.set(words.subarray(entryAt(this.#base, first), entryAt(this.#base, end)));
       unlock(words, this.mutex);
       for (let n = 0; n < end - first; n++) {
         const entry = copies.subarray(n * ENTRY_WORDS, (n + 1) * ENTRY_WORDS);

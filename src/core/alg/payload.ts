@@ -51,7 +51,7 @@ export function replaceInPayload(
   if (growth !== 0) {
     const length = words[slot + PacketWord.LENGTH]! + growth;
     const ipBytes = (l4 - l3) * 4 + parsed[at + ParsedWord.L4_BYTES]! + growth;
-    if (length > words[slot + PacketWord.SPACE]! || ipBytes > MAX_IP_BYTES) {
+    if (length > words[slot + PacketWord.ROOM]! || ipBytes > MAX_IP_BYTES) {
       return NO_SPACE;
     }
     /* The padding behind the packet moves, too. */

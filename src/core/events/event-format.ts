@@ -4,6 +4,7 @@ import type { TcpInfo } from '../inspect/dump.ts';
 import type { ConnEvent } from './event-reader.ts';
 import { expectFlag, expectMembers } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
+import { protocolName } from '../options/protocol-names.ts';
 import type { Tuple } from '../inspect/tuple.ts';
 
 export interface FormatEventOptions {
@@ -14,17 +15,6 @@ export interface FormatEventOptions {
 }
 
 const OPTION_NAMES: OptionNames<FormatEventOptions> = { timestamp: true, id: true };
-
-const PROTOCOL_NAMES = new Map<number, string>([
-  [1, 'icmp'],
-  [6, 'tcp'],
-  [17, 'udp'],
-  [33, 'dccp'],
-  [47, 'gre'],
-  [58, 'icmpv6'],
-  [132, 'sctp'],
-  [136, 'udplite'],
-]);
 
 /** The width of the longest kind. Kinds are right-aligned. */
 const KIND_WIDTH = 9;
@@ -90,7 +80,7 @@ export function formatEvent(event: ConnEvent, options: FormatEventOptions = {}):
   const isLive = kind !== 'destroy';
   const parts = [
     `[${kind.toUpperCase()}]`.padStart(KIND_WIDTH),
-    `${(PROTOCOL_NAMES.get(orig.proto) ?? 'unknown').padEnd(8)} ${orig.proto}`,
+    `${(protocolName(orig.proto, 'conntrack') ?? 'unknown').padEnd(8)} ${orig.proto}`,
     isLive ? String(Math.max(0, Math.floor(event.timeoutMs / 1000))) : '',
     isLive && tcp !== undefined ? linuxTcpState(tcp) : '',
     tupleText(orig),

@@ -22,12 +22,11 @@ import {
   countFragments,
   dropListLocked,
   expireOneLocked,
-  Hold,
-  holdFragmentLocked,
   isForPurge,
   isListExpired,
   unlinkExpiryLocked,
-} from './lists.ts';
+} from './list-expiry.ts';
+import { Hold, holdFragmentLocked } from './lists.ts';
 import { buildWhole, spreadVerdict } from './reassemble.ts';
 import { fragmentAt, FragmentCounter, FragmentsWord, FragmentWord, listAt, ListWord } from './region.ts';
 import { copyPacketOut, dropFragmentLocked, type FragmentStore, keptPacketWords } from './store.ts';
@@ -225,9 +224,9 @@ function sendLocked(store: FragmentStore, batch: PacketBatch, list: number): boo
         return false;
       }
     }
-    const space = batch.words[slot + PacketWord.SPACE]!;
+    const space = batch.words[slot + PacketWord.ROOM]!;
     copyPacketOut(words, fragment, batch.words, slot);
-    batch.words[slot + PacketWord.SPACE] = isOwn ? space : batch.words[slot + PacketWord.LENGTH]!;
+    batch.words[slot + PacketWord.ROOM] = isOwn ? space : batch.words[slot + PacketWord.LENGTH]!;
     batch.slots[batch.count++] = slot;
     words[l + ListWord.FIRST] = words[f + FragmentWord.NEXT]!;
     dropFragmentLocked(words, fragment);

@@ -47,7 +47,7 @@ export function buildWhole(store: FragmentStore, list: number): void {
   }
 
   const headerBytes = (l4 - l3) * 4;
-  whole[PacketWord.SPACE] = 0;
+  whole[PacketWord.ROOM] = 0;
   whole[PacketWord.LENGTH] = (l4 - PacketWord.FRAME) * 4 - FRAME_SHIFT_BYTES + payloadBytes;
   if (isIpv6) {
     whole[l3 + 1] = (whole[l3 + 1]! & 0xff000000) | (protocol << 16) | swapHalf(payloadBytes);

@@ -161,6 +161,11 @@ if (FragmentWord.HEADER + PACKET_HEADER_WORDS > FRAGMENT_WORDS) {
   throw new Error('a packet header does not fit a fragment record');
 }
 
+/** Word index of the head of the hash chain for this hash. */
+export function headOf(hash: number): number {
+  return FragmentsWord.HEADS + (hash & (LIST_HEADS - 1));
+}
+
 /** Word index of a list. */
 export function listAt(list: number): number {
   return LISTS_AT + list * LIST_WORDS;

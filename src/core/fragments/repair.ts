@@ -10,7 +10,7 @@ import type { Words } from '../../shared/access.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { inheritLock, lockWithin, unlock, wakeWaiters } from '../../shared/sync/mutex.ts';
 import { PacketWord } from '../packet/layout.ts';
-import { countFragments } from './lists.ts';
+import { countFragments } from './list-expiry.ts';
 import {
   CHUNK_WORDS,
   fragmentAt,

@@ -1,93 +1,51 @@
-/** Addresses as text (RFC 5952) and as words in network order. */
+/** Addresses as strings and as words in network order. alg/address-text.ts reads and writes the text. */
 
-import { swapWord } from '../packet/layout.ts';
+import {
+  MAX_ADDRESS_TEXT_BYTES,
+  readIpv4Text,
+  readIpv6Text,
+  writeIpv4Text,
+  writeIpv6Text,
+} from '../alg/address-text.ts';
 
-/** Text of the IPv4 address in a word. */
+const DOT = 0x2e;
+
+const bytes = new Uint8Array(MAX_ADDRESS_TEXT_BYTES);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The text of the IPv4 address in a word. */
 export function formatIpv4(word: number): string {
-  return `${word & 0xff}.${(word >>> 8) & 0xff}.${(word >>> 16) & 0xff}.${word >>> 24}`;
+  return decoder.decode(bytes.subarray(0, writeIpv4Text(bytes, 0, word, DOT)));
 }
 
-/** Text of the IPv6 address in four words from `at` on. */
+/** The text of the IPv6 address in four words from `at` on (RFC 5952). It has no dots. */
 export function formatIpv6(words: Int32Array, at: number): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 4; i++) {
-    const word = swapWord(words[at + i]!);
-    groups.push(word >>> 16, word & 0xffff);
+  return decoder.decode(bytes.subarray(0, writeIpv6Text(bytes, 0, words, at, false)));
+}
+
+/** Writes a text to `bytes`. @returns its length; -1 if it is no text, or too long for an address */
+function writeBytes(text: string): number {
+  if (typeof text !== 'string' || text.length > MAX_ADDRESS_TEXT_BYTES) {
+    return -1;
   }
-  /* The longest run of two or more zero groups, the first if there are several, becomes "::". */
-  let runStart = -1;
-  let runLength = 1;
-  for (let start = 0; start < 8; start++) {
-    let end = start;
-    while (end < 8 && groups[end] === 0) {
-      end++;
-    }
-    if (end - start > runLength) {
-      runStart = start;
-      runLength = end - start;
-    }
-  }
-  const text = (from: number, to: number) =>
-    groups
-      .slice(from, to)
-      .map((group) => group.toString(16))
-      .join(':');
-  return runStart < 0 ? text(0, 8) : `${text(0, runStart)}::${text(runStart + runLength, 8)}`;
+  const { read, written } = encoder.encodeInto(text, bytes);
+  return read === text.length ? written : -1;
 }
 
 /**
- * The word of an IPv4 address; undefined if the text is none. As in inet_pton(3), 010 is refused: some programs read it
- * as octal.
+ * The word of an IPv4 address; undefined if the text is none. As in inet_pton(3), 010 is refused: some programs read it as
+ * octal.
  */
 export function parseIpv4(text: string): number | undefined {
-  if (typeof text !== 'string') {
-    return undefined;
-  }
-  const match = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/.exec(text);
-  if (match === null) {
-    return undefined;
-  }
-  const bytes = match.slice(1).map(Number);
-  if (bytes.some((byte) => byte > 255)) {
-    return undefined;
-  }
-  return bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24);
+  const length = writeBytes(text);
+  const address = new Int32Array(1);
+  return length >= 0 && readIpv4Text(bytes, 0, length, address, 0) ? address[0]! : undefined;
 }
 
 /** The four words of an IPv6 address; undefined if the text is none. */
 export function parseIpv6(text: string): Int32Array | undefined {
-  if (typeof text !== 'string') {
-    return undefined;
-  }
-  let rest = text;
-  const embedded = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
-  if (embedded !== null) {
-    const word = parseIpv4(embedded[2]!);
-    if (word === undefined) {
-      return undefined;
-    }
-    const host = swapWord(word);
-    rest = `${embedded[1]}${(host >>> 16).toString(16)}:${(host & 0xffff).toString(16)}`;
-  }
-  const halves = rest.split('::');
-  if (halves.length > 2) {
-    return undefined;
-  }
-  const groupsOf = (half: string) => (half === '' ? [] : half.split(':'));
-  const before = groupsOf(halves[0]!);
-  const after = halves.length === 2 ? groupsOf(halves[1]!) : [];
-  const missing = 8 - before.length - after.length;
-  if (halves.length === 2 ? missing < 1 : missing !== 0) {
-    return undefined;
-  }
-  const groups = [...before, ...Array.from({ length: missing }, () => '0'), ...after];
-  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) {
-    return undefined;
-  }
-  const words = new Int32Array(4);
-  for (let i = 0; i < 4; i++) {
-    const host = (Number.parseInt(groups[2 * i]!, 16) << 16) | Number.parseInt(groups[2 * i + 1]!, 16);
-    words[i] = swapWord(host);
-  }
-  return words;
+  const length = writeBytes(text);
+  const address = new Int32Array(4);
+  return length >= 0 && readIpv6Text(bytes, 0, length, address, 0) ? address : undefined;
 }

@@ -6,31 +6,19 @@
 
 import { peek } from '../../shared/access.ts';
 import { labelWords, MASKED_NAMES, type MaskedLabel, type MaskedMark, markWords } from '../action.ts';
-import { parseIpv4, parseIpv6 } from './address.ts';
-import { expectWhole, shown, UsageError } from '../errors.ts';
+import { shown, UsageError } from '../errors.ts';
 import { expectConditions, expectOptions, type OptionNames } from '../options/option-names.ts';
-import { icmpTypeOf, META_IPV6, metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
-import { PacketWord, Protocol, swapHalf, swapPorts } from '../packet/layout.ts';
+import { META_IPV6, metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
+import { PacketWord, Protocol, swapPorts } from '../packet/layout.ts';
 import { hasReply, joinedTcpState } from './conversation.ts';
 import { origTcpState, replyTcpState, TcpState } from '../proto/tcp-state.ts';
 import { ConnFlag, ConnWord } from '../table/conn.ts';
 import type { Tuple } from './tuple.ts';
+import { ANY, is, numberOrAny, type TupleFilter, TupleMatch, tupleOf } from './tuple-match.ts';
 import { MAX_ZONE } from '../zones/zone.ts';
 import { readLabel } from '../path/verdict.ts';
 
-/** The members of a tuple. A member that is not given matches any value. */
-export interface TupleFilter {
-  /** IPv4 or IPv6 address. */
-  src?: string;
-  dst?: string;
-  /** Of connections other than ICMP. */
-  sport?: number;
-  dport?: number;
-  /** Of ICMP and ICMPv6 connections, with type and code as the tuple's source sends them. */
-  id?: number;
-  type?: number;
-  code?: number;
-}
+export type { TupleFilter } from './tuple-match.ts';
 
 export type TcpStateName = 'CLOSED' | 'SYN_SENT' | 'ESTABLISHED' | 'CLOSING' | 'FIN_WAIT_2' | 'TIME_WAIT';
 
@@ -54,15 +42,6 @@ export interface ConnFilterOptions {
   seen?: 'replied' | 'unreplied' | 'established';
 }
 
-const TUPLE_NAMES: OptionNames<TupleFilter> = {
-  src: true,
-  dst: true,
-  sport: true,
-  dport: true,
-  id: true,
-  type: true,
-  code: true,
-};
 const NAMES: OptionNames<ConnFilterOptions> = {
   zone: true,
   mark: true,
@@ -78,20 +57,6 @@ const NAMES: OptionNames<ConnFilterOptions> = {
 const SEEN = ['replied', 'unreplied', 'established'];
 const FAMILIES = ['ipv4', 'ipv6'];
 
-function number(what: string, value: number | undefined, max: number): number {
-  return value === undefined ? ANY : expectWhole(what, value, 0, max);
-}
-
-/** Checks a tuple. One without members is refused, since it would match everything. */
-function tupleOf(given: TupleFilter): TupleFilter {
-  const tuple = expectConditions('a tuple of a filter', given, TUPLE_NAMES);
-  if (Object.keys(tuple).length === 0) {
-    const known = Object.keys(TUPLE_NAMES).join(', ');
-    throw new UsageError(`a tuple of a filter names nothing: give it one of ${known}, or leave the tuple out`);
-  }
-  return Object.freeze(tuple);
-}
-
 /** A frozen copy: later changes of the caller's object do not change the filter. */
 function copyOf(given: ConnFilterOptions): ConnFilterOptions {
   const options = expectConditions('a filter', given, NAMES);
@@ -103,98 +68,6 @@ function copyOf(given: ConnFilterOptions): ConnFilterOptions {
     ...(orig === undefined ? {} : { orig: tupleOf(orig) }),
     ...(reply === undefined ? {} : { reply: tupleOf(reply) }),
   });
-}
-
-/** In place of a number: any value matches. */
-const ANY = -1;
-
-interface AddressMatch {
-  isIpv6: boolean;
-  words: Int32Array;
-}
-
-function addressMatch(text: string | undefined): AddressMatch | undefined {
-  if (text === undefined) {
-    return undefined;
-  }
-  const ipv4 = parseIpv4(text);
-  if (ipv4 !== undefined) {
-    return { isIpv6: false, words: Int32Array.of(ipv4) };
-  }
-  const ipv6 = parseIpv6(text);
-  if (ipv6 === undefined) {
-    throw new UsageError(`not an IPv4 or IPv6 address: ${shown(text)}`);
-  }
-  return { isIpv6: true, words: ipv6 };
-}
-
-/** The compiled members of a tuple. */
-class TupleMatch {
-  readonly #src: AddressMatch | undefined;
-  readonly #dst: AddressMatch | undefined;
-  readonly #sport: number;
-  readonly #dport: number;
-  readonly #id: number;
-  readonly #type: number;
-  readonly #code: number;
-  readonly #hasPorts: boolean;
-  readonly #hasIcmp: boolean;
-
-  constructor(filter: TupleFilter) {
-    this.#src = addressMatch(filter.src);
-    this.#dst = addressMatch(filter.dst);
-    this.#sport = number('sport', filter.sport, 0xffff);
-    this.#dport = number('dport', filter.dport, 0xffff);
-    this.#id = number('id', filter.id, 0xffff);
-    this.#type = number('type', filter.type, 0xff);
-    this.#code = number('code', filter.code, 0xff);
-    this.#hasPorts = this.#sport !== ANY || this.#dport !== ANY;
-    this.#hasIcmp = this.#id !== ANY || this.#type !== ANY || this.#code !== ANY;
-    if (this.#src !== undefined && this.#dst !== undefined && this.#src.isIpv6 !== this.#dst.isIpv6) {
-      throw new UsageError(`the addresses of a tuple must be of one family: ${filter.src}, ${filter.dst}`);
-    }
-  }
-
-  /** The address family; undefined if no address is given. */
-  get isIpv6(): boolean | undefined {
-    return (this.#src ?? this.#dst)?.isIpv6;
-  }
-
-  /**
-   * Does a key match?
-   * @param ports the source port in the low half
-   * @param src word index of the IPv4 address, or of the first of four words
-   */
-  matches(records: Int32Array, meta: number, ports: number, src: number, dst: number): boolean {
-    if (!isAddress(records, src, meta, this.#src) || !isAddress(records, dst, meta, this.#dst)) {
-      return false;
-    }
-    const protocol = metaProtocol(meta);
-    const isIcmp = protocol === Protocol.ICMP || protocol === Protocol.ICMPV6;
-    if (isIcmp ? this.#hasPorts : this.#hasIcmp) {
-      return false;
-    }
-    const first = swapHalf(ports & 0xffff);
-    if (isIcmp) {
-      /* Connections have ICMP code 0. */
-      return is(this.#id, first) && is(this.#type, icmpTypeOf(meta)) && is(this.#code, 0);
-    }
-    return is(this.#sport, first) && is(this.#dport, swapHalf(ports >>> 16));
-  }
-}
-
-function is(wanted: number, value: number): boolean {
-  return wanted === ANY || wanted === value;
-}
-
-function isAddress(records: Int32Array, at: number, meta: number, wanted: AddressMatch | undefined): boolean {
-  if (wanted === undefined) {
-    return true;
-  }
-  if (wanted.isIpv6 !== ((meta & META_IPV6) !== 0)) {
-    return false;
-  }
-  return wanted.words.every((word, i) => records[at + i] === word);
 }
 
 export class ConnFilter {
@@ -218,11 +91,11 @@ export class ConnFilter {
     const options = copyOf(given);
     const { mark, label, family } = options;
     this.options = options;
-    this.#zone = number('zone', options.zone, MAX_ZONE);
+    this.#zone = numberOrAny('zone', options.zone, MAX_ZONE);
     if (family !== undefined && !FAMILIES.includes(family)) {
       throw new UsageError(`family must be one of ${FAMILIES.join(', ')}, not ${shown(family)}`);
     }
-    this.#proto = number('proto', options.proto, 0xff);
+    this.#proto = numberOrAny('proto', options.proto, 0xff);
     [this.#markValue, this.#markMask] = mark === undefined ? [0, 0] : markWords(mark);
     const [labelValue, labelMask] = label === undefined ? [new Int32Array(4), new Int32Array(4)] : labelWords(label);
     this.#labelMask = labelMask;

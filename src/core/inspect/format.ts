@@ -5,6 +5,7 @@ import type { ConnEntry, TcpInfo } from './dump.ts';
 import type { FragmentListEntry } from '../fragments/dump.ts';
 import { expectFlag, expectMembers, expectWhole, shown, UsageError } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
+import { protocolName } from '../options/protocol-names.ts';
 import { TcpState } from '../proto/tcp-state.ts';
 import type { ConnStats } from './stats.ts';
 import type { Tuple } from './tuple.ts';
@@ -31,23 +32,11 @@ const CONN_OPTIONS: OptionNames<FormatConnOptions> = { more: true, statistics: t
 const STATS_OPTIONS: OptionNames<FormatConnStatsOptions> = { verbose: true };
 const BUCKETS_OPTIONS: OptionNames<FormatBucketsOptions> = { greaterThan: true };
 
-const PROTOCOL_NAMES = new Map<number, string>([
-  [1, 'icmp'],
-  [2, 'igmp'],
-  [6, 'tcp'],
-  [17, 'udp'],
-  [33, 'dccp'],
-  [58, 'icmpv6'],
-  [132, 'sctp'],
-  [136, 'udplite'],
-]);
-
 /** Flags of a TCP peer, from bit 0 on. */
 const TCP_FLAG_NAMES = ['WINDOW_SCALE', 'SACK_PERM', 'CLOSE_INIT', 'BE_LIBERAL', 'DATA_UNACKNOWLEDGED', 'MAXACK_SET'];
 
-/** Name of an IP protocol as `dpctl` prints it; its number if it has none. */
-export function protocolName(proto: number): string {
-  return PROTOCOL_NAMES.get(proto) ?? String(proto);
+function protocolText(proto: number): string {
+  return protocolName(proto, 'dpctl') ?? String(proto);
 }
 
 /** src=...,dst=...,sport=...,dport=... */
@@ -109,7 +98,7 @@ export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): s
   const more = expectFlag('more', given.more);
   const statistics = expectFlag('statistics', given.statistics);
   return (
-    `${protocolName(entry.orig.proto)},orig=(${formatTupleText(entry.orig)}),reply=(${formatTupleText(entry.reply)})` +
+    `${protocolText(entry.orig.proto)},orig=(${formatTupleText(entry.orig)}),reply=(${formatTupleText(entry.reply)})` +
     (more ? ',id=0' : '') +
     zoneText(entry.zone) +
     (more ? ',status=0' : '') +
@@ -125,7 +114,7 @@ export function formatConn(entry: ConnEntry, options: FormatConnOptions = {}): s
 export function formatExpectation(entry: ExpectationEntry): string {
   expectMembers('an expectation', entry, ['orig', 'zone', 'mark', 'label', 'parent']);
   return (
-    `${protocolName(entry.orig.proto)},orig=(${formatTupleText(entry.orig)})` +
+    `${protocolText(entry.orig.proto)},orig=(${formatTupleText(entry.orig)})` +
     zoneText(entry.zone) +
     marksText(entry.mark, entry.label) +
     `,parent=(${formatTupleText(entry.parent)})`

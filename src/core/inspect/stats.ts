@@ -2,8 +2,8 @@
 
 import { peek } from '../../shared/access.ts';
 import { visitBucket } from './dump.ts';
+import { protocolName } from '../options/protocol-names.ts';
 import { metaProtocol, metaZone } from '../packet/key.ts';
-import { Protocol } from '../packet/layout.ts';
 import { joinedTcpState } from './conversation.ts';
 import { tcpStateName } from '../proto/tcp-state.ts';
 import { ConnWord, isStale } from '../table/conn.ts';
@@ -19,17 +19,6 @@ export interface ConnStats {
   /** Connections whose original direction stands in the bucket. */
   byBucket: number[];
 }
-
-const NAMES = new Map<number, string>([
-  [Protocol.TCP, 'tcp'],
-  [Protocol.UDP, 'udp'],
-  [Protocol.SCTP, 'sctp'],
-  [Protocol.ICMP, 'icmp'],
-  [Protocol.ICMPV6, 'icmpv6'],
-  [136, 'udplite'],
-  [33, 'dccp'],
-  [2, 'igmp'],
-]);
 
 export function emptyStats(): ConnStats {
   return { total: 0, byProtocol: {}, tcpByState: {}, byBucket: [] };
@@ -51,7 +40,7 @@ export function countBucket(
       return;
     }
     count++;
-    const protocol = NAMES.get(metaProtocol(meta)) ?? 'other';
+    const protocol = protocolName(metaProtocol(meta), 'dpctl') ?? 'other';
     stats.byProtocol[protocol] = (stats.byProtocol[protocol] ?? 0) + 1;
     if (protocol === 'tcp') {
       const state = tcpStateName(joinedTcpState(peek(words, r + ConnWord.STATE)));

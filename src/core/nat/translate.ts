@@ -2,18 +2,13 @@
 
 import type { Words } from '../../shared/access.ts';
 import { findTransport } from '../packet/extension-headers.ts';
+import { ICMP_HEADER_BYTES, IPV6_HEADER_BYTES } from '../packet/headers.ts';
 import { META_IPV6, metaProtocol, ParsedKind, ParsedWord } from '../packet/key.ts';
 import { CtState, swapPorts } from '../packet/layout.ts';
 import { completeByNibble, hasOddVersion } from '../packet/odd-version.ts';
 import { networkHeaderOf } from '../packet/parse.ts';
-import {
-  rewriteIpv4,
-  rewriteIpv4Address,
-  rewriteIpv6,
-  rewriteIpv6Error,
-  rewriteQuotedIpv4,
-  rewriteQuotedIpv6,
-} from '../packet/rewrite.ts';
+import { rewriteIpv4, rewriteIpv4Address, rewriteIpv6, rewriteIpv6Error } from '../packet/rewrite.ts';
+import { rewriteQuotedIpv4, rewriteQuotedIpv6 } from '../packet/rewrite-quoted.ts';
 import { CONN_NAT, ConnFlag, ConnWord } from '../table/conn.ts';
 import type { BatchScratch } from '../packet/batch-scratch.ts';
 
@@ -25,9 +20,6 @@ interface Translated {
 
 /** Set if the packet was translated in this zone. */
 export const NAT_STATES: number = CtState.SNAT | CtState.DNAT;
-
-const IPV6_HEADER_BYTES = 40;
-const ICMP_HEADER_BYTES = 8;
 
 /** Word offsets of the addresses in IPv4 and IPv6 headers. */
 const IPV4_SRC = 3;

@@ -231,7 +231,7 @@ export function writePacket(
   words[slot + PacketWord.LENGTH] = frame.length;
   words[slot + PacketWord.CHECKSUMS] = metadata.checksums ?? 0;
   words[slot + PacketWord.NUMBER] = metadata.number ?? 0;
-  words[slot + PacketWord.SPACE] = frame.length + GROWTH_BYTES;
+  words[slot + PacketWord.ROOM] = frame.length + GROWTH_BYTES;
   bytes.set(frame, frameByteOffset(slot));
 }
 

@@ -126,3 +126,23 @@ export function metaZone(meta: number): number {
 export function metaProtocol(meta: number): number {
   return (meta >>> 8) & 0xff;
 }
+
+/** Takes the ports into the key. @returns false if one of them is 0 */
+export function takePorts(words: Int32Array, parsed: Int32Array, at: number, l4: number): boolean {
+  const ports = words[l4]!;
+  parsed[at + ParsedWord.PORTS] = ports;
+  return (ports & 0xffff) !== 0 && ports >>> 16 !== 0;
+}
+
+/** Takes the identifier of an ICMP message into the key, with the kind and reply bits of its type. */
+export function takeIdentifier(
+  words: Int32Array,
+  parsed: Int32Array,
+  at: number,
+  l4: number,
+  kindAndReply: number,
+): void {
+  const identifier = words[l4 + 1]! & 0xffff;
+  parsed[at + ParsedWord.PORTS] = identifier | (identifier << 16);
+  parsed[at + ParsedWord.META] = parsed[at + ParsedWord.META]! | kindAndReply;
+}

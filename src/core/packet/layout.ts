@@ -10,7 +10,7 @@
  *     16 | ORIG_SRC, 4 words                                           t |
  *     20 | ORIG_DST, 4 words                                           t |
  *     24 | NOW, one 64-bit float       s | NUMBER      s | RELEASED_BY t |
- *     28 | SPACE       s | ACTION      s | -                             |
+ *     28 | ROOM        s | ACTION      s | -                             |
  *        +---------------+---------------+---------------+---------------+
  *     32 | 2 bytes | the frame                                        st |
  *        +-------------------------------------------------------------- -
@@ -63,7 +63,7 @@ const METADATA = wordLayout("a packet's metadata", PACKET_HEADER_WORDS, {
   /** Of a fragment that was held: the NUMBER of the packet that completed its datagram. */
   RELEASED_BY: 1,
   /** The length to which the frame may grow, in bytes. 0: its length cannot change. */
-  SPACE: 1,
+  ROOM: 1,
   /** The number of the action, set by the sender (workers/action-table.ts). */
   ACTION: 1,
   _REST: 2,

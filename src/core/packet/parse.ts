@@ -5,43 +5,27 @@
 
 import { foldSum, halves, sumWords } from './checksum.ts';
 import { findFragment, findTransport } from './extension-headers.ts';
+import {
+  ETHERNET_HEADER_BYTES,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ETHERTYPE_QINQ,
+  ETHERTYPE_VLAN,
+  IPV4_FRAGMENT,
+  IPV4_FRAGMENT_OFFSET,
+  IPV4_HEADER_BYTES,
+  IPV6_HEADER_BYTES,
+  LLC_SNAP,
+  LLC_SNAP_BYTES,
+  MAX_VLAN_TAGS,
+} from './headers.ts';
 import { META_IPV6, ParsedKind, ParsedWord } from './key.ts';
-import { ChecksumBit, FRAME_SHIFT_BYTES, PacketWord, Protocol, swapHalf } from './layout.ts';
+import { ChecksumBit, PacketWord, swapHalf } from './layout.ts';
+import { MAX_PADDING_BYTES, NOT_PLAIN, parsePlain, PLAIN_L3 } from './parse-plain.ts';
 import { parseTransport } from './transport.ts';
-
-/* EtherTypes as they read in memory order. */
-const ETHERTYPE_IPV4 = 0x0008;
-const ETHERTYPE_IPV6 = 0xdd86;
-const ETHERTYPE_VLAN = 0x0081;
-const ETHERTYPE_QINQ = 0xa888;
 
 /** Values below are lengths of IEEE 802.3 frames (IEEE 802.3, 3.2.6). */
 const ETHERTYPE_MIN = 0x600;
-const ETHERNET_HEADER_BYTES = 14;
-const MAX_VLAN_TAGS = 2;
-/** DSAP, SSAP, control and the first byte of the organisation code of an EtherType in LLC/SNAP (RFC 1042). */
-const LLC_SNAP = 0x0003aaaa;
-const LLC_SNAP_BYTES = 8;
-
-/** Words from a packet to the network header of a frame without tags. */
-const PLAIN_L3: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_HEADER_BYTES) / 4;
-
-const IPV4_MIN_HEADER_BYTES = 20;
-const UDP_HEADER_BYTES = 8;
-const TCP_HEADER_BYTES = 20;
-/** Fragment offset bits of the word that holds them. */
-const IPV4_FRAGMENT_OFFSET = 0xff1f0000 | 0;
-/** The same with "more fragments": not 0 in every fragment. */
-const IPV4_FRAGMENT = 0xff3f0000 | 0;
-const IPV6_HEADER_BYTES = 40;
-/** Open vSwitch cannot express more padding than this. */
-const MAX_PADDING_BYTES = 0xffff;
-
-/** Version 4 and a header of five words. */
-const IPV4_PLAIN = 0x45;
-
-/** `parsePlain` leaves the packet to `parsePacket`. */
-const NOT_PLAIN = -1;
 
 /**
  * Parses the packet at `slot` into `parsed[at...]`. Reads nothing behind the frame except the rest of its last word.
@@ -58,77 +42,6 @@ export function parsePacket(words: Int32Array, slot: number, parsed: Int32Array,
     return ParsedKind.KEYED;
   }
   return parsed[at + ParsedWord.FRAGMENT_BITS] === 0 ? ParsedKind.INVALID : ParsedKind.FRAGMENT;
-}
-
-/**
- * The common case without branches for anything else: no tags, IPv4 without options, no fragment, and UDP or TCP with a
- * transport checksum that needs no verification. Its results equal those of parseAny, as a test checks. It exists for
- * speed.
- */
-function parsePlain(words: Int32Array, slot: number, parsed: Int32Array, at: number, zone: number): number {
-  const l3 = slot + PLAIN_L3;
-  const left = words[slot + PacketWord.LENGTH]! - ETHERNET_HEADER_BYTES;
-  if (
-    left < IPV4_MIN_HEADER_BYTES + 8 ||
-    words[l3 - 1]! >>> 16 !== ETHERTYPE_IPV4 ||
-    (words[l3]! & 0xff) !== IPV4_PLAIN ||
-    left > MAX_PADDING_BYTES
-  ) {
-    return NOT_PLAIN;
-  }
-  const first = words[l3]!;
-  const second = words[l3 + 1]!;
-  const third = words[l3 + 2]!;
-  const protocol = (third >>> 8) & 0xff;
-  const l4 = l3 + 5;
-  const l4Bytes = (((first >>> 8) & 0xff00) | (first >>> 24)) - IPV4_MIN_HEADER_BYTES;
-  const checksums = words[slot + PacketWord.CHECKSUMS]!;
-  if (
-    (second & IPV4_FRAGMENT) !== 0 ||
-    l4Bytes > left - IPV4_MIN_HEADER_BYTES ||
-    (checksums & (ChecksumBit.IP_BAD | ChecksumBit.L4_BAD)) !== 0
-  ) {
-    return NOT_PLAIN;
-  }
-  const ports = words[l4]!;
-  if (protocol === Protocol.UDP) {
-    const lengthAndChecksum = words[l4 + 1]!;
-    const udpBytes = ((lengthAndChecksum << 8) & 0xff00) | ((lengthAndChecksum >>> 8) & 0xff);
-    if (
-      udpBytes < UDP_HEADER_BYTES ||
-      udpBytes > l4Bytes ||
-      (lengthAndChecksum >>> 16 !== 0 && (checksums & ChecksumBit.L4_GOOD) === 0)
-    ) {
-      return NOT_PLAIN;
-    }
-  } else if (protocol === Protocol.TCP) {
-    if (l4Bytes < TCP_HEADER_BYTES || (checksums & ChecksumBit.L4_GOOD) === 0) {
-      return NOT_PLAIN;
-    }
-    const headerBytes = ((words[l4 + 3]! >>> 4) & 0xf) << 2;
-    if (headerBytes < TCP_HEADER_BYTES || headerBytes > l4Bytes) {
-      return NOT_PLAIN;
-    }
-  } else {
-    return NOT_PLAIN;
-  }
-  const src = words[l3 + 3]!;
-  const dst = words[l3 + 4]!;
-  if ((checksums & ChecksumBit.IP_GOOD) === 0) {
-    const sum = halves(first) + halves(second) + halves(third) + halves(src) + halves(dst);
-    if (foldSum(sum) !== 0xffff) {
-      return NOT_PLAIN;
-    }
-    words[slot + PacketWord.CHECKSUMS] = checksums | ChecksumBit.IP_GOOD;
-  }
-  parsed[at + ParsedWord.L4] = l4;
-  parsed[at + ParsedWord.L4_BYTES] = l4Bytes;
-  parsed[at + ParsedWord.RELATED] = 0;
-  parsed[at + ParsedWord.META] = (zone << 16) | (protocol << 8);
-  parsed[at + ParsedWord.PORTS] = ports;
-  parsed[at + ParsedWord.SRC] = src;
-  parsed[at + ParsedWord.DST] = dst;
-  return (ports & 0xffff) !== 0 && ports >>> 16 !== 0 ? ParsedKind.KEYED : ParsedKind.INVALID;
 }
 
 /** Word index of the network header of the packet at `slot`, which has a key at `parsed[at...]`. */
@@ -208,14 +121,14 @@ function parseIpv4(
   left: number,
   stopsAtFragments: boolean,
 ): boolean {
-  if (left < IPV4_MIN_HEADER_BYTES) {
+  if (left < IPV4_HEADER_BYTES) {
     return false;
   }
   const first = words[l3]!;
   const headerBytes = (first & 0xf) << 2;
   const totalBytes = ((first >>> 8) & 0xff00) | (first >>> 24);
   if (
-    headerBytes < IPV4_MIN_HEADER_BYTES ||
+    headerBytes < IPV4_HEADER_BYTES ||
     totalBytes > left ||
     headerBytes > totalBytes ||
     left - totalBytes > MAX_PADDING_BYTES
@@ -230,8 +143,8 @@ function parseIpv4(
   const dst = words[l3 + 4]!;
   if ((checksums & ChecksumBit.IP_GOOD) === 0) {
     let sum = halves(first) + halves(words[l3 + 1]!) + halves(words[l3 + 2]!) + halves(src) + halves(dst);
-    if (headerBytes > IPV4_MIN_HEADER_BYTES) {
-      sum = sumWords(words, l3 + 5, headerBytes - IPV4_MIN_HEADER_BYTES, sum);
+    if (headerBytes > IPV4_HEADER_BYTES) {
+      sum = sumWords(words, l3 + 5, headerBytes - IPV4_HEADER_BYTES, sum);
     }
     if (foldSum(sum) !== 0xffff) {
       words[slot + PacketWord.CHECKSUMS] = checksums | ChecksumBit.IP_BAD;

@@ -6,6 +6,23 @@
  */
 
 import { findFragment, findTransport } from './extension-headers.ts';
+import {
+  ETHERNET_HEADER_BYTES,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ETHERTYPE_QINQ,
+  ETHERTYPE_VLAN,
+  ICMP_HEADER_BYTES,
+  IPV4_FRAGMENT,
+  IPV4_HEADER_BYTES,
+  IPV6_HEADER_BYTES,
+  LLC_SNAP,
+  LLC_SNAP_BYTES,
+  MAX_VLAN_TAGS,
+  SCTP_HEADER_BYTES,
+  TCP_HEADER_BYTES,
+  UDP_HEADER_BYTES,
+} from './headers.ts';
 import { ChecksumBit, PacketWord, Protocol } from './layout.ts';
 
 /** Bits of PacketWord.REASON below the reason. */
@@ -99,27 +116,13 @@ export function invalidReason(words: Int32Array, slot: number): InvalidReason | 
   return INVALID[reasonOf(words, slot) - VerdictReason.CHECKSUM];
 }
 
-/* EtherTypes as they read in memory order, as in parse.ts. */
-const ETHERTYPE_IPV4 = 0x0008;
-const ETHERTYPE_IPV6 = 0xdd86;
-const ETHERTYPE_VLAN = 0x0081;
-const ETHERTYPE_QINQ = 0xa888;
-const ETHERNET_HEADER_BYTES = 14;
-const MAX_VLAN_TAGS = 2;
-const LLC_SNAP = 0x0003aaaa;
-const LLC_SNAP_BYTES = 8;
-const IPV4_HEADER_BYTES = 20;
-const IPV6_HEADER_BYTES = 40;
-/** Offset, and "more fragments". */
-const IPV4_FRAGMENT = 0xff3f0000 | 0;
-
 /** The smallest transport header, in bytes. */
 const HEADER_BYTES: Readonly<Record<number, number>> = {
-  [Protocol.TCP]: 20,
-  [Protocol.UDP]: 8,
-  [Protocol.SCTP]: 12,
-  [Protocol.ICMP]: 8,
-  [Protocol.ICMPV6]: 8,
+  [Protocol.TCP]: TCP_HEADER_BYTES,
+  [Protocol.UDP]: UDP_HEADER_BYTES,
+  [Protocol.SCTP]: SCTP_HEADER_BYTES,
+  [Protocol.ICMP]: ICMP_HEADER_BYTES,
+  [Protocol.ICMPV6]: ICMP_HEADER_BYTES,
 };
 
 /**

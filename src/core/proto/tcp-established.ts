@@ -28,19 +28,9 @@ export function passesEstablishedLocked(
   const otherHigh = records[r + ConnWord.TCP_SEQ_HIGH + 1 - reply]!;
   const windows = records[r + ConnWord.TCP_MAX_WINDOW]!;
   const scales = (records[r + ConnWord.STATE]! >>> ORIG_SCALE_SHIFT) & PEER_SCALES;
-  let shiftSource = 0;
-  let shiftDestination = 0;
-  if (scales !== 0) {
-    const source = (scales >>> (reply << 3)) & 0xff;
-    const destination = (scales >>> (8 - (reply << 3))) & 0xff;
-    if ((source & destination & SCALE_KNOWN) !== 0) {
-      shiftSource = source & SCALE_MASK;
-      shiftDestination = destination & SCALE_MASK;
-    } else if ((source & destination & SCALE_UNKNOWN) !== 0) {
-      shiftSource = MAX_SCALE;
-      shiftDestination = MAX_SCALE;
-    }
-  }
+  const shifts = scales === 0 ? 0 : shiftsOf(scales, reply) | 0;
+  const shiftSource = shifts & 0xff;
+  const shiftDestination = shifts >>> 8;
   const windowShift = reply << 4;
   const maxWindowSource = (windows >>> windowShift) & 0xffff;
   const maxWindowDestination = (windows >>> (16 - windowShift)) & 0xffff;
@@ -73,4 +63,15 @@ export function passesEstablishedLocked(
     records[r + ConnWord.TCP_SEQ_HIGH + 1 - reply] = (ack + Math.max(window << shiftSource, 1)) | 0;
   }
   return true;
+}
+
+/** The scales in force. @returns the sender's | the receiver's << 8 */
+function shiftsOf(scales: number, reply: number): number {
+  const source = (scales >>> (reply << 3)) & 0xff;
+  const destination = (scales >>> (8 - (reply << 3))) & 0xff;
+  const both = source & destination;
+  if ((both & SCALE_KNOWN) !== 0) {
+    return (source & SCALE_MASK) | ((destination & SCALE_MASK) << 8);
+  }
+  return (both & SCALE_UNKNOWN) !== 0 ? MAX_SCALE | (MAX_SCALE << 8) : 0;
 }

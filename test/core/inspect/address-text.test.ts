@@ -29,7 +29,7 @@ function read(text: string, around: string, reader: typeof readIpv4Text): Int32A
 
 function write(address: Int32Array, isIpv6: boolean): string {
   const text = new Uint8Array(2 + MAX_ADDRESS_TEXT_BYTES).fill(0x7a);
-  const end = isIpv6 ? writeIpv6Text(text, 1, address, 0) : writeIpv4Text(text, 1, address[0]!, DOT);
+  const end = isIpv6 ? writeIpv6Text(text, 1, address, 0, true) : writeIpv4Text(text, 1, address[0]!, DOT);
   expect(text[0]).toBe(0x7a);
   expect(text.subarray(end).every((byte) => byte === 0x7a)).toBe(true);
   return Buffer.from(text.subarray(1, end)).toString('latin1');
