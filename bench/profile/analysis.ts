@@ -54,27 +54,57 @@ function threadName(profile: LockProfile, thread: number): string {
   return record === undefined || record.role === 'thread' ? `thread ${thread}` : `${record.role} ${thread}`;
 }
 
-/** @param durationMs of all phases, for the skew */
-export function analyseProfile(profile: LockProfile, durationMs: number): ProfileAnalysis {
-  const records = profile.threads.flatMap(({ thread, sites }) => sites.map((record) => ({ thread, ...record })));
-  const lockOf = (site: number) => profile.sites[site]!.lock;
-  const causedBySite = (site: number) =>
-    sumOfCaused(records.flatMap(({ bySite }) => bySite.filter((caused) => caused.site === site)));
-  const causedByThread = (thread: number) =>
-    sumOfCaused(records.flatMap(({ byThread }) => byThread.filter((caused) => caused.thread === thread)));
+/** The records of a thread at a site. */
+type SiteRecord = LockProfile['threads'][number]['sites'][number] & { thread: number };
 
-  const sites = profile.sites
+/** @param durationMs duration of all phases, for the skew */
+export function analyseProfile(profile: LockProfile, durationMs: number): ProfileAnalysis {
+  const records: SiteRecord[] = profile.threads.flatMap(({ thread, sites }) =>
+    sites.map((record) => ({ ...record, thread })),
+  );
+  const sites = figuresOfSites(profile, records);
+  const waitNs = records.reduce((sum, { wait }) => sum + wait.total, 0);
+  const sweepers = profile.threads.filter(({ role }) => role === 'sweeper');
+  const bySweepers = sweepers.reduce((sum, { thread }) => sum + causedByThread(records, thread).ns, 0);
+  const ofBuckets = records.filter(({ site }) => profile.sites[site]!.lock === 'bucket');
+  return {
+    locks: figuresOfLocks(sites),
+    sites,
+    threads: figuresOfThreads(profile, records),
+    matrix: waitMatrix(profile, records),
+    waitNs,
+    sweeperShare: waitNs === 0 ? 0 : bySweepers / waitNs,
+    suspected: suspectedHolders(profile, records),
+    buckets: bucketLines(profile),
+    skew: skewOf(profile, ofBuckets, durationMs),
+  };
+}
+
+/** Waits that the holds of a thread caused. */
+function causedByThread(records: readonly SiteRecord[], holder: number): Caused {
+  return sumOfCaused(records.flatMap(({ byThread }) => byThread.filter(({ thread }) => thread === holder)));
+}
+
+function causedBySite(records: readonly SiteRecord[], holding: number): Caused {
+  return sumOfCaused(records.flatMap(({ bySite }) => bySite.filter(({ site }) => site === holding)));
+}
+
+function figuresOfSites(profile: LockProfile, records: readonly SiteRecord[]): NamedFigures[] {
+  return profile.sites
     .map(
       ({ name, lock }, site): NamedFigures => ({
         name,
         lock,
         figures: sumOfFigures(records.filter((record) => record.site === site)),
-        caused: causedBySite(site),
+        caused: causedBySite(records, site),
       }),
     )
     .filter(({ figures }) => figures.acquisitions + figures.triesFailed > 0)
     .toSorted(byWaitThenHold);
-  const locks = [...new Set(sites.map(({ lock }) => lock!))]
+}
+
+function figuresOfLocks(sites: readonly NamedFigures[]): NamedFigures[] {
+  return [...new Set(sites.map(({ lock }) => lock!))]
     .map((name): NamedFigures => {
       const ofLock = sites.filter(({ lock }) => lock === name);
       return {
@@ -84,46 +114,35 @@ export function analyseProfile(profile: LockProfile, durationMs: number): Profil
       };
     })
     .toSorted(byWaitThenHold);
-  const threads = profile.threads.map(
-    ({ thread, sites: own }): NamedFigures => ({
-      name: threadName(profile, thread),
-      figures: sumOfFigures(own),
-      caused: causedByThread(thread),
-    }),
-  );
+}
 
+function figuresOfThreads(profile: LockProfile, records: readonly SiteRecord[]): NamedFigures[] {
+  return profile.threads.map(({ thread, sites }) => ({
+    name: threadName(profile, thread),
+    figures: sumOfFigures(sites),
+    caused: causedByThread(records, thread),
+  }));
+}
+
+function waitMatrix(profile: LockProfile, records: readonly SiteRecord[]): ProfileAnalysis['matrix'] {
   const ids = profile.threads.map(({ thread }) => thread);
-  const waitNs = ids.map((waiter) =>
-    ids.map((holder) =>
-      records
-        .filter(({ thread }) => thread === waiter)
-        .flatMap(({ byThread }) => byThread)
-        .filter(({ thread }) => thread === holder)
-        .reduce((sum, { ns }) => sum + ns, 0),
-    ),
-  );
-  const total = records.reduce((sum, { wait }) => sum + wait.total, 0);
-  const sweepers = profile.threads.filter(({ role }) => role === 'sweeper');
-  const bySweepers = sweepers.reduce((sum, { thread }) => sum + causedByThread(thread).ns, 0);
+  const waitOf = (waiter: number, holder: number) =>
+    causedByThread(
+      records.filter(({ thread }) => thread === waiter),
+      holder,
+    ).ns;
   return {
-    locks,
-    sites,
-    threads,
-    matrix: { threads: ids.map((thread) => threadName(profile, thread)), waitNs },
-    waitNs: total,
-    sweeperShare: total === 0 ? 0 : bySweepers / total,
-    suspected: ids
-      .map((thread) => ({ threads: threadName(profile, thread), caused: causedByThread(thread) }))
-      .filter(({ caused }) => caused.long > 0)
-      .map(({ threads: name, caused }) => ({ threads: name, waits: caused.long, ns: caused.longNs }))
-      .toSorted((a, b) => b.ns - a.ns),
-    buckets: bucketLines(profile),
-    skew: skewOf(
-      profile,
-      records.filter(({ site }) => lockOf(site) === 'bucket'),
-      durationMs,
-    ),
+    threads: ids.map((thread) => threadName(profile, thread)),
+    waitNs: ids.map((waiter) => ids.map((holder) => waitOf(waiter, holder))),
   };
+}
+
+function suspectedHolders(profile: LockProfile, records: readonly SiteRecord[]): ProfileAnalysis['suspected'] {
+  return profile.threads
+    .map(({ thread }) => ({ name: threadName(profile, thread), caused: causedByThread(records, thread) }))
+    .filter(({ caused }) => caused.long > 0)
+    .map(({ name, caused }) => ({ threads: name, waits: caused.long, ns: caused.longNs }))
+    .toSorted((a, b) => b.ns - a.ns);
 }
 
 function byWaitThenHold(a: NamedFigures, b: NamedFigures): number {

@@ -1,6 +1,7 @@
 /** Runs a workload in turn with and without the lock profiler. The difference is the profiler's cost. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
+import { counted } from '../../src/host/terminal.ts';
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress, takeSample } from '../samples/samples.ts';
 import { median, medianRatio, type Ratio } from '../statistics/statistics.ts';
@@ -10,7 +11,6 @@ import type { WorkloadName } from '../workloads/registry.ts';
 import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 
 export interface ProfileOptions {
-  workload: WorkloadName;
   variant?: string;
   engine: EngineName;
   threads: number;
@@ -23,6 +23,22 @@ export interface ProfileOptions {
   sample: number;
   /** Pairs of runs, one with the profiler and one without. */
   runs: number;
+}
+
+/** A run with the profiler has a profile. */
+export interface ProfileRun {
+  durationMs: number;
+  profile?: LockProfile;
+}
+
+/** Runs a piece of work in turn with and without the profiler. */
+export interface Profiling {
+  /** A name of the work, for the user. */
+  what: string;
+  /** What the file records of the command's options. */
+  options: Record<string, unknown>;
+  runs: number;
+  take(isProfiled: boolean): Promise<ProfileRun>;
 }
 
 /** The file that `profile --json` writes. */
@@ -41,51 +57,69 @@ export interface ProfileFile {
 export const DEFAULT_SAMPLE_EVERY = 256;
 
 /** @throws VoidRunError */
-export async function profileWorkload(options: ProfileOptions): Promise<ProfileFile> {
-  const { workload, variant, window, engine, threads, connections, batch, buckets, sample, runs } = options;
-  const shape: WorkloadSampleOptions = {
+export function profileWorkload(
+  workload: WorkloadName,
+  { variant, window, engine, threads, connections, batch, buckets, sample, runs }: ProfileOptions,
+): Promise<ProfileFile> {
+  const shape = {
     workload,
     ...(variant === undefined ? {} : { variant }),
     ...(window === undefined ? {} : { window }),
     engine,
     threads,
     connections,
-    batchSize: batch,
     buckets,
-    prefaulted: true,
   };
-  const take = async (isOn: boolean): Promise<WorkloadSample> => {
-    const environment = isOn ? { CT_PROFILE: String(sample) } : {};
-    const taken = await takeSample<WorkloadSample>('samples/workload-sample.js', shape, environment);
-    if (taken.error !== undefined) {
-      throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
-    }
-    return taken;
-  };
-  const timeOf = ({ results }: WorkloadSample) => results.reduce((sum, { ms }) => sum + ms, 0);
-  const on: WorkloadSample[] = [];
+  const sampleOptions: WorkloadSampleOptions = { ...shape, batchSize: batch, prefaulted: true };
+  return profileInTurn({
+    what: `${workload}${variant === undefined ? '' : ` ${variant}`}, ${engine}, ${counted(threads, 'thread')}`,
+    options: { ...shape, batch, sample, runs },
+    runs,
+    async take(isProfiled) {
+      const environment = isProfiled ? { CT_PROFILE: String(sample) } : {};
+      const taken = await takeSample<WorkloadSample>('samples/workload-sample.js', sampleOptions, environment);
+      if (taken.error !== undefined) {
+        throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);
+      }
+      const durationMs = taken.results.reduce((sum, { ms }) => sum + ms, 0);
+      return { durationMs, ...(taken.profile === undefined ? {} : { profile: taken.profile }) };
+    },
+  });
+}
+
+/** Takes the pairs of runs. A single run has the profiler on, and tells nothing of the cost. */
+export async function profileInTurn({ what, options, runs, take }: Profiling): Promise<ProfileFile> {
+  const on: ProfileRun[] = [];
   const offMs: number[] = [];
-  for (let run = 0; run < runs; run++) {
-    showProgress(`run ${run + 1} of ${runs}: ${workload}, profiled and not`);
-    /* Alternate the order, so that neither side always runs first. */
-    if (run % 2 === 0) {
-      on.push(await take(true));
-      offMs.push(timeOf(await take(false)));
-    } else {
-      offMs.push(timeOf(await take(false)));
-      on.push(await take(true));
+  const takeOff = async () => {
+    if (runs > 1) {
+      offMs.push((await take(false)).durationMs);
     }
+  };
+  try {
+    for (let run = 0; run < runs; run++) {
+      showProgress(`run ${run + 1} of ${runs}: ${what}, profiled${runs < 2 ? '' : ' and not'}`);
+      /* Alternate the order, so that neither side always runs first. */
+      if (run % 2 === 1) {
+        await takeOff();
+      }
+      on.push(await take(true));
+      if (run % 2 === 0) {
+        await takeOff();
+      }
+    }
+  } finally {
+    showProgress('');
   }
-  showProgress('');
-  const onMs = on.map(timeOf);
+  const onMs = on.map(({ durationMs }) => durationMs);
   /* The median run stands for all. */
-  const middle = on.toSorted((a, b) => timeOf(a) - timeOf(b))[Math.floor((runs - 1) / 2)]!;
+  const middle = on.toSorted((a, b) => a.durationMs - b.durationMs)[Math.floor((runs - 1) / 2)]!;
   return {
     format: 'ct-bucket profile',
-    what: `${workload}${variant === undefined ? '' : ` ${variant}`}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    what,
     machine: machineFingerprint(),
-    options: { ...options },
-    durationMs: timeOf(middle),
+    options,
+    durationMs: middle.durationMs,
     profile: middle.profile!,
     ...(runs < 2 ? {} : { cost: { ...medianRatio(onMs, offMs), onMs, offMs } }),
   };

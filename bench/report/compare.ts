@@ -4,7 +4,8 @@ import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { machineDifferences } from '../machine/machine.ts';
-import { readResultsFile, type BenchResult, type ResultsFile } from './results-file.ts';
+import type { BenchResult, ResultsFile } from './results-file.ts';
+import { readResultsFile } from './results-reader.ts';
 import { medianRatio, type Ratio } from '../statistics/statistics.ts';
 
 export type Verdict = 'differs' | 'no difference seen' | 'too few runs';

@@ -1,7 +1,5 @@
-/** The results file of `bench --json`, and its reader. */
+/** The results file of `bench --json`. */
 
-import { readTextFile } from '../../src/host/input-file.ts';
-import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine/machine.ts';
 import type { SimulatedWork } from '../statistics/simulation.ts';
 
@@ -60,79 +58,4 @@ export interface ResultsFile {
   resultsNotPrefaulted?: BenchResult[];
   aging?: AgingResult[];
   simulation?: SimulationInput[];
-}
-
-/** @throws UsageError */
-export function readResultsFile(file: string): ResultsFile {
-  const text = readTextFile(file);
-  return parseResults(text, file);
-}
-
-/** @throws UsageError that names the file and the first thing wrong in it */
-export function parseResults(text: string, file: string): ResultsFile {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch {
-    throw new UsageError(`${file} is not JSON`);
-  }
-  const wrong = firstFault(content);
-  if (wrong !== undefined) {
-    throw new UsageError(`${file} is not a file of benchmark results: ${wrong}`);
-  }
-  return content as ResultsFile;
-}
-
-type Fields = Record<string, unknown>;
-
-function firstFault(content: unknown): string | undefined {
-  if (!isFields(content)) {
-    return 'no object';
-  }
-  const { machine, results, aging, simulation, options } = content;
-  if (options !== undefined && !isFields(options)) {
-    return 'options are no object';
-  }
-  if (!isFields(machine) || typeof machine['cpu'] !== 'string' || typeof machine['cores'] !== 'number') {
-    return 'machine is missing';
-  }
-  if (!Array.isArray(results)) {
-    return 'results is missing';
-  }
-  for (const [index, result] of results.entries()) {
-    const fault = resultFault(result);
-    if (fault !== undefined) {
-      return `results[${index}].${fault}`;
-    }
-  }
-  if (aging !== undefined && !Array.isArray(aging)) {
-    return 'aging is no list';
-  }
-  return simulation !== undefined && !Array.isArray(simulation) ? 'simulation is no list' : undefined;
-}
-
-function resultFault(result: unknown): string | undefined {
-  if (!isFields(result)) {
-    return 'workload is missing';
-  }
-  for (const name of ['workload', 'engine']) {
-    if (typeof result[name] !== 'string') {
-      return `${name} is no text`;
-    }
-  }
-  for (const name of ['threads', 'connections', 'packets', 'medianMs']) {
-    if (!isPositive(result[name])) {
-      return `${name} is no positive number`;
-    }
-  }
-  const runs = result['runsMs'];
-  return Array.isArray(runs) && runs.length > 0 && runs.every(isPositive) ? undefined : 'runsMs is no list of times';
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-export function isPositive(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0;
 }

@@ -4,29 +4,25 @@
  * checks all invariants.
  */
 
-import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Worker } from 'node:worker_threads';
 import type { Counters } from '../../src/core/counters.ts';
-import { Datapath } from '../../src/workers/datapath/datapath.ts';
-import { workerEntry } from '../../src/workers/threads/entry.ts';
+import type { Datapath } from '../../src/workers/datapath/datapath.ts';
 import type { WorkerDeath } from '../../src/workers/supervision/worker-types.ts';
-import { store } from '../../src/shared/access.ts';
 import { udpFrame } from '../attacks/frames.ts';
 import { figuresOf } from '../attacks/figures.ts';
 import { seededRandom } from '../statistics/statistics.ts';
 import { problemsOf } from './accounting.ts';
+import { drainTable } from './drain.ts';
 import { EventCheck } from './event-check.ts';
 import { Flows, PINNED } from './flows.ts';
 import { mutated } from './mutate.ts';
 import { retiredRecords, Stillness } from './stillness.ts';
-import { type SoakOptions, START_MS, TABLE_FACTOR } from './options.ts';
+import { type SoakOptions, START_MS } from './options.ts';
 import { batchUsOf, type IntervalFigures, removedOf, type Verdict, verdictOf } from './report.ts';
-import type { SideTask } from './side-thread.ts';
-import { Command, SideWord, SideWords } from './side-words.ts';
-import type { WatchTask } from './watch-thread.ts';
+import { Command, type SideWords } from './side-words.ts';
+import { SoakThreads } from './threads.ts';
 
 /** Flows that take a step at a time, and ms by which the packets' clock advances meanwhile. */
 const WINDOW = 512;
@@ -34,14 +30,7 @@ const STEP_MS = 5;
 /** The pinned connections take one step in this many. Malformed packets for each step. */
 const STEPS_PER_PINNED = 8;
 const MALFORMED_PER_STEP = 4;
-/** Timeouts in s, short enough for a soak of some seconds. */
-const SHORT = { udp_first: 4, udp_single: 4, udp_multiple: 8, icmp_first: 4, icmp_reply: 4 };
-const SHORT_TCP = { tcp_syn_sent: 4, tcp_syn_recv: 4, tcp_fin_wait: 4, tcp_time_wait: 4, tcp_close: 2 };
-/** The watch thread's limit. Checking a large table takes some seconds. */
-const STALL_MS = 60_000;
 const MINUTE_MS = 60_000;
-const DRAIN_MS = 2 * MINUTE_MS;
-const PASSES_TO_DRAIN = 2000;
 const MALFORMED_NUMBER = -1;
 
 /** Garbage would look like growth, so collect it before reading the memory. */
@@ -50,14 +39,13 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 export class Soak {
   readonly #options: SoakOptions;
+  readonly #threads: SoakThreads;
   readonly #datapath: Datapath;
+  readonly #side: SideWords;
   readonly #random: () => number;
   readonly #flows: Flows;
   readonly #events: EventCheck;
-  readonly #side = new SideWords();
   readonly #stillness: Stillness;
-  readonly #sideThread: Worker;
-  readonly #watch: Worker;
   readonly #failures: string[] = [];
   readonly #intervals: IntervalFigures[] = [];
   #nowMs = START_MS;
@@ -70,51 +58,27 @@ export class Soak {
   #nextKillMs = 0;
 
   static async start(options: SoakOptions): Promise<Soak> {
-    const datapath = await Datapath.start({
-      threads: options.threads,
-      maxConnections: TABLE_FACTOR * options.connections,
-      buckets: 256,
-      action: { commit: true, nat: { action: ['src'], minAddr: '10.9.0.1', maxAddr: '10.9.0.8' } },
-      maxParticipants: options.threads + 8,
-    });
-    datapath.conntrack.setTimeoutPolicy(0, { ...SHORT, ...SHORT_TCP });
-    return new Soak(options, datapath);
+    return new Soak(options, await SoakThreads.start(options));
   }
 
-  private constructor(options: SoakOptions, datapath: Datapath) {
+  private constructor(options: SoakOptions, threads: SoakThreads) {
+    const { datapath, side } = threads;
     this.#options = options;
+    this.#threads = threads;
     this.#datapath = datapath;
+    this.#side = side;
     this.#random = seededRandom(options.seed);
     this.#flows = new Flows(options.connections, this.#random);
     this.#events = new EventCheck(datapath.conntrack);
-    this.#stillness = new Stillness(datapath, this.#side);
+    this.#stillness = new Stillness(datapath, side);
     datapath.on('workerDeath', (death) => this.#noteDeath(death));
     datapath.on('workerHang', ({ role, index }) => this.#failures.push(`${role} ${index} hangs`));
     /* Read verdicts from the ring itself, since a soak makes millions of packets a minute. */
     datapath.exchange.rings.onReturn = (words, slot) => this.#flows.takeVerdict(words, slot);
-    const entry = workerEntry('side-thread', import.meta.url);
-    const task: SideTask = {
-      memory: datapath.conntrack.memory,
-      shared: this.#side.buffer,
-      seed: options.seed,
-    };
-    this.#side.timeMs = this.#nowMs;
-    store(this.#side.words, SideWord.COMMAND, Command.stand);
-    this.#sideThread = new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });
-    const watchEntry = workerEntry('watch-thread', import.meta.url);
-    this.#watch = new Worker(watchEntry.filename, {
-      execArgv: watchEntry.execArgv,
-      workerData: {
-        memory: datapath.conntrack.memory,
-        shared: this.#side.buffer,
-        stallMs: STALL_MS,
-      } satisfies WatchTask,
-    });
-    this.#sideThread.on('message', (failure: string) => this.#failures.push(failure));
-    this.#sideThread.on('error', (error) => {
-      this.#failures.push(`the side thread died: ${(error as Error).message}`);
-      this.#isInterrupted = true;
-    });
+    threads.watchSideThread(
+      (failure) => this.#failures.push(failure),
+      () => this.interrupt(),
+    );
   }
 
   /** Ends the soak at the next step. */
@@ -124,9 +88,8 @@ export class Soak {
 
   /** Runs the soak to its end. @param onInterval gets the figures of each interval */
   async run(onInterval: (figures: IntervalFigures) => void): Promise<Verdict> {
-    const { minutes, interval } = this.#options;
     const startMs = performance.now();
-    const endMs = startMs + minutes * 60_000;
+    const endMs = startMs + this.#options.minutes * MINUTE_MS;
     try {
       /* Establish the pinned connections before the first flood. */
       for (let step = 0; step < 4; step++) {
@@ -135,22 +98,28 @@ export class Soak {
       }
       this.#side.command(Command.run);
       while (!this.#isInterrupted && performance.now() < endMs) {
-        const fromMs = performance.now();
-        const packetsBefore = this.packets;
-        await this.#traffic(Math.min(endMs, fromMs + interval * 1000));
-        const seconds = (performance.now() - fromMs) / 1000;
-        const packets = this.packets - packetsBefore;
-        const figures = await this.#checkAll((performance.now() - startMs) / 1000, packets, seconds);
-        this.#intervals.push(figures);
-        onInterval(figures);
+        onInterval(await this.#interval(startMs, endMs));
       }
-      await this.#drain();
+      const end = { nowMs: this.#nowMs, number: MALFORMED_NUMBER };
+      this.#failures.push(...(await drainTable(this.#threads, this.#stillness, end)));
     } catch (error) {
       this.#failures.push((error as Error).message);
     }
     const { counters } = this;
     await this.#end();
     return verdictOf(this.#intervals, [...this.#failures, ...this.#events.failures], this.#isInterrupted, counters);
+  }
+
+  /** Sends traffic for an interval, then checks. */
+  async #interval(startMs: number, endMs: number): Promise<IntervalFigures> {
+    const fromMs = performance.now();
+    const packetsBefore = this.packets;
+    await this.#traffic(Math.min(endMs, fromMs + this.#options.interval * 1000));
+    const seconds = (performance.now() - fromMs) / 1000;
+    const packets = this.packets - packetsBefore;
+    const figures = await this.#checkAll((performance.now() - startMs) / 1000, packets, seconds);
+    this.#intervals.push(figures);
+    return figures;
   }
 
   readonly #sink = {
@@ -260,57 +229,9 @@ export class Soak {
     return figures;
   }
 
-  /** Sends no more packets, and checks that the table becomes empty. */
-  async #drain(): Promise<void> {
-    const { conntrack } = this.#datapath;
-    this.#failures.push(...(await this.#stillness.reach()));
-    /* Only the sweeper removes fragments of zones without packets, much later. */
-    const laterMs = this.#nowMs + DRAIN_MS;
-    const expired = conntrack.sweep(laterMs);
-    const left = conntrack.flush({ nowMs: laterMs });
-    this.#nowMs = laterMs;
-    for (let pass = 0; pass < PASSES_TO_DRAIN && this.#fragments() > 0; pass++) {
-      await this.#datapath.exchange.push(udpFrame({ src: 1, dst: 2, sport: 3, dport: 4 }), laterMs, MALFORMED_NUMBER);
-      await this.#datapath.drain();
-      if (pass === 0) {
-        conntrack.sweepIntervalMs = 1;
-      }
-      this.#side.moved();
-      await setImmediate();
-    }
-    this.#failures.push(...(await this.#stillness.reach()));
-    conntrack.flush({ nowMs: laterMs });
-    const { counters, limited } = { counters: conntrack.counters(), limited: conntrack.zoneLimits() };
-    const rest: [what: string, count: number][] = [
-      ['connections', conntrack.connCount],
-      ['connections by the counters', counters.created - removedOf(counters)],
-      ['expectations', conntrack.tracker.alg.expectations.used],
-      ['fragments', this.#fragments()],
-      ...limited.map(({ zone, count }): [string, number] => [`connections of zone ${zone}`, count]),
-    ];
-    for (const [what, count] of rest) {
-      if (count !== 0) {
-        this.#failures.push(
-          `${count} ${what} are left after everything expired or was flushed (${expired} expired, ${left} flushed)`,
-        );
-      }
-    }
-    this.#failures.push(...problemsOf(conntrack, laterMs));
-  }
-
-  #fragments(): number {
-    return this.#datapath.conntrack.fragments.status().nfrag;
-  }
-
   async #end(): Promise<void> {
     this.#events.close();
-    if (this.#sideThread.threadId !== -1) {
-      const ended = once(this.#sideThread, 'exit');
-      this.#side.command(Command.end);
-      await ended;
-    }
-    await this.#watch.terminate();
-    await this.#datapath.stop().catch((error: Error) => this.#failures.push(error.message));
+    await this.#threads.end().catch((error: Error) => this.#failures.push(error.message));
     this.#datapath.conntrack.close();
   }
 }

@@ -10,7 +10,7 @@ import { basename } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { ChildError, runChild } from '../../src/host/children.ts';
 import { machineFingerprint } from '../machine/machine.ts';
-import { isPositive, type BenchResult, type ResultsFile } from '../report/results-file.ts';
+import type { BenchResult, ResultsFile } from '../report/results-file.ts';
 import { showProgress, takeSample } from '../samples/samples.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { median } from '../statistics/statistics.ts';
@@ -145,6 +145,10 @@ async function runPeerOnce(template: string, work: PeerWork): Promise<PeerFigure
     throw new UsageError(`the peer printed no JSON: ${command}`);
   }
   return figures;
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0;
 }
 
 /** @throws UsageError */

@@ -6,12 +6,11 @@ import { analyseProfile } from '../../bench/profile/analysis.ts';
 import { profileDiff } from '../../bench/profile/diff.ts';
 import { pprofOf, readProfile, speedscopeOf } from '../../bench/profile/files.ts';
 import { profileHtml } from '../../bench/profile/html.ts';
-import { costLine, type ProfileFile, profileWorkload } from '../../bench/profile/run.ts';
+import { costLine, type ProfileFile, type ProfileOptions, profileWorkload } from '../../bench/profile/run.ts';
 import { profileTables, time } from '../../bench/profile/tables.ts';
 import { markdownTable, textTable } from '../../bench/report/table-text.ts';
 import { VoidRunError } from '../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../bench/workloads/registry.ts';
-import type { EngineName } from '../core/engines/engine.ts';
 import { UsageError } from '../core/errors.ts';
 import { didYouMean } from '../core/options/nearest-name.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../host/output-files.ts';
@@ -20,16 +19,7 @@ import { requireRepeatable } from './capture.ts';
 import { ExitCode } from './exit-code.ts';
 import { profileCapture } from './profile-capture.ts';
 
-export interface ProfileCommandOptions {
-  threads: number;
-  engine: EngineName;
-  connections: number;
-  variant?: string;
-  window?: number;
-  batch: number;
-  buckets: number;
-  sample: number;
-  runs: number;
+export interface ProfileCommandOptions extends ProfileOptions {
   top: number;
   columns: string[];
   json?: string;
@@ -120,17 +110,5 @@ async function measureWorkload(workload: WorkloadName, options: ProfileCommandOp
     );
   }
   requireWindowOfUse(workload, options.window);
-  const { variant, window, engine, threads, connections, batch, buckets, sample, runs } = options;
-  return profileWorkload({
-    workload,
-    ...(variant === undefined ? {} : { variant }),
-    ...(window === undefined ? {} : { window }),
-    engine,
-    threads,
-    connections,
-    batch,
-    buckets,
-    sample,
-    runs,
-  });
+  return profileWorkload(workload, options);
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readProfile } from '../../bench/profile/files.ts';
 import { readHistory, readResult } from '../../bench/regress/result-file.ts';
-import { readResultsFile } from '../../bench/report/results-file.ts';
+import { readResultsFile } from '../../bench/report/results-reader.ts';
 import { runScenario } from '../../src/cli/scenario.ts';
 import { endOf, withEnd } from '../../src/cli/scenario-ends.ts';
 import { CtAction } from '../../src/core/action.ts';
@@ -201,11 +201,14 @@ describe('a file', () => {
     writeFileSync(path, HISTORY.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     expect(readHistory(path)).toHaveLength(HISTORY.length);
     writeFileSync(path, `${JSON.stringify({ ...(HISTORY[0] as object), timesMs: null })}\n`);
-    expectLine(() => readHistory(path), /line 1 is no entry of a history: timesMs must be an object, not null/);
+    expectLine(() => readHistory(path), /line 1 is not an entry of a history: timesMs must be an object, not null/);
   });
 
   it('of results is refused where its options are none', () => {
     expect(readResultsFile(changed(RESULTS, () => {})).results).toHaveLength(2);
-    expectLine(() => readResultsFile(changed(RESULTS, (copy) => (copy.options = any(null)))), /options are no object/);
+    expectLine(
+      () => readResultsFile(changed(RESULTS, (copy) => (copy.options = any(null)))),
+      /options must be an object, not null/,
+    );
   });
 });
