@@ -704,8 +704,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a repair does not wake the threads that wait for the dead thread's batch",
     edits: [
       {
-        file: QUOTA,
-        find: '    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + PREFETCHED, Number.POSITIVE_INFINITY);\n',
+        file: PREFETCHED,
+        find: '  notify(words, pool + (1 + participant.id) * STRIDE_WORDS + PREFETCHED, Number.POSITIVE_INFINITY);\n',
         replace: '',
       },
     ],

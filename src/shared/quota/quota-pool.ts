@@ -25,11 +25,11 @@
  * the counts, prefetched-credits.ts the waiting for batches.
  */
 
-import { add, compareExchange, load, notify, peek, poke, store, type Words } from '../access.ts';
+import { add, compareExchange, load, peek, poke, store, type Words } from '../access.ts';
 import { CreditWord, type Participant, ParticipantWord } from '../memory/participant.ts';
 import { FREE } from '../sync/lock-word.ts';
 import { beginToCount, creditsInUse } from './credit-counts.ts';
-import { awaitPrefetchEnd, endPrefetch } from './prefetched-credits.ts';
+import { awaitPrefetchEnd, endPrefetch, releasePrefetched, repairPrefetched } from './prefetched-credits.ts';
 import { collectCredits } from './quota-collect.ts';
 import {
   CLEAR_FULL_BELOW,
@@ -194,18 +194,7 @@ export class QuotaPools {
 
   /** Call when the batch ends. Releases the `left` prefetched credits that it has not used. */
   releasePrefetched(pool: number, left: number, participant: Participant): void {
-    const words = this.#words;
-    const own = pool + (1 + participant.id) * STRIDE_WORDS;
-    if (left > 0) {
-      /* No beginToCount: prefetchCredits has called it, and such a pool has only one generation. */
-      const unused = add(words, own, left);
-      participant.words[participant.base + ParticipantWord.PREFETCHED_CREDITS] = 0;
-      words[own + RELEASED]! += left;
-      if ((unused & CLEAR_FULL_BELOW) !== 0) {
-        store(words, pool + FULL_BELOW, 0);
-      }
-    }
-    endPrefetch(words, own + PREFETCHED);
+    releasePrefetched(this.#words, pool, left, participant);
   }
 
   #takeFromPool(pool: number, own: number, participant: Participant): number {
@@ -324,9 +313,6 @@ export class QuotaPools {
 
   /** Call after the participant's thread has died. Releases its prefetched credits. @returns their number */
   repairPrefetched(pool: number, participant: Participant): number {
-    const left = participant.words[participant.base + ParticipantWord.PREFETCHED_CREDITS]!;
-    this.releasePrefetched(pool, left, participant);
-    notify(this.#words, pool + (1 + participant.id) * STRIDE_WORDS + PREFETCHED, Number.POSITIVE_INFINITY);
-    return left;
+    return repairPrefetched(this.#words, pool, participant);
   }
 }
