@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Guards a change: this commit against its parent, or against what is given. Exit code 0 fine, 1 slower, 2 not measured, 3 not to be told.
+# Guards a change: compares this commit with its parent, or with the given base. Exit status: 0 no slowdown, 1 slowdown, 2 error, 3 inconclusive.
 set -uo pipefail
 base="${1:-HEAD~1}"
 head="${2:-HEAD}"

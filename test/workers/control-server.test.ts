@@ -220,7 +220,7 @@ describe('the end', () => {
     await expect(waiting).resolves.toMatchObject({
       text: 'begin',
       exitCode: 1,
-      error: expect.stringMatching(/stopped/),
+      error: expect.stringMatching(/stopping/),
     });
   });
 

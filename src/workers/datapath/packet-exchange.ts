@@ -19,7 +19,7 @@ const TURN_MS = 10;
 export interface ExchangeOptions {
   rings: PmdRings;
   steering: Steering;
-  /** The owner's counters at the table. */
+  /** Counters of the owner. */
   counters: Float64Array;
   /** The datapath has failed. */
   hasFailed(): boolean;

@@ -99,15 +99,38 @@ export class WorkerGroup {
 
   /** Starts a worker, and restarts it after each death until `end`. Rejects if the first start fails. */
   async supervise(options: WorkerOptions): Promise<void> {
-    const { conntrack, status, threads, restarts } = this.#options;
+    const { conntrack, status, threads } = this.#options;
     const { role, index, number } = options;
-    const { participants } = conntrack.tracker;
-    const reserved = reserveParticipant(participants);
+    const reserved = reserveParticipant(conntrack.tracker.participants);
     const slot = reserved.participant;
-    let { token } = reserved;
     const participant = slot.id;
     const line = workerLine(threads, number);
     store(status, StatusWord.PARTICIPANT + number, participant + 1);
+    const supervisor = this.#supervisorOf(options, { participant, line, token: reserved.token });
+    const watched: Watched = {
+      role,
+      index,
+      participant,
+      line,
+      hasWork: () => options.hasWork(),
+      waitsForAnother: () => waitsForAnother(conntrack.tracker, participant),
+      isUnrepaired: () => supervisor.isUnrepaired,
+    };
+    this.#workers.push({ supervisor, watched, slot });
+    this.#watch.add(watched);
+    try {
+      await supervisor.start();
+    } catch (error) {
+      await this.end((each) => each === supervisor);
+      throw error;
+    }
+  }
+
+  #supervisorOf(options: WorkerOptions, given: Omit<WorkerSlot, 'beatMs'>): WorkerSupervisor {
+    const { conntrack, status, restarts, hangAfterMs } = this.#options;
+    const { role, index } = options;
+    const { participant, line } = given;
+    let { token } = given;
     const up = line + WorkerWord.UP;
     let hasBeenUp = false;
     /* Two threads in one slot would corrupt the table. Only the thread in the slot sets this word. */
@@ -116,14 +139,14 @@ export class WorkerGroup {
         throw new Error(`the thread of participant ${participant} still runs: its slot is not free`);
       }
     };
-    const supervisor = new WorkerSupervisor({
+    return new WorkerSupervisor({
       role,
       index,
       participant,
       restarts,
       start: () => {
         mustBeGone();
-        return options.start({ participant, token, line, beatMs: Watchdog.intervalMs(this.#options.hangAfterMs) });
+        return options.start({ participant, token, line, beatMs: Watchdog.intervalMs(hangAfterMs) });
       },
       exited: () => {
         hasBeenUp ||= load(status, up) !== 0;
@@ -148,23 +171,6 @@ export class WorkerGroup {
       },
       onFailure: (error) => (options.onFailure ?? this.#options.onFailure)(error),
     });
-    const watched: Watched = {
-      role,
-      index,
-      participant,
-      line,
-      hasWork: () => options.hasWork(),
-      waitsForAnother: () => waitsForAnother(conntrack.tracker, participant),
-      isUnrepaired: () => supervisor.isUnrepaired,
-    };
-    this.#workers.push({ supervisor, watched, slot });
-    this.#watch.add(watched);
-    try {
-      await supervisor.start();
-    } catch (error) {
-      await this.end((each) => each === supervisor);
-      throw error;
-    }
   }
 
   /** The state of each worker. */
