@@ -1,4 +1,4 @@
-/** Connections that helpers expect: what they inherit, how many there may be, and when expectations go. */
+/** Expected connections: what they inherit, how many there may be, and when expectations are removed. */
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
@@ -60,7 +60,7 @@ function syn(ends: PortEnds): Buffer {
 
 const batch = PacketBatch.allocate(1 << 14);
 
-/** State, mark, label and source port of the tuple beside a packet. */
+/** State and mark of a packet, its label, and the source port of its original tuple. */
 function verdictOn(
   frame: Uint8Array,
   action: CtActionOptions,
@@ -84,7 +84,7 @@ describe.each([
   ['active, IPv6', V6, 'client'],
   ['passive, IPv6', V6, 'server'],
 ] as const)('a data connection that was announced (%s)', (_name, ends, side) => {
-  /** As its opener sends it. */
+  /** The tuple as the opening end sends it. */
   function dataEnds(sport: number): PortEnds {
     return side === 'client'
       ? { src: ends.dst, dst: ends.src, sport, dport: 4321 }
@@ -101,7 +101,7 @@ describe.each([
     expect(ct.dumpExpectations()).toEqual([
       { orig: tuple(dataEnds(0)), parent: tuple(ends), zone: 0, mark: MARK.value, label: LABEL.value, proto: 6 },
     ]);
-    /* What the pass would set does not count. */
+    /* The mark and label of the pass do not count. */
     const other = { commit: true, mark: { value: 1, mask: 1 }, label: { value: '1', mask: '1' } };
     const inherited = { mark: MARK.value, label: 0x44556677, sport: ends.sport };
     expect(verdictOn(syn(dataEnds(20)), other)).toEqual({ state: 'new|rel|trk', ...inherited });
@@ -139,7 +139,7 @@ describe.each([
       sport: ends.sport,
     });
     expect(dumpAll(ct, 0)).toHaveLength(1);
-    /* Neither can it be opened in its middle. */
+    /* It cannot be picked up in mid-stream either. */
     const late = tcpFrame(dataEnds(20), { flags: 'SA', seq: 1 });
     expect(verdictOn(late, { commit: true })).toMatchObject({ state: 'inv|trk', mark: MARK.value, sport: ends.sport });
   });
@@ -211,7 +211,7 @@ describe('the expectations of a control connection', () => {
     return control;
   }
 
-  /** Ways for it to end. */
+  /** Ways in which the control connection ends. */
   const ENDINGS: [name: string, options: ConntrackOptions, end: (control: ControlConnection) => void][] = [
     ['flush', {}, () => ct.flush()],
     ['flush of its zone', {}, () => ct.flush({ zone: 0 })],
@@ -250,7 +250,7 @@ describe('the expectations of a control connection', () => {
       'eviction',
       { tableFull: 'early-drop', maxConnections: 2 },
       () => {
-        /* Never answered: it has to make room for others. */
+        /* It has no reply, so others evict it. */
         ct.flush();
         new ControlConnection(ct, { ends: V4 }).deliver('client', { flags: 'S', data: active(V4, 1) });
         expect(ct.dumpExpectations()).toHaveLength(1);
@@ -276,7 +276,7 @@ describe('the expectations of a control connection', () => {
     table();
     announceSome();
     announceSome({ ...V4, sport: 30_001 }).send('client', active(V4, 99));
-    /* The same end points: who came first has them. */
+    /* Two expectations with the same ends: the first one stays. */
     expect(ct.dumpExpectations()).toHaveLength(COUNT + 1);
     ct.flushTuple(tuple({ ...V4, sport: 30_001 }) as never, { nowMs: 0 });
     expect(ct.dumpExpectations()).toHaveLength(COUNT);
@@ -292,7 +292,7 @@ describe('the expectations of a control connection', () => {
     at.visit(tracker.participant, (entry) => records.add(entry[EntryWord.PARENT_RECORD]!));
     const [record] = [...records];
     const life = (record! << UNIT_SHIFT) + ConnWord.LIFE;
-    /* As whoever removes it does first, and then is slow. */
+    /* The first step of a removal by a thread that is then slow. */
     tracker.words[life]! |= LIFE_CLEANED;
     const other = opened({ ...V4, sport: 30_001 });
     other.send('client', active(V4, 1));
@@ -321,7 +321,7 @@ describe('the expectations of a control connection', () => {
     const ports = ct.dumpExpectations().map(({ orig }) => ('dport' in orig ? orig.dport : 0));
     expect(ports.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 256 }, (_, index) => index + 45));
     expect(ct.counters()).toMatchObject({ expectationsAdded: 300, expectationsRefused: 0 });
-    /* Announced again, one keeps its age. */
+    /* An expectation that is added again keeps its age. */
     control.send('client', active(V4, 45));
     control.send('client', active(V4, 301));
     expect(send(ct, syn({ ...reverse(V4), sport: 20, dport: 45 }), 0)).toBe('new|trk');

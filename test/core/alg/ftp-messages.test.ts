@@ -1,4 +1,4 @@
-/** FTP control messages: what is read from good ones, and that bad ones do no harm. */
+/** FTP control messages: good ones are read correctly, and bad ones do no harm. */
 
 import fc from 'fast-check';
 import { SocketAddress } from 'node:net';
@@ -17,7 +17,7 @@ interface Read {
 
 const message = new FtpMessage();
 
-/** Reads a payload that lies at byte `start` of a region which is otherwise filled with `around`. */
+/** Reads a payload at byte `start` of a region that is otherwise filled with `around`. */
 function read(payload: Uint8Array, isIpv6: boolean, { start = 0, around = 0 } = {}): Read {
   const words = allocateWords(((start + payload.length) >> 2) + 64);
   const bytes = new Uint8Array(words.buffer).fill(around);
@@ -62,7 +62,7 @@ interface Wanted {
   kind: number;
   isIpv6: boolean;
   port: number;
-  /** As it stands in the message; none: ''. */
+  /** The address as in the message; '' for none. */
   address: string;
 }
 
@@ -123,7 +123,7 @@ function addressWords(text: string, isIpv6: boolean): number[] {
   return [0, 4, 8, 12].map((at) => bytes.readInt32LE(at));
 }
 
-/** Bytes that would carry a number, an address or a word on. */
+/** Bytes that would continue a number, an address or a word. */
 const around = fc.constantFrom(...[...'159,.:f|( \r'].map((letter) => letter.charCodeAt(0)), 0, 0xff);
 
 describe('a message that announces an endpoint', () => {

@@ -12,10 +12,10 @@ interface Route {
   name: string;
   isIpv6: boolean;
   client: string;
-  /** Where the client connects to. */
+  /** The address to which the client connects. */
   server: string;
   nat: NatOptions;
-  /** What the server knows the client by, and its own address. */
+  /** The client's address as the server knows it, and the server's own address. */
   clientOutside: string;
   serverInside: string;
 }
@@ -86,7 +86,7 @@ const ROUTES: Route[] = [
   },
 ];
 
-/** One segment of a conversation, and what is to arrive. */
+/** One segment of a conversation, and the segment that must arrive. */
 interface Step {
   side: Side;
   sent: string;
@@ -100,7 +100,9 @@ function spelled(address: string, spelling: number): string {
   return [address, full, full.toUpperCase(), new SocketAddress({ address: full, family: 'ipv6' }).address][spelling]!;
 }
 
-/** The messages that make sense on a route. The stream grows in one direction only, as the one skew has it. */
+/**
+ * The messages that make sense on a route. The stream grows in one direction only, as there is one sequence adjustment.
+ */
 function stepOn(route: Route): fc.Arbitrary<Step> {
   const plain = fc
     .tuple(fc.constantFrom<Side>('client', 'server'), fc.constantFrom('', 'USER me\r\n', '200 ok\r\n', 'QUIT\r\n'))
@@ -144,7 +146,7 @@ function stepOn(route: Route): fc.Arbitrary<Step> {
     .map(([message, sack, padding]) => ({ ...message, sack, padding }));
 }
 
-/** Near the ends of the sequence space as well. */
+/** Also near the ends of the sequence space. */
 const start = fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.integer({ min: 0xffffff00, max: 0xffffffff }));
 
 const SACK = Buffer.from('0101050a0102030405060708', 'hex');
@@ -167,7 +169,7 @@ describe.each(ROUTES)('a conversation translated: $name', (route) => {
           const got = control.send(side, sent, { ...options, padding });
           expect(got).toMatchObject({ data: received, faults: [] });
           expect(got.state).toBe(side === 'client' ? `est|trk|${flag}` : `est|rpl|trk|${back}`);
-          /* Selective acknowledgements are left alone, as in the reference. */
+          /* Selective acknowledgements are not changed, as in Open vSwitch. */
           expect(got.options).toEqual(sack ? SACK : Buffer.alloc(0));
           expect(got.padding).toEqual(Buffer.alloc(padding, 0x5a));
         }

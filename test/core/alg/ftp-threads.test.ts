@@ -1,4 +1,7 @@
-/** Helpers under threads: control connections share one small range of ports, and go while others announce. */
+/**
+ * Helpers with several threads: control connections share a small range of ports, and end while others add
+ * expectations.
+ */
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { EntryWord } from '../../../src/core/alg/expectation-layout.ts';
@@ -15,16 +18,16 @@ import { Crew } from '../../threads/crew.ts';
 import type { FtpJobs } from '../../threads/ftp-jobs.ts';
 
 const THREADS = 4;
-/** More than any of the connections lives. */
+/** Longer than any of the connections lives. */
 const ROUND_MS = 100_000;
-/** As in the jobs: their module is a thread's. */
+/** The same values as in the jobs, whose module runs in a thread. */
 const SHORT_LIVED = 1;
 /**
- * Slab units for up to 1200 records at a time, stale ones included, and the caches. Records that are not given back, or
- * to the wrong class, come to 25,000 and more.
+ * Slab units for up to 1200 records at a time, including stale ones, and the caches. Records that are leaked, or freed
+ * to the wrong class, would need 25,000 and more.
  */
 const MOST_UNITS = 8192;
-/** Clients, control connections of each, ports that each announces. */
+/** Clients, control connections of each client, data ports that each control connection names. */
 const MOST_CHURNED = THREADS * 4 * 2 * 3;
 
 describe.each(
@@ -58,14 +61,14 @@ describe.each(
   it.each([1, 100, 128])('use a range of %i ports up to the last, and none twice', async (ports) => {
     await setUp(ports);
     const flows = 128;
-    /* Records that are not given back come to more than MOST_UNITS after that many. */
+    /* Leaked records would exceed MOST_UNITS after this many. */
     const count = checked ? rounds(3, 5) : rounds(60, 150);
     const sweeps = reclaim === 'sweep';
     const got = await crew.run('fillAndExpire', { rounds: count, flows, roundMs: ROUND_MS, sweeps });
     for (let round = 0; round < count; round++) {
       expect(got.reduce((sum, ofThread) => sum + ofThread[round]!, 0)).toBe(ports);
     }
-    /* Each that got a port has announced one data connection, and that was opened. */
+    /* Each control connection that got a port has named one data connection, and that was created. */
     const counters = ct.counters();
     expect(counters).toMatchObject({
       created: count * ports * 2,

@@ -20,7 +20,7 @@ function start(engine: EngineName = 'ct-bucket'): void {
   reader = ct.events();
 }
 
-/** Each event: its kind, the TCP state, and what stands in brackets behind a tuple. */
+/** Each event: its kind, the TCP state, and the words in brackets after a tuple. */
 function told(): string[] {
   return reader.drain().map((event) => {
     const [, kind, state = ''] = /\[(\w+)\] \w+ +\d+ ?(?:\d+ )?([A-Z_]*)/.exec(formatEvent(event))!;

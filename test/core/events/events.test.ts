@@ -1,4 +1,4 @@
-/** Events: what is told of a connection, when, and in which order. */
+/** Events: which changes of a connection they report, when, and in which order. */
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -250,11 +250,17 @@ describe('several threads', () => {
 
   it('that open and answer the same connections tell of each once, in order', async () => {
     await setUp(16_384);
-    /* One after another makes one, so that each ring holds something, whoever makes the others. */
+    /*
+     * One thread after another creates a connection, so that each ring holds an event, whichever thread creates the
+     * others.
+     */
     for (let thread = 0; thread < THREADS; thread++) {
       await crew.runOn(thread, 'send', { frames: frames.slice(thread, thread + 1), zone: 0, nowMs: 1 });
     }
-    /* Everybody opens and answers everything: each connection has one maker and one first answerer. */
+    /*
+     * All threads send the first packet and the reply of every connection: each connection has one creator and one
+     * first replier.
+     */
     const traffic = frames.flatMap((frame, i) => [frame, answers[i]!]);
     await crew.run('send', { frames: traffic, zone: 0, nowMs: 1, ...together() });
     const events = reader.drain();
@@ -325,7 +331,7 @@ describe('several threads', () => {
       participants[2],
       participants[2],
     ]);
-    /* What comes to nothing holds nobody up. */
+    /* An event that is discarded does not delay the reader. */
     await crew.runOn(1, 'announce', { record: record! });
     await crew.runOn(1, 'settle', { isLinked: false });
     await crew.runOn(2, 'send', { frames: frames.slice(3, 4), zone: 0, nowMs: 3 });

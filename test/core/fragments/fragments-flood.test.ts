@@ -1,4 +1,4 @@
-/** Whatever fragments come in, and however many: memory is bounded, nothing is thrown, nothing is lost. */
+/** Any fragments, and any number of them: memory is bounded, nothing throws, and no packet is lost. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -39,7 +39,7 @@ describe('a flood of fragments that are never completed', () => {
         batch.words.fill(0, slot + PacketWord.STATE, slot + PacketWord.NOW);
         batch.words[slot + PacketWord.CHECKSUMS] = 1;
       });
-      /* As fast as one list per call lets go: all lists expire between two calls. */
+      /* One call expires one list, and all lists expire between two calls. */
       ct.execute(batch, COMMIT, call * 20_000);
     }
     const status = ct.fragments.status();

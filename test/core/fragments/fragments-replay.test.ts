@@ -1,4 +1,4 @@
-/** Captures with fragments through PMDs: the recorded verdicts, those of held fragments included. */
+/** Captures with fragments, tracked by PMDs: the verdicts equal the recorded ones, also those of held fragments. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -111,7 +111,7 @@ describe('a datagram of many fragments', () => {
       const ends = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1000 + i, dport: 53 };
       return fragmentsOf(udp(ends, Buffer.alloc(64_000)), i + 1, 1208);
     });
-    /* The last fragments come together: what they release is several times the size of the late ring. */
+    /* The last fragments come together. They release several times as many fragments as the deferred ring holds. */
     const frames = [...pieces.flatMap((each) => each.slice(0, -1)), ...pieces.map((each) => each.at(-1)!)];
     const heldFirst = frames.length - datagrams;
     const datapath = await Datapath.start<number>({ threads: 1 });

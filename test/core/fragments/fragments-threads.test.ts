@@ -1,4 +1,7 @@
-/** Fragments of the same datagrams brought by different threads: all come back once, with the verdict on the whole. */
+/**
+ * Fragments of the same datagrams come by different threads: each comes back once, with the verdict on the whole
+ * datagram.
+ */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -41,7 +44,7 @@ describe.each(
     expect([words[FragmentsWord.LISTS], words[FragmentsWord.CHUNKS_IN_USE], words[FragmentsWord.MUTEX]]).toEqual([
       0, 0, 0,
     ]);
-    /* What was taken was given back and taken again: not more than was held at a time. */
+    /* Memory was reused: never more was taken than was held at one time. */
     expect(words[FragmentsWord.NEXT_FRAGMENT]).toBeLessThanOrEqual(datagrams * pieces + 1);
     expect(words[FragmentsWord.NEXT_CHUNK]).toBeLessThanOrEqual(datagrams * pieces + 1);
     expect(words[FragmentsWord.NEXT_LIST]).toBeLessThanOrEqual(datagrams + 1);

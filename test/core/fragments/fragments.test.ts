@@ -33,7 +33,10 @@ beforeEach(() => {
   batch = PacketBatch.allocate(1 << 17);
 });
 
-/** Sends frames as one batch, the first with this number; says what comes back: number, state, bytes. */
+/**
+ * Sends frames as one batch, the first with this number. Returns number, state and bytes of each packet that comes
+ * back.
+ */
 function exec(frames: readonly Buffer[], number: number, nowMs = 0, action = COMMIT) {
   batch.clear();
   for (const [index, frame] of frames.entries()) {
@@ -277,7 +280,7 @@ describe('more fragments than a batch takes', () => {
         frames.push(Buffer.from(small.frame(i)));
       }
       small.clear();
-      /* Another batch in between, whose memory they never were in: not its own, not its zone's. */
+      /* Another batch in between. The fragments were never in its memory, and it is not of their zone. */
       expect(exec([other], 99, 0, new CtAction({ zone: 9 })).map(({ frame }) => frame)).toEqual([other]);
       ct.execute(small, new CtAction({ zone: 9 }), 0);
       expect(small.count).toBe(0);

@@ -1,4 +1,4 @@
-/** Addresses as text in byte buffers, against Node's own parser and printer. */
+/** Addresses as text in byte buffers, compared with Node's own parser and printer. */
 
 import fc from 'fast-check';
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
@@ -17,7 +17,7 @@ function bytesOf(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');
 }
 
-/** Reads text that stands between other text; what is around it must not count. */
+/** Reads text in the middle of other text, which must not count. */
 function read(text: string, around: string, reader: typeof readIpv4Text): Int32Array | undefined {
   const address = new Int32Array(6).fill(-1);
   const from = around.length;
@@ -39,7 +39,7 @@ function nodeText(text: string, family: 'ipv4' | 'ipv6'): string {
   return new SocketAddress({ address: text, family }).address;
 }
 
-/** What surrounds an address in a message, and what would make it another one. */
+/** Text around an address in a message, which could extend the address. */
 const around = fc.constantFrom('', '1', '0', ':', '::', '.', ',', '|', 'f', ' ');
 
 const octet = fc.oneof(fc.integer({ min: 0, max: 299 }).map(String), fc.constantFrom('00', '01', '010', '', '255'));
@@ -63,7 +63,7 @@ const anyText = fc
   .array(fc.constantFrom(...'0123456789abcdefABF:::::...g '), { maxLength: 24 })
   .map((letters) => letters.join(''));
 
-/** Addresses with runs of zero groups, which are what has several spellings. */
+/** Addresses with runs of zero groups: these have several spellings. */
 const words6 = fc
   .array(fc.oneof(fc.constant(0), fc.constant(0xffff), fc.integer({ min: 0, max: 0xffff })), {
     minLength: 8,

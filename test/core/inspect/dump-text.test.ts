@@ -1,4 +1,4 @@
-/** The text forms of Open vSwitch's dpctl. Strings are written as that prints them. */
+/** The text forms of Open vSwitch's dpctl. The strings are what dpctl prints. */
 
 import { describe, expect, it } from 'vitest';
 import type { ExpectationEntry } from '../../../src/core/alg/dump.ts';

@@ -1,4 +1,4 @@
-/** A dump takes no lock: a thread that holds one, alive or dead, keeps it neither waiting nor from its end. */
+/** A dump takes no lock. A thread that holds a lock, alive or dead, neither delays it nor keeps it from ending. */
 
 import { expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';

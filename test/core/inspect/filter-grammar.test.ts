@@ -1,4 +1,4 @@
-/** The grammar of Open vSwitch's `dpctl/flush-conntrack`: each input with its answer. */
+/** The grammar of Open vSwitch's `dpctl/flush-conntrack`: each input with its result. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
@@ -10,7 +10,7 @@ import { ChecksumBit } from '../../../src/core/packet/layout.ts';
 import { icmp, ipv4, tcp, udp } from '../../support/frames.ts';
 import { send } from '../../support/tracking.ts';
 
-/** An IPv6 frame: what goes behind the fixed header, and the last 16 bits of each address behind fd00::, 0 for `::`. */
+/** An IPv6 frame: the part after the fixed header, and the last 16 bits of each address after fd00::, 0 for `::`. */
 function ipv6(src: Buffer, dst: Buffer, protocol: number, payload: Buffer): Buffer {
   const header = Buffer.from('02000000000202000000000186dd60000000000000400000', 'hex').subarray(0, 22);
   header.writeUInt16BE(payload.length, 18);
@@ -115,18 +115,18 @@ describe('a filter that is no whole tuple is about', () => {
     [['labels=0x10000000000000000'], 'd'],
     [['labels=18446744073709551615'], ''],
     [['labels=0/0x10000000000000000'], 'a b c dhcp gre ping ping0 u6'],
-    /* Zeros are any address, and name the family. */
+    /* A zero address matches any address, and fixes the family. */
     [['ct_ipv6_src=::'], 'u6'],
     [['', 'ct_ipv6_src=::'], 'u6'],
     [['ct_ipv6_src=::,ct_ipv6_src=fd00::1'], 'u6'],
     [['ct_ipv6_src=fd00::1,ct_ipv6_dst=::,ct_nw_proto=17,ct_tp_src=1000,ct_tp_dst=53'], 'u6'],
     [['ct_ipv6_src=::ffff:10.1.1.1'], ''],
-    /* Another answer than Open vSwitch's, which takes 0.0.0.0 for that address. */
+    /* Different from Open vSwitch, which matches 0.0.0.0 itself. */
     [['ct_nw_src=0.0.0.0'], 'a b c d dhcp gre ping ping0'],
     [['ct_nw_src=0.0.0.0,ct_nw_proto=17'], 'a b dhcp'],
     [['', 'ct_nw_dst=0.0.0.0'], 'a b c d dhcp gre ping ping0'],
     [['ct_nw_src=10.1.1.1,ct_nw_dst=0.0.0.0,ct_nw_proto=17,ct_tp_src=1000,ct_tp_dst=53'], 'a b'],
-    /* The protocol is that of both tuples; the last one counts, 0 is any. */
+    /* The protocol applies to both tuples. The last one counts; 0 matches any. */
     [['ct_nw_proto=17', 'ct_nw_proto=17'], 'a b dhcp u6'],
     [['ct_nw_proto=17', 'ct_nw_proto=6'], 'c d'],
     [['ct_nw_proto=6,ct_nw_proto=17'], 'a b dhcp u6'],
@@ -146,7 +146,7 @@ describe('a filter that is no whole tuple is about', () => {
     [['ct_nw_src=10.1.1.1,ct_nw_dst=10.1.1.2,ct_nw_proto=47'], 'gre'],
     [[TUPLE, 'ct_nw_src=10.1.1.2'], 'a b'],
     [['', 'ct_nw_src=10.1.1.2,ct_nw_dst=10.1.1.1,ct_nw_proto=17,ct_tp_src=53,ct_tp_dst=1000'], 'a b'],
-    /* Another answer: Open vSwitch takes what is not given of ICMP, of both tuples, for 0. */
+    /* Different: Open vSwitch reads ICMP fields that are not given as 0, in both tuples. */
     [['ct_nw_proto=1'], 'ping ping0'],
     [['ct_nw_proto=1,icmp_type=8,icmp_code=0,icmp_id=4660'], 'ping'],
     [['ct_nw_proto=1,icmp_type=8,icmp_id=4660', 'icmp_type=0,icmp_id=4660'], 'ping'],

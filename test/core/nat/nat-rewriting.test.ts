@@ -1,4 +1,4 @@
-/** Translated packets: the right fields, nothing else, and checksums as a sum over the whole packet gives them. */
+/** Translated packets: the right fields change and no others, and checksums equal a sum over the whole packet. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -85,7 +85,7 @@ function text(address: Buffer): string {
   return address.length === 4 ? [...address].join('.') : address.toString('hex').match(/..../g)!.join(':');
 }
 
-/** Sends a frame; returns what came out. */
+/** Sends a frame. Returns the frame afterwards. */
 function through(
   ct: Conntrack,
   frame: Buffer,
@@ -140,7 +140,7 @@ const anyCase: fc.Arbitrary<Case> = fc.boolean().chain((isIpv6) =>
   }),
 );
 
-/** What the packet must become. */
+/** The expected packet. */
 function expectedEnds({ ends, other, otherPort, shape }: Case, isSource: boolean): Ends {
   const identified = shape.protocol === 'icmp';
   const moved = hasPorts(shape.protocol);
@@ -168,7 +168,7 @@ describe.each([true, false])('any packet (source translated: %s)', (isSource) =>
     fc.assert(
       fc.property(anyCase, (one) => {
         const { shape, ends, other, otherPort } = one;
-        /* An answer to an ICMP packet with another destination identifier is not known, as in the reference. */
+        /* A reply to an ICMP packet with another destination identifier is not recognised, as in Open vSwitch. */
         fc.pre(isSource || shape.protocol !== 'icmp' || otherPort === ends.sport);
         const ct = table();
         through(ct, frameOf(shape, ends), {
@@ -186,7 +186,7 @@ describe.each([true, false])('any packet (source translated: %s)', (isSource) =>
   });
 });
 
-/** The frame that answers one with these ends. */
+/** The reply to a frame with these ends. */
 function answerOf(shape: Shape, { src, dst, sport, dport }: Ends): Buffer {
   const isEcho = shape.protocol === 'icmp' || shape.protocol === 'icmp6';
   const frame = frameOf({ ...shape, padding: 0 }, { src: dst, dst: src, sport: isEcho ? sport : dport, dport: sport });
@@ -218,7 +218,7 @@ describe('a checksum', () => {
   });
 
   it('of UDP that comes out as 0 is sent as ffff', () => {
-    /* Data that make the sum of the translated packet 0xffff. */
+    /* Data with which the sum of the translated packet is 0xffff. */
     const target = { ...ENDS, src: Buffer.from([192, 0, 2, 1]) };
     const zeroed = frameOf({ ...UDP, data: Buffer.alloc(2) }, target);
     const data = Buffer.alloc(2);

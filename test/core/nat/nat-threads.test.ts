@@ -1,4 +1,4 @@
-/** Threads that translate to one small range: no tuple twice, none left over. */
+/** Threads translate to one small range: no tuple is used twice, and none stays unused. */
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';

@@ -1,4 +1,4 @@
-/** Translated connections: which tuple they get, when there is none, and how they end. */
+/** Translated connections: which tuple they get, what happens when none is free, and how they end. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
@@ -34,7 +34,7 @@ function endsOf(frame: Uint8Array): PortEnds {
   };
 }
 
-/** Sends one packet; its state and frame afterwards. */
+/** Sends one packet. Returns its state and frame afterwards. */
 function pass(
   ct: Conntrack,
   frame: Uint8Array,
@@ -95,7 +95,7 @@ describe('the source port of a new connection', () => {
       const other = udp({ ...CLIENT, src: '10.0.0.2' });
       expect(pass(ct, other, opening(range), 59_999).state).toBe('new|trk');
       expect(pass(ct, other, opening(range), 60_000).state).toBe('new|trk|snat');
-      /* The one whose tuple it was can never come back, not even for a thread whose clock is behind. */
+      /* The old owner of the tuple can never come back, not even for a thread whose clock is behind. */
       expect(pass(ct, udp(CLIENT), TRANSLATE, 59_999).state).toBe('new|trk');
       ct.sweep(60_000);
       expect(ct.connCount).toBe(1);
@@ -293,7 +293,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     ct.sweep(0);
     expect(ct.connCount).toBe(300);
     expect(ct.counters().killed).toBe(1);
-    /* The first sender's packets are unknown now, its port is free. */
+    /* The first sender's connection is gone, and its port is free. */
     expect(pass(ct, udp(flows[0]!), TRANSLATE).state).toBe('new|trk');
   });
 
@@ -331,7 +331,7 @@ describe('an index that cannot grow', () => {
 describe('translation in two zones', () => {
   it('turns a packet to the address that its sender shares round to a neighbour (hairpin)', () => {
     const ct = table();
-    /* 10.0.0.1 calls the public address, which is 10.0.0.2's, and must not be answered by 10.0.0.2 directly. */
+    /* 10.0.0.1 connects to the public address, which belongs to 10.0.0.2. 10.0.0.2 must not reply directly. */
     const call: PortEnds = { ...CLIENT, dst: OUTSIDE };
     const inward = pass(ct, udp(call), opening({ action: ['dst'], minAddr: '10.0.0.2', minPort: 8080 }, 1));
     const outward = pass(ct, inward.frame, opening({ action: ['src'], minAddr: '10.0.0.254' }, 2));
@@ -363,7 +363,7 @@ describe('an ICMP error about a translated packet', () => {
     const outside = pass(ct, udp(CLIENT), opening(SNAT));
     const error = pass(ct, icmpError('192.0.2.254', outside.frame), TRANSLATE);
     expect(error.state).toBe('rel|rpl|trk|dnat');
-    /* Only what an error about the untranslated packet would hold, every checksum included. */
+    /* The error looks as if it were about the untranslated packet, every checksum included. */
     const expected = icmpError('192.0.2.254', udp(CLIENT));
     expect(error.frame.toString('hex')).toBe(expected.toString('hex'));
   });
@@ -390,7 +390,7 @@ describe('nat without a range', () => {
     const ct = table();
     expect(pass(ct, udp(CLIENT), opening({ action: ['src'] }))).toMatchObject({ state: 'new|trk|snat', ends: CLIENT });
     expect(pass(ct, udp(reverse(CLIENT)), TRANSLATE).state).toBe('est|rpl|trk|dnat');
-    /* One key turned round: one entry. */
+    /* The reverse key is the reversed key, so there is one entry. */
     expect(ct.buckets().reduce((sum, bucket) => sum + bucket.entries, 0)).toBe(1);
   });
 });

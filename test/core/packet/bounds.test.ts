@@ -1,4 +1,4 @@
-/** Whatever bytes come in: nothing is thrown, and nothing outside the frame counts. */
+/** Any bytes may come in: nothing throws, and nothing outside the frame counts. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -31,12 +31,12 @@ function synWithOptions(options: string): Buffer {
 
 const frames = [
   ...scenarioFrames(),
-  /* Window scales with nothing, and with one byte, after the kind; a length that leads out; no length. */
+  /* Window scales with nothing and with one byte after the kind; a length that leads out of the header; no length. */
   ...['01010103', '01010303', '01030307', '030307fd', '0104ff03', '01010104'].map(synWithOptions),
 ];
 const maxFrameBytes = Math.max(...frames.map((frame) => frame.length));
 
-/** Memory that ends where a frame of this length may grow to; `behind` more words follow in other memories. */
+/** Memory that ends at the largest size to which a frame of this length may grow. `behind` adds words after it. */
 class Memory {
   readonly #batches = new Map<number, PacketBatch>();
   readonly #behind: number;
@@ -71,7 +71,7 @@ function randomByte(): number {
   return seed >>> 24;
 }
 
-/** The same frame at the very end of its memory, and with different things behind it. */
+/** The same frame at the very end of its memory, and with different data behind it. */
 const memories = [
   new Memory(0, () => 0),
   new Memory(0, () => 0xff),
@@ -81,11 +81,11 @@ const memories = [
 ];
 
 const ct = new Conntrack({ buckets: 1, maxConnections: 1000, hashSeed: [1, 2] });
-/* A fragment that is held would change the answer to the next one. */
+/* A held fragment would change the verdict on the next one. */
 ct.fragments.setEnabled('v4', false);
 ct.fragments.setEnabled('v6', false);
 
-/** Everything that the tracker says about a frame on an empty table, and what it remembers of it. */
+/** Everything that the tracker writes about a frame on an empty table, and everything that the packet remembers. */
 function answerTo(memory: Memory, frame: Uint8Array, checksums: number): string {
   const batch = memory.batchWith(frame, checksums);
   ct.execute(batch, COMMIT, 1000);
@@ -128,7 +128,7 @@ function watched(words: Words, end: number, readBehind: Set<number>): Words {
 const parsed = new Int32Array(PARSED_WORDS);
 type Parse = (words: Words, slot: number, parsed: Int32Array, at: number, zone: number) => unknown;
 
-/** How many words behind the frame's last one a parser reads. */
+/** The number of words that a parser reads behind the frame's last word. */
 function wordsReadBehind(parse: Parse, frame: Uint8Array, checksums: number): number {
   const words = allocateWords(packetWords(frame.length) + 64);
   new PacketBatch(words).add(frame, { checksums });
@@ -137,7 +137,7 @@ function wordsReadBehind(parse: Parse, frame: Uint8Array, checksums: number): nu
   return readBehind.size;
 }
 
-/** Fails the test if the parser reads outside some frame, recorded or cut short. */
+/** The test fails if the parser reads outside some frame, recorded or truncated. */
 function expectNothingReadBehind(parse: Parse): void {
   for (const frame of frames.filter((_, index) => index % rounds(16, 4) === 0)) {
     for (const cut of truncations(frame)) {
@@ -155,7 +155,7 @@ function truncations(frame: Buffer): Buffer[] {
 }
 
 describe('a frame cut short', () => {
-  /* Recorded frames resemble one another: every third says it, and some of these most of it. */
+  /* Recorded frames resemble one another, so every third one is enough, and of some of these the most part. */
   const someFrames = frames.filter((_, index) => index % rounds(12, 3) === 0 || index >= frames.length - 6);
 
   it('gets one answer at each length, whatever lies behind it', () => {
@@ -167,7 +167,7 @@ describe('a frame cut short', () => {
   });
 
   it('gets one answer at each length also with the lengths and checksums of what is left', () => {
-    /* These get past the checks of lengths and sums, so that options, quoted packets and chunks are read to the end. */
+    /* These frames pass the checks of lengths and sums, so that options, quoted packets and chunks are read to the end. */
     const seen = new Set<string>();
     for (const frame of someFrames) {
       for (const cut of truncations(frame)) {
@@ -197,7 +197,7 @@ describe('any bytes', () => {
   const actions = [COMMIT, new CtAction(), new CtAction({ commit: true, force: true })];
   let nowMs = 0;
 
-  /** Sends frames in batches to a table that keeps what they create. */
+  /** Sends frames in batches to a table that keeps the connections that they create. */
   function expectLegalStates(sent: readonly Uint8Array[]): void {
     for (let from = 0; from < sent.length; from += 32) {
       batch.clear();
@@ -254,7 +254,7 @@ describe('any bytes', () => {
       }),
       { seed: SEED, numRuns: 1000 },
     );
-    /* Some did open connections. */
+    /* Some frames created connections. */
     expect(busy.counters().created).toBeGreaterThan(1000);
   });
 });

@@ -1,4 +1,4 @@
-/** Checksums: which packets they let through, at the lengths and values where sums go wrong. */
+/** Checksums: which packets pass, at the lengths and values at which sums easily go wrong. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -23,7 +23,7 @@ const ct = new Conntrack({ buckets: 1, maxConnections: 100 });
 const batch = PacketBatch.allocate(1 << 17);
 const look = new CtAction();
 
-/** The state of a packet whose connection is not known, and what the tracker then knows of its checksums. */
+/** The state of a packet without a known connection, and the checksum verdicts afterwards. */
 function judged(frame: Uint8Array, checksums = 0): { state: string; checksums: number } {
   batch.clear();
   batch.add(frame, { checksums });
@@ -160,7 +160,7 @@ describe('a checksum that comes out as 0', () => {
 
   it('is right in an IPv4 header as 0 and as 0xffff', () => {
     const frame = udp(ENDS);
-    /* The identification takes what the checksum was. */
+    /* The identification absorbs the checksum's old value. */
     frame.writeUInt16BE(frame.readUInt16BE(IP_AT + 10), IP_AT + 4);
     frame.writeUInt16BE(0, IP_AT + 10);
     expect(stateOf(frame)).toBe('new|trk');
@@ -247,7 +247,7 @@ function isUdpWithoutChecksum(frame: Buffer): boolean {
 
 describe('recorded frames', () => {
   it('that are right keep the checksums that they were recorded with when a test works them out anew', () => {
-    /* Keeps the helpers of these tests honest: they and the recorded senders agree. */
+    /* Checks the helpers of these tests: they agree with the recorded senders. */
     const plain = scenarioFrames().filter(
       (frame) =>
         stateOf(frame) !== 'inv|trk' &&

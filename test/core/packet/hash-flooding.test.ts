@@ -1,4 +1,4 @@
-/** Hash flooding without the key: nothing meets in one place, and nothing that others see tells of the key. */
+/** Hash flooding without the key: tuples do not meet in one bucket, and visible choices tell nothing about the key. */
 
 import { describe, expect, it } from 'vitest';
 import { brokenBounds } from '../../../bench/attacks/bounds.ts';
@@ -96,7 +96,10 @@ const RANGE = { minAddr: '10.9.0.1', minPort: 1024, maxPort: 65_535 } as const;
 const PORTS = RANGE.maxPort - RANGE.minPort + 1;
 const FLOWS = 1500;
 
-/** The ports that a server sees of so many clients' connections, and the keys of these as the table hashes them. */
+/**
+ * The ports of this many clients' connections, as a server sees them, and the keys of these connections as the table
+ * hashes them.
+ */
 function portsSeen(hashSeed: readonly [number, number], extra: { random?: boolean }): { port: number; hash: number }[] {
   const conntrack = new Conntrack({ buckets: 16, maxConnections: 4 * FLOWS, hashSeed });
   const action = new CtAction({ commit: true, nat: { action: ['src'], ...RANGE, ...extra } });
@@ -113,7 +116,7 @@ function portsSeen(hashSeed: readonly [number, number], extra: { random?: boolea
   });
 }
 
-/** What spread the table's hash over the ports once, with nothing secret in it (the finalizer of MurmurHash3). */
+/** How ports were once chosen from the table's hash, without a secret (the finalizer of MurmurHash3). */
 function publicMix(value: number): number {
   let h = value;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

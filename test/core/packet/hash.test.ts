@@ -1,4 +1,4 @@
-/** The hash of a key: the same for both directions, and no pattern of traffic worse off than random traffic. */
+/** The hash of a key: it is the same for both directions, and no pattern of traffic does worse than random traffic. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ const UDP_META = 17 << 8;
 
 const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 
-/** HalfSipHash-c-d (Aumasson and Bernstein) over whole words, without the block of the length, written for reading. */
+/** HalfSipHash-c-d (Aumasson and Bernstein) over whole words, without the length block. Written to be read. */
 function halfSipHash(words: readonly number[], key: readonly [number, number], c: number, d: number): number {
   const rotate = (value: number, bits: number) => (value << bits) | (value >>> (32 - bits));
   let [v0, v1, v2, v3] = [key[0], key[1], 0x6c796765 ^ key[0], 0x74656462 ^ key[1]];
@@ -179,13 +179,13 @@ describe('the function', () => {
   });
 });
 
-/** Cells that a spread is looked at in. */
+/** Cells into which hashes are sorted. */
 const CELL_BITS = 10;
 const CELLS = 1 << CELL_BITS;
 
 /**
- * Pearson's statistic of counts in equal cells, in standard deviations from its mean for random hashes. A random
- * function stays below 6 but once in many millions of times.
+ * Pearson's statistic of the counts in equal cells, in standard deviations from its mean for random hashes. A random
+ * function exceeds 6 once in many millions of times.
  */
 function deviation(counts: Int32Array, total: number): number {
   const expected = total / CELLS;
@@ -351,7 +351,7 @@ describe('another seed', () => {
     /* 64 of 65,536 by chance. */
     expect(sameBucket).toBeLessThan(64 + 6 * 8);
     expect(sameLine).toBeLessThan(64 + 6 * 8);
-    /* Nor does the seed merely exchange buckets: how two hashes of a tuple differ is random too. */
+    /* The seed does not just permute the buckets: the difference of two hashes of a tuple is random, too. */
     expectRandomSpread(differences);
   });
 

@@ -1,4 +1,4 @@
-/** The parser's straight run for plain packets says the same as the parser for any packet. */
+/** The fast path for plain packets returns the same as the parser for any packet. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ import { repaired } from '../../support/repair.ts';
 const SEED = 20260601;
 /** All combinations of the four ChecksumBit flags. */
 const CHECKSUM_COMBINATIONS = 16;
-/** What stands in the results beforehand; parseAny writes L3, the straight run does not. */
+/** The content of the results beforehand. parseAny writes L3, the fast path does not. */
 const UNTOUCHED = 0x5a5a5a5a;
 
 const ENDS = { src: '10.1.2.3', dst: '192.168.7.9', sport: 40_001, dport: 443 };
@@ -55,7 +55,7 @@ const parseSlowly: typeof parsePacket = (words, slot, results, at, zone) => {
 
 const tally = { plainKeyed: 0, plainInvalid: 0, other: 0 };
 
-/** Fails the test unless both ways agree on the frame, whatever is known of its checksums. */
+/** The test fails unless both parsers agree on the frame, for all checksum flags. */
 function expectAgreement(frame: Uint8Array, zone: number): void {
   for (let checksums = 0; checksums < CHECKSUM_COMBINATIONS; checksums++) {
     const fast = parseBy(parsePacket, frame, checksums, zone);
@@ -68,12 +68,12 @@ function expectAgreement(frame: Uint8Array, zone: number): void {
   }
 }
 
-/** The straight run writes the key before it looks whether a port is 0. */
+/** The fast path writes the key before it checks whether a port is 0. */
 function isPlainInvalid(): boolean {
   return parsed[ParsedWord.L3] === UNTOUCHED && parsed[ParsedWord.META] !== UNTOUCHED;
 }
 
-/** Mostly plain packets: UDP or TCP with something changed, often with lengths and checksums made right afterwards. */
+/** Mostly plain packets: UDP or TCP with a few changes, often with corrected lengths and checksums. */
 const almostPlainFrame = fc
   .record({
     isTcp: fc.boolean(),
@@ -116,7 +116,7 @@ describe('parsing a plain packet in a straight run', () => {
       fc.property(almostPlainFrame, ({ frame, zone }) => expectAgreement(frame, zone)),
       { seed: SEED, numRuns: 4000 },
     );
-    /* Else the comparison would be of one function with itself. */
+    /* Otherwise the test would compare one function with itself. */
     expect(tally.plainKeyed).toBeGreaterThan(2000);
     expect(tally.plainInvalid).toBeGreaterThan(1000);
     expect(tally.other).toBeGreaterThan(2000);

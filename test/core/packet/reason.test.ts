@@ -1,4 +1,4 @@
-/** Beside the verdict stands why a packet is `inv`, or why it opened no connection. */
+/** The reason beside the verdict: why a packet is `inv`, or why it created no connection. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
@@ -17,7 +17,7 @@ function table(): Conntrack {
   return new Conntrack({ buckets: 1, maxConnections: 100 });
 }
 
-/** What a packet gets: its state, and the reason. */
+/** The verdict on a packet: its state, and the reason. */
 function track(ct: Conntrack, frame: Uint8Array, action: CtActionOptions = COMMIT): [string, string | undefined] {
   const batch = PacketBatch.allocate(1 << 17);
   batch.add(frame);

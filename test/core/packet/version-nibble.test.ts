@@ -1,4 +1,7 @@
-/** An IP version nibble that contradicts the EtherType: the tracker ignores it, the checksum of a translated packet does not. */
+/**
+ * An IP version nibble that contradicts the EtherType: the tracker ignores it, but the checksum of a translated packet
+ * follows it.
+ */
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -28,7 +31,7 @@ function withNibble(frame: Buffer, nibble: number): Buffer {
   return changed;
 }
 
-/** What leaves after a pass that translates; `behind` lies in memory right behind the frame. */
+/** The frame after a pass that translates. `behind` lies in memory directly behind the frame. */
 function translated(frame: Buffer, behind = 0): Buffer {
   const ct = new Conntrack({ maxParticipants: 1 });
   const batch = PacketBatch.allocate();

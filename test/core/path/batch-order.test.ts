@@ -15,7 +15,7 @@ import { dumpAll } from '../../support/tracking.ts';
 const SEED = 20260606;
 const BATCH_BYTES = MAX_BATCH * 256;
 
-/** All that two ends say in a short TCP connection that closes or breaks, in good order, and what does not fit. */
+/** All segments of a short TCP connection that closes or breaks, in order, and segments that do not fit it. */
 function tcpFrames(ends: PortEnds): Buffer[] {
   const back = reverse(ends);
   return [
@@ -27,7 +27,7 @@ function tcpFrames(ends: PortEnds): Buffer[] {
     tcp(ends, { flags: 'FA', seq: 106, ack: 501 }),
     tcp(back, { flags: 'FA', seq: 501, ack: 107 }),
     tcp(ends, { flags: 'A', seq: 107, ack: 502 }),
-    /* Begins a new connection where the old one is closed. */
+    /* A SYN that starts a new connection if the old one is closed. */
     tcp(ends, { flags: 'S', seq: 9_000_000 }),
     tcp(back, { flags: 'S', seq: 7_000_000 }),
     tcp(ends, { flags: 'R', seq: 101 }),
@@ -56,7 +56,7 @@ interface Step {
   /** Indexes of FRAMES. */
   packets: number[];
   action: CtActionOptions;
-  /** What all packets of the batch go through again. */
+  /** The second pass of all packets of the batch. */
   secondPass: CtActionOptions | undefined;
   passedMs: number;
   sweeps: boolean;
@@ -79,7 +79,7 @@ const PEACEFUL_ACTIONS: CtActionOptions[] = [
   { commit: true, label: { value: 'ab', mask: 'ff' } },
 ];
 
-/** Packets as they come: often one after another of the same conversation, often the same one several times. */
+/** Plans of packets: often several of the same conversation in a row, often the same one several times. */
 const packets = fc
   .array(fc.record({ start: fc.nat(FRAMES.length - 1), run: fc.integer({ min: 1, max: 6 }), isRepeat: fc.boolean() }), {
     minLength: 1,
@@ -109,7 +109,7 @@ function plans(actions: readonly CtActionOptions[]): fc.Arbitrary<Plan> {
   });
 }
 
-/** What is written beside the packets of a batch. */
+/** The verdicts beside the packets of a batch. */
 function verdictsOf({ words, slots, count }: PacketBatch): string[] {
   return Array.from(slots.subarray(0, count), (slot) => {
     const verdict = words.slice(slot + PacketWord.ZONE, slot + PacketWord.CONN);
@@ -135,7 +135,7 @@ const apart = PacketBatch.allocate(BATCH_BYTES);
 const single = new PacketBatch(apart.words);
 single.count = 1;
 
-/** Two tables for one plan after another, emptied in between: making them takes longer than a plan. */
+/** Two tables, reused for all plans and emptied in between: creating them takes longer than running a plan. */
 class Tables {
   readonly atOnce: Conntrack;
   readonly oneByOne: Conntrack;
@@ -159,7 +159,7 @@ class Tables {
   }
 }
 
-/** Runs a plan in batches and packet by packet, and fails the test where they differ. */
+/** Runs a plan in batches and packet by packet. The test fails where the results differ. */
 function expectSameAnswers(tables: Tables, plan: Plan): void {
   tables.renew(plan);
   const { atOnce, oneByOne } = tables;
@@ -226,8 +226,8 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a batch (%s)', (reclaim) 
   });
 
   /*
-   * A packet that stage 3 found no entry for is not looked up before createConn. Where that finds the connection that an
-   * earlier packet of the batch opened in the other direction, `force` is forgotten: it should be killed.
+   * If stage 3 finds no entry for a packet, the packet is not looked up before createConn. createConn may then find the
+   * connection that an earlier packet of the batch created in the other direction. `force` must kill that connection.
    */
   it('with force drops a connection that an earlier packet of it has opened from the other side', () => {
     const frames = [udp(UDP_ENDS), udp(reverse(UDP_ENDS)), udp(UDP_ENDS)];

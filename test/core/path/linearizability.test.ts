@@ -1,4 +1,4 @@
-/** Whatever threads do at the same time to one flow: their answers are those of some order, one after another. */
+/** Threads work on one flow at the same time. Their verdicts must be those of some sequential order. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { CHECKED } from '../../../src/shared/access.ts';
@@ -6,7 +6,7 @@ import { checkHistories, HISTORY_TABLES } from '../../history/run.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { HistoryJobs } from '../../threads/history-jobs.ts';
 
-/* In the checked process threads are held up before shared accesses, so that more happens at the same time. */
+/* The checked process delays threads before shared accesses, so that more happens at the same time. */
 describe(`histories of four threads, checked: ${CHECKED}`, () => {
   const crew = new Crew<HistoryJobs>({ jobs: 'history-jobs', threads: 4, checked: CHECKED });
 

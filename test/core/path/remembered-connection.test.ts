@@ -1,4 +1,4 @@
-/** A packet remembers its connection from one pass to the next, and never takes another one for it. */
+/** A packet remembers its connection from one pass to the next, and never mistakes another one for it. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
@@ -36,7 +36,7 @@ class Traveller {
     return stateText(this.#batch.state(0));
   }
 
-  /** The connection that it remembers: the record, and which of the connections that had it. */
+  /** The connection that the packet remembers: the record and its generation. */
   get remembered(): { record: number; generation: number } {
     return { record: this.#word(PacketWord.CONN), generation: this.#word(PacketWord.CONN_GENERATION) };
   }
@@ -50,7 +50,7 @@ class Traveller {
   }
 }
 
-/** Creates and flushes connections until one gets this record; it stays, with a mark. */
+/** Creates and flushes connections until one gets this record. That one stays, with a mark. */
 function reuse(ct: Conntrack, record: number): { generation: number } {
   for (let attempt = 1; attempt < 1000; attempt++) {
     const other = new Traveller(udp({ ...OTHER, sport: attempt }));
@@ -131,7 +131,7 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a packet whose connection
     ]);
   });
 
-  /** An answer that remembers a removed connection, and the connection of the same tuple that has its record now. */
+  /** A reply that remembers a removed connection, and a connection with the same tuple that now has its record. */
   function successorOf(ct: Conntrack): { first: Traveller; again: Traveller } {
     const first = new Traveller(udp(reverse(ENDS)));
     send(ct, udp(ENDS), 0);
@@ -153,13 +153,13 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a packet whose connection
     expect(again.remembered.generation).not.toBe(first.remembered.generation);
     first.pass(ct, 5000);
     expect(first.remembered).toEqual(again.remembered);
-    /* It moves its new connection on, where a second pass would not. */
+    /* The packet updates its new connection; a second pass would not. */
     expect(dumpAll(ct, 5000)).toMatchObject([{ orig: { src: ENDS.dst }, timeoutMs: 60_000 }]);
   });
 
   /*
-   * judgePacket starts from the state of the packet's earlier pass through the zone, also after it was found that
-   * the connection behind that state is gone: an answer that has become the opening packet is `new|est|rpl|trk`.
+   * judgePacket starts with the state of the packet's earlier pass through the zone, also if the connection of that
+   * state is gone. So a reply that now creates a connection is `new|est|rpl|trk`.
    */
   it('keeps nothing of the state that it had with the connection that is gone', () => {
     const ct = table(reclaim);
@@ -191,7 +191,7 @@ describe('an earlier packet of the same batch', () => {
     expect(stateText(batch.state(0))).toBe('est|rpl|trk');
     const removed = batch.words[batch.slots[0]! + PacketWord.CONN]!;
 
-    /* A new SYN replaces the closed connection; behind it comes the RST for the second time. */
+    /* A new SYN replaces the closed connection. After it the RST comes for the second time. */
     batch.add(tcp(ENDS, { flags: 'S', seq: 5_000_000 }));
     batch.slots.subarray(0, 2).reverse();
     ct.execute(batch, commit, 0);

@@ -1,4 +1,4 @@
-/** The short way of packets of established TCP connections. */
+/** The fast path of packets of established TCP connections. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -68,7 +68,7 @@ describe('a packet of an established TCP connection', () => {
       }),
       { numRuns: 20_000, seed: 1 },
     );
-    /* Enough of them did something. */
+    /* Enough cases took the fast path. */
     expect(short).toBeGreaterThan(1000);
   });
 });

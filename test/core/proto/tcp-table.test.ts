@@ -1,4 +1,4 @@
-/** The tables of the TCP state machine, held against rules that hold for all of their cells. */
+/** The tables of the TCP state machine, checked against rules for all of their cells. */
 
 import { describe, expect, it } from 'vitest';
 import { ACK, FIN, RST, SYN } from '../../../src/core/proto/tcp-segment.ts';
