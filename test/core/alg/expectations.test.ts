@@ -130,7 +130,7 @@ describe.each([
     expectAccountingHolds(ct, 0);
   });
 
-  it('is told of without being committed', () => {
+  it('is `rel` without being committed', () => {
     table();
     announce({ mark: MARK });
     expect(verdictOn(syn(dataEnds(20)), {})).toMatchObject({
@@ -312,7 +312,7 @@ describe('the expectations of a control connection', () => {
     expect(ct.dumpExpectations()).toEqual([]);
   });
 
-  it('are at most 256: the oldest makes room', () => {
+  it('are at most 256: a new one replaces the oldest', () => {
     table();
     const control = opened(V4);
     for (let port = 1; port <= 300; port++) {
@@ -328,7 +328,7 @@ describe('the expectations of a control connection', () => {
     expect(send(ct, syn({ ...reverse(V4), sport: 20, dport: 46 }), 0)).toBe('new|rel|trk');
   });
 
-  it('are refused when the table of 65536 is full, and have room again', () => {
+  it('are refused when the table of 65536 is full, and accepted again afterwards', () => {
     table();
     const controls = Array.from({ length: 257 }, (_, n) => opened({ ...V4, src: `10.0.${n >> 8}.${n & 255}` }));
     for (const control of controls) {

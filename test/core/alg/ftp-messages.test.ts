@@ -126,7 +126,7 @@ function addressWords(text: string, isIpv6: boolean): number[] {
 /** Bytes that would continue a number, an address or a word. */
 const around = fc.constantFrom(...[...'159,.:f|( \r'].map((letter) => letter.charCodeAt(0)), 0, 0xff);
 
-describe('a message that announces an endpoint', () => {
+describe('a message that names an endpoint', () => {
   it('is read: kind, port, address, and where the address stands', () => {
     fc.assert(
       fc.property(good, fc.nat(7), around, (expected, start, fill) => {

@@ -83,7 +83,7 @@ describe.each<EngineName>(['ct-bucket', 'baseline'])('a TCP connection (engine %
     expect(told().filter((line) => line.includes('ASSURED'))).toEqual([]);
   });
 
-  it('that is picked up in mid-stream is assured with its first answer', () => {
+  it('that is picked up in mid-stream is assured with its first reply', () => {
     send(ct, tcp(ENDS, { flags: 'PA', seq: 101, ack: 501, data: Buffer.alloc(10) }), 0);
     send(ct, tcp(reverse(ENDS), { flags: 'A', seq: 501, ack: 111 }), 1);
     send(ct, tcp(ENDS, { flags: 'A', seq: 111, ack: 501 }), 2);
@@ -185,7 +185,7 @@ describe.each<EngineName>(['ct-bucket', 'baseline'])('a UDP conversation (engine
   });
 });
 
-it('a connection whose tuple a SYN opens anew was what it was, answered and assured', () => {
+it('a connection whose tuple a SYN reopens stays replied and assured in its last event', () => {
   start();
   [SYN, SYN_ACK, ACK, tcp(ENDS, { flags: 'R', seq: 101 })].forEach((segment) => send(ct, segment, 0));
   send(ct, tcp(ENDS, { flags: 'S', seq: 9000 }), 1);

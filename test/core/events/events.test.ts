@@ -37,7 +37,7 @@ describe('one thread', () => {
     reader = ct.events();
   });
 
-  it('tells of a UDP connection, its first answer and its end, not of its other packets', () => {
+  it('reports a UDP connection, its first reply and its end, not its other packets', () => {
     send(ct, udp(ENDS), 1);
     send(ct, udp(ENDS), 2);
     send(ct, udp(reverse(ENDS)), 3);
@@ -52,7 +52,7 @@ describe('one thread', () => {
     expect(events[0]).toMatchObject({ orig: { ...ENDS, proto: 17 }, reply: { ...reverse(ENDS), proto: 17 }, zone: 0 });
   });
 
-  it('tells of an answered ping', () => {
+  it('reports a ping with a reply', () => {
     const ping = { src: '10.1.1.1', dst: '10.1.1.2' };
     send(ct, icmp(ping, 8, Buffer.from([0, 7, 0, 1])), 1);
     send(ct, icmp(ping, 8, Buffer.from([0, 7, 0, 2])), 2);
@@ -66,7 +66,7 @@ describe('one thread', () => {
     ]);
   });
 
-  it('tells of every state of a TCP connection once, not of its data, and of its re-opening', () => {
+  it('reports every state of a TCP connection once, and its reopening, but not its data', () => {
     const data = Buffer.alloc(10);
     const segments = [
       tcp(ENDS, { flags: 'S', seq: 100 }),
@@ -126,7 +126,7 @@ describe('one thread', () => {
     expect(events[0]!.id).not.toBe(events[1]!.id);
   });
 
-  it('tells of an eviction', () => {
+  it('reports an eviction', () => {
     send(ct, udp(ENDS), 0);
     ct.tracker.enter();
     removeConn(ct.tracker, recordsOf(ct)[0]!, Counter.evicted);
@@ -162,7 +162,7 @@ describe('one thread', () => {
     }
   });
 
-  it('says nothing while nobody reads, nor of what came before the reader', () => {
+  it('reports nothing without a reader, nor changes from before the reader', () => {
     send(ct, udp(ENDS), 0);
     reader.close();
     send(ct, udp({ ...ENDS, sport: 2 }), 0);
@@ -183,7 +183,7 @@ describe('one thread', () => {
     expect(reader.drain()).toEqual([]);
   });
 
-  it('loses what finds its ring full, counts it, and goes on when there is room', () => {
+  it('loses and counts events if the ring is full, and goes on when there is space', () => {
     for (let sport = 1; sport <= 12; sport++) {
       expect(send(ct, udp({ ...ENDS, sport }), sport)).toBe('new|trk');
     }
@@ -248,7 +248,7 @@ describe('several threads', () => {
   const frames = Array.from({ length: CONNECTIONS }, (_, i) => udp({ ...ENDS, sport: 1000 + i }));
   const answers = Array.from({ length: CONNECTIONS }, (_, i) => udp(reverse({ ...ENDS, sport: 1000 + i })));
 
-  it('that open and answer the same connections tell of each once, in order', async () => {
+  it('that create the same connections and reply report each once, in order', async () => {
     await setUp(16_384);
     /*
      * One thread after another creates a connection, so that each ring holds an event, whichever thread creates the
@@ -306,7 +306,7 @@ describe('several threads', () => {
     expect(Math.max(...seen.values())).toBe(1);
   });
 
-  it('that remove the same connections tell of each removal once', async () => {
+  it('that remove the same connections report each removal once', async () => {
     await setUp(16_384);
     await crew.run('send', { frames: frames.slice(0, 500), zone: 0, nowMs: 1, ...together() });
     reader.drain();

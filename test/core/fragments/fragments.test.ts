@@ -262,7 +262,7 @@ describe('more fragments than a batch takes', () => {
     expect(ct.fragments.status().nfrag).toBe(0);
   });
 
-  it('come back with later batches of the zone where there is no room', () => {
+  it('come back with later batches of the zone if there is no space', () => {
     hold();
     const spare = 5 * 1024;
     const words = PacketBatch.allocate(1 << 14).words;
@@ -292,7 +292,7 @@ describe('more fragments than a batch takes', () => {
   });
 });
 
-describe('fragments that had no room', () => {
+describe('fragments for which there was no space', () => {
   it('never go to where they lay in an earlier batch', () => {
     const pieces = fragmentsOf(whole, ID, 1200);
     const words = PacketBatch.allocate(1 << 14).words;
@@ -352,7 +352,7 @@ describe('settings of the reassembly', () => {
 });
 
 describe('the lists of held fragments', () => {
-  it('are shown with what came of them, as ipf-get-status -m prints them', () => {
+  it('are shown with their state, as ipf-get-status -m prints them', () => {
     const inZone = new CtAction({ zone: 5 });
     exec([three[0]!], 1, 0, inZone);
     exec([three[2]!], 2, 0, inZone);

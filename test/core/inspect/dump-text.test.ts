@@ -47,7 +47,7 @@ function tcpEntry(tcp: Partial<NonNullable<ConnEntry['tcp']>>): ConnEntry {
 }
 
 describe('a connection as text', () => {
-  it('leaves out what is zero', () => {
+  it('leaves out zeros', () => {
     expect(formatConn(UDP)).toBe(UDP_TEXT);
   });
 

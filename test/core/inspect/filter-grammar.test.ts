@@ -264,7 +264,7 @@ describe('refused, as in Open vSwitch', () => {
   });
 });
 
-describe('refused, where Open vSwitch passes over what is wrong', () => {
+describe('refused, where Open vSwitch ignores the error', () => {
   it.each([
     ['zone=5x'],
     ['zone=65536'],

@@ -87,7 +87,7 @@ describe('a filter shows', () => {
 });
 
 describe('a flush by a filter', () => {
-  it('removes what a dump by it shows, and nothing else', () => {
+  it('removes the connections that a dump with it shows, and no others', () => {
     expect(ct.flush({ filter: { orig: { src: '10.1.1.1' } } })).toBe(2);
     expect(shown({})).toBe('b d ping');
     expect(ct.flush({ filter: parseConnFilter(['zone=5']) })).toBe(1);

@@ -164,7 +164,7 @@ describe.each([true, false])('any packet (source translated: %s)', (isSource) =>
     );
   });
 
-  it('is answered, and its answer becomes one to the packet that was sent', () => {
+  it('has a reply, which becomes a reply to the packet that was sent', () => {
     fc.assert(
       fc.property(anyCase, (one) => {
         const { shape, ends, other, otherPort } = one;

@@ -280,7 +280,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expectAccountingHolds(ct, 0);
   });
 
-  it('is replaced by force from the answering side, translated as that pass says', () => {
+  it('is replaced by force in reply direction, translated as that pass says', () => {
     const { ct, outside } = filled();
     const nat: NatOptions = { action: ['src'], minAddr: '203.0.113.9' };
     const forced = pass(ct, udp(reverse(outside[0]!)), { force: true, nat });
@@ -358,7 +358,7 @@ describe('translation in two zones', () => {
 });
 
 describe('an ICMP error about a translated packet', () => {
-  it('is sent to the first sender, and quotes what that one sent', () => {
+  it('is sent to the first sender, and quotes the packet of that sender', () => {
     const ct = table();
     const outside = pass(ct, udp(CLIENT), opening(SNAT));
     const error = pass(ct, icmpError('192.0.2.254', outside.frame), TRANSLATE);
@@ -370,7 +370,7 @@ describe('an ICMP error about a translated packet', () => {
 });
 
 describe('nat without a range', () => {
-  it('leaves a new connection untranslated, and its answers are known', () => {
+  it('leaves a new connection untranslated, and its replies are found', () => {
     const ct = table();
     expect(pass(ct, udp(CLIENT), opening({ action: [] })).state).toBe('new|trk');
     expect(dumpAll(ct, 0)[0]!.reply).toMatchObject({ ...reverse(CLIENT), proto: 17 });

@@ -158,7 +158,7 @@ describe('a frame cut short', () => {
   /* Recorded frames resemble one another, so every third one is enough, and of some of these the most part. */
   const someFrames = frames.filter((_, index) => index % rounds(12, 3) === 0 || index >= frames.length - 6);
 
-  it('gets one answer at each length, whatever lies behind it', () => {
+  it('gets one verdict at each length, whatever lies behind it', () => {
     for (const frame of someFrames) {
       for (const cut of truncations(frame)) {
         expectOneAnswer(cut);
@@ -166,7 +166,7 @@ describe('a frame cut short', () => {
     }
   });
 
-  it('gets one answer at each length also with the lengths and checksums of what is left', () => {
+  it('gets one verdict at each length also with the lengths and checksums of the rest', () => {
     /* These frames pass the checks of lengths and sums, so that options, quoted packets and chunks are read to the end. */
     const seen = new Set<string>();
     for (const frame of someFrames) {

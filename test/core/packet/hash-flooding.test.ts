@@ -31,7 +31,7 @@ describe.each(KEYS.map((hashSeed) => ({ hashSeed })))('a table with the key $has
   );
 });
 
-describe('an attacker who knows the key', () => {
+describe('an attacker that knows the key', () => {
   it('makes long searches, in memory that stays bounded, and breaks the bounds that hold against all others', () => {
     const { bounds, faults, after, lost } = runAttack(attackOf('hash-known-key'), { ...SIZE, packets: 640 });
     expect(brokenBounds(bounds)).toEqual([]);

@@ -132,7 +132,7 @@ describe('both directions of a flow', () => {
   });
 });
 
-describe('what is not the same flow', () => {
+describe('different flows', () => {
   const [k0, k1] = KEYS[0];
 
   it.each([
@@ -167,7 +167,7 @@ describe('the function', () => {
     );
   });
 
-  it('has known answers, so that a seed makes the same table in every version', () => {
+  it('has known values, so that a seed makes the same table in every version', () => {
     const [k0, k1] = KEYS[0];
     const answers = [
       hashIpv4(0x0101010a, 0x0201010a, 0x35000100, UDP_META, k0, k1),

@@ -144,7 +144,7 @@ describe('a packet that opens no connection is refused for a reason', () => {
     expect(track(ct, udp({ ...ENDS, sport: 1001 }), action)).toEqual(['new|trk', 'NAT exhausted']);
   });
 
-  it('nothing, if nobody asked for a connection', () => {
+  it('nothing, if the pass does not commit', () => {
     const ct = table();
     ct.maxConnections = 0;
     expect(track(ct, UDP, {})).toEqual(['new|trk', undefined]);

@@ -44,7 +44,7 @@ function translated(frame: Buffer, behind = 0): Buffer {
 }
 
 describe('a version nibble that contradicts the EtherType', () => {
-  it.each(['version-nibble', 'version-nibble-nat-tcp'])('%s gives the recorded answers', (name) => {
+  it.each(['version-nibble', 'version-nibble-nat-tcp'])('%s gives the recorded verdicts', (name) => {
     const text = readFileSync(scenarioPath(name), 'utf8');
     expect(runScenario(text, { reclaim: 'sweep' }).difference).toBeUndefined();
   });
@@ -70,7 +70,7 @@ describe('a version nibble that contradicts the EtherType', () => {
     expect(checksum).toBe(~((sum & 0xffff) + (sum >>> 16)) & 0xffff || 0xffff);
   });
 
-  it('what lies in memory behind a short frame does not matter', () => {
+  it('the memory behind a short frame does not matter', () => {
     const frame = withNibble(udp(ENDS), 6);
     expect(frame.length).toBeLessThan(IP_AT + 40);
     expect(translated(frame, 0xff)).toEqual(translated(frame, 0));

@@ -147,7 +147,7 @@ describe.each<Reclaim>(['lookup-and-sweep', 'sweep'])('a packet whose connection
     return expect.fail('the record was never used again');
   }
 
-  it('is told from it also when the same tuple has the record again', () => {
+  it('is not mistaken for the next one, also if the same tuple gets the record again', () => {
     const ct = table(reclaim);
     const { first, again } = successorOf(ct);
     expect(again.remembered.generation).not.toBe(first.remembered.generation);

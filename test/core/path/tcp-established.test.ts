@@ -43,7 +43,7 @@ const cases = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }).chain((base) =>
 );
 
 describe('a packet of an established TCP connection', () => {
-  it('has the same answer and leaves the same connection on the short way as on the long one', () => {
+  it('returns the same and leaves the same connection on the fast path as on the full one', () => {
     let short = 0;
     fc.assert(
       fc.property(cases, (c) => {
