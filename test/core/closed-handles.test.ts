@@ -1,4 +1,4 @@
-/** A handle that is closed refuses every call, and nobody takes the place of a thread that lives. */
+/** A closed handle refuses every call, and no thread takes the participant slot of a living thread. */
 
 import { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -73,7 +73,7 @@ const CALLS: Record<string, (ct: Conntrack) => unknown> = {
   'tracker.reclaim': (ct) => ct.tracker.reclaim(),
   'tracker.close': (ct) => ct.tracker.close(),
 };
-/** What a closed handle has still. */
+/** The members of a closed handle that still work. */
 const HARMLESS = ['constructor', 'close', 'participant'];
 
 describe('a closed handle', () => {
@@ -89,7 +89,7 @@ describe('a closed handle', () => {
     expect(Buffer.compare(Buffer.from(before.buffer), Buffer.from(main.memory.words.slice(0, 1 << 16).buffer))).toBe(0);
   });
 
-  it('is looked at in all members that there are', () => {
+  it('is tested in all its members', () => {
     const declared = [Conntrack, ConntrackSettings].flatMap(({ prototype }) =>
       Object.entries(Object.getOwnPropertyDescriptors(prototype)),
     );
@@ -102,7 +102,7 @@ describe('a closed handle', () => {
     );
   });
 
-  it('may be closed again, and its place is then given to one thread', () => {
+  it('may be closed again, and its slot goes to one thread', () => {
     const main = table();
     const a = Conntrack.attach(main.memory);
     a.close();
@@ -140,7 +140,7 @@ describe('a closed handle', () => {
     expect(next.drain()).toHaveLength(1);
   });
 
-  it('is offline, also when it was closed inside an epoch', () => {
+  it('is offline, even if it was closed inside an epoch', () => {
     const main = table();
     const ct = Conntrack.attach(main.memory);
     ct.tracker.enter();
@@ -165,7 +165,7 @@ describe('a closed reader of events', () => {
   });
 });
 
-describe('a place at the table', () => {
+describe('a participant slot', () => {
   const crew = new Crew<HandleJobs>({ jobs: 'handle-jobs', threads: 2, checked: false });
   afterAll(() => crew.end());
 
@@ -185,7 +185,7 @@ describe('a place at the table', () => {
   });
 
   it.runIf(IS_LINUX)(
-    'of a thread that lives is refused, and when the thread has ended is taken by token once',
+    'of a living thread is refused, and after the thread has ended is taken once, by token',
     async () => {
       const main = table();
       const { memory } = main;
@@ -208,7 +208,7 @@ describe('a place at the table', () => {
     },
   );
 
-  it('that is kept is repaired again by nobody but who has the token', () => {
+  it('that is reserved can be repaired again only with the token', () => {
     const main = table();
     const dead = Conntrack.attach(main.memory);
     pretendDead(dead);
@@ -232,7 +232,7 @@ describe('a place at the table', () => {
 });
 
 describe('a datapath', () => {
-  it('keeps its handle open until it is stopped, and its PMDs their places', async () => {
+  it('keeps its handle open, and the slots of its PMDs, until it is stopped', async () => {
     const datapath = await Datapath.start({ maxConnections: 1000, buckets: 1 });
     const { conntrack } = datapath;
     const { memory } = conntrack;

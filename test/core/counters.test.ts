@@ -1,4 +1,4 @@
-/** What the tracker counts: each packet in one verdict, each reason by its name. */
+/** The tracker's counters: each packet in one verdict, each refusal by its reason. */
 
 import { beforeEach, expect, it } from 'vitest';
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -12,14 +12,14 @@ beforeEach(() => {
   ct = new Conntrack({ buckets: 1, maxParticipants: 3 });
 });
 
-/** A copy with one byte turned. */
+/** A copy with one byte inverted. */
 function damaged(frame: Buffer, at: number): Buffer {
   const copy = Buffer.from(frame);
   copy[at]! ^= 0x55;
   return copy;
 }
 
-it('a packet is found when a connection was there, whatever came of it', () => {
+it('a packet that finds its connection is counted as found, whatever its verdict', () => {
   send(ct, udp(ENDS), 0, {});
   expect(ct.counters()).toMatchObject({ found: 0, created: 0, unconnected: 1, new: 1 });
   send(ct, udp(ENDS), 0);
@@ -30,12 +30,12 @@ it('a packet is found when a connection was there, whatever came of it', () => {
   expect(ct.counters()).toMatchObject({ found: 2, established: 1 });
   send(ct, icmpError('10.9.9.9', udp(ENDS)), 0);
   expect(ct.counters()).toMatchObject({ found: 3, related: 1 });
-  /* An error about nothing known. */
+  /* An ICMP error about an unknown connection. */
   send(ct, icmpError('10.9.9.9', udp({ ...ENDS, sport: 9 })), 0);
   expect(ct.counters()).toMatchObject({ found: 3, invalid: 1, unconnected: 2 });
 });
 
-it('a packet that its connection rejects is found and invalid', () => {
+it('a packet that its connection rejects is counted as found and invalid', () => {
   send(ct, tcp(ENDS, { flags: 'S', seq: 100 }), 0);
   send(ct, tcp(reverse(ENDS), { flags: 'SA', seq: 500, ack: 101 }), 0);
   send(ct, tcp(ENDS, { flags: 'A', seq: 101, ack: 501 }), 0);
@@ -43,7 +43,7 @@ it('a packet that its connection rejects is found and invalid', () => {
   expect(ct.counters()).toMatchObject({ found: 3, created: 1, invalid: 1, unconnected: 0, checksumErrors: 0 });
 });
 
-it('packets refused for want of room are counted by reason and are not found', () => {
+it('packets refused at a limit are counted by reason and not as found', () => {
   ct.setZoneLimit(1, 0);
   send(ct, udp(ENDS), 0, { commit: true, zone: 1 });
   ct.maxConnections = 0;
@@ -71,14 +71,14 @@ it('checksum errors are counted for every protocol, other damage is not', () => 
   expect(ct.counters()).toMatchObject({ invalid: 9, checksumErrors: 6, unconnected: 9, found: 0 });
 });
 
-it('removals are counted by who found them stale', () => {
+it('removals are counted by the finder: lookup or sweep', () => {
   send(ct, udp(ENDS), 0);
   send(ct, udp(ENDS), 60_000);
   ct.sweep(200_000);
   expect(ct.counters()).toMatchObject({ created: 2, expiredAtLookup: 1, expiredAtSweep: 1 });
 });
 
-it('each thread has its own, and they add up', () => {
+it('each thread has its own counters, and they add up', () => {
   const other = Conntrack.attach(ct.memory);
   send(ct, udp(ENDS), 0);
   send(other, udp(ENDS), 0);

@@ -1,4 +1,4 @@
-/** Calls with what is no batch, action or time are refused before anything begins; whatever throws has left its epoch. */
+/** Calls with an invalid batch, action or time are refused before any change. A call that throws has left its epoch. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
@@ -31,7 +31,7 @@ function batchOf(...ports: number[]): PacketBatch {
   return batch;
 }
 
-/** A batch that throws when its n-th slot is read, in whatever stage that is. */
+/** A batch that throws when its n-th slot is read, in any stage. */
 function broken(batch: PacketBatch, n: number): PacketBatch {
   let reads = 0;
   const slots = new Proxy(batch.slots, {
@@ -46,7 +46,7 @@ function broken(batch: PacketBatch, n: number): PacketBatch {
   return batch;
 }
 
-/** What was retired by one thread is freed, as it is while nobody is in an epoch. */
+/** Checks that a thread's retired memory is freed, which needs every thread to be outside an epoch. */
 function expectReclaim(ct: Conntrack): void {
   const other = Conntrack.attach(ct.memory);
   const { slab, participant } = other.tracker;
@@ -101,21 +101,21 @@ describe('execute', () => {
     },
   );
 
-  it('that breaks off anywhere leaves its epoch, and the table as if the thread had died there', () => {
+  it('that throws anywhere leaves its epoch, and the table as if the thread had died there', () => {
     for (let n = 1; n <= 6; n++) {
       const ct = table();
       expect(() => ct.execute(broken(batchOf(1, 2, 3), n), COMMIT, NOW_MS), `slot read ${n}`).toThrow('broken');
       expect(isOnline(ct)).toBe(false);
       expectAccountingHolds(ct, NOW_MS);
       expectReclaim(ct);
-      /* What was taken ahead for the rest of the batch was given back. */
+      /* The prefetched credits of the rest of the batch were released. */
       ct.maxConnections = 2;
       [11, 12, 13].forEach((sport) => send(ct, udp({ ...ENDS, sport }), NOW_MS));
       expect(ct.connCount).toBe(2);
     }
   });
 
-  it('that breaks off in the middle of a creation leaves no lock behind', () => {
+  it('that throws in the middle of a creation leaves no lock behind', () => {
     const ct = table();
     const { table: buckets } = ct.tracker;
     const original = buckets.prefetchForWrite;
@@ -153,7 +153,7 @@ describe('any other call', () => {
     expect(ct.connCount).toBe(1);
   });
 
-  it('that breaks off leaves its epoch, too', () => {
+  it('that throws leaves its epoch, too', () => {
     const filter = { nowMs: NOW_MS };
     const calls: ((ct: Conntrack) => unknown)[] = [
       (ct) => [...ct.dump(filter)],

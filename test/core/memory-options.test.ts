@@ -1,4 +1,4 @@
-/** What a table can be asked to be, and what it costs. */
+/** The options of a table, and the memory that it costs. */
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -13,7 +13,7 @@ import { dumpAll, send } from '../support/tracking.ts';
 const MIB = 2 ** 20;
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1000, dport: 53 };
 
-/** What is thrown; it must be a UsageError of one line. */
+/** The message that is thrown; it must be a UsageError of one line. */
 function complaintOf(work: () => unknown): string {
   try {
     work();
@@ -38,12 +38,13 @@ describe('a wrong option of a table', () => {
     }
   });
 
-  it('prefaultConnections is refused when it is more than the table is made for', () => {
+  it('prefaultConnections above the capacity is refused', () => {
     const message = complaintOf(() => new Conntrack({ maxConnections: 100, prefaultConnections: 101 }));
     expect(message).toBe('prefaultConnections must be a whole number from 0 to 100, not 101');
   });
 
-  /* It is not looked at: NaN and text become 0, fractions are cut, and 5 throws "number 5 is not iterable". */
+  /* The typed arrays would accept it: NaN and text become 0, fractions are cut, and 5 throws "number 5 is not
+   * iterable". */
   it.each([[[Number.NaN, 1]], [['a', 'b']], [[1.5, 2]], [[1]], [5]])('hashSeed %o is refused', (hashSeed) => {
     expect(complaintOf(() => new Conntrack({ hashSeed: hashSeed as never }))).toMatch(/^hashSeed must be /);
   });
@@ -75,21 +76,22 @@ describe('a wrong option of a datapath', () => {
     expect(await complaint(options)).toBe(says);
   });
 
-  /* allocateRing throws a RangeError that counts words ("of at least 16 words, not 786432"). */
+  /* allocateRing would throw a RangeError in words ("of at least 16 words, not 786432"). */
   it('is refused: ringBytes that is not a power of two', async () => {
     expect(await complaint({ ringBytes: 3 * MIB })).toMatch(/^ringBytes must be a power of two/);
   });
 });
 
 describe('a batch', () => {
-  it('has room for a frame of the bytes that it was made for', () => {
+  it('accepts a frame as long as the bytes that it was allocated for', () => {
     for (const bytes of [0, 4, 64, 1500, 65_552]) {
       expect(PacketBatch.allocate(bytes).add(new Uint8Array(bytes))).toBe(0);
     }
   });
 
-  /* PacketBatch.allocate divides by 4 without rounding: "RangeError: byte length of Int32Array should be ...". */
-  it('can be made for any number of bytes', () => {
+  /* PacketBatch.allocate must round when it divides by 4, or Int32Array throws "RangeError: byte length of Int32Array
+   * should be ...". */
+  it('can be allocated for any number of bytes', () => {
     for (let bytes = 0; bytes < 100; bytes++) {
       expect(PacketBatch.allocate(bytes).add(new Uint8Array(bytes))).toBe(0);
     }
@@ -110,7 +112,7 @@ describe('a batch', () => {
 describe('a setting of a table', () => {
   const ct = new Conntrack({ maxConnections: 10 });
 
-  it('maxConnections is refused beyond the size that the table was made for, and stays as it was', () => {
+  it('maxConnections above the capacity is refused, and stays as it was', () => {
     expect(ct.maxConnections).toBe(10);
     for (const limit of [11, 3_000_000, -1, 2.5, Number.NaN]) {
       expect(complaintOf(() => (ct.maxConnections = limit))).toBe(
@@ -144,7 +146,7 @@ describe('a setting of a table', () => {
     expect(() => change()).not.toThrow(/\n/);
   });
 
-  it('maxConnections holds at once: what is there stays, nothing new is let in', () => {
+  it('maxConnections applies at once: connections stay, new ones are refused', () => {
     for (let sport = 1; sport <= 4; sport++) {
       send(ct, udp({ ...ENDS, sport }), 0);
     }
@@ -201,7 +203,7 @@ describe('a fresh table', () => {
     expect(Number(stdout)).toBeLessThan(16 * MIB);
   });
 
-  it('takes the memory of the connections that it is to be ready for', async () => {
+  it('commits the memory of the connections to prefault', async () => {
     const options: ConntrackOptions = { prefaultConnections: 200_000 };
     const { stdout } = await runModule('test/support/resident-growth.ts', [JSON.stringify(options)], ['--expose-gc']);
     expect(Number(stdout)).toBeGreaterThan(200_000 * 128);

@@ -1,4 +1,4 @@
-/** Names that are nearly right: filters, protocols. */
+/** Misspelt names in filters and protocols. */
 
 import { describe, expect, it } from 'vitest';
 import { parseConnFilter } from '../../src/core/inspect/filter-text.ts';
@@ -17,24 +17,24 @@ describe('the nearest name', () => {
     expect(nearestName(given, ['zone', 'mark', 'labels'])).toBe(nearest);
   });
 
-  it('is one that differs in a swap, one letter more, one less, or another', () => {
+  it('differs by a swap, a letter added, removed, or replaced', () => {
     for (const given of ['strat', 'startt', 'star', 'stort']) {
       expect(nearestName(given, ['stop', 'start'])).toBe('start');
     }
   });
 
-  it('is asked about at the end of a message, if there is one', () => {
+  it('ends a message as a question, if there is one', () => {
     expect(didYouMean('zoen', ['zone'])).toBe('; did you mean zone?');
     expect(didYouMean('xyz', ['zone'])).toBe('');
   });
 
-  it('is not looked for in what is far too long', () => {
+  it('does not exist for a name that is far too long', () => {
     expect(nearestName('zone'.repeat(100_000), ['zone'])).toBeUndefined();
   });
 });
 
 describe('a filter', () => {
-  it.each(['zoen=1', 'zoen='])('with %j lists every field that there is, and the nearest', (text) => {
+  it.each(['zoen=1', 'zoen='])('with %j lists every known field, and the nearest', (text) => {
     expect(() => parseConnFilter([text])).toThrow(
       'invalid conntrack tuple field: zoen; did you mean zone?; known are zone, mark, labels, state, seen, ct_nw_src,',
     );
@@ -52,7 +52,7 @@ describe('a filter', () => {
     expect(parseConnFilter([`ct_nw_proto=${text}`]).options.proto).toBe(proto);
   });
 
-  it('refuses a protocol that there is not, with the nearest', () => {
+  it('refuses an unknown protocol, and suggests the nearest', () => {
     expect(() => protocolNumber('ct_nw_proto', 'tpc')).toThrow(/"tpc" is not .* one of icmp, tcp.*did you mean tcp\?/);
     expect(() => protocolNumber('ct_nw_proto', 'constructor')).toThrow(/is not/);
     expect(() => protocolNumber('ct_nw_proto', '256')).toThrow(/from 0 to 255/);

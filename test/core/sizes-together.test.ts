@@ -1,4 +1,4 @@
-/** Sizes that are right one by one must fit a table together; what does not is refused with what would. */
+/** Sizes that are valid one by one must also fit a table together. A refusal says which sizes would fit. */
 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ describe('a table', () => {
         says,
       )!;
     expect(Number(need)).toBeCloseTo((wordsOf(MOST_CONNECTIONS, 256) * 4) / 2 ** 30, 2);
-    /* Each of them fits, and one more does not. */
+    /* Each of these sizes fits, and one more does not. */
     expect(wordsOf(Number(connections), 256)).toBeLessThanOrEqual(MAX_MEMORY_WORDS);
     expect(wordsOf(Number(connections) + 1, 256)).toBeGreaterThan(MAX_MEMORY_WORDS);
     expect(wordsOf(MOST_CONNECTIONS, Number(participants))).toBeLessThanOrEqual(MAX_MEMORY_WORDS);
@@ -55,7 +55,7 @@ describe('a table', () => {
   });
 
   it.each([100, 256])(
-    'of the most connections for %i participants works, in other threads too, and with one more is refused',
+    'of the most connections for %i participants works, in other threads too, and one more is refused',
     async (maxParticipants) => {
       const maxConnections = mostConnections(maxParticipants);
       expect(maxConnections).toBeLessThan(MOST_CONNECTIONS);
@@ -75,7 +75,7 @@ describe('a table', () => {
     }
   });
 
-  it('has no record whose number does not fit an id, or whose words an index', () => {
+  it('has only records whose number fits an id, and whose words fit an index', () => {
     expect(MAX_MEMORY_WORDS / UNIT_WORDS).toBe(RECORD_SPAN - 1);
     expect((RECORD_SPAN - 1) << UNIT_SHIFT).toBeGreaterThan(0);
     /* With a generation of 28 bits. */

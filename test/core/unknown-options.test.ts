@@ -1,4 +1,4 @@
-/** A misspelt option is refused with the known one that is most like it, wherever the library takes options. */
+/** The library refuses a misspelt option everywhere, and suggests the most similar known one. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
@@ -78,7 +78,7 @@ describe('a misspelt option', () => {
     expect(ct.tracker.epochs.isOnline(ct.tracker.participant)).toBe(false);
   });
 
-  it('that is like none is refused with all that there are', async () => {
+  it('that is similar to none is refused with a list of all', async () => {
     expect(await complaint(() => Datapath.start(any({ zone: 1 })))).toMatch(
       /^unknown option 'zone' in the options of a datapath: known options are engine, buckets, .*, hung$/,
     );
@@ -87,11 +87,11 @@ describe('a misspelt option', () => {
     );
   });
 
-  it('is refused also where the options inherit it', async () => {
+  it('is refused even if the options inherit it', async () => {
     expect(await complaint(() => new CtAction(any(Object.create({ zoen: 1 }))))).toMatch(/did you mean 'zone'/);
   });
 
-  it('of a timeout policy is refused with the nearest and all others', async () => {
+  it('of a timeout policy is refused with the nearest and a list of all', async () => {
     const ct = table();
     expect(await complaint(() => ct.setTimeoutPolicy(1, { udp_frist: 5 }))).toMatch(
       /^unknown timeout udp_frist: did you mean 'udp_first'\?; known timeouts are tcp_syn_sent, /,
@@ -100,8 +100,8 @@ describe('a misspelt option', () => {
   });
 });
 
-describe('the name that is most like a given one', () => {
-  it('is one with neighbours exchanged, a letter missing, too many, or another', () => {
+describe('the name that is most similar to a given one', () => {
+  it('differs by neighbours exchanged, a letter missing, added, or replaced', () => {
     const known = ['zone', 'proto', 'orig', 'reply', 'seen'];
     expect(['zoen', 'prot', 'origg', 'repli', 'SEEN'].map((name) => nearestName(name, known))).toEqual([
       'zone',
@@ -112,7 +112,7 @@ describe('the name that is most like a given one', () => {
     ]);
   });
 
-  it('is the one that begins in the same way, of two that are as near, and not a part of what was given', () => {
+  it('is the one that begins in the same way, of two that are equally near, and not a part of the given one', () => {
     const tuple = ['src', 'dst', 'sport', 'dport'];
     expect(['dst_port', 'src_port', 'dstPort', 'srcPort'].map((name) => nearestName(name, tuple))).toEqual([
       'dport',
@@ -124,7 +124,7 @@ describe('the name that is most like a given one', () => {
     expect(nearestName('state', ['zone', 'seen', 'tcpState'])).toBe('tcpState');
   });
 
-  it('is none where more than half of it differs, or it is no name at all', () => {
+  it('is none if more than half of it differs, or the given one is no name', () => {
     expect(['colour', 'x', '', 'z'.repeat(1000)].map((name) => nearestName(name, ['zone', 'proto']))).toEqual(
       Array.from({ length: 4 }, () => undefined),
     );
@@ -151,7 +151,7 @@ describe('a flush removes no more than was named', () => {
     expect(ct.connCount).toBe(3);
   });
 
-  it('and takes everything when nothing is named', () => {
+  it('and removes everything when nothing is named', () => {
     for (const flush of [
       (ct: Conntrack) => ct.flush(),
       (ct: Conntrack) => ct.flush({}),
@@ -209,7 +209,7 @@ describe('a value of another type', () => {
   });
 });
 
-describe('what is attached to', () => {
+describe('the memory to attach to', () => {
   it.each<[string, (memory: object) => unknown]>([
     ['nothing', () => undefined],
     ['null', () => null],

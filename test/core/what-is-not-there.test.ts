@@ -1,4 +1,4 @@
-/** References to what is not there, or is another one's, are refused or forgotten; what cannot fit is told with what does. */
+/** References to absent or foreign objects are refused or forgotten. A refusal of a size says which sizes fit. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ function table(maxConnections = 100): Conntrack {
 }
 
 describe('a batch that goes to another table', () => {
-  it('takes nothing along of the connections of the first', () => {
+  it('forgets the connections of the first', () => {
     const first = table();
     const second = table();
     const batch = PacketBatch.allocate();
@@ -68,7 +68,7 @@ describe('a batch that goes to another table', () => {
   });
 });
 
-describe('a memory is attached to as its table gave it,', () => {
+describe('memory can be attached as its table gave it,', () => {
   it.each<[string, (memory: TrackerMemory) => unknown]>([
     ['not with fewer connections', (memory) => ({ ...memory, maxConnections: 10 })],
     ['not with fewer participants', (memory) => ({ ...memory, maxParticipants: 2 })],
@@ -114,7 +114,7 @@ function fresh(words: number): Int32Array<SharedArrayBuffer> {
 }
 
 describe('a frame that does not fit a batch', () => {
-  it('is refused with the largest that does', async () => {
+  it('is refused with the size of the largest that does', async () => {
     const allocate = () => PacketBatch.allocate(100);
     const says = await complaint(() => allocate().add(new Uint8Array(20_000)));
     const [, most] = /^a frame of 20000 bytes is too large for this batch, at most (\d+) bytes fit: pass /.exec(says)!;
@@ -124,7 +124,7 @@ describe('a frame that does not fit a batch', () => {
     );
   });
 
-  it('any more is refused with the room that is left', async () => {
+  it('any more is refused with the bytes that are left', async () => {
     const batch = PacketBatch.allocate(100);
     batch.add(new Uint8Array(4000));
     const says = await complaint(() => batch.add(new Uint8Array(4000)));
@@ -147,7 +147,7 @@ describe('a frame that does not fit a batch', () => {
   });
 });
 
-describe('what is no entry', () => {
+describe('a value that is not an entry', () => {
   it.each<[string, (value: never) => unknown]>([
     ['formatConn', formatConn],
     ['formatConnStats', formatConnStats],
@@ -165,7 +165,7 @@ describe('what is no entry', () => {
 });
 
 describe('a datapath', () => {
-  it('has no other workers than its own, and takes no action, time or listener that is none', async () => {
+  it('has only its own workers, and refuses an invalid action, time or listener', async () => {
     const datapath = await Datapath.start({ maxConnections: 100, buckets: 1, sweeper: false });
     for (const [role, index] of [
       ['pmd', 1],
@@ -226,7 +226,7 @@ describe('a datapath', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('loses none of the pushes that wait when a visitor throws, and tells of it', async () => {
+  it('loses none of the waiting pushes when a visitor throws, and reports the error', async () => {
     const datapath = await Datapath.start({ buckets: 1, maxConnections: 100, ringBytes: 1 << 20, sweeper: false });
     const { words, bucketBits, maxConnections, maxParticipants } = datapath.conntrack.memory;
     const mutex = memoryLayout({ bucketBits, maxConnections, maxParticipants }).buckets;
@@ -247,7 +247,7 @@ describe('a datapath', () => {
     await datapath.stop();
   });
 
-  it('is stopped also when a visitor throws at the end', async () => {
+  it('is stopped even if a visitor throws at the end', async () => {
     const datapath = await Datapath.start({ buckets: 1, maxConnections: 100, sweeper: false });
     datapath.on('verdict', () => {
       throw new Error('the visitor');

@@ -1,4 +1,4 @@
-/** What may be options: an object whose members are all known and are read once. Nothing else is taken for "no condition". */
+/** Options are an object whose members are all known, and are read once. No other value counts as "no condition". */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
@@ -37,7 +37,7 @@ class UnsetGetter {
   }
 }
 
-/** Things that hold a zone, or should have, and have no name that a loop over their names shows. */
+/** Values that hold a zone, or should, but have no enumerable name. */
 const NO_OPTIONS: Record<string, unknown> = {
   'a map': new Map([['zone', 5]]),
   'a set': new Set(['zone']),
@@ -63,7 +63,7 @@ const NO_OPTIONS: Record<string, unknown> = {
   },
 };
 
-describe('a flush, a filter and an action take for no options', () => {
+describe('a flush, a filter and an action refuse as options', () => {
   it.each(Object.entries(NO_OPTIONS))('%s', async (_what, value) => {
     const ct = table();
     for (const call of [
@@ -134,7 +134,7 @@ describe('a flush removes no more than was named', () => {
     }
   });
 
-  it('when a getter says something else the second time', () => {
+  it('when a getter returns another value the second time', () => {
     const ct = table();
     let reads = 0;
     const options = {

@@ -1,4 +1,6 @@
-/** Jobs of the tests of a bucket's index that need a checked thread: it looks at the whole index after every change. */
+/**
+ * Jobs of the tests of a bucket's index that need a checked thread, which checks the whole index after every change.
+ */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
@@ -11,23 +13,27 @@ export interface RandomWork {
   seed: number;
   changes: number;
   buckets: number;
-  /** Entries that the table goes up and down around. */
+  /** The number of entries around which the table grows and shrinks. */
   entries: number;
   /** Bits of a hash that vary. */
   hashMask: number;
-  /** Look at the whole index only after every so many changes. */
+  /** Check the whole index only after this many changes. */
   checkEvery: number;
 }
 
-/** A table whose records are numbers that nobody handed out: its index is looked at, not the ledger of records. */
+/**
+ * A table whose records are numbers that the slab has not allocated: the test checks its index, not the ledger of
+ * records.
+ */
 function tableOfNumbers(options: ConntrackOptions): Conntrack {
   return Conntrack.attach({ ...new Conntrack({ ...options, maxParticipants: 2 }).memory, ledger: undefined });
 }
 
 const jobs = {
   /**
-   * Links and unlinks at random and has the index checked meanwhile; in the end every entry must be found under its hash,
-   * and no other. Returns how often buckets grew, and how many entries stood away from their home line at most.
+   * Links and unlinks at random while the index is checked. In the end every entry must be found under its hash, and no
+   * other.
+   * @returns how often buckets grew, and the most entries outside their home line
    */
   linkAndUnlink(work: RandomWork): { growths: number; mostDisplaced: number } {
     const { buckets, seed, changes, entries, hashMask, checkEvery } = work;
@@ -89,13 +95,13 @@ const jobs = {
     return { growths, mostDisplaced };
   },
 
-  /** Must throw: an index is changed behind the back of its bucket, and looked at without its lock. */
+  /** Must throw: reads an index without its bucket's lock. */
   looksAtUnlocked(): void {
     const ct = tableOfNumbers({ buckets: 1, maxConnections: 10 });
     assertConsistentLocked(ct.tracker.table, 0);
   },
 
-  /** Must throw: an overflow count that is wrong. */
+  /** Must throw: an overflow count is wrong. */
   looksAtWrongCount(): void {
     const ct = tableOfNumbers({ buckets: 1, maxConnections: 10 });
     const { table, participant, words } = ct.tracker;

@@ -1,4 +1,4 @@
-/** Jobs of the tests of checked mode: each breaks something in a table of its own, and returns what was thrown. */
+/** Jobs of the tests of checked mode: each breaks something in a table of its own, and returns the error. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { obtain } from '../../src/core/table/reference-checks.ts';
@@ -16,7 +16,7 @@ import { udp } from '../support/frames.ts';
 import { send } from '../support/tracking.ts';
 import { serve } from './serve.ts';
 
-/** A table of one bucket (of two, for pairs of locks) with a connection or two, and what is needed to break it. */
+/** A table of one bucket (two for pairs of locks) with one or two connections, and the parts to break it. */
 class Victim {
   readonly ct: Conntrack;
   readonly other: Conntrack;
@@ -81,7 +81,7 @@ class Victim {
     return memoryLayout(this.ct.memory).buckets + bucket * BUCKET_WORDS;
   }
 
-  /** Breaks the only bucket while its lock is held; throws what giving it back throws. */
+  /** Breaks the only bucket while its lock is held; throws the error of the unlock. */
   inBucket(breakIt: () => void): void {
     this.tracker.table.lockBucket(0, this.tracker.participant);
     breakIt();
@@ -255,7 +255,7 @@ const SABOTAGE = {
 export type SabotageName = keyof typeof SABOTAGE;
 
 const jobs = {
-  /** What the checked thread throws; undefined: nothing. */
+  /** The error of the checked thread; undefined: none. */
   commit(name: SabotageName): string | undefined {
     forgetHeld();
     try {

@@ -41,7 +41,7 @@ const jobs = {
     ct = Conntrack.attach(memory);
   },
 
-  /** Opens this thread's own connections, and has them answered. */
+  /** Opens this thread's own connections, and sends a reply for each. */
   establish({ established, nowMs }: FloodPlan, thread: number): void {
     const batch = PacketBatch.allocate();
     for (let i = 0; i < established; i++) {
@@ -53,8 +53,9 @@ const jobs = {
   },
 
   /**
-   * Sends flood packets at random, two of 32 packets its own established traffic, one a reply to whatever connection of
-   * the flood. Now and then it sweeps. Returns how many of the packets of established connections were not `est`.
+   * Sends random flood packets. Of 32 packets two belong to its own established traffic, and one is a reply to any
+   * connection of the flood. Sweeps now and then.
+   * @returns how many packets of established connections were not `est`
    */
   flood({ gate, threads, established, rounds, tuples, nowMs }: FloodPlan, thread: number): number {
     const random = randomSequence(thread);

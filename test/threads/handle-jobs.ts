@@ -12,7 +12,7 @@ const jobs = {
     return ct.participant;
   },
 
-  /** Takes a place over. @returns the participant, or what is wrong */
+  /** Takes a participant slot over. @returns the participant, or the error */
   takeOver({ memory, participant, token }: { memory: TrackerMemory; participant: number; token: number }): string {
     try {
       ct = Conntrack.attach(memory, { participant, token });
@@ -22,7 +22,10 @@ const jobs = {
     }
   },
 
-  /** Attaches and closes, again and again, each time twice. @returns places that another handle of this kind had, too */
+  /**
+   * Attaches and closes repeatedly, each time twice. @returns slots that another handle of this job had at the same
+   * time
+   */
   comeAndGo({ memory, rounds, places }: { memory: TrackerMemory; rounds: number; places: Int32Array }): number {
     let shared = 0;
     for (let round = 0; round < rounds; round++) {

@@ -1,4 +1,4 @@
-/** Jobs of the tests of removal: threads that all want to remove the same connections. */
+/** Jobs of the tests of removal: threads that try to remove the same connections. */
 
 import { CtAction } from '../../src/core/action.ts';
 import { obtain } from '../../src/core/table/reference-checks.ts';
@@ -28,8 +28,8 @@ const jobs = {
   },
 
   /**
-   * Tries to remove each of the records at the same moment as the others; returns 1 for those that it removed. The
-   * reason is another one for each thread.
+   * Tries to remove each record at the same moment as the others; each thread with another reason. @returns 1 for each
+   * record that it removed
    */
   removeAll({ records, reasons }: { records: Int32Array; reasons: number[] }, thread: number): number[] {
     const { tracker } = ct;
@@ -44,7 +44,7 @@ const jobs = {
     return removed;
   },
 
-  /** One half of the threads kills what the other half removes. */
+  /** Half of the threads kill the connections that the other half removes. */
   killOrRemove({ records, reason }: { records: Int32Array; reason: number }, thread: number): void {
     const { tracker } = ct;
     tracker.enter();
@@ -61,7 +61,7 @@ const jobs = {
     tracker.leave();
   },
 
-  /** Even threads send these packets, odd ones sweep, all at one time. */
+  /** Even threads send these packets while odd ones sweep. */
   meetOrSweep({ frames, nowMs }: { frames: Uint8Array[]; nowMs: number }, thread: number): void {
     const { tracker } = ct;
     const batch = PacketBatch.allocate();

@@ -1,4 +1,4 @@
-/** Jobs of the tests of repair in which other threads wait for the dead. */
+/** Jobs of the tests of repair in which other threads wait for the dead one. */
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -15,12 +15,12 @@ export interface Waiting {
   memory: TrackerMemory;
   frames: Uint8Array[];
   nowMs: number;
-  /** Word of the lock, in the table's memory or in that of held fragments. */
+  /** Word of the lock, in the memory of the table or of held fragments. */
   index: number;
   isOfFragments: boolean;
   /** The victim dies as soon as it holds the lock; or goes on when it is told, and dies between its release and its notify. */
   dies: 'holding it' | 'before it wakes anybody';
-  /** Two words: set when the victim has stopped, and when it is to go on. */
+  /** Two words: set when the victim has stopped, and when it may continue. */
   signals: Words;
 }
 

@@ -32,12 +32,12 @@ function units({ record, recordClass }: Held): number[] {
   return recordClass === 0 ? [record] : [record, record + 1];
 }
 
-/** Writes this thread into all units of a record that nobody else may hold. */
+/** Writes this thread's number into all units of a record, which no other thread may hold. */
 function claim(held: Held, thread: number): void {
   for (const unit of units(held)) {
     const holder = Atomics.exchange(records, unit * unitWords + HOLDER, thread + 1);
     if (holder !== 0) {
-      throw new Error(`unit ${unit} was handed to thread ${thread} while thread ${holder - 1} holds it`);
+      throw new Error(`unit ${unit} was allocated to thread ${thread} while thread ${holder - 1} holds it`);
     }
   }
 }
@@ -60,7 +60,7 @@ const jobs = {
     unitWords = setUp.slab.unitWords;
   },
 
-  /** At most `count` records; fewer when the slab is used up. */
+  /** At most `count` records; fewer when the slab is exhausted. */
   allocate({ recordClass, count }: { recordClass: number; count: number }): number[] {
     const got: number[] = [];
     while (got.length < count) {
@@ -126,8 +126,8 @@ const jobs = {
   },
 
   /**
-   * Every thread replaces published records, retires the replaced ones and reads what others publish: no record may
-   * change between two quiescent points of a thread that has seen it.
+   * Every thread replaces published records, retires the replaced ones and reads those of other threads. A record must
+   * not change between two quiescent points of a thread that has seen it.
    */
   retireAndRead(
     plan: { words: Words; gate: number; threads: number; firstSlot: number; slots: number; replacements: number },
@@ -178,7 +178,7 @@ const jobs = {
         }
       }
       result.seen += looked;
-      /* Another thread in the middle of its batch sees this one come and go, or merely pass. */
+      /* Another thread in the middle of its batch sees this one come and go, or only pass. */
       if (i % 8 === 7) {
         epochs.leave(me);
         epochs.enter(me);

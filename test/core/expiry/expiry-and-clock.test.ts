@@ -1,4 +1,4 @@
-/** When a connection expires, and that no clock brings it back. */
+/** A connection expires to the millisecond, and no clock brings it back. */
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ function table(reclaim: Reclaim): Conntrack {
   return new Conntrack({ buckets: 4, maxConnections: 1000, reclaim });
 }
 
-/** Origins of time on and around the places where its low 32 bits turn round. */
+/** Origins of time at and around the points where its low 32 bits wrap. */
 const ORIGINS = [
   0,
   1,
@@ -64,7 +64,7 @@ const CONVERSATIONS: Conversation[] = [
 
 describe.each(MODES)('a connection (%s)', (reclaim) => {
   it.each(CONVERSATIONS)(
-    'after $name lives to the millisecond, wherever its clock stands',
+    'after $name expires to the millisecond, at any time of the clock',
     ({ packets, timeoutMs }) => {
       for (const origin of ORIGINS) {
         const ct = table(reclaim);
@@ -84,7 +84,7 @@ describe.each(MODES)('a connection (%s)', (reclaim) => {
     },
   );
 
-  it('is found by an answer a millisecond before its time and not at its time', () => {
+  it('is found by a reply a millisecond before its expiry and not at its expiry', () => {
     for (const origin of ORIGINS) {
       const early = table(reclaim);
       send(early, udp(ENDS), origin);
@@ -107,7 +107,7 @@ describe.each(MODES)('a connection (%s)', (reclaim) => {
   });
 });
 
-describe('a timeout beyond what 32 bits of milliseconds can tell', () => {
+describe('a timeout beyond 32 bits of milliseconds', () => {
   it.each([
     ['4294967295 seconds', 0xffffffff],
     ['the least that is too much', Math.ceil(MAX_TIMEOUT_MS / 1000)],
@@ -148,7 +148,7 @@ const JUMPS: [name: string, ms: number][] = [
 ];
 
 describe.each(MODES)('a clock that jumps forward (%s)', (reclaim) => {
-  it.each(JUMPS)('by %s lets everything expire, with no sweep in between', (_what, jumpMs) => {
+  it.each(JUMPS)('by %s expires everything, with no sweep in between', (_what, jumpMs) => {
     for (const origin of ORIGINS) {
       const ct = table(reclaim);
       ct.setTimeoutPolicy(7, { udp_first: 0xffffffff });
@@ -191,7 +191,7 @@ describe.each(MODES)('a clock that jumps forward (%s)', (reclaim) => {
     }
   });
 
-  it('again and again by 12 days never brings back what it meets on packets of other connections alone', () => {
+  it('again and again by 12 days never brings a connection back when only packets of others see the time', () => {
     const ct = table('sweep');
     send(ct, udp(ENDS), 0);
     for (let jump = 1; jump <= 300; jump++) {
@@ -205,7 +205,7 @@ describe.each(MODES)('a clock that jumps forward (%s)', (reclaim) => {
 });
 
 describe('any walk of the clock', () => {
-  /** Steps from a millisecond to some years, as likely short as long. */
+  /** Steps from a millisecond to some years; short and long ones are equally likely. */
   const step = fc
     .record({ exponent: fc.double({ min: 0, max: 37, noNaN: true }), isShort: fc.boolean() })
     .map(({ exponent, isShort }) => Math.floor(2 ** (isShort ? exponent % 16 : exponent)));
@@ -221,7 +221,7 @@ describe('any walk of the clock', () => {
     actions: fc.array(action, { minLength: 5, maxLength: 60 }),
   });
 
-  it('gives the answers of a model that keeps whole times', () => {
+  it('agrees with a model that keeps full times', () => {
     const frames = Array.from({ length: 6 }, (_, flow) => {
       const ends = { ...ENDS, sport: 3000 + flow };
       return [udp(ends), udp(reverse(ends))] as const;

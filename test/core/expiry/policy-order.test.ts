@@ -1,4 +1,7 @@
-/** The engine `baseline`: a change of a timeout policy, also one that gives up waiting for a lock, loses no connection to the sweeper. */
+/**
+ * The engine `baseline`: after a change of a timeout policy the sweeper still finds every connection, even if the
+ * change gives up waiting for a lock.
+ */
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -22,7 +25,7 @@ describe.each([0, 7])('timeout policy %i', (id) => {
     return { ct, hold, letGo };
   }
 
-  it('stays as it was if the lists cannot be told before', () => {
+  it('stays as it was if the lists cannot be marked before', () => {
     const { ct, hold, letGo } = table();
     const before = ct.timeoutPolicy(id);
     hold();
@@ -31,7 +34,7 @@ describe.each([0, 7])('timeout policy %i', (id) => {
     expect(ct.timeoutPolicy(id)).toEqual(before);
   });
 
-  it('has its connections removed in time if the lists cannot be told after', () => {
+  it('has its connections removed in time if the lists cannot be marked after', () => {
     const { ct, hold, letGo } = table();
     const options = { commit: true, ...(id === 0 ? {} : { timeoutPolicy: id }) };
     send(ct, udp(LONG_LIVED), 0, options);
@@ -55,7 +58,7 @@ describe.each([0, 7])('timeout policy %i', (id) => {
     expect(ct.sweep(3001)).toBe(1);
   });
 
-  it.each([0, 5])('has a connection removed in time that begins after %i sweeps since it was shortened', (sweeps) => {
+  it.each([0, 5])('has a connection removed in time that begins %i sweeps after the change', (sweeps) => {
     const { ct } = table();
     const options = { commit: true, ...(id === 0 ? {} : { timeoutPolicy: id }) };
     send(ct, udp(LONG_LIVED), 0, options);

@@ -1,4 +1,4 @@
-/** Clocks that tell no time, or are set back: nothing is removed before its time, nothing stays for ever. */
+/** Clocks without a valid time, or set back: nothing is removed early, and nothing stays for ever. */
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -26,17 +26,17 @@ describe.each(NO_TIMES)('a packet at the time %d', (noTime) => {
     ct.close();
   });
 
-  it('does not make the table forget since when it was not walked', () => {
+  it('does not move the time of the last walk', () => {
     const ct = table();
     send(ct, udp(ENDS), 0);
     send(ct, udp({ ...ENDS, sport: 7 }), noTime);
-    /* By signed difference both would have 2^31 ms left here. */
+    /* By signed difference both have 2^31 ms left here. */
     expect(send(ct, udp(reverse(ENDS)), 2 ** 31 + 60_001, {})).toBe('new|trk');
     expect(dumpAll(ct, 2 ** 31 + 60_001)).toEqual([]);
     ct.close();
   });
 
-  it('as the first of all opens a connection that goes in its time', () => {
+  it('as the first of all opens a connection that expires in time', () => {
     const ct = table();
     send(ct, udp(ENDS), noTime);
     expect(ct.connCount).toBe(1);
@@ -46,7 +46,7 @@ describe.each(NO_TIMES)('a packet at the time %d', (noTime) => {
   });
 
   it.each([5_000_000_000, 1_700_000_000_000, 1_700_000_000_000 + 2 ** 31])(
-    'as the first of a thread goes by the time that the table has (%d)',
+    "as the first of a thread uses the table's time (%d)",
     (now) => {
       const ct = new Conntrack({ buckets: 4, maxConnections: 100, maxParticipants: 2 });
       const late = Conntrack.attach(ct.memory);
@@ -81,7 +81,7 @@ describe.each([
 ])('a clock that is set back by %s', (_what, backMs) => {
   const start = 20 * DAY_MS;
 
-  it('removes nothing before its time, and nothing stays for longer than that and its timeout', () => {
+  it('removes nothing early, and keeps nothing for longer than the step and its timeout', () => {
     const ct = table();
     send(ct, udp(ENDS), start);
     for (const frame of [
@@ -95,7 +95,7 @@ describe.each([
     expect(ct.sweep(now)).toBe(0);
     expect(dumpAll(ct, now)).toHaveLength(2);
     expect(send(ct, udp(reverse(ENDS)), now)).toBe('est|rpl|trk');
-    /* Whoever had a packet since goes by the new time, the other by the old one. */
+    /* A connection with a packet since then expires by the new time, the other by the old one. */
     expect(ct.sweep(now + 29_999)).toBe(0);
     expect(ct.sweep(now + 30_000)).toBe(1);
     expect(ct.sweep(start + DAY_MS)).toBe(1);
@@ -103,7 +103,7 @@ describe.each([
     ct.close();
   });
 
-  it('keeps nothing alive when it is set ahead afterwards by as much as expiries can be told apart', () => {
+  it('keeps nothing alive if it is then set ahead as far as expiries can be told apart', () => {
     for (const aheadMs of [2 ** 30, 2 ** 31, 2 ** 31 + 60_001, 2 ** 32 - DAY_MS]) {
       const ct = table();
       send(ct, udp({ ...ENDS, sport: 7 }), start);
@@ -114,7 +114,7 @@ describe.each([
     }
   });
 
-  it('loses nothing when it is put right', () => {
+  it('loses nothing when it is corrected', () => {
     const ct = table();
     send(ct, udp(ENDS), start);
     send(ct, udp({ ...ENDS, sport: 7 }), start - backMs);
@@ -122,7 +122,7 @@ describe.each([
     ct.close();
   });
 
-  it('does not look to the sweeper as if somebody had jumped ahead of it', () => {
+  it('is not a jump forward for the sweeper', () => {
     const ct = table();
     send(ct, udp(ENDS), start);
     const { tracker } = ct;
@@ -135,7 +135,7 @@ describe.each([
     ct.close();
   });
 
-  it('keeps held fragments from nobody for longer than 18 minutes', () => {
+  it('keeps fragments held for 18 minutes at most', () => {
     const ct = table();
     const [first] = fragmentsOf(udp(ENDS, Buffer.alloc(2000)), 1, 1400);
     send(ct, first!, start);
@@ -162,8 +162,8 @@ describe.each([
   });
 });
 
-describe('a clock that was once 13 days ahead, and is put right', () => {
-  it('is believed again after a sweep, without which nothing tells right from wrong', () => {
+describe('a clock that was once 13 days ahead, and is corrected', () => {
+  it('is trusted again after a sweep', () => {
     const ct = table();
     const start = 1000 * DAY_MS;
     send(ct, udp(ENDS), start);

@@ -1,4 +1,4 @@
-/** Several threads flood a full table that evicts. */
+/** Several threads flood a full table with early drop. */
 
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -30,7 +30,7 @@ describe.each(
     'keeps replied connections, its limit and its accounting (%s)',
     async (tableFull) => {
       const ct = new Conntrack({ reclaim, buckets, maxConnections: LIMIT, maxParticipants: THREADS + 1, tableFull });
-      /* Never reached, but counted: with a margin for units that newcomers hold while they look for a victim. */
+      /* Never reached, but counted. The margin is for units that new connections hold while they look for a victim. */
       ct.setZoneLimit(0, LIMIT + THREADS);
       await crew.run('setUp', { memory: ct.memory });
       const plan = {

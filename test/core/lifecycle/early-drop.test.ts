@@ -1,4 +1,6 @@
-/** A full table that evicts: what goes, what never goes, and what a full table without anything to evict does. */
+/**
+ * Early drop in a full table: which connections it evicts, which it never evicts, and what it does without a victim.
+ */
 
 import { describe, expect, it } from 'vitest';
 import type { CtActionOptions } from '../../../src/core/action.ts';
@@ -21,7 +23,7 @@ function ends(i: number): PortEnds {
   return { src: `10.0.${i >> 8}.${i & 255}`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 };
 }
 
-/** A connection that is answered: UDP, or with `i` odd TCP after its handshake. */
+/** A connection with replies: UDP, or with odd `i` TCP after its handshake. */
 function establish(ct: Conntrack, i: number, nowMs = NOW_MS): void {
   if (i % 2 === 0) {
     expect(send(ct, udp(ends(i)), nowMs)).toBe('new|trk');
@@ -33,7 +35,7 @@ function establish(ct: Conntrack, i: number, nowMs = NOW_MS): void {
   expect(send(ct, tcp(ends(i), { flags: 'A', seq: 101, ack: 501 }), nowMs)).toBe('est|trk');
 }
 
-/** What a packet of an established connection meets, without creating anything. */
+/** The state of a packet of an established connection that creates nothing. */
 function stateOf(ct: Conntrack, i: number, nowMs = NOW_MS): string {
   const frame = i % 2 === 0 ? udp(ends(i)) : tcp(ends(i), { flags: 'A', seq: 101, ack: 501 });
   return send(ct, frame, nowMs, NONE);
@@ -56,7 +58,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
   const LIMIT = 200;
   const ESTABLISHED = 100;
 
-  it('lets a flood in without evicting anybody who talks, and its count stays at the limit', () => {
+  it('lets a flood in, evicts no replied connection, and keeps its count at the limit', () => {
     const ct = makeTable({ reclaim, buckets, limit: LIMIT });
     for (let i = 0; i < ESTABLISHED; i++) {
       establish(ct, i);
@@ -81,7 +83,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expectAccountingHolds(ct, NOW_MS);
   });
 
-  it('refuses where nothing may go, and evicts again as soon as something may', () => {
+  it('refuses without a victim, and evicts again as soon as there is one', () => {
     const ct = makeTable({ reclaim, buckets, limit: ESTABLISHED });
     for (let i = 0; i < ESTABLISHED; i++) {
       establish(ct, i);
@@ -98,7 +100,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
       establish(ct, i);
     }
     send(ct, udp(ends(20_000)), NOW_MS);
-    /* A single one may go; the search for it may take several newcomers. */
+    /* There is a single victim; several new connections may be needed to find it. */
     for (let i = 1; ct.counters().evicted === 0; i++) {
       expect(i).toBeLessThan(1000);
       send(ct, udp(ends(20_000 + i)), NOW_MS);
@@ -107,7 +109,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expectAccountingHolds(ct, NOW_MS);
   });
 
-  it('removes what is stale where it meets it', () => {
+  it('removes a stale connection that the search finds', () => {
     const ct = makeTable({ reclaim, buckets, limit: 4 });
     const laterMs = NOW_MS + 100_000;
     for (const [i, nowMs] of [NOW_MS, NOW_MS, laterMs, laterMs].entries()) {
@@ -125,7 +127,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
 });
 
 describe('the choice of the victim', () => {
-  /* One bucket: all candidates are looked at where there are few. */
+  /* One bucket: with few candidates the search probes all of them. */
   const filled = (setUp: ((ct: Conntrack) => void)[]): Conntrack => {
     const ct = makeTable({ buckets: 1, limit: setUp.length });
     for (const step of setUp) {
@@ -197,7 +199,7 @@ describe('the choice of the victim', () => {
     ['the one closest to its expiry among its like', 10_000, { evicted: 1, expiredAtLookup: 0 }],
     ['what is stale before what is not', 70_000, { evicted: 0, expiredAtLookup: 1 }],
   ])('takes %s', (_what, ageMs, removals) => {
-    /* All that meet in one index line are looked at: under this key they do. */
+    /* The search probes all records of one index line. With this hash key they share a line. */
     const ages = [0, ageMs, 0, 0];
     const made = Array.from({ length: 100 }, (_, seed) => {
       const ct = makeTable({ buckets: 1, limit: 3, hashSeed: [seed, 0] });
@@ -217,7 +219,7 @@ describe('the choice of the victim', () => {
     }
   });
 
-  it('never takes what is established, in any of its states', () => {
+  it('never takes an established connection, in any of its states', () => {
     const ct = filled([answered(4), answered(5), pingPong(9)]);
     /* One end has closed, the other still sends. */
     send(ct, tcp(ends(5), { flags: 'FA', seq: 101, ack: 501 }), NOW_MS);
@@ -229,7 +231,7 @@ describe('the choice of the victim', () => {
 });
 
 describe('early drop', () => {
-  it('evicts nobody for a packet whose connection stands: the answer in the batch of its question', () => {
+  it('evicts nothing for a packet whose connection exists: a reply in the same batch as its request', () => {
     const ct = makeTable({ buckets: 1, limit: 2 });
     send(ct, udp(ends(1)), NOW_MS);
     send(ct, udp(ends(2)), NOW_MS);
@@ -243,14 +245,14 @@ describe('early drop', () => {
     expectAccountingHolds(ct, NOW_MS);
   });
 
-  it('evicts nobody for a packet that does not commit', () => {
+  it('evicts nothing for a packet that does not commit', () => {
     const ct = makeTable({ limit: 1 });
     send(ct, udp(ends(1)), NOW_MS);
     expect(send(ct, udp(ends(2)), NOW_MS, NONE)).toBe('new|trk');
     expect(ct.counters()).toMatchObject({ evicted: 0, tableFull: 0 });
   });
 
-  it('gives the unit of the victim to its own zone, and takes one of the zone of the newcomer', () => {
+  it("releases the victim's unit to its own zone, and takes a unit of the new connection's zone", () => {
     const ct = makeTable({ buckets: 4, limit: 20 });
     ct.setZoneLimit(1, 15);
     ct.setZoneLimit(2, 12);
@@ -279,7 +281,7 @@ describe('early drop', () => {
     expect(ct.counters()).toMatchObject({ created: 2, evicted: 0, zoneFull: 3 });
   });
 
-  it('is switched at run time', () => {
+  it('can be switched at run time', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 2 });
     expect(ct.tableFull).toBe('refuse');
     for (let i = 0; i < 4; i++) {
@@ -297,7 +299,7 @@ describe('early drop', () => {
     other.close();
   });
 
-  it('shrinks the table when its limit was lowered below what is in use, and never exceeds it again', () => {
+  it('shrinks the table after its limit was lowered below its use, and never exceeds it again', () => {
     const ct = makeTable({ buckets: 1, limit: 100 });
     for (let i = 0; i < 100; i++) {
       send(ct, udp(ends(i)), NOW_MS);
@@ -316,7 +318,7 @@ describe('early drop', () => {
     expectAccountingHolds(ct, NOW_MS);
   });
 
-  it('does not use the slab up while somebody holds up the memory of the evicted', () => {
+  it('does not exhaust the slab while a reader holds up the memory of evicted connections', () => {
     const ct = makeTable({ buckets: 16, limit: 100 });
     const reader = Conntrack.attach(ct.memory);
     reader.tracker.enter();
@@ -336,7 +338,7 @@ describe('early drop', () => {
     reader.close();
   });
 
-  it('is told from other words', () => {
+  it('must be spelt right', () => {
     expect(() => new Conntrack({ tableFull: 'drop' as TableFull })).toThrow(
       new UsageError(`tableFull must be 'refuse' or 'early-drop', not "drop"`),
     );

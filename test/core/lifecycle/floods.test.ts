@@ -1,4 +1,6 @@
-/** Floods, exhausted ports, and clocks that jump: what the table holds stays within its limits, and nobody is lost. */
+/**
+ * Floods, exhausted ports, and clocks that jump: the table stays within its limits and loses no established connection.
+ */
 
 import { describe, expect, it } from 'vitest';
 import type { Attack } from '../../../bench/attacks/attack.ts';
@@ -31,7 +33,7 @@ describe('an attack', () => {
     expect(faults).toEqual([]);
   });
 
-  it('on the ports of a range takes all of them but a few, and then no memory', () => {
+  it('on the ports of a range takes nearly all of them, and after that no memory', () => {
     const { bounds, faults, after } = outcome('port-exhaustion', { packets: 1920 });
     expect(brokenBounds(bounds)).toEqual([]);
     expect(faults).toEqual([]);
@@ -60,7 +62,7 @@ describe('a flood', () => {
 });
 
 describe('the bounds', () => {
-  it('are broken by what loses established connections', () => {
+  it('fail if established connections are lost', () => {
     const attack: Attack = {
       ...attackOf('syn-flood'),
       attack: (target) => {

@@ -1,4 +1,4 @@
-/** Who removes what is dead or expired, and what is counted meanwhile. */
+/** Which thread removes dead and expired connections, and what is counted meanwhile. */
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -26,7 +26,7 @@ function removals(ct: Conntrack): Partial<Record<CounterName, number>> {
   return Object.fromEntries(names.filter((name) => counters[name] > 0).map((name) => [name, counters[name]]));
 }
 
-/** Kills and makes the connection anew `times` times, from either side in turn. */
+/** Kills and recreates the connection `times` times, from either side in turn. */
 function forceInTurn(ct: Conntrack, times: number, nowMs: number): void {
   for (let i = 0; i < times; i++) {
     expect(send(ct, i % 2 === 0 ? THERE : BACK, nowMs, FORCE)).toBe('new|trk');
@@ -57,7 +57,7 @@ describe("an expired connection with reclaim 'sweep'", () => {
     expect(removals(ct)).toEqual({ staleSkipped: 3, expiredAtSweep: 1 });
   });
 
-  it('takes room that a new connection is refused for', () => {
+  it('uses a unit of quota, for lack of which a new connection is refused', () => {
     const ct = table('sweep');
     ct.maxConnections = 1;
     send(ct, THERE, 0);
@@ -81,15 +81,15 @@ describe("an expired connection with reclaim 'sweep'", () => {
     expectAccountingHolds(ct, TIMEOUT_MS + 1);
   });
 
-  it('is not brought back by a packet of a clock a little behind once its tuple is taken', () => {
+  it('is not revived by a packet with a clock a little behind, once its tuple is taken', () => {
     const ct = table('sweep');
     send(ct, THERE, 0);
-    /* Several generations: which entry a search meets first depends on where they stand. */
+    /* Several generations: the order of the entries decides which one a search finds first. */
     for (let generation = 1; generation <= 6; generation++) {
       const now = generation * TIMEOUT_MS;
       const [opening, answer] = generation % 2 === 1 ? [BACK, THERE] : [THERE, BACK];
       expect(send(ct, opening, now)).toBe('new|trk');
-      /* For this packet the connection before has not expired yet. It belongs to the new one all the same. */
+      /* For this packet the earlier connection has not expired yet. The packet belongs to the new one all the same. */
       expect(send(ct, answer, now - 1, {})).toBe('est|rpl|trk');
       expect(dumpAll(ct, now - 1)).toHaveLength(1);
     }
@@ -97,7 +97,7 @@ describe("an expired connection with reclaim 'sweep'", () => {
     expectAccountingHolds(ct, 6 * TIMEOUT_MS);
   });
 
-  it('is removed by a sweep of its own time and not one a millisecond earlier', () => {
+  it('is removed by a sweep at its expiry, and not by one a millisecond earlier', () => {
     const ct = table('sweep');
     send(ct, THERE, 0);
     expect(ct.sweep(TIMEOUT_MS - 1)).toBe(0);
@@ -122,7 +122,7 @@ describe("a killed connection with reclaim 'sweep'", () => {
     expect(send(ct, THERE, 0, {})).toBe('est|rpl|trk');
   });
 
-  it('stays dead although a packet would still refresh it', () => {
+  it('stays dead if a packet refreshes it', () => {
     const ct = table('sweep');
     closeTcp(ct, 0);
     expect(send(ct, tcp(ENDS, { flags: 'S', seq: 1000 }), 0)).toBe('new|trk');
@@ -134,7 +134,7 @@ describe("a killed connection with reclaim 'sweep'", () => {
     expectAccountingHolds(ct, 0);
   });
 
-  it('is counted as killed also when it has expired by the time it is swept', () => {
+  it('is counted as killed even if it has expired before the sweep', () => {
     const ct = table('sweep');
     forceInTurn(ct, 2, 0);
     expect(ct.sweep(10 * TIMEOUT_MS)).toBe(2);
@@ -174,7 +174,7 @@ describe("a killed connection with reclaim 'sweep'", () => {
     expectAccountingHolds(ct, 0);
   });
 
-  it('makes every search that passes over it say so', () => {
+  it('is counted by every search that skips it', () => {
     const ct = table('sweep');
     forceInTurn(ct, 5, 0);
     ct.flushTuple(TUPLE, { nowMs: 0 });
@@ -203,7 +203,7 @@ describe("an expired connection with reclaim 'lookup-and-sweep'", () => {
     expectAccountingHolds(ct, TIMEOUT_MS);
   });
 
-  it('that no packet meets is left to the sweep', () => {
+  it('stays for the sweep if no search finds it', () => {
     const ct = table('lookup-and-sweep');
     send(ct, THERE, 0);
     send(ct, udp({ ...ENDS, sport: 7 }), TIMEOUT_MS, {});
@@ -212,7 +212,7 @@ describe("an expired connection with reclaim 'lookup-and-sweep'", () => {
     expect(removals(ct)).toEqual({ expiredAtSweep: 1 });
   });
 
-  it('is not in the way of its successor in a table that is full', () => {
+  it('does not block its successor in a full table', () => {
     const ct = table('lookup-and-sweep');
     ct.maxConnections = 1;
     send(ct, THERE, 0);

@@ -1,4 +1,4 @@
-/** As repair.test.ts, but the first who repairs dies as well. */
+/** As repair.test.ts, but the first repairing thread dies as well. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { Crew } from '../../threads/crew.ts';
@@ -9,8 +9,8 @@ afterAll(() => crew.end());
 
 const names = await crew.runOn(0, 'scenarios', undefined as never);
 
-describe('a repairer that dies before any of its accesses', () => {
-  it.each(names)('leaves work that another one finishes: %s', async (name) => {
+describe('a repair that dies before any of its accesses', () => {
+  it.each(names)('is finished by another one: %s', async (name) => {
     const { problems } = await crew.runOn(0, 'dieEverywhere', { name, isRepairerMortal: true });
     expect(problems).toEqual([]);
   });

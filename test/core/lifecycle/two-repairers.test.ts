@@ -1,4 +1,4 @@
-/** Of two that repair after the same thread at once, one acts in its place. */
+/** Two threads repair the same participant at once: only one of them acts at a time. */
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -29,7 +29,7 @@ function turnAt({ tracker }: Conntrack): number {
 }
 
 describe('a repair', () => {
-  it('is not done while another thread, which lives, does it', () => {
+  it('is refused while another living thread does it', () => {
     const { a, b, dead } = table();
     let problem: unknown;
     amidRepair(() => {
@@ -45,7 +45,7 @@ describe('a repair', () => {
     expect(Conntrack.attach(a.memory, { participant: dead.participant, token }).participant).toBe(dead.participant);
   });
 
-  it('is waited for by another one, which then finds it done', () => {
+  it('makes a second one wait, which then finds it done', () => {
     const { a, b, dead } = table();
     const words = a.memory.words;
     words[turnAt(dead)] = a.participant + 1;
@@ -61,14 +61,14 @@ describe('a repair', () => {
     expect(words[turnAt(dead)]).toBe(0);
   });
 
-  it('that somebody died in is done by the next', () => {
+  it('whose thread died is done by the next', () => {
     const { a, b, dead } = table();
     a.memory.words[turnAt(dead)] = b.participant + 1;
     pretendDead(b);
     expect(a.repair(dead.participant).isComplete).toBe(true);
   });
 
-  it('that somebody died in whose place is another thread’s by now is done by the next', () => {
+  it('whose thread died, and whose slot is another thread’s by now, is done by the next', () => {
     const { a, b, dead } = table();
     a.memory.words[turnAt(dead)] = b.participant + 1;
     pretendDead(b);
@@ -77,7 +77,7 @@ describe('a repair', () => {
     expect(a.repair(dead.participant).isComplete).toBe(true);
   });
 
-  it('that broke off may be done again, by anyone', () => {
+  it('that threw may be repeated by any thread', () => {
     const { a, b, dead } = table();
     amidRepair(() => {
       throw new Error('broken');

@@ -1,4 +1,4 @@
-/** The index of a bucket: it grows, it holds many entries under one hash, and it loses none. */
+/** The index of a bucket grows, holds many entries under one hash, and loses none. */
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -14,7 +14,7 @@ import { randomSequence } from '../../threads/steps.ts';
 
 const LINE_ENTRIES = 7;
 
-/** Links entries without connections behind them: their records are mere numbers. */
+/** Links entries without connections: their records are mere numbers. */
 class Index {
   readonly ct: Conntrack;
   readonly table: BucketTable;
@@ -41,7 +41,7 @@ class Index {
     return wasThere;
   }
 
-  /** The records under a hash, of the bucket as it is or as a search that began earlier sees it. */
+  /** The records under a hash, in the bucket's present block or in the block of an earlier search. */
   under(hash: number, block = this.table.blockOf(hash)): number[] {
     const found: number[] = [];
     for (let slot = this.table.next(block, hash, 0); slot !== 0; slot = this.table.next(block, hash, slot)) {
@@ -67,7 +67,7 @@ class Index {
 }
 
 describe('a bucket that grows', () => {
-  it.each([1, 4])('keeps every entry findable after each time (%i buckets)', (buckets) => {
+  it.each([1, 4])('finds every entry after each growth (%i buckets)', (buckets) => {
     const index = new Index(buckets);
     const next = randomSequence(3);
     const hashes: number[] = [];
@@ -94,7 +94,7 @@ describe('a bucket that grows', () => {
     }
   });
 
-  it('lets a search that began before find what was linked then', () => {
+  it('does not disturb a search that began before', () => {
     const index = new Index();
     const next = randomSequence(4);
     const hashes = Array.from({ length: 10 }, next);
@@ -110,7 +110,7 @@ describe('a bucket that grows', () => {
     tracker.leave();
   });
 
-  it('gives its old block to other buckets, cleared', () => {
+  it('frees its old block, which other buckets get cleared', () => {
     const index = new Index(64);
     const { tracker } = index.ct;
     const next = randomSequence(5);
@@ -137,7 +137,7 @@ describe('a bucket that grows', () => {
     expect(index.ct.buckets().reduce((sum, { entries }) => sum + entries, 0)).toBe(20_000);
   });
 
-  it('does not lose sight of connections that packets find by the index', () => {
+  it('keeps connections findable for packets', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 5000 });
     const frames = Array.from({ length: 4000 }, (_, i) =>
       udp({ src: `10.0.${i >> 8}.${i & 255}`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 }),
@@ -159,7 +159,7 @@ describe('a bucket that grows', () => {
     expect(dumpAll(ct, 0)).toHaveLength(4000);
   });
 
-  it('refuses an entry only when it has no free slot and no memory to grow, and takes one again when one goes', () => {
+  it('refuses an entry only without a free slot and without memory to grow, and accepts one after an unlink', () => {
     const index = new Index(1, 1);
     let placed = 0;
     while (index.place(placed * 977, placed + 1)) {
@@ -179,7 +179,7 @@ describe('a bucket that grows', () => {
   });
 });
 
-describe('entries under one and the same hash', () => {
+describe('entries under the same hash', () => {
   it.each([
     ['in the first line', 0],
     ['in the last line', -1],
@@ -208,7 +208,7 @@ describe('entries under one and the same hash', () => {
     expect(new Set(index.overflows)).toEqual(new Set([0]));
   });
 
-  it('do not hide those of other hashes with the same home line', () => {
+  it('do not hide entries of other hashes with the same home line', () => {
     const index = new Index();
     const hashes = Array.from({ length: 5 }, (_, i) => 0x00100003 + (i << 24));
     for (let record = 1; record <= 500; record++) {
@@ -223,7 +223,7 @@ describe('entries under one and the same hash', () => {
   });
 });
 
-describe('placing an entry with one look', () => {
+describe('the fast path of placing an entry', () => {
   const HASH = 0x00700004;
 
   function placeAbsent(index: Index, hash: number, record: number): boolean {
@@ -233,7 +233,7 @@ describe('placing an entry with one look', () => {
     return isPlaced;
   }
 
-  it('links it where nothing stands under its hash', () => {
+  it('links it if no entry has its hash', () => {
     const index = new Index();
     expect(placeAbsent(index, HASH, 1)).toBe(true);
     expect(placeAbsent(index, HASH + (1 << 24), 2)).toBe(true);
@@ -241,7 +241,7 @@ describe('placing an entry with one look', () => {
     expect(index.ct.buckets()).toMatchObject([{ entries: 2, displaced: 0 }]);
   });
 
-  it('does nothing where something stands under its hash, in its home line or beyond', () => {
+  it('does nothing if an entry has its hash, in its home line or beyond', () => {
     const index = new Index();
     expect(index.place(HASH, 1)).toBe(true);
     expect(placeAbsent(index, HASH, 2)).toBe(false);
@@ -256,7 +256,7 @@ describe('placing an entry with one look', () => {
     expect(index.under(HASH)).not.toContain(100);
   });
 
-  it('does nothing where the home line is full or the bucket must grow', () => {
+  it('does nothing if the home line is full or the bucket must grow', () => {
     const full = new Index();
     for (let record = 1; record <= LINE_ENTRIES; record++) {
       expect(placeAbsent(full, HASH + (record << 24), record)).toBe(true);
@@ -293,7 +293,7 @@ describe('an index under random links and unlinks', () => {
     expect(result!.mostDisplaced).toBeGreaterThan(0);
   });
 
-  it('would not go unnoticed when it were wrong', async () => {
+  it('is reported if it is wrong', async () => {
     await expect(crew.run('looksAtUnlocked', null as never)).rejects.toThrow('must be held');
     await expect(crew.run('looksAtWrongCount', null as never)).rejects.toThrow(
       'overflow count 1, but 0 entries went past it',

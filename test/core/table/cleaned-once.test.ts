@@ -1,4 +1,4 @@
-/** The `cleaned` flag: of all threads that want to remove a connection, one does. */
+/** The `cleaned` flag: exactly one of several threads removes a connection. */
 
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -69,7 +69,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expectAccountingHolds(ct, nowMs);
   }
 
-  it('remove each exactly once, whatever their reason', async () => {
+  it('remove each connection exactly once, for any reason', async () => {
     const removedBy = REASONS.map(() => 0);
     for (let round = 0; round < ROUNDS; round++) {
       const records = connectAll(round);
@@ -84,11 +84,11 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     }
     const { expiredAtLookup, expiredAtSweep, flushed, killed } = ct.counters();
     expect([expiredAtLookup, expiredAtSweep, flushed, killed]).toEqual(removedBy);
-    /* Nobody was alone. */
+    /* Every thread removed some. */
     expect(removedBy.filter((count) => count > 0).length).toBeGreaterThan(1);
   });
 
-  it('remove each exactly once while others kill it', async () => {
+  it('remove each connection exactly once while others kill it', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const records = connectAll(round);
       await crew.run('killOrRemove', { records, reason: Counter.expiredAtSweep });
@@ -99,7 +99,7 @@ describe.each<{ reclaim: Reclaim; buckets: number }>([
     expect(expiredAtSweep + killed).toBe(created);
   });
 
-  it('as packets and as sweepers remove what has expired exactly once', async () => {
+  it('remove each expired connection exactly once, as packets and as sweepers', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const nowMs = round * 10 * TIMEOUT_MS;
       connectAll(nowMs);

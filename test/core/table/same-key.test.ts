@@ -1,4 +1,4 @@
-/** Two connections that claim one key: the newer one is found, wherever in the index the two stand. */
+/** Two connections claim one key: a search finds the newer one, in whatever order the two stand in the index. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -24,13 +24,13 @@ function turned(client: number): ReturnType<typeof ends> {
   return { src: dst, dst: src, sport: dport, dport: sport };
 }
 
-/** The older: translated, so that its answers do not carry its key turned round. */
+/** The older: translated, so its replies do not carry its key with the ends swapped. */
 function openOlder(ct: Conntrack, client: number): void {
   const nat = { action: ['src' as const], minAddr: '192.0.2.1', minPort: 2000 + client };
   expect(send(ct, udp(ends(client)), 0, { commit: true, mark: { value: 1, mask: 0xff }, nat })).toBe('new|trk|snat');
 }
 
-/** The newer: not translated, and its answers carry the key of the older. */
+/** The newer: not translated, and its replies carry the key of the older. */
 function openNewer(ct: Conntrack, client: number): void {
   expect(send(ct, udp(turned(client)), 0, { commit: true, mark: { value: 2, mask: 0xff } })).toBe('new|trk');
 }
@@ -38,7 +38,7 @@ function openNewer(ct: Conntrack, client: number): void {
 describe.each(ENGINES)('two connections that claim one key, engine %s', (engine) => {
   const tracker = () => new Conntrack({ engine, buckets: 1, maxParticipants: 1, reclaim: 'sweep' });
 
-  it('the newer is found, in whatever slots of the index they stand', () => {
+  it('a search finds the newer, in whatever slots of the index they stand', () => {
     for (let between = 0; between < 8; between++) {
       const ct = tracker();
       /* Slots before the older's become free again. */
@@ -54,7 +54,7 @@ describe.each(ENGINES)('two connections that claim one key, engine %s', (engine)
     }
   });
 
-  it('the newer is found after the index has grown', () => {
+  it('a search finds the newer after the index has grown', () => {
     const ct = tracker();
     for (let client = 0; client < 30; client++) {
       openOlder(ct, client);
@@ -68,7 +68,7 @@ describe.each(ENGINES)('two connections that claim one key, engine %s', (engine)
     }
   });
 
-  it('the older is found again when the newer is gone: removed, expired, or cut by force', () => {
+  it('a search finds the older again after the newer was removed, has expired, or was killed by force', () => {
     const ct = tracker();
     const isOlder = (client: number, nowMs: number) => send(ct, udp(ends(client)), nowMs, {});
     for (const client of [1, 2, 3]) {
@@ -77,7 +77,7 @@ describe.each(ENGINES)('two connections that claim one key, engine %s', (engine)
     }
     expect(ct.flushTuple({ proto: 17, ...turned(1) }, { nowMs: 0 })).toBe(true);
     expect(isOlder(1, 0)).toBe('new|trk');
-    /* Its own packet cuts the newer one, and opens nothing, since the older one has the tuple. */
+    /* Its own packet kills the newer one, and opens nothing, since the older one has the tuple. */
     expect(send(ct, udp(ends(2)), 0, { commit: true, force: true })).toBe('trk');
     expect(isOlder(2, 0)).toBe('new|trk');
     expect(send(ct, udp({ src: SERVER, dst: '192.0.2.1', sport: 53, dport: 2003 }), 50_000, {})).toBe('est|rpl|trk');

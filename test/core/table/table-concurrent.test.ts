@@ -13,7 +13,7 @@ import type { TableWorkerTask } from '../../threads/table-worker.ts';
 
 const ENTRY = workerEntry('table-worker', threadModule('table-worker'));
 
-/** Runs the roles on one table, each in a checked thread of its own, and returns when all have ended. */
+/** Runs the roles on one table, each in its own checked thread, until all have ended. */
 async function runRoles(ct: Conntrack, roles: TableWorkerTask['role'][], count: number): Promise<void> {
   const words = allocateWords(16);
   const pmds = roles.filter((role) => role === 'pmd').length;
@@ -62,13 +62,13 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
     const endMs = 1000 + count * 200;
     expectAccountingHolds(ct, endMs);
     expectAllListed(ct);
-    /* Nothing lives longer than the longest timeout that these packets ask for. */
+    /* No connection lives longer than the longest timeout of these packets. */
     ct.sweep(endMs + 60_000);
     expect(ct.connCount).toBe(0);
     expectAccountingHolds(ct, endMs + 60_000);
   });
 
-  it('never exceeds a limit that all threads run into, and fills it to the last', async () => {
+  it('fills a limit to the last connection and never exceeds it, with all threads at the limit', async () => {
     const ct = new Conntrack({ engine, buckets: 16, reclaim, maxConnections: 5000 });
     ct.maxConnections = 100;
     ct.setZoneLimit(0, 90);

@@ -1,4 +1,4 @@
-/** Timeout policies of zones: who uses them, and when changes take effect. */
+/** Timeout policies of zones: which connections use them, and when changes take effect. */
 
 import { afterAll, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -24,7 +24,7 @@ function tracker(): Conntrack {
   return ct;
 }
 
-it("a pass's policy goes before its zone's, that before the default", () => {
+it("an action's policy takes precedence over its zone's, and that over the default", () => {
   const ct = tracker();
   ct.setZoneTimeoutPolicy(7, 1);
   expect(timeoutOfNew(ct, 7)).toBe(11);
@@ -33,14 +33,14 @@ it("a pass's policy goes before its zone's, that before the default", () => {
   expect(timeoutOfNew(ct, 8, 2)).toBe(22);
 });
 
-it('a zone policy that was deleted means the built-in times, as a pass with one does', () => {
+it('a deleted policy of a zone means the built-in times, as a deleted policy of an action does', () => {
   const ct = tracker();
   ct.setZoneTimeoutPolicy(7, 1);
   ct.deleteTimeoutPolicy(1);
   expect(timeoutOfNew(ct, 7)).toBe(60);
 });
 
-it('a policy that nobody has set is refused, and the zone keeps what it had', () => {
+it('a policy that does not exist is refused, and the zone keeps its policy', () => {
   const ct = tracker();
   ct.setZoneTimeoutPolicy(7, 1);
   expect(() => ct.setZoneTimeoutPolicy(7, 99)).toThrow(
@@ -51,7 +51,7 @@ it('a policy that nobody has set is refused, and the zone keeps what it had', ()
   expect(ct.zoneTimeoutPolicy(7)).toBe(undefined);
 });
 
-it('connections keep the policy that they were created with, whatever it says by then', () => {
+it('connections keep the policy that they were created with, and take its changes', () => {
   const ct = tracker();
   ct.setZoneTimeoutPolicy(7, 1);
   send(ct, udp(ENDS), 0, { commit: true, zone: 7 });
@@ -83,7 +83,7 @@ it('zone policies are listed, and deleted', () => {
 const crew = new Crew<EventJobs>({ jobs: 'event-jobs', threads: 2, checked: true });
 afterAll(() => crew.end());
 
-it('a change holds for the next packet of every thread', async () => {
+it('a change applies to the next packet of every thread', async () => {
   const ct = tracker();
   await crew.run('setUp', { memory: ct.memory });
   for (const [round, id] of [1, 2, 0].entries()) {

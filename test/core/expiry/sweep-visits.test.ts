@@ -1,4 +1,4 @@
-/** What the sweeper passes because nothing of it is due, and what makes it look again. */
+/** Which index lines the sweeper skips because nothing in them can have expired, and what makes it visit them. */
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -16,7 +16,7 @@ const UDP_FIRST_MS = 60_000;
 const CONNECTIONS = 200;
 
 function table(reclaim: 'sweep' | 'lookup-and-sweep' = 'lookup-and-sweep'): Conntrack {
-  /* With this key no bucket grows where a test counts what the sweep looks at. */
+  /* With this hash key no bucket grows while a test counts visits. */
   return new Conntrack({ buckets: 4, maxConnections: 10_000, reclaim, hashSeed: [1, 2] });
 }
 
@@ -28,7 +28,7 @@ function filled(): Conntrack {
   return ct;
 }
 
-/** Connections that a sweep looks at. */
+/** Connections that a sweep visits. */
 function visitedBy(ct: Conntrack, nowMs: number): number {
   const before = ct.counters().sweepVisited;
   ct.sweep(nowMs);
@@ -36,21 +36,21 @@ function visitedBy(ct: Conntrack, nowMs: number): number {
 }
 
 describe('a sweep', () => {
-  it('looks at every connection once, and at none again while nothing is due', () => {
+  it('visits every connection once, and none again while nothing can have expired', () => {
     const ct = filled();
     expect(visitedBy(ct, 1000)).toBe(CONNECTIONS);
     expect(visitedBy(ct, 1000)).toBe(0);
     expect(visitedBy(ct, 30_000)).toBe(0);
   });
 
-  it('removes every one of them when its time has come, not a millisecond earlier', () => {
+  it('removes each of them at its expiry, not a millisecond earlier', () => {
     const ct = filled();
     ct.sweep(1000);
     expect(ct.sweep(UDP_FIRST_MS - 1)).toBe(0);
     expect(ct.sweep(UDP_FIRST_MS)).toBe(CONNECTIONS);
   });
 
-  it('looks at the line of a new connection, and removes that in its time', () => {
+  it('visits the line of a new connection, and removes the connection in time', () => {
     const ct = filled();
     ct.sweep(1000);
     send(ct, udp(flow(CONNECTIONS)), 1000);
@@ -61,7 +61,7 @@ describe('a sweep', () => {
     expect(ct.sweep(UDP_FIRST_MS + 1000)).toBe(1);
   });
 
-  it('removes a connection whose new state lasts less long than its old one when that is over', () => {
+  it('removes a connection in time whose new state has a shorter timeout', () => {
     const ct = filled();
     ct.setTimeoutPolicy(0, { udp_multiple: 5 });
     ct.sweep(0);
@@ -82,7 +82,7 @@ describe('a sweep', () => {
     expect(ct.sweep(1010)).toBe(1);
   });
 
-  it('removes what was killed, however long it would have lived', () => {
+  it('removes a killed connection, however late its expiry', () => {
     const ct = table('sweep');
     send(ct, udp(ENDS), 0);
     ct.sweep(0);
@@ -92,7 +92,7 @@ describe('a sweep', () => {
     expect(ct.sweep(0)).toBe(1);
   });
 
-  it('keeps what packets have extended, and looks at it when that may be over', () => {
+  it('keeps a connection that packets have extended, and visits it when it may have expired', () => {
     const ct = table();
     send(ct, udp(ENDS), 0);
     ct.sweep(0);
@@ -101,7 +101,7 @@ describe('a sweep', () => {
     expect(ct.sweep(50_000 + UDP_FIRST_MS)).toBe(1);
   });
 
-  it('finds all again in the new block of a bucket that has grown', () => {
+  it('finds all of them in the new block of a bucket that has grown', () => {
     const ct = filled();
     ct.sweep(0);
     for (let i = CONNECTIONS; i < 8 * CONNECTIONS; i++) {
@@ -112,7 +112,7 @@ describe('a sweep', () => {
     expect(ct.sweep(UDP_FIRST_MS + 10)).toBe(7 * CONNECTIONS);
   });
 
-  it('leaves no mark in a bucket that somebody holds, since what is being placed there may not be seen yet', () => {
+  it('writes no expiry while a thread holds the bucket, which may be placing an entry', () => {
     const ct = new Conntrack({ buckets: 1, maxConnections: 10_000 });
     const other = Conntrack.attach(ct.memory);
     send(ct, udp(ENDS), 0);
@@ -124,7 +124,7 @@ describe('a sweep', () => {
   });
 
   it.each(['placeAbsentLocked', 'placeLocked'] as const)(
-    'looks at a line again that %s has placed something in',
+    'visits a line again after %s has placed an entry in it',
     (how) => {
       const ct = table();
       send(ct, udp(ENDS), 0);
@@ -140,7 +140,7 @@ describe('a sweep', () => {
     },
   );
 
-  it('lets a mark that somebody overwrites while it looks be overwritten', () => {
+  it('does not overwrite what another thread writes during its visit', () => {
     const ct = table();
     send(ct, udp(ENDS), 0);
     const { table: index, participant } = ct.tracker;
@@ -159,11 +159,12 @@ describe('a sweep', () => {
     expect(index.mayHaveExpired(line, 0)).toBe(false);
   });
 
-  it('comes half a minute late at most where packets of two threads have left a mark that is too late', () => {
+  it('is half a minute late at most if a race of two packets leaves an expiry that is too late', () => {
     const ct = table('sweep');
     send(ct, udp(ENDS), 0);
     ct.sweep(0);
-    /* One of them has extended what it read, and the other one has written more in between, which the sweep has noted. */
+    /* One thread extends the expiry that it has read. In between the other one has written a later expiry, which the
+     * sweep has noted. */
     visitBucket(ct.tracker, ct.buckets().find(({ entries }) => entries > 0)!.bucket, (_, r) => {
       ct.memory.words[r + ConnWord.EXPIRES] = 1000;
     });
@@ -174,7 +175,7 @@ describe('a sweep', () => {
     expect(ct.connCount).toBe(0);
   });
 
-  it('does not believe a mark for longer than half a minute when the clock runs backwards', () => {
+  it('relies on a line for no longer than half a minute if the clock runs backwards', () => {
     const ct = table();
     ct.setTimeoutPolicy(0, { udp_first: 3600 });
     send(ct, udp(ENDS), 1_000_000);
@@ -184,7 +185,7 @@ describe('a sweep', () => {
   });
 });
 
-/** The only connection of a table: its record, its hash, and the index line that it stands in. */
+/** The only connection of a table: its record, its hash, and its index line. */
 function onlyEntry(ct: Conntrack): { record: number; hash: number; line: number } {
   const { table: index } = ct.tracker;
   for (let bucket = 0; bucket < index.bucketCount; bucket++) {
