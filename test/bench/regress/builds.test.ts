@@ -337,7 +337,7 @@ describe('the folder of kept builds', () => {
     await expect(keep()).rejects.toThrow(/must be a folder of this user/);
     rmSync(cache);
     writeFileSync(cache, '');
-    await expect(keep()).rejects.toThrow(/cannot be made/);
+    await expect(keep()).rejects.toThrow(/cannot create it/);
   });
 
   it.runIf(process.getuid?.() === 0)('is refused where it belongs to another user', async () => {
