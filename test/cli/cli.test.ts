@@ -1,4 +1,4 @@
-/** The command: exit codes, what goes to which output, and what the JSON holds. */
+/** The command: its exit codes, its two outputs, and its JSON. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ function complaintIn({ stderr }: ChildResult): string {
   return stderr.slice('ct-bucket: '.length, -1);
 }
 
-/** A scenario whose second operation has another answer. */
+/** A scenario with a wrong expected state in its second operation. */
 const wrongScenario = temporary(
   'wrong.jsonl',
   readFileSync(SCENARIO, 'utf8')
@@ -46,12 +46,12 @@ const wrongScenario = temporary(
 describe.concurrent('a wrong command line', () => {
   it.each<[what: string, says: RegExp, args: string[]]>([
     [
-      'no thread',
+      'no threads',
       /'--threads <threads>' argument '0' is invalid\. It must be .* from 1 to 64/,
       ['replay', CAPTURE, '--threads', '0'],
     ],
     ['a batch in words', /'--batch <packets>' argument 'many' is invalid/, ['replay', CAPTURE, '--batch', 'many']],
-    ['a zone too far', /'--zone <zone>' argument '65536' is invalid/, ['replay', CAPTURE, '--zone', '65536']],
+    ['a zone out of range', /'--zone <zone>' argument '65536' is invalid/, ['replay', CAPTURE, '--zone', '65536']],
     [
       'an unknown format',
       /argument 'xml' is invalid\. Allowed choices are states,/,
@@ -64,25 +64,25 @@ describe.concurrent('a wrong command line', () => {
     ],
     ['an unknown option', /unknown option '--nothing'/, ['replay', CAPTURE, '--nothing']],
     ['no file', /missing required argument 'file'/, ['replay']],
-    ['a file too many', /too many arguments/, ['replay', CAPTURE, CAPTURE]],
+    ['one file too many', /too many arguments/, ['replay', CAPTURE, CAPTURE]],
     ['an unknown command', /unknown command 'nothing'; `ct-bucket --help` lists all commands/, ['nothing']],
     ['an unknown mode', /'--reclaim <mode>' argument 'never' is invalid/, ['verify', '--reclaim', 'never', SCENARIO]],
     ['a broken list', /'--threads <list>' argument '1,x' is invalid/, ['bench', 'insert', '--threads', '1,x']],
     ['an unknown benchmark', /bench has no command 'nothing'; .* lists all commands/, ['bench', 'nothing']],
-  ])('with %s is answered with one line and exit code 2', async (_what, says, args) => {
+  ])('with %s ends with a one-line error and exit code 2', async (_what, says, args) => {
     const result = await ctBucket(args);
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(complaintIn(result)).toMatch(says);
   });
 
   /* Commander puts its suggestion on a second line: "error: unknown option '--thread'\n(Did you mean --threads?)". */
-  it('is answered with one line also when it is nearly right', async () => {
+  it('ends with a one-line error even if commander suggests an option', async () => {
     const result = await ctBucket(['replay', CAPTURE, '--thread', '2']);
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(complaintIn(result)).toMatch(/unknown option '--thread'/);
   });
 
-  it('is no matter where help or the version is asked for', async () => {
+  it('does not hide --help and --version', async () => {
     const help = await ctBucket(['replay', '--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toContain('--threads <threads>');
@@ -98,7 +98,7 @@ describe.concurrent('replay', () => {
     expect(result).toEqual({ code: 0, stdout: states(CAPTURE), stderr: '' });
   });
 
-  it('prints them in the order of packets on several threads', async () => {
+  it('prints the verdicts in the order of the packets on several threads', async () => {
     const path = capturePath('tcpdump_of10-7050sx-bsn');
     const args = ['replay', path, '--format', 'states', '--threads', '3', '--batch', '32'];
     expect(await ctBucket(args)).toEqual({ code: 0, stdout: states(path), stderr: '' });
@@ -109,7 +109,7 @@ describe.concurrent('replay', () => {
     expect(result).toEqual({ code: 0, stdout: states(CAPTURE), stderr: '' });
   });
 
-  it('adds up verdicts in a summary', async () => {
+  it('sums up the verdicts as text', async () => {
     const { code, stdout, stderr } = await ctBucket(['replay', CAPTURE]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const packets = states(CAPTURE).trimEnd().split('\n').length;
@@ -118,7 +118,7 @@ describe.concurrent('replay', () => {
     expect(stdout).toMatch(/^ {2}PMD 0: /m);
   });
 
-  it('adds up verdicts as JSON', async () => {
+  it('sums up the verdicts as JSON', async () => {
     const { code, stdout, stderr } = await ctBucket([
       'replay',
       CAPTURE,
@@ -142,14 +142,14 @@ describe.concurrent('replay', () => {
     expect(summary).not.toHaveProperty('error');
   });
 
-  it('creates nothing with --no-commit', async () => {
+  it('creates no connection with --no-commit', async () => {
     const { code, stdout } = await ctBucket(['replay', CAPTURE, '--format', 'json', '--no-commit', '--zone', '9']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ connections: 0, counters: { created: 0, established: 0 } });
   });
 
   it.each([
-    ['a file that is not there', join(folder, 'nowhere.pcap'), /nowhere\.pcap: no such file$/],
+    ['a file that does not exist', join(folder, 'nowhere.pcap'), /nowhere\.pcap: no such file$/],
     ['a folder', folder, /: is a directory, not a file$/],
     ['an empty file', temporary('empty.pcap', ''), /empty\.pcap: offset 0: the file is empty$/],
     [
@@ -157,13 +157,13 @@ describe.concurrent('replay', () => {
       temporary('text.pcap', 'This is text.'),
       /text\.pcap: offset 0: magic number 0x54686973 /,
     ],
-  ])('answers %s with one line and exit code 2', async (_what, path, says) => {
+  ])('refuses %s with a one-line error and exit code 2', async (_what, path, says) => {
     const result = await ctBucket(['replay', path, '--format', 'states']);
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(complaintIn(result)).toMatch(says);
   });
 
-  it('prints what came before the broken place of a capture', async () => {
+  it('prints the verdicts on packets before the broken place of a capture', async () => {
     const broken = readFileSync(CAPTURE).subarray(0, -3);
     const whole = states(CAPTURE).trimEnd().split('\n');
     const before = `${whole.slice(0, -1).join('\n')}\n`;
@@ -184,7 +184,7 @@ describe.concurrent('replay', () => {
 });
 
 describe.concurrent('verify', () => {
-  it('counts what passed and ends with exit code 0', async () => {
+  it('counts the files that passed and ends with exit code 0', async () => {
     const result = await ctBucket(['verify', SCENARIO, scenarioPath('tcp-timeouts'), scenarioPath('zone-limits')]);
     expect(result).toEqual({ code: 0, stdout: '3 passed, 0 failed\n', stderr: '' });
   });
@@ -197,25 +197,25 @@ describe.concurrent('verify', () => {
     );
   });
 
-  it('goes by the mode of removal that it is given', async () => {
+  it('uses the mode of removal given by --reclaim', async () => {
     const path = scenarioPath('limits-unswept');
     expect((await ctBucket(['verify', path])).code).toBe(0);
     expect((await ctBucket(['verify', '--reclaim', 'lookup-and-sweep', path])).code).toBe(1);
   });
 
   it.each([
-    ['a file that is not there', join(folder, 'nowhere.jsonl'), /nowhere\.jsonl: .*no such file/],
-    ['a file that is no scenario', temporary('text.jsonl', 'This is text.\n'), /text\.jsonl: line 1: not JSON/],
-  ])('names %s, goes on with the others, and ends with exit code 2', async (_what, path, says) => {
+    ['a file that does not exist', join(folder, 'nowhere.jsonl'), /nowhere\.jsonl: .*no such file/],
+    ['a file that is not a scenario', temporary('text.jsonl', 'This is text.\n'), /text\.jsonl: line 1: not JSON/],
+  ])('names %s, goes on with the next file, and ends with exit code 2', async (_what, path, says) => {
     const { code, stdout, stderr } = await ctBucket(['verify', path, SCENARIO]);
     expect(code).toBe(2);
     expect(stdout).toMatch(/(^|\n)1 passed, 1 failed\n$/);
     expect(stdout + stderr).toMatch(says);
-    /* A line about the file, and the counts. */
+    /* One line about the file, and one with the counts. */
     expect((stdout + stderr).trimEnd().split('\n')).toHaveLength(2);
   });
 
-  it('says the same as JSON', async () => {
+  it('prints its report as JSON with --json', async () => {
     const { code, stdout } = await ctBucket([
       'verify',
       '--json',
@@ -240,7 +240,7 @@ describe.concurrent('verify', () => {
 });
 
 describe('bench', () => {
-  it('insert writes its results and samples to a file', async () => {
+  it('insert writes its results and samples to a JSON file', async () => {
     const file = join(folder, 'insert.json');
     const args = ['bench', 'insert', '--connections', '20000', '--runs', '1', '--threads', '1', '--json', file];
     args.push('--no-memory', '--no-predict');
@@ -256,13 +256,13 @@ describe('bench', () => {
     }
   });
 
-  it('says before it measures that it cannot write its results', async () => {
+  it('refuses a results file that it cannot write before it measures', async () => {
     const result = await ctBucket(['bench', 'insert', '--json', join(folder, 'nowhere', 'insert.json')]);
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(complaintIn(result)).toMatch(/^cannot write .*insert\.json: /);
   });
 
-  it('answers buckets that are not a power of two with one line and exit code 2', async () => {
+  it('refuses a number of buckets that is not a power of two', async () => {
     const args = ['bench', 'insert', '--connections', '1000', '--runs', '1', '--threads', '1', '--buckets', '3'];
     const result = await ctBucket(args);
     expect(result.code).toBe(2);
@@ -272,18 +272,14 @@ describe('bench', () => {
 
 describe('profile', () => {
   it.each([
-    [
-      'a window of connections, where there is none',
-      ['insert', '--window', '32'],
-      /insert has no --window: it is for tcp-/,
-    ],
+    ['a window for a workload without one', ['insert', '--window', '32'], /insert has no --window: it is for tcp-/],
     ['a variant that is not there', ['insert', '--variant', 'x'], /insert has .*variants/],
     [
       'neither a workload nor a file',
       [join(folder, 'nowhere.pcap')],
       /nowhere\.pcap is neither a workload .* nor a file/,
     ],
-  ])('answers %s with one line and exit code 2', async (_what, args, says) => {
+  ])('refuses %s with a one-line error and exit code 2', async (_what, args, says) => {
     const result = await ctBucket(['profile', 'run', ...args]);
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(complaintIn(result)).toMatch(says);
@@ -291,7 +287,7 @@ describe('profile', () => {
 });
 
 describe.concurrent('replay --events', () => {
-  it('prints what happens to connections, the same with every run and, within a millisecond, every number of threads', async () => {
+  it('prints the same events in every run, and with every number of threads within a millisecond', async () => {
     const [once, again, threads] = await Promise.all([
       ctBucket(['replay', CAPTURE, '--events', '--timestamps']),
       ctBucket(['replay', CAPTURE, '--events', '--timestamps']),
@@ -311,7 +307,7 @@ describe.concurrent('replay --events', () => {
     expect(once.stderr).toBe(`ct-bucket: ${lines.length} flow events have been shown, 0 were lost.\n`);
   });
 
-  it('prints objects with --format json', async () => {
+  it('prints a JSON object for each event with --format json', async () => {
     const { code, stdout } = await ctBucket(['replay', CAPTURE, '--events', '--format', 'json']);
     expect(code).toBe(0);
     const events = stdout
@@ -322,7 +318,7 @@ describe.concurrent('replay --events', () => {
     expect(events.every(({ kind, reason }) => (kind === 'destroy') === (reason !== undefined))).toBe(true);
   });
 
-  it('sweeps by the time of the capture: a gap lets connections go, at the half second in which they expire', async () => {
+  it('sweeps by the time of the capture: connections expire in a gap, within half a second of their timeout', async () => {
     const frame = udp({ src: '10.1.1.1', dst: '10.1.1.2', sport: 1, dport: 2 });
     const other = udp({ src: '10.1.1.3', dst: '10.1.1.4', sport: 3, dport: 4 });
     const file = temporary(
@@ -347,7 +343,7 @@ describe.concurrent('replay --events', () => {
     ]);
   });
 
-  it('is refused beside verdicts, and --timestamps without it', async () => {
+  it('is refused together with --format states, and --timestamps is refused without it', async () => {
     const [states, timestamps] = await Promise.all([
       ctBucket(['replay', CAPTURE, '--events', '--format', 'states']),
       ctBucket(['replay', CAPTURE, '--timestamps']),

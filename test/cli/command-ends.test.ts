@@ -1,4 +1,4 @@
-/** What commands end with: the exit code, and one line, whatever happens to their output. */
+/** How commands end: with the right exit code and a one-line error, even if their output fails. */
 
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ function ctBucket(args: readonly string[]): Promise<ChildResult> {
   return run(process.execPath, [...CT_BUCKET, ...args]);
 }
 
-/** Runs the command with an output that nobody reads: its reader is gone before anything is written. */
+/** Runs the command with a pipe as its standard output, whose reader has ended before the command writes. */
 function withoutReader(args: readonly string[]): Promise<ChildResult> {
   const line = [process.execPath, ...CT_BUCKET, ...args].map((part) => `'${part}'`).join(' ');
   return run('/bin/bash', ['-c', `{ sleep 0.05; ${line}; echo "exit $?" >&2; } | (exec <&-; :)`]).then((result) => ({
@@ -59,14 +59,14 @@ function withFullOutput(args: readonly string[]): Promise<ChildResult> {
   });
 }
 
-describe.concurrent('a reader that goes away', () => {
+describe.concurrent('a reader that closes the pipe', () => {
   it.each<[what: string, code: number, args: string[]]>([
-    ['verify of a file that differs', 1, ['verify', wrongScenario]],
-    ['verify of files that are right', 0, ['verify', scenarioPath('udp-basic-v4')]],
-    ['a verdict that it is slower', 1, ['regress', 'merge', SLOWER]],
-    ['a broken capture', 2, ['replay', brokenCapture]],
-    ['a capture whose verdicts are printed', 141, ['replay', CAPTURE, '--format', 'states']],
-  ])('does not change what %s ends with: %i', async (_what, code, args) => {
+    ['verify of a scenario that fails', 1, ['verify', wrongScenario]],
+    ['verify of a scenario that passes', 0, ['verify', scenarioPath('udp-basic-v4')]],
+    ['regress with a slower build', 1, ['regress', 'merge', SLOWER]],
+    ['replay of a broken capture', 2, ['replay', brokenCapture]],
+    ['replay that prints each verdict', 141, ['replay', CAPTURE, '--format', 'states']],
+  ])('does not change the end of %s: exit code %i', async (_what, code, args) => {
     const result = await withoutReader(args);
     expect(result.code).toBe(code);
     expect(result.stderr).not.toMatch(/^ {4}at |EPIPE/m);
@@ -81,21 +81,24 @@ describe.concurrent('a full standard output', () => {
     ['regress', /^ct-bucket: .* against .*: fine/m, ['regress', 'merge', FINE]],
     ['help', /^/, ['--help']],
     ['the version', /^/, ['--version']],
-  ])('ends %s with exit code 2, one line, and the verdict on standard error', async (_what, verdict, args) => {
-    const { code, stderr } = await withFullOutput(args);
-    expect(code).toBe(2);
-    expect(stderr).toMatch(/^ct-bucket: cannot write standard output: no space left on device$/m);
-    expect(stderr).toMatch(verdict);
-    expect(stderr).not.toMatch(/^ {4}at /m);
-  });
+  ])(
+    'makes %s end with exit code 2, a one-line error, and the verdict on standard error',
+    async (_what, verdict, args) => {
+      const { code, stderr } = await withFullOutput(args);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^ct-bucket: cannot write standard output: no space left on device$/m);
+      expect(stderr).toMatch(verdict);
+      expect(stderr).not.toMatch(/^ {4}at /m);
+    },
+  );
 });
 
-describe('an error', () => {
-  it('of use is told as it is', () => {
+describe('the line of an error', () => {
+  it('is its message if it is a UsageError', () => {
     expect(lineOfError(new UsageError('no such thing'))).toBe('no such thing');
   });
 
-  it('of the system names the file and the reason', () => {
+  it('names the file and the reason if it is a system error', () => {
     let error: unknown;
     try {
       readFileSync(join(folder, 'nowhere'));
@@ -106,13 +109,13 @@ describe('an error', () => {
   });
 
   it.each([new Error('two\nlines'), new Error(''), 'text', undefined])(
-    'that nobody foresaw (%s) is one line',
+    'says how to see the stack if the error is unexpected (%s)',
     (error) => {
       expect(lineOfError(error)).toMatch(/^unexpected error: [^\n]+ \(CT_DEBUG=1 prints the stack\)$/);
     },
   );
 
-  it('that nobody caught ends the process with 2 and one line, with CT_DEBUG=1 its stack', async () => {
+  it('ends the process with exit code 2 if the error is uncaught; CT_DEBUG=1 adds its stack', async () => {
     const module = join(REPOSITORY, 'dist', 'src', 'host', 'command-end.js');
     const program = temporary(
       'throws.mjs',
@@ -131,6 +134,6 @@ describe('an error', () => {
   });
 });
 
-it('a file that is not there is no verdict: exit code 2', async () => {
+it('regress merge ends with exit code 2 for a file that does not exist', async () => {
   expect((await ctBucket(['regress', 'merge', join(folder, 'nowhere.json')])).code).toBe(2);
 });

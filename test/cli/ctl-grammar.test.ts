@@ -1,4 +1,4 @@
-/** The grammar of the control commands: each input with its answer, as Open vSwitch's dpctl has them. */
+/** The grammar of the control commands: inputs and their answers, as in Open vSwitch's dpctl. */
 
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -32,12 +32,12 @@ beforeEach(() => {
     json: false,
     more: false,
     statistics: false,
-    /* `events` goes on until its listener goes: here it has gone already. */
+    /* `events` runs until its listener disconnects: this signal says that it already has. */
     signal: AbortSignal.abort(),
   };
 });
 
-/** A command line as in a shell without quotes. @returns what it prints, or "error: ..." */
+/** Runs a command line, split at spaces. @returns its output, or "error: ..." */
 async function answer(line: string): Promise<string> {
   const [command, ...args] = line.split(' ');
   return answerTo(command!, args);
@@ -59,7 +59,7 @@ async function answerTo(command: string, args: string[]): Promise<string> {
   return text.trimEnd();
 }
 
-/** Arguments with which each command is answered. */
+/** Valid arguments of each command that needs some. */
 const ARGUMENTS: Record<string, string> = {
   'dump-conntrack': 'zone=5',
   'flush-conntrack': 'zone=5',
@@ -95,18 +95,18 @@ describe('the name of the datapath', () => {
       }
     });
 
-    it.each(['netdev@ovs-netdev', 'system@ovs-system', 'ovs-system'])('is taken if it is %s', async (name) => {
+    it.each(['netdev@ovs-netdev', 'system@ovs-system', 'ovs-system'])('is accepted if it is %s', async (name) => {
       expect(await answerTo(command, [name, ...args])).not.toMatch(/^error/);
     });
 
-    it('is refused by name if there is no such datapath', async () => {
+    it('is named in the error if there is no such datapath', async () => {
       const said = `error: ${command}: there is no datapath 'netdev@br0'; there is only one: leave the name out, or give netdev@ovs-netdev`;
       expect(await answerTo(command, ['netdev@br0', ...args])).toBe(said);
       expect(await answerTo(command, ['netdev@br0'])).toBe(said);
     });
   });
 
-  it('changes nothing in the answer', async () => {
+  it('does not change the answer', async () => {
     const dump = await answer('dump-conntrack zone=5');
     expect(dump).toContain('zone=5');
     expect(await answer('dump-conntrack netdev@ovs-netdev zone=5')).toBe(dump);
@@ -129,19 +129,19 @@ describe('the name of the datapath', () => {
     ['ct-set-maxconns netdev@ovs-netdev', 'maxconns missing'],
     ['ct-set-limits netdev@ovs-netdev', 'too few arguments'],
     ['ct-del-limits netdev@ovs-netdev', 'too few arguments'],
-  ])('in the wrong place, or without what must follow, is told: %s', async (line, says) => {
+  ])('in the wrong place, or without the arguments that must follow, is an error: %s', async (line, says) => {
     expect(await answer(line)).toContain(says);
     expect(await answer(line)).toMatch(/^error: /);
   });
 
-  it('is named in the list of commands', async () => {
+  it('is explained in the list of commands', async () => {
     const list = await answer('list-commands');
     expect(list.replaceAll(/\s+/g, ' ')).toContain('netdev@ovs-netdev or system@ovs-system');
   });
 });
 
-describe('limits', () => {
-  /** Each on limits that are not set; then what `ct-get-limits zone=1,2,8` says of them. */
+describe('zone limits', () => {
+  /** The answer of `ct-get-limits zone=1,2,8` without limits. Each test starts so, and then shows its limits by that command. */
   const NONE = 'default limit=0\nzone=1,limit=0,count=0\nzone=2,limit=0,count=0\nzone=8,limit=0,count=0';
   it.each<[args: string, answer: RegExp | '', limits?: string]>([
     ['default=4294967295', '', 'default limit=4294967295\nzone=1,limit=4294967295,count=0'],
@@ -186,16 +186,16 @@ describe('limits', () => {
       expect(text).toMatch(/^error: ct-set-limits: /);
       expect(text).toMatch(says);
     }
-    /* Nothing of a line that is refused is applied. */
+    /* A line that is refused sets no limit at all. */
     expect(await answer('ct-get-limits zone=1,2,8')).toContain(limits);
   });
 
-  it('takes a limit and its zone in one argument with a space between, as a shell may quote it', async () => {
+  it('ct-set-limits takes a zone and its limit in one quoted argument with a space between', async () => {
     expect(await answerTo('ct-set-limits', ['zone=1 limit=2'])).toBe('');
     expect(await answer('ct-get-limits zone=1')).toBe('default limit=0\nzone=1,limit=2,count=0');
   });
 
-  it('beyond the size of the table is never reached, whether it is of a zone or the default', async () => {
+  it('beyond the size of the table are never reached, neither that of a zone nor the default', async () => {
     await answer('ct-set-limits default=4294967295 zone=7,limit=4294967295');
     for (const zone of [6, 7]) {
       for (let sport = 1; sport <= 300; sport++) {

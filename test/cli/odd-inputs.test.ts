@@ -1,4 +1,4 @@
-/** Inputs that are no plain files, and outputs that name what is read. */
+/** Inputs that are not regular files, and outputs that name the input file. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,24 +27,24 @@ function ctBucket(...args: string[]): Promise<ChildResult> {
   return run(process.execPath, [...CT_BUCKET, ...args]);
 }
 
-describe('an output that names the file that is read', () => {
+describe('an output that names the input file', () => {
   it.each([
-    ['by its own name', (path: string) => path],
+    ['by the same name', (path: string) => path],
     [
-      'by a link',
+      'by a symbolic link',
       (path: string) => {
         symlinkSync(path, `${path}.link`);
         return `${path}.link`;
       },
     ],
     [
-      'by another name of it',
+      'by a hard link',
       (path: string) => {
         linkSync(path, `${path}.hard`);
         return `${path}.hard`;
       },
     ],
-  ])('is refused %s, and the capture stays where it is', async (_how, nameOf) => {
+  ])('is refused %s, and the capture stays unchanged', async (_how, nameOf) => {
     const before = readFileSync(capture);
     const late = nameOf(capture);
     const names = readdirSync(folder);
@@ -62,14 +62,14 @@ describe('an output that names the file that is read', () => {
   });
 });
 
-it('names the folder that is missing where a link leads', () => {
+it('an output through a symbolic link into a missing folder is refused by the name of that folder', () => {
   const link = join(folder, 'link');
   symlinkSync('nowhere/x', link);
   expect(() => new OutputFiles({ json: link })).toThrow(`cannot write ${link}: no such folder: ${folder}/nowhere`);
 });
 
 describe('verify', () => {
-  it('refuses a device that never ends, and a folder, in plain words', async () => {
+  it('refuses an endless device and a folder', async () => {
     const { code, stderr } = await ctBucket('verify', '/dev/zero', folder);
     expect(stderr).toBe(
       `ct-bucket: /dev/zero: more than 256 MiB: not a scenario file\nct-bucket: ${folder}: is a directory, not a file\n`,
@@ -86,11 +86,11 @@ describe('verify', () => {
     expect(code).toBe(2);
   });
 
-  it('is ended by a signal while it waits for a pipe', async () => {
+  it('ends at a signal while it reads a pipe', async () => {
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     const child = spawn(process.execPath, [...CT_BUCKET, 'verify', pipe], { stdio: 'ignore' });
-    /* Its writer, which writes nothing: once it has opened the pipe, the command reads. */
+    /* The writer writes nothing. Once it has opened the pipe, the command reads. */
     const writer = spawn('sh', ['-c', `exec 3>"${pipe}"; echo open; exec sleep 1000`], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
@@ -104,7 +104,7 @@ describe('verify', () => {
 });
 
 describe('a file that is read as a whole', () => {
-  it('is no folder, no endless device and no pipe that nobody writes to: each is said', () => {
+  it('is refused if it is a folder, an endless device, or a pipe without a writer', () => {
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     expect(() => readTextFile(folder)).toThrow(`cannot read ${folder}: it is a folder`);
@@ -113,7 +113,7 @@ describe('a file that is read as a whole', () => {
     expect(() => readTextFile('/no/such')).toThrow('cannot read /no/such: no such file or directory');
   });
 
-  it('may come through a pipe', () => {
+  it('may be a pipe', () => {
     const pipe = join(folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     spawn('sh', ['-c', `echo some text > "${pipe}"`], { stdio: 'ignore' });
@@ -121,17 +121,17 @@ describe('a file that is read as a whole', () => {
   });
 });
 
-it('an empty name is called that', async () => {
+it('an empty file name is refused as empty', async () => {
   expect((await ctBucket('replay', '')).stderr).toBe('ct-bucket: the name of the file to read is empty\n');
 });
 
-it('help for a command that is not there is refused', async () => {
+it('help for an unknown command is refused, with a suggestion', async () => {
   const { code, stdout, stderr } = await ctBucket('help', 'replya');
   expect([code, stdout]).toEqual([2, '']);
   expect(stderr).toBe("ct-bucket: there is no command 'replya'; did you mean replay?\n");
 });
 
-it('a capture without packets has no empty line of counters', async () => {
+it('a capture without packets prints no line of counters', async () => {
   const child = spawn(process.execPath, [...CT_BUCKET, 'replay', '-'], { stdio: ['pipe', 'pipe', 'ignore'] });
   const printed = child.stdout.setEncoding('utf8').toArray();
   child.stdin.end(pcapHeader());

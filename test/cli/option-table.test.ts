@@ -1,4 +1,4 @@
-/** Every option of every command: honoured, or refused in one line. A new option has to come into this table. */
+/** Every option of every command has an effect, or is refused in one line. Add each new option to this table. */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { makeProgram } from '../../src/cli/program.ts';
 import { type Printed, printedBy } from '../fuzz/command-line.ts';
 import { capturePath } from '../support/fixtures.ts';
 
-/** A right value of each option, by its name; true: it takes none. */
+/** A valid value of each option, by its name; `true`: the option takes no value. */
 const VALUES: Record<string, string | true> = {
   version: true,
   advisory: true,
@@ -81,7 +81,7 @@ const VALUES: Record<string, string | true> = {
   zone: '1',
 };
 
-/** Options whose value for one command is another kind. */
+/** Options that take a value in some commands, and none in these. */
 const FLAGS_ALSO: Record<string, readonly string[]> = {
   json: ['run', 'ctl', 'verify', 'bench compare'],
 };
@@ -108,7 +108,7 @@ function argumentOf({ path, option }: Case): string[] {
 
 let folder: string;
 let before: string;
-/* What would be written in spite of everything is not written into the repository. */
+/* The tests run in a temporary folder: an option that wrongly writes a file does not write it into the repository. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ct-bucket-options-'));
   before = process.cwd();
@@ -128,7 +128,7 @@ async function refused(args: readonly string[], says: RegExp): Promise<Printed> 
 }
 
 describe('the options of all commands', () => {
-  it('are in the table of this test', () => {
+  it('are all in the table of this test', () => {
     const names = new Set(all.map(({ option }) => option.name()));
     expect(all.length).toBeGreaterThan(150);
     expect([...names].filter((name) => VALUES[name] === undefined)).toEqual([]);
@@ -151,32 +151,40 @@ describe('the options of all commands', () => {
   });
 });
 
-describe('an option that could do nothing', () => {
+describe('an option without effect', () => {
   const capture = capturePath('zeek_dnp3');
   it.each<[what: string, args: string[], says: RegExp]>([
     [
-      'buckets of a table that has none',
+      'bench with --buckets for an engine without buckets',
       ['bench', 'insert', '--engine', 'baseline,ct-scale', '--buckets', '4'],
       /--buckets is for --engine ct-bucket: the other engines have no buckets/,
     ],
-    ['the same of run', ['run', capture, '--engine', 'baseline', '--buckets', '4'], /--buckets is for/],
-    ['the same of profile', ['profile', 'insert', '--engine', 'ct-scale', '--buckets', '4'], /--buckets is for/],
-    ['a window of a peer', ['bench', 'peer', '--command', 'x', '--window', '4'], /insert has no --window/],
-    ['connections of a capture', ['profile', capture, '--connections', '5000'], /--connections is for workloads/],
-    ['a variant of a capture', ['profile', capture, '--variant', 'x'], /--variant is for workloads/],
-    ['a window of a capture', ['profile', capture, '--window', '3'], /--window is for workloads/],
-    ['a loop of standard input', ['run', '-', '--loop'], /--loop is for files/],
-    ['timestamps without events', ['replay', capture, '--timestamps'], /--timestamps needs --events/],
-    ['late verdicts among the others', ['replay', capture, '--late', '-'], /--late -: .* name a file/],
-    ['one file for two', ['bench', 'insert', '--json', '/tmp/x.y', '--html', '/tmp/x.y'], /name the same file/],
-    ['standard output for a history', ['regress', 'merge', 'x', '--history', '-'], /--history -: /],
-    ['standard output for two', ['bench', 'insert', '--json', '-', '--html', '-'], /name the same file/],
     [
-      '-m of a command without more',
+      'run with --buckets for such an engine',
+      ['run', capture, '--engine', 'baseline', '--buckets', '4'],
+      /--buckets is for/,
+    ],
+    [
+      'profile with --buckets for such an engine',
+      ['profile', 'insert', '--engine', 'ct-scale', '--buckets', '4'],
+      /--buckets is for/,
+    ],
+    ['a window for a peer', ['bench', 'peer', '--command', 'x', '--window', '4'], /insert has no --window/],
+    ['connections for a capture', ['profile', capture, '--connections', '5000'], /--connections is for workloads/],
+    ['a variant for a capture', ['profile', capture, '--variant', 'x'], /--variant is for workloads/],
+    ['a window for a capture', ['profile', capture, '--window', '3'], /--window is for workloads/],
+    ['a loop over standard input', ['run', '-', '--loop'], /--loop is for files/],
+    ['timestamps without events', ['replay', capture, '--timestamps'], /--timestamps needs --events/],
+    ['late verdicts on the same output', ['replay', capture, '--late', '-'], /--late -: .* name a file/],
+    ['one file for two outputs', ['bench', 'insert', '--json', '/tmp/x.y', '--html', '/tmp/x.y'], /name the same file/],
+    ['standard output for a history', ['regress', 'merge', 'x', '--history', '-'], /--history -: /],
+    ['standard output for two outputs', ['bench', 'insert', '--json', '-', '--html', '-'], /name the same file/],
+    [
+      '-m for a command without more output',
       ['ctl', 'ct-get-nconns', '-m'],
       /ct-get-nconns has no -m: it is for dump-conntrack, /,
     ],
-    ['-s of a command without timeouts', ['ctl', 'ct-bkts', '-s'], /ct-bkts has no -s: /],
+    ['-s for a command without statistics', ['ctl', 'ct-bkts', '-s'], /ct-bkts has no -s: /],
   ])('is refused: %s', async (_what, args, says) => {
     await refused(args, says);
   });

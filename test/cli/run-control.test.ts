@@ -1,4 +1,4 @@
-/** What a running tracker answers on its control socket while packets go on. */
+/** Answers of a running tracker on its control socket while it tracks packets. */
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ function ctl(args: readonly string[]): Promise<ChildResult> {
   return run(process.execPath, [...CT_BUCKET, 'ctl', '--socket', running.socketPath, ...args]);
 }
 
-/** Starts the tests of a describe with a run of these arguments. */
+/** Runs `ct-bucket run` with these arguments for all tests of a `describe`. */
 function withRun(args: () => readonly string[]): void {
   beforeAll(async () => {
     running = await Running.start([...args(), '--socket', join(mkdtempSync(join(folder, 'run-')), 'control.sock')]);
@@ -34,7 +34,7 @@ function withRun(args: () => readonly string[]): void {
   });
 }
 
-/** Command lines that are answered, each with what its text looks like; one for each command at least. */
+/** Valid command lines, at least one for each command, and the pattern of each answer. */
 const ANSWERED: [command: string, args: string[], text: RegExp, asked?: Asked][] = [
   ['dump-conntrack', [], /^udp,orig=\(src=[\d.]+,dst=[\d.]+,sport=\d+,dport=\d+\),reply=\(/m],
   ['dump-conntrack', ['zone=7'], /^tcp,.*,zone=7,protoinfo=\(state=/m],
@@ -141,13 +141,13 @@ describe('a looped capture on two PMDs', () => {
 
   beforeAll(() => running.untilCounter('packets', (packets) => packets > 1000));
 
-  it.each(ANSWERED)('is asked %s %j', async (command, args, text, asked) => {
+  it.each(ANSWERED)('answers %s %j', async (command, args, text, asked) => {
     const reply = await running.ask(command, args, asked);
     expect(reply).toEqual({ exitCode: 0, text: reply.text });
     expect(reply.text).toMatch(text);
   });
 
-  it('was asked everything there is, events apart', () => {
+  it('answered every command of the list except events', () => {
     const asked = new Set([...ANSWERED.map(([command]) => command), 'events']);
     expect([...asked].toSorted()).toEqual(Object.keys(COMMANDS).toSorted());
   });
@@ -165,7 +165,7 @@ describe('a looped capture on two PMDs', () => {
     expect(reply.error).not.toContain('\n');
   });
 
-  it('shows what a setting does in both threads', async () => {
+  it('applies a setting to both threads', async () => {
     await running.ask('ct-set-limits', ['zone=7,limit=0']);
     await running.ask('flush-conntrack');
     await running.untilCounter('zoneFull', (refused) => refused > 1000);
@@ -173,11 +173,11 @@ describe('a looped capture on two PMDs', () => {
     expect((await running.ask('dump-conntrack')).text).toBe('');
     await running.ask('ct-del-limits', ['zone=7']);
     while ((await running.ask('dump-conntrack')).text === '') {
-      /* Until the next round has come by. */
+      /* Until both threads have seen the next round of the capture. */
     }
   });
 
-  it('streams events to several listeners until they go', async () => {
+  it('streams events to several listeners until they disconnect', async () => {
     const texts = ['', ''];
     const areComplete = () => texts.every((text) => /\[NEW\]|"new"/.test(text) && /\[DESTROY\]|"destroy"/.test(text));
     const listeners = await Promise.all(
@@ -194,7 +194,7 @@ describe('a looped capture on two PMDs', () => {
       });
     });
     while (!areComplete()) {
-      /* Each round of packets makes anew what is flushed. */
+      /* Each round of packets opens the flushed connections again. */
       await running.ask('flush-conntrack');
     }
     listeners.forEach((socket) => socket.destroy());
@@ -205,7 +205,7 @@ describe('a looped capture on two PMDs', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(events).toContainEqual(expect.objectContaining({ kind: 'destroy', reason: 'flushed', zone: 7 }));
-    /* With the last listener events are switched off: connections come and go, and nothing is written of it. */
+    /* Events are off without a listener: connections still come and go, but no event is written. */
     let hasEnded = false;
     for (let look = 0; look < 20 && !hasEnded; look++) {
       const before = await running.askJson('counters');
@@ -219,7 +219,7 @@ describe('a looped capture on two PMDs', () => {
     expect(hasEnded).toBe(true);
   });
 
-  it('is asked by the command, which prints the answer and ends with its code', async () => {
+  it('answers ct-bucket ctl, which prints the answer and ends with its exit code', async () => {
     expect(await ctl(['ct-get-maxconns'])).toMatchObject({ code: 0, stdout: '2000000\n', stderr: '' });
     const dump = await ctl(['-m', 'dump-conntrack', 'zone=7', '-s']);
     expect(dump).toMatchObject({ code: 0, stderr: '' });
@@ -248,7 +248,7 @@ describe('a table of 200,000 connections', () => {
 
   beforeAll(() => running.untilCounter('created', (created) => created >= CONNECTIONS));
 
-  it('is dumped to a slow reader while packets go on', async () => {
+  it('can be dumped to a slow reader while packets go on', async () => {
     const socket = await request(running.socketPath, { command: 'dump-conntrack' });
     let lines = 0;
     let rest = '';
@@ -262,7 +262,7 @@ describe('a table of 200,000 connections', () => {
         lines += 'text' in last ? last.text.split('\n').length - 1 : 0;
       }
       if (pauses < 5) {
-        /* Nothing is read meanwhile, and the packet path goes on: by more than everything that stands in a ring. */
+        /* The reader pauses, and the packet path goes on: by more packets than a ring holds. */
         pauses++;
         const { packets } = await running.askJson('counters');
         await running.untilCounter('packets', (now) => now > packets! + 100_000);
@@ -273,7 +273,7 @@ describe('a table of 200,000 connections', () => {
     expect(lines).toBe(CONNECTIONS);
   });
 
-  it('gives up a dump whose reader goes, and is dumped again as JSON', async () => {
+  it('can be dumped as JSON after the reader of an earlier dump has disconnected', async () => {
     const socket = await request(running.socketPath, { command: 'dump-conntrack' });
     await once(socket, 'data');
     socket.destroy();
@@ -281,7 +281,7 @@ describe('a table of 200,000 connections', () => {
     expect(JSON.parse(text)).toHaveLength(CONNECTIONS);
   });
 
-  it('is flushed while packets go on', async () => {
+  it('can be flushed while packets go on', async () => {
     const { flushed } = await running.askJson('flush-conntrack');
     expect(flushed).toBeGreaterThan(CONNECTIONS / 2);
     await running.untilCounter('created', (created) => created > CONNECTIONS * 1.5);
@@ -289,7 +289,7 @@ describe('a table of 200,000 connections', () => {
 });
 
 describe('ctl', () => {
-  it('says in one line that its connection was closed before it could ask', async () => {
+  it('reports in one line that the server closed the connection', async () => {
     const path = join(mkdtempSync(join(folder, 'closes-')), 'control.sock');
     const server = createServer((socket) => socket.destroy());
     server.listen(path);

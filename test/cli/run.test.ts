@@ -1,4 +1,4 @@
-/** `ct-bucket run`: sources, time, the end; the control socket's tests are files of their own. */
+/** `ct-bucket run`: its sources, its clock, and its end. run-control.test.ts tests its control socket. */
 
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ function capture(name: string, records: readonly (readonly [frame: Buffer, times
   return path;
 }
 
-/** A command line that is to end by itself. */
+/** Runs a command line that ends by itself. */
 function ctBucket(args: readonly string[], input?: Uint8Array): Promise<ChildResult> {
   return run(process.execPath, [...CT_BUCKET, ...args], input);
 }
@@ -47,8 +47,8 @@ function totals({ stdout }: ChildResult): Totals {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as Totals;
 }
 
-describe('a file', () => {
-  it('is tracked to its end; then questions are answered until a signal ends all with code 0', async () => {
+describe('run of a file', () => {
+  it('tracks it to its end, then answers requests until a signal ends it with exit code 0', async () => {
     const running = await Running.start([CAPTURE, '--socket', freshSocket(), '--json']);
     await running.until(() => running.stderr.includes('answering until stopped'));
     const { created, packets } = await running.askJson('counters');
@@ -61,7 +61,7 @@ describe('a file', () => {
     expect(existsSync(running.socketPath)).toBe(false);
   });
 
-  it('begins again with --loop, until SIGINT, with progress in between', async () => {
+  it('repeats it with --loop until SIGINT, and shows its progress', async () => {
     const args = [CAPTURE, '--loop', '--socket', freshSocket(), '--stats-interval', '1', '--json'];
     const running = await Running.start(args);
     const length = readFileSync(CAPTURE.replace('.pcap', '.states'), 'utf8').trimEnd().split('\n').length;
@@ -75,8 +75,8 @@ describe('a file', () => {
     expect(totals(result).counters['ringDropped']).toBe(0);
   });
 
-  it('has each round later in time than the one before', async () => {
-    /* Two flows that expire 60 s after their packet, 100 s apart: each packet of each round finds its flow expired. */
+  it('moves each round of --loop behind the one before', async () => {
+    /* Two flows time out 60 s after their packet and are 100 s apart: in each round each packet finds its flow expired. */
     const path = capture('rounds.pcap', [
       [flow(1), 1000],
       [flow(2), 101_000],
@@ -96,7 +96,7 @@ describe('a file', () => {
     expect(totals(result)).toMatchObject({ packets: 6, verdicts: { 'new|trk': 6 }, counters: { created: 6 } });
   });
 
-  it('on the wall clock has one time for packets that were long apart', async () => {
+  it('with --clock wall tracks packets from different times of the capture at one time', async () => {
     const path = capture('wall.pcap', [
       [flow(1), 1000],
       [flow(2), 10_001_000],
@@ -116,23 +116,23 @@ describe('a file', () => {
     expect(totals(result)).toMatchObject({ packets: 3, connections: 2, counters: { created: 2 } });
   });
 
-  it('without a packet ends, with --loop too', async () => {
+  it('ends if the file has no packets, even with --loop', async () => {
     const path = capture('empty.pcap', []);
     const result = await ctBucket(['run', path, '--loop', '--at-end', 'exit', '--json', '--socket', freshSocket()]);
     expect(result.code).toBe(0);
     expect(totals(result)).toMatchObject({ packets: 0, connections: 0 });
   });
 
-  it('is read no faster than --rate says', async () => {
+  it('reads it no faster than --rate allows', async () => {
     const records = Array.from({ length: 50 }, (_, n) => [flow(n + 1), 1000] as const);
     const path = capture('rate.pcap', records);
     const before = performance.now();
     await ctBucket(['run', path, '--rate', '100', '--at-end', 'exit', '--json', '--socket', freshSocket()]);
-    /* 50 packets at 100 a second; it may take longer, never less. */
+    /* 50 packets at 100 a second: it may take longer, but never less. */
     expect(performance.now() - before).toBeGreaterThan(480);
   });
 
-  it('that breaks off ends with code 2, the offset, and totals of what came before', async () => {
+  it('ends with exit code 2, the offset and the totals so far if the file is truncated', async () => {
     const whole = readFileSync(
       capture('whole.pcap', [
         [flow(1), 1000],
@@ -149,8 +149,8 @@ describe('a file', () => {
   });
 });
 
-describe('standard input', () => {
-  it('is tracked as it comes, however slowly, and ends with its end', async () => {
+describe('run of standard input', () => {
+  it('tracks each packet when its last byte has come, and ends with the input', async () => {
     const running = await Running.start(['-', '--json', '--socket', freshSocket()]);
     const { stdin } = running.child;
     const write = async (bytes: Uint8Array) => {
@@ -164,7 +164,7 @@ describe('standard input', () => {
       for (let at = 0; at < record.length - 1; at += 7) {
         await write(record.subarray(at, Math.min(at + 7, record.length - 1)));
       }
-      /* All but the last byte is there: nothing more than before is tracked. */
+      /* The last byte of the packet is missing: the packet is not tracked yet. */
       expect((await running.askJson('counters'))['packets']).toBe(packet - 1);
       await write(record.subarray(-1));
       await running.untilCounter('packets', (packets) => packets === packet);
@@ -176,7 +176,7 @@ describe('standard input', () => {
     expect(existsSync(running.socketPath)).toBe(false);
   });
 
-  it('that is quiet does not keep a signal from ending all with code 0, even inside a packet', async () => {
+  it('ends at a signal with exit code 0 while the input pauses, even inside a packet', async () => {
     const running = await Running.start(['-', '--json', '--socket', freshSocket()]);
     const record = pcapRecord(flow(2), 1000);
     running.child.stdin.write(Buffer.concat([pcapHeader(), pcapRecord(flow(1), 1000), record.subarray(0, 20)]));
@@ -186,7 +186,7 @@ describe('standard input', () => {
     expect(totals(result)).toMatchObject({ packets: 1, connections: 1 });
   });
 
-  it('has its checksums trusted, as they are not written yet when a host sends; --checksums verify looks', async () => {
+  it('trusts the checksums, which a sending host may leave to its card, unless --checksums verify is given', async () => {
     const frame = flow(1);
     frame.writeUInt16BE(0x1234, 14 + 20 + 6);
     const input = Buffer.concat([pcapHeader(), pcapRecord(frame, 1000)]);
@@ -196,7 +196,7 @@ describe('standard input', () => {
     expect(totals(verified).verdicts).toEqual({ 'inv|trk': 1 });
   });
 
-  it('on the time of its packets lets the sweeper go by the latest, with no packet following', async () => {
+  it('lets the sweeper use the time of the latest packet although no packet follows', async () => {
     const running = await Running.start(['-', '--clock', 'capture', '--json', '--socket', freshSocket()]);
     const records = [pcapRecord(flow(1), 1000), pcapRecord(flow(2), 101_000)];
     running.child.stdin.write(Buffer.concat([pcapHeader(), ...records]));
@@ -207,7 +207,7 @@ describe('standard input', () => {
     expect((await running.stop()).code).toBe(0);
   });
 
-  it('that breaks says where and ends with code 2; what came before was tracked', async () => {
+  it('tracks the packets before a broken place, names its offset, and ends with exit code 2', async () => {
     const running = await Running.start(['-', '--json', '--socket', freshSocket()]);
     const good = Buffer.concat([pcapHeader(), pcapRecord(flow(1), 1000)]);
     running.child.stdin.write(good);
@@ -221,7 +221,7 @@ describe('standard input', () => {
 });
 
 describe('the control socket of a run', () => {
-  it('is open to its owner alone, taken once, and taken over from a run that was killed', async () => {
+  it('is open only to its owner, refused to a second run, and taken over from a killed one', async () => {
     const runtime = mkdtempSync(join(folder, 'runtime-'));
     const env = { XDG_RUNTIME_DIR: runtime };
     const running = await Running.start([CAPTURE], env);
@@ -246,7 +246,7 @@ describe('the control socket of a run', () => {
   });
 });
 
-describe.concurrent('a wrong command line', () => {
+describe.concurrent('a wrong command line of run or ctl', () => {
   it.each<[what: string, says: RegExp, args: string[]]>([
     ['no file', /missing required argument 'file'/, ['run']],
     ['a file that is not there', /none\.pcap: no such file/, ['run', join(folder, 'none.pcap')]],
@@ -263,19 +263,19 @@ describe.concurrent('a wrong command line', () => {
     ['a socket where a file lies', /exists and is not a socket/, ['run', CAPTURE, '--socket', CAPTURE]],
     ['no command', /missing required argument 'command'/, ['ctl']],
     [
-      'a misspelt name, nobody running',
+      'a misspelt command and no running tracker',
       /unknown command 'ct-get-ncons'; did you mean ct-get-nconns\?/,
       ['ctl', 'ct-get-ncons', '--socket', join(folder, 'none.sock')],
     ],
     ['nobody running', /no tracker is running there/, ['ctl', 'ct-get-nconns', '--socket', join(folder, 'none.sock')]],
-  ])('with %s is answered with one line and code 2', async (_what, says, args) => {
+  ])('with %s ends with a one-line error and exit code 2', async (_what, says, args) => {
     const { code, stdout, stderr } = await ctBucket(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
     expect(stderr).toMatch(says);
   });
 
-  it('is none where help is asked for', async () => {
+  it('does not hide --help', async () => {
     const help = await ctBucket(['ctl', '--help']);
     expect(help).toMatchObject({ code: 0, stderr: '' });
     expect(help.stdout).toMatch(/^ {2}ct-get-nconns /m);

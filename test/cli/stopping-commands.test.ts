@@ -1,4 +1,4 @@
-/** Commands that are stopped: what is left of them afterwards is nothing but what they have to say. */
+/** Commands that a signal ends leave no process and no temporary file behind, but still print their results. */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { capturePath } from '../support/fixtures.ts';
 const CAPTURE = capturePath('zeek_dnp3');
 
 let folder: string;
-/** The temporary directory of the commands. */
+/** The temporary folder of the commands. */
 let temporary: string;
 let child: ChildProcess | undefined;
 beforeEach(() => {
@@ -59,7 +59,7 @@ function start(program: string, args: readonly string[]): Started {
 
 const ctBucket = (args: readonly string[]): Started => start(process.execPath, [...CT_BUCKET, ...args]);
 
-/** Processes whose command line has a text in it, and which have not ended. */
+/** Ids of running processes with this text in their command line. */
 function processesWith(text: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -78,11 +78,11 @@ function processesWith(text: string): string[] {
 const CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 describe('a command that measures', () => {
-  /* Of a size that no other test uses: it is looked for among all processes. */
+  /* No other test uses this number: the test searches all processes for it. */
   const connections = 3_000_000 - process.pid;
 
   it.each(Object.keys(CODES) as (keyof typeof CODES)[])(
-    'ends at once with %s: no process is left, no folder, no file',
+    'ends at once with %s and leaves no process, no folder and no file',
     async (signal) => {
       const json = join(folder, 'results.json');
       writeFileSync(json, 'yesterday');
@@ -100,9 +100,9 @@ describe('a command that measures', () => {
   );
 
   it.each([
-    ['of variants', 'ct-bucket-variant-', ['bench', 'study', 'spin', '--connections', '2999999', '--runs', '50']],
-    ['of a profile', 'ct-bucket-profile-', ['profile', CAPTURE, '--runs', '100']],
-  ])('takes its folders %s with it', async (_what, prefix, args) => {
+    ['for variants', 'ct-bucket-variant-', ['bench', 'study', 'spin', '--connections', '2999999', '--runs', '50']],
+    ['for a profile', 'ct-bucket-profile-', ['profile', CAPTURE, '--runs', '100']],
+  ])('removes its folders %s', async (_what, prefix, args) => {
     const { child: bench, ended, until } = ctBucket(args);
     await until(() => readdirSync(temporary).some((name) => name.startsWith(prefix)));
     bench.kill('SIGINT');
@@ -111,8 +111,8 @@ describe('a command that measures', () => {
   });
 });
 
-describe('a program of another kind that is run', () => {
-  it('ends with the command, with all that it has started', async () => {
+describe('the program of bench peer', () => {
+  it('ends with the command, and so do the processes that it has started', async () => {
     const script = join(folder, 'peer.sh');
     const seconds = 100_000 + process.pid;
     const sleepers = `sleep\0${seconds}`;
@@ -127,7 +127,7 @@ describe('a program of another kind that is run', () => {
 
 describe('run', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'on a pipe that nobody writes to stops with %s, with its totals and code 0',
+    'on a pipe without a writer ends at %s with its totals and exit code 0',
     async (signal) => {
       const pipe = join(folder, 'pipe');
       execFileSync('mkfifo', [pipe]);
@@ -140,7 +140,7 @@ describe('run', () => {
     },
   );
 
-  it('takes a signal that comes twice at once for one: npm passes on what the terminal has sent already', async () => {
+  it('counts a repeated signal as one, because npm repeats the signal of the terminal', async () => {
     const { child: tracker, ended, text, until } = ctBucket(['run', CAPTURE, '--socket', join(folder, 's')]);
     await until(() => text.error.includes('answering until stopped'));
     tracker.kill('SIGINT');
@@ -151,7 +151,7 @@ describe('run', () => {
   });
 });
 
-it('a soak that is stopped gives its verdict, and leaves its file complete', async () => {
+it('a soak that a signal ends prints its verdict and completes its file', async () => {
   const json = join(folder, 'soak.jsonl');
   const {
     child: soak,
@@ -169,7 +169,7 @@ it('a soak that is stopped gives its verdict, and leaves its file complete', asy
   expect(readdirSync(folder).toSorted()).toEqual(['soak.jsonl', 'tmp']);
 });
 
-it('the second signal, a while after the first, ends a command that does not come to its end', async () => {
+it('a second signal, a second after the first, kills a command that does not end', async () => {
   const module = join(REPOSITORY, 'dist', 'src', 'host', 'signals.js');
   const program = join(folder, 'stuck.mjs');
   writeFileSync(

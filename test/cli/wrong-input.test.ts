@@ -1,4 +1,4 @@
-/** Wrong options and broken files that were once told in V8's words, in several lines, or not at all: found by fuzzing. */
+/** Wrong options and broken files get a one-line error. Fuzzing found these: they ended in V8's errors, in several lines, or in none. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,12 +22,12 @@ import { tcp } from '../support/frames.ts';
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-wrong-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Whatever a program without types may hand over. */
+/** A value that only a program without types can pass. */
 function any<Type>(value: unknown): Type {
   return value as Type;
 }
 
-/** Fails the test unless the action throws a UsageError of one line with this in it. */
+/** Fails the test unless the action throws a UsageError of one line that matches. */
 function expectLine(action: () => unknown, message: RegExp): void {
   let error: unknown;
   try {
@@ -40,13 +40,13 @@ function expectLine(action: () => unknown, message: RegExp): void {
   expect((error as Error).message).not.toMatch(/[\n\r]/);
 }
 
-describe('a complaint', () => {
-  it('is no longer than a line that can be read, whatever was given for a name', () => {
+describe('the message of a UsageError', () => {
+  it('is cut to a readable length if it quotes a very long name', () => {
     expect(new UsageError(`field ${'x'.repeat(100_000)} missing value`).message).toMatch(/^field x{1900,2000}\.\.\.$/);
   });
 });
 
-describe('an option of another type', () => {
+describe('an option of the wrong type', () => {
   const ct = new Conntrack({ buckets: 1, maxConnections: 10, maxParticipants: 1 });
   const TUPLE = { src: '10.1.1.1', dst: '10.1.1.2', proto: 6, sport: 1, dport: 2 };
   const PING = { src: '10.1.1.1', dst: '10.1.1.2', proto: 1, id: 1, type: 8, code: 0 };
@@ -77,18 +77,18 @@ describe('an option of another type', () => {
     ['the options of a flush', () => ct.flush(any(7)), /options must be an object, not 7/],
     ['the options of statistics', () => ct.stats(any([])), /options must be an object, not \[\]/],
     ['a time', () => [...ct.dump({ nowMs: any(undefined) })], /nowMs must be a number of milliseconds, not undefined/],
-    ['no time at all', () => ct.sweep(Number.NaN), /nowMs must be a number of milliseconds, not NaN/],
+    ['NaN for a time', () => ct.sweep(Number.NaN), /nowMs must be a number of milliseconds, not NaN/],
     ['steering', () => new FlowSteering(any('luck')), /steering must be 'flow' or 'addresses', not "luck"/],
-  ])('is told: %s', (_what, action, message) => {
+  ])('is refused with a one-line error: %s', (_what, action, message) => {
     expectLine(action, message);
   });
 
-  it('to ask for the limit of what is no zone is to ask for the default', () => {
+  it('gives the default limit if it is the zone of zoneLimit', () => {
     expect(ct.zoneLimit(any(10n))).toEqual(ct.zoneLimit('default'));
     expect(ct.zoneLimit(0.5)).toEqual(ct.zoneLimit('default'));
   });
 
-  it('is shown short, and whatever it holds', () => {
+  it('is quoted short, even if it has no JSON', () => {
     expect(shown('x'.repeat(5000))).toHaveLength(83);
     const knot: { self?: unknown } = {};
     knot.self = knot;
@@ -100,13 +100,13 @@ describe('an option of another type', () => {
     ]);
   });
 
-  it('takes one line also when it holds several', () => {
+  it('is quoted on one line even if it has several', () => {
     expectLine(() => parseConnFilter(['ct_nw_src=\n1']), /failed to parse field ct_nw_src: "\\n1"/);
     expectLine(() => parseConnFilter(['mark=\r1']), /failed to parse mark/);
     expect(new UsageError('a\nb\u2028c').message).toBe('a\\u000ab\\u2028c');
   });
 
-  it('takes one line on the command line', async () => {
+  it('is quoted on one line by the command too', async () => {
     const { exitCode, error } = await printedBy(['verify', '--engine', 'a\nb', 'x']);
     expect(exitCode).toBe(2);
     expect(error).toMatch(/^ct-bucket: option .*a\\u000ab.*\n$/);
@@ -120,39 +120,43 @@ describe('a scenario', () => {
 
   it.each<[string, object, RegExp]>([
     ['without an operation', {}, /line 2: op must be the name of an operation, not undefined/],
-    ['without an answer', { op: 'dump', now: 1 }, /line 2: dump\.expect is missing/],
+    ['without an expected result', { op: 'dump', now: 1 }, /line 2: dump\.expect is missing/],
     ['without packets', { op: 'exec', now: 1, expect: { packets: [] } }, /line 2: exec\.packets is missing/],
     [
-      'whose packets are none',
+      'with a packet that is not an object',
       { op: 'exec', now: 1, packets: [7], expect: { packets: [] } },
       /line 2: exec\.packets\[0\] must be an object, not 7/,
     ],
     [
-      'whose answer names no states',
+      'with an expected packet without states',
       { op: 'exec', now: 1, packets: [{ id: 'p', hex: '' }], expect: { packets: [{ id: 'p' }] } },
       /line 2: exec\.expect\.packets\[0\]\.state is missing/,
     ],
     [
-      'whose action is none',
+      'with an action that is not an object',
       { op: 'exec', now: 1, packets: [{ id: 'p', hex: '' }], ct: null, expect: { packets: [] } },
       /line 2: exec\.ct must be an object, not null/,
     ],
     [
-      'whose tuple is none',
+      'without a tuple to flush',
       { op: 'flushTuple', now: 1, expect: { error: null } },
       /line 2: flushTuple\.tuple is missing/,
     ],
     [
-      'whose answer to a new limit is none',
+      'with an expected limit that is not an object',
       { op: 'zoneLimit', action: 'update', zone: 1, limit: 2, expect: null },
       /line 2: zoneLimit\.expect must be an object, not null/,
     ],
-    ['whose names are none', { op: 'clear', packets: [{ toString: 5 }] }, /line 2: clear\.packets\[0\] must be a text/],
-  ])('%s is told with its line', (_what, operation, message) => {
+    [
+      'with a packet id that is not text',
+      { op: 'clear', packets: [{ toString: 5 }] },
+      /line 2: clear\.packets\[0\] must be a text/,
+    ],
+  ])('%s is refused with the number of the line', (_what, operation, message) => {
     expectLine(scenario(operation), message);
   });
 
-  it('may cut a frame anywhere whose ends it replaces', () => {
+  it('may replace an end in a frame of any length', () => {
     const frame = tcp({ src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 }, { flags: 'S', seq: 1 });
     for (let bytes = 0; bytes <= frame.length; bytes++) {
       const cut = frame.subarray(0, bytes);
@@ -162,7 +166,7 @@ describe('a scenario', () => {
   });
 });
 
-describe('a file', () => {
+describe('a JSON file', () => {
   const changed = <Content>(content: Content, change: (copy: Content) => void): string => {
     const copy = structuredClone(content);
     change(copy);
@@ -171,7 +175,7 @@ describe('a file', () => {
     return path;
   };
 
-  it('of a profile is read, and refused where a member is wrong', () => {
+  it('of a profile is read, and refused if a member is wrong', () => {
     expect(readProfile(changed(PROFILE, () => {})).what).toBe(PROFILE.what);
     const wrong = (change: (copy: typeof PROFILE) => void, message: RegExp) =>
       expectLine(() => readProfile(changed(PROFILE, change)), message);
@@ -184,7 +188,7 @@ describe('a file', () => {
     wrong((copy) => copy.profile.buckets!.lines.pop(), /its lists of buckets differ in length/);
   });
 
-  it('of a verdict is read, and refused where a member is wrong', () => {
+  it('of a verdict is read, and refused if a member is wrong', () => {
     const verdict = VERDICTS[0]!;
     expect(readResult(changed(verdict, () => {})).pairs).toHaveLength(verdict.pairs.length);
     const wrong = (change: (copy: typeof verdict) => void, message: RegExp) =>
@@ -196,7 +200,7 @@ describe('a file', () => {
     wrong((copy) => (copy.machine.loadAverage1m = any(undefined)), /machine\.loadAverage1m is missing/);
   });
 
-  it('of a history is read, and refused where a line is wrong', () => {
+  it('of a history is read, and refused if a line is wrong', () => {
     const path = join(folder, 'history.jsonl');
     writeFileSync(path, HISTORY.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     expect(readHistory(path)).toHaveLength(HISTORY.length);
@@ -204,7 +208,7 @@ describe('a file', () => {
     expectLine(() => readHistory(path), /line 1 is not an entry of a history: timesMs must be an object, not null/);
   });
 
-  it('of results is refused where its options are none', () => {
+  it('of results is read, and refused if its options are not an object', () => {
     expect(readResultsFile(changed(RESULTS, () => {})).results).toHaveLength(2);
     expectLine(
       () => readResultsFile(changed(RESULTS, (copy) => (copy.options = any(null)))),

@@ -1,4 +1,4 @@
-/** What a process may use of its machine: quotas, affinity, memory; and what a report says of a machine that had other work. */
+/** The CPU quota and the memory of this process, and the reports of an overloaded machine. */
 
 import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ describe('a CPU quota', () => {
   it.each<[what: string, quota: number | undefined, files: Record<string, string>]>([
     ['of its own cgroup', 1.5, { ...VERSION_2, '/sys/fs/cgroup/slice/job/cpu.max': '150000 100000\n' }],
     [
-      'of a cgroup above, which is less',
+      'of a parent cgroup with a lower quota',
       0.5,
       {
         ...VERSION_2,
@@ -38,7 +38,7 @@ describe('a CPU quota', () => {
     ],
     ['that is none', undefined, { ...VERSION_2, '/sys/fs/cgroup/slice/job/cpu.max': 'max 100000\n' }],
     [
-      'of version 1',
+      'of cgroup version 1',
       1,
       {
         ...VERSION_1,
@@ -47,7 +47,7 @@ describe('a CPU quota', () => {
       },
     ],
     [
-      'of version 1 that is none',
+      'of cgroup version 1 without a limit',
       undefined,
       {
         ...VERSION_1,
@@ -56,7 +56,7 @@ describe('a CPU quota', () => {
       },
     ],
     [
-      'of a container that sees its own cgroup as the root',
+      'of a container whose root is its own cgroup',
       2,
       {
         '/proc/self/mountinfo': '31 23 0:28 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
@@ -65,7 +65,7 @@ describe('a CPU quota', () => {
       },
     ],
     [
-      'of a container without a view of its path',
+      'of a container with a hidden path',
       2,
       {
         '/proc/self/mountinfo': '31 23 0:28 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
@@ -74,11 +74,11 @@ describe('a CPU quota', () => {
       },
     ],
     ['where nothing can be read', undefined, {}],
-  ])('%s is %s', (_what, quota, files) => {
+  ])('%s is %s cores', (_what, quota, files) => {
     expect(cpuQuota(reading(files))).toBe(quota);
   });
 
-  it('leaves as many cores as may run at once, and never none', () => {
+  it('limits the usable cores, but leaves one at least', () => {
     const files = (max: string) => reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/cpu.max': max });
     expect(usableCores(files('20000 100000'))).toBe(1);
     expect(usableCores(files('100000000 100000'))).toBe(availableParallelism());
@@ -86,8 +86,8 @@ describe('a CPU quota', () => {
   });
 });
 
-describe('memory', () => {
-  it('of a cgroup is the least of those above; a number close to 2^63 is none', () => {
+describe('the memory limit', () => {
+  it('of a cgroup is the lowest of its parents; a number close to 2^63 is no limit', () => {
     expect(cgroupMemory(reading({ ...VERSION_2, '/sys/fs/cgroup/slice/memory.max': '1000000\n' }))?.bytes).toBe(1e6);
     expect(
       cgroupMemory(reading({ ...VERSION_1, '/sys/fs/cgroup/memory/job/memory.limit_in_bytes': '9223372036854771712' })),
@@ -97,7 +97,7 @@ describe('memory', () => {
     ).toBe(2 ** 20);
   });
 
-  it('of an address space is what is left of it', () => {
+  it('of the address space is its unused part', () => {
     const limits = (size: string) =>
       reading({
         '/proc/self/limits': `Max address space         ${size}           unlimited            bytes\n`,
@@ -107,7 +107,7 @@ describe('memory', () => {
     expect(addressSpaceLeft(limits('unlimited'))).toBeUndefined();
   });
 
-  it('for a table is asked about before: of the size that was asked for it is refused, in one line', () => {
+  it('is checked before a table is made: a table that is too large is refused in one line', () => {
     const small = reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/memory.max': '100000000\n' });
     expect(() => requireTableMemory({ buckets: 1024, maxConnections: 1_000_000 }, small)).toThrow(
       /^not enough memory: a table for 1000000 connections takes \d+ MiB when it is full, and the memory of this cgroup has 96 MiB: give fewer with --max-connections$/,
@@ -116,7 +116,7 @@ describe('memory', () => {
     expect(() => requireTableMemory({ buckets: 1024 }, small)).not.toThrow();
   });
 
-  it('that ulimit does not give is told in one line and exit code 2', async () => {
+  it('of ulimit -v makes run refuse a large table with a one-line error and exit code 2', async () => {
     const args = [...CT_BUCKET, 'run', capturePath('zeek_dnp3'), '--max-connections', '7000000', '--socket', '/x/y'];
     const line = [process.execPath, ...args].map((part) => `'${part}'`).join(' ');
     const { code, stdout, stderr } = await run('/bin/bash', ['-c', `ulimit -v 2000000; ${line}`]);
@@ -152,7 +152,7 @@ describe('a machine with more load than cores', () => {
     })),
   });
 
-  it('is told of in every form of a report', () => {
+  it('is named in every format of a report', () => {
     for (const text of [textReport(results(9.5)), markdownReport(results(9.5)), htmlReport(results(9.5))]) {
       expect(text).toContain('OVERLOADED: the load was 9.5 on 4 cores when this began');
     }
@@ -161,12 +161,12 @@ describe('a machine with more load than cores', () => {
     }
   });
 
-  it('has no law fitted to its figures', () => {
+  it('gets no scaling law for its figures', () => {
     expect(analyse(results(3))[0]!.engines[0]!.law).toBeDefined();
     expect(analyse(results(9.5))[0]!.engines[0]!.law).toBeUndefined();
   });
 
-  it('is one by the load of the whole machine, not by the cores of this process', () => {
+  it('is recognized by the cores of the machine, not by those of this process', () => {
     expect(overloadText({ loadAverage1m: 3, cores: 1, machineCores: 4 })).toBeUndefined();
     expect(overloadText({ loadAverage1m: 3, cores: 1 })).toContain('OVERLOADED');
   });

@@ -1,4 +1,4 @@
-/** Files that commands write: there as a whole or not at all. */
+/** A command writes its output files whole or not at all. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,8 +48,8 @@ function write(json: string, text: string): void {
   new OutputFiles({ json }).begin().write({ json: () => text });
 }
 
-describe('a file of results', () => {
-  it('appears in one step, and replaces an earlier one', () => {
+describe('an output file', () => {
+  it('appears in one step, and replaces an earlier file', () => {
     const outputs = new OutputFiles({ json: file }).begin();
     expect(existsSync(file)).toBe(false);
     outputs.write({ json: () => 'first' });
@@ -59,7 +59,7 @@ describe('a file of results', () => {
     expect(readdirSync(folder)).toEqual(['result.json']);
   });
 
-  it('is not there after a run that failed; the earlier one is beside it, under another name', () => {
+  it('is missing after a failed run, and the earlier file stays as .previous', () => {
     write(file, 'yesterday');
     new OutputFiles({ json: file }).begin().discard();
     expect(readdirSync(folder)).toEqual(['result.json.previous']);
@@ -67,7 +67,7 @@ describe('a file of results', () => {
     expect(said).toEqual([`ct-bucket: ${file} was not written; the earlier one is ${file}.previous`]);
   });
 
-  it('may be read until work begins: it may be the base that a run is held against', () => {
+  it('stays readable until the work begins, because a run may be compared with it', () => {
     write(file, 'yesterday');
     const outputs = new OutputFiles({ json: file });
     expect(readFileSync(file, 'utf8')).toBe('yesterday');
@@ -75,7 +75,7 @@ describe('a file of results', () => {
     expect(readdirSync(folder)).toEqual(['result.json']);
   });
 
-  it('keeps the mode of the earlier one, and a link to it stays a link', () => {
+  it('keeps the mode of the earlier file, and a symbolic link to it stays a link', () => {
     write(file, 'first');
     chmodSync(file, 0o640);
     const link = join(folder, 'link.json');
@@ -86,7 +86,7 @@ describe('a file of results', () => {
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
   });
 
-  it('goes directly to devices and pipes, which cannot be replaced', async () => {
+  it('is written directly if it is a device or a pipe', async () => {
     write('/dev/null', 'text');
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
     const pipe = join(folder, 'pipe');
@@ -110,22 +110,22 @@ describe('a file of results', () => {
   });
 
   it.each([
-    ['in a folder that is not there', () => join(folder, 'no', 'result.json'), /no such folder: .*\/no$/],
+    ['in a folder that does not exist', () => join(folder, 'no', 'result.json'), /no such folder: .*\/no$/],
     ['that is a folder', () => folder, /it is a folder$/],
-    ['behind what is no folder', () => join(CAPTURE, 'x'), /no such folder: /],
+    ['below a file', () => join(CAPTURE, 'x'), /no such folder: /],
     ['on a full device', () => '/dev/full', /no space left on device$/],
-  ])('%s is refused in one line', (_what, path, reason) => {
+  ])('%s is refused with a one-line error', (_what, path, reason) => {
     expect(() => write(path(), 'text')).toThrow(reason);
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('that cannot be written leaves none of the others', () => {
+  it('that cannot be written removes the others of the same command', () => {
     const outputs = new OutputFiles({ json: file, html: '/dev/full' }).begin();
     expect(() => outputs.write({ json: () => 'a', html: () => 'b' })).toThrow('cannot write /dev/full');
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('is not named by two options, and its name is not empty', () => {
+  it('is refused if two options name it or its name is empty', () => {
     expect(() => new OutputFiles({ json: file, html: join(folder, '.', 'result.json') })).toThrow(
       '--json and --html name the same file',
     );
@@ -135,8 +135,8 @@ describe('a file of results', () => {
   });
 });
 
-describe('a history', () => {
-  it('grows by whole lines, also behind a line that was cut off', () => {
+describe('a history file', () => {
+  it('grows by whole lines, even after a truncated line', () => {
     writeFileSync(file, 'one\ntw');
     const log = new LineLog(file);
     log.add('three');
@@ -145,7 +145,7 @@ describe('a history', () => {
     expect(readFileSync(file, 'utf8')).toBe('one\ntw\nthree\nfour\n');
   });
 
-  it('that no line came into is not there', () => {
+  it('is removed if it was new and got no line', () => {
     new LineLog(file).close();
     expect(existsSync(file)).toBe(false);
     writeFileSync(file, '');
@@ -153,12 +153,12 @@ describe('a history', () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  it('on a full device is refused in one line', () => {
+  it('on a full device is refused with a one-line error', () => {
     expect(() => new LineLog('/dev/full').add('line')).toThrow(/^cannot write \/dev\/full: no space left on device$/);
   });
 });
 
-describe('a command', () => {
+describe('a command with an output file', () => {
   it.each([
     ['replay', ['replay', CAPTURE, '--late']],
     ['regress merge --json', ['regress', 'merge', FINE, '--json']],
@@ -169,7 +169,7 @@ describe('a command', () => {
     ['bench flood', ['bench', 'flood', '--json']],
     ['profile', ['profile', 'insert', '--pprof']],
     ['soak', ['soak', '--json']],
-  ])('%s says before it works that its file cannot be written', async (_what, args) => {
+  ])('(%s) refuses a path that it cannot write before it begins its work', async (_what, args) => {
     const path = join(folder, 'no', 'such');
     const { code, stdout, stderr } = await ctBucket([...args, path]);
     expect({ code, stdout, stderr }).toEqual({
@@ -179,7 +179,7 @@ describe('a command', () => {
     });
   });
 
-  it('that ends with a full file ends with 2, not with a verdict', async () => {
+  it('ends with exit code 2 instead of its verdict if the device is full', async () => {
     for (const option of ['--json', '--markdown', '--junit', '--history']) {
       const { code, stderr } = await ctBucket(['regress', 'merge', FINE, option, '/dev/full']);
       expect({ code, stderr }).toEqual({
@@ -189,21 +189,21 @@ describe('a command', () => {
     }
   });
 
-  it('with - prints the file on standard output and what is for people on standard error', async () => {
+  it('prints the file on standard output for -, and its text on standard error', async () => {
     const { code, stdout, stderr } = await ctBucket(['regress', 'merge', FINE, '--json', '-']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ verdict: 'fine' });
     expect(stderr).toContain('fine: every figure');
   });
 
-  it('may write over the file that it has read', async () => {
+  it('may overwrite its own input', async () => {
     writeFileSync(file, readFileSync(FINE));
     expect((await ctBucket(['regress', 'merge', file, '--json', file])).code).toBe(0);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ verdict: 'fine' });
     expect(readdirSync(folder)).toEqual(['result.json']);
   });
 
-  it('refused leaves the file as it was', async () => {
+  it('leaves the file unchanged if it is refused', async () => {
     mkdirSync(join(folder, 'x'));
     writeFileSync(file, 'yesterday');
     expect((await ctBucket(['regress', 'merge', join(folder, 'none'), '--json', file])).code).toBe(2);

@@ -1,4 +1,4 @@
-/** What people read on a terminal: progress, numbers, words, suggestions, widths. */
+/** Texts on a terminal: progress, numbers, plurals, suggestions, and widths. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -37,7 +37,7 @@ function ctBucket(args: readonly string[]): Promise<ChildResult> {
 describe('a line of progress', () => {
   let starts = 0;
 
-  /** What standard error gets, as a terminal of so many columns or none. */
+  /** The output on standard error: a terminal with this number of columns, or not a terminal if undefined. */
   function written(columns: number | undefined, env: Record<string, string>, texts: string[]): string {
     for (const [name, value] of Object.entries({ TERM: 'xterm', NO_COLOR: '', ...env })) {
       vi.stubEnv(name, value);
@@ -58,7 +58,7 @@ describe('a line of progress', () => {
     return out;
   }
 
-  it('is written over on a terminal, cut at its width, and taken away', () => {
+  it('is overwritten by the next one on a terminal, cut at its width, and erased at the end', () => {
     expect(written(20, {}, ['short', 'x'.repeat(50), ''])).toBe(
       `\r\u001b[Kshort\r\u001b[K${'x'.repeat(16)}...\r\u001b[K`,
     );
@@ -68,8 +68,8 @@ describe('a line of progress', () => {
     ['with NO_COLOR', 80, { NO_COLOR: '1' }],
     ['on a dumb terminal', 80, { TERM: 'dumb' }],
     ['without a terminal', undefined, {}],
-  ])('%s is plain, one in ten seconds', (_what, columns, env) => {
-    /* Each of these is another ten seconds after the one before it. */
+  ])('%s is plain text, at most one in ten seconds', (_what, columns, env) => {
+    /* Each test of this table starts ten seconds or more after the one before. */
     const now = vi.spyOn(performance, 'now');
     const start = 1e9 * ++starts;
     now.mockReturnValue(start);
@@ -79,22 +79,22 @@ describe('a line of progress', () => {
   });
 });
 
-describe('numbers', () => {
-  it('have one way to separate thousands', () => {
+describe('the text of a number', () => {
+  it('separates thousands in one way', () => {
     expect(groups(1_234_567)).toBe('1,234,567');
     expect(groups).toBe(thousands);
     expect(short(12_345)).toBe('12,345');
     expect(ms(12_345)).toBe('12,345\u00a0ms');
   });
 
-  it('that were not measured are no NaN', () => {
+  it('is a dash if nothing was measured', () => {
     expect([ms(Number.NaN), short(Number.NaN)]).toEqual(['–', '–']);
     const nothing = { p50: Number.NaN, p99: Number.NaN, max: Number.NaN };
     const line = lineOf({ s: 1, batchUs: nothing, events: null, problems: [] } as unknown as IntervalFigures);
     expect(line).toContain('batch p50/p99/max -/-/- us');
   });
 
-  it('of one thing have its noun in the singular', () => {
+  it('has its noun in the singular for one', () => {
     expect([counted(1, 'connection'), counted(0, 'connection'), counted(2, 'packet')]).toEqual([
       '1 connection',
       '0 connections',
@@ -102,7 +102,7 @@ describe('numbers', () => {
     ]);
   });
 
-  it('in the totals do not read like faults where they are none', () => {
+  it('in the totals does not look like a fault if there is none', () => {
     const lines: string[] = [];
     vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
     const none = { accepted: 0, completedSent: 0 };
@@ -123,7 +123,7 @@ describe('numbers', () => {
   });
 });
 
-describe('a name that is nearly right', () => {
+describe('a misspelt name', () => {
   it.each<[args: string[], says: string]>([
     [['replya', 'x'], "unknown command 'replya'; did you mean replay?"],
     [['replay', CAPTURE, '--thread', '2'], "unknown option '--thread'; did you mean --threads?"],
@@ -131,7 +131,7 @@ describe('a name that is nearly right', () => {
     [['profile', 'inser'], 'did you mean insert?'],
     [['profile', 'dif', 'a', 'b'], "profile has no command 'dif'; did you mean diff?"],
     [['regress', 'mrege', 'a.json'], "regress has no command 'mrege'; did you mean merge?"],
-  ])('is suggested: %j', async (args, says) => {
+  ])('is refused with a suggestion: %j', async (args, says) => {
     const { exitCode, error } = await printedBy(args);
     expect(exitCode).toBe(2);
     expect(error).toMatch(/^ct-bucket: [^\n]+\n$/);
@@ -139,27 +139,27 @@ describe('a name that is nearly right', () => {
   });
 });
 
-describe('what is asked of a running tracker', () => {
-  it('is suggested where it is misspelt, and events say when they listen', async () => {
+describe('a running tracker', () => {
+  it('suggests a command for a misspelt one, and ctl events says when it listens', async () => {
     const running = await Running.start([CAPTURE, '--socket', join(folder, 's')]);
     const { error } = await running.ask('ct-get-ncons');
     expect(error).toBe("unknown command 'ct-get-ncons'; did you mean ct-get-nconns?; list-commands lists all commands");
     const listening = spawn(process.execPath, [...CT_BUCKET, 'ctl', 'events', '--socket', join(folder, 's')]);
     const [said] = (await once(listening.stderr, 'data')) as [Buffer];
     const ended = once(listening.stdout.resume(), 'end');
-    /* It listens until the tracker ends. */
+    /* ctl events listens until the tracker ends. */
     await running.stop();
     await ended;
     expect(said.toString()).toMatch(/^ct-bucket: listening for events; Ctrl-C ends it\n/);
   });
 });
 
-describe('widths', () => {
-  it('of the help of ctl are those of a terminal', () => {
+describe('the width of a terminal', () => {
+  it('holds each line of the help of ctl', () => {
     expect(commandList().filter((line) => line.length > 78)).toEqual([]);
   });
 
-  it('of a verdict are those of a terminal', async () => {
+  it('holds each line of a verdict', async () => {
     const { stdout } = await ctBucket([
       'regress',
       'merge',
@@ -170,7 +170,7 @@ describe('widths', () => {
     expect(table).toContain('detectable effect  ');
   });
 
-  it('make a table that is too wide a list', () => {
+  it('turns a table into a list if the table is too wide', () => {
     const table = { title: 'T', head: ['name', 'one', 'three'], rows: [{ cells: ['a', '1', '3'] }] };
     expect(textTable(table, 10)).toBe('T\na\n  one    1\n  three  3');
     expect(textTable(table, 200)).toContain('│ a    │');
@@ -182,7 +182,7 @@ describe('help', () => {
     ['regress', '--base <state>'],
     ['profile', '--pprof <file>'],
     ['bench', '--html <file>'],
-  ])('of %s has the options of what is meant without a name', async (name, option) => {
+  ])('of %s has the options of its default command', async (name, option) => {
     const { out, exitCode } = await printedBy([name, '--help']);
     expect(exitCode).toBe(0);
     expect(out).toContain(option);
@@ -190,8 +190,8 @@ describe('help', () => {
   });
 });
 
-describe('a replay that fails', () => {
-  it('before its first packet has no report but its error', async () => {
+describe('a failed replay', () => {
+  it('prints only an error if it fails before the first packet', async () => {
     const path = join(folder, 'text.pcap');
     writeFileSync(path, 'This is text.');
     const { code, stdout, stderr } = await ctBucket(['replay', path]);
@@ -199,7 +199,7 @@ describe('a replay that fails', () => {
     expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
   });
 
-  it('later reports what came before', async () => {
+  it('prints its totals so far if it fails later', async () => {
     const path = join(folder, 'broken.pcap');
     writeFileSync(path, readFileSync(CAPTURE).subarray(0, -3));
     const { code, stdout } = await ctBucket(['replay', path]);

@@ -1,9 +1,9 @@
-/** A datapath sets limits of V8's compiler, unless it is told not to. */
+/** A datapath raises the inlining limits of V8's compiler, unless tuneCompiler is false. */
 
 import { expect, it } from 'vitest';
 import { run } from '../support/child.ts';
 
-/** The flags that are set by a program that starts a datapath. */
+/** The V8 flags that a program sets when it starts a datapath. */
 async function flagsOf(options: string): Promise<string[]> {
   const code = `
     import { syncBuiltinESMExports } from 'node:module';
@@ -19,7 +19,7 @@ async function flagsOf(options: string): Promise<string[]> {
 }
 
 it.each(['{ maxConnections: 100 }', '{ maxConnections: 100, tuneCompiler: true }'])(
-  'with %s all three',
+  'a datapath with %s sets all three flags',
   async (options) => {
     expect(await flagsOf(options)).toEqual([
       '--max-inlined-bytecode-size=1500',
@@ -29,6 +29,6 @@ it.each(['{ maxConnections: 100 }', '{ maxConnections: 100, tuneCompiler: true }
   },
 );
 
-it('with tuneCompiler: false none', async () => {
+it('a datapath with tuneCompiler: false sets no flag', async () => {
   expect(await flagsOf('{ maxConnections: 100, tuneCompiler: false }')).toEqual([]);
 });

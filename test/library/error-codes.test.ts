@@ -1,4 +1,4 @@
-/** Every error that the library throws on purpose has a code of one list. */
+/** Every error that the library throws on purpose has a documented code. */
 
 import { describe, expect, it } from 'vitest';
 import {
@@ -32,7 +32,7 @@ describe('the code of an error', () => {
     expect(error).toMatchObject({ name: 'UsageError', code });
   });
 
-  it('of a closed handle and its reader is ERR_CT_CLOSED', async () => {
+  it('of a closed Conntrack and its event reader is ERR_CT_CLOSED', async () => {
     const conntrack = new Conntrack({ maxConnections: 100 });
     const reader = conntrack.events();
     reader.close();
@@ -41,7 +41,7 @@ describe('the code of an error', () => {
     expect(await thrownBy(() => conntrack.flush())).toMatchObject({ name: 'UsageError', code: ErrorCode.CLOSED });
   });
 
-  it('of a stopped datapath is ERR_CT_CLOSED, in every call', async () => {
+  it('of every call on a stopped datapath is ERR_CT_CLOSED', async () => {
     const datapath = await startDatapath();
     await datapath.stop();
     const frame = new Uint8Array(60);
@@ -56,7 +56,7 @@ describe('the code of an error', () => {
     }
   });
 
-  it('of a datapath whose worker has died for good is ERR_CT_WORKER_DIED, with the cause', async () => {
+  it('of a datapath with a dead worker is ERR_CT_WORKER_DIED, with the cause', async () => {
     const datapath = await startDatapath({ restarts: 0 });
     const failed = new Promise((resolve) => datapath.on('error', resolve));
     datapath.terminateWorker('pmd');
@@ -72,11 +72,11 @@ describe('the code of an error', () => {
     }
   });
 
-  it('of a lock that another thread keeps is ERR_CT_LOCK_TIMEOUT', () => {
+  it('of a lock that another thread holds too long is ERR_CT_LOCK_TIMEOUT', () => {
     expect(new LockTimeoutError('a lock')).toMatchObject({ name: 'LockTimeoutError', code: ErrorCode.LOCK_TIMEOUT });
   });
 
-  it('is one of its own: no two are the same', () => {
+  it('is unique', () => {
     const codes = Object.values(ErrorCode);
     expect(new Set(codes).size).toBe(codes.length);
     expect(codes.every((code) => /^ERR_CT_[A-Z_]+$/.test(code))).toBe(true);

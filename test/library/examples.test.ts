@@ -1,4 +1,4 @@
-/** The programs of examples/library run as they are, and say what they are there to show. */
+/** Runs the programs of examples/library unchanged, and checks their output. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,12 +18,12 @@ async function linesOf(name: string, ...args: string[]): Promise<string[]> {
   return stdout.trimEnd().split('\n');
 }
 
-it.each(readdirSync(FOLDER).filter((name) => name.endsWith('.mjs')))('%s has 40 lines at most', (name) => {
+it.each(readdirSync(FOLDER).filter((name) => name.endsWith('.mjs')))('%s has at most 40 lines', (name) => {
   expect(readFileSync(join(FOLDER, name), 'utf8').split('\n').length - 1).toBeLessThanOrEqual(40);
 });
 
 describe('track-capture.mjs', () => {
-  it('prints the recorded verdict on each packet, and the connections', async () => {
+  it('prints the recorded verdict on each packet, and then the connections', async () => {
     const lines = await linesOf('track-capture.mjs', CAPTURE);
     const recorded = (await fixtureCaptures()).find(({ name }) => name === 'communityid_tcp')!;
     const states = lines.slice(0, recorded.states.length).map((line) => line.replace(/ \(.*/, ''));
@@ -35,7 +35,7 @@ describe('track-capture.mjs', () => {
 });
 
 describe('nat.mjs', () => {
-  it('writes the frames of the client with the address of the gateway', async () => {
+  it("writes the client's frames with the address of the gateway", async () => {
     const path = join(out, 'nat.pcap');
     expect(await linesOf('nat.mjs', CAPTURE, path)).toEqual([
       expect.stringMatching(/^8 packets sent on, \d connections \{ .*truncated: 3.*\}$/),
@@ -48,7 +48,7 @@ describe('nat.mjs', () => {
 });
 
 describe('threads-and-events.mjs', () => {
-  it('tells each connection as it opens, is answered and goes', async () => {
+  it('prints an event when a connection opens, gets a reply, and ends', async () => {
     const lines = await linesOf('threads-and-events.mjs');
     const count = (word: string): number => lines.filter((line) => line.includes(word)).length;
     expect([count('[NEW]'), count('[UPDATE]'), count('[DESTROY]')]).toEqual([20, 20, 10]);
@@ -64,7 +64,7 @@ describe('own-workers.mjs', () => {
 });
 
 describe('filter-and-dump.mjs', () => {
-  it('finds and removes what the filters say', async () => {
+  it('finds and removes the connections that match its filters', async () => {
     const lines = await linesOf('filter-and-dump.mjs');
     expect(lines.filter((line) => !line.startsWith('  '))).toEqual([
       'DNS, mark 1: 5',

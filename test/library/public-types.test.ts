@@ -1,4 +1,4 @@
-/** The types of the package: what a user can reach can be named, and nothing internal can be reached. */
+/** The types of the package: the index exports every type that a user can reach, and no internal type. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,11 +8,11 @@ import { REPOSITORY } from '../support/child.ts';
 
 const INDEX = join(REPOSITORY, 'dist', 'src', 'index.d.ts');
 
-/** A declaration file that the compiler has written. */
+/** A declaration file of the compiler. */
 interface Module {
-  /** The text of each declaration at its top. */
+  /** The text of each top-level declaration. */
   declarations: Map<string, string>;
-  /** The file that each imported name comes from, and its name there. */
+  /** The file of each imported name, and its name there. */
   imports: Map<string, { file: string; name: string }>;
 }
 
@@ -34,7 +34,7 @@ function target(file: string, specifier: string): string {
 function readModule(file: string): Module {
   const text = readFileSync(file, 'utf8').replaceAll(/\/\*[^]*?\*\//g, '');
   const module: Module = { declarations: new Map(), imports: new Map() };
-  /* Declarations begin at the first column, and nothing else does but what closes them. */
+  /* In these files only declarations and their closing braces begin in the first column. */
   for (const statement of text.split(/^(?=[a-z])/m)) {
     const imported = /^(?:import|export) (?:type )?\{([^}]*)\} from ['"](\.[^'"]+)['"]/.exec(statement);
     if (imported !== null) {
@@ -53,7 +53,7 @@ function readModule(file: string): Module {
   return module;
 }
 
-/** Where a name of a module is declared. */
+/** The place of a name's declaration. */
 function origin(file: string, name: string): string | undefined {
   const { declarations, imports } = moduleOf(file);
   if (declarations.has(name)) {
@@ -63,7 +63,7 @@ function origin(file: string, name: string): string | undefined {
   return from === undefined || !existsSync(from.file) ? undefined : origin(from.file, from.name);
 }
 
-/** Declarations that a declaration names. */
+/** The places of all declarations that a declaration names. */
 function namedIn(place: string): string[] {
   const [file, name] = place.split('#') as [string, string];
   const text = moduleOf(file)
@@ -78,16 +78,16 @@ const places = new Map([...moduleOf(INDEX).imports.keys()].map((name) => [origin
 const short = (place: string): string => place.slice(place.lastIndexOf('/') + 1);
 
 describe('the types of the package', () => {
-  it('are searched for what they name', () => {
+  it('are all found by this test', () => {
     expect(places.size).toBeGreaterThan(60);
     expect(namedIn(origin(INDEX, 'Datapath')!).map(short)).toContain('conntrack.d.ts#Conntrack');
   });
 
-  it.each([...places])('%s is declared', (place, name) => {
+  it.each([...places])('include a declaration of %s', (place, name) => {
     expect(place, name).toContain('#');
   });
 
-  it('name nothing that the index does not export', () => {
+  it('name only types that the index exports', () => {
     const hidden = [...places.keys()].flatMap((place) =>
       namedIn(place)
         .filter((each) => !places.has(each))
@@ -102,7 +102,7 @@ describe('the types of the package', () => {
     ['PacketBatch', ['table', 'moveTo', 'takeSpare', 'isSpare', 'hasSpare', 'resetSpare']],
     ['CtAction', ['nat', 'helperKind', 'labelValue']],
     ['VerdictView', ['point', 'end']],
-  ])('%s has no member %j', (name, members) => {
+  ])('give %s none of the internal members %j', (name, members) => {
     const [place] = [...places].find(([, exported]) => exported === name)!;
     const text = moduleOf(place.split('#')[0]!).declarations.get(name)!;
     expect(text).toContain('{');
@@ -111,7 +111,7 @@ describe('the types of the package', () => {
     );
   });
 
-  it('are of what runs: every value of the index is one of the types', () => {
+  it('include every value that the index exports', () => {
     expect(Object.keys(library).filter((name) => ![...places.values()].includes(name))).toEqual([]);
   });
 });

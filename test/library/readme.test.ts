@@ -1,4 +1,4 @@
-/** The blocks of README.md, as they stand there, are one program that does something and ends. */
+/** The code blocks of README.md, copied unchanged, are one program that prints its results and ends. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ import { REPOSITORY, run } from '../support/child.ts';
 const blocksOf = (file: string): string[] =>
   Array.from(readFileSync(join(REPOSITORY, file), 'utf8').matchAll(/^```ts\n([^]*?)^```$/gm), ([, block]) => block!);
 
-/* In the repository: there 'ct-bucket' is the package itself. */
+/* In the repository, where 'ct-bucket' resolves to the package itself. */
 const folder = mkdtempSync(join(REPOSITORY, 'test', 'library', 'program-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -34,14 +34,14 @@ const OPTIONS = [
   'false',
 ];
 
-describe('the blocks of README.md', () => {
+describe('the code blocks of README.md', () => {
   const program = blocksOf('README.md').join('\n');
 
   it('are three', () => {
     expect(blocksOf('README.md')).toHaveLength(3);
   });
 
-  it('copied into one file print what their comments say, and end', async () => {
+  it('in one file print the output that their comments show, and end', async () => {
     const { code, stdout, stderr } = await run(process.execPath, ['--import', 'tsx', write('readme.mts', program)]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.trimEnd().split('\n').toSorted();
@@ -60,14 +60,14 @@ describe('the blocks of README.md', () => {
     );
   });
 
-  it('have the types that they should', async () => {
+  it('pass the type checker', async () => {
     const { stdout } = await run(process.execPath, [TSC, ...OPTIONS, write('types.mts', program)]);
     expect(stdout).toBe('');
   });
 });
 
-describe('the blocks of docs/library.md', () => {
-  it('have the types that they should', async () => {
+describe('the code blocks of docs/library.md', () => {
+  it('pass the type checker', async () => {
     const blocks = blocksOf('docs/library.md');
     expect(blocks.length).toBeGreaterThan(5);
     const files = blocks.map((block, i) => write(`block-${i}.mts`, block));

@@ -1,4 +1,4 @@
-/** What a signal gives up: a start, a push that waits, reading verdicts; and how a datapath ends with its block. */
+/** An AbortSignal cancels a start, a waiting push, or the reading of verdicts; `await using` stops a datapath. */
 
 import { describe, expect, it } from 'vitest';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';
@@ -7,8 +7,8 @@ import { udp } from '../support/frames.ts';
 
 const BIG = udp(flow(1), Buffer.alloc(16_000));
 
-describe('a signal', () => {
-  it('that is aborted before or during the start gives it up', async () => {
+describe('an AbortSignal', () => {
+  it('cancels the start if it aborts before or during it', async () => {
     const reason = new Error('too late');
     await expect(Datapath.start({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const starting = new AbortController();
@@ -20,7 +20,7 @@ describe('a signal', () => {
     );
   });
 
-  it('takes a push back that waits for room, and no other', async () => {
+  it('cancels its own push that waits for room, and no other', async () => {
     const datapath = await startDatapath<number>();
     const tags: number[] = [];
     datapath.on('verdict', ({ tag }) => tags.push(tag!));
@@ -41,7 +41,7 @@ describe('a signal', () => {
     expect(tags).toEqual(Array.from({ length: pushed }, (_, tag) => tag));
   });
 
-  it('may belong to any number of pushes that wait, without a warning, and takes them all back', async () => {
+  it('cancels all pushes that share it, without a warning about many listeners', async () => {
     const datapath = await startDatapath<number>();
     const warnings: string[] = [];
     const onWarning = ({ message }: Error) => warnings.push(message);
@@ -66,7 +66,7 @@ describe('a signal', () => {
     expect(datapath.conntrack.counters().packets).toBe(pushed + 1);
   });
 
-  it('that is aborted already keeps a packet out; nobody has to await that', async () => {
+  it('rejects the push if it has aborted already, without an unhandled rejection', async () => {
     const datapath = await startDatapath();
     void datapath.push(BIG, { timeMs: 0, signal: AbortSignal.abort() });
     await expect(datapath.push(BIG, { timeMs: 0, signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
@@ -74,7 +74,7 @@ describe('a signal', () => {
     expect(datapath.conntrack.counters().packets).toBe(0);
   });
 
-  it('that is aborted later does nothing to a packet that was taken', async () => {
+  it('does nothing to a packet that the ring has taken', async () => {
     const datapath = await startDatapath();
     const controller = new AbortController();
     await datapath.push(BIG, { timeMs: 0, signal: controller.signal });
@@ -83,7 +83,7 @@ describe('a signal', () => {
     expect(datapath.conntrack.counters().packets).toBe(1);
   });
 
-  it('ends reading verdicts without an error, also where nothing comes', async () => {
+  it('ends the reading of verdicts without an error, even if none come', async () => {
     const datapath = await startDatapath();
     const controller = new AbortController();
     const reading = (async () => {
@@ -102,7 +102,7 @@ describe('a signal', () => {
   });
 });
 
-describe('a datapath', () => {
+describe('a datapath declared with await using', () => {
   it('is stopped at the end of its block', async () => {
     let datapath: Datapath;
     let count = 0;

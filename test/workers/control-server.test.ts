@@ -1,4 +1,4 @@
-/** The control socket's server: requests, limits, slow readers, clients that go, the end. */
+/** The control socket's server: requests, limits, slow readers, clients that disconnect, and its end. */
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
@@ -32,8 +32,8 @@ function* endlessly(piece: string): Generator<string> {
 
 const ECHO: Responder = (asked) => [JSON.stringify(asked)];
 
-describe('clients', () => {
-  it('beyond 64 are told so at once, and one finds room when another has gone', async () => {
+describe('a client of the control server', () => {
+  it('is refused at once if 64 others are connected, and is served when one of them has left', async () => {
     const { path } = await listening(ECHO);
     const silent = await Promise.all(Array.from({ length: 64 }, () => request(path, '')));
     const reply = await ask(path, 'a');
@@ -45,14 +45,14 @@ describe('clients', () => {
     silent.forEach((socket) => socket.destroy());
   });
 
-  it('that stay when they have their answer are cut off', async () => {
+  it('is disconnected if it stays after its answer', async () => {
     const { path } = await listening(ECHO);
     const socket = connect({ path, allowHalfOpen: true });
     socket.on('error', () => {});
     socket.write('{"command":"a"}\n');
     socket.resume();
     await once(socket, 'end');
-    /* A half-open end of ours cannot see that the other has closed, but by writing. */
+    /* Our half-open end sees only by writing that the server has closed. */
     await expect
       .poll(
         () => {
@@ -65,8 +65,8 @@ describe('clients', () => {
   });
 });
 
-describe('a request', () => {
-  it('reaches the command whole, with what it does not say as false', async () => {
+describe('a request to the control server', () => {
+  it('reaches the command whole, with false for each flag that it leaves out', async () => {
     const { path } = await listening(ECHO);
     const { text, exitCode } = await ask(path, 'dump', ['zone=5', ''], { more: true });
     expect(exitCode).toBe(0);
@@ -74,7 +74,7 @@ describe('a request', () => {
     expect(JSON.parse(text)).toEqual(asked);
   });
 
-  it('may come in pieces, cut inside a character', async () => {
+  it('may arrive in pieces, even cut inside a character', async () => {
     const { path } = await listening(ECHO);
     const bytes = Buffer.from('{"command":"zürich"}\n');
     const socket = await request(path, '');
@@ -86,16 +86,16 @@ describe('a request', () => {
   });
 
   it.each([
-    ['no JSON', 'dump-conntrack\n', /one line of JSON/],
-    ['no object', '[]\n', /JSON object/],
+    ['text that is not JSON', 'dump-conntrack\n', /one line of JSON/],
+    ['an array for an object', '[]\n', /JSON object/],
     ['null', 'null\n', /JSON object/],
     ['no command', '{}\n', /must name its command/],
-    ['arguments that are no list', '{"command":"a","args":"b"}\n', /"args"/],
-    ['an argument that is no string', '{"command":"a","args":[1]}\n', /"args"/],
-    ['a flag that is none', '{"command":"a","json":1}\n', /"json"/],
+    ['arguments that are not a list', '{"command":"a","args":"b"}\n', /"args"/],
+    ['an argument that is not a string', '{"command":"a","args":[1]}\n', /"args"/],
+    ['a flag that is not a boolean', '{"command":"a","json":1}\n', /"json"/],
     ['more bytes than allowed', `{"command":"${'a'.repeat(MAX_REQUEST_BYTES)}"}\n`, /may have at most 65536 bytes/],
-    ['more bytes than allowed and no end', 'a'.repeat(MAX_REQUEST_BYTES + 1), /may have at most 65536 bytes/],
-  ])('with %s is answered with one line and code 2', async (_what, line, says) => {
+    ['more bytes than allowed and no line end', 'a'.repeat(MAX_REQUEST_BYTES + 1), /may have at most 65536 bytes/],
+  ])('with %s gets a one-line error and exit code 2', async (_what, line, says) => {
     const { path } = await listening(ECHO);
     const reply = await answerOn(await request(path, line));
     expect(reply).toMatchObject({ exitCode: 2, text: '' });
@@ -103,7 +103,7 @@ describe('a request', () => {
     expect(reply.error).not.toContain('\n');
   });
 
-  it('of exactly the allowed length is answered', async () => {
+  it('of exactly the greatest allowed length is answered', async () => {
     const { path } = await listening(ECHO);
     const frame = '{"command":""}\n';
     const line = frame.replace('""', `"${'a'.repeat(MAX_REQUEST_BYTES - frame.length)}"`);
@@ -111,8 +111,8 @@ describe('a request', () => {
   });
 });
 
-describe('an answer', () => {
-  it('ends with what was wrong, after what came before', async () => {
+describe('an answer of the control server', () => {
+  it('ends with the error, after the text that came before it', async () => {
     const { path } = await listening(function* () {
       yield 'one';
       throw new UsageError('no two');
@@ -120,7 +120,7 @@ describe('an answer', () => {
     expect(await ask(path, 'any')).toEqual({ text: 'one', exitCode: 2, error: 'no two' });
   });
 
-  it('names an error of the program itself, and others are still answered', async () => {
+  it('names an internal error, and later requests are still answered', async () => {
     const { path } = await listening(({ command }) => {
       if (command === 'broken') {
         throw new TypeError('oops');
@@ -131,7 +131,7 @@ describe('an answer', () => {
     expect(await ask(path, 'other')).toEqual({ text: 'fine', exitCode: 0 });
   });
 
-  it('is made no faster than it is read, while others have their turn', async () => {
+  it('is produced no faster than its reader reads, while other clients get theirs', async () => {
     const piece = 'x'.repeat(65_536);
     let pieces = 0;
     const { path } = await listening(function* ({ command }) {
@@ -149,7 +149,7 @@ describe('an answer', () => {
     for (let other = 0; other < OTHERS; other++) {
       expect((await ask(path, 'other')).text).toBe('short');
     }
-    /* The buffers of both sockets and of the kernel, not one piece for each turn of the server. */
+    /* The server fills the buffers of both sockets and of the kernel. It must not add a piece in each of its turns. */
     expect(pieces).toBeGreaterThan(0);
     expect(pieces).toBeLessThan(OTHERS / 5);
     const before = pieces;
@@ -164,7 +164,7 @@ describe('an answer', () => {
     expect(pieces).toBeGreaterThan(before);
   });
 
-  it('is given up when its reader goes, be it in the middle or while it waits', async () => {
+  it('is cancelled when its reader disconnects, both while it is written and while it waits', async () => {
     const given: string[] = [];
     let giveUp = () => {};
     const bothGivenUp = new Promise<void>((done) => {
@@ -192,8 +192,8 @@ describe('an answer', () => {
   });
 });
 
-describe('the end', () => {
-  it('ends answers under way with a reason, a slow reader at once after the grace, and takes the socket away', async () => {
+describe('the end of the control server', () => {
+  it('ends running answers with a reason, drops a slow reader after the grace period, and removes the socket', async () => {
     let isOver = 0;
     const { path, server } = await listening(async function* ({ command }, signal) {
       try {
@@ -224,7 +224,7 @@ describe('the end', () => {
     });
   });
 
-  it('waits for commands that take their time to end', async () => {
+  it('waits for commands that take some time to end', async () => {
     let isOver = false;
     const { path, server } = await listening(async function* (_request, signal) {
       yield 'begin';

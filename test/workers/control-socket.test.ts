@@ -1,4 +1,4 @@
-/** The path of the control socket: only its owner gets there, one tracker answers, what is stale goes. */
+/** The path of the control socket: only its owner has access, one tracker listens, and a stale socket is removed. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -39,15 +39,15 @@ async function staleSocket(path: string): Promise<void> {
   expect(existsSync(path)).toBe(true);
 }
 
-describe('the default path', () => {
-  it("is in the user's runtime folder, or in the system's folder for temporary files under the user's number", () => {
+describe('the default path of the control socket', () => {
+  it("is in XDG_RUNTIME_DIR, or else in the temporary folder under the user's uid", () => {
     expect(defaultSocketPath({ XDG_RUNTIME_DIR: '/run/user/7' })).toBe('/run/user/7/ct-bucket/control.sock');
     const name = `ct-bucket-${process.getuid!()}`;
     expect(defaultSocketPath({})).toBe(join(tmpdir(), name, 'control.sock'));
     expect(defaultSocketPath({ XDG_RUNTIME_DIR: '' })).toBe(join(tmpdir(), name, 'control.sock'));
   });
 
-  it('has its folder made, for the user alone', async () => {
+  it('gets a folder that only the user may enter', async () => {
     vi.stubEnv('XDG_RUNTIME_DIR', freshFolder());
     onTestFinished(() => void vi.unstubAllEnvs());
     const path = await prepareSocketPath(undefined);
@@ -64,9 +64,9 @@ describe('the default path', () => {
         chmodSync(path, 0o755);
       },
     ],
-    ['a link to another', (path) => symlinkSync(freshFolder(), path)],
+    ['a symbolic link', (path) => symlinkSync(freshFolder(), path)],
     ['a file', (path) => writeFileSync(path, '')],
-  ])('is refused when its folder is %s', async (_what, make) => {
+  ])('is refused if its folder is %s', async (_what, make) => {
     vi.stubEnv('XDG_RUNTIME_DIR', freshFolder());
     onTestFinished(() => void vi.unstubAllEnvs());
     make(dirname(defaultSocketPath()));
@@ -74,8 +74,8 @@ describe('the default path', () => {
   });
 });
 
-describe('a path', () => {
-  it('on which somebody answers is refused, and he goes on', async () => {
+describe('a given path of the control socket', () => {
+  it('is refused if another process listens on it, whose socket stays', async () => {
     const path = join(freshFolder(), 'a.sock');
     const server = createServer().listen(path);
     onTestFinished(() => void server.close());
@@ -84,7 +84,7 @@ describe('a path', () => {
     expect(statSync(path).isSocket()).toBe(true);
   });
 
-  it('with a socket that nobody answers any more becomes free', async () => {
+  it('is freed if the process that listened on it is dead', async () => {
     const path = join(freshFolder(), 'a.sock');
     await staleSocket(path);
     await expect(prepareSocketPath(path)).resolves.toBe(path);
@@ -94,19 +94,19 @@ describe('a path', () => {
   it.each<[what: string, make: (path: string) => void]>([
     ['a file', (path) => writeFileSync(path, 'precious')],
     ['a folder', (path) => mkdirSync(path)],
-    ['a link', (path) => symlinkSync('/nowhere', path)],
-  ])('where %s lies is refused and left as it is', async (_what, make) => {
+    ['a symbolic link', (path) => symlinkSync('/nowhere', path)],
+  ])('is refused if it names %s, which is left alone', async (_what, make) => {
     const path = join(freshFolder(), 'a.sock');
     make(path);
     await expect(prepareSocketPath(path)).rejects.toThrow(/exists and is not a socket/);
     expect(readdirSync(dirname(path))).toEqual(['a.sock']);
   });
 
-  it('in a folder that is not there is refused', async () => {
+  it('is refused if its folder does not exist', async () => {
     await expect(prepareSocketPath(join(folder, 'none', 'a.sock'))).rejects.toThrow(/no such folder/);
   });
 
-  it('longer than a socket address holds is refused, one that just fits is not', async () => {
+  it('may have at most 103 bytes, as a socket address holds', async () => {
     const start = `${freshFolder()}/`;
     const fits = start + 'a'.repeat(103 - start.length);
     await expect(prepareSocketPath(fits)).resolves.toBe(fits);

@@ -1,4 +1,4 @@
-/** A datapath: its threads, where packets go, full rings, the sweeper's time, and threads that die. */
+/** A datapath: its threads, its steering, full rings, the sweeper's time, and dead threads that it does not restart. */
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { hashParsed } from '../../src/core/path/key-hash.ts';
@@ -23,7 +23,7 @@ function flow(i: number): PortEnds {
   return { src: `10.${i & 255}.0.1`, dst: '10.9.9.9', sport: 1000 + i, dport: 53 };
 }
 
-/** Datapaths of the current test: one that fails must not leave its threads to the next. */
+/** Datapaths of the current test. A failed test must not leave threads to the next one. */
 const started: Datapath[] = [];
 
 async function start(options: DatapathOptions): Promise<Datapath> {
@@ -43,7 +43,7 @@ async function stop(datapath: Datapath): Promise<void> {
   await datapath.stop();
 }
 
-/** Notes verdicts by packet number. */
+/** Records each verdict under the number of its packet. */
 function noteVerdicts(datapath: Datapath): Map<number, string> {
   const verdicts = new Map<number, string>();
   datapath.on('verdict', ({ tag, stateText }) => {
@@ -54,7 +54,7 @@ function noteVerdicts(datapath: Datapath): Map<number, string> {
   return verdicts;
 }
 
-/** The hash of a packet's key, as the datapath's table has it. */
+/** The hash of a packet's key in the datapath's table. */
 function hashOf(datapath: Datapath, frame: Uint8Array): number {
   const { tracker } = datapath.conntrack;
   const batch = PacketBatch.allocate();
@@ -68,8 +68,8 @@ function bucketOf(datapath: Datapath, frame: Uint8Array): number {
 }
 
 /**
- * Keeps a bucket locked, so that whoever opens a connection in it waits. The main thread may do so here: nobody holds it.
- * @returns what lets it go
+ * Locks a bucket, so that a PMD that opens a connection in it waits. The main thread may do that here: the lock is free.
+ * @returns a function that unlocks the bucket
  */
 function hold(datapath: Datapath, bucket: number): () => void {
   const { table, participant } = datapath.conntrack.tracker;
@@ -77,7 +77,7 @@ function hold(datapath: Datapath, bucket: number): () => void {
   return () => table.unlockBucket(bucket);
 }
 
-/** Sets the sweeper's interval and wakes it: it may have lain down for the one before. */
+/** Sets the sweeper's interval and wakes the sweeper, which may sleep for the earlier interval. */
 function sweepEvery(datapath: Datapath, ms: number): void {
   const { words, settings } = datapath.conntrack.tracker;
   datapath.conntrack.sweepIntervalMs = ms;
@@ -85,8 +85,8 @@ function sweepEvery(datapath: Datapath, ms: number): void {
   notify(words, settings + SettingWord.PRESSURE, 1);
 }
 
-describe('starting and stopping', () => {
-  it.each([1, 2, 3])('takes every packet to its verdict on %i threads, and keeps the table', async (threads) => {
+describe('a datapath', () => {
+  it.each([1, 2, 3])('gives every packet a verdict on %i threads, and keeps its table after stop', async (threads) => {
     const datapath = await start({ threads });
     const verdicts = noteVerdicts(datapath);
     for (let i = 0; i < 500; i++) {
@@ -102,11 +102,11 @@ describe('starting and stopping', () => {
     expectAccountingHolds(datapath.conntrack, 1000);
   });
 
-  it('without a packet just ends', async () => {
+  it('stops without having had a packet', async () => {
     await stop(await start({ threads: 2 }));
   });
 
-  it('without a sweeper leaves what has expired to packets', async () => {
+  it('without a sweeper keeps expired connections until a packet meets them', async () => {
     const datapath = await start({ sweeper: false });
     await datapath.push(udp(flow(1)), { timeMs: 0 });
     await datapath.push(udp(flow(2)), { timeMs: 1e9 });
@@ -115,7 +115,7 @@ describe('starting and stopping', () => {
     expect(datapath.conntrack.connCount).toBe(2);
   });
 
-  it('does what its action says with every packet', async () => {
+  it('applies its action to every packet', async () => {
     const datapath = await start({ action: { zone: 7, commit: true, mark: { value: 3, mask: 0xff } } });
     await datapath.push(udp(flow(1)), { timeMs: 0 });
     await stop(datapath);
@@ -126,44 +126,47 @@ describe('starting and stopping', () => {
 describe('steering', () => {
   const steering = new FlowSteering();
 
-  it.each([1, 2, 3, 5, 64])('takes both directions and errors about them to one of %i PMDs', (workers) => {
-    const used = new Set<number>();
-    for (let i = 0; i < 500; i++) {
-      const ends = flow(i);
-      for (const [there, back] of [
-        [udp(ends), udp(reverse(ends))],
-        [tcp(ends, { flags: 'S', seq: 1 }), tcp(reverse(ends), { flags: 'SA', seq: 1 })],
-        [icmp(ends, 8, ID), icmp(reverse(ends), 0, ID)],
-      ] as const) {
-        const worker = steering.workerOf(there, workers);
-        used.add(worker);
-        expect(steering.workerOf(back, workers)).toBe(worker);
-        expect(steering.workerOf(icmpError('10.200.0.1', there), workers)).toBe(worker);
-        expect(steering.workerOf(icmpError('10.200.0.1', back), workers)).toBe(worker);
+  it.each([1, 2, 3, 5, 64])(
+    'sends both directions of a flow, and ICMP errors about it, to one of %i PMDs',
+    (workers) => {
+      const used = new Set<number>();
+      for (let i = 0; i < 500; i++) {
+        const ends = flow(i);
+        for (const [there, back] of [
+          [udp(ends), udp(reverse(ends))],
+          [tcp(ends, { flags: 'S', seq: 1 }), tcp(reverse(ends), { flags: 'SA', seq: 1 })],
+          [icmp(ends, 8, ID), icmp(reverse(ends), 0, ID)],
+        ] as const) {
+          const worker = steering.workerOf(there, workers);
+          used.add(worker);
+          expect(steering.workerOf(back, workers)).toBe(worker);
+          expect(steering.workerOf(icmpError('10.200.0.1', there), workers)).toBe(worker);
+          expect(steering.workerOf(icmpError('10.200.0.1', back), workers)).toBe(worker);
+        }
       }
-    }
-    expect([...used].toSorted((a, b) => a - b)).toEqual(Array.from({ length: workers }, (_, worker) => worker));
-  });
+      expect([...used].toSorted((a, b) => a - b)).toEqual(Array.from({ length: workers }, (_, worker) => worker));
+    },
+  );
 
-  it('takes flows of a grid of ports to all PMDs alike', () => {
+  it('spreads the flows of a grid of ports evenly over the PMDs', () => {
     const counts = [0, 0, 0, 0];
     for (let i = 0; i < 4000; i++) {
       counts[steering.workerOf(udp({ ...flow(0), sport: 1 + (i >> 6), dport: 1 + (i & 63) }), 4)]!++;
     }
-    /* 1000 each by chance, with a standard deviation of 27. */
+    /* Random steering gives each PMD 1000 flows, with a standard deviation of 27. */
     expect(Math.max(...counts)).toBeLessThan(1000 + 6 * 27);
   });
 
   it.each([
-    ['without a byte', Buffer.alloc(0)],
+    ['of no bytes', Buffer.alloc(0)],
     ['that is not IP', Buffer.from('ffffffffffff0200000000010806000108000604', 'hex')],
-    ['cut short', udp(flow(1)).subarray(0, 30)],
-    ['of an error about nothing', icmp(flow(1), 3, Buffer.alloc(4))],
-  ])('takes a frame %s to the first PMD', (_what, frame) => {
+    ['that is truncated', udp(flow(1)).subarray(0, 30)],
+    ['of an ICMP error without a packet in it', icmp(flow(1), 3, Buffer.alloc(4))],
+  ])('sends a frame %s to the first PMD', (_what, frame) => {
     expect(steering.workerOf(frame, 7)).toBe(0);
   });
 
-  it('is what the PMDs of a datapath go by, and their counters add up', async () => {
+  it('decides which PMD of a datapath counts a packet, and the counters of the PMDs add up', async () => {
     const threads = 3;
     const datapath = await start({ threads });
     const verdicts = noteVerdicts(datapath);
@@ -191,8 +194,8 @@ describe('steering', () => {
   });
 });
 
-describe('a PMD that does not keep up', () => {
-  it('makes push wait, and everything offered beyond its ring be dropped and counted', async () => {
+describe('a PMD with a full ring', () => {
+  it('makes push wait, and makes offer drop and count packets', async () => {
     const datapath = await start({ buckets: 1 });
     const verdicts = noteVerdicts(datapath);
     const letGo = hold(datapath, 0);
@@ -225,7 +228,7 @@ describe('a PMD that does not keep up', () => {
     expect(ringWaited).toBeGreaterThan(0);
   });
 
-  it('does not stop packets of the others', async () => {
+  it('does not delay packets of other PMDs', async () => {
     const datapath = await start({ threads: 2, buckets: 2 });
     const verdicts = noteVerdicts(datapath);
     const steering = new FlowSteering();
@@ -247,8 +250,8 @@ describe('a PMD that does not keep up', () => {
   });
 });
 
-describe("a sweeper that goes by the packets' time", () => {
-  it('removes what has expired, without being asked', async () => {
+describe("a sweeper on the packets' clock", () => {
+  it('removes expired connections by itself', async () => {
     const datapath = await start({});
     sweepEvery(datapath, 1);
     for (let i = 0; i < 100; i++) {
@@ -256,14 +259,14 @@ describe("a sweeper that goes by the packets' time", () => {
     }
     await datapath.push(udp(flow(100)), { timeMs: 60_000 });
     await datapath.drain();
-    await until('99 and one more are gone', () => datapath.conntrack.connCount === 1);
+    await until('all but one are gone', () => datapath.conntrack.connCount === 1);
     await stop(datapath);
     const { expiredAtSweep, expiredAtLookup } = datapath.conntrack.counters();
     expect(expiredAtSweep + expiredAtLookup).toBe(100);
     expectAccountingHolds(datapath.conntrack, 60_000);
   });
 
-  it('removes nothing before its time', async () => {
+  it('removes no connection before its timeout', async () => {
     const datapath = await start({});
     const { conntrack } = datapath;
     sweepEvery(datapath, 1);
@@ -271,22 +274,22 @@ describe("a sweeper that goes by the packets' time", () => {
     await datapath.push(udp(flow(2)), { timeMs: 59_999 });
     await datapath.drain();
     const before = conntrack.counters().sweepRounds;
-    await until('it has gone round three times', () => conntrack.counters().sweepRounds >= before + 3);
+    await until('it has done three rounds', () => conntrack.counters().sweepRounds >= before + 3);
     expect(conntrack.connCount).toBe(2);
     await stop(datapath);
   });
 
-  it('comes at once when a packet is refused for want of room', async () => {
+  it('wakes up at once when the tracker refuses a packet because the table is full', async () => {
     const datapath = await start({});
     const { conntrack } = datapath;
     conntrack.maxConnections = 1;
     await datapath.push(udp(flow(1)), { timeMs: 0 });
     await datapath.drain();
     sweepEvery(datapath, 1_000_000_000);
-    /* It goes round once more at time 0, and then sleeps for days. */
+    /* The sweeper does one more round at time 0, and then sleeps for days. */
     const { words, settings } = conntrack.tracker;
-    await until('it has begun to', () => load(words, settings + SettingWord.PRESSURE) === 0);
-    /* A packet that needs no room tells the time. */
+    await until('the sweeper has begun its round', () => load(words, settings + SettingWord.PRESSURE) === 0);
+    /* A packet that opens no connection updates the clock. */
     await datapath.push(Buffer.alloc(60), { timeMs: 60_000 });
     await datapath.drain();
     expect(conntrack.connCount).toBe(1);
@@ -297,7 +300,7 @@ describe("a sweeper that goes by the packets' time", () => {
     await stop(datapath);
   });
 
-  it('never removes what a slower PMD still has packets for, and removes it when they are through', async () => {
+  it('keeps an expired connection while a slower PMD has packets for it, and removes it afterwards', async () => {
     const datapath = await start({ threads: 2, buckets: 2 });
     const { conntrack } = datapath;
     sweepEvery(datapath, 1);
@@ -310,15 +313,15 @@ describe("a sweeper that goes by the packets' time", () => {
 
     await datapath.push(udp(needed), { timeMs: 0, tag: 1 });
     await datapath.drain();
-    /* The first PMD is stuck with a packet of second 1; behind it waits an answer of second 50. */
+    /* The first PMD is blocked at a packet of second 1; a reply of second 50 waits behind it. */
     const letGo = hold(datapath, 0);
     await datapath.push(udp(slow), { timeMs: 1000, tag: 2 });
     await datapath.push(udp(reverse(needed)), { timeMs: 50_000, tag: 3 });
-    /* The second one is ten minutes ahead, where `needed` would long have expired. */
+    /* The second PMD is ten minutes ahead; by its time `needed` has expired long ago. */
     await datapath.push(udp(fast), { timeMs: 600_000, tag: 4 });
-    await until('the second PMD is through', () => datapath.harvest() >= 0 && verdicts.has(4));
+    await until('the second PMD has done its packet', () => datapath.harvest() >= 0 && verdicts.has(4));
     const before = conntrack.counters().sweepRounds;
-    await until('the sweeper has gone round three times', () => conntrack.counters().sweepRounds >= before + 3);
+    await until('the sweeper has done three rounds', () => conntrack.counters().sweepRounds >= before + 3);
     expect(conntrack.counters()).toMatchObject({ expiredAtSweep: 0, expiredAtLookup: 0 });
     expect(verdicts.has(3)).toBe(false);
 
@@ -331,8 +334,8 @@ describe("a sweeper that goes by the packets' time", () => {
   });
 });
 
-describe("a sweeper that goes by the system's time", () => {
-  it('needs no packets to see that time passes', async () => {
+describe("a sweeper on the system's clock", () => {
+  it('removes expired connections while no packets come', async () => {
     const datapath = await start({ clock: 'system' });
     sweepEvery(datapath, 1);
     datapath.conntrack.setTimeoutPolicy(0, { udp_first: 0 });
@@ -344,10 +347,10 @@ describe("a sweeper that goes by the system's time", () => {
   });
 });
 
-describe('a thread that dies and is not to be started again', () => {
+describe('the death of a thread that the datapath may not restart', () => {
   const DEATH = /^a worker of the datapath has died: /;
 
-  /** A record that is not there: who meets it reaches out of the memory, which throws. */
+  /** An index beyond the records: a thread that follows it reads outside the memory and throws. */
   function outOfReach(datapath: Datapath): number {
     return (datapath.conntrack.tracker.words.length >>> UNIT_SHIFT) + 1000;
   }
@@ -361,7 +364,7 @@ describe('a thread that dies and is not to be started again', () => {
     table.unlockBucket(bucket);
   }
 
-  it('as a PMD is reported by the next push and by stop', async () => {
+  it('is thrown by the next push and by stop if it was a PMD', async () => {
     const datapath = await start({ sweeper: false, restarts: 0 });
     const frame = udp(flow(1));
     poison(datapath, frame);
@@ -372,7 +375,7 @@ describe('a thread that dies and is not to be started again', () => {
     await expect(stop(datapath)).rejects.toThrow(DEATH);
   });
 
-  it('as a PMD is reported to a push that waits for its ring', async () => {
+  it("rejects a push that waits for the dead PMD's ring", async () => {
     const datapath = await start({ buckets: 1, sweeper: false, restarts: 0 });
     const letGo = hold(datapath, 0);
     const deadly = udp(flow(2));
@@ -382,7 +385,7 @@ describe('a thread that dies and is not to be started again', () => {
     while (datapath.offer(deadly, { timeMs: 0 })) {
       /* Until the ring is full. */
     }
-    /* The first packet gives some room back when it is done; not enough for this. */
+    /* The first packet releases some room when it is done, but not enough for this frame. */
     const waits = datapath.push(new Uint8Array(100_000), { timeMs: 0 });
     expect(waits).toBeInstanceOf(Promise);
     letGo();
@@ -390,7 +393,7 @@ describe('a thread that dies and is not to be started again', () => {
     await expect(stop(datapath)).rejects.toThrow(DEATH);
   });
 
-  it('as the sweeper is reported by push and by stop', async () => {
+  it('is thrown by push and by stop if it was the sweeper', async () => {
     const datapath = await start({ restarts: 0 });
     sweepEvery(datapath, 1);
     poison(datapath, udp(flow(1)));
@@ -406,7 +409,7 @@ describe('a thread that dies and is not to be started again', () => {
     await expect(stop(datapath)).rejects.toThrow(DEATH);
   });
 
-  it('names its own error as the cause', async () => {
+  it("has the thread's error as its cause", async () => {
     const datapath = await start({ sweeper: false, restarts: 0 });
     poison(datapath, udp(flow(1)));
     void datapath.push(udp(flow(1)), { timeMs: 0 });
@@ -420,7 +423,7 @@ describe('a thread that dies and is not to be started again', () => {
 describe('a frame that is too long', () => {
   const frame = new Uint8Array(262_145);
 
-  it('is refused with one line', async () => {
+  it('is refused with a one-line error', async () => {
     const datapath = await start({});
     expect(() => datapath.push(frame, { timeMs: 0 })).toThrow('a frame has at most 262144 bytes, not 262145');
     await datapath.push(new Uint8Array(262_144), { timeMs: 0 });
@@ -428,8 +431,8 @@ describe('a frame that is too long', () => {
     expect(datapath.conntrack.counters()).toMatchObject({ packets: 1, invalid: 1 });
   });
 
-  /* With several PMDs the steering comes first, and complains of its own batch: "a batch holds 32 packets and ...". */
-  it('is refused with the same line when there are several PMDs', async () => {
+  /* With several PMDs the steering sees the frame first. Its own error was about its batch: "a batch holds 32 packets and ...". */
+  it('is refused with the same error if there are several PMDs', async () => {
     const datapath = await start({ threads: 2 });
     expect(() => datapath.push(new Uint8Array(300_000), { timeMs: 0 })).toThrow(
       'a frame has at most 262144 bytes, not 300000',

@@ -1,4 +1,4 @@
-/** As dead-workers.test.ts, in full: a thousand kills, with locks checked and not; every access of some operations. */
+/** dead-workers.test.ts in full: a thousand kills, in checked mode and without, and every shared access of each scenario. */
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { killWorkers } from '../support/killing.ts';
@@ -14,12 +14,12 @@ describe.each([
   { checked: false, threads: 2, kills: 50, seed: 1 },
   { checked: false, threads: 3, kills: 600, seed: 2 },
   { checked: true, threads: 2, kills: 400, seed: 3 },
-])('a datapath whose workers are killed under load (checked: $checked)', ({ checked, ...options }) => {
+])('a datapath that loses workers under load (checked: $checked)', ({ checked, ...options }) => {
   it(
-    `starts them again ${options.kills} times, and its accounting holds`,
+    `restarts them after ${options.kills} kills, and its accounting holds`,
     async () => {
       if (checked) {
-        /* Worker threads take it over; this thread stays as it is. */
+        /* Only worker threads that start from now on read it. */
         process.env['CT_CHECKED'] = '1';
       }
       const figures = await killWorkers(options);
@@ -29,9 +29,9 @@ describe.each([
   );
 });
 
-describe('a worker that is stopped at every shared access and terminated there', () => {
+describe('a worker that is terminated before each shared access', () => {
   it.each(SCENARIOS)(
-    'in the middle of %s leaves everything in order',
+    'in %s leaves a table that can be repaired',
     async (scenario) => {
       const terminated = await stopEverywhere(scenario, 1, 1);
       console.log(`${scenario}: terminated at ${terminated} accesses`);

@@ -1,4 +1,4 @@
-/** Verdicts come by themselves: nobody asks for them, and a process lives as long as packets are under way, and no longer. */
+/** The datapath delivers verdicts by itself. It keeps the process alive while packets are under way, and no longer. */
 
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { udp } from '../support/frames.ts';
 import { until } from '../threads/steps.ts';
 
 describe('the verdict on a packet', () => {
-  it('comes without anything else being called', async () => {
+  it('is delivered without any other call', async () => {
     const datapath = await startDatapath<number>({ threads: 2 });
     const tags: number[] = [];
     datapath.on('verdict', ({ tag }) => tags.push(tag!));
@@ -17,12 +17,12 @@ describe('the verdict on a packet', () => {
     }
     await until('all have come', () => tags.length === 100);
     expect(tags.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
-    /* And again, after nothing was under way. */
+    /* Once more, after a time without packets under way. */
     expect(datapath.offer(udp(flow(100)), { timeMs: 0, tag: 100 })).toBe(true);
     await until('the last has come', () => tags.length === 101);
   });
 
-  it('moves the time on by which the sweeper goes', async () => {
+  it("moves the sweeper's time on", async () => {
     const datapath = await startDatapath({ sweeper: true });
     datapath.conntrack.sweepIntervalMs = 1;
     void datapath.push(udp(flow(1)), { timeMs: 0 });
@@ -30,7 +30,7 @@ describe('the verdict on a packet', () => {
     await until('the connection has expired', () => datapath.conntrack.counters().expiredAtSweep === 1);
   });
 
-  it('waits for its PMD, and for nothing else', async () => {
+  it('is delivered as soon as its PMD has done the packet', async () => {
     const datapath = await startDatapath();
     let seen = 0;
     datapath.on('verdict', () => seen++);
@@ -43,7 +43,7 @@ describe('the verdict on a packet', () => {
   });
 });
 
-/** Runs a program that has a datapath, by the build. */
+/** Runs a program with a datapath, from the build. */
 function program(body: string): ReturnType<typeof run> {
   const frame = udp(flow(1)).toString('hex');
   const code = `
@@ -54,19 +54,19 @@ function program(body: string): ReturnType<typeof run> {
   return run(process.execPath, ['--input-type=module', '--eval', code]);
 }
 
-describe('a process', () => {
-  it('ends by itself when nothing is under way, without a stop', async () => {
+describe('a process with a datapath', () => {
+  it('ends by itself without stop when no packet is under way', async () => {
     const ended = await program(`
       datapath.on('verdict', ({ states }) => console.log(states.join()));
       datapath.push(frame, { timeMs: 0 });`);
     expect(ended).toMatchObject({ code: 0, stdout: 'new,trk\n', stderr: '' });
   });
 
-  it('ends also if no packet was ever pushed', async () => {
+  it('ends by itself if no packet was ever pushed', async () => {
     expect(await program('')).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
-  it('lives until every packet has come back', async () => {
+  it('stays alive until every packet has come back', async () => {
     const ended = await program(`
       let count = 0;
       datapath.on('verdict', () => count++);
@@ -75,7 +75,7 @@ describe('a process', () => {
     expect(ended).toMatchObject({ code: 0, stdout: '50000\n' });
   });
 
-  it('lives while a PMD that has died with packets is repaired after and started again', async () => {
+  it('stays alive while the datapath repairs after dead PMDs and starts them again', async () => {
     const ended = await program(`
       let [count, lost] = [0, 0];
       datapath.on('verdict', ({ isLost }) => { count++; lost += isLost ? 1 : 0; });

@@ -1,4 +1,4 @@
-/** Who listens to a datapath: several at once, each until it goes away, and none in the way of another. */
+/** Listeners of a datapath: several at once, each until it is removed, and independent of each other. */
 
 import { describe, expect, it, vi } from 'vitest';
 import { flow, startDatapath } from '../support/datapaths.ts';
@@ -11,8 +11,8 @@ async function pushAndDrain(datapath: Awaited<ReturnType<typeof startDatapath>>,
   await datapath.drain();
 }
 
-describe('listeners', () => {
-  it('are called in the order in which they came, until off, and those of once for the next event only', async () => {
+describe('the listeners of a datapath', () => {
+  it('are called in the order of their registration, until off, or once only', async () => {
     const datapath = await startDatapath();
     const calls: string[] = [];
     const first = (): void => void calls.push('first');
@@ -28,7 +28,7 @@ describe('listeners', () => {
     expect(calls).toEqual(['last']);
   });
 
-  it('may come and go while they are called', async () => {
+  it('may be added and removed during a call', async () => {
     const datapath = await startDatapath();
     const calls: string[] = [];
     const late = (): void => void calls.push('late');
@@ -37,11 +37,11 @@ describe('listeners', () => {
       datapath.off('verdict', late).on('verdict', late);
     });
     await pushAndDrain(datapath, 2);
-    /* From the next packet on. */
+    /* The listener added during a call hears from the next packet on. */
     expect(calls).toEqual(['first', 'first', 'late']);
   });
 
-  it('that throw do not keep the packet from others; listeners to errors are told, and nobody else then', async () => {
+  it('all see the packet when one of them throws, and the error goes to the error listeners', async () => {
     const datapath = await startDatapath();
     const seen: unknown[] = [];
     const errors: Error[] = [];
@@ -57,7 +57,7 @@ describe('listeners', () => {
     );
   });
 
-  it('that throw where nobody listens to errors warn once, and make the next drain throw', async () => {
+  it('cause one warning and an error of the next drain if one throws without an error listener', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const datapath = await startDatapath();
     datapath.on('verdict', () => {
@@ -69,7 +69,7 @@ describe('listeners', () => {
     await datapath.drain();
   });
 
-  it('to errors may throw as well', async () => {
+  it('may throw from an error listener too, and drain throws that error', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const datapath = await startDatapath();
     datapath.on('error', () => {
@@ -82,7 +82,7 @@ describe('listeners', () => {
     warn.mockRestore();
   });
 
-  it('to errors are told when the datapath cannot go on', async () => {
+  it('hear of an error when the datapath fails', async () => {
     const datapath = await startDatapath({ restarts: 0 });
     const failed = new Promise((resolve) => datapath.on('error', resolve));
     datapath.terminateWorker('pmd');
@@ -91,7 +91,7 @@ describe('listeners', () => {
 });
 
 describe('a listener that pushes', () => {
-  it('does not write over the verdict that it looks at, however full the ring is', async () => {
+  it('does not overwrite the verdict that it reads, even if the ring is full', async () => {
     const datapath = await startDatapath<number>();
     const pushed = 400;
     const wrong: number[] = [];
@@ -116,7 +116,7 @@ describe('a listener that pushes', () => {
     expect(back).toBe(3 * pushed - datapath.conntrack.counters().ringDropped);
   });
 
-  it('may reuse the memory of its frame at once, also when the packet waits', async () => {
+  it('may reuse the memory of its frame at once, even if the packet waits for room', async () => {
     const datapath = await startDatapath<number>();
     const memory = Buffer.alloc(9000);
     const bytes = new Map<number, number>();

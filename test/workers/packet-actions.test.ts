@@ -1,4 +1,4 @@
-/** Each packet may have an action of its own, which its PMD knows by a number. */
+/** Each packet may have an action of its own. The main thread passes it to the PMD as a number. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
@@ -10,7 +10,7 @@ import { dumpAll } from '../support/tracking.ts';
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1000, dport: 21 };
 
 describe('a packet with an action of its own', () => {
-  it('is tracked by it, and those without by that of the datapath', async () => {
+  it('is tracked by that action, and other packets by the action of the datapath', async () => {
     const datapath = await startDatapath<string>({ action: { zone: 1, commit: true } });
     const zones: unknown[] = [];
     datapath.on('verdict', ({ tag, zone, mark }) => zones.push([tag, zone, mark]));
@@ -42,7 +42,7 @@ describe('a packet with an action of its own', () => {
     ).toEqual([1, 2]);
   });
 
-  it('keeps its place in its flow, whatever the actions of its neighbours, also when it waits for room', async () => {
+  it('keeps its order in its flow, even if it waits for room and its neighbours have other actions', async () => {
     const datapath = await startDatapath<number>();
     const actions = [1, 2, 3].map((zone) => new CtAction({ zone, commit: true }));
     const seen: unknown[] = [];
@@ -57,14 +57,14 @@ describe('a packet with an action of its own', () => {
     expect(seen).toEqual(Array.from({ length: 200 }, (_, tag) => [tag, 1 + (tag % 3)]));
   });
 
-  it('is told by a CtAction as well where the datapath is started', async () => {
+  it('is tracked by a CtAction that was given at the start of the datapath', async () => {
     const datapath = await startDatapath({ action: new CtAction({ zone: 4, commit: true }) });
     void datapath.push(udp(ENDS), { timeMs: 0 });
     await datapath.drain();
     expect(dumpAll(datapath.conntrack, 0)).toMatchObject([{ zone: 4 }]);
   });
 
-  it('is translated and looked into by a helper as its action says', async () => {
+  it('gets the NAT and the helper of its action', async () => {
     const datapath = await startDatapath<string>();
     const nat = new CtAction({
       commit: true,
@@ -91,7 +91,7 @@ describe('a packet with an action of its own', () => {
         label: expect.stringMatching(/abcd$/),
       },
     ]);
-    /* The table's seed, which is random, says which of the two ports it is. */
+    /* The table's random seed decides which of the two ports is taken. */
     const { dport: sport } = dumped[0]!.reply as { dport: number };
     const frames: Uint8Array[] = [];
     datapath.on('verdict', ({ frame }) => frames.push(frame.slice()));
@@ -103,7 +103,7 @@ describe('a packet with an action of its own', () => {
     expect(frames).toEqual([new Uint8Array(tcp(reverse(ENDS), { flags: 'SA', seq: 9, ack: 2 }))]);
   });
 
-  it('keeps it when its PMD has died and another one goes on', async () => {
+  it('keeps its action when its PMD has died and a new one takes over', async () => {
     const datapath = await startDatapath();
     const zones: number[] = [];
     datapath.on('verdict', ({ zone, isLost }) => zones.push(isLost ? -1 : zone));
@@ -120,8 +120,8 @@ describe('a packet with an action of its own', () => {
   });
 });
 
-describe('the actions of a datapath', () => {
-  it('that are equal count once; as many different ones as it keeps are taken, and no more', () => {
+describe('the action table of a datapath', () => {
+  it('keeps equal actions once, and takes different ones up to its limit', () => {
     const table = new ActionTable({ commit: true });
     expect(table.numberOf(new CtAction({ commit: true }))).toBe(0);
     const actions = Array.from({ length: MAX_ACTIONS - 1 }, (_, i) => new CtAction({ zone: i + 1, commit: true }));
@@ -138,7 +138,7 @@ describe('the actions of a datapath', () => {
     expect(reader.at(3)).toBe(reader.at(3));
   });
 
-  it('come to the PMD whole, however long their texts are', () => {
+  it('passes actions to the PMD whole, even if their texts have the greatest length', () => {
     const longest = new CtAction({
       zone: 65_535,
       commit: true,
@@ -162,7 +162,7 @@ describe('the actions of a datapath', () => {
     expect(new ActionReader(table.words).at(table.numberOf(longest)).options).toEqual(longest.options);
   });
 
-  it('are CtActions: options that are compiled anew for each packet would be slow', async () => {
+  it('takes only CtActions, because options would be compiled again for each packet', async () => {
     const datapath = await startDatapath();
     expect(() => datapath.push(udp(ENDS), { timeMs: 0, action: { zone: 1 } as unknown as CtAction })).toThrow(
       /^action must be a CtAction \(make it once and reuse it\), not \{"zone":1\}$/,

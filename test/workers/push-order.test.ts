@@ -1,4 +1,4 @@
-/** Pushes that are not awaited: each waits for its turn, none is forgotten, and a flow stays in order. */
+/** Pushes that the caller does not await: each gets its turn, none is lost, and each flow keeps its order. */
 
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../src/core/errors.ts';
@@ -14,20 +14,20 @@ import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { udp } from '../support/frames.ts';
 
 const ENDS = { src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 53 };
-/** Larger than the ring: as many frames of this size do not fit. */
+/** A large frame: a ring does not hold `PUSHES` frames of this size. */
 const BIG = udp(ENDS, Buffer.alloc(16_000));
 const PUSHES = 200;
 const DAY_MS = 86_400_000;
 
-describe('several that wait on one ring', () => {
-  it('are all woken by what the consumer gives back once', async () => {
+describe('producers that wait for room in one ring', () => {
+  it('all wake up when the consumer releases a record once', async () => {
     const words = allocateRing(1 << 10);
     const producer = new RingProducer(words);
     const consumer = new RingConsumer(words);
     for (let slot = producer.reserve(64); slot >= 0; slot = producer.reserve(64)) {
       producer.publish();
     }
-    /* As long as a test may take: only a wake-up ends it. */
+    /* The timeout is that of the test: only a wake-up ends the wait. */
     const waiting = [1, 2, 3].map(() => producer.waitForReturns(600_000));
     consumer.poll(new Int32Array(1), 1);
     consumer.release(1);
@@ -36,7 +36,7 @@ describe('several that wait on one ring', () => {
     expect(producer.reserve(64)).toBeGreaterThan(0);
   });
 
-  it('do not wait when something was given back since the last harvest', async () => {
+  it('do not wait if the consumer has released a record since the last harvest', async () => {
     const words = allocateRing(1 << 10);
     const producer = new RingProducer(words);
     const consumer = new RingConsumer(words);
@@ -49,7 +49,7 @@ describe('several that wait on one ring', () => {
   });
 });
 
-/** A target whose rings have room when the test says so. */
+/** A target of pushes: the test decides when its rings have room. */
 class Rings {
   readonly written: number[] = [];
   readonly room: number[];
@@ -103,7 +103,7 @@ class Rings {
     const woken = this.#wake;
     this.#wake = [];
     woken.forEach((resolve) => resolve());
-    /* All that follows from it happens in microtasks. */
+    /* The pushes that wake up go on in microtasks, which end before this. */
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -112,8 +112,8 @@ function push(pushes: WaitingPushes, number: number, { worker = 0, nowMs = 0 } =
   return pushes.add({ worker, frame: BIG, timeMs: nowMs, number, action: 0 });
 }
 
-describe('pushes that wait', () => {
-  it('go one after another in their order, with one waiter for each ring', async () => {
+describe('pushes that wait for room', () => {
+  it('are written in their order, with one waiter for each ring', async () => {
     const rings = new Rings(2);
     const pushes = new WaitingPushes(2, rings);
     const done: number[] = [];
@@ -133,7 +133,7 @@ describe('pushes that wait', () => {
     expect(rings.mostWaiters).toBe(2);
   });
 
-  it('behind a leap of the clock wait until all before it are through, whatever their PMD', async () => {
+  it('wait behind a leap of the clock until every PMD has done all earlier packets', async () => {
     const rings = new Rings(2);
     const pushes = new WaitingPushes(2, rings);
     void push(pushes, 0);
@@ -148,7 +148,7 @@ describe('pushes that wait', () => {
     expect(pushes.count).toBe(0);
   });
 
-  it('fail together when the datapath fails, and nobody need have awaited them', async () => {
+  it('fail together when the datapath fails, without an unhandled rejection', async () => {
     const rings = new Rings(1);
     const pushes = new WaitingPushes(1, rings);
     void push(pushes, 0);
@@ -160,7 +160,7 @@ describe('pushes that wait', () => {
     await pushes.settled();
   });
 
-  it('that are rejected are not written when there is room', async () => {
+  it('are not written any more after they were rejected', async () => {
     const rings = new Rings(1);
     const pushes = new WaitingPushes(1, rings);
     const first = push(pushes, 0);
@@ -187,7 +187,7 @@ async function start(options: DatapathOptions = {}): Promise<{ datapath: Datapat
   return { datapath, order };
 }
 
-/** Holds the lock of the only bucket: no PMD can open a connection. @returns what lets it go */
+/** Locks the only bucket, so that no PMD can open a connection. @returns a function that unlocks it */
 function hold({ conntrack }: Datapath): () => void {
   const { words, bucketBits, maxConnections, maxParticipants } = conntrack.memory;
   const mutex = memoryLayout({ bucketBits, maxConnections, maxParticipants }).buckets;
@@ -196,8 +196,8 @@ function hold({ conntrack }: Datapath): () => void {
   return () => unlock(words, mutex);
 }
 
-describe('pushes that nobody awaits', () => {
-  it('fill the ring, wait, and come back in order', async () => {
+describe('pushes that the caller does not await', () => {
+  it('fill the ring, then wait for room, and come back in order', async () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
     const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, { timeMs: 0, tag: number }));
@@ -213,7 +213,7 @@ describe('pushes that nobody awaits', () => {
     await datapath.stop();
   });
 
-  it('from several sources at once keep the order of each', async () => {
+  it('keep the order of each source when several sources push at once', async () => {
     const { datapath, order } = await start({ threads: 2 });
     const source = async (first: number) => {
       const frame = udp({ ...ENDS, sport: first }, Buffer.alloc(16_000));
@@ -233,7 +233,7 @@ describe('pushes that nobody awaits', () => {
     await datapath.stop();
   });
 
-  it('wait at the second of two steps of ten days while another PMD has not taken the first', async () => {
+  it('wait at the second of two leaps of ten days until the slower PMD has done its packets before the first', async () => {
     const { datapath, order } = await start({ threads: 2 });
     const letGo = hold(datapath);
     const [slow, fast] = [0, 1].map((worker) => {
@@ -254,24 +254,27 @@ describe('pushes that nobody awaits', () => {
     await datapath.stop();
   });
 
-  it.each([0, 20])('outlive the PMD that they wait for, in their order; days between two of them: %i', async (days) => {
-    const { datapath, order } = await start();
-    const letGo = hold(datapath);
-    for (let number = 0; number < PUSHES; number++) {
-      void datapath.push(BIG, { timeMs: number < PUSHES / 2 ? 0 : days * DAY_MS, tag: number });
-    }
-    const death = new Promise<WorkerDeath>((resolve) => datapath.once('workerDeath', resolve));
-    datapath.terminateWorker('pmd');
-    const drained = datapath.drain();
-    const { packetsLost } = await death;
-    letGo();
-    await drained;
-    expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
-    expect(datapath.conntrack.counters().workerLost).toBe(packetsLost);
-    await datapath.stop();
-  });
+  it.each([0, 20])(
+    'go on in their order after their PMD has died (a leap of %i days between two of them)',
+    async (days) => {
+      const { datapath, order } = await start();
+      const letGo = hold(datapath);
+      for (let number = 0; number < PUSHES; number++) {
+        void datapath.push(BIG, { timeMs: number < PUSHES / 2 ? 0 : days * DAY_MS, tag: number });
+      }
+      const death = new Promise<WorkerDeath>((resolve) => datapath.once('workerDeath', resolve));
+      datapath.terminateWorker('pmd');
+      const drained = datapath.drain();
+      const { packetsLost } = await death;
+      letGo();
+      await drained;
+      expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
+      expect(datapath.conntrack.counters().workerLost).toBe(packetsLost);
+      await datapath.stop();
+    },
+  );
 
-  it('before a stop are finished by it, and later ones are refused', async () => {
+  it('are finished by stop if they came before it, and throw if they come after it', async () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
     for (let number = 0; number < PUSHES; number++) {
@@ -287,7 +290,7 @@ describe('pushes that nobody awaits', () => {
     expect(order).toEqual(Array.from({ length: PUSHES }, (_, number) => number));
   });
 
-  it('are rejected by a stop that gives up on a PMD which does not get on', async () => {
+  it('are rejected when stop gives up on a PMD that makes no progress', async () => {
     const { datapath, order } = await start();
     const letGo = hold(datapath);
     const pushes = Array.from({ length: PUSHES }, (_, number) => datapath.push(BIG, { timeMs: 0, tag: number }));

@@ -1,4 +1,4 @@
-/** A tag is anything, comes back with its packet, and is then forgotten. */
+/** A tag may be any value. It comes back with its packet; the datapath then forgets it. */
 
 import { describe, expect, it } from 'vitest';
 import { Tags } from '../../src/workers/datapath/tags.ts';
@@ -25,7 +25,7 @@ const VALUES = [
 ];
 
 describe('tags', () => {
-  it('of every kind come back as they were', async () => {
+  it('of every type come back unchanged', async () => {
     const datapath = await startDatapath();
     const back: unknown[] = [];
     datapath.on('verdict', ({ tag }) => back.push(tag));
@@ -39,7 +39,7 @@ describe('tags', () => {
     expect(back.at(-1)).toBeUndefined();
   });
 
-  it('are kept no longer than their packets are under way', () => {
+  it('are forgotten when their packets have come back', () => {
     const tags = new Tags<unknown>();
     const numbers = ['a', 5, undefined, 'b'].map((tag) => tags.numberOf(tag));
     expect(tags.size).toBe(2);
@@ -48,7 +48,7 @@ describe('tags', () => {
     expect(tags.size).toBe(0);
   });
 
-  it('of held fragments are kept until these come back, and that of the packet that released them one round longer', () => {
+  it('of held fragments stay until they come back, and the tag of the releasing packet one round longer', () => {
     const tags = new Tags<string>();
     const [held, releasing] = [tags.numberOf('held'), tags.numberOf('releasing')];
     tags.hold(held);
@@ -63,7 +63,7 @@ describe('tags', () => {
     expect(tags.size).toBe(0);
   });
 
-  it('of fragments that never come back are forgotten when more were held after them than can be', () => {
+  it('of the oldest held fragments are forgotten beyond the limit of 10,000', () => {
     const tags = new Tags<string>();
     for (let i = 0; i < 25_000; i++) {
       tags.hold(tags.numberOf(`fragment ${i}`));
@@ -71,7 +71,7 @@ describe('tags', () => {
     expect(tags.size).toBe(10_000);
   });
 
-  it('of packets that were not taken are forgotten', async () => {
+  it('of packets with a wrong timestamp are forgotten', async () => {
     const datapath = await startDatapath();
     const wrong = () => datapath.push(udp(flow(1)), { timeMs: Number.NaN, tag: 'a' });
     expect(wrong).toThrow(/^timeMs must be/);

@@ -1,4 +1,4 @@
-/** Verdicts by `for await`: in batches, at the pace of the reader. */
+/** Verdicts read by `for await`: in batches, at the pace of the reader. */
 
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { fragmentsOf } from '../support/fragments.ts';
 import { udp } from '../support/frames.ts';
 import { until } from '../threads/steps.ts';
 
-/** Large enough that some hundred fill the ring of a PMD. */
+/** A large payload: some hundred such frames fill the ring of a PMD. */
 const BIG = Buffer.alloc(8000);
 
 async function tagsOf(verdicts: AsyncIterable<PacketVerdict<number>[]>): Promise<number[]> {
@@ -22,8 +22,8 @@ async function tagsOf(verdicts: AsyncIterable<PacketVerdict<number>[]>): Promise
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-describe('the verdicts of a datapath', () => {
-  it('come to every reader, each with all of them, until the datapath is stopped', async () => {
+describe('the verdict stream of a datapath', () => {
+  it('gives every reader all verdicts until the datapath is stopped', async () => {
     const datapath = await startDatapath<number>();
     const readers = [datapath.verdicts(), datapath.verdicts({ highWaterMark: 1 })].map(tagsOf);
     for (const tag of upTo(500)) {
@@ -34,7 +34,7 @@ describe('the verdicts of a datapath', () => {
     expect(await Promise.all(readers)).toEqual([upTo(500), upTo(500)]);
   });
 
-  it('are copies, which stay as they are', async () => {
+  it('gives copies, which later packets do not overwrite', async () => {
     const datapath = await startDatapath<number>();
     const verdicts = datapath.verdicts();
     void datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
@@ -45,7 +45,7 @@ describe('the verdicts of a datapath', () => {
     expect(value).toMatchObject([{ tag: 1, states: ['new', 'trk'], frame: new Uint8Array(udp(flow(1))) }]);
   });
 
-  it('are those of deferred fragments as well', async () => {
+  it('includes the verdicts on deferred fragments', async () => {
     const datapath = await startDatapath<number>();
     const verdicts = datapath.verdicts();
     for (const [tag, frame] of fragmentsOf(udp(flow(1), Buffer.alloc(2000)), 1, 1208).entries()) {
@@ -64,7 +64,7 @@ describe('the verdicts of a datapath', () => {
     ]);
   });
 
-  it('that were not read keep the datapath from taking packets back: pushes wait, and go on when they are read', async () => {
+  it('makes pushes wait while its reader is slow, and lets them go on when it reads', async () => {
     const datapath = await startDatapath<number>();
     const verdicts = datapath.verdicts({ highWaterMark: 10 });
     let taken = 0;
@@ -90,7 +90,7 @@ describe('the verdicts of a datapath', () => {
     expect([...(first.value as PacketVerdict<number>[]).map(({ tag }) => tag!), ...(await rest)]).toEqual(upTo(400));
   });
 
-  it('of which nobody reads any keep neither drain nor stop from their end', async () => {
+  it('without a reader delays neither drain nor stop for ever', async () => {
     const datapath = await startDatapath<number>();
     const verdicts = datapath.verdicts({ highWaterMark: 1 });
     for (const tag of upTo(300)) {
@@ -102,7 +102,7 @@ describe('the verdicts of a datapath', () => {
     expect(await tagsOf(verdicts)).toEqual(upTo(301));
   });
 
-  it('may be left in the middle: others go on', async () => {
+  it('goes on for other readers when one leaves the loop', async () => {
     const datapath = await startDatapath<number>();
     const all = tagsOf(datapath.verdicts());
     for (const tag of upTo(200)) {
@@ -116,7 +116,7 @@ describe('the verdicts of a datapath', () => {
     expect(await all).toEqual(upTo(200));
   });
 
-  it('may cause pushes that are not awaited', async () => {
+  it('lets a reader push packets without awaiting them', async () => {
     const datapath = await startDatapath<number>();
     const verdicts = datapath.verdicts({ highWaterMark: 1 });
     const back: number[] = [];
@@ -140,7 +140,7 @@ describe('the verdicts of a datapath', () => {
     expect(back.toSorted((a, b) => a - b)).toEqual(upTo(600));
   });
 
-  it('end with the error when the datapath cannot go on', async () => {
+  it('ends with the error when the datapath fails', async () => {
     const datapath = await startDatapath({ restarts: 0 });
     const verdicts = datapath.verdicts();
     const next = verdicts.next();
@@ -150,7 +150,7 @@ describe('the verdicts of a datapath', () => {
     expect(() => datapath.verdicts()).toThrow(/^a worker of the datapath has died/);
   });
 
-  it('are refused with wrong options, and by a datapath that is stopped', async () => {
+  it('throws for wrong options and for a stopped datapath', async () => {
     const datapath = await startDatapath();
     expect(() => datapath.verdicts({ highWaterMark: 0 })).toThrow(/^highWaterMark must be a whole number from 1/);
     expect(() => datapath.verdicts({ signal: 5 as unknown as AbortSignal })).toThrow(/^signal must be an AbortSignal/);

@@ -1,4 +1,4 @@
-/** What a listener reads of a verdict, and for how long. */
+/** The fields of a verdict, and how long a listener may read them. */
 
 import { describe, expect, it } from 'vitest';
 import { CtAction } from '../../src/core/action.ts';
@@ -17,7 +17,7 @@ const MARKED = {
 };
 
 describe('a verdict', () => {
-  it('says all that the tracker has found, with the frame as it is to be sent on', async () => {
+  it('has all results of the tracker, and the translated frame', async () => {
     const nat = { action: ['src'], minAddr: '192.0.2.1', minPort: 4000 };
     const datapath = await startDatapath<string>({ action: { ...MARKED, nat } });
     const verdicts: PacketVerdict<string>[] = [];
@@ -50,7 +50,7 @@ describe('a verdict', () => {
     expect(verdicts[1]!.frame).toEqual(new Uint8Array(3));
   });
 
-  it('says why a packet was refused', async () => {
+  it('names the reason for which the tracker refused the packet', async () => {
     const datapath = await startDatapath();
     const refused: unknown[] = [];
     datapath.on('verdict', (verdict) => refused.push([verdict.stateText, verdict.refused]));
@@ -60,7 +60,7 @@ describe('a verdict', () => {
     expect(refused).toEqual([['new|trk', 'table full']]);
   });
 
-  it('names its PMD', async () => {
+  it('names its PMD, the same one for both directions of a flow', async () => {
     const datapath = await startDatapath({ threads: 2, buckets: 4 });
     const workers = new Map<unknown, number>();
     datapath.on('verdict', ({ tag, worker }) => workers.set(tag, worker));
@@ -75,7 +75,7 @@ describe('a verdict', () => {
     }
   });
 
-  it('is one object for all packets, which throws when its listener has returned', async () => {
+  it('is one object for all packets, and throws after its listener has returned', async () => {
     const datapath = await startDatapath();
     const views = new Set<VerdictView>();
     datapath.on('verdict', (verdict) => views.add(verdict));
@@ -107,8 +107,8 @@ describe('a verdict', () => {
   });
 });
 
-describe('a fragment', () => {
-  it('comes back held, and once more with the verdict on its datagram, named by what released it', async () => {
+describe('the verdict on a fragment', () => {
+  it('comes twice: held at first, then deferred, with the tag of the packet that released it', async () => {
     const datapath = await startDatapath<{ name: string }>();
     const told: unknown[] = [];
     datapath.on('verdict', ({ tag, isHeld, isDeferred, states }) =>
@@ -130,7 +130,7 @@ describe('a fragment', () => {
     ]);
   });
 
-  it('keeps its reason', async () => {
+  it('keeps the reason of a refusal', async () => {
     const datapath = await startDatapath();
     datapath.conntrack.maxConnections = 0;
     const refused: unknown[] = [];

@@ -1,4 +1,4 @@
-/** A worker that dies is started again and reported, one that hangs is reported; what stop does about either. */
+/** The supervisor restarts dead workers and reports hanging ones; stop copes with both. */
 
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -65,20 +65,20 @@ async function start(options: DatapathOptions): Promise<Watched> {
   return watched;
 }
 
-/** Keeps the one bucket locked. @returns what lets it go */
+/** Locks the only bucket. @returns a function that unlocks it */
 function hold(datapath: Datapath): () => void {
   const { table, participant } = datapath.conntrack.tracker;
   table.lockBucket(0, participant);
   return () => table.unlockBucket(0);
 }
 
-/** Makes it look as if a participant had the one bucket locked. */
+/** Writes a participant's lock tag into the lock of the only bucket, as if the participant held it. */
 function lockFor({ conntrack }: Datapath, participant: number): void {
   const bucketLock = memoryLayout(conntrack.memory).buckets + BucketWord.LOCK;
   conntrack.tracker.words[bucketLock] = lockTagOf(participant);
 }
 
-/** @returns what hands a packet of a new flow to a PMD, and returns the packet's number */
+/** @returns a function that offers a packet of a new flow to a PMD, and returns the packet's number */
 function offering(datapath: Datapath): (pmd: number) => number {
   const steering = new FlowSteering();
   let next = 0;
@@ -100,7 +100,7 @@ function hashOf(datapath: Datapath, frame: Uint8Array): number {
   return hashParsed(tracker.keys, tracker.scratch.parsed, 0);
 }
 
-/** Puts an entry into the table that kills whoever meets it. @returns what takes it out again */
+/** Puts a broken entry into the table: a worker that reads it dies. @returns a function that removes the entry */
 function poison(datapath: Datapath, frame: Uint8Array): () => void {
   const { table, participant, words } = datapath.conntrack.tracker;
   const hash = hashOf(datapath, frame);
@@ -116,7 +116,7 @@ function poison(datapath: Datapath, frame: Uint8Array): () => void {
 }
 
 describe('a PMD that dies', () => {
-  it('of a packet loses its batch, is started again in its place, and judges what comes then', async () => {
+  it('of a packet loses its batch, is restarted in the same slot, and tracks later packets', async () => {
     const { datapath, verdicts, deaths } = await start({ sweeper: false });
     const antidote = poison(datapath, udp(flow(1)));
     await datapath.push(udp(flow(0)), { timeMs: 0, tag: 0 });
@@ -140,10 +140,10 @@ describe('a PMD that dies', () => {
     await datapath.stop();
   });
 
-  it('holding a lock lets others have it at once', async () => {
+  it('with a lock held has it released at once for other PMDs', async () => {
     const { datapath, deaths } = await start({ threads: 2, sweeper: false });
     const { table } = datapath.conntrack.tracker;
-    /* As if it had died with the lock of the bucket in its hands. */
+    /* As if it had died while it held the lock of the bucket. */
     lockFor(datapath, datapath.workers()[0]!.participant);
     expect(heldLocks(datapath.conntrack)).toHaveLength(1);
     await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
@@ -157,7 +157,7 @@ describe('a PMD that dies', () => {
     await datapath.stop();
   });
 
-  it('holding a lock does not keep the owner of the datapath for ever, who is to repair after it', async () => {
+  it('with a lock held blocks the main thread, which has to repair, only for the lock timeout', async () => {
     const { datapath, deaths } = await start({ sweeper: false });
     const { conntrack } = datapath;
     const pmd = datapath.workers()[0]!.participant;
@@ -170,15 +170,15 @@ describe('a PMD that dies', () => {
       new RegExp(`^the bucket lock at word \\d+ has been held for 0.05 s, now by participant ${pmd}\\. `),
     );
     datapath.terminateWorker('pmd', 0);
-    await until('it is repaired after', () => deaths.length === 1);
-    /* What the first call had begun is finished by now. */
+    await until('the repair is done', () => deaths.length === 1);
+    /* The call that timed out had begun a flush; this one finishes it. */
     conntrack.flush();
     expect(conntrack.connCount).toBe(0);
     expectAccountingHolds(conntrack, 0);
     await datapath.stop();
   });
 
-  it('again before its replacement is up is started once more', async () => {
+  it('twice, the second time before its replacement is up, is restarted once more', async () => {
     const { datapath, verdicts, deaths } = await start({ sweeper: false });
     datapath.terminateWorker('pmd', 0);
     await until('the first death is noticed', () => deaths.length === 1);
@@ -190,7 +190,7 @@ describe('a PMD that dies', () => {
     await datapath.stop();
   });
 
-  it('keeps its place for its replacement: nobody else could have it in between', async () => {
+  it('keeps its participant slot reserved for its replacement', async () => {
     const { datapath, deaths } = await start({ sweeper: false });
     const { conntrack } = datapath;
     const [{ participant }] = datapath.workers() as [WorkerState];
@@ -207,7 +207,7 @@ describe('a PMD that dies', () => {
     await datapath.stop();
   });
 
-  it('more often than the datapath allows, without progress, makes it fail', async () => {
+  it('more often in a row than allowed, without progress, makes the datapath fail', async () => {
     const { datapath, deaths } = await start({ sweeper: false, restarts: 2 });
     poison(datapath, udp(flow(1)));
     const message = /^a worker of the datapath has died: PMD 0 has died 3 times in a row without progress: /;
@@ -220,7 +220,7 @@ describe('a PMD that dies', () => {
     expect(deaths.map(({ isRestarted }) => isRestarted)).toEqual([true, true, false]);
   });
 
-  it('as often as that, but gets on in between, is not', async () => {
+  it('repeatedly, but makes progress in between, is restarted each time', async () => {
     const { datapath, deaths, verdicts } = await start({ sweeper: false, restarts: 1 });
     poison(datapath, udp(flow(1)));
     for (let round = 0; round < 4; round++) {
@@ -236,12 +236,12 @@ describe('a PMD that dies', () => {
 });
 
 describe('a repair that waits for a lock that another worker holds', () => {
-  /** Until it is let go no repair comes to its end. */
+  /** Keeps every repair incomplete until `letGo` is called. */
   function holdRepairs({ conntrack }: Datapath) {
     const repair = conntrack.repair.bind(conntrack);
     let isHeld = true;
     const attempts = vi.spyOn(conntrack, 'repair').mockImplementation((participant, options) => {
-      /* A place that nobody has is reported as repaired. */
+      /* The repair of a free slot returns a complete report. */
       return isHeld
         ? { ...repair(conntrack.memory.maxParticipants - 1), isComplete: false }
         : repair(participant, options);
@@ -249,7 +249,7 @@ describe('a repair that waits for a lock that another worker holds', () => {
     return { attempts, letGo: () => (isHeld = false) };
   }
 
-  it('is tried again, ever more seldom, and reported', async () => {
+  it('is tried again at growing intervals, and reported', async () => {
     const { datapath, deaths, hangs, verdicts } = await start({ sweeper: false, hangAfterMs: 2000, hung: 'terminate' });
     const { attempts, letGo } = holdRepairs(datapath);
     datapath.terminateWorker('pmd', 0);
@@ -277,7 +277,7 @@ describe('a repair that waits for a lock that another worker holds', () => {
     await datapath.stop();
   });
 
-  it('is given up when the datapath is stopped', async () => {
+  it('is abandoned when the datapath is stopped', async () => {
     const { datapath, deaths } = await start({ sweeper: false });
     const { attempts } = holdRepairs(datapath);
     datapath.terminateWorker('pmd', 0);
@@ -293,10 +293,10 @@ describe('a repair that waits for a lock that another worker holds', () => {
 });
 
 describe('a worker that cannot be started', () => {
-  /* Preloaded by workers of a checked process alone. */
+  /* Only workers of a checked process preload CT_WORKER_IMPORT. */
   const environment = { CT_CHECKED: '1', CT_WORKER_IMPORT: 'file:///there/is/no/such/module.mjs' };
 
-  it('is the end of the start at once, with the reason', async () => {
+  it('makes the start fail at once, with the reason', async () => {
     for (const [name, value] of Object.entries(environment)) {
       vi.stubEnv(name, value);
     }
@@ -311,10 +311,10 @@ describe('a worker that cannot be started', () => {
   });
 });
 
-describe('a thread that is up', () => {
-  it('keeps its place: nobody repairs after it, or is started there', async () => {
+describe('a thread that still runs', () => {
+  it('keeps its slot: the supervisor neither repairs nor restarts there', async () => {
     const { datapath, deaths } = await start({ sweeper: false });
-    /* As if the thread that is told to be gone were not. */
+    /* As if the thread ran on although its exit was reported. */
     const up = workerLine(1, 0) + WorkerWord.UP;
     datapath.on('workerDeath', () => Atomics.store(datapath.share.status, up, 1));
     datapath.terminateWorker('pmd', 0);
@@ -323,8 +323,8 @@ describe('a thread that is up', () => {
   });
 });
 
-describe('the sweeper, when it dies,', () => {
-  it('is started again and goes on', async () => {
+describe('a sweeper that dies', () => {
+  it('is restarted and goes on sweeping', async () => {
     const { datapath, deaths } = await start({});
     datapath.conntrack.sweepIntervalMs = 1;
     await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
@@ -333,14 +333,14 @@ describe('the sweeper, when it dies,', () => {
     await until('its death is noticed', () => deaths.length === 1);
     await datapath.push(udp(flow(2)), { timeMs: 100_000, tag: 2 });
     await datapath.drain();
-    await until('what has expired is gone', () => datapath.conntrack.connCount === 1);
+    await until('the expired connection is gone', () => datapath.conntrack.connCount === 1);
     expect(deaths).toMatchObject([{ role: 'sweeper', packetsLost: 0, reason: 'terminateWorker was called' }]);
     await datapath.stop();
   });
 });
 
-describe('the control thread, when it dies,', () => {
-  it('is started again, and answers where it did before', async () => {
+describe('a control thread that dies', () => {
+  it('is restarted, and answers on the same socket', async () => {
     const { datapath, deaths } = await start({ sweeper: false });
     const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
     const path = await prepareSocketPath(join(folder, 'control.sock'));
@@ -348,7 +348,7 @@ describe('the control thread, when it dies,', () => {
     const ask = async () => answerOn(await request(path, { command: 'ct-get-nconns', args: [] }));
     try {
       expect(await ask()).toMatchObject({ exitCode: 0 });
-      /* It was the one who read events: its replacement may. */
+      /* The dead thread was the reader of events: its replacement takes that over. */
       const listener = await request(path, { command: 'events', args: [] });
       listener.on('error', () => {});
       const { events } = datapath.conntrack.memory;
@@ -370,7 +370,7 @@ describe('the control thread, when it dies,', () => {
 });
 
 describe('a worker that hangs', () => {
-  it('is reported once, and once when it gets on again', async () => {
+  it('is reported once, and once more when it makes progress again', async () => {
     const { datapath, hangs, verdicts } = await start({ hangAfterMs: 1000 });
     const letGo = hold(datapath);
     await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
@@ -387,20 +387,20 @@ describe('a worker that hangs', () => {
     await datapath.stop();
   });
 
-  it('is not one that has nothing to do', async () => {
+  it('is not reported if it only has no work', async () => {
     const { datapath, hangs } = await start({ hangAfterMs: 1000 });
     datapath.conntrack.sweepIntervalMs = 1_000_000;
     const { sweepRounds } = datapath.conntrack.counters();
-    /* More than it takes to hang. */
+    /* Longer than hangAfterMs. */
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(datapath.conntrack.counters().sweepRounds).toBeLessThanOrEqual(sweepRounds + 2);
     expect(hangs).toEqual([]);
     await datapath.stop();
   });
 
-  it('is terminated and started again where that is asked for', async () => {
+  it('is terminated and restarted with hung: terminate', async () => {
     const { datapath, hangs, deaths, verdicts } = await start({ hangAfterMs: 1000, hung: 'terminate', sweeper: false });
-    /* It waits for itself, for ever. */
+    /* The PMD waits for a lock that it seems to hold itself, for ever. */
     lockFor(datapath, datapath.workers()[0]!.participant);
     await datapath.push(udp(flow(1)), { timeMs: 0, tag: 1 });
     await until('it is dead', () => deaths.length === 1);
@@ -412,7 +412,7 @@ describe('a worker that hangs', () => {
     await datapath.stop();
   });
 
-  it('is terminated alone: those who wait for its lock get on then', async () => {
+  it('is terminated alone; workers that wait for its lock then go on', async () => {
     const { datapath, hangs, deaths, verdicts } = await start({
       threads: 3,
       hangAfterMs: 1500,
@@ -423,7 +423,7 @@ describe('a worker that hangs', () => {
     const letGo = hold(datapath);
     const numbersBefore = [offerTo(1), offerTo(2)];
     await until('two are reported', () => new Set(hangs.map(({ index }) => index)).size === 2);
-    /* Time for some more looks. */
+    /* The watchdog looks a few more times meanwhile. */
     await new Promise((resolve) => setTimeout(resolve, 1000));
     letGo();
     await datapath.drain();
@@ -444,19 +444,19 @@ describe('a worker that hangs', () => {
     ['hangAfterMs', { hangAfterMs: 99 }],
     ['restarts', { restarts: -1 }],
     ['hung', { hung: 'kill' as 'report' }],
-  ])('and a wrong %s is one clear error', async (name, options) => {
+  ])('is not watched with a wrong %s: the start fails with a clear error', async (name, options) => {
     await expect(Datapath.start(options)).rejects.toThrow(new RegExp(`^${name} must be `));
   });
 });
 
 describe('stop', () => {
-  it('does not wait for a PMD that hangs: its packets come back with no verdict', async () => {
+  it('does not wait for a hanging PMD, whose packets come back without a verdict', async () => {
     const { datapath, verdicts, deaths } = await start({ threads: 1 });
     const letGo = hold(datapath);
     for (let number = 1; number <= 100; number++) {
       await datapath.push(udp(flow(number)), { timeMs: 0, tag: number });
     }
-    /* It ends, while the lock is still held. */
+    /* stop ends while the lock is still held. */
     await datapath.stop();
     letGo();
     expect(verdicts.size).toBe(100);
@@ -467,7 +467,7 @@ describe('stop', () => {
     expectAccountingHolds(datapath.conntrack, 0);
   });
 
-  it('may be called twice at once, and leaves the control thread beside alone', async () => {
+  it('may be called twice at once, and does not end the control thread', async () => {
     const { datapath } = await start({ threads: 2 });
     const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-'));
     const path = await prepareSocketPath(join(folder, 'control.sock'));
@@ -485,7 +485,7 @@ describe('stop', () => {
     expect(datapath.workers()).toEqual([]);
   });
 
-  it('of some workers, twice at once, takes no others away', async () => {
+  it('of the PMDs alone, twice at once, keeps the sweeper', async () => {
     const { datapath } = await start({ threads: 2 });
     const isPmd = ({ role }: { role: string }) => role === 'pmd';
     await Promise.all([datapath.group.end(isPmd), datapath.group.end(isPmd)]);
@@ -493,7 +493,7 @@ describe('stop', () => {
     await datapath.stop();
   });
 
-  it('lets a PMD that dies meanwhile be started again for the packets that are left', async () => {
+  it('restarts a PMD that dies meanwhile, for the packets that are left', async () => {
     const { datapath, verdicts } = await start({ sweeper: false });
     for (let number = 0; number < 500; number++) {
       await datapath.push(udp(flow(number)), { timeMs: number, tag: number });

@@ -1,4 +1,4 @@
-/** Compressed captures: gzip (and zstd, where Node has it) is read as it comes, what else compresses is named. */
+/** Compressed captures: gzip is read, and so is zstd if Node supports it. The error for another format names it. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ const FRAMES = Array.from({ length: 500 }, (_, n) =>
 const RECORDS = FRAMES.map((frame, n) => pcapRecord(frame, 1000 + n));
 const FILE = Buffer.concat([pcapHeader(), ...RECORDS]);
 
-/** The same memory for each chunk, overwritten as soon as the next one is asked for. */
+/** Yields the same memory for each chunk, and overwrites it when the reader asks for the next one. */
 async function* inChunks(file: Uint8Array, chunkBytes = 1e9) {
   const buffer = Buffer.alloc(Math.min(chunkBytes, file.length));
   for (let at = 0; at < file.length; at += chunkBytes) {
@@ -45,17 +45,17 @@ async function outcomeOf(file: Uint8Array, chunkBytes?: number): Promise<{ packe
 }
 
 describe('a capture compressed with gzip', () => {
-  it.each([1, 2, 5, 7, 100, 4096, 1e9])('is read as it comes, in chunks of %i', async (chunkBytes) => {
+  it.each([1, 2, 5, 7, 100, 4096, 1e9])('is read in chunks of %i bytes', async (chunkBytes) => {
     expect(await outcomeOf(gzipSync(FILE), chunkBytes)).toEqual({ packets: 500 });
   });
 
-  it('may have several members, and none compressed well', async () => {
+  it('may have several members, some of them stored without compression', async () => {
     const middle = FILE.length >> 1;
     const members = Buffer.concat([gzipSync(FILE.subarray(0, middle)), gzipSync(FILE.subarray(middle), { level: 0 })]);
     expect(await outcomeOf(members, 1000)).toEqual({ packets: 500 });
   });
 
-  it('that is cut anywhere gives what came before, and one line with the offset', async () => {
+  it('that is truncated gives the packets before that place, and a one-line error with the offset', async () => {
     const whole = gzipSync(FILE);
     let before = 0;
     for (const length of [3, 12, 30, 300, 1000, 4000, whole.length - 9, whole.length - 8, whole.length - 1]) {
@@ -64,12 +64,12 @@ describe('a capture compressed with gzip', () => {
       expect(packets).toBeGreaterThanOrEqual(before);
       before = packets;
     }
-    /* Only the trailer is missing. */
+    /* The last three lengths miss only the trailer: all packets are there. */
     expect(before).toBe(500);
     expect((await outcomeOf(whole.subarray(0, whole.length >> 1))).packets).toBeGreaterThan(100);
   });
 
-  it('with a wrong checksum gives all its packets, and one line', async () => {
+  it('with a wrong checksum gives all its packets, and then a one-line error', async () => {
     const wrong = Buffer.from(gzipSync(FILE));
     wrong[wrong.length - 6]! ^= 1;
     const { packets, error } = await outcomeOf(wrong);
@@ -77,9 +77,9 @@ describe('a capture compressed with gzip', () => {
     expect(error?.message).toMatch(/^offset \d+: the gzip data are broken \(incorrect data check\)$/);
   });
 
-  it('with broken bytes in the middle gives nearly all that came before them', async () => {
+  it('with broken bytes in the middle gives nearly all packets before them', async () => {
     const broken = Buffer.from(gzipSync(FILE, { level: 0 }));
-    /* Of the second stored block the length, whose complement follows: found at once. */
+    /* The second stored block has a length that contradicts its complement: zlib sees that at once. */
     const stored = gzipSync(FILE.subarray(0, 20_000), { level: 0 }).subarray(0, -8);
     const second = Buffer.concat([stored, Buffer.from([7, 7, 7, 7, 7, 7])]);
     expect(broken.length).toBeGreaterThan(20_000);
@@ -92,7 +92,7 @@ describe('a capture compressed with gzip', () => {
     expect(error).toBeInstanceOf(CaptureError);
   });
 
-  it('that is itself broken is told with an offset of what was decompressed', async () => {
+  it('that is itself broken is refused with the offset in the decompressed file', async () => {
     const { packets, error } = await outcomeOf(gzipSync(FILE.subarray(0, -3)));
     expect(packets).toBe(499);
     const last = FILE.length - RECORDS.at(-1)!.length;
@@ -103,7 +103,7 @@ describe('a capture compressed with gzip', () => {
     expect((await outcomeOf(gzipSync(''))).error?.message).toBe('offset 0 of the decompressed file: the file is empty');
   });
 
-  it('is read from a file and from a pipe by replay; cut, it ends with exit code 2 after what came before', async () => {
+  it('is read by replay from a file and from a pipe; if truncated, replay sums up the packets and ends with exit code 2', async () => {
     const path = join(folder, 'whole.pcap.gz');
     writeFileSync(path, gzipSync(FILE));
     const fromFile = await run(process.execPath, [...CT_BUCKET, 'replay', path, '--format', 'json', '--threads', '2']);
@@ -116,22 +116,25 @@ describe('a capture compressed with gzip', () => {
   });
 });
 
-describe('a capture compressed otherwise', () => {
+describe('a capture compressed with another program', () => {
   const { zstdCompressSync } = zlib as { zstdCompressSync?: (bytes: Uint8Array) => Buffer };
 
-  it.runIf(zstdCompressSync !== undefined)('with zstd is read where Node can', async () => {
+  it.runIf(zstdCompressSync !== undefined)('is read if it is zstd and Node supports that', async () => {
     expect(await outcomeOf(zstdCompressSync!(FILE), 100)).toEqual({ packets: 500 });
-    /* Node does not say that the end is missing; the capture ends too early all the same. */
+    /* Node does not report the missing end. The capture reader does, because the capture ends too early. */
     const { error } = await outcomeOf(zstdCompressSync!(FILE).subarray(0, -20), 100);
     expect(error?.message).toMatch(/^offset \d+/);
   });
 
-  it.runIf(zstdCompressSync === undefined)('with zstd is named where Node cannot', async () => {
-    const { error } = await outcomeOf(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0));
-    expect(error?.message).toBe(
-      'offset 0: compressed with zstd: decompress it first: zstd -dc FILE | ct-bucket replay - (Node 22.15 and later read it as it is)',
-    );
-  });
+  it.runIf(zstdCompressSync === undefined)(
+    'is refused by name if it is zstd and Node does not support that',
+    async () => {
+      const { error } = await outcomeOf(Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0));
+      expect(error?.message).toBe(
+        'offset 0: compressed with zstd: decompress it first: zstd -dc FILE | ct-bucket replay - (Node 22.15 and later read it as it is)',
+      );
+    },
+  );
 
   it.each([
     ['xz', 'fd377a585a00', 'xz -dc'],
@@ -141,7 +144,7 @@ describe('a capture compressed otherwise', () => {
     ['7z', '377abcaf271c', '7z x -so'],
     ['lzip', '4c5a49500100', 'lzip -dc'],
     ['compress', '1f9d90000000', 'gzip -dc'],
-  ])('with %s is named, with what to do', async (name, magic, command) => {
+  ])('is refused by name if it is %s, with a command to decompress it', async (name, magic, command) => {
     const { packets, error } = await outcomeOf(Buffer.from(magic, 'hex'));
     expect(packets).toBe(0);
     expect(error?.message).toBe(
@@ -149,7 +152,7 @@ describe('a capture compressed otherwise', () => {
     );
   });
 
-  it('has what is said of it tried: such a pipe is read', () => {
+  it('can be read through a pipe, as the error says', () => {
     const wrapped = join(REPOSITORY, 'test', 'fixtures', 'wrapped-captures');
     const command = `gzip -dc ${join(wrapped, 'ethernet.pcap.gz')} | ${process.execPath} ${CT_BUCKET[0]} replay - --format states`;
     const { stdout } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });

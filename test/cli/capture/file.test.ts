@@ -27,7 +27,7 @@ interface Outcome {
   error?: CaptureError;
 }
 
-/** Every chunk is the same buffer, overwritten as soon as the next one is asked for. */
+/** Yields the same buffer for each chunk, and overwrites it when the reader asks for the next one. */
 async function* split(file: Uint8Array, chunkBytes: number, ends: readonly number[] = []) {
   const buffer = new Uint8Array(Math.max(chunkBytes, file.length));
   const limits = [...ends, file.length];
@@ -72,7 +72,7 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Offsets at which the parts start, and where the last one ends. */
+/** The offset of each part, and the offset of the end. */
 function boundaries(parts: readonly Uint8Array[]): number[] {
   const starts = [0];
   for (const part of parts) {
@@ -81,7 +81,7 @@ function boundaries(parts: readonly Uint8Array[]): number[] {
   return starts;
 }
 
-/** [value, bytes] fields in a byte order; raw bytes are taken as they are. */
+/** A number with its size in bytes, or raw bytes. */
 type Field = [value: number | bigint, bytes: 1 | 2 | 4 | 8] | Uint8Array;
 
 function pack(littleEndian: boolean, fields: readonly Field[]): Uint8Array {
@@ -121,7 +121,7 @@ function classicRecord(
   return pack(littleEndian, [[seconds, 4], [fraction, 4], [frameBytes, 4], [originalBytes, 4], frame]);
 }
 
-/** Blocks of a pcapng section. */
+/** Writes the blocks of a pcapng section in one byte order. */
 class BlockWriter {
   readonly littleEndian: boolean;
 
@@ -231,33 +231,33 @@ describe('a classic pcap file', () => {
     ]);
   });
 
-  it('without packets is no error', async () => {
+  it('may have no packets', async () => {
     expect(await packetsOf(pcapHeader())).toEqual([]);
   });
 
-  it('keeps every microsecond that the writer was given', async () => {
+  it('written by us keeps timestamps to the microsecond', async () => {
     const stamps = Array.from({ length: 2000 }, (_, index) => (SECONDS * 1e6 + index * 1_234_567) / 1000);
     const packets = await packetsOf(concat([pcapHeader(), ...stamps.map((stamp) => pcapRecord(FRAME_B, stamp))]));
     expect(packets.map((packet) => packet.timestampMs)).toEqual(stamps);
   });
 
-  it('with the length of frame check sequences in its link type field is Ethernet all the same', async () => {
+  it('is read as Ethernet if its link type field also has the length of frame check sequences', async () => {
     expect(await packetsOf(concat([classicHeader({ linkType: 0x2400_0001 }), classicRecord(FRAME_A)]))).toHaveLength(1);
   });
 
-  it('of another version is refused', async () => {
+  it('of an unknown version is refused', async () => {
     expect(await errorOf(classicHeader({ minor: 5 }))).toBe(
       'offset 0: pcap version 2.5 is not supported, only 2.0 to 2.4: convert it with editcap',
     );
   });
 
-  it.each([0, 1, 2])('of version 2.%i has the length on the wire first', async (minor) => {
+  it.each([0, 1, 2])('of version 2.%i has the original length before the captured length', async (minor) => {
     const record = classicRecord(FRAME_A, { frameBytes: 1500, originalBytes: FRAME_A.length });
     const [packet] = await packetsOf(concat([classicHeader({ minor }), record]));
     expect(packet).toMatchObject({ frame: [...FRAME_A], originalBytes: 1500 });
   });
 
-  it('of version 2.3 has the lengths in either order', async () => {
+  it('of version 2.3 may have the two lengths in either order', async () => {
     const swapped = classicRecord(FRAME_A, { frameBytes: 1500, originalBytes: FRAME_A.length });
     const packets = await packetsOf(
       concat([classicHeader({ minor: 3 }), swapped, classicRecord(FRAME_A, { originalBytes: 1500 })]),
@@ -268,18 +268,21 @@ describe('a classic pcap file', () => {
     ]);
   });
 
-  it.each([true, false])('of the modified kind has longer record headers (little-endian: %s)', async (littleEndian) => {
-    const record = (frame: Uint8Array) =>
-      concat([classicRecord(frame, { littleEndian }).subarray(0, 16), new Uint8Array(8).fill(7), frame]);
-    const header = classicHeader({ littleEndian, magic: 0xa1b2cd34 });
-    const packets = await packetsOf(concat([header, record(FRAME_A), record(FRAME_B)]));
-    expect(packets.map(({ frame }) => frame)).toEqual([[...FRAME_A], [...FRAME_B]]);
-    expect(await errorOf(concat([header, record(FRAME_A).subarray(0, 20)]))).toBe(
-      'offset 24: a record header takes 24 bytes but the file ends after 20',
-    );
-  });
+  it.each([true, false])(
+    'of the modified format has longer record headers (little-endian: %s)',
+    async (littleEndian) => {
+      const record = (frame: Uint8Array) =>
+        concat([classicRecord(frame, { littleEndian }).subarray(0, 16), new Uint8Array(8).fill(7), frame]);
+      const header = classicHeader({ littleEndian, magic: 0xa1b2cd34 });
+      const packets = await packetsOf(concat([header, record(FRAME_A), record(FRAME_B)]));
+      expect(packets.map(({ frame }) => frame)).toEqual([[...FRAME_A], [...FRAME_B]]);
+      expect(await errorOf(concat([header, record(FRAME_A).subarray(0, 20)]))).toBe(
+        'offset 24: a record header takes 24 bytes but the file ends after 20',
+      );
+    },
+  );
 
-  it('holds records of up to 262144 bytes', async () => {
+  it('may have records of up to 262144 bytes', async () => {
     const largest = new Uint8Array(MAX_FRAME_BYTES).fill(9);
     const [packet] = await packetsOf(concat([pcapHeader(), pcapRecord(largest, 0)]));
     expect(packet.frame).toHaveLength(MAX_FRAME_BYTES);
@@ -289,7 +292,7 @@ describe('a classic pcap file', () => {
     );
   });
 
-  it('names what a record says and what there is of it', async () => {
+  it('is refused if it ends inside a record, with both lengths', async () => {
     const record = classicRecord(new Uint8Array(512), { frameBytes: 70_000 });
     expect(await errorOf(concat([pcapHeader(), record]))).toBe(
       'offset 24: record says 70000 bytes but the file ends after 512',
@@ -299,7 +302,7 @@ describe('a classic pcap file', () => {
     );
   });
 
-  it('is not written with what it cannot hold', () => {
+  it('cannot be written with a frame or a timestamp out of range', () => {
     expect(() => pcapRecord(new Uint8Array(MAX_FRAME_BYTES + 1), 0)).toThrow(UsageError);
     for (const timestampMs of [-1, 2 ** 32 * 1000, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(() => pcapRecord(FRAME_A, timestampMs)).toThrow(UsageError);
@@ -308,7 +311,7 @@ describe('a classic pcap file', () => {
 });
 
 describe('a pcapng file', () => {
-  it('may have several sections, interfaces, resolutions, kinds of packets and unknown blocks', async () => {
+  it('may have several sections, interfaces, resolutions, types of packet blocks, and unknown blocks', async () => {
     expect(await packetsOf(concat(BLOCK_PARTS))).toEqual([
       { frame: [...FRAME_A], originalBytes: 22, timestampMs: 1_700_000_000_123.456, number: 1, linkType: 1 },
       { frame: [...FRAME_B], originalBytes: 6, timestampMs: 1_700_000_000_124, number: 2, linkType: 1 },
@@ -329,7 +332,7 @@ describe('a pcapng file', () => {
     { exponent: 0x80 | 32, time: 1_700_000_000n * 2n ** 32n + 2n ** 30n, expected: 1_700_000_000_250 },
     { exponent: 0x80 | 127, time: 2n ** 63n, expected: 1000 * 2 ** -64 },
   ];
-  it.each(resolutions)('has timestamps of any resolution: %o', async ({ exponent, time, expected }) => {
+  it.each(resolutions)('is read in any timestamp resolution: %o', async ({ exponent, time, expected }) => {
     for (const writer of [LITTLE, BIG]) {
       const description = writer.interface({ options: [writer.resolution(exponent), OPTION_END] });
       const [packet] = await packetsOf(concat([writer.section(), description, writer.enhanced(FRAME_A, { time })]));
@@ -337,13 +340,13 @@ describe('a pcapng file', () => {
     }
   });
 
-  it('has microseconds where the interface says nothing, and nothing after the end of the options counts', async () => {
+  it('has timestamps in microseconds without a resolution option; options behind the end option do not count', async () => {
     const description = LITTLE.interface({ options: [OPTION_END, LITTLE.resolution(3)] });
     const packet = LITTLE.enhanced(FRAME_A, { time: 1_500_000n });
     expect((await packetsOf(concat([LITTLE.section(), description, packet])))[0].timestampMs).toBe(1500);
   });
 
-  it('has the offset of the interface added to its timestamps', async () => {
+  it('has timestamps to which the reader adds the offset of the interface', async () => {
     for (const writer of [LITTLE, BIG]) {
       for (const offset of [SECONDS, -SECONDS]) {
         const description = writer.interface({ options: [writer.offsetSeconds(offset), writer.resolution(3)] });
@@ -353,7 +356,7 @@ describe('a pcapng file', () => {
     }
   });
 
-  it('may have several interfaces, each with its own resolution', async () => {
+  it('may have interfaces of different resolutions', async () => {
     const file = concat([
       LITTLE.section(),
       LITTLE.interface({ options: [LITTLE.resolution(3)] }),
@@ -365,7 +368,7 @@ describe('a pcapng file', () => {
     expect((await packetsOf(file)).map((packet) => packet.timestampMs)).toEqual([2500, 5, 3500]);
   });
 
-  it('has simple packets, cut at the snap length, at the time of the packet before them', async () => {
+  it('may have simple packets, which get the time of the packet before them and are cut at the snap length', async () => {
     const file = concat([
       LITTLE.section(),
       LITTLE.interface({ snapLengthBytes: 10 }),
@@ -383,7 +386,7 @@ describe('a pcapng file', () => {
     ]);
   });
 
-  it('has packets of an interface that cannot be tracked skipped, unless it has no others', async () => {
+  it('is read without the packets of an unsupported interface, and is refused if all packets are such', async () => {
     const start = concat([LITTLE.section(), LITTLE.interface(), LITTLE.interface({ linkType: 147 })]);
     const other = LITTLE.enhanced(FRAME_A, { id: 1 });
     const { packets, error } = await read(concat([start, other, LITTLE.enhanced(FRAME_A), other]));
@@ -395,7 +398,7 @@ describe('a pcapng file', () => {
     expect(alone.error?.offset).toBe(start.length);
   });
 
-  it('may have unknown blocks that are longer than what is kept in memory', async () => {
+  it('may have unknown blocks larger than the reader keeps in memory', async () => {
     const long = LITTLE.block(0x4000_0001, [new Uint8Array(3 * 2 ** 20)]);
     const file = concat([LITTLE.section(), long, LITTLE.interface(), LITTLE.enhanced(FRAME_A)]);
     expect((await read(file, 65_521)).packets).toHaveLength(1);
@@ -412,13 +415,13 @@ describe('a broken pcapng file', () => {
       'block length 8 is not a multiple of 4 from 12 on',
     ],
     [
-      'a length between words',
+      'a length that is not a multiple of 4',
       LITTLE.block(99, [], { length: 14 }),
       'block length 14 is not a multiple of 4 from 12 on',
     ],
-    ['a packet block too short', LITTLE.block(6, []), 'block length 12 is outside 32 to 1048576, for type 6'],
+    ['a packet block that is too short', LITTLE.block(6, []), 'block length 12 is outside 32 to 1048576, for type 6'],
     [
-      'a packet block too long',
+      'a packet block that is too long',
       LITTLE.block(6, [], { length: 0xffff_fffc }),
       'block length 4294967292 is outside 32 to 1048576, for type 6',
     ],
@@ -453,7 +456,7 @@ describe('a broken pcapng file', () => {
       'record says 25 bytes but its block has room for 24',
     ],
     [
-      'a packet longer than any',
+      'a packet longer than the limit',
       LITTLE.enhanced(FRAME_A, { frameBytes: 262_145 }),
       'record says 262145 bytes, more than the limit of 262144',
     ],
@@ -493,14 +496,14 @@ describe('a broken pcapng file', () => {
       'section header without the byte order magic number',
     ],
   ];
-  it.each(cases)('names the place and the problem: %s', async (_, block, problem) => {
+  it.each(cases)('is refused with the offset and the problem: %s', async (_, block, problem) => {
     const good = LITTLE.enhanced(FRAME_A);
     const { packets, error } = await read(concat([start, good, block]));
     expect(packets).toHaveLength(1);
     expect(error?.message).toBe(`offset ${start.length + good.length}: ${problem}`);
   });
 
-  it('has packets before any interface, or after a section forgot them', async () => {
+  it('is refused if a packet comes before the first interface of its section', async () => {
     expect(await errorOf(concat([section, LITTLE.simple(FRAME_A)]))).toBe(
       'offset 28: packet of interface 0 but the section describes 0',
     );
@@ -509,7 +512,7 @@ describe('a broken pcapng file', () => {
     );
   });
 
-  it('cannot fill the memory with interfaces', async () => {
+  it('is refused if a section has too many interfaces', async () => {
     const descriptions = Array.from({ length: 65_537 }, () => LITTLE.interface());
     expect(await errorOf(concat([section, ...descriptions]))).toBe(
       `offset ${28 + 65_536 * 20}: more than 65536 interfaces in a section`,
@@ -517,8 +520,8 @@ describe('a broken pcapng file', () => {
   });
 });
 
-describe('a file of another kind', () => {
-  it('is refused with what it is', async () => {
+describe('a file that is not a capture', () => {
+  it('is refused with its magic number, or as empty', async () => {
     expect(await errorOf(new Uint8Array(0))).toBe('offset 0: the file is empty');
     expect(await errorOf(Buffer.from('# Readme'))).toBe(
       'offset 0: magic number 0x23205265 is neither pcap nor pcapng: convert it with editcap',
@@ -533,7 +536,7 @@ describe.each([
   const file = concat(parts);
   const starts = boundaries(parts);
 
-  it('gives the same packets wherever its chunks end', async () => {
+  it('gives the same packets for any division into chunks', async () => {
     const expected = await packetsOf(file);
     expect(expected).toHaveLength(packetParts.length);
     for (let chunkBytes = 1; chunkBytes <= file.length; chunkBytes++) {
@@ -558,7 +561,7 @@ describe.each([
     expect(await outcomeOf(withEmptyChunks())).toEqual({ packets: await packetsOf(file) });
   });
 
-  it('that is cut anywhere gives the packets before that and then the offset of what is cut', async () => {
+  it('that is truncated anywhere gives the packets before that place, and then the offset of the incomplete part', async () => {
     const expected = await packetsOf(file);
     for (let length = 0; length <= file.length; length++) {
       const whole = starts.findLastIndex((start) => start <= length);
@@ -573,7 +576,7 @@ describe.each([
     }
   });
 
-  it('only ever ends with a CaptureError, whatever bytes change', async () => {
+  it('with changed bytes ends normally or with a CaptureError', async () => {
     const change = fc.record({
       at: fc.nat(file.length - 1),
       value: fc.oneof(fc.constantFrom(0, 1, 4, 0x7f, 0x80, 0xff), fc.nat(255)),
@@ -596,7 +599,7 @@ describe.each([
     await fc.assert(property, { seed: 20_231_114, numRuns: 2000 });
   });
 
-  it('only ever ends with a CaptureError when garbage follows', async () => {
+  it('with garbage at its end ends normally or with a CaptureError', async () => {
     const garbage = fc.uint8Array({ maxLength: 400 });
     const property = fc.asyncProperty(fc.nat(parts.length), garbage, async (count, bytes) => {
       await read(concat([...parts.slice(0, count), bytes]), 64);
@@ -604,7 +607,7 @@ describe.each([
     await fc.assert(property, { seed: 20_231_115, numRuns: 2000 });
   });
 
-  it('is closed when the reader stops early', async () => {
+  it('is closed when its reader stops early', async () => {
     let closed = false;
     async function* endless() {
       try {
@@ -621,8 +624,8 @@ describe.each([
   });
 });
 
-describe('a stream', () => {
-  it('is closed at the first error, and the rest is not read', async () => {
+describe('a stream of chunks', () => {
+  it('is closed at the first error without reading the rest', async () => {
     let chunks = 0;
     let closed = false;
     async function* endlessZeroes() {
@@ -639,7 +642,7 @@ describe('a stream', () => {
     expect([chunks, closed]).toEqual([1, true]);
   });
 
-  it('of the largest records in the smallest chunks is put together once', async () => {
+  it('may have the largest records in chunks of one byte', async () => {
     const frame = Uint8Array.from({ length: MAX_FRAME_BYTES }, (_, index) => index * 7);
     const file = concat([pcapHeader(), pcapRecord(frame, 1), pcapRecord(frame, 2)]);
     async function* bytes() {
@@ -655,7 +658,7 @@ describe('a stream', () => {
     expect(count).toBe(2);
   });
 
-  it('gives plain arrays for frames even if its chunks are Buffers', async () => {
+  it('gives frames as plain Uint8Arrays even if its chunks are Buffers', async () => {
     async function* buffers() {
       yield Buffer.from(concat(CLASSIC_PARTS));
     }
@@ -664,7 +667,7 @@ describe('a stream', () => {
     }
   });
 
-  it('that fails gives its own error', async () => {
+  it('that fails passes its own error on', async () => {
     async function* failing() {
       yield pcapHeader();
       throw new RangeError('from the source');
@@ -673,7 +676,7 @@ describe('a stream', () => {
   });
 });
 
-describe('the chunks of a file', () => {
+describe('fileChunks', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-capture-'));
   const path = join(folder, 'some.pcap');
   const many = concat([
@@ -682,13 +685,13 @@ describe('the chunks of a file', () => {
   ]);
   writeFileSync(path, many);
 
-  it('are its bytes', async () => {
+  it('reads the bytes of a file', async () => {
     const { packets, error } = await outcomeOf(fileChunks(path));
     expect(error).toBeUndefined();
     expect(packets).toHaveLength(5000);
   });
 
-  it('come from standard input for -', () => {
+  it('reads standard input for -', () => {
     const script = `
       import { fileChunks, readCapture } from './src/cli/capture.ts';
       let count = 0;
@@ -698,7 +701,7 @@ describe('the chunks of a file', () => {
     expect(run.stdout.toString()).toBe('5000\n');
   });
 
-  it('are a UsageError where there is no file or no right to read it', async () => {
+  it('throws a UsageError if the file does not exist or cannot be read', async () => {
     await expect(fileChunks(join(folder, 'none')).next()).rejects.toThrow(
       new UsageError(`${join(folder, 'none')}: no such file`),
     );

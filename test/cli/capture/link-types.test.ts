@@ -1,4 +1,4 @@
-/** Captures of every link type, version and kind of pcap: the IP packets in them are the same, whatever wraps them. */
+/** Captures of every link type and pcap version: the reader finds the same IP packets in each of them. */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { udp } from '../../support/frames.ts';
 const WRAPPED = join(import.meta.dirname, '..', '..', 'fixtures', 'wrapped-captures');
 const BEHIND_ADDRESSES = 12;
 
-/** EtherType and packet of each frame, in hexadecimal. */
+/** The EtherType and the packet of each frame, in hexadecimal. */
 async function packetsOf(chunks: AsyncIterable<Uint8Array>, notes = new CaptureNotes()): Promise<string[]> {
   const packets: string[] = [];
   for await (const { frame } of readCapture(chunks, { notes })) {
@@ -42,16 +42,16 @@ const wrapped = (header: string, packet: Uint8Array) => Buffer.concat([hex(heade
 const AS_IPV4 = `0800${IPV4.toString('hex')}`;
 const AS_IPV6 = `86dd${IPV6.toString('hex')}`;
 
-describe('a conversation in a wrapper', () => {
+describe('a conversation captured with another link type', () => {
   const names = readdirSync(WRAPPED).filter((name) => /\.(pcap|pcapng|gz)$/.test(name));
 
-  it.each(names)('has the packets that it has on Ethernet: %s', async (name) => {
+  it.each(names)('has the same packets as on Ethernet: %s', async (name) => {
     const expected = await packetsOf(fileChunks(join(WRAPPED, 'ethernet.pcap')));
     expect(expected).toHaveLength(9);
     expect(await packetsOf(fileChunks(join(WRAPPED, name)))).toEqual(expected);
   });
 
-  it('has a line of states for each packet that can be tracked; others are named once, with their count', async () => {
+  it('has a line of states for each packet of a supported link type; one line counts the others', async () => {
     const path = join(WRAPPED, 'mixed-link-types.pcapng');
     const { code, stdout, stderr } = await run(process.execPath, [...CT_BUCKET, 'replay', path, '--format', 'states']);
     expect(code).toBe(0);
@@ -71,7 +71,7 @@ describe('a record of link type', () => {
     [0, 'loopback of FreeBSD', '02000000', '1c000000'],
     [0, 'loopback of Linux', '02000000', '0a000000'],
     [108, 'loopback of OpenBSD', '00000002', '00000018'],
-    [108, 'loopback, in the other byte order', '02000000', '18000000'],
+    [108, 'loopback in the other byte order', '02000000', '18000000'],
     [12, 'raw', '', ''],
     [14, 'raw of OpenBSD', '', ''],
     [101, 'raw', '', ''],
@@ -97,12 +97,12 @@ describe('a record of link type', () => {
       `${'00'.repeat(14)} ${snap} 0800`,
       `${'00'.repeat(8)} 80 ${'00'.repeat(5)} 0400 0000 ${snap} 86dd`,
     ],
-    [117, 'the log of pf', `3d02 ${'00'.repeat(62)}`, `4018 ${'00'.repeat(62)}`],
+    [117, 'pflog', `3d02 ${'00'.repeat(62)}`, `4018 ${'00'.repeat(62)}`],
     [219, 'MPLS', '00010140', '00010040 00020140'],
     [240, 'netANALYZER', `${'00'.repeat(16)} 0800`, `${'00'.repeat(16)} 86dd`],
     [274, 'Ethernet with preamble', `${'00'.repeat(20)} 0800`, `${'00'.repeat(20)} 86dd`],
-    [281, 'a tag of a switch', `${'00'.repeat(16)} 0800`, `${'00'.repeat(16)} 86dd`],
-    [284, 'a long tag of a switch', `${'00'.repeat(20)} 0800`, `${'00'.repeat(20)} 86dd`],
+    [281, 'a switch tag', `${'00'.repeat(16)} 0800`, `${'00'.repeat(16)} 86dd`],
+    [284, 'a long switch tag', `${'00'.repeat(20)} 0800`, `${'00'.repeat(20)} 86dd`],
     [109, 'IPsec of OpenBSD', '02000000 00000000 00000000', '00000018 00000000 00000000'],
     [113, 'Linux cooked', `0000 0001 0006 ${'00'.repeat(8)} 0800`, `0004 ffff 0000 ${'00'.repeat(8)} 86dd`],
     [276, 'Linux cooked v2', `0800 ${'00'.repeat(18)}`, `86dd ${'00'.repeat(18)}`],
@@ -124,18 +124,18 @@ describe('a record of link type', () => {
     ],
   ];
 
-  it.each(cases)('%i holds a packet of either family: %s', async (linkType, _what, v4, v6) => {
+  it.each(cases)('%i may have an IPv4 or an IPv6 packet: %s', async (linkType, _what, v4, v6) => {
     expect(await packetsIn(linkType, wrapped(v4, IPV4), wrapped(v6, IPV6))).toEqual([AS_IPV4, AS_IPV6]);
   });
 
-  it('228 or 229 holds packets of one family, or those that say clearly that they are of the other', async () => {
+  it('228 or 229 has packets of its family, or of the other one if their version says so', async () => {
     expect(await packetsIn(228, IPV4, IPV6)).toEqual([AS_IPV4, AS_IPV6]);
     expect(await packetsIn(229, IPV4, IPV6)).toEqual([AS_IPV4, AS_IPV6]);
     expect(await packetsIn(228, hex('5500'))).toEqual(['08005500']);
     expect(await packetsIn(229, hex('5500'))).toEqual(['86dd5500']);
   });
 
-  it('113 or 276 may have a VLAN tag or LLC in it, which become what they are on Ethernet', async () => {
+  it('113 or 276 may have a VLAN tag or LLC, which the reader converts to Ethernet', async () => {
     const tagged = wrapped(`0000 0001 0006 ${'00'.repeat(8)} 8100 0007 0800`, IPV4);
     expect(await packetsIn(113, tagged)).toEqual([`81000007${AS_IPV4}`]);
     const tagged2 = wrapped(`8100 ${'00'.repeat(18)} 0007 0800`, IPV4);
@@ -157,13 +157,13 @@ describe('a record of link type', () => {
     [127, 'less than its header', '0000'],
     [239, 'no packet', '02 00 0000 0400 0300'],
     [276, 'a protocol that is no EtherType', `0003 ${'00'.repeat(18)}`],
-  ])('%i that holds %s stays a packet, of no protocol that can be tracked', async (linkType, _what, header) => {
+  ])('%i with %s gives a packet that is not IP', async (linkType, _what, header) => {
     const [packet, ...rest] = await packetsIn(linkType, wrapped(header, IPV4));
     expect(rest).toEqual([]);
     expect(packet).toMatch(/^(ffff|0000)/);
   });
 
-  it('147 alone in its file is refused by name, with what to do', async () => {
+  it('147 alone in its file is refused by name, with a way out', async () => {
     await expect(packetsIn(147, IPV4)).rejects.toThrow(
       'offset 0: link type 147 (private use): the tracker cannot read its packets: capture on an interface of Ethernet or IP',
     );

@@ -1,4 +1,4 @@
-/** Captures from pipes: each is opened once, and works wherever a file does, or is refused before anything is read. */
+/** Captures from pipes: a command opens each one once and reads it like a file, or refuses it before it reads from it. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { Running } from '../../support/running.ts';
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-pipes-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/* Longer than what a pipe holds. */
+/* More bytes than the buffer of a pipe holds. */
 const FRAMES = Array.from({ length: 4000 }, (_, n) =>
   udp({ src: '10.0.0.1', dst: '10.0.0.2', sport: 1 + (n % 2000), dport: 53 }),
 );
@@ -24,7 +24,7 @@ const SMALL = join(folder, 'small.pcap');
 writeFileSync(SMALL, Buffer.concat([pcapHeader(), ...records(FRAMES.slice(0, 5))]));
 
 const COMMAND = `'${process.execPath}' '${CT_BUCKET[0]}'`;
-/** A line of bash; $CT is the command. */
+/** Runs a line of bash, with the command as $CT. */
 const bash = (line: string) =>
   run('bash', ['-c', `CT="${COMMAND}"; cd '${folder}'; ${line}`.replaceAll('$CT', COMMAND)]);
 
@@ -42,17 +42,17 @@ function json({ stdout, stderr }: ChildResult) {
 describe('replay', () => {
   it.each([
     ['a process substitution', `$CT replay <(cat big.pcap) --format json --threads 2`],
-    ['a process substitution that is compressed', `$CT replay <(gzip -c big.pcap) --format json --threads 2`],
-    ['a pipe by its name', `cat big.pcap | $CT replay /dev/stdin --format json --threads 2`],
-    ['a file by the name of standard input', `$CT replay /dev/stdin --format json --threads 2 < big.pcap`],
+    ['a compressed process substitution', `$CT replay <(gzip -c big.pcap) --format json --threads 2`],
+    ['a pipe named /dev/stdin', `cat big.pcap | $CT replay /dev/stdin --format json --threads 2`],
+    ['a file named /dev/stdin', `$CT replay /dev/stdin --format json --threads 2 < big.pcap`],
     ['standard input', `cat big.pcap | $CT replay - --format json --threads 2`],
     ['a named pipe', `mkfifo p; (cat big.pcap > p &); $CT replay p --format json --threads 2`],
-  ])('reads all of %s, on several threads', async (_what, line) => {
+  ])('reads the whole of %s, on several threads', async (_what, line) => {
     const verdicts = { 'new|trk': 4000 };
     expect(json(await bash(line))).toMatchObject({ packets: 4000, verdicts });
   });
 
-  it('reads a named pipe with less than a chunk, and one whose writer comes late', async () => {
+  it('reads a named pipe with less than one chunk, and one whose writer opens it late', async () => {
     expect(json(await bash(`mkfifo q; (cat small.pcap > q &); $CT replay q --format json --threads 2`)).packets).toBe(
       5,
     );
@@ -60,7 +60,7 @@ describe('replay', () => {
     expect(json(await late).packets).toBe(5);
   });
 
-  it('reads standard input that is a socket, by any of its names', async () => {
+  it('reads standard input by any of its names if it is a socket', async () => {
     const input = Buffer.concat([pcapHeader(), ...records(FRAMES.slice(0, 3))]);
     for (const name of ['-', '/dev/stdin', '/dev/fd/0']) {
       const result = await run(process.execPath, [...CT_BUCKET, 'replay', name, '--format', 'json'], input);
@@ -69,11 +69,11 @@ describe('replay', () => {
   });
 });
 
-describe('what has to read a capture more than once', () => {
+describe('a command that reads its capture more than once', () => {
   const says = (what: string, why: string) =>
     `ct-bucket: ${what} is a pipe and can be read only once, but ${why}: write it to a file first\n`;
 
-  it('refuses a pipe before it reads of it', async () => {
+  it('refuses a pipe before it reads from it', async () => {
     const loop = await bash(`$CT run <(cat small.pcap) --loop 2 --at-end exit --socket s1`);
     expect(loop).toMatchObject({ code: 2, stdout: '' });
     expect(loop.stderr).toMatch(
@@ -93,14 +93,14 @@ describe('what has to read a capture more than once', () => {
 });
 
 describe('run', () => {
-  it('of a named pipe that nobody writes to ends at a signal', async () => {
+  it('of a named pipe without a writer ends at a signal', async () => {
     const running = await Running.start([fifo('silent'), '--json', '--socket', join(folder, 's3')]);
     const result = await running.stop('SIGTERM');
     expect(result.code).toBe(0);
     expect(JSON.parse(result.stdout)).toMatchObject({ packets: 0 });
   });
 
-  it('of a pipe tracks what comes and then answers', async () => {
+  it('of a named pipe tracks its packets and then answers requests', async () => {
     const path = fifo('spoken');
     const running = await Running.start([path, '--json', '--socket', join(folder, 's4')]);
     execFileSync('bash', ['-c', `cat ${SMALL} > ${path}`]);
@@ -109,8 +109,8 @@ describe('run', () => {
   });
 });
 
-describe('a capture that is open', () => {
-  it('is the same file whatever its name comes to mean', async () => {
+describe('an open capture', () => {
+  it('stays the same file if another file takes its name', async () => {
     const path = join(folder, 'moved.pcap');
     writeFileSync(path, 'first');
     const source = new CaptureSource(path);
@@ -127,10 +127,10 @@ describe('a capture that is open', () => {
   });
 });
 
-describe('checksums', () => {
+describe('the checksums of a capture', () => {
   const ends = { src: '192.0.2.1', dst: '192.0.2.2', sport: 5, dport: 80 };
   const back = { src: ends.dst, dst: ends.src, sport: 80, dport: 5 };
-  /* As the sender has them: without the payload. */
+  /* With checksum offload, as the sender captures them: wrong in the packets of one host. */
   const offloaded = [
     tcp(ends, { flags: 'S', seq: 1 }),
     tcp(back, { flags: 'SA', seq: 7, ack: 2 }),
@@ -148,7 +148,7 @@ describe('checksums', () => {
     'all checksums of 192.0.2.1 are wrong (3 packets), probably because of checksum offload: ' +
     '--checksums trust accepts them\n';
 
-  it('of one host that are all wrong are told by replay and run; trusted, all is as it was sent', async () => {
+  it('are reported by replay and run if all of one host are wrong, and do not count with --checksums trust', async () => {
     const verified = await bash(`$CT replay offloaded.pcap --format states`);
     expect(verified.stdout).toBe('inv|trk\ninv|trk\ninv|trk\ninv|trk\n');
     expect(verified.stderr).toBe(`ct-bucket: offloaded.pcap: ${line}`);
@@ -158,14 +158,14 @@ describe('checksums', () => {
     expect(tracked.stderr).toContain(line);
   });
 
-  it('are trusted of standard input, unless told otherwise', async () => {
+  it('are trusted on standard input, unless --checksums verify is given', async () => {
     const trusted = await bash(`$CT replay - --format states < offloaded.pcap`);
     expect(trusted).toMatchObject({ stdout: 'new|trk\nest|rpl|trk\nest|trk\nest|trk\n', stderr: '' });
     const verified = await bash(`$CT replay - --checksums verify --format json < offloaded.pcap`);
     expect(JSON.parse(verified.stdout)).toMatchObject({ verdicts: { 'inv|trk': 4 } });
   });
 
-  it('of a host of which some are right are not told', async () => {
+  it('are not reported if some of the host are right', async () => {
     const mixed = join(folder, 'mixed.pcap');
     const good = udp({ src: ends.src, dst: ends.dst, sport: 9, dport: 53 });
     writeFileSync(mixed, Buffer.concat([pcapHeader(), ...records([good, ...offloaded])]));
@@ -173,7 +173,7 @@ describe('checksums', () => {
   });
 });
 
-describe('records that are cut by the snap length', () => {
+describe('records cut by the snap length', () => {
   it('are counted in the totals of replay and run', async () => {
     const cut = join(folder, 'cut.pcap');
     const [first, second] = FRAMES;

@@ -1,4 +1,4 @@
-/** Times in captures: the clock follows the packets, but not a few that lie far from all others; gaps cost nothing. */
+/** The clock of a capture follows the packets, except a few with times far from all others. A gap in time costs nothing. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ function packetAt(seconds: number, number: number): CapturePacket {
   return { frame: Uint8Array.of(number), originalBytes: 1, timestampMs: seconds * 1000, number, linkType: 1 };
 }
 
-/** The clock, in seconds, at each of the packets with these times. */
+/** The clock at each packet, for packets with these times; both in seconds. */
 function clockAt(...seconds: number[]): { times: number[]; lines: string[] } {
   const clock = new CaptureClock();
   const times: number[] = [];
@@ -41,7 +41,7 @@ function clockAt(...seconds: number[]): { times: number[]; lines: string[] } {
     if (clock.take(packet)) {
       note(packet);
     } else {
-      /* Its memory is used again. */
+      /* The reader reuses the memory of the packet. */
       packet.frame.fill(0xff);
       for (let waited = clock.next(false); waited; waited = clock.next(false)) {
         note(waited);
@@ -55,7 +55,7 @@ function clockAt(...seconds: number[]): { times: number[]; lines: string[] } {
   return { times, lines: clock.lines() };
 }
 
-/** A capture's file name. */
+/** Writes a capture. @returns its path */
 function capture(name: string, packets: readonly (readonly [seconds: number, frame: Uint8Array])[]): string {
   const path = join(folder, name);
   const records = packets.map(([seconds, frame]) => pcapRecord(frame, seconds * 1000));
@@ -67,7 +67,7 @@ const flow = (sport: number) => udp({ src: '10.0.0.1', dst: '10.0.0.2', sport, d
 const ctBucket = (...args: string[]) => run(process.execPath, [...CT_BUCKET, ...args]);
 
 describe('the clock of a capture', () => {
-  it('goes by the packets in whole milliseconds, across pauses of any length, and has nothing to say', () => {
+  it('follows the packets in whole milliseconds, across gaps of any length, without a note', () => {
     expect(clockAt(10, 10.0005, 10.5, 11, 11, 4000, 4000.5, 90_000, 90_001)).toEqual({
       times: [10, 10, 10.5, 11, 11, 4000, 4000.5, 90_000, 90_001],
       lines: [],
@@ -78,7 +78,7 @@ describe('the clock of a capture', () => {
     expect(clockAt(-5, -4).times).toEqual([-5, -4]);
   });
 
-  it('stands still for packets that are earlier, and says how many and the first', () => {
+  it('stands still for earlier packets, and notes their count and the first one', () => {
     expect(clockAt(10, 11, 9, 10.5, 12)).toEqual({
       times: [10, 11, 11, 11, 12],
       lines: [
@@ -96,14 +96,14 @@ describe('the clock of a capture', () => {
     ['a minute ahead', [10, 11, 12, 73, 13, 14, 15], [10, 11, 12, 12, 13, 14, 15], 4],
     ['in 1970, the first', [0, 1e9, 1e9 + 1, 1e9 + 2, 1e9 + 3], [1e9, 1e9, 1e9 + 1, 1e9 + 2, 1e9 + 3], 1],
     ['before a real pause', [10, 11, YEAR_2100_S, 5000, 5001, 5002, 5003], [10, 11, 11, 5000, 5001, 5002, 5003], 3],
-  ])('does not follow one packet far from all others: %s', (_where, seconds, times, first) => {
+  ])('does not follow one packet with a time far from all others: %s', (_where, seconds, times, first) => {
     const told = clockAt(...seconds);
     expect(told.times).toEqual(times);
     expect(told.lines).toHaveLength(1);
     expect(told.lines[0]).toContain(`1 packet with a time far from those around, first packet ${first},`);
   });
 
-  it('does not follow three such packets in a row, and counts them', () => {
+  it('does not follow three such packets in a row, and notes their count', () => {
     const told = clockAt(10, 11, YEAR_2100_S, YEAR_2100_S + 1, YEAR_2100_S + 2, 12, 13, 14, 15, 16, 17);
     expect(told.times).toEqual([10, 11, 11, 11, 11, 12, 13, 14, 15, 16, 17]);
     expect(told.lines).toEqual([
@@ -112,14 +112,14 @@ describe('the clock of a capture', () => {
     ]);
   });
 
-  it('follows where many packets go, and stands still if they come back', () => {
+  it('follows eight packets in a row to another time, and stands still if earlier ones follow', () => {
     const ahead = Array.from({ length: 8 }, (_, i) => YEAR_2100_S + i);
     expect(clockAt(10, 11, ...ahead, 12, 13).times).toEqual([10, 11, ...ahead, ahead.at(-1)!, ahead.at(-1)!]);
     const ages = Array.from({ length: 8 }, (_, i) => 1e9 + i);
     expect(clockAt(0, 1, 2, ...ages)).toEqual({ times: [0, 1, 2, ...ages], lines: [] });
   });
 
-  it('takes what is beyond the years 1 to 9999 for no time', () => {
+  it('ignores times beyond the years 1 to 9999', () => {
     for (const beyond of [1e300, -1e300, Number.NaN, Number.POSITIVE_INFINITY, 253_402_300_800]) {
       const told = clockAt(10, 11, beyond, 12, beyond, 13);
       expect(told.times).toEqual([10, 11, 11, 12, 12, 13]);
@@ -131,7 +131,7 @@ describe('the clock of a capture', () => {
     }
   });
 
-  it('keeps few packets waiting, however times alternate', () => {
+  it('holds few packets back, even if times alternate', () => {
     const clock = new CaptureClock();
     let waiting = 0;
     for (let number = 1; number <= 1000; number++) {
@@ -183,14 +183,17 @@ describe('a pcapng file', () => {
     [6, -(2n ** 63n)],
     [0x80, 0n],
     [0x80 | 1, 2n ** 63n - 1n],
-  ])('with times at the edge of its units has its packets at the time of those before: %i %i', async (unit, offset) => {
-    const { path, times } = await capturedAt(unit, offset, [MOST, MOST, MOST]);
-    expect(times).toEqual([0, 0, 0]);
-    const { code, stdout, stderr } = await ctBucket('replay', path, '--events', '--timestamps');
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^\[0\.000000\]\t {4}\[NEW\] /);
-    expect(stderr).toContain('3 packets with a time beyond the years 1 to 9999, first packet 1:');
-  });
+  ])(
+    'with times beyond the range has its packets at the time of those before: resolution %i, offset %i',
+    async (unit, offset) => {
+      const { path, times } = await capturedAt(unit, offset, [MOST, MOST, MOST]);
+      expect(times).toEqual([0, 0, 0]);
+      const { code, stdout, stderr } = await ctBucket('replay', path, '--events', '--timestamps');
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^\[0\.000000\]\t {4}\[NEW\] /);
+      expect(stderr).toContain('3 packets with a time beyond the years 1 to 9999, first packet 1:');
+    },
+  );
 
   it('may have times before 1970', async () => {
     const { path, times } = await capturedAt(3, -2n, [500n, 1250n, 2000n, 2500n]);
@@ -199,16 +202,19 @@ describe('a pcapng file', () => {
     expect(stdout).toMatch(/^\[-1\.500000\]\t {4}\[NEW\] /);
   });
 
-  it.each([9, 12, 127, 0x80 | 32, 0x80 | 127])('with units so small that all fits is right: %i', async (unit) => {
-    const [first, ...others] = (await capturedAt(unit, 0n, [MOST, MOST, MOST])).times;
-    const seconds = unit < 0x80 ? 2 ** 64 / 10 ** unit : 2 ** 64 / 2 ** (unit & 0x7f);
-    expect(Math.abs(first! - Math.floor(seconds * 1000))).toBeLessThanOrEqual(1);
-    expect(others).toEqual([first, first]);
-  });
+  it.each([9, 12, 127, 0x80 | 32, 0x80 | 127])(
+    'with a resolution so fine that every time is in range is read exactly: %i',
+    async (unit) => {
+      const [first, ...others] = (await capturedAt(unit, 0n, [MOST, MOST, MOST])).times;
+      const seconds = unit < 0x80 ? 2 ** 64 / 10 ** unit : 2 ** 64 / 2 ** (unit & 0x7f);
+      expect(Math.abs(first! - Math.floor(seconds * 1000))).toBeLessThanOrEqual(1);
+      expect(others).toEqual([first, first]);
+    },
+  );
 });
 
-describe('a fraction beyond a second', () => {
-  it('is taken as the last moment of its second and told, with the first packet and the count', async () => {
+describe('a fraction of a second or more', () => {
+  it('counts as the last moment of its second, with a note of the first packet and the count', async () => {
     const path = capture('fraction.pcap', [
       [1000, flow(1)],
       [1001, flow(1)],
@@ -243,7 +249,7 @@ describe('replay --events', () => {
     });
 
   it.each([3600, DAY_S, 40 * DAY_S])(
-    'reports each expiry of a gap of %i s when it was due, to half a second, on any number of threads',
+    'reports each expiry in a gap of %i s within half a second of its timeout, on any number of threads',
     async (gap) => {
       const ends = { src: '10.0.0.1', dst: '10.0.0.2', sport: 7000, dport: 80 };
       const path = capture(`gap-${gap}.pcap`, [
@@ -263,7 +269,7 @@ describe('replay --events', () => {
     },
   );
 
-  it('lets nothing expire for one record from the year 2100, nor does run', async () => {
+  it('keeps all connections although one record is from the year 2100, and so does run', async () => {
     const path = capture('year-2100.pcap', [
       [1000, flow(1)],
       [1001, flow(2)],
