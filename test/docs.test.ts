@@ -1,4 +1,4 @@
-/** Texts that name files: each link leads somewhere, and each path that is named exists. */
+/** Checks the links and paths in all Markdown files of the repository. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -14,14 +14,14 @@ const TEXTS = FOLDERS.flatMap((folder) =>
 
 const read = (text: string): string => readFileSync(join(REPOSITORY, text), 'utf8');
 
-/** Targets of links, without the part behind `#`; those of the web left out. */
+/** Targets of links in this repository, without the part behind `#`. */
 function linksIn(text: string): string[] {
   return Array.from(text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g), ([, target]) => target!).filter(
     (target) => !/^\w+:/.test(target),
   );
 }
 
-/** Paths in backticks that begin at a folder of the repository; patterns and results of a build left out. */
+/** Paths in backticks that begin with a folder of the repository. Patterns do not match. */
 function pathsIn(text: string): string[] {
   return Array.from(text.matchAll(/`((?:src|bench|test|docs|scripts|examples)\/[\w./-]+)`/g), ([, path]) => path!);
 }
@@ -37,10 +37,10 @@ describe.each(TEXTS)('%s', (text) => {
   });
 });
 
-/** READMEs of folders with sources. */
+/** The READMEs of source folders. */
 const ROOMS = TEXTS.filter((text) => /^(src|bench)\/.*README\.md$/.test(text));
 
-it.each(ROOMS)('%s names every file of its room, and no other', (text) => {
+it.each(ROOMS)('%s names exactly the files of its folder', (text) => {
   const files = readdirSync(join(REPOSITORY, dirname(text))).filter((name) => /\.m?ts$/.test(name));
   const named = Array.from(read(text).matchAll(/^\| (.*?) \|/gm), ([, cell]) => cell!).flatMap((cell) =>
     Array.from(cell.matchAll(/`([\w.-]+\.m?ts)`/g), ([, name]) => name!),
@@ -48,11 +48,11 @@ it.each(ROOMS)('%s names every file of its room, and no other', (text) => {
   expect(named.toSorted()).toEqual(files.toSorted());
 });
 
-it('the search finds links and paths', () => {
+it('linksIn and pathsIn find links and paths', () => {
   expect(linksIn('see [a](docs/none.md#part) and [b](https://example.org)')).toEqual(['docs/none.md']);
   expect(pathsIn('in `src/none.ts` and `npm test`')).toEqual(['src/none.ts']);
 });
 
-it('the overview fits on a few screens', () => {
+it('ARCHITECTURE.md has at most 150 lines', () => {
   expect(read('ARCHITECTURE.md').split('\n').length).toBeLessThanOrEqual(150);
 });

@@ -5,21 +5,21 @@ import { dirname, join, relative, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { REPOSITORY } from './support/child.ts';
 
-/** Rooms by what they may import, themselves apart. */
+/** For each room: the other rooms from which it may import. */
 const MAY_IMPORT: Record<string, string[]> = {
   'src/shared': [],
   'src/core': ['src/shared'],
-  /* Processes, files, signals and terminals of commands. */
+  /* Helpers of the commands: processes, files, signals and terminals. */
   'src/host': ['src/core', 'src/shared'],
   'src/workers': ['src/core', 'src/shared'],
   bench: ['src/host', 'src/workers', 'src/core', 'src/shared'],
   'src/cli': ['bench', 'src/host', 'src/workers', 'src/core', 'src/shared'],
-  /* What users of the package import. */
+  /* The module that users of the package import. */
   'src/index.ts': ['src/workers', 'src/core', 'src/shared'],
 };
 
-/** Of src/core: what the tracker is made of. Each gets the few things that it needs, and does not know the whole. */
-const LOW_FLOORS = [
+/** The parts of src/core from which the tracker is built. A part gets only the objects that it needs, never the tracker. */
+const LOWER_PARTS = [
   'packet',
   'table',
   'proto',
@@ -39,14 +39,14 @@ const LOW_FLOORS = [
   'path/verdict.ts',
 ];
 
-/** What starts threads or processes. */
+/** Modules that start threads or processes. */
 const THREAD_MODULES = ['worker_threads', 'child_process', 'cluster', 'piscina', 'tinypool'];
 
-/** The commands that are benchmarks: these files of src/cli may import from bench, and no others. */
+/** The commands that are benchmarks. Only these files of src/cli may import from bench. */
 const BENCHMARK_COMMANDS = /^src\/cli\/(bench|profile|regress|soak)(-[a-z-]+)?\.ts$/;
 
 interface Import {
-  /** Path from the repository's folder. */
+  /** Path relative to the repository. */
   file: string;
   specifier: string;
 }
@@ -57,7 +57,7 @@ function filesUnder(folder: string): string[] {
     .filter((path) => /\.m?ts$|\.mjs$/.test(path) && statSync(join(REPOSITORY, path)).isFile());
 }
 
-/** Every module that a text names: import and export statements, import() and URLs relative to the module. */
+/** All modules that a source names: in import and export statements, in import(), and in URLs relative to the module. */
 function specifiersIn(text: string): string[] {
   const code = text.replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
   const forms = [
@@ -74,7 +74,7 @@ const imports: Import[] = [...filesUnder('src'), ...filesUnder('bench')].flatMap
   specifiersIn(readFileSync(join(REPOSITORY, file), 'utf8')).map((specifier) => ({ file, specifier })),
 );
 
-/** The path that a relative import names, from the repository's folder. */
+/** The path that a relative import names, relative to the repository. */
 function target({ file, specifier }: Import): string {
   return relative(REPOSITORY, join(REPOSITORY, dirname(file), specifier))
     .split(sep)
@@ -85,7 +85,7 @@ function roomOf(path: string): string | undefined {
   return Object.keys(MAY_IMPORT).find((room) => path === room || path.startsWith(`${room}/`));
 }
 
-/** Which files each file imports, types included. */
+/** For each file: the files that it imports, including imports of types. */
 type ImportGraph = ReadonlyMap<string, ReadonlySet<string>>;
 
 function graphOf(edges: readonly (readonly [string, string])[]): ImportGraph {
@@ -97,7 +97,7 @@ function graphOf(edges: readonly (readonly [string, string])[]): ImportGraph {
 }
 
 /**
- * Files that import each other in a circle, as the ways round: `[a, b, a]`. Of circles that share files at least one is told.
+ * Circles of imports, each as a path: `[a, b, a]`. If several circles share files, at least one of them is in the result.
  */
 function circlesIn(graph: ImportGraph): string[][] {
   const circles: string[][] = [];
@@ -125,7 +125,7 @@ function circlesIn(graph: ImportGraph): string[][] {
   return circles;
 }
 
-/** The files from which imports lead to one of `files`, through however many others. */
+/** The files that import one of `files`, directly or through other files. */
 function reaching(graph: ImportGraph, files: readonly string[]): Set<string> {
   const found = new Set(files);
   let before = 0;
@@ -145,7 +145,7 @@ function isRelative({ specifier }: Import): boolean {
 }
 
 describe('imports', () => {
-  it('are found by this test in all their forms', () => {
+  it('of every syntactic form are found by this test', () => {
     const text = `
       import './a.ts'; import type { B } from "./b.ts";
       import {
@@ -171,8 +171,8 @@ describe('imports', () => {
     expect(imports.length).toBeGreaterThan(200);
   });
 
-  it('name files that are there, with their ending', () => {
-    /* package.json and the folder of the build are looked for at run time. */
+  it('name existing files, with their extension', () => {
+    /* The code looks for package.json and the build folder at run time. */
     const missing = imports
       .filter(isRelative)
       .filter(({ specifier }) => /\.(ts|mjs)$/.test(specifier) || /^\.\.?\/[\w/-]+$/.test(specifier))
@@ -180,13 +180,13 @@ describe('imports', () => {
     expect(missing).toEqual([]);
   });
 
-  it('stay within rooms that the table of this test knows', () => {
+  it('are only in rooms that this test knows', () => {
     const files = [...filesUnder('src'), ...filesUnder('bench')];
     expect(files.filter((file) => roomOf(file) === undefined)).toEqual([]);
     expect(Object.keys(MAY_IMPORT).filter((room) => !files.some((file) => roomOf(file) === room))).toEqual([]);
   });
 
-  it.each(Object.entries(MAY_IMPORT))('of %s go only to %j', (room, allowed) => {
+  it.each(Object.entries(MAY_IMPORT))('of %s name only files of %j', (room, allowed) => {
     const wrong = imports
       .filter(isRelative)
       .filter((each) => roomOf(each.file) === room && /\.(ts|mjs)$/.test(each.specifier))
@@ -194,46 +194,46 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('of src/cli go to bench only from commands that are benchmarks', () => {
+  it('of src/cli name files of bench only in commands that are benchmarks', () => {
     const toBench = imports.filter((each) => roomOf(each.file) === 'src/cli' && roomOf(target(each)) === 'bench');
     expect(toBench.length).toBeGreaterThan(20);
     expect(toBench.filter(({ file }) => !BENCHMARK_COMMANDS.test(file))).toEqual([]);
   });
 
-  it('of src/shared name nothing outside it, not even a package', () => {
+  it('of src/shared name neither a file outside nor a package', () => {
     const wrong = imports.filter((each) => roomOf(each.file) === 'src/shared' && roomOf(target(each)) !== 'src/shared');
     expect(wrong).toEqual([]);
   });
 
-  it('of src/core and src/shared name nothing that starts a thread or a process', () => {
+  it('of src/core and src/shared name no module that starts threads or processes', () => {
     const wrong = imports
       .filter((each) => ['src/core', 'src/shared'].includes(roomOf(each.file)!))
       .filter(({ specifier }) => THREAD_MODULES.some((module) => specifier.replace(/^node:/, '').startsWith(module)));
     expect(wrong).toEqual([]);
-    /* And it would be seen where it is allowed. */
+    /* The same search finds these modules where they are allowed. */
     expect(imports).toContainEqual({ file: 'src/workers/threads/spawn.ts', specifier: 'node:worker_threads' });
     expect(imports).toContainEqual({ file: 'bench/samples/workload-sample.ts', specifier: 'piscina' });
   });
 
-  it('run in no circle, those of types included', () => {
+  it('form no circle, even with the imports of types', () => {
     const edges = imports.filter(isRelative).map((each) => [each.file, target(each)] as const);
-    /* All of them are looked at: a type's import as well as a value's. */
+    /* The search sees both: the first of these imports is of a type, the second of a value. */
     expect(edges).toContainEqual(['src/core/path/lookup.ts', 'src/core/tracker.ts']);
     expect(edges).toContainEqual(['src/core/path/lookup.ts', 'src/core/lifecycle/remove.ts']);
     expect(circlesIn(graphOf(edges))).toEqual([]);
-    /* With one import more there would be a circle, and it is found. */
+    /* One more import would close a circle, which the search finds. */
     const more = [...edges, ['src/core/lifecycle/remove.ts', 'src/core/path/lookup.ts'] as const];
     expect(circlesIn(graphOf(more))).toEqual([
       expect.arrayContaining(['src/core/path/lookup.ts', 'src/core/lifecycle/remove.ts']) as string[],
     ]);
   });
 
-  it('of the low floors of src/core reach no tracker', () => {
+  it('of the lower parts of src/core do not lead to the tracker', () => {
     const graph = graphOf(imports.filter(isRelative).map((each) => [each.file, target(each)] as const));
     const low = imports
       .map(({ file }) => file)
       .filter((file) =>
-        LOW_FLOORS.some((floor) => file === `src/core/${floor}` || file.startsWith(`src/core/${floor}/`)),
+        LOWER_PARTS.some((part) => file === `src/core/${part}` || file.startsWith(`src/core/${part}/`)),
       );
     expect(new Set(low).size).toBeGreaterThan(50);
     const high = ['src/core/memory/table-handle.ts', 'src/core/tracker.ts'];
@@ -242,7 +242,7 @@ describe('imports', () => {
     expect(knowing).toContain('src/core/lifecycle/flush.ts');
   });
 
-  it('in a circle are found, whatever else hangs on it', () => {
+  it('in a circle are found among other imports', () => {
     const edges = [
       ['a', 'b'],
       ['b', 'c'],
@@ -258,8 +258,8 @@ describe('imports', () => {
     expect(circlesIn(graphOf(edges.filter(([from]) => from !== 'd' && from !== 'f')))).toEqual([]);
   });
 
-  it('of types alone leave no import behind that runs', () => {
-    /* With verbatimModuleSyntax `import { type X } from` stays as `import {} from`: it loads the module. */
+  it('of types alone are written as import type, which loads no module', () => {
+    /* With verbatimModuleSyntax `import { type X } from` becomes `import {} from`, which loads the module. */
     const files = [...filesUnder('src/shared'), ...filesUnder('src/core'), ...filesUnder('src/workers')];
     const wrong = files.flatMap((file) =>
       Array.from(

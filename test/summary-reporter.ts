@@ -1,4 +1,4 @@
-/** Ends the test command with the line `N passed, N failed, N skipped`. */
+/** Prints the line `N passed, N failed, N skipped` at the end of the test command. */
 
 import type { Reporter, TestModule } from 'vitest/node';
 

@@ -1,4 +1,4 @@
-/** `npm run bench` keeps its time on machines of all speeds: here one that only its clock knows. */
+/** `npm run bench` ends within its time on machines of any speed. The tests simulate the machine and its clock. */
 
 import { describe, expect, it } from 'vitest';
 import { firstLook } from '../../bench/report/first-look.ts';
@@ -17,7 +17,7 @@ const OPTIONS: SuiteOptions = {
   seconds: 90,
 };
 
-/** What a sample takes where the slowness is 1, in ms: the start of its process, its rehearsal, its connections. */
+/** The time of a sample on a machine of slowness 1, in ms: the start of its process, its rehearsal, its connections. */
 function costMs({ connections, rehearsalConnections = 300_000 }: WorkloadSampleOptions): number {
   return 400 + rehearsalConnections / 166 + connections / 1000;
 }
@@ -61,8 +61,8 @@ async function suiteOn(slownessAt: (sample: number) => number, options: Partial<
   return { file, lines, seconds: passedMs() / 1000, runs: insert[0]!.runsMs.length, ...insert[0]! };
 }
 
-describe('the suite', () => {
-  it('measures all that was asked for where there is time, and says nothing of it', async () => {
+describe('the bench suite', () => {
+  it('measures everything without a remark if there is enough time', async () => {
     const { file, lines, seconds, runs, connections } = await suiteOn(() => 1);
     expect({ runs, connections }).toEqual({ runs: 3, connections: 400_000 });
     expect(seconds).toBeLessThan(90);
@@ -70,7 +70,7 @@ describe('the suite', () => {
     expect(lines.filter((line) => /--seconds|No time/.test(line))).toEqual([]);
   });
 
-  it('shows a line for each table and number of threads as it is measured', async () => {
+  it('prints a line for each table and number of threads after its measurement', async () => {
     const { lines } = await suiteOn(() => 1);
     expect(lines.slice(0, 3)).toEqual([
       'First figures of insertion and lookup; time, and packets a second:',
@@ -89,7 +89,7 @@ describe('the suite', () => {
     expect(textReport(file, { isBrief: true })).toContain('udp-insert');
   });
 
-  it('ends in time on a machine that becomes slow on the way', async () => {
+  it('ends in time on a machine that becomes slow during the run', async () => {
     for (const [from, slowness] of [
       [1, 2],
       [8, 4],
@@ -99,14 +99,14 @@ describe('the suite', () => {
     }
   });
 
-  it('uses the time that it is given', async () => {
+  it('measures everything on a slow machine if --seconds gives it the time', async () => {
     const { runs, connections, seconds } = await suiteOn(() => 3, { seconds: 600 });
     expect({ runs, connections }).toEqual({ runs: 3, connections: 400_000 });
     expect(seconds).toBeGreaterThan(90);
   });
 });
 
-describe('the sentences at the end', () => {
+describe('the summary of the bench suite', () => {
   const result = (engine: string, threads: number, runsMs: number[]): BenchResult => ({
     workload: 'udp-insert',
     engine,
@@ -132,7 +132,7 @@ describe('the sentences at the end', () => {
     result('ct-scale', 2, [90, 91, 92]),
   ];
 
-  it('say how fast it is, beside the other tables, and that the runs agree', () => {
+  it('gives the speed, the comparison with the other tables, and the spread of the runs', () => {
     const steady = all([199, 200, 201]).filter(({ engine }) => engine !== 'ct-scale');
     expect(firstLook(file(steady))).toEqual([
       'ct-bucket opens about 2.0 million UDP connections a second on one thread and 4.0 million on two threads (2.0 times as many).',
@@ -142,14 +142,14 @@ describe('the sentences at the end', () => {
     ]);
   });
 
-  it('say what is known where runs differ much, and where ours is slower', () => {
+  it('gives ranges if runs differ much, and says if ct-bucket is slower', () => {
     const [, one, two, trust] = firstLook(file(all([199, 200, 201])));
     expect(one).toMatch(/about as fast as ct-scale \(0\.7\d to 1\.2\d times\)/);
     expect(two).toContain('slower than ct-scale (0.88 to 0.92 of its rate)');
     expect(trust).toMatch(/^Runs of the same thing lie up to 50 % apart: smaller differences mean nothing now/);
   });
 
-  it('claim nothing from one run, and name a busy machine and too few cores', () => {
+  it('concludes nothing from one run, and names a busy machine and too few cores', () => {
     const once = [1, 2, 4].map((threads) => result('ct-bucket', threads, [200 / threads]));
     const lines = firstLook(file([...once, result('baseline', 1, [300])], 3.14)).join('\n');
     expect(lines).toContain('On one thread it is 1.5 times as fast as baseline.');
@@ -158,7 +158,7 @@ describe('the sentences at the end', () => {
     expect(lines).toContain('Each was measured once, which does not tell a small difference from chance');
   });
 
-  it('are none where insertion was not measured', () => {
+  it('is empty if insertion was not measured', () => {
     expect(firstLook(file([]))).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** The command `bench insert` with everything that stands beside it: memory, and what the simulation goes by. */
+/** The command `bench insert` with its additional measurements: memory, and the parameters of the simulation. */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { CT_BUCKET, run } from '../support/child.ts';
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-bench-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-it('bench insert tells how many bytes a connection takes, and what the simulation goes by', async () => {
+it('bench insert reports the bytes per connection and the parameters of the simulation', async () => {
   const file = join(folder, 'insert.json');
   const args = ['bench', 'insert', '--connections', '20000', '--runs', '1', '--threads', '1', '--json', file];
   const { code } = await run(process.execPath, [...CT_BUCKET, ...args]);
@@ -17,7 +17,7 @@ it('bench insert tells how many bytes a connection takes, and what the simulatio
   const { results, simulation } = JSON.parse(readFileSync(file, 'utf8'));
   expect(results).toHaveLength(2);
   for (const { bytesPerConnection } of results) {
-    /* 128 of record and some of index, less what the process gives back of other memory meanwhile. */
+    /* 128 bytes of record and some of index, less other memory that the process frees meanwhile. */
     expect(bytesPerConnection).toBeGreaterThan(100);
   }
   expect(simulation).toMatchObject([{ workload: 'udp-insert', engine: 'ct-bucket' }]);

@@ -1,4 +1,4 @@
-/** The lock profiler: what was built into a set-up is what its profile says. */
+/** The lock profiler: the tests make known contention, and expect it in the profile. */
 
 import { execFileSync } from 'node:child_process';
 import { gunzipSync } from 'node:zlib';
@@ -21,7 +21,7 @@ interface Pair {
   bucket: number;
   holder: number;
   waiter: number;
-  /** For how long the waiter slept at least, by the holder's clock, and at most, by its own. */
+  /** The shortest possible sleep of the waiter, by the holder's clock, and the longest one, by its own. */
   heldMs: number;
   waitedMs: number;
 }
@@ -51,8 +51,8 @@ beforeAll(() => {
 
 const siteNamed = (name: string) => analysis.sites.find((site) => site.name === name)!;
 
-describe('two threads that open the same tuples again and again in buckets which two others hold', () => {
-  it('are at the top: lock, site, and the buckets in the order of what was built in', () => {
+describe('the profile of two threads that wait for buckets which two others hold', () => {
+  it('lists first the lock, the site and the buckets that the threads contended for', () => {
     expect(analysis.locks[0]!.name).toBe('bucket');
     expect(analysis.sites[0]!.name).toBe('create connection');
     expect(analysis.buckets.slice(0, 2).map(({ bucket, contended }) => ({ bucket, contended }))).toEqual(
@@ -60,7 +60,7 @@ describe('two threads that open the same tuples again and again in buckets which
     );
   });
 
-  it('have waited for longer than the holders held while they slept, and for less than the whole call, by their clocks', () => {
+  it('has waiting times between the time that the holders slept and the time of the whole calls', () => {
     expect(pairs[0]!.heldMs).toBeGreaterThanOrEqual(ROUNDS * 5);
     for (const [index, { heldMs, waitedMs }] of pairs.entries()) {
       expect(analysis.buckets[index]!.waitNs / 1e6).toBeGreaterThan(heldMs);
@@ -68,7 +68,7 @@ describe('two threads that open the same tuples again and again in buckets which
     }
   });
 
-  it('are charged to their holders: the pairs are the fullest cells of the matrix', () => {
+  it('charges the waits to their holders in the matrix of threads', () => {
     const { threads, waitNs } = analysis.matrix;
     const cell = ({ waiter, holder }: Pair) =>
       waitNs[threads.indexOf(`thread ${waiter}`)]![threads.indexOf(`thread ${holder}`)]!;
@@ -77,24 +77,24 @@ describe('two threads that open the same tuples again and again in buckets which
     expect((cells[0]! + cells[1]!) / analysis.waitNs).toBeGreaterThan(0.99);
   });
 
-  it('are charged to the site that held the lock', () => {
+  it('charges the waits to the site that held the lock', () => {
     const holding = siteNamed('remove connection');
     expect(holding.caused.ns / analysis.waitNs).toBeGreaterThan(0.99);
     expect(holding.figures.wait.total / analysis.waitNs).toBeLessThan(0.01);
   });
 
-  it('wait for a holder that is said to have held for long', () => {
+  it('reports the long hold of the holder', () => {
     expect(analysis.suspected[0]).toMatchObject({ threads: `thread ${pairs[0]!.holder}`, waits: ROUNDS });
     expect(siteNamed('remove connection').figures.hold.max).toBeGreaterThan(4.9e6);
   });
 
-  it('see the lock come from another thread', () => {
+  it('counts that the lock came from another thread', () => {
     const { bounces } = siteNamed('create connection').figures;
     expect(bounces).toBeGreaterThanOrEqual(2 * ROUNDS);
   });
 });
 
-describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleEvery) => {
+describe.each([1, 16])('a profile that samples one acquisition in %d', (sampleEvery) => {
   let taken: Record<string, number>;
   let counted: ProfileAnalysis;
   let buckets: number[];
@@ -111,8 +111,8 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
     buckets = answer.profile.buckets!.acquisitions;
   });
 
-  /* Of the rarest, 2000 are looked at: a standard deviation of some 2.5 %. */
-  it(`knows how often each place was there${sampleEvery === 1 ? '' : ', to a tenth'}`, () => {
+  /* The rarest site has 2000 samples, which gives a standard deviation of about 2.5 %. */
+  it(`counts the acquisitions of each site${sampleEvery === 1 ? '' : ' within a tenth'}`, () => {
     for (const [name, times] of Object.entries(taken)) {
       const { figures } = counted.sites.find((site) => site.name === name)!;
       expect(Math.abs(figures.acquisitions - times), name).toBeLessThanOrEqual(sampleEvery === 1 ? 0 : times / 10);
@@ -122,7 +122,7 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
     }
   });
 
-  it('knows that the other thread held a connection before, or that it was the same, of some connections', () => {
+  it('knows the previous holder of some connection locks: the other thread or the same one', () => {
     const figuresOf = (name: string) => counted.sites.find((site) => site.name === name)!.figures;
     const updates = figuresOf('update state');
     expect(updates.predecessors).toBeGreaterThan(taken['update state']! / LOCKS_PER_PREDECESSOR / 4);
@@ -133,19 +133,19 @@ describe.each([1, 16])('a profile that looks at one acquisition of %d', (sampleE
     expect(marks.bounces).toBe(0);
   });
 
-  it('knows each bucket to the last one', () => {
+  it('counts every acquisition of a bucket', () => {
     expect(buckets.reduce((sum, acquisitions) => sum + acquisitions, 0)).toBe(taken['create connection']);
   });
 });
 
-describe('a profile as', () => {
-  it('tables shows chosen columns and the top rows only', () => {
+describe('a profile', () => {
+  it('as tables has the chosen columns and only the top rows', () => {
     const [locks] = profileTables(analysis, { top: 1, columns: ['acquisitions', 'wait total'] });
     expect(locks!.head).toEqual(['lock', 'acquisitions', 'wait total']);
     expect(locks!.rows).toHaveLength(1);
   });
 
-  it('speedscope adds up to the waiting', () => {
+  it('for speedscope has weights that add up to the waiting time', () => {
     const { profiles, shared } = speedscopeOf(file) as {
       profiles: { samples: number[][]; weights: number[] }[];
       shared: { frames: { name: string }[] };
@@ -160,7 +160,7 @@ describe('a profile as', () => {
     ]);
   });
 
-  it('pprof has its strings, sample types and a sample of four locations for each pair', () => {
+  it('for pprof has strings, sample types, and a sample with four locations for each pair of threads', () => {
     const bytes = gunzipSync(pprofOf(file));
     const fields = decode(bytes);
     const strings = fields.filter(({ field }) => field === 6).map(({ bytes: text }) => text!.toString());
@@ -176,13 +176,13 @@ describe('a profile as', () => {
     expect(rounds.filter((waits) => waits === ROUNDS)).toHaveLength(pairs.length);
   });
 
-  it('HTML has a square for each bucket and needs nothing from elsewhere', () => {
+  it('as HTML has a square for each bucket and loads no other file', () => {
     const html = profileHtml(file, analysis, DEFAULT_TABLES);
     expect(html.match(/<title>bucket \d+:/g)).toHaveLength(4);
     expect(html).not.toMatch(/(src|href)=/);
   });
 
-  it('a difference to itself shows the same on both sides', () => {
+  it('compared with itself has equal figures on both sides', () => {
     const { rows } = profileDiff(file, file);
     for (const { cells } of rows) {
       for (let i = 1; i < cells.length; i += 2) {
@@ -193,7 +193,7 @@ describe('a profile as', () => {
   });
 });
 
-/** The fields of a message of protocol buffers, numbers and bytes only. */
+/** The fields of a protocol buffers message, only numbers and bytes. */
 function decode(message: Buffer): { field: number; bytes?: Buffer }[] {
   const fields: { field: number; bytes?: Buffer }[] = [];
   let at = 0;

@@ -1,4 +1,4 @@
-/** Reports, comparisons of result files, and peers that are played by small programs. */
+/** Reports, comparisons of result files, and peers, for which small programs stand in. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import type { BenchResult, ResultsFile } from '../../bench/report/results-file.t
 import { UsageError } from '../../src/core/errors.ts';
 import { OutputFiles } from '../../src/host/output-files.ts';
 
-/** The exit code and the line that the command would make of it. */
+/** Runs an action, and turns its error into an exit code and a line as the command does. */
 function exitCodeOf(action: () => void): number {
   try {
     action();
@@ -114,7 +114,7 @@ function results(scale = 1, change: Partial<ResultsFile['machine']> = {}): Resul
 }
 
 describe('a report', () => {
-  it('holds each figure: times, speed-ups, memory, aging, the ratio to the peer', () => {
+  it('has each figure: times, speed-ups, memory, aging, the ratio to the peer', () => {
     for (const text of [textReport(results()), markdownReport(results()), htmlReport(results())]) {
       for (const figure of ['600\u00a0ms', '310\u00a0ms (×1.94)', '777\u00a0ms', '131\u00a0ns', '×1.07', '3.00 (']) {
         expect(text).toContain(figure);
@@ -123,13 +123,13 @@ describe('a report', () => {
     expect(htmlReport(results())).toContain('182 bytes');
   });
 
-  it('needs nothing from elsewhere and runs no script', () => {
+  it('as HTML loads no other file and runs no script', () => {
     const page = htmlReport(results());
     expect(page).not.toMatch(/<script|<link|<img|@import|url\(|https?:|src=|href=/);
     expect(page).toContain('prefers-color-scheme:dark');
   });
 
-  it('escapes text, names every plot, and draws no point off the page', () => {
+  it('escapes text, gives each plot a title, and draws every point on the page', () => {
     const page = htmlReport(results());
     expect(page).not.toContain('<b>');
     expect(page).toContain('&lt;b&gt;&quot;peer&quot;&amp;');
@@ -140,7 +140,7 @@ describe('a report', () => {
     expect(markdownReport(results())).not.toContain('<b>');
   });
 
-  it('never shows what is predicted like what is measured', () => {
+  it('marks predicted figures apart from measured ones', () => {
     const page = htmlReport(results());
     const predicted = page.split('\n').filter((line) => line.includes('128 predicted'));
     expect(predicted).toHaveLength(1);
@@ -151,21 +151,21 @@ describe('a report', () => {
   });
 });
 
-describe('compare', () => {
+describe('bench compare', () => {
   function write(name: string, content: unknown): string {
     const file = join(folder, name);
     writeFileSync(file, JSON.stringify(content));
     return file;
   }
 
-  it('says where two files differ and where no difference is seen', () => {
+  it('says which figures of two files differ, and which show no difference', () => {
     expect(runCompare([write('a.json', results()), write('b.json', results(1.2))])).toBe(0);
     const rows = out.join('\n').split('\n');
     expect(rows.find((row) => /udp-insert.*ct-bucket.* 1 /.test(row))).toMatch(/1\.200.*differs/);
     expect(rows.find((row) => /udp-insert.*ct-bucket.* 2 /.test(row))).toMatch(/1\.000.*no difference seen/);
   });
 
-  it('judges nothing by one run', () => {
+  it('draws no conclusion from a single run', () => {
     const single = results();
     single.results = single.results.map((r) => ({ ...r, runsMs: [r.medianMs] }));
     expect(runCompare([write('a.json', results(2)), write('b.json', single)])).toBe(0);
@@ -181,14 +181,14 @@ describe('compare', () => {
     expect(runCompare(files, { force: true })).toBe(0);
   });
 
-  it('leaves out what is not the same work', () => {
+  it('leaves out figures of different work', () => {
     const other = results();
     other.results[0]!.packets = 5;
     expect(runCompare([write('a.json', results()), write('b.json', other)])).toBe(0);
     expect(out.join()).toContain('not the same work, left out: udp-insert, ct-bucket, 1 thread');
   });
 
-  it('refuses a broken file with one line', () => {
+  it('refuses a broken file with a one-line error', () => {
     for (const content of [{}, { ...results(), results: [{ workload: 'x' }] }]) {
       err = [];
       expect(runCompare([write('a.json', results()), write('bad.json', content)])).toBe(2);
@@ -199,13 +199,13 @@ describe('compare', () => {
   });
 });
 
-describe('peer', () => {
+describe('bench peer', () => {
   const order: string[] = [];
   const takeOurs = ({ threads, connections }: PeerWork): PeerFigure[] => {
     order.push(`ours ${threads}`);
     return [{ workload: 'udp-insert', threads, connections, packets: connections, ms: 100 / threads }];
   };
-  /** A program that prints an expression of its arguments: threads and connections are numbers in it. */
+  /** A peer that evaluates an expression of its arguments, the numbers `threads` and `connections`. */
   function program(expression: string): string {
     const file = join(folder, 'fakepeer.mjs');
     writeFileSync(file, `const [threads, connections] = process.argv.slice(2).map(Number);\n${expression}\n`);
@@ -224,7 +224,7 @@ describe('peer', () => {
   });
   const line = 'JSON.stringify({ workload: "udp-insert", threads, connections, packets: connections, ms: 300 })';
 
-  it('runs once per run in turn with ours and stands in the same table with the ratio', async () => {
+  it('runs the peer and ct-bucket in turn, and shows both in one table with the ratio', async () => {
     const json = join(folder, 'peer.json');
     expect(await runPeer({ ...options(program(`console.log('hello'); console.log(${line})`)), json })).toBe(0);
     expect(order).toEqual(['ours 1', 'ours 2', 'ours 1', 'ours 2', 'ours 1', 'ours 2']);
@@ -245,7 +245,7 @@ describe('peer', () => {
     ['lacks a figure', `console.log(${line.replace(', ms: 300', '')})`, /lacks/],
     ['does other work', `console.log(${line.replace('packets: connections', 'packets: 7')})`, /other work: 7 packets/],
     ['does another workload', `console.log(${line.replace('udp-insert', 'tcp')})`, /no figure of udp-insert/],
-  ])('gives one line and exit code 2 where it %s', async (_, expression, message) => {
+  ])('ends with a one-line error and exit code 2 if the peer %s', async (_, expression, message) => {
     expect(await runPeer(options(program(expression)))).toBe(2);
     expect(err).toHaveLength(1);
     expect(err[0]).toMatch(message);

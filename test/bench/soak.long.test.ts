@@ -1,10 +1,10 @@
-/** A soak of some minutes in which workers are terminated all the time. */
+/** A soak of a few minutes that terminates workers all the time. */
 
 import { describe, expect, it } from 'vitest';
 import { Soak } from '../../bench/soak/soak.ts';
 
-describe('a soak', () => {
-  it('in which workers are terminated loses nothing, and its accounting holds', async () => {
+describe('a soak that terminates workers', () => {
+  it('loses no packet of pinned connections, and its accounting holds', async () => {
     const soak = await Soak.start({ seed: 2, threads: 2, connections: 5000, minutes: 1.5, interval: 5, kills: 200 });
     const verdict = await soak.run(() => {});
     expect(verdict.reasons).toEqual([]);

@@ -1,4 +1,4 @@
-/** The soak: a short one runs through and balances; what it looks at can be wrong, and then it says so. */
+/** The soak: a short one succeeds, and each of its checks finds the fault for which it is there. */
 
 import { describe, expect, it } from 'vitest';
 import { problemsOf } from '../../bench/soak/accounting.ts';
@@ -21,12 +21,12 @@ const KINDS = ['created', 'invalid', 'natExhausted', 'expectationsAdded', 'estab
 const NO_COUNTERS = new Conntrack({ maxConnections: 1 }).counters();
 
 describe('a short soak', () => {
-  it('loses nothing, balances at each interval, and leaves nothing behind', async () => {
+  it('loses no packet, and all invariants hold at each interval', async () => {
     const lines: IntervalFigures[] = [];
     const soak = await Soak.start({ ...OPTIONS, minutes: 600, interval: 0.5 });
     const verdict = await soak.run((figures) => {
       lines.push(figures);
-      /* So much work, and each kind of it, however long it takes here. */
+      /* The soak ends after enough packets and events of each kind, even on a slow machine. */
       const hasHappened = KINDS.every((kind) => soak.counters[kind] > 0);
       if (lines.length >= 3 && soak.packets > ENOUGH_PACKETS && hasHappened) {
         soak.interrupt();
@@ -35,7 +35,7 @@ describe('a short soak', () => {
     expect(verdict.reasons).toEqual([]);
     expect(verdict.isRight).toBe(true);
     expect(lines.every(({ problems }) => problems.length === 0)).toBe(true);
-    /* Everything that it is about has happened. */
+    /* Events of each kind have happened. */
     for (const kind of KINDS) {
       expect(verdict.counters[kind]).toBeGreaterThan(0);
     }
@@ -43,13 +43,13 @@ describe('a short soak', () => {
     expect(lineOf(lines[0]!)).toMatch(/invariants hold .* lost 0/);
   });
 
-  it('ends by itself when its time is over', async () => {
+  it('ends by itself after its duration', async () => {
     const soak = await Soak.start({ ...OPTIONS, minutes: 0.01, interval: 0.2 });
     const verdict = await soak.run(() => {});
     expect(verdict).toMatchObject({ isRight: true, isInterrupted: false, reasons: [] });
   });
 
-  it('that is interrupted ends soon, with a verdict on what there was', async () => {
+  it('ends soon after an interrupt, with a verdict on the work so far', async () => {
     const soak = await Soak.start({ ...OPTIONS, minutes: 600, interval: 600 });
     const timer = setInterval(() => {
       if (soak.packets > 5000) {
@@ -63,7 +63,7 @@ describe('a short soak', () => {
   });
 });
 
-describe('a wrong command line', () => {
+describe('a wrong command line of soak or bench attack', () => {
   it.each([
     [
       ['soak', '--minutes', '0'],
@@ -74,7 +74,7 @@ describe('a wrong command line', () => {
       ['bench', 'attack', 'no-such-attack'],
       /'no-such-attack' is invalid for argument 'names'\. Allowed choices are syn-flood/,
     ],
-  ])('%j is refused with one line and exit code 2', async (args, says) => {
+  ])('%j is refused with a one-line error and exit code 2', async (args, says) => {
     const { code, stderr } = await run(process.execPath, [...CT_BUCKET, ...args]);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
@@ -100,13 +100,17 @@ function someTable(): { ct: Conntrack; record: number; slot: number } {
   throw new Error('no connection in bucket 0');
 }
 
-describe('the accounting', () => {
-  it('of a table that is right have no problem', () => {
+describe('the accounting check of the soak', () => {
+  it('finds no problem in a correct table', () => {
     expect(problemsOf(someTable().ct, 0)).toEqual([]);
   });
 
   it.each<[what: string, says: RegExp, spoil: (table: ReturnType<typeof someTable>) => void]>([
-    ['created twice', /created = live \+ removed/, ({ ct }) => ct.tracker.counters[Counter.created]!++],
+    [
+      'a creation that is counted twice',
+      /created = live \+ removed/,
+      ({ ct }) => ct.tracker.counters[Counter.created]!++,
+    ],
     ['a removal that is not counted', /created = live/, ({ ct }) => ct.tracker.counters[Counter.flushed]!--],
     [
       'a record that is neither linked nor free',
@@ -116,14 +120,14 @@ describe('the accounting', () => {
       },
     ],
     [
-      'an entry that disappeared',
+      'a lost index entry',
       /units accounted for|created = live/,
       ({ ct, slot }) => {
         ct.tracker.words[slot] = 0;
       },
     ],
     [
-      'a lock that is held',
+      'a held lock',
       /lock of record/,
       ({ ct, record }) => {
         ct.tracker.words[(record << UNIT_SHIFT) + ConnWord.LOCK] = 1;
@@ -143,13 +147,13 @@ describe('the accounting', () => {
       },
     ],
     [
-      'a block of lines that is lost',
+      'a lost block of lines',
       /lines accounted for/,
       ({ ct }) => {
         ct.tracker.arena.allocate(ct.tracker.participant, 2);
       },
     ],
-  ])('tell of %s', (_what, says, spoil) => {
+  ])('finds %s', (_what, says, spoil) => {
     const table = someTable();
     spoil(table);
     expect(problemsOf(table.ct, 0).join('\n')).toMatch(says);
@@ -191,37 +195,37 @@ function judged(of: (index: number) => Partial<IntervalFigures>, count = 60) {
   return verdictOf(intervals, [], false, NO_COUNTERS);
 }
 
-describe('the verdict', () => {
+describe('the verdict of a soak', () => {
   const random = seededRandom(9);
   const noise = () => (random() - 0.5) * 20 * MIB;
 
-  it('on memory that goes up and down is that nothing grew', () => {
+  it('is right if memory goes up and down', () => {
     expect(judged(() => ({ residentBytes: 200 * MIB + noise() })).reasons).toEqual([]);
   });
 
-  it('on memory that grows only at the beginning is that nothing grew', () => {
+  it('is right if memory grows only at the beginning', () => {
     expect(judged((index) => ({ residentBytes: (200 + 10 * Math.min(index, 10)) * MIB })).reasons).toEqual([]);
   });
 
   it.each([
     ['resident memory', 'residentBytes', 0.5],
     ["the main thread's heap", 'heapBytes', 0.3],
-  ] as const)('on %s that grows by a little each time is that it grew', (what, name, mibEach) => {
+  ] as const)('reports the growth of %s if it grows a little in each interval', (what, name, mibEach) => {
     const { isRight, reasons } = judged((index) => ({ [name]: (200 + mibEach * index) * MIB + noise() / 10 }));
     expect(isRight).toBe(false);
     expect(reasons).toHaveLength(1);
     expect(reasons[0]).toContain(`${what} grew by at least`);
   });
 
-  it('tells of every problem and when it was, and of what was lost', () => {
+  it('lists every problem with its time, and counts the lost packets', () => {
     const { isRight, reasons } = judged((index) => ({ problems: index === 1 ? ['x'] : [], lost: index }), 3);
     expect(isRight).toBe(false);
     expect(reasons).toEqual(['20 s: x', '2 packets of pinned connections were lost']);
   });
 });
 
-describe('a trend', () => {
-  it('is that of a line, with an interval that noise makes wider', () => {
+describe('the trend of samples', () => {
+  it('is the slope of their line, with an interval that grows with noise', () => {
     const line = (noise: number) =>
       trendOf(Array.from({ length: 20 }, (_, i) => ({ s: i * 36, value: 5 + i + (i % 2 === 0 ? noise : -noise) })));
     const exact = line(0);
@@ -233,7 +237,7 @@ describe('a trend', () => {
     expect(noisy.high).toBeGreaterThan(100);
   });
 
-  it('of two samples cannot be told', () => {
+  it('is unknown with two samples', () => {
     expect(
       trendOf([
         { s: 0, value: 1 },
@@ -244,7 +248,7 @@ describe('a trend', () => {
 });
 
 describe('malformed packets', () => {
-  it('of a seed are the same each time, of any length, and not all of them wrong', () => {
+  it('are the same for the same seed, of many lengths, and not all invalid', () => {
     const frame = udp({ src: '10.0.0.1', dst: '10.0.0.2', sport: 1, dport: 2 }, Buffer.alloc(30));
     const draw = () => {
       const random = seededRandom(4);

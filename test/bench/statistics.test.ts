@@ -1,12 +1,12 @@
-/** Statistics, the scaling law and the simulation against values known from elsewhere. */
+/** Compares the statistics, the scaling law and the simulation with known values. */
 
 import { describe, expect, it } from 'vitest';
 import { fitScalingLaw, predictRate, scalingRate } from '../../bench/statistics/scaling-law.ts';
 import { checkSimulation, simulate, type SimulatedWork } from '../../bench/statistics/simulation.ts';
 import { median, medianInterval, medianRatio, quantile, seededRandom } from '../../bench/statistics/statistics.ts';
 
-describe('statistics', () => {
-  it('take the middle of the sorted samples', () => {
+describe('the statistics', () => {
+  it('use the middle of the sorted samples as median', () => {
     expect(median([10, 9, 100])).toBe(10);
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(quantile([1, 2, 3, 4, 5], 0.25)).toBe(2);
@@ -20,7 +20,7 @@ describe('statistics', () => {
     expect(interval).toEqual({ low: 598, high: 640 });
   });
 
-  it('bracket the ratio of two medians', () => {
+  it('give an interval that contains the ratio of two medians', () => {
     const ratio = medianRatio([200, 202, 198, 201, 199], [100, 101, 99, 100, 100]);
     expect(ratio.ratio).toBe(2);
     expect(ratio.low).toBeGreaterThan(1.94);
@@ -41,7 +41,7 @@ describe('the scaling law', () => {
     }));
   };
 
-  it('is recovered from points without noise', () => {
+  it('is found exactly from points without noise', () => {
     const fit = fitScalingLaw(points([1, 2, 4, 8, 16, 32], 0), 32)!;
     expect(fit.sigma).toBeCloseTo(0.05, 8);
     expect(fit.kappa).toBeCloseTo(0.002, 8);
@@ -49,7 +49,7 @@ describe('the scaling law', () => {
     expect(predictRate(fit, 64).rate).toBeCloseTo(scalingRate(law, 64), 0);
   });
 
-  it('is covered by the intervals of a fit to noisy points', () => {
+  it('lies within the intervals of a fit to noisy points', () => {
     const fit = fitScalingLaw(points([1, 2, 4, 8, 16, 32], 0.06), 32)!;
     expect(fit.isSumOnly).toBe(false);
     for (const name of ['sigma', 'kappa'] as const) {
@@ -60,7 +60,7 @@ describe('the scaling law', () => {
     }
   });
 
-  it('leaves contention and coherence open with two numbers of threads', () => {
+  it('leaves contention and coherence unknown with two numbers of threads', () => {
     const fit = fitScalingLaw(points([1, 2], 0), 2)!;
     expect(fit.isSumOnly).toBe(true);
     expect(fit.sigmaInterval.low).toBe(0);
@@ -71,7 +71,7 @@ describe('the scaling law', () => {
     expect(high).toBeGreaterThan(scalingRate(law, 32));
   });
 
-  it('is not fitted to more threads than cores', () => {
+  it('is not fitted to points with more threads than cores', () => {
     expect(fitScalingLaw(points([1, 2, 4], 0), 2)!.threads).toEqual([1, 2]);
     expect(fitScalingLaw(points([1, 2, 4], 0), 1)).toBeUndefined();
   });
@@ -85,13 +85,13 @@ describe('the simulation', () => {
     ...change,
   });
 
-  it('lets one thread never wait nor fetch a line', () => {
+  it('lets one thread neither wait nor fetch a cache line', () => {
     const run = simulate(work({ lineTransferNs: 70 }), { threads: 1 });
     expect(run.rate).toBeCloseTo(1e9 / 500, 0);
     expect([run.waitingShare, run.contendedShare]).toEqual([0, 0]);
   });
 
-  it('comes to the serial limit of one lock: one packet per time held, lines fetched included', () => {
+  it('reaches the serial limit of one lock: one packet per hold time, including the fetch of the cache line', () => {
     expect(simulate(work(), { threads: 32 }).rate).toBeCloseTo(1e9 / 100, 0);
     expect(simulate(work({ lineTransferNs: 60 }), { threads: 32 }).rate).toBeCloseTo(1e9 / 160, 0);
   });
@@ -118,12 +118,12 @@ describe('the simulation', () => {
     expect(run.contendedShare).toBeLessThan(0.002);
   });
 
-  it('takes a section only for its share of the packets', () => {
+  it('runs a section only for its share of the packets', () => {
     const { rate } = simulate(work({ sections: [{ locks: 1, holdNs: 100, share: 0.25 }] }), { threads: 1 });
     expect(Math.abs(rate / (1e9 / 425) - 1)).toBeLessThan(0.005);
   });
 
-  it('is held against measured points, those with more threads than cores apart', () => {
+  it('is compared with measured points of at most as many threads as cores', () => {
     const checks = checkSimulation(
       work(),
       [1, 2, 4].map((threads) => ({ threads, rate: 2e6 })),

@@ -1,4 +1,4 @@
-/** Studies, the anatomy and the selftest of regress change the compiled build by patterns: each must find its place, and leave code. */
+/** Studies, the anatomy and regress's selftest change the build by patterns. Each pattern must match and leave valid code. */
 
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -21,14 +21,14 @@ const CHOICES: { name: string; patches: readonly Patch[] }[] = [
   { name: 'selftest', patches: spinPatches(7) },
 ];
 
-/** Name -> text of the files of code. */
+/** The text of each JavaScript file, by its name. */
 function codeOf(dist: string): Map<string, string> {
   const names = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
   return new Map(names.map((name) => [name, readFileSync(join(dist, name), 'utf8')]));
 }
 
-describe('a build with a change', () => {
-  it.each(CHOICES)('$name: is code, and differs', async ({ patches }) => {
+describe('a variant of the build', () => {
+  it.each(CHOICES)('$name is valid code in one changed file', async ({ patches }) => {
     const whole = codeOf((await buildVariant([])).dist);
     const { dist, remove } = await buildVariant(patches);
     try {
@@ -40,7 +40,7 @@ describe('a build with a change', () => {
     }
   });
 
-  it('is refused where a pattern finds nothing', async () => {
+  it('is refused if a pattern does not match', async () => {
     await expect(buildVariant([{ path: 'src/core', find: /nowhere at all/, replace: '' }])).rejects.toThrow(
       'nothing in src/core matches /nowhere at all/',
     );

@@ -1,4 +1,4 @@
-/** Wrong options and broken files get a one-line error. Fuzzing found these: they ended in V8's errors, in several lines, or in none. */
+/** Wrong options and broken files get a one-line error. Fuzzing found these: they once ended in V8's words, or in no error. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,11 +1,11 @@
-/** Captures through a datapath, against the reference's verdict on every packet. */
+/** Sends captures through a datapath, and compares each verdict with that of the reference. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import type { PacketVerdict } from '../../src/workers/datapath/verdict-view.ts';
 import { fixtureCaptures, sharedCaptures, type RecordedCapture } from '../support/fixtures.ts';
 
-/** Sends a capture through an empty datapath whose time stands still; returns the verdicts in order of packets. */
+/** Sends a capture through an empty datapath, all at one time. @returns the verdicts in the order of the packets */
 async function verdictsOn(datapath: Datapath<number>, frames: readonly Uint8Array[]): Promise<string[]> {
   const verdicts = frames.map(() => 'no verdict');
   const note = ({ tag, stateText }: PacketVerdict<number>) => {
@@ -20,7 +20,7 @@ async function verdictsOn(datapath: Datapath<number>, frames: readonly Uint8Arra
   return verdicts;
 }
 
-/** Packets whose verdict is not the recorded one. */
+/** Lists the packets with another verdict than the recorded one. */
 function differences(recorded: RecordedCapture, verdicts: readonly string[]): string[] {
   return recorded.states.flatMap((state, index) =>
     verdicts[index] === state ? [] : [`packet ${index + 1}: expected ${state}, got ${verdicts[index]}`],
@@ -41,7 +41,7 @@ const settings = [
   { collection: 'the whole collection', captures: shared, threads: 3, batchSize: 32 },
 ];
 
-/* The whole collection is not on every machine. */
+/* Not every machine has the whole collection. */
 describe.each(settings.filter(({ captures }) => captures.length > 0))(
   'recorded captures: $collection on $threads threads in batches of $batchSize',
   (setting) => {
@@ -55,7 +55,7 @@ describe.each(settings.filter(({ captures }) => captures.length > 0))(
     afterAll(() => datapath.stop());
 
     it.each(setting.captures)('$name gets the recorded verdict on every packet', async (recorded) => {
-      /* As good as a new table: the reference had a fresh one for every capture. */
+      /* The reference had a new table for each capture; a flushed one is the same. */
       datapath.conntrack.flush();
       expect(datapath.conntrack.connCount).toBe(0);
       expect(recorded.frames).toHaveLength(recorded.states.length);

@@ -8,16 +8,16 @@ import { CHECKED } from '../../src/shared/access.ts';
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'vectors');
 const SHARED = join(import.meta.dirname, '..', '..', '..', 'shared', 'vectors');
 
-/** Scenarios whose expectations outlive an expired control connection that no packet removed. */
+/** Scenarios in which expectations remain because no packet has removed their expired control connection. */
 const EXPECTS_OF_UNSWEPT = ['dump-everything.jsonl', 'ftp-more-corners.jsonl'];
 
 /**
- * A packet remembers a connection that `force` has killed. While the connection is in the table, the packet belongs to it. Once
- * another packet has removed it, the packet is looked up anew and opens a connection of its own (docs/differences.md).
+ * In these scenarios a packet remembers a connection that `force` has killed. The packet belongs to the connection while that
+ * is in the table. After another packet has removed it, the packet opens a new connection (docs/differences.md).
  */
 const REMEMBERS_KILLED = ['same-key-sctp.jsonl'];
 
-/** Every recorded scenario but for the quirks, which are not to be matched. */
+/** All recorded scenarios except the quirks, which the tracker does not imitate. */
 function sharedFiles(): string[] {
   if (!existsSync(join(SHARED, 'INDEX.tsv'))) {
     return [];
@@ -26,7 +26,7 @@ function sharedFiles(): string[] {
   return rows.map((row) => `${row.split('\t')[0]}.jsonl`).filter((file) => !file.startsWith('quirks/'));
 }
 
-/* Without ../shared only the fixtures are there; they are enough for the checked process. */
+/* Without ../shared only the fixtures run. They are enough for the checked process. */
 const COLLECTIONS: [name: string, folder: string, files: string[]][] = [
   ['the fixtures', FIXTURES, readdirSync(FIXTURES)],
   ['the whole collection', SHARED, CHECKED ? [] : sharedFiles()],
@@ -44,9 +44,9 @@ describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
     });
 
     it.each(files.filter((file) => ![...EXPECTS_OF_UNSWEPT, ...REMEMBERS_KILLED].includes(file)))(
-      '%s gives the recorded packets and dumps with removal at lookup',
+      '%s gives the recorded packets and dumps if lookups remove expired entries',
       (file) => {
-        /* What depends on when expired entries are reclaimed is left out: counts, limits, the number that a sweep or flush removes. */
+        /* Results that depend on the moment of removal are left out: counts, limits, and how many entries a sweep removes. */
         const lines = readFileSync(join(folder, file), 'utf8').trimEnd().split('\n');
         const kept = lines
           .filter((line) => !/"op":"(connCount|zoneLimit)"/.test(line))
@@ -60,10 +60,10 @@ describe.each(COLLECTIONS.filter(([, , files]) => files.length > 0))(
   },
 );
 
-describe('a scenario', () => {
+describe('a scenario file', () => {
   const [header, ...operations] = readFileSync(join(FIXTURES, 'udp-basic-v4.jsonl'), 'utf8').trimEnd().split('\n');
 
-  it('is told apart from a wrong one at the operation that differs', () => {
+  it('with a wrong expectation fails at that operation', () => {
     const wrong = operations.map((line, index) =>
       index === 1 ? line.replace('"state":["new"', '"state":["est"') : line,
     );
@@ -72,10 +72,10 @@ describe('a scenario', () => {
   });
 
   it.each([
-    ['no JSON', 'nonsense', /^line 1: not JSON/],
+    ['a line that is not JSON', 'nonsense', /^line 1: not JSON/],
     ['no header', '{"op":"flush","now":0}', /^line 1: a scenario file starts with/],
     [
-      'an unknown packet',
+      'a packet with an unknown id',
       `${header}\n{"op":"exec","now":0,"packets":[{"reuse":"p9"}],"ct":{"zone":0},"expect":{"packets":[]}}`,
       /^line 2: packet "p9"/,
     ],
@@ -84,8 +84,12 @@ describe('a scenario', () => {
       `${header}\n{"op":"exec","now":0,"packets":[{"id":"p","hex":"00"}],"ct":{"zone":70000},"expect":{"packets":[]}}`,
       /^line 2: zone must be/,
     ],
-    ['no time', `${header}\n{"op":"exec","packets":[{"id":"p","hex":"00"}],"ct":{"zone":0}}`, /^line 2: .*time/],
-  ])('with %s is refused with its line', (_what, text, message) => {
+    [
+      'an operation without a time',
+      `${header}\n{"op":"exec","packets":[{"id":"p","hex":"00"}],"ct":{"zone":0}}`,
+      /^line 2: .*time/,
+    ],
+  ])('with %s is refused with the number of the line', (_what, text, message) => {
     expect(() => runScenario(text, { reclaim: 'sweep' })).toThrow(message);
   });
 });

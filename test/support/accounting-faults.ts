@@ -1,4 +1,4 @@
-/** The accounting of a table: what must add up when no thread is at work. Without a test runner, for what runs outside of one. */
+/** The accounting of a table, which must add up while no thread works. It needs no test runner. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';
@@ -8,7 +8,7 @@ import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnFlag, ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { parseTuple, type Tuple } from '../../src/core/inspect/tuple.ts';
 
-/** How often each record stands in the index, and where the index disagrees with its counts or the records. */
+/** Counts the entries of each record in the index. Adds a fault where the index contradicts its counts or the records. */
 function entriesByRecord(ct: Conntrack, faults: string[]): Map<number, number> {
   const { table, words } = ct.tracker;
   const entries = new Map<number, number>();
@@ -76,24 +76,24 @@ function isTurned(orig: Tuple, reply: Tuple): boolean {
 }
 
 /**
- * Where the accounting of the table is wrong: created = live + removed, every connection stands once, and is found by both
- * directions. Empty: they do.
+ * The faults in the accounting of a table; empty if it holds. It holds if created = live + removed, each connection is in the
+ * index once, and both of its directions find it.
  *
- * @param options.anyTranslations connections may have been translated in any way. Then, as in Open vSwitch, an
- * untranslated connection can be opened between the original ends of a translated one, and a translated ICMP connection
- * may have different identifiers at its two ends, which its tuple does not show
+ * @param options.anyTranslations true if the packets had arbitrary translations. Then, as in Open vSwitch, a packet can open an
+ * untranslated connection between the original ends of a translated one. A translated ICMP connection may have different
+ * identifiers at its two ends, which its tuple does not show
  */
-export function bookFaults(ct: Conntrack, nowMs: number, options: { anyTranslations?: boolean } = {}): string[] {
+export function accountingFaults(ct: Conntrack, nowMs: number, options: { anyTranslations?: boolean } = {}): string[] {
   const isStrict = options.anyTranslations !== true;
   const { tracker } = ct;
   const faults: string[] = [];
   countFaults(ct, faults);
   const dumped = [...ct.dump({ nowMs })].flat();
-  /** By tuple: stands there a translated connection? */
+  /** For each tuple: whether a translated connection has it. */
   const keys = new Map<string, boolean>();
   for (const { zone, orig, reply } of dumped) {
     const isTranslated = !isTurned(orig, reply);
-    /* Of a connection of an end with itself, both tuples are the same. */
+    /* A connection of an end with itself has the same tuple twice. */
     for (const key of new Set([JSON.stringify([zone, orig]), JSON.stringify([zone, reply])])) {
       if (keys.has(key) && (isStrict || (!isTranslated && keys.get(key) === false))) {
         faults.push(`the tuple ${key} is there twice`);

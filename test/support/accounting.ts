@@ -1,10 +1,10 @@
-/** The accounting of a table: what must add up when no thread is at work. */
+/** The accounting of a table, which must add up while no thread works. */
 
 import { expect } from 'vitest';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { bookFaults } from './accounting-faults.ts';
+import { accountingFaults } from './accounting-faults.ts';
 
-/** Fails the test unless created = live + removed, every connection stands once, and is found by both directions. */
+/** Fails the test unless created = live + removed, each connection is in the index once, and both directions find it. */
 export function expectAccountingHolds(ct: Conntrack, nowMs: number): void {
-  expect(bookFaults(ct, nowMs)).toEqual([]);
+  expect(accountingFaults(ct, nowMs)).toEqual([]);
 }

@@ -1,21 +1,21 @@
-/** Child processes of tests. */
+/** Child processes for tests. */
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
 export const REPOSITORY: string = join(import.meta.dirname, '..', '..');
 
-/** Node's arguments for the command `ct-bucket`: the build that test/support/build.ts has made before all tests. */
+/** Node's arguments for the command `ct-bucket`, from the build that test/support/build.ts makes before all tests. */
 export const CT_BUCKET: readonly string[] = [join(REPOSITORY, 'dist', 'src', 'cli', 'main.js')];
 
 export interface ChildResult {
-  /** Exit code; null when a signal ended it. */
+  /** The exit code; null if a signal ended the process. */
   code: number | null;
   stdout: string;
   stderr: string;
 }
 
-/** Runs a program in the repository's folder to its end. */
+/** Runs a program in the repository's folder until it ends. */
 export function run(
   program: string,
   args: readonly string[],
@@ -31,13 +31,13 @@ export function run(
     child.on('close', (code) =>
       resolve({ code, stdout: Buffer.concat(output).toString(), stderr: Buffer.concat(errors).toString() }),
     );
-    /* A child that ends before it has read everything is not this function's concern. */
+    /* A child may end before it has read all its input. */
     child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
 }
 
-/** Runs a TypeScript module of the repository with Node options. */
+/** Runs a TypeScript module of the repository, with options for Node. */
 export function runModule(
   module: string,
   args: readonly string[] = [],

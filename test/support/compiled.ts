@@ -1,10 +1,11 @@
 /**
- * The sources as JavaScript, for tests: compiled once, and loaded by Node itself.
+ * The sources as JavaScript for tests: compiled once, and loaded by Node itself.
  *
- * Tests of vitest see each import as a property of a module object, which V8 does not inline: loops over packets take twice
- * to three times as long. A thread that starts from TypeScript loads a compiler first, half a second each time, and the tests
- * start hundreds. So `src`, `bench` and what threads of tests run come from a folder that is named by what is compiled:
- * two runs at once never see half of it. In watch mode the sources themselves are loaded, since vitest follows those.
+ * vitest turns each import into a property of a module object. V8 does not inline that, and loops over packets take two to
+ * three times as long. A thread that starts from TypeScript first loads a compiler, which takes half a second, and the tests
+ * start hundreds of threads. So `src`, `bench` and the modules of test threads come from a folder of compiled files. The hash
+ * of the sources names the folder, so that two runs at once never see an incomplete one. In watch mode tests load the sources
+ * themselves, because vitest watches those.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -27,18 +28,18 @@ import type { Plugin } from 'vitest/config';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const COMPILED = join(ROOT, '.compiled');
-/** What is compiled: modules that neither use vitest nor look for files beside them. */
+/** The compiled folders: their modules neither use vitest nor read files next to them. */
 const FOLDERS = ['src', 'bench', 'test/threads', 'test/history'];
 const HOOK = 'src/workers/threads/typescript-hook.mjs';
 const KEPT_MS = 24 * 60 * 60_000;
-/** Imports modules anew with another environment, which only vitest's own loader can do. */
+/** This test imports modules again with another environment, which only vitest's own loader can do. */
 const FROM_SOURCE = /\/profile-waits-in-vain\.test\.ts$/;
 
 function isCompiled(path: string): boolean {
   return path.endsWith('.ts') && !path.endsWith('.test.ts') && FOLDERS.some((folder) => path.startsWith(`${folder}/`));
 }
 
-/** For vitest.config.ts. */
+/** The plugin for vitest.config.ts. */
 export function loadCompiled(): Plugin {
   let folder: string | undefined;
   return {
@@ -48,7 +49,7 @@ export function loadCompiled(): Plugin {
       folder = test?.watch === true ? undefined : compiledSources();
     },
     resolveId(source, importer) {
-      /* What a source imports is a source. */
+      /* Compiled modules import each other without this plugin; it maps the imports of the tests. */
       const isOwn = importer !== undefined && !FROM_SOURCE.test(importer) && !isCompiled(relative(ROOT, importer));
       if (folder === undefined || !isOwn || !source.startsWith('.')) {
         return undefined;
@@ -61,7 +62,7 @@ export function loadCompiled(): Plugin {
 
 let compiled: string | undefined;
 
-/** Folder with the compiled sources as they are now. @throws Error with what the compiler says */
+/** The folder with the current sources, compiled. @throws Error with the message of the compiler */
 function compiledSources(): string {
   compiled ??= compile();
   return compiled;
@@ -92,12 +93,12 @@ function compile(): string {
       const said = (error as { stdout?: Buffer }).stdout?.toString().trim();
       throw said ? new Error(`the sources do not compile: ${said}`, { cause: error }) : error;
     }
-    /* What lets threads start from TypeScript is no TypeScript itself. */
+    /* The hook that lets threads start from TypeScript is JavaScript itself, which tsc does not copy. */
     cpSync(join(ROOT, HOOK), join(aside, HOOK));
     try {
       renameSync(aside, folder);
     } catch {
-      /* Another run has compiled the same meanwhile. */
+      /* Another run has compiled the same sources meanwhile. */
       rmSync(aside, { recursive: true });
     }
   }
@@ -105,7 +106,7 @@ function compile(): string {
   return folder;
 }
 
-/** What was not used for a day. */
+/** Removes folders that no run has used for a day. */
 function removeOld(): void {
   for (const name of existsSync(COMPILED) ? readdirSync(COMPILED) : []) {
     const path = join(COMPILED, name);

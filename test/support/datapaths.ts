@@ -1,4 +1,4 @@
-/** Datapaths of tests, stopped after each test. */
+/** Datapaths for tests, which are stopped after each test. */
 
 import { afterEach } from 'vitest';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
@@ -12,7 +12,7 @@ afterEach(async () => {
   }
 });
 
-/** A small datapath of one bucket and without a sweeper, unless told otherwise. */
+/** A small datapath with one bucket and without a sweeper, unless the options say otherwise. */
 export async function startDatapath<Tag = unknown>(options: DatapathOptions = {}): Promise<Datapath<Tag>> {
   const datapath = await Datapath.start<Tag>({
     buckets: 1,
@@ -25,7 +25,7 @@ export async function startDatapath<Tag = unknown>(options: DatapathOptions = {}
   return datapath;
 }
 
-/** Keeps the bucket locked, so that whoever opens a connection waits. @returns what lets it go */
+/** Locks the only bucket, so that a PMD that opens a connection waits. @returns a function that unlocks it */
 export function holdBucket(datapath: Datapath): () => void {
   const { table, participant } = datapath.conntrack.tracker;
   table.lockBucket(0, participant);

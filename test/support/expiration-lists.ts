@@ -1,4 +1,4 @@
-/** What must hold of the expiration lists when no thread is at work. */
+/** The invariants of the expiration lists while no thread works. */
 
 import { expect } from 'vitest';
 import type { Conntrack } from '../../src/core/conntrack.ts';
@@ -6,8 +6,8 @@ import { visitBucket } from '../../src/core/inspect/dump.ts';
 import { LISTS, NodeWord } from '../../src/core/engines/lists.ts';
 
 /**
- * Fails the test unless every list can be walked from its head, with a node's links and list as they should be, and unless every
- * connection stands in a list (baseline), or in a list or a queue (ct-scale), and in baseline nobody else.
+ * Fails the test unless the links of every list are consistent and each node names its list. Each connection must be in a list
+ * (baseline), or in a list or a queue (ct-scale). In baseline the lists must hold no other record.
  */
 export function expectAllListed(ct: Conntrack): void {
   const { tracker } = ct;

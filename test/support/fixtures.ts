@@ -1,4 +1,4 @@
-/** What lies in test/fixtures and, beside the repository, in ../shared. */
+/** Files of test/fixtures and, if it exists beside the repository, of ../shared. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { fileChunks, readCapture } from '../../src/cli/capture.ts';
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures');
 const SHARED_CAPTURES = join(import.meta.dirname, '..', '..', '..', 'shared', 'captures');
 
-/** A capture and what the reference said about each of its packets. */
+/** A capture, and the states that the reference gave to each of its packets. */
 export interface RecordedCapture {
   name: string;
   frames: Uint8Array[];
@@ -25,19 +25,19 @@ async function recordedCapture(folder: string, name: string): Promise<RecordedCa
   return { name, frames, states };
 }
 
-/** Path of a capture of the fixtures. */
+/** The path of a capture in the fixtures. */
 export function capturePath(name: string): string {
   return join(FIXTURES, 'captures', `${name}.pcap`);
 }
 
-/** The captures of the fixtures. */
+/** All captures of the fixtures. */
 export function fixtureCaptures(): Promise<RecordedCapture[]> {
   const folder = join(FIXTURES, 'captures');
   const names = readdirSync(folder).filter((file) => file.endsWith('.pcap'));
   return Promise.all(names.map((file) => recordedCapture(folder, file.replace('.pcap', ''))));
 }
 
-/** The captures of the shared collection that need no fragment reassembly; none if it is not there. */
+/** The captures of the shared collection that need no fragment reassembly; none if the collection does not exist. */
 export function sharedCaptures(): Promise<RecordedCapture[]> {
   const index = join(SHARED_CAPTURES, 'INDEX.tsv');
   if (!existsSync(index)) {
@@ -51,7 +51,7 @@ export function sharedCaptures(): Promise<RecordedCapture[]> {
   return Promise.all(names.map((name) => recordedCapture(SHARED_CAPTURES, name)));
 }
 
-/** Path of a scenario file of the fixtures. */
+/** The path of a scenario file in the fixtures. */
 export function scenarioPath(name: string): string {
   return join(FIXTURES, 'vectors', `${name}.jsonl`);
 }

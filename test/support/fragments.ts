@@ -1,4 +1,4 @@
-/** Fragments for tests, cut from whole frames; written apart from the code under test. */
+/** Fragments for tests, cut from whole frames. Written without the code under test. */
 
 import { onesComplementSum } from './repair.ts';
 
@@ -7,9 +7,11 @@ const IPV4_HEADER_BYTES = 20;
 const MORE_FRAGMENTS = 0x2000;
 
 export interface Piece {
-  /** Offset in the payload in bytes, a multiple of 8, and bytes of payload. */
+  /** Offset in the payload in bytes, a multiple of 8. */
   offset: number;
+  /** Bytes of payload. */
   bytes: number;
+  /** The flag "more fragments". */
   more: boolean;
 }
 

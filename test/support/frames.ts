@@ -1,6 +1,6 @@
-/** Frames for tests, with right checksums. */
+/** Frames for tests, with correct checksums. */
 
-/** Internet checksum (RFC 1071) of big-endian 16-bit words; written apart from the code under test on purpose. */
+/** The Internet checksum (RFC 1071) of big-endian 16-bit words. Written without the code under test on purpose. */
 function checksum(parts: Buffer[]): number {
   const bytes = Buffer.concat(parts);
   let sum = 0;
@@ -82,14 +82,14 @@ export function icmp(ends: Ends, type: number, rest: Buffer): Buffer {
   return ipv4(ends, 1, message);
 }
 
-/** An ICMP error (type 3) from `from` about a frame, to that frame's sender. */
+/** An ICMP error (type 3) about a frame, from `from` to the sender of that frame. */
 export function icmpError(from: string, about: Buffer): Buffer {
   const quoted = about.subarray(14, 14 + 28);
   const to = [...quoted.subarray(12, 16)].join('.');
   return icmp({ src: from, dst: to }, 3, Buffer.concat([Buffer.alloc(4), quoted]));
 }
 
-/** The other direction. */
+/** The ends of the other direction. */
 export function reverse<T extends Partial<PortEnds> & Ends>(ends: T): T {
   const turned = { ...ends, src: ends.dst, dst: ends.src };
   return 'sport' in ends ? { ...turned, sport: ends.dport, dport: ends.sport } : turned;

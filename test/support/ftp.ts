@@ -1,4 +1,4 @@
-/** An FTP control connection through a tracker, both ends of it simulated. */
+/** An FTP control connection through a tracker, with both ends simulated. */
 
 import { CtAction, type CtActionOptions } from '../../src/core/action.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
@@ -9,10 +9,10 @@ import { tcpFrame, type TcpOptions, type TcpView, viewTcp } from './tcp-frames.t
 
 export type Side = 'client' | 'server';
 
-/** What an end has sent and seen, as its TCP would know it. */
+/** The sequence numbers of one end, as its TCP knows them. */
 interface End {
   next: number;
-  /** The other end's next sequence number, as this end sees it. */
+  /** The next sequence number that this end expects from the other one. */
   expected: number;
 }
 
@@ -21,7 +21,7 @@ export interface Delivered extends TcpView {
 }
 
 export interface ControlOptions {
-  /** As the client sends them. */
+  /** The ends of the packets that the client sends. */
   ends: PortEnds;
   action?: CtActionOptions;
   nowMs?: number;
@@ -32,14 +32,14 @@ export interface ControlOptions {
 const batch = PacketBatch.allocate(1 << 17);
 
 /**
- * The control connection. Every packet is delivered at once; the end that receives it checks its sequence number and
- * that it acknowledges all that this end has sent.
+ * The control connection. Each packet is delivered at once. The end that receives it checks its sequence number, and checks
+ * that it acknowledges all bytes that this end has sent.
  */
 export class ControlConnection {
   readonly #ct: Conntrack;
   readonly #action: CtAction;
   readonly ends: PortEnds;
-  /** The client's packets as the server sees them: its address and port may be translated, or the server's. */
+  /** The ends of the client's packets as the server sees them, after NAT. */
   seen: PortEnds;
   nowMs: number;
   readonly #client: End;
@@ -55,7 +55,7 @@ export class ControlConnection {
     this.#server = { next: options.serverStart ?? 5000, expected: 0 };
   }
 
-  /** SYN, SYN|ACK, ACK. Returns the states. */
+  /** Sends SYN, SYN|ACK and ACK. @returns the states */
   open(): string[] {
     const syn = this.deliver('client', { flags: 'S' });
     this.seen = { src: syn.src, dst: syn.dst, sport: syn.sport, dport: syn.dport };
@@ -67,7 +67,7 @@ export class ControlConnection {
     return [syn.state, answer.state, this.send('client', '').state];
   }
 
-  /** Sends a segment; throws if the other end would not take it for the next one. */
+  /** Sends a segment. @throws Error if it is not the next one that the other end expects */
   send(side: Side, data: string, fields: Partial<TcpOptions> = {}): Delivered {
     const from = side === 'client' ? this.#client : this.#server;
     const to = side === 'client' ? this.#server : this.#client;
@@ -83,7 +83,7 @@ export class ControlConnection {
     return got;
   }
 
-  /** Sends a packet and shows it as it comes out of the tracker. */
+  /** Sends a packet through the tracker. @returns the packet as the tracker sends it on */
   deliver(side: Side, fields: Partial<TcpOptions>): Delivered {
     const own = side === 'client' ? this.#client : this.#server;
     const { src, dst, sport, dport } = side === 'client' ? this.ends : this.seen;
@@ -96,7 +96,7 @@ export class ControlConnection {
   }
 }
 
-/** "a,b,c,d,high,low" */
+/** An address and a port as in FTP's PORT command: "a,b,c,d,high,low". */
 export function hostPort(address: string, port: number): string {
   return `${address.replaceAll('.', ',')},${port >> 8},${port & 255}`;
 }

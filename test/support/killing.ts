@@ -1,4 +1,4 @@
-/** Kills workers of a datapath under load, at random moments, and measures what others feel of it. */
+/** Kills workers of a datapath under load at random moments, and measures how long that blocks the other workers. */
 
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -16,31 +16,38 @@ import { type BeatWatchTask, BeatWatchWord } from '../threads/beat-watch.ts';
 import { threadModule } from '../threads/entry.ts';
 import { Turmoil } from './turmoil.ts';
 
-/** When a worker is killed: after a random time, or when it is seen in the middle of something. */
-export const MOMENTS = ['anywhen', 'linking', 'removing', 'growing', 'holding a bucket', 'holding room'] as const;
+/** When a worker is killed: after a random time, or while it does this work or holds this lock. */
+export const MOMENTS = [
+  'at random',
+  'linking',
+  'removing',
+  'growing',
+  'holding a bucket',
+  'holding the quota',
+] as const;
 export type Moment = (typeof MOMENTS)[number];
 
-/** A moment that does not come is not waited for longer. */
+/** The longest wait for such a moment, in ms. */
 const MOST_WAITING_MS = 20;
 const MOST_DELAY_MS = 5;
-/** On a machine of which others use more, in processors, times tell nothing. */
+/** In processors. If other processes use more, the measured times say nothing about the locks. */
 const MOST_BY_OTHERS = 0.3;
 const MS_PER_TICK = 10;
 /** Failure deadline. */
 const BACK_MS = 240_000;
 const PUMPED = 32;
 const ROUNDS_PER_CHECK = 4;
-/** Nobody waits longer for what a dead worker holds. */
+/** No worker waits longer for a lock of a dead one, in ms. */
 const MOST_MS = 100;
 
 export interface KillFigures {
   kills: number;
   deaths: WorkerDeath[];
-  /** From the order to end a thread to everything being repaired, in ms: the longest. */
+  /** The longest time from the termination of a thread to the end of the repair, in ms. */
   longestDeathMs: number;
-  /** The longest for which one of the others was blocked in a batch, in ms. */
+  /** The longest time for which another worker was blocked in a batch, in ms. */
   longestWaitMs: number;
-  /** Kills during which other processes left the machine alone, and the same of these. */
+  /** Kills while other processes left the machine idle, and the same two times of these kills. */
   measured: number;
   longestMeasuredDeathMs: number;
   longestMeasuredWaitMs: number;
@@ -85,7 +92,7 @@ export class Killer {
     await this.#watch.terminate();
   }
 
-  /** Kills one worker, sometimes two at once, and waits until all are back at work. */
+  /** Kills one worker, sometimes two at once, and waits until all workers are up again. */
   async kill(): Promise<void> {
     const { datapath } = this.#turmoil;
     const victims = [this.#chooseVictim()];
@@ -122,11 +129,11 @@ export class Killer {
     return states[this.#turmoil.random(states.length)]!;
   }
 
-  /** Blocks this thread until the victim is seen in that situation. @returns whether it was */
+  /** Blocks this thread until the victim is in that situation. @returns whether it was */
   #waitFor(moment: Moment, { participant }: WorkerState): boolean {
     const { conntrack } = this.#turmoil.datapath;
     const { words } = conntrack.tracker;
-    const { pool: room } = conntrack.tracker.quota;
+    const { pool } = conntrack.tracker.quota;
     const layout = memoryLayout(conntrack.memory);
     const base = layout.participants + participant * PARTICIPANT_WORDS;
     const kind = base + ParticipantWord.INTENT_KIND;
@@ -139,14 +146,14 @@ export class Killer {
       return false;
     };
     const isThere: Record<Moment, () => boolean> = {
-      anywhen: () => false,
+      'at random': () => false,
       linking: () => peek(words, kind) === IntentKind.link,
       removing: () => peek(words, kind) === IntentKind.unlink,
       growing: () => peek(words, base + ParticipantWord.GROW_NEW) !== 0,
       'holding a bucket': () => holdsBucket(),
-      'holding room': () => ownerOf(words, room + 2) === participant,
+      'holding the quota': () => ownerOf(words, pool + 2) === participant,
     };
-    const delayMs = moment === 'anywhen' ? (this.#turmoil.random(1000) / 1000) * MOST_DELAY_MS : MOST_WAITING_MS;
+    const delayMs = moment === 'at random' ? (this.#turmoil.random(1000) / 1000) * MOST_DELAY_MS : MOST_WAITING_MS;
     const deadline = performance.now() + delayMs;
     const holds = isThere[moment];
     for (;;) {
@@ -156,7 +163,7 @@ export class Killer {
         }
       }
       if (performance.now() > deadline) {
-        return moment === 'anywhen';
+        return moment === 'at random';
       }
       this.#turmoil.pump(2);
     }
@@ -170,7 +177,7 @@ export class Killer {
       }
       this.#turmoil.pump(PUMPED);
       this.#turmoil.datapath.harvest();
-      /* Others need the processors, too. */
+      /* The workers need the processors too. */
       await delay(1);
     }
   }
@@ -201,7 +208,7 @@ export class Killer {
   }
 }
 
-/** What other processes take of the machine from its making on: threads that wait for a processor tell nothing about locks. */
+/** The CPU use of other processes since this object was made. Threads that wait for a processor say nothing about locks. */
 class MachineUse {
   readonly #startedMs = performance.now();
   readonly #busyMs = busyMs();
@@ -215,7 +222,7 @@ class MachineUse {
   }
 }
 
-/** Time that all processors together were busy, or taken away from this machine, in ms; 0 where the system does not tell. */
+/** Busy and stolen time of all processors together, in ms; 0 on a system without /proc/stat. */
 function busyMs(): number {
   try {
     const [, user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
@@ -228,8 +235,8 @@ function busyMs(): number {
 }
 
 /**
- * Kills workers of a datapath under load until there were so many kills, and checks everything now and then. Fails the test where
- * something is lost, where a worker does not come back, and where others had to wait.
+ * Kills workers of a datapath under load until `kills` is reached, and checks the table in between. Fails the test if a packet
+ * is lost otherwise than in a dead worker's batch, if a worker does not come back, or if others had to wait too long.
  */
 export async function killWorkers(options: { seed: number; threads: number; kills: number }): Promise<KillFigures> {
   const { seed, threads, kills } = options;
@@ -255,7 +262,7 @@ export async function killWorkers(options: { seed: number; threads: number; kill
   return figures;
 }
 
-/** In how many deaths something was found half-done, by what it was; and packets lost. */
+/** Counts the deaths in which the repair found unfinished work, for each type of work; and the lost packets. */
 function foundHalfDone(deaths: WorkerDeath[]): Record<string, number> {
   const found: Record<string, number> = { packetsLost: 0 };
   for (const { repaired, packetsLost } of deaths) {

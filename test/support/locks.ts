@@ -1,4 +1,4 @@
-/** The locks of a table that are held. */
+/** The held locks of a table. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/dump.ts';
@@ -8,16 +8,16 @@ import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts'
 import { ConnWord } from '../../src/core/table/conn.ts';
 import { until } from '../threads/steps.ts';
 
-/** In the words of a quota pool, and of the zone limits. */
+/** Offsets of the mutex in a quota pool and in the zone limits, in words. */
 const POOL_MUTEX = 2;
 const ZONES_MUTEX = 1;
 
-/** A dead thread's lock stays held. The sweeper lives, and holds one for a moment now and then. */
+/** Waits until no lock is held. A dead thread's lock would stay held; the sweeper holds one only for a moment. */
 export function untilNoLockIsHeld(ct: Conntrack): Promise<void> {
   return until('no lock is held', () => heldLocks(ct).length === 0);
 }
 
-/** The locks that are held, by name; of connections only those of live ones. */
+/** The names of the held locks. Locks of dead connections are left out. */
 export function heldLocks(ct: Conntrack): string[] {
   const { words, alg, table } = ct.tracker;
   const layout = memoryLayout(ct.memory);

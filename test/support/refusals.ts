@@ -1,14 +1,14 @@
-/** What the library refuses, and how. */
+/** Helpers to test that the library refuses wrong values. */
 
 import { expect } from 'vitest';
 import { UsageError } from '../../src/core/errors.ts';
 
-/** What a program without types may hand over. */
+/** A value that only a program without types can pass. */
 export function any<Type>(value: unknown): Type {
   return value as Type;
 }
 
-/** The message of the UsageError of one line that it throws. */
+/** The message of the UsageError that the action throws, "nothing" if it throws none. Fails unless it is one line. */
 export async function complaint(action: () => unknown): Promise<string> {
   try {
     await action();

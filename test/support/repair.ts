@@ -1,11 +1,11 @@
-/** Gives broken frames right lengths and checksums again. Written apart from the code under test on purpose. */
+/** Corrects the lengths and checksums of broken frames. Written without the code under test on purpose. */
 
 interface Layers {
   l3: number;
   isIpv6: boolean;
 }
 
-/** Where the IP header of an Ethernet frame with at most two tags is. */
+/** Finds the IP header of an Ethernet frame with at most two VLAN tags. */
 function findIp(frame: Buffer): Layers | undefined {
   let typeAt = 12;
   while (typeAt <= 16 && typeAt + 2 <= frame.length && [0x8100, 0x88a8].includes(frame.readUInt16BE(typeAt))) {
@@ -22,7 +22,7 @@ function findIp(frame: Buffer): Layers | undefined {
   return type === 0x86dd && frame.length >= l3 + 40 ? { l3, isIpv6: true } : undefined;
 }
 
-/** One's complement sum (RFC 1071) of big-endian halves, folded. */
+/** The one's complement sum (RFC 1071) of big-endian 16-bit words, folded. */
 export function onesComplementSum(bytes: Uint8Array): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i += 2) {
@@ -46,7 +46,7 @@ export function crc32c(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** Where the transport header of an IPv6 packet is, and its protocol. */
+/** The offset and the protocol of an IPv6 packet's transport header. */
 function skipExtensions(frame: Buffer, l3: number): { l4: number; protocol: number } {
   let protocol = frame[l3 + 6]!;
   let l4 = l3 + 40;
@@ -59,12 +59,12 @@ function skipExtensions(frame: Buffer, l3: number): { l4: number; protocol: numb
   return { l4, protocol };
 }
 
-/** Offset of a transport's checksum field. */
+/** For each protocol: the offset of the checksum in the transport header. */
 const CHECKSUM_AT: Record<number, number> = { 1: 2, 6: 16, 17: 6, 58: 2, 132: 8 };
 
 /**
- * A copy of a frame with lengths that reach to its end, and right checksums of IP and of TCP, UDP, ICMP and SCTP, as
- * far as it has the fields.
+ * A copy of a frame with lengths up to its end, and correct checksums of IP and of TCP, UDP, ICMP and SCTP. Fields behind the
+ * end of the frame are skipped.
  */
 export function repaired(original: Uint8Array): Buffer {
   const frame = Buffer.from(original);

@@ -1,6 +1,6 @@
 /**
- * A process of its own (node --expose-gc): prints by how many bytes its resident memory grows when it makes a table with the
- * options of its first argument.
+ * A program for a process of its own (node --expose-gc). Its first argument are table options. It prints by how many bytes its
+ * resident memory grows when it makes that table.
  */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -11,7 +11,7 @@ function residentBytes(): number {
   return process.memoryUsage.rss();
 }
 
-/* The first table loads and compiles what any table needs. */
+/* The first table loads and compiles the code that every table needs. */
 new Conntrack({ buckets: 1, maxConnections: 1 }).close();
 const before = residentBytes();
 const conntrack = new Conntrack(JSON.parse(process.argv[2]!) as ConntrackOptions);

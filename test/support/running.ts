@@ -8,7 +8,7 @@ import { afterAll } from 'vitest';
 import { type ChildResult, CT_BUCKET, REPOSITORY } from './child.ts';
 
 const started: ChildProcessWithoutNullStreams[] = [];
-/* A test that failed before it stopped its own leaves nothing behind. */
+/* A test that fails before it stops its tracker leaves no process behind. */
 afterAll(() => started.forEach((child) => child.kill('SIGKILL')));
 
 export interface Reply {
@@ -23,7 +23,7 @@ export interface Asked {
   statistics?: boolean;
 }
 
-/** Connects and sends a request; what comes is for the caller to read. */
+/** Connects and sends a request. The caller reads the answer. */
 export async function request(socketPath: string, line: string | Record<string, unknown>): Promise<Socket> {
   const socket = connect(socketPath);
   await once(socket, 'connect');
@@ -59,7 +59,7 @@ export class Running {
   stdout = '';
   stderr = '';
 
-  /** Starts `ct-bucket run` and waits until it answers. @throws Error if it ends before */
+  /** Starts `ct-bucket run` and waits until it listens. @throws Error if it ends before */
   static async start(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
     const running = new Running(args, env);
     await running.until(() => /answering on /.test(running.stderr));
@@ -90,7 +90,7 @@ export class Running {
     return /answering on (.*)/.exec(this.stderr)![1]!;
   }
 
-  /** Waits for something that its output says. */
+  /** Waits until a condition on its output holds. */
   async until(isSo: () => boolean): Promise<void> {
     while (!isSo()) {
       if (this.child.exitCode !== null) {
@@ -117,10 +117,10 @@ export class Running {
     return JSON.parse(text) as T;
   }
 
-  /** Asks for the counters until one is as wanted. */
+  /** Asks for the counters until one of them satisfies a condition. */
   async untilCounter(name: string, isSo: (value: number) => boolean): Promise<void> {
     while (!isSo((await this.askJson('counters'))[name]!)) {
-      /* Each question is a round trip to the other process; nothing spins. */
+      /* Each request is a round trip to the other process, so this does not spin. */
     }
   }
 

@@ -1,4 +1,4 @@
-/** What workers are stopped and terminated in the middle of. */
+/** Pieces of work in which a test stops and terminates a worker. */
 
 import { expect } from 'vitest';
 import type { DatapathOptions } from '../../src/workers/datapath/datapath.ts';
@@ -16,10 +16,10 @@ export const SCENARIOS = [
 export type Scenario = (typeof SCENARIOS)[number];
 
 const BUCKETS = 256;
-/** More accesses than any of them has. */
+/** More accesses than any scenario has. */
 const MOST_ACCESSES = 1000;
 
-/** Endless flows, each another one. */
+/** Different flows without end. */
 function* flows(): Generator<PortEnds, never, void> {
   for (let i = 0; ; i++) {
     yield { src: `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`, dst: '192.0.2.1', sport: 4000, dport: 53 };
@@ -27,9 +27,9 @@ function* flows(): Generator<PortEnds, never, void> {
 }
 
 /**
- * Stops PMD 0 (or the sweeper) before every `step`-th access of the scenario and terminates it there, while the other PMD wants
- * to insert into the same bucket.
- * @returns how often it was terminated
+ * Stops PMD 0 (or the sweeper) before every `step`-th access of the scenario and terminates it there, while the other PMD
+ * inserts into the same bucket.
+ * @returns the number of terminations
  */
 export async function stopEverywhere(scenario: Scenario, step: number, first: number): Promise<number> {
   const nat: DatapathOptions = {
@@ -43,7 +43,7 @@ export async function stopEverywhere(scenario: Scenario, step: number, first: nu
   const { conntrack } = datapath;
   conntrack.sweepIntervalMs = 5;
   const some = flows();
-  /** The next flow of that PMD in that bucket. */
+  /** The next flow for that PMD and that bucket. */
   const flowOf = (pmd: number, bucket: number | undefined): { ends: PortEnds; bucket: number } => {
     for (;;) {
       const ends = some.next().value;
@@ -88,7 +88,7 @@ export async function stopEverywhere(scenario: Scenario, step: number, first: nu
   }
 }
 
-/** Fills a bucket that has not grown, by this thread, until the next insertion makes it grow. */
+/** Fills an empty bucket in this thread, so that the next insertion makes it grow. */
 function fillUntilGrowth(
   { datapath, nowMs }: StoppableDatapath,
   flowOf: (pmd: number, bucket: number | undefined) => { ends: PortEnds; bucket: number },
@@ -96,7 +96,7 @@ function fillUntilGrowth(
   const { conntrack } = datapath;
   const fresh = conntrack.buckets().find(({ growths, entries }) => growths === 0 && entries === 0)!;
   const { bucket, lines } = fresh;
-  /* A bucket grows when an entry is to be placed into one that is three quarters full. */
+  /* A bucket grows when an insertion finds it three quarters full. */
   for (let entries = 0; entries < (lines * LINE_ENTRIES * 3) >> 2; entries++) {
     send(conntrack, udp(flowOf(0, bucket).ends), nowMs);
   }

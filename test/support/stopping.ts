@@ -1,4 +1,4 @@
-/** A datapath whose workers can be stopped before any shared access of a piece of work, and terminated there. */
+/** A datapath in which a test can stop a worker before any shared access of its work, and terminate it there. */
 
 import { setEnvironmentData } from 'node:worker_threads';
 import { expect } from 'vitest';
@@ -39,7 +39,7 @@ export class StoppableDatapath {
     process.env['CT_WORKER_IMPORT'] = threadModule('stop-at');
     setEnvironmentData(STOP_WORDS_KEY, stop);
     const datapath = await Datapath.start({ threads: THREADS, maxConnections: 20_000, ringBytes: 1 << 20, ...options });
-    /* Also those that are started again. */
+    /* The variables stay until the end: restarted workers read them too. */
     const stoppable = new StoppableDatapath(datapath, stop, () => {
       for (const name of ['CT_CHECKED', 'CT_WORKER_IMPORT']) {
         if (before[name] === undefined) {
@@ -71,7 +71,7 @@ export class StoppableDatapath {
     this.#restoreEnvironment();
   }
 
-  /** PMD and bucket of a UDP flow. */
+  /** The PMD and the bucket of a UDP flow. */
   placeOf(ends: PortEnds): { pmd: number; bucket: number } {
     const { tracker } = this.datapath.conntrack;
     const frame = udp(ends);
@@ -87,9 +87,9 @@ export class StoppableDatapath {
   }
 
   /**
-   * Lets the worker stop before access `access` of what `work` causes, and terminates it there; `meanwhile` is done while it
-   * stands there. Then everything must be in order.
-   * @returns whether it came there; if not, `work` has so many accesses less one
+   * Stops the worker before the access number `access` of `work`, runs `meanwhile`, and terminates the worker there. Then fails
+   * the test unless the repair is complete and the accounting holds.
+   * @returns whether the worker reached that access; false if `work` has fewer accesses
    */
   async stopAt(
     role: 'pmd' | 'sweeper',
@@ -106,8 +106,8 @@ export class StoppableDatapath {
     stop[StopWord.OUTCOME] = 0;
     Atomics.store(stop, StopWord.HEARTBEAT, line + WorkerWord.HEARTBEAT);
     await work();
-    await until('it has stopped, or is done', () => {
-      /* The sweeper's time is that of what has come back. */
+    await until('the worker has stopped, or is done', () => {
+      /* harvest moves the sweeper's time on to that of the packets that have come back. */
       datapath.harvest();
       return Atomics.load(stop, StopWord.OUTCOME) !== 0;
     });
@@ -127,10 +127,10 @@ export class StoppableDatapath {
     return hasStopped;
   }
 
-  /** The sweeper has gone round after the last packet. */
+  /** Waits until the sweeper has done a whole round after the last packet. */
   async #settle(): Promise<void> {
     const { conntrack } = this.datapath;
     const { sweepRounds } = conntrack.counters();
-    await until('the sweeper has gone round twice', () => conntrack.counters().sweepRounds >= sweepRounds + 2);
+    await until('the sweeper has done two rounds', () => conntrack.counters().sweepRounds >= sweepRounds + 2);
   }
 }

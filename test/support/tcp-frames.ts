@@ -1,4 +1,4 @@
-/** TCP over IPv4 and IPv6 for tests: frames from fields, and fields from frames, written apart from the code under test. */
+/** TCP over IPv4 and IPv6 for tests: frames from fields, and fields from frames. Written without the code under test. */
 
 import { isIPv6, SocketAddress } from 'node:net';
 import type { PortEnds } from './frames.ts';
@@ -69,7 +69,7 @@ export interface TcpView extends PortEnds {
   ack: number;
   options: Buffer;
   data: string;
-  /** What is wrong with lengths and checksums, each summed over the whole. */
+  /** Faults in the lengths and checksums; each checksum is computed over the whole segment. */
   faults: string[];
   padding: Buffer;
 }

@@ -1,4 +1,4 @@
-/** A datapath under a mixed load, whose packets are all accounted for, and whose established connections are known. */
+/** A datapath under a mixed load. It counts every packet that comes back, and knows its established connections. */
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
@@ -19,7 +19,7 @@ import { dumpAll } from './tracking.ts';
 
 const SERVER = '192.0.2.1';
 const OUTSIDE = '198.51.100.1';
-/** Packets that come at one time, in ms. */
+/** Packets with the same time; then the clock moves on by 1 ms. */
 const PACKETS_PER_MS = 8;
 const MAX_PACKETS = 1 << 26;
 
@@ -27,14 +27,14 @@ interface Established {
   protocol: 'udp' | 'tcp';
   there: PortEnds;
   back: PortEnds;
-  /** Record and generation: another connection's are others. */
+  /** Record and generation: no other connection has both. */
   id: string;
 }
 
 /** A failure deadline. */
 const DRAIN_MS = 240_000;
 
-/** As drain, but rejects when packets do not come back. */
+/** Like drain, but rejects if packets do not come back in time. */
 export async function drainInTime(datapath: Datapath): Promise<void> {
   const deadline = new AbortController();
   const late = delay(DRAIN_MS, undefined, { signal: deadline.signal }).then(
@@ -52,9 +52,9 @@ export async function drainInTime(datapath: Datapath): Promise<void> {
 
 export class Turmoil {
   readonly datapath: Datapath;
-  /** How often each packet that was handed in has come back. */
+  /** For each packet that the datapath took: how often it has come back. */
   readonly #back = new Uint8Array(MAX_PACKETS);
-  /** Packets handed in, numbered from 0 on. */
+  /** Number of packets that the datapath took; they are numbered from 0. */
   packets = 0;
   nowMs = 0;
   readonly #next: () => number;
@@ -127,7 +127,7 @@ export class Turmoil {
     }
   }
 
-  /** The connection of a flow; both directions must find it. */
+  /** The id of a flow's connection. Fails the test unless both directions find the same one. */
   #idOf({ there, back, protocol }: Established): string {
     const { tracker } = this.datapath.conntrack;
     const proto = protocol === 'udp' ? 17 : 6;
@@ -161,7 +161,7 @@ export class Turmoil {
     return this.nowMs;
   }
 
-  /** Packets of the known connections, both ways. Resolves when they have been judged. */
+  /** Sends packets of the known connections, both ways. Resolves when they have come back. */
   async keepAlive(): Promise<void> {
     for (const { protocol, there, back } of this.#established) {
       const isTcp = protocol === 'tcp';
@@ -171,7 +171,7 @@ export class Turmoil {
     await drainInTime(this.datapath);
   }
 
-  /** Offers some packets of every kind; where a ring is full they are lost before they are handed in. */
+  /** Offers packets of every kind. A packet for a full ring is dropped, and not counted in `packets`. */
   pump(count: number): void {
     for (let i = 0; i < count; i++) {
       const kind = this.random(32);
@@ -190,7 +190,7 @@ export class Turmoil {
         const data = `PORT ${hostPort(src, 1 + this.random(1000))}\r\n`;
         this.#offer(tcpFrame({ ...ends, dport: 21 }, { flags: 'PA', seq: 101, ack: 901, data }));
       } else if (kind < 27) {
-        /* One in four is never completed. */
+        /* One datagram in four stays incomplete. */
         const pieces = fragmentsOf(udp(ends, Buffer.alloc(2400)), this.random(65_536), 800);
         pieces.slice(this.random(4) === 0 ? 1 : 0).forEach((piece) => this.#offer(piece));
       } else {
@@ -203,14 +203,14 @@ export class Turmoil {
   }
 
   /**
-   * Lets everything come to rest, and fails the test unless each packet came back once, the accounting holds, nobody holds a
-   * lock, and each known connection is still the same.
+   * Waits until all threads are idle. Fails the test unless each packet came back once, the accounting holds, no lock is held,
+   * and each known connection is still the same.
    */
   async check(): Promise<void> {
     await this.keepAlive();
     const { conntrack } = this.datapath;
     const { sweepRounds } = conntrack.counters();
-    await until('the sweeper has gone round twice', () => conntrack.counters().sweepRounds >= sweepRounds + 2).catch(
+    await until('the sweeper has done two rounds', () => conntrack.counters().sweepRounds >= sweepRounds + 2).catch(
       (error: unknown) => {
         console.log(heldLocks(conntrack), this.datapath.workers());
         throw error;
@@ -224,7 +224,7 @@ export class Turmoil {
     for (const flow of this.#established) {
       expect(this.#idOf(flow)).toBe(flow.id);
     }
-    /* No list of fragments is kept by nobody: what is not complete expires, and a complete one went with its batch. */
+    /* Incomplete lists of fragments expire, and complete ones go with their batch: none is left locked. */
     expect(conntrack.memory.fragments[FragmentsWord.MUTEX]).toBe(0);
   }
 }

@@ -1,4 +1,4 @@
-/** Builds for `regress`: commits, folders, what is kept of them, and why git refuses. */
+/** Builds for `regress`: of commits and folders, their cache, and the errors of git. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -23,7 +23,7 @@ import { findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
 import { tryLock, withLock } from '../../../bench/machine/lock-file.ts';
 import { REPOSITORY } from '../../support/child.ts';
 
-/** Stands for the build of this program: counts its runs in a file outside, and takes a moment. */
+/** A fake build of this program. It copies the sources, and logs its run in a file outside the repository. */
 const BUILD_SCRIPT = `
 import { appendFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 appendFileSync(process.env.BUILDS_LOG, 'built\\n');
@@ -72,7 +72,7 @@ function textIn(dist: string): string {
   return readFileSync(join(dist, 'src', 'a.txt'), 'utf8');
 }
 
-/** Sets the time of every source to an hour before or after now. */
+/** Sets the time of every source file to `hours` before now. */
 function setAge(path: string, hours: number): void {
   const time = new Date(Date.now() - hours * 3_600_000);
   for (const entry of readdirSync(path, { withFileTypes: true })) {
@@ -109,7 +109,7 @@ afterEach(() => {
 });
 
 describe('the build of a commit', () => {
-  it('is made once of its files, kept, and leaves nothing in the repository', async () => {
+  it('is made once from its files, cached, and leaves the repository unchanged', async () => {
     const first = commit('one');
     commit('two');
     const build = await findBuild('HEAD~1', places(), say);
@@ -122,7 +122,7 @@ describe('the build of a commit', () => {
     expect(readdirSync(join(cache, 'builds'))).toEqual([first]);
   });
 
-  it('has the packages that it needs of its own, so that the clone it was made of may go', async () => {
+  it('has its own copy of the packages that it needs, and works without the clone', async () => {
     commit('one');
     const { dist } = await findBuild('HEAD', places());
     expect(readdirSync(join(dirname(dist), 'node_modules'))).toEqual(['needed']);
@@ -131,7 +131,7 @@ describe('the build of a commit', () => {
     expect(builds()).toBe(1);
   });
 
-  it('is made anew if what is kept is not complete, and not half kept if it fails', async () => {
+  it('is made again if the cached one is incomplete, and is not cached if it fails', async () => {
     commit('one');
     const { dist } = await findBuild('HEAD', places());
     rmSync(join(dist, '.complete'));
@@ -143,8 +143,8 @@ describe('the build of a commit', () => {
     expect(readdirSync(join(cache, 'builds'))).toHaveLength(1);
   });
 
-  it('is made by one of two processes at once, while the other waits and then uses it', async () => {
-    /* The build of this repository's own regress command, on the small repository. */
+  it('is made by one of two processes, while the other one waits and then uses it', async () => {
+    /* Both processes run this repository's findBuild on the small repository. */
     write(join(repository, 'scripts', 'build.mjs'), `${BUILD_SCRIPT}\nawait new Promise((d) => setTimeout(d, 500));`);
     const id = commit('one');
     const module = join(folder, 'find.mts');
@@ -174,8 +174,8 @@ describe('the build of a commit', () => {
   });
 });
 
-describe('a folder', () => {
-  it('with a build newer than its sources is measured as it is, without a cache', async () => {
+describe('a folder given to regress', () => {
+  it('is measured without the cache if its build is newer than its sources', async () => {
     commit('one');
     execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: repository });
     setAge(repository, 1);
@@ -185,7 +185,7 @@ describe('a folder', () => {
   });
 
   it.each(['a source is newer', 'a source is gone', 'there is no build'])(
-    'is built apart when %s, once for the same sources, and its own build stays',
+    'is built once in the cache if %s, and its own build stays unchanged',
     async (what) => {
       commit('one');
       write(join(repository, 'src', 'b.txt'), '');
@@ -221,7 +221,7 @@ describe('a folder', () => {
     },
   );
 
-  it('that is neither a build nor sources is refused', async () => {
+  it('is refused if it has neither a build nor sources', async () => {
     commit('one');
     await expect(findBuild(join(repository, 'src'), places())).rejects.toThrow(
       /src holds no build: run npm run build there$/,
@@ -241,7 +241,7 @@ describe('uncommitted changes', () => {
     return lines;
   }
 
-  it('are told once, with the files, where the checked-out commit is measured', () => {
+  it('are reported once, with their files, if the checked-out commit is measured', () => {
     commit('one');
     commit('two');
     expect(notes('HEAD', 'HEAD')).toEqual([]);
@@ -253,7 +253,7 @@ describe('uncommitted changes', () => {
     expect(notes('HEAD~1')).toEqual([]);
   });
 
-  it('count if they are staged, new or removed; what is not built does not', () => {
+  it('are reported if they are staged, new or removed, but not for files outside the build', () => {
     commit('one');
     write(join(repository, 'README.md'), 'edited');
     expect(notes('HEAD')).toEqual([]);
@@ -265,8 +265,8 @@ describe('uncommitted changes', () => {
   });
 });
 
-describe('the reason of git', () => {
-  it('is told for a commit that is not there', async () => {
+describe('the error of git', () => {
+  it('is shown for an unknown commit', async () => {
     commit('one');
     await expect(findBuild('nosuch', places())).rejects.toThrow(
       /^nosuch is neither a folder nor a commit of .*\(git: fatal: bad revision 'nosuch'\)$/,
@@ -275,7 +275,7 @@ describe('the reason of git', () => {
     await expect(findBuild('--all', places())).rejects.toThrow(/^--all is neither a folder nor a commit/);
   });
 
-  it('is told with the way out for a clone that is shallow', async () => {
+  it('is shown for a shallow clone, with a way out', async () => {
     commit('one');
     commit('two');
     const shallow = join(folder, 'shallow');
@@ -285,25 +285,25 @@ describe('the reason of git', () => {
     );
   });
 
-  it('is told outside of a repository, and for one of another owner', async () => {
+  it('is shown outside a repository, and for a repository of another owner', async () => {
     const none = join(folder, 'none');
     mkdirSync(none);
     await expect(findBuild('HEAD', { repository: none, cache })).rejects.toThrow(/not a git repository/);
     commit('one');
     vi.stubEnv('GIT_TEST_ASSUME_DIFFERENT_OWNER', '1');
-    /* Settings of the user that allow every folder are not asked. */
+    /* The settings of the user could allow every folder: git must not read them. */
     vi.stubEnv('GIT_CONFIG_GLOBAL', '/dev/null');
     vi.stubEnv('GIT_CONFIG_SYSTEM', '/dev/null');
     await expect(findBuild('HEAD', places())).rejects.toThrow(/^[^\n]*dubious ownership[^\n]*safe\.directory[^\n]*$/);
   });
 
-  it('is that there is no git', async () => {
+  it('says that git is missing if it is not found', async () => {
     commit('one');
     vi.stubEnv('PATH', folder);
     await expect(findBuild('HEAD', places())).rejects.toThrow(/git is not found: install it, or add it to PATH/);
   });
 
-  it('is not sought in the repository of a hook that runs the command', async () => {
+  it('does not come from the environment of a git hook that runs the command', async () => {
     const id = commit('one');
     vi.stubEnv('GIT_DIR', join(folder, 'nowhere'));
     vi.stubEnv('GIT_INDEX_FILE', join(folder, 'index'));
@@ -311,19 +311,19 @@ describe('the reason of git', () => {
   });
 });
 
-describe('the folder of kept builds', () => {
+describe('the cache of builds', () => {
   const make = (result: string): void => {
     write(join(result, 'dist', '.complete'), '');
     mkdirSync(join(result, 'node_modules'));
   };
   const keep = (): Promise<string> => keptBuild({ cache, key: 'key', label: 'a', make });
 
-  it('belongs to the user alone', async () => {
+  it('is a folder that only the user may enter', async () => {
     await keep();
     expect(statSync(cache).mode & 0o777).toBe(0o700);
   });
 
-  it.each([0o755, 0o777, 0o710])('is refused with mode %o, in which others can look or write', async (mode) => {
+  it.each([0o755, 0o777, 0o710])('is refused with mode %o, which lets others read or write', async (mode) => {
     mkdirSync(cache);
     chmodSync(cache, mode);
     await expect(keep()).rejects.toThrow(
@@ -331,7 +331,7 @@ describe('the folder of kept builds', () => {
     );
   });
 
-  it('is refused where it is a link or a file', async () => {
+  it('is refused if it is a symbolic link or a file', async () => {
     mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 });
     symlinkSync(join(folder, 'elsewhere'), cache);
     await expect(keep()).rejects.toThrow(/must be a folder of this user/);
@@ -340,13 +340,13 @@ describe('the folder of kept builds', () => {
     await expect(keep()).rejects.toThrow(/cannot create it/);
   });
 
-  it.runIf(process.getuid?.() === 0)('is refused where it belongs to another user', async () => {
+  it.runIf(process.getuid?.() === 0)('is refused if it belongs to another user', async () => {
     mkdirSync(cache, { mode: 0o700 });
     execFileSync('chown', ['65534', cache]);
     await expect(keep()).rejects.toThrow(/must be a folder of this user with mode 700 \(it is: mode 700, user 65534\)/);
   });
 
-  it('is in XDG_CACHE_HOME if that is a whole path, else in the home folder, and needs no entry in the list of users', () => {
+  it('is in XDG_CACHE_HOME if that is an absolute path, or else in HOME, without a look-up of the user', () => {
     expect(defaultCache({ XDG_CACHE_HOME: '/x/y' })).toBe('/x/y/ct-bucket');
     vi.stubEnv('HOME', '/home/somebody');
     expect(defaultCache({})).toBe('/home/somebody/.cache/ct-bucket');
@@ -356,7 +356,7 @@ describe('the folder of kept builds', () => {
     expect(() => defaultCache({})).toThrow(/set XDG_CACHE_HOME/);
   });
 
-  it('is never a predictable one in the shared temporary folder', () => {
+  it('is never a folder with a predictable name in the shared temporary folder', () => {
     const texts = ['regress/builds.ts', 'regress/build-cache.ts', 'regress/git.ts', 'studies/variants.ts'].map((name) =>
       readFileSync(join(REPOSITORY, 'bench', name), 'utf8'),
     );
@@ -366,7 +366,7 @@ describe('the folder of kept builds', () => {
     }
   });
 
-  it('loses builds that nobody has used for a month, and what a killed build left', async () => {
+  it('loses builds without use for a month, and the remains of killed builds', async () => {
     const old = await keep();
     const left = join(cache, 'builds', '.building-x');
     mkdirSync(left);
@@ -377,7 +377,7 @@ describe('the folder of kept builds', () => {
     expect(readdirSync(join(cache, 'builds'))).toEqual(['other']);
   });
 
-  it('tells a measurement that another one runs', async () => {
+  it('reports that another measurement runs at the same time', async () => {
     vi.stubEnv('XDG_CACHE_HOME', folder);
     expect(await measuring(say, () => measuring(say, () => 7))).toBe(7);
     expect(said).toEqual([
@@ -389,7 +389,7 @@ describe('the folder of kept builds', () => {
 });
 
 describe('the build of this repository', () => {
-  it('was made anew before the tests if a source was newer', () => {
+  it('is newer than its sources while the tests run', () => {
     const builtMs = statSync(join(REPOSITORY, 'dist', '.complete')).mtimeMs;
     const newer = ['src', 'bench', 'scripts']
       .flatMap((name) =>
@@ -400,8 +400,8 @@ describe('the build of this repository', () => {
   });
 });
 
-describe('a lock between processes', () => {
-  it('is held by one, and free again after it, though its action throws', async () => {
+describe('a lock file', () => {
+  it('is held by one process, and is released even if its action throws', async () => {
     const lock = join(folder, 'lock');
     expect(await withLock(lock, () => tryLock(lock))).toBe(process.pid);
     await expect(
@@ -412,7 +412,7 @@ describe('a lock between processes', () => {
     expect(readdirSync(folder)).not.toContain('lock');
   });
 
-  it('of a process that has ended is broken, though another process has its id by now', async () => {
+  it('of an ended process is taken over, even if another process has the same id now', async () => {
     const lock = join(folder, 'lock');
     const child = spawn(process.execPath, ['-e', '']);
     await once(child, 'close');
@@ -428,7 +428,7 @@ describe('a lock between processes', () => {
     expect(await withLock(lock, () => 'mine')).toBe('mine');
   });
 
-  it('of a process on another host is waited for, with a word, but not for ever', async () => {
+  it('of a process on another host is waited for until a timeout, with a message', async () => {
     const lock = join(folder, 'lock');
     writeFileSync(lock, JSON.stringify({ pid: 1, start: '1', host: 'elsewhere' }));
     const waits: number[] = [];

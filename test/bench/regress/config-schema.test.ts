@@ -1,4 +1,4 @@
-/** The configuration of `regress`: its published JSON Schema is current, and every fault is named with its place. */
+/** The configuration of `regress`: its JSON Schema is current, and each fault gets an error with its place. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const FILE = join(REPOSITORY, 'ct-bucket.regress.schema.json');
 const CASE = { name: 'one', workload: 'insert', threads: 1, connections: 1000, gates: { time: 2 } };
 
 function schemaText(): string {
-  /* 'output': valibot's schema of an object stands behind a check that it is no list. */
+  /* 'output': the schema of an object is the output of a check that the value is not a list. */
   const schema = toJsonSchema(CONFIG_SCHEMA, { typeMode: 'output', target: 'draft-2020-12' });
   return `${JSON.stringify(schema, undefined, 2)}\n`;
 }
@@ -23,7 +23,7 @@ describe('ct-bucket.regress.schema.json', () => {
     await expect(schemaText()).toMatchFileSnapshot(FILE);
   });
 
-  it('says of every member what it is for', () => {
+  it('describes every member', () => {
     const { properties } = JSON.parse(readFileSync(FILE, 'utf8')) as {
       properties: Record<string, { description?: string; items?: { properties: object } }>;
     };
@@ -38,7 +38,7 @@ describe('ct-bucket.regress.schema.json', () => {
   });
 });
 
-describe('a configuration', () => {
+describe('a configuration of regress', () => {
   it('has defaults', () => {
     const { budgetSeconds, aimPercent, maxPairs, cases } = checkConfig({ cases: [CASE] });
     expect({ budgetSeconds, aimPercent, maxPairs }).toEqual({ budgetSeconds: 110, aimPercent: 5, maxPairs: 40 });
@@ -47,8 +47,8 @@ describe('a configuration', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['no object', [], 'the whole must be an object, not []'],
-    ['nothing', {}, 'cases is missing: it must be a list'],
+    ['a list for the whole', [], 'the whole must be an object, not []'],
+    ['no member', {}, 'cases is missing: it must be a list'],
     ['no case', { cases: [] }, 'cases must be a list with at least one case, not []'],
     ['a list for a case', { cases: [[]] }, 'cases[0] must be an object, not []'],
     [
@@ -58,7 +58,7 @@ describe('a configuration', () => {
     ],
     ['a fraction', { cases: [CASE], maxPairs: 6.5 }, 'maxPairs must be a whole number from 6 to 1000, not 6.5'],
     [
-      'too much',
+      'a number above the limit',
       { cases: [CASE], aimPercent: 1e9 },
       'aimPercent must be a number of percent from 0.1 to 1000, not 1000000000',
     ],
@@ -75,13 +75,13 @@ describe('a configuration', () => {
     ['a misspelt name', { cases: [{ ...CASE, bucket: 3 }] }, 'cases[0].bucket is unknown; did you mean buckets?'],
     ['a name with a dot', { cases: [CASE], 'a.b': 1 }, '["a.b"] is unknown'],
     ['two faults', { seconds: 1 }, 'cases is missing: it must be a list; seconds is unknown'],
-    ['a case twice', { cases: [CASE, CASE] }, 'cases[1].name must be another: an earlier case is named one'],
+    ['the same case twice', { cases: [CASE, CASE] }, 'cases[1].name must be another: an earlier case is named one'],
     [
       'no reference',
       { cases: [{ ...CASE, threads: 2, gates: { scaling: 1 } }] },
       'cases[0].gates.scaling needs a case with 1 thread and the same workload, connections, batchSize and buckets: add one',
     ],
-  ])('with %s is refused in one line', (_what, value, message) => {
+  ])('with %s is refused with a one-line error', (_what, value, message) => {
     expect(() => checkConfig(value, 'my.json')).toThrow(new UsageError(`my.json: ${message}`));
   });
 });

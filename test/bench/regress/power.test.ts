@@ -1,4 +1,4 @@
-/** What `regress` can call: pairs, test and correction fit together for every configuration. */
+/** The statistical power of `regress`: it finds slowdowns with every configuration, and rarely reports one without a cause. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ import { judge } from '../../../bench/regress/verdict.ts';
 import type { RawPair, Sampler } from '../../../bench/regress/cases.ts';
 import { CT_BUCKET, REPOSITORY, run } from '../../support/child.ts';
 
-/** Cases of one time figure each. */
+/** A configuration with one case for each figure. */
 function configOf(figures: number, more: object = {}): RegressConfig {
   return checkConfig({
     ...more,
@@ -34,7 +34,7 @@ function configOf(figures: number, more: object = {}): RegressConfig {
   });
 }
 
-/** Times around 10 ms that scatter by half a percent or so; B of the first case takes `ratio` times as long. */
+/** Times around 10 ms that scatter by about half a percent. In the first case B takes `ratio` times as long. */
 function samplerOf(ratio: number, seed: number, scatter = 0.005): Sampler {
   const random = seededRandom(seed);
   const deviate = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -51,7 +51,7 @@ interface Outcome {
   pairs: RawPair[];
 }
 
-/** A clock that stands still by default: there is time for as many pairs as are wanted. */
+/** Takes pairs and judges them. The clock stands still by default, so that there is time for all pairs. */
 async function outcomeOf(config: RegressConfig, sample: Sampler, msPerSample = 0): Promise<Outcome> {
   let nowMs = 0;
   const pairs = await takePairs({
@@ -76,14 +76,14 @@ function pairsIn({ pairs }: Outcome, phase: RawPair['phase']): number {
 
 const FIGURES = Array.from({ length: 16 }, (_, i) => i + 1);
 
-describe('the arithmetic', () => {
-  it('of the fewest pairs reaches significance, with one pair against it too', () => {
+describe('the significance', () => {
+  it('is reached by the fewest pairs, even if one of them shows no slowdown', () => {
     const all = Array.from({ length: FEWEST_PAIRS }, (_, i) => i + 1);
     expect(signFlipP(all, 0)).toBe(leastP(FEWEST_PAIRS));
     expect(signFlipP([-1, ...all.slice(1)], 0)).toBeLessThanOrEqual(SIGNIFICANT);
   });
 
-  it('of first and fresh pairs together holds among up to 204 figures', () => {
+  it('is reached by the fewest first and fresh pairs together among up to 204 figures', () => {
     expect([1, 4, 16, 51, 52, 204].map(fewestPairsAmong)).toEqual([6, 7, 9, 10, 11, 12]);
     expect(fewestPairsAmong(205)).toBe(13);
     for (const figures of FIGURES) {
@@ -93,26 +93,26 @@ describe('the arithmetic', () => {
 });
 
 describe('a slowdown', () => {
-  /** 18 rounds: A against A, B against A, and the fresh pairs. */
+  /** 18 rounds: six of A against A, six of B against A, and six with fresh pairs. */
   it.each([
     ...FIGURES.map((figures) => ({ figures, slowdown: 200 })),
     ...[1, 4, 16].map((figures) => ({ figures, slowdown: 10 })),
     ...[1, 4, 16].map((figures) => ({ figures, slowdown: 5 })),
-  ])('of $slowdown % in one of $figures figures is called after the fewest pairs', async ({ figures, slowdown }) => {
+  ])('of $slowdown % in one of $figures figures is found with the fewest pairs', async ({ figures, slowdown }) => {
     const outcome = await outcomeOf(configOf(figures), samplerOf(1 + slowdown / 100, figures));
     expect(outcome.verdict).toBe('regressed');
     expect([pairsIn(outcome, 'same'), pairsIn(outcome, 'first'), pairsIn(outcome, 'confirming')]).toEqual([6, 6, 6]);
   });
 
-  it.each([1, 4])('of twice what is tolerated needs more pairs, and gets them (%d figures)', async (figures) => {
-    /* 3 % against 1 % that is tolerated, with pairs that scatter by 2 %. */
+  it.each([1, 4])('close to the tolerance gets the pairs that it needs (%d figures)', async (figures) => {
+    /* A slowdown of 3 %, a tolerance of 1 %, and pairs that scatter by 2 %. */
     const outcome = await outcomeOf(configOf(figures, { aimPercent: 3 }), samplerOf(1.03, 7, 0.014));
     expect(pairsIn(outcome, 'first')).toBeGreaterThan(FEWEST_PAIRS);
     expect(outcome.verdict).toBe('regressed');
   });
 
   it.each([1, 4, 16])(
-    'in one of %d figures is called though no time is left for more than the fewest pairs',
+    'in one of %d figures is found even if there is time only for the fewest pairs',
     async (figures) => {
       const slow = await outcomeOf(configOf(figures, { budgetSeconds: 10 }), samplerOf(3, 5), 5000);
       expect(slow.verdict).toBe('regressed');
@@ -121,21 +121,18 @@ describe('a slowdown', () => {
     },
   );
 
-  it('in one of 205 figures, for which six and six pairs are too few, gets more fresh ones', async () => {
+  it('in one of 205 figures, for which twice six pairs are too few, gets more fresh pairs', async () => {
     const config = configOf(205, { budgetSeconds: 10 });
     const sample = samplerOf(3, 9);
     const { pairs } = await outcomeOf(config, sample);
     expect(pairs.filter(({ phase, case: name }) => phase === 'confirming' && name === 'case 0')).toHaveLength(7);
   });
 
-  it.each([6, 40])(
-    'is called with maxPairs %d, the least that a configuration may have and the default',
-    async (maxPairs) => {
-      expect((await outcomeOf(configOf(4, { maxPairs }), samplerOf(1.1, 3, 0.02))).verdict).toBe('regressed');
-    },
-  );
+  it.each([6, 40])('is found with maxPairs %d, the least value and the default', async (maxPairs) => {
+    expect((await outcomeOf(configOf(4, { maxPairs }), samplerOf(1.1, 3, 0.02))).verdict).toBe('regressed');
+  });
 
-  it.each([6, 12])('of the size that is promised for %d pairs is called about 8 times of 10', (pairs) => {
+  it.each([6, 12])('of the size promised for %d pairs is found in about 8 of 10 trials', (pairs) => {
     const limit = Math.log1p(0.01);
     const deviation = 0.014;
     const effect = smallestEffect(deviation, pairs, limit);
@@ -153,11 +150,11 @@ describe('a slowdown', () => {
   });
 });
 
-describe('no slowdown', () => {
+describe('a change', () => {
   it.each([
-    { what: 'of a comment', ratio: 1 },
-    { what: 'beyond what is tolerated', ratio: 1.01 },
-  ])('$what is hardly ever called', async ({ ratio }) => {
+    { what: 'without a difference', ratio: 1 },
+    { what: 'within the tolerance', ratio: 1.01 },
+  ])('$what is hardly ever reported as a slowdown', async ({ ratio }) => {
     let called = 0;
     for (let seed = 0; seed < 20; seed++) {
       called += Number(
@@ -168,8 +165,8 @@ describe('no slowdown', () => {
   });
 });
 
-describe('the configuration', () => {
-  it('of this repository can fail', async () => {
+describe('the configuration of regress', () => {
+  it('in this repository can find a slowdown', async () => {
     const config = readConfig(join(REPOSITORY, 'ct-bucket.regress.json'));
     /* As on a machine where a pair takes eight seconds. */
     const sample: Sampler = (build, { workload }) => ({
@@ -181,7 +178,7 @@ describe('the configuration', () => {
     expect(pairs.filter(({ case: name }) => name === 'insert')).toHaveLength(18);
   });
 
-  it('is that of a shard, of which --quick takes the first case only', () => {
+  it('is divided into shards, of which --quick takes only the first case', () => {
     const config = configOf(5, { budgetSeconds: 100 });
     const names = (chosen: RegressConfig) => chosen.cases.map(({ name }) => name);
     expect(names(chosenCases(config, false))).toHaveLength(5);
@@ -193,11 +190,11 @@ describe('the configuration', () => {
   });
 });
 
-describe('the command', () => {
+describe('the command regress', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-power-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** A build whose sample program says that it took so long, give or take a little. @param at its folder in bench/ */
+  /** A build whose sample program reports about `ms` for each figure. @param at the folder of the program in bench/ */
   function build(name: string, ms: number, at: string): string {
     const path = join(folder, name);
     mkdirSync(join(path, 'bench', at), { recursive: true });
@@ -220,7 +217,7 @@ describe('the command', () => {
       cases: [{ name: 'a', workload: 'insert', threads: 1, connections: 1000, gates: { time: 1, memory: 10 } }],
     }),
   );
-  /* Where the program was in older commits. */
+  /* The sample program is where older commits had it. */
   const base = build('base', 10, '.');
 
   it.each([

@@ -1,4 +1,4 @@
-/** Verdicts as files: merged from shards, kept as history, shown to people and programs. */
+/** Verdicts as files: merged from shards, collected in a history, and printed in several formats. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** A verdict on one case whose head takes `ratio` times as long, with a scatter of half a percent. */
+/** A verdict on one case. Its head takes `ratio` times as long as its base, and the times scatter by half a percent. */
 function result(name: string, ratio: number, cpu = 'Example CPU'): RegressResult {
   const config = checkConfig({
     cases: [{ name, workload: 'insert', threads: 1, connections: 1000, gates: { time: 2 } }],
@@ -59,7 +59,7 @@ function result(name: string, ratio: number, cpu = 'Example CPU'): RegressResult
 }
 
 describe('a sample', () => {
-  it('tells the contention of all locks and threads together, by acquisition', () => {
+  it('has the contention of all locks and threads, per acquisition', () => {
     const site = (figures: object) => ({
       ...noFigures(),
       site: 0,
@@ -87,28 +87,28 @@ describe('a sample', () => {
   });
 });
 
-describe('a verdict', () => {
-  it('says what it is about and what came out', () => {
+describe('a verdict file', () => {
+  it('is printed with its commits and its conclusion', () => {
     expect(headline(result('insert', 1))).toMatch(/^HEAD \(bbbbbbbbbb\) against main \(aaaaaaaaaa\): fine/);
     expect(regressText(result('insert', 1.1))).toMatch(/REGRESSED/);
     expect(regressMarkdown(result('insert', 1.1))).toMatch(/## ct-bucket regress: regressed/);
   });
 
-  it('never shows what is inconclusive as a pass, and says what could not be seen', () => {
+  it('is not printed as a pass if it is inconclusive, and names the smallest detectable effect', () => {
     const open = result('insert', 1.018);
     expect(open.verdict).toBe('inconclusive');
     expect(regressText(open)).toMatch(/not detectable: insert, time udp-insert: changes below [\d.]+ %/);
     expect(regressJunit(open)).toMatch(/failures="0" errors="1"/);
   });
 
-  it('as JUnit has a test for each figure, and fails where it regressed', () => {
+  it('as JUnit has a test for each figure, which fails if the figure regressed', () => {
     const xml = regressJunit(result('a "b" <c>'.replaceAll(/[^a-z ]/g, ''), 1.1));
     expect(xml).toMatch(/tests="1" failures="1" errors="0"/);
     expect(xml).toMatch(/<failure message="regressed: \+\d/);
     expect(regressJunit(result('insert', 1))).not.toMatch(/<failure|<error/);
   });
 
-  it('is read back from its file, and nothing else is', () => {
+  it('can be read back, and other files are refused', () => {
     const file = join(folder, 'verdict.json');
     writeFileSync(file, JSON.stringify(result('insert', 1)));
     expect(readResult(file).verdict).toBe('fine');
@@ -119,7 +119,7 @@ describe('a verdict', () => {
 });
 
 describe('shards', () => {
-  it('of several machines are one verdict on all their cases: one bad case makes it bad', () => {
+  it('of several machines are merged into one verdict, which one bad case makes bad', () => {
     const merged = mergeResults([result('insert', 1), result('tcp-life', 1.1, 'Other CPU')]);
     expect(merged.verdict).toBe('regressed');
     expect(merged.figures.map(({ case: name, verdict }) => [name, verdict])).toEqual([
@@ -128,13 +128,13 @@ describe('shards', () => {
     ]);
   });
 
-  it('keep their pairs apart', () => {
+  it('keep their own pairs after the merge', () => {
     const merged = mergeResults([result('insert', 1), result('tcp-life', 1)]);
     expect(merged.figures.map(({ pairs }) => pairs)).toEqual([20, 20]);
     expect(new Set(merged.pairs.map(({ round }) => round)).size).toBe(60);
   });
 
-  it('with the same case twice are refused, also from two machines', () => {
+  it('with the same case twice are refused, even from two machines', () => {
     expect(() => mergeResults([result('insert', 1), result('insert', 1)])).toThrow(/is in two of the files/);
     expect(() => mergeResults([result('insert', 1), result('insert', 1, 'Other CPU')])).toThrow(/from two machines/);
   });
@@ -146,7 +146,7 @@ describe('shards', () => {
 });
 
 describe('a history', () => {
-  it('gets a line for each verdict and is read back', () => {
+  it('gets a line for each verdict, and can be read back', () => {
     const file = join(folder, 'history.jsonl');
     const log = new LineLog(file);
     [1, 1.1].forEach((ratio) => log.add(JSON.stringify(historyEntryOf(result('insert', ratio)))));
@@ -163,7 +163,7 @@ describe('a history', () => {
     return Array.from({ length }, (_, i) => level(i) * (1 + (random() - 0.5) / 20));
   };
 
-  it('with a step has a change point there', () => {
+  it('with a step has a change point at the step', () => {
     const points = changePoints(noisy((i) => (i < 17 ? 100 : 112), 40));
     expect(points).toHaveLength(1);
     expect(points[0]!.at).toBe(17);
@@ -171,12 +171,12 @@ describe('a history', () => {
     expect(points[0]!.changePercent).toBeLessThan(15);
   });
 
-  it('with two steps has two, in order', () => {
+  it('with two steps has two change points, in order', () => {
     const points = changePoints(noisy((i) => (i < 15 ? 100 : i < 30 ? 120 : 90), 45));
     expect(points.map(({ at }) => at)).toEqual([15, 30]);
   });
 
-  it('without a step has none, however noisy', () => {
+  it('without a step has no change point, even if it is noisy', () => {
     expect(changePoints(noisy(() => 100, 60))).toEqual([]);
     expect(changePoints([])).toEqual([]);
     expect(changePoints([1, 2, 3])).toEqual([]);

@@ -1,4 +1,4 @@
-/** Verdicts of `regress` from pairs that are made up, and the statistics under them against values known from elsewhere. */
+/** Verdicts of `regress` on made-up pairs, and the statistics behind them, compared with known values. */
 
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../bench/statistics/statistics.ts';
@@ -34,13 +34,13 @@ function made(change: Partial<FigurePairs>): FigurePairs {
 }
 
 describe('the statistics of pairs', () => {
-  it('estimate the middle by the median of means, which a wild pair hardly moves', () => {
+  it('estimate the middle by the median of means, which an outlier hardly moves', () => {
     expect(hodgesLehmann([1, 2, 4])).toBe(2.25);
     expect(hodgesLehmann([1, 2, 3, 4, 100])).toBe(3);
     expect(hodgesLehmann([])).toBeNaN();
   });
 
-  it('find the median as sorting does, whatever the values', () => {
+  it('find the same median as sorting does', () => {
     const random = seededRandom(3);
     for (let count = 1; count <= 60; count++) {
       for (const values of [
@@ -55,7 +55,7 @@ describe('the statistics of pairs', () => {
     }
   });
 
-  it('give the same interval for the same pairs, wherever they are', () => {
+  it('give the same interval for the same pairs, also shifted', () => {
     const pairs = pairsAround(5, 0.02, 12, 3);
     expect(estimatePairs(pairs)).toEqual(estimatePairs(pairs));
     const moved = estimatePairs(pairs.map((pair) => pair + 1));
@@ -63,7 +63,7 @@ describe('the statistics of pairs', () => {
     expect(moved.high - moved.low).toBeGreaterThan(0.015);
   });
 
-  it('cover the truth 19 times of 20, with few pairs too', () => {
+  it('give intervals that contain the true value in 19 of 20 trials, even with few pairs', () => {
     for (const pairs of [8, 14]) {
       let covered = 0;
       for (let trial = 0; trial < 600; trial++) {
@@ -75,15 +75,15 @@ describe('the statistics of pairs', () => {
     }
   });
 
-  it('know the quantiles of Student and the normal distribution', () => {
+  it("give the quantiles of Student's and the normal distribution", () => {
     expect(studentQuantile(7)).toBeCloseTo(2.3646, 2);
     expect(studentQuantile(20)).toBeCloseTo(2.086, 3);
     expect(normalBelow(-1.959964)).toBeCloseTo(0.025, 6);
     expect(normalBelow(1)).toBeCloseTo(0.8413447, 6);
   });
 
-  it('count sign flips exactly: Wilcoxon tables, ties, the limit', () => {
-    /* All of n above: 1 flip of 2^n. Of 6, all but the smallest: 2 of 64. */
+  it('count sign flips exactly, as in Wilcoxon tables, also with ties and at the limit', () => {
+    /* If all n values are above, 1 flip of 2^n. If all of 6 but the smallest are, 2 flips of 64. */
     expect(signFlipP([1, 2, 3, 4, 5, 6], 0)).toBe(1 / 64);
     expect(signFlipP([-1, 2, 3, 4, 5, 6], 0)).toBe(2 / 64);
     /* W+ >= 47 of n = 10 (tables: 0.024). */
@@ -93,7 +93,7 @@ describe('the statistics of pairs', () => {
     expect(signFlipP([], 0)).toBe(1);
   });
 
-  it('adjust p by Holm: never below, in order, at most 1', () => {
+  it('adjust p values by Holm: never lower, in the same order, at most 1', () => {
     const adjusted = holmAdjust([0.01, 0.04, 0.03, 0.9]);
     expect(adjusted[0]).toBeCloseTo(0.04, 12);
     expect(adjusted[1]).toBeCloseTo(0.09, 12);
@@ -102,7 +102,7 @@ describe('the statistics of pairs', () => {
     expect(holmAdjust([0.8, 0.7])).toEqual([1, 1]);
   });
 
-  it('say the smallest effect that is seen 8 times of 10, which simulated verdicts bear out', () => {
+  it('give the smallest effect that simulated verdicts find in 8 of 10 trials', () => {
     const limit = Math.log1p(0.02);
     const effect = smallestEffect(0.02, 12, limit);
     let seen = 0;
@@ -114,7 +114,7 @@ describe('the statistics of pairs', () => {
     expect(seen / 200).toBeLessThan(0.88);
   });
 
-  it('take more pairs for a noisier machine, up to the cap', () => {
+  it('ask for more pairs on a noisier machine, up to the limit', () => {
     const [limit, effect] = [Math.log1p(0.02), Math.log1p(0.05)];
     expect(pairsFor(0.001, effect, limit, 40)).toBe(6);
     const some = pairsFor(0.03, effect, limit, 40);
@@ -126,7 +126,7 @@ describe('the statistics of pairs', () => {
   });
 });
 
-describe('a verdict', () => {
+describe('the verdict on a figure', () => {
   it('is fine only if the whole interval lies below the tolerance', () => {
     const [fine] = judge([made({ first: pairsAround(0, 0.01, 12, 5) })]);
     expect(fine!.verdict).toBe('fine');
@@ -136,7 +136,7 @@ describe('a verdict', () => {
     expect(wide!.smallestEffectPercent).toBeGreaterThan(6);
   });
 
-  it('is regressed only if fresh pairs confirm', () => {
+  it('is regressed only if fresh pairs confirm it', () => {
     const first = pairsAround(6, 0.02, 12, 6);
     expect(suspectsOf([made({ first })])).toHaveLength(1);
     const verdictWith = (confirming: number[]) => judge([made({ first, confirming })])[0]!;
@@ -151,13 +151,13 @@ describe('a verdict', () => {
     });
   });
 
-  it('is not regressed by a change within the tolerance, however sure', () => {
+  it('is fine for a significant change within the tolerance', () => {
     const [verdict] = judge([made({ first: pairsAround(1, 0.001, 20, 9) })]);
     expect(verdict).toMatchObject({ verdict: 'fine' });
     expect(verdict!.changePercent).toBeCloseTo(1, 0);
   });
 
-  it('needs all pairs of a figure to hold among all figures, not the first ones alone', () => {
+  it('is regressed only if its pairs are enough for the number of figures', () => {
     const beyond = [0.03, 0.04, 0.05, 0.06, 0.05, 0.04];
     const others = Array.from({ length: 4 }, (_, i) => made({ first: pairsAround(0, 0.01, 12, 20 + i) }));
     const among = (change: Partial<FigurePairs>) => judge([made({ first: beyond, ...change }), ...others])[0]!;
@@ -166,7 +166,7 @@ describe('a verdict', () => {
     expect(among({})).toMatchObject({ verdict: 'inconclusive', reason: 'suspected, not confirmed: no fresh pairs' });
     expect(among({ confirming: beyond }).holmP).toBeCloseTo(5 / 4096, 12);
     expect(among({ confirming: beyond }).verdict).toBe('regressed');
-    /* Among 300 figures 12 pairs are too few, whatever they are. */
+    /* Among 300 figures, 12 pairs are always too few. */
     const crowd = Array.from({ length: 299 }, () => made({ same: [] }));
     expect(judge([made({ first: beyond, confirming: beyond }), ...crowd])[0]).toMatchObject({
       verdict: 'inconclusive',
@@ -174,7 +174,7 @@ describe('a verdict', () => {
     });
   });
 
-  it('on a machine that makes A differ from itself needs a slowdown beyond that too', () => {
+  it('is regressed only by a slowdown larger than the difference of A from itself', () => {
     const same = pairsAround(5, 0.005, 8, 10);
     const verdictAt = (percent: number) =>
       judge([
@@ -187,7 +187,7 @@ describe('a verdict', () => {
     expect(verdictAt(200).verdict).toBe('regressed');
   });
 
-  it('is open when A differs from itself, and with too few pairs', () => {
+  it('is inconclusive if A differs from itself, or with too few pairs', () => {
     const unsteady = made({ same: pairsAround(5, 0.005, 8, 10), first: pairsAround(0, 0.01, 12, 11) });
     expect(judge([unsteady])[0]).toMatchObject({
       verdict: 'inconclusive',
@@ -196,11 +196,11 @@ describe('a verdict', () => {
     expect(judge([made({ first: [0, 0, 0] })])[0]).toMatchObject({ verdict: 'inconclusive' });
   });
 
-  it('calls the faster fine', () => {
+  it('is fine for a speed-up', () => {
     expect(judge([made({ first: pairsAround(-8, 0.02, 12, 12) })])[0]!.verdict).toBe('fine');
   });
 
-  it('of all figures is the worst one, and open with none', () => {
+  it('is summed up as the worst of all figures, or as inconclusive without any', () => {
     expect(overallVerdict([{ verdict: 'fine' }, { verdict: 'inconclusive' }, { verdict: 'regressed' }])).toBe(
       'regressed',
     );

@@ -103,7 +103,7 @@ describe('a capture compressed with gzip', () => {
     expect((await outcomeOf(gzipSync(''))).error?.message).toBe('offset 0 of the decompressed file: the file is empty');
   });
 
-  it('is read by replay from a file and from a pipe; if truncated, replay sums up the packets and ends with exit code 2', async () => {
+  it('is read by replay from files and pipes; a truncated one is summed up with exit code 2', async () => {
     const path = join(folder, 'whole.pcap.gz');
     writeFileSync(path, gzipSync(FILE));
     const fromFile = await run(process.execPath, [...CT_BUCKET, 'replay', path, '--format', 'json', '--threads', '2']);

@@ -7,7 +7,7 @@
  *   other       another engine, which removes stale entries as late as the first
  */
 
-import { bookFaults } from '../../support/accounting-faults.ts';
+import { accountingFaults } from '../../support/accounting-faults.ts';
 import { CtState } from '../../../src/core/packet/layout.ts';
 import { stateText } from '../../../src/core/inspect/state-names.ts';
 import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
@@ -102,7 +102,7 @@ function expectSameDump(a: readonly string[], b: readonly string[], what: string
 }
 
 function expectAccounting(subject: Subject, what: string): void {
-  const faults = bookFaults(subject.ct, subject.nowMs, { anyTranslations: true });
+  const faults = accountingFaults(subject.ct, subject.nowMs, { anyTranslations: true });
   if (faults.length > 0) {
     throw new Finding(`${what}: ${faults[0]}`);
   }
@@ -133,7 +133,7 @@ function isAmbiguous(input: Sequence): boolean {
   let isTwice = false;
   subject.run({
     afterStep: () => {
-      isTwice ||= bookFaults(subject.ct, subject.nowMs).some((fault) => fault.endsWith('is there twice'));
+      isTwice ||= accountingFaults(subject.ct, subject.nowMs).some((fault) => fault.endsWith('is there twice'));
     },
   });
   return isTwice;
