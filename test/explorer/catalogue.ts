@@ -175,6 +175,8 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
         preemptions: 1,
         long: 2,
       },
+      { scenario: 'releaserDies', what: 'it releases a credit of a full pool, another takes', preemptions: 1, long: 2 },
+      { scenario: 'blockTakerDies', what: 'it takes a block of credits, another takes', preemptions: 1, long: 2 },
     ].map((entry) => ({ ...entry, victim: 0 })),
   ]),
   ...entries('zones', [

@@ -701,6 +701,31 @@ export const MUTANTS: readonly Mutant[] = [
     found: ['invariant violated', 'refused too early'],
   },
   {
+    name: 'a repair trusts the note of a refused thread that the pool is full',
+    edits: [
+      {
+        file: QUOTA_MUTEX,
+        find: `  store(words, pool + FULL_BELOW, 0);
+  wakeWaiters(`,
+        replace: '  wakeWaiters(',
+      },
+    ],
+    scenarios: ['quota/releaserDies'],
+    found: ['refused too early'],
+  },
+  {
+    name: 'a thread that takes credits from the pool does not say so in its block',
+    edits: [
+      {
+        file: QUOTA,
+        find: '      mine[base + ParticipantWord.QUOTA_RESERVED] = reserved + 1 + more;\n',
+        replace: '',
+      },
+    ],
+    scenarios: ['quota/blockTakerDies'],
+    found: ['invariant violated', 'limit exceeded'],
+  },
+  {
     name: "a repair does not wake the threads that wait for the dead thread's batch",
     edits: [
       {

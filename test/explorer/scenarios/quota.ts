@@ -422,3 +422,22 @@ export const batchDies = pool({
   got: [[0, 1]],
 });
 export const batchDiesAsItBegins = pool({ ...beginsWhileAllIsTaken, repairs: true });
+
+/** All credits are in use, and a refused thread has noted that in FULL_BELOW. Thread 0 dies while it releases a credit. */
+export const releaserDies = pool({
+  margin: 1,
+  others: 1,
+  prepare: ([releaser, , , other]) => {
+    takes(releaser!, 2);
+    takes(other!, 3);
+  },
+  parts: [(player) => player.give(), (player) => void player.take()],
+  repairs: true,
+});
+/** Thread 0 dies while it takes a block of credits from the pool. */
+export const blockTakerDies = pool({
+  margin: 1,
+  prepare: () => {},
+  parts: [(player) => void player.take(), (player) => void player.take()],
+  repairs: true,
+});
