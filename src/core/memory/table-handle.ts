@@ -32,7 +32,7 @@ import { LineArena } from '../table/line-arena.ts';
 import { TableQuota } from './table-quota.ts';
 import { markThread } from '../repair/thread-mark.ts';
 
-/** A participant slot that is reserved for the calling thread. */
+/** A participant slot that is kept for the calling thread: a reserved one, or that of a dead thread after its repair. */
 export interface KeptSlot {
   participant: number;
   /** The token from the report of the repair, or from the thread that reserved the slot. */
@@ -65,7 +65,7 @@ export class TableHandle {
    * Maps the memory of a table for the calling thread and claims a participant slot.
    * @param slot the slot to take over instead of claiming one (adoptParticipant); or the number of a dead participant
    *   to repair, which keeps its slot
-   * @throws RangeError when all maxParticipants slots are claimed, or the slot is not reserved for this token
+   * @throws RangeError when all maxParticipants slots are claimed, or the slot is not kept for this token
    */
   constructor(memory: TrackerMemory, slot?: KeptSlot | number) {
     const { words, maxParticipants } = memory;

@@ -6,6 +6,7 @@
  *      reserved  --> claimed             adoptParticipant, with the token
  *      claimed   --> free                releaseParticipant
  *      claimed   --> vacant, reserved    keepForToken, after the thread died and the repair is complete
+ *      reserved  --> vacant, reserved    the same, if the thread died before it took the slot
  *      vacant    --> claimed             adoptParticipant with the token; claimParticipant if no slot is free
  *
  * Each arrow is one atomic operation on the slot's claim word (ParticipantWord.CLAIMED), so no two threads get one slot.

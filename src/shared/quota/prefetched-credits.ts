@@ -1,7 +1,7 @@
 /**
- * The end of a batch that has prefetched credits, and the waiting for it. A batch releases the credits that it has not used when it ends. A pool
- * refuses nobody before that. The PREFETCHED word has the form of a lock word (lock-word.ts): it names its owner, so that
- * the watchdog sees which thread waits for which.
+ * The end of a batch that has prefetched credits, and the waiting for it. When a batch ends, it releases the credits that it
+ * has not used. A pool refuses nobody before that. The PREFETCHED word has the form of a lock word (lock-word.ts): it names
+ * its owner, so that the watchdog sees which thread waits for which.
  */
 
 import { add, compareExchange, exchange, load, notify, pause, store, wait, type Words } from '../access.ts';

@@ -1,8 +1,9 @@
 /**
  * The mutex of a quota pool, rare operations under it, and the repair after a thread that died with it.
  *
- * Only the thread that holds the mutex writes the pool's RESERVED. At each step it first makes QUOTA_RESERVED in its own
- * block right (participant.ts): the value that RESERVED must get if the thread dies at this point.
+ * Only the thread that holds the mutex writes the pool's RESERVED. In that thread's block, QUOTA_RESERVED less QUOTA_IN_TRANSIT
+ * is the value that RESERVED must get if the thread dies now (participant.ts). Both words change in the same step as the credits
+ * that they count. While they are not right, QUOTA_IS_KNOWN is 0.
  */
 
 import { exchange, poke, store, type Words } from '../access.ts';
