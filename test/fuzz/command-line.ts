@@ -1,4 +1,4 @@
-/** Runs command lines in this thread, with what they print caught. */
+/** Runs command lines in this thread and captures their output. */
 
 import type { Command } from 'commander';
 import { runCommandLine } from '../../src/cli/command-line.ts';
@@ -11,7 +11,7 @@ export interface Printed {
   error: string;
 }
 
-/** Runs `ct-bucket` with these arguments; or another program. What it throws comes out. */
+/** Runs `ct-bucket`, or another program, with these arguments. Passes its errors on. */
 export async function printedBy(args: readonly string[], program?: Command): Promise<Printed> {
   const printed = { exitCode: 0, out: '', error: '' };
   const streams = [
@@ -41,7 +41,7 @@ export async function printedBy(args: readonly string[], program?: Command): Pro
   return printed;
 }
 
-/** @throws Finding unless it ended as commands end: of what is wrong one line on standard error, and exit code 2 */
+/** @throws Finding unless the exit code is one of a command's, and exit code 2 comes with a one-line error on standard error */
 export function expectProperEnd({ exitCode, error }: Printed): void {
   if (![0, 1, 2, 3].includes(exitCode)) {
     throw new Finding(`exit code ${exitCode}`);
@@ -49,9 +49,9 @@ export function expectProperEnd({ exitCode, error }: Printed): void {
   if (exitCode !== 2) {
     return;
   }
-  /* Of several files each may have its line. */
+  /* A command with several files may print a line for each of them. */
   for (const line of error.trimEnd().split(/\n(?=ct-bucket: )/)) {
-    /* Without a command, it shows what commands there are. */
+    /* Without a command name, the program prints the list of its commands. */
     if (line.startsWith('Usage: ')) {
       return;
     }

@@ -1,14 +1,14 @@
-/** What a complaint about bad input must be: a UsageError of one clear line, in our words. */
+/** The error for a bad input must be a UsageError with a one-line message of our own. */
 
 import { UsageError } from '../../src/core/errors.ts';
 import { Finding } from './target.ts';
 
-/** How V8 and Node complain: whoever reads that learns nothing about the input. */
+/** Texts of V8 and Node. They tell the user nothing about the input. */
 const ENGINE_WORDS =
   /Cannot (?:read|set|convert|destructure|mix|access|create)|is not (?:a function|iterable|a constructor|extensible)|undefined \(reading|Invalid (?:array|typed array|string) length|Maximum call stack|\[object Object\]|Reduce of empty|must be of type|circular structure/;
 const MAX_COMPLAINT_CHARACTERS = 4000;
 
-/** @throws Finding unless the error is such a complaint, or the error itself when it is no complaint at all */
+/** @throws Finding if the message of a UsageError is not a clear line; the error itself if it is not a UsageError */
 export function expectComplaint(error: unknown): void {
   if (!(error instanceof UsageError)) {
     throw error;
@@ -16,9 +16,9 @@ export function expectComplaint(error: unknown): void {
   expectClearLine(error.message);
 }
 
-/** @throws Finding unless the message is one line in our words */
+/** @throws Finding unless the message is one line of our own */
 export function expectClearLine(message: string): void {
-  /* What was given is quoted, and may hold anything. */
+  /* Messages quote the input, which may contain any text. */
   const own = message.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""').replaceAll(/'[^']*'/g, "''");
   if (ENGINE_WORDS.test(own)) {
     throw new Finding(`complains in the engine's words: ${message.slice(0, 300)}`);
@@ -34,7 +34,7 @@ export function expectClearLine(message: string): void {
   }
 }
 
-/** Runs what may complain. @returns whether it did not */
+/** Runs an action that may throw a UsageError. @returns whether it threw none. @throws Finding as expectComplaint does */
 export function complainsOrWorks(action: () => unknown): boolean {
   try {
     action();

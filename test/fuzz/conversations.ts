@@ -1,4 +1,4 @@
-/** Packets of connections that live: what comes next of a handshake, a transfer, an answer, an error about it. */
+/** Packets of live connections: the next one of a handshake or a transfer, a reply, or an ICMP error about one. */
 
 import {
   concatenated,
@@ -14,7 +14,7 @@ import {
 import type { Random } from './random.ts';
 
 const NO_BYTES = new Uint8Array(0);
-/** Usual ones, and such that end where their last one has only begun. */
+/** Usual TCP options, and lists that end inside their last option. */
 const SYN_OPTIONS = [[], [2, 4, 5, 180, 1, 3, 3, 7], [1, 1, 1, 3, 3, 14, 0, 0], [1, 1, 1, 3], [1, 1, 3, 3]].map(
   (bytes) => Uint8Array.from(bytes),
 );
@@ -23,7 +23,7 @@ const SYN = 2;
 const RST = 4;
 const ACK = 16;
 
-/** Addresses of hosts, and last those that actions translate to: longer as text. Few, so that packets meet. */
+/** Addresses of hosts. Actions translate to the last ones, whose text is longer. There are few, so that connections collide. */
 export const HOSTS_V4 = ['10.1.1.1', '10.1.1.2', '10.1.2.1', '192.168.100.201', '192.168.100.202'];
 export const HOSTS_V6 = [
   'fd00::1',
@@ -51,9 +51,9 @@ interface Flow {
   server: Bytes;
   clientPort: number;
   serverPort: number;
-  /** Next sequence numbers, of the client and of the server. */
+  /** The next sequence numbers of the client and of the server. */
   seq: [number, number];
-  /** How far a TCP connection has come. */
+  /** Packets of the TCP handshake so far. */
   stage: number;
 }
 
@@ -69,24 +69,24 @@ function decimals(address: Bytes, port: number): string {
   return [...address.subarray(0, 4), port >> 8, port & 255].join(',');
 }
 
-/** The text of an address as FTP's extended commands have it. */
+/** The text of an address as in FTP's extended commands. */
 function addressText(flow: Flow): string {
   const from = flow.isIpv6 ? ADDRESSES_V6 : ADDRESSES_V4;
   const texts = flow.isIpv6 ? HOSTS_V6 : HOSTS_V4;
   return texts[from.indexOf(flow.client)] ?? texts[0]!;
 }
 
-/** Connections between few hosts on few ports. */
+/** Makes connections between few hosts on few ports. */
 export class Conversations {
   readonly #random: Random;
   readonly #mostlyFtp: boolean;
   readonly #flows: Flow[] = [];
-  /** Frames that were made last, for errors about them and to be fragmented, doubled, mixed. */
+  /** The latest frames, for ICMP errors about them and for fragments, copies and mixtures of them. */
   readonly #recent: Uint8Array[] = [];
   #held: Uint8Array[] = [];
   #fragmentId = 1;
 
-  /** @param options.mostlyFtp control connections of FTP rather than anything */
+  /** @param options.mostlyFtp most connections are FTP control connections */
   constructor(random: Random, options: { mostlyFtp?: boolean } = {}) {
     this.#random = random;
     this.#mostlyFtp = options.mostlyFtp === true;
@@ -116,7 +116,7 @@ export class Conversations {
     return flow;
   }
 
-  /** The next frame: fresh bytes that the caller may keep and change. */
+  /** The next frame. The caller may keep and change its bytes. */
   next(): Uint8Array {
     const random = this.#random;
     if (this.#held.length > 0 && !random.oneIn(4)) {
@@ -136,7 +136,7 @@ export class Conversations {
     }
     if (frame.length > 600 ? random.oneIn(2) : random.oneIn(40)) {
       const pieces = fragments(random, frame, this.#fragmentId++);
-      /* Some get lost, some come twice. */
+      /* Some fragments are lost, some come twice. */
       this.#held.push(...pieces.filter(() => !random.oneIn(12)), ...pieces.filter(() => random.oneIn(12)));
       return this.#held.shift() ?? frame.slice();
     }
@@ -209,7 +209,7 @@ export class Conversations {
       flags = random.byte() & 0x3f;
     } else if (flow.stage < 3) {
       flags = scripted[flow.stage]!;
-      /* The wrong end speaks now and then. */
+      /* Sometimes the packet comes from the wrong end; then the handshake does not go on. */
       if (isReply === (flow.stage === 1)) {
         flow.stage++;
       }
@@ -263,7 +263,7 @@ export class Conversations {
     return random.oneIn(10) ? line.subarray(0, random.below(line.length)) : line;
   }
 
-  /** An ICMP error that quotes a frame, whole or cut. */
+  /** An ICMP error that quotes a frame, whole or truncated. */
   #errorAbout(frame: Uint8Array): Uint8Array {
     const random = this.#random;
     const l3 = networkHeader(frame);
@@ -283,7 +283,7 @@ export class Conversations {
   }
 }
 
-/** What broke frames have broken: a byte here, a length there, an end that is missing. Changes in place, or makes a new one. */
+/** Breaks a frame: changes a byte or a length, or cuts its end. Changes it in place, or returns a new one. */
 export function mutated(random: Random, frame: Uint8Array, other: Uint8Array): Uint8Array {
   let result = frame;
   for (let changes = random.between(1, 3); changes > 0; changes--) {
@@ -306,14 +306,14 @@ export function mutated(random: Random, frame: Uint8Array, other: Uint8Array): U
         result = concatenated([result, random.bytes(random.pick([1, 2, 3, 4, 8, 46, 300]))]);
         break;
       case 4:
-        /* Its front, another's end. */
+        /* The front of this frame, and the end of the other one. */
         result = concatenated([
           result.subarray(0, random.below(length + 1)),
           other.subarray(random.below(other.length + 1)),
         ]);
         break;
       case 5:
-        /* A header's length, offset or type. */
+        /* The length, offset or type in a header. */
         if (l3 >= 0) {
           const isIpv6 = result[l3]! >>> 4 === 6;
           const at = l3 + random.pick(isIpv6 ? [4, 5, 6, 40, 41, 42, 43, 52, 53] : [0, 2, 3, 6, 7, 9, 20, 32, 33]);

@@ -1,4 +1,4 @@
-/** Material from recorded scenarios and captures: stories (frames in their order) to start from. */
+/** Samples from recorded scenarios and captures: stories, which are frames in their order, and whole files. */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const MAX_SHARED_FILES = 60;
 export interface Story {
   name: string;
   frames: Uint8Array[];
-  /** Of each frame: what the scenario did with it; none for captures. */
+  /** For each frame: the action of the scenario; undefined for captures. */
   actions: (CtActionOptions | undefined)[];
 }
 
@@ -30,7 +30,7 @@ export interface Corpus {
   captures: SampleFile[];
 }
 
-/** Files of a folder, none if it is not there. Many: an even choice of them. */
+/** Files of a folder; none if it does not exist. If there are more than `most`, an even selection of them. */
 function filesIn(folder: string, end: string, most = Number.POSITIVE_INFINITY): string[] {
   const all = existsSync(folder)
     ? readdirSync(folder)
@@ -81,7 +81,7 @@ async function captureStory({ name }: SampleFile): Promise<Story> {
 
 let known: { shared: boolean; corpus: Corpus } | undefined;
 
-/** @param options.shared also what lies beside the repository, if anything does */
+/** @param options.shared also use the samples of ../shared, if it exists */
 export async function loadCorpus(options: { shared: boolean }): Promise<Corpus> {
   if (known?.shared === options.shared) {
     return known.corpus;

@@ -1,4 +1,4 @@
-/** Frames of every kind that the tracker knows, made quickly, with right lengths and checksums. Apart from the code under test. */
+/** Makes frames of every protocol of the tracker, with correct lengths and checksums. Written without the code under test. */
 
 import type { Random } from './random.ts';
 
@@ -48,7 +48,7 @@ function fold(total: number): number {
   return ~rest & 0xffff;
 }
 
-/** Where the network header of a frame with any tags is; -1: it has none. */
+/** The offset of a frame's network header, behind any tags; -1 if it has none. */
 export function networkHeader(frame: Uint8Array): number {
   let at = 12;
   while (at + 4 <= frame.length && at < 20 && (half(frame, at) === 0x8100 || half(frame, at) === 0x88a8)) {
@@ -63,7 +63,7 @@ export function networkHeader(frame: Uint8Array): number {
 
 const CHECKSUM_AT: Record<number, number> = { 1: 2, 6: 16, 17: 6, 58: 2 };
 
-/** Where the transport header is, and its protocol. */
+/** The offset of the transport header, and its protocol. */
 export function transportHeader(frame: Uint8Array, l3: number): { l4: number; protocol: number } {
   if (frame[l3]! >>> 4 === 4) {
     return { l4: l3 + (frame[l3]! & 0xf) * 4, protocol: frame[l3 + 9]! };
@@ -82,7 +82,7 @@ export function transportHeader(frame: Uint8Array, l3: number): { l4: number; pr
   return { l4, protocol };
 }
 
-/** Gives a frame the lengths that reach to its end, and checksums to match. In place. */
+/** Sets the lengths of a frame to its end, and corrects its checksums. Changes it in place. */
 export function sealed(frame: Uint8Array): Uint8Array {
   const l3 = networkHeader(frame);
   if (l3 < 0) {
@@ -121,7 +121,7 @@ export function sealed(frame: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** What lies between the Ethernet addresses and the network header, mostly no more than its type. */
+/** The bytes between the Ethernet addresses and the network header: usually only the EtherType. */
 function link(random: Random, isIpv6: boolean): Uint8Array {
   const type = isIpv6 ? [0x86, 0xdd] : [0x08, 0x00];
   switch (random.below(40)) {
@@ -136,7 +136,7 @@ function link(random: Random, isIpv6: boolean): Uint8Array {
   }
 }
 
-/** IPv6 extension headers, or IPv4 options: rarely any. @returns the bytes, and the first header's number (IPv6) */
+/** IPv6 extension headers or IPv4 options, usually none. @returns the bytes, and the number of the first header (IPv6) */
 function middle(random: Random, isIpv6: boolean, protocol: number): { bytes: Uint8Array; first: number } {
   if (!random.oneIn(16)) {
     return { bytes: new Uint8Array(0), first: protocol };
@@ -168,7 +168,7 @@ export function concatenated(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** A whole frame around a transport segment; lengths and checksums are filled in. */
+/** A whole frame around a transport segment, with lengths and checksums. */
 export function packet(random: Random, { isIpv6, src, dst }: Ends, protocol: number, segment: Uint8Array): Uint8Array {
   const type = link(random, isIpv6);
   const { bytes: between, first } = middle(random, isIpv6, protocol);
@@ -194,7 +194,7 @@ export function packet(random: Random, { isIpv6, src, dst }: Ends, protocol: num
   return sealed(frame);
 }
 
-/** The fragments of a frame whose network header has neither options nor extension headers; the frame alone if it is too small. */
+/** The fragments of a frame without IPv4 options or IPv6 extension headers; the frame itself if it is too small. */
 export function fragments(random: Random, frame: Uint8Array, id: number): Uint8Array[] {
   const l3 = networkHeader(frame);
   const isIpv6 = l3 >= 0 && frame[l3]! >>> 4 === 6;

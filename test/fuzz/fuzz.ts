@@ -1,4 +1,4 @@
-/** `npm run fuzz`: runs the targets one after another, each in a thread that is watched. */
+/** `npm run fuzz`: runs the targets one after another. Each runs in a thread, which the main thread watches. */
 
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -30,7 +30,7 @@ const FORMAT = 'ct-bucket fuzz input';
 const names = TARGETS.map(({ name }) => name);
 const selfTests = SELF_TESTS.map(({ name }) => name);
 
-/** Targets that fail on purpose may be named, but are not advertised. */
+/** Accepts the targets that fail on purpose too, although the help does not list them. */
 function oneOf(text: string): string[] {
   return selfTests.includes(text) ? [text] : oneOfEach(names)(text);
 }
@@ -61,7 +61,7 @@ const program = new Command('npm run fuzz --')
   .showSuggestionAfterError(false)
   .configureOutput({ outputError: (text, write) => write(`fuzz: ${text.replace(/^error: /, '')}`) });
 
-/** Before the first input, not when something was found. @throws UsageError */
+/** Checks the folder for findings before the first input. @throws UsageError if it cannot be written */
 function requireFolder(folder: string): void {
   let existing = resolve(folder);
   while (!existsSync(existing)) {
@@ -74,7 +74,7 @@ function requireFolder(folder: string): void {
   }
 }
 
-/** Of several ways to say when it ends, one would be ignored. @throws UsageError */
+/** Only one option may say when the run ends. @throws UsageError if there are several */
 function requireOneEnd(options: FuzzOptions): void {
   const given = (['minutes', 'seconds', 'inputs', 'repeat'] as const).filter((name) => options[name] !== undefined);
   if (given.length > 1) {
@@ -82,7 +82,7 @@ function requireOneEnd(options: FuzzOptions): void {
   }
 }
 
-/** Writes the inputs that failed. @returns lines for people */
+/** Writes the inputs that failed to files. @returns the lines to print */
 function findingLines(report: SessionReport, folder: string): string[] {
   return report.found.flatMap(({ target, seed, number, message, text }, index) => {
     mkdirSync(folder, { recursive: true });
@@ -133,7 +133,7 @@ async function repeat(file: string, shared: boolean): Promise<number> {
   return failure === '' ? 0 : 1;
 }
 
-/** @returns the exit code: 1 when something was found */
+/** @returns the exit code: 1 if an input failed */
 async function fuzz(options: FuzzOptions): Promise<number> {
   if (options.repeat !== undefined) {
     return repeat(options.repeat, options.shared);
@@ -182,5 +182,5 @@ try {
     process.exitCode = printError(error);
   }
 }
-/* Whatever a target left open does not keep the process alive. */
+/* A target may leave handles open, which would keep the process alive. */
 process.exit();

@@ -1,6 +1,6 @@
-/** Seeded random numbers: the same on every machine and with every version of everything else. */
+/** Seeded random numbers, which are the same on every machine and with every version of Node. */
 
-/** A small fast generator (sfc32 by Chris Doty-Humphrey), seeded by what the input is called. */
+/** A small fast generator (sfc32 by Chris Doty-Humphrey), seeded by seed, target and number of the input. */
 export class Random {
   #a = 0;
   #b = 0;
@@ -9,8 +9,8 @@ export class Random {
 
   /**
    * @param seed of the run
-   * @param stream who asks: the name of a target
-   * @param number which of its inputs
+   * @param stream the name of the target
+   * @param number the number of the input
    */
   constructor(seed: number, stream = '', number = 0) {
     let hash = 0x811c9dc5;
@@ -25,7 +25,7 @@ export class Random {
     }
   }
 
-  /** 32 bits. */
+  /** A whole number of 32 bits. */
   next(): number {
     const result = (((this.#a + this.#b) | 0) + this.#counter) | 0;
     this.#counter = (this.#counter + 1) | 0;
@@ -67,7 +67,7 @@ export class Random {
     return bytes;
   }
 
-  /** Whole numbers that programs stumble over, of up to `bits` bits, and between them any. */
+  /** A whole number of up to `bits` bits, often one at a limit where programs fail. */
   edge(bits: number): number {
     const top = 2 ** bits;
     switch (this.below(6)) {

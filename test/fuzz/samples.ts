@@ -1,4 +1,4 @@
-/** Right files of every kind that commands read, to be broken. */
+/** Valid files of every kind that commands read. The fuzzer breaks them. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

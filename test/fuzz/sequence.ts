@@ -1,4 +1,4 @@
-/** Sequences: what is done with a table, packets above all. Made up whole before any of it is done, so that one can be repeated and shrunk. */
+/** Sequences of operations on a table, most of them packets. Each is made whole first, so that it can be repeated and shrunk. */
 
 import type { CtActionOptions } from '../../src/core/action.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
@@ -16,7 +16,7 @@ export interface SentPacket {
 }
 
 export type Step =
-  /** The packets in one batch; then what comes back once more for every further action. */
+  /** Sends the packets in one batch by the first action, then the packets that come back by each further action. */
   | { op: 'batch'; nowMs: number; packets: SentPacket[]; actions: number[]; clears: boolean }
   | { op: 'sweep'; nowMs: number }
   | { op: 'flush'; zone?: number }
@@ -34,14 +34,14 @@ export interface Sequence {
     maxConnections: number;
     buckets: number;
   };
-  /** Fragments are held from the start; otherwise never. */
+  /** Whether the table reassembles fragments. */
   reassembles: boolean;
   actions: CtActionOptions[];
   steps: Step[];
 }
 
 const BATCHES = 80;
-/** Where clocks start: also just before their low 32 bits turn negative, and before they wrap. */
+/** Start times, among them times just before the low 32 bits turn negative and before they wrap. */
 const STARTS = [0, 1000, 1.7e12, 2 ** 31 - 5000, 2 ** 32 - 5000, -60_000, 12_345.678];
 const LEAPS_MS = [1000, 29_999, 30_000, 31_000, 60_000, 120_000, 900_000, 86_400_000, 2 ** 30, 2 ** 31, 2 ** 32];
 
@@ -83,7 +83,7 @@ function natOptions(random: Random): NonNullable<CtActionOptions['nat']> {
   };
 }
 
-/** Connections with a helper through one translation, and their packets: all in one zone. */
+/** Actions for FTP connections with one translation, and for their later packets, all in one zone. */
 function ftpActions(random: Random): CtActionOptions[] {
   const zone = random.below(2);
   const isIpv6 = random.oneIn(2);
@@ -95,7 +95,7 @@ function ftpActions(random: Random): CtActionOptions[] {
   ];
 }
 
-/** Frames of a story from a random place on, then of conversations again. */
+/** Gives the frames of a story from a random place on, and then frames of conversations. */
 class Source {
   readonly #random: Random;
   readonly #stories: readonly Story[];
@@ -108,11 +108,11 @@ class Source {
     this.#random = random;
     this.#stories = stories;
     this.#conversations = new Conversations(random, options);
-    /* Sequences of which hardly any packet is broken come far; those of which most are do not. */
+    /* Sequences with few broken packets reach late states of connections; those with many do not. */
     this.#breaksOneIn = random.pick([2, 6, 20, 100, 1e9]);
   }
 
-  /** Begins a story. @returns its actions, as many as are different */
+  /** Begins a story. @returns the actions of its next frames */
   begin(): CtActionOptions[] {
     this.#story = this.#random.pick(this.#stories);
     this.#at = this.#random.oneIn(2) ? 0 : this.#random.below(this.#story.frames.length);
@@ -124,7 +124,7 @@ class Source {
     let frame: Uint8Array;
     if (this.#story !== undefined && this.#at < this.#story.frames.length) {
       frame = this.#story.frames[this.#at]!.slice();
-      /* Backwards, too. */
+      /* Sometimes jump to another place of the story, also backwards. */
       this.#at = random.oneIn(20) ? random.below(this.#story.frames.length) : this.#at + 1;
     } else {
       frame = this.#conversations.next();

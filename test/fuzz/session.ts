@@ -1,4 +1,4 @@
-/** Feeds one target: input after input, with what is found shrunk, and memory watched. */
+/** Runs one target with input after input. Shrinks the inputs that fail, and watches the memory. */
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -9,21 +9,21 @@ export interface SessionOptions {
   seed: number;
   /** Number of the first input. */
   first: number;
-  /** End after this time ... */
+  /** The session ends after this time ... */
   ms: number;
-  /** ... or after so many inputs. */
+  /** ... or after this number of inputs. */
   inputs: number;
-  /** Also material beside the repository, where it is there. */
+  /** Also use the samples of ../shared, if it exists. */
   shared: boolean;
 }
 
 export interface FoundInput {
   target: string;
   seed: number;
-  /** Of the input that was generated. */
+  /** The number of the generated input. */
   number: number;
   message: string;
-  /** The input, shrunk as far as was cheap. */
+  /** The input as text, shrunk as far as the time allowed. */
   text: string;
 }
 
@@ -35,17 +35,17 @@ export interface SessionReport {
   ms: number;
   tally: Record<string, number>;
   found: FoundInput[];
-  /** Heap and buffers after a collection, bytes, at equal distances of time. */
+  /** Bytes of heap and buffers after a garbage collection, at equal intervals. */
   memory: number[];
 }
 
 const MAX_FOUND = 8;
 const SHRINK_MS = 3000;
 const MEMORY_SAMPLES = 8;
-/** What a heap may differ by from sample to sample for no reason of ours. */
+/** By this much the heap may differ between samples without a leak. */
 const MEMORY_SLACK_BYTES = 12 << 20;
 
-/** What an input was found by: equal ones are told once. */
+/** The message of an error, with its place in the code. */
 function messageOf(error: unknown): string {
   const { name, message, stack } = error as Error;
   if (name === 'Finding') {
@@ -59,7 +59,7 @@ function messageOf(error: unknown): string {
   return `${name}: ${message} ${place}`;
 }
 
-/** The same failure: what is in digits, quotes and braces may differ. */
+/** The message without its numbers and quoted texts. Failures with the same result are reported once. */
 function kindOf(message: string): string {
   return message.replaceAll(/"(?:[^"\\]|\\.)*"|'[^']*'|[0-9a-f]{6,}|-?\d+/g, '#').slice(0, 120);
 }
@@ -107,8 +107,8 @@ function memoryAfterCollection(): number {
 }
 
 /**
- * Undefined, or how memory grew without end. The first samples are of a process that warms up. One leap is a large table that was
- * looked at before it was gone: what grows without end does so in more than one step.
+ * A message if the memory grows without end, otherwise undefined. The first third of the samples is left out, because the process
+ * warms up. A single leap is no growth: it may be a large table that was not collected yet.
  */
 export function growthOf(samples: readonly number[]): string | undefined {
   const settled = samples.slice(Math.ceil(samples.length / 3));

@@ -1,4 +1,4 @@
-/** A table that a sequence is done with: packets lie between guard words, amid bytes of any value. */
+/** A table on which a sequence runs. The packets lie between guard words, among bytes of any value. */
 
 import { CtAction } from '../../src/core/action.ts';
 import { Conntrack } from '../../src/core/conntrack.ts';
@@ -14,24 +14,24 @@ const SPARE_WORDS = 1 << 17;
 /** The largest frames and guards of a batch. */
 const OWN_WORDS = 1 << 20;
 
-/** A byte for everything around packets; 'any': bytes that differ from one another. */
+/** The value of the bytes around packets; 'any': different values. */
 export type Around = 0 | 0xff | 'any';
 
 export interface SubjectOptions {
   oneByOne: boolean;
   engine: EngineName;
-  /** Look whether frames come back as they went, where nothing is translated. */
+  /** Check that frames come back unchanged if no action translates. */
   checksFrames?: boolean;
 }
 
-/** By the length of its frame, a packet has no, a little or enough room to grow. */
+/** The length of its frame decides whether a packet has no, little or enough room to grow; this is one step of that room. */
 const ROOM_STEP_BYTES = 8;
 
 const KNOWN_STATES = 0xff;
-/** Not in one pass; a further one adds to what the packet brings along. */
+/** Both flags together are impossible after one pass; a further pass adds to the flags of the packet. */
 const NEW_AND_EST = CtState.NEW | CtState.EST;
 
-/** Memory of packets. One for all sequences: to make it is dear. */
+/** The memory of packets. All sequences share one, because making it takes long. */
 export class Surroundings {
   readonly words: Words;
   readonly bytes: Uint8Array<SharedArrayBuffer>;
@@ -58,22 +58,22 @@ export class Surroundings {
   }
 }
 
-/** Does a sequence with a fresh table, and keeps what it said about each packet. */
+/** Runs a sequence on a new table, and keeps the result of each packet. */
 export class Subject {
   readonly ct: Conntrack;
-  /** By packet and pass: CtState flags, -1 where none came back. */
+  /** By packet and pass: CtState flags, or -1 if the packet did not come back. */
   readonly states: Int32Array;
-  /** By packet and pass: a hash of everything that came back with it. */
+  /** By packet and pass: a hash of the packet as it came back. */
   readonly hashes: Int32Array;
-  /** Answers of operations other than packets. */
+  /** Results of the other operations. */
   readonly answers: number[] = [];
-  /** Packets that came back longer or shorter, since an address in them was replaced. */
+  /** Packets that came back with another length, because the tracker replaced an address in them. */
   resized = 0;
   readonly #options: SubjectOptions;
   readonly #sequence: Sequence;
   readonly #actions: CtAction[];
   readonly #memory: Surroundings;
-  /** Guard words as they were left, from #guards[i] on. */
+  /** Positions of the guards; #guardWords has a copy of their words. */
   readonly #guards: number[] = [];
   readonly #guardWords = new Int32Array(33 * GUARD_WORDS);
   readonly #checksFrames: boolean;
@@ -110,7 +110,7 @@ export class Subject {
   }
 
   /**
-   * @param options.shiftMs what all times are later by: for a sequence that is done again
+   * @param options.shiftMs added to all times, to run a sequence again
    * @param options.afterStep called after each step
    */
   run({ shiftMs = 0, afterStep }: { shiftMs?: number; afterStep?: () => void } = {}): void {
@@ -155,7 +155,7 @@ export class Subject {
     }
   }
 
-  /** Lays the packets out; what is around them is filled, and the guards are noted. */
+  /** Writes the packets into memory, fills the bytes around them, and copies the guards. */
   #layOut({ packets }: Step & { op: 'batch' }, slots: Int32Array): void {
     const { words, bytes } = this.#memory;
     let at = 0;
@@ -270,7 +270,7 @@ export class Subject {
     }
   }
 
-  /** Of verdict, original tuple, checksum bits and frame. */
+  /** A hash of verdict, original tuple, checksum bits and frame. */
   #hashOf(slot: number): number {
     const { words, bytes } = this.#memory;
     let hash = 0x811c9dc5 | 0;
@@ -297,7 +297,7 @@ export class Subject {
     return hash;
   }
 
-  /** The connections that are left, as text. */
+  /** The remaining connections, as text. */
   dump(): string[] {
     return [...this.ct.dump({ nowMs: this.nowMs })]
       .flat()

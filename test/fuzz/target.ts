@@ -1,13 +1,13 @@
-/** What a target of the fuzzer is, and what it finds. */
+/** The interface of a target of the fuzzer, and of its findings. */
 
 import type { Random } from './random.ts';
 
-/** Something is not as promised. Whatever else `run` throws is a finding, too. */
+/** The code under test broke a promise. Any other error of `run` is a finding too. */
 export class Finding extends Error {
   override readonly name = 'Finding';
 }
 
-/** What inputs led to: shows whether the fuzzer gets anywhere. */
+/** Counts the results of inputs. They show whether the fuzzer reaches interesting states. */
 export class Tally {
   readonly counts: Record<string, number> = {};
 
@@ -18,28 +18,28 @@ export class Tally {
 
 export interface Target<Input = unknown> {
   name: string;
-  /** One line: what is made up, and what is held against it. */
+  /** One line for the help: the inputs, and what must hold for them. */
   about: string;
-  /** Share of the time of a run, against that of others. */
+  /** The share of this target in the time of a run, relative to the others. */
   weight: number;
-  /** One input may take so long; default 10,000 ms. */
+  /** An input that takes longer hangs. The default is in watch.ts. */
   deadlineMs?: number;
-  /** Once, before the first input. */
+  /** Called once, before the first input. */
   prepare?: (options: { shared: boolean }) => void | Promise<void>;
   generate: (random: Random) => Input;
   /**
-   * Lets the code under test have it.
-   * @returns how many inputs that was: of a sequence of packets, the packets
-   * @throws Finding or anything else when it is not as promised
+   * Runs the code under test with an input.
+   * @returns the number of inputs to count: for a sequence, its packets
+   * @throws Finding, or any other error, if the code under test breaks a promise
    */
   run: (input: Input, tally: Tally) => number | Promise<number>;
-  /** Smaller inputs that may fail as well, the smallest first. */
+  /** Smaller inputs that may fail too, the smallest first. */
   shrink?: (input: Input) => Iterable<Input>;
-  /** After the last input. */
+  /** Called after the last input. */
   end?: () => void | Promise<void>;
 }
 
-/** An input as text that a file can hold: JSON, with bytes as { "$hex": "..." }. */
+/** An input as JSON text for a file, with bytes as { "$hex": "..." }. */
 export function inputText(input: unknown): string {
   return JSON.stringify(input, (_key, value: unknown) => {
     if (value instanceof Uint8Array) {
@@ -55,7 +55,7 @@ export function inputText(input: unknown): string {
   });
 }
 
-/** What `inputText` wrote. */
+/** Reads the text of `inputText`. */
 export function inputOf(text: string): unknown {
   const restored = (value: unknown): unknown => {
     if (Array.isArray(value)) {
@@ -82,7 +82,7 @@ export function inputOf(text: string): unknown {
   return restored(JSON.parse(text));
 }
 
-/** Lists that differ from this one by less and less: halves, quarters, ..., single items left out. */
+/** Lists without a part of this one: first without a half, then without a quarter, at last without a single item. */
 export function* withoutParts<Item>(items: readonly Item[]): Generator<Item[], void, void> {
   for (let size = items.length >> 1; size >= 1; size >>= 1) {
     for (let at = 0; at < items.length; at += size) {

@@ -26,7 +26,7 @@ export const TARGETS: readonly Target[] = [
   replays,
 ] as Target[];
 
-/** The target of that name, one that fails on purpose included; it must be there. */
+/** The target with this name, which must exist; also one of those that fail on purpose. */
 export function targetOf(name: string): Target {
   return [...TARGETS, ...SELF_TESTS].find((target) => target.name === name)!;
 }

@@ -1,8 +1,8 @@
-/** Made-up text and JSON: from what is right, with something wrong in it. */
+/** Broken text and JSON, made from valid ones. */
 
 import type { Random } from './random.ts';
 
-/** Values that readers of options and files stumble over. */
+/** Values on which readers of options and files may fail. */
 const ODD_VALUES: readonly unknown[] = [
   null,
   true,
@@ -45,7 +45,7 @@ const ODD_VALUES: readonly unknown[] = [
   { constructor: null },
 ];
 
-/** Not in JSON, but handed over by programs. */
+/** Values that programs may pass, but JSON cannot have. */
 const ODD_IN_PROGRAMS: readonly unknown[] = [
   undefined,
   Number.NaN,
@@ -63,7 +63,7 @@ export function oddValue(random: Random, options: { isProgram?: boolean } = {}):
     : structuredClone(random.pick(ODD_VALUES));
 }
 
-/** Places in a JSON value: of objects and arrays inside it, itself included. */
+/** All objects and arrays in a JSON value, including the value itself. */
 function containers(value: unknown, found: (unknown[] | Record<string, unknown>)[] = []): typeof found {
   if (typeof value === 'object' && value !== null && found.length < 2000) {
     found.push(value as Record<string, unknown>);
@@ -72,7 +72,7 @@ function containers(value: unknown, found: (unknown[] | Record<string, unknown>)
   return found;
 }
 
-/** Sets a member, whatever its name: an own one, as JSON.parse makes it. Nothing, where a list cannot have it. */
+/** Sets a member of any name as an own property, as JSON.parse does. Does nothing if a list cannot have the name. */
 function put(container: object, name: string, value: unknown): void {
   if (Array.isArray(container) && !/^\d{1,6}$/.test(name)) {
     return;
@@ -80,7 +80,7 @@ function put(container: object, name: string, value: unknown): void {
   Object.defineProperty(container, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
-/** A copy of a JSON value with some members another, missing, doubled or moved. */
+/** A copy of a JSON value with some members changed, removed, copied or moved. */
 export function mutatedJson(random: Random, original: unknown, options: { isProgram?: boolean } = {}): unknown {
   if (random.oneIn(40) || typeof original !== 'object') {
     return oddValue(random, options);
@@ -141,7 +141,7 @@ const FRAGMENTS = [
   ' ',
 ];
 
-/** A text with characters changed, gone, doubled, in another order. */
+/** A text with some characters changed, removed, doubled or moved. */
 export function mutatedText(random: Random, original: string): string {
   let text = original;
   for (let changes = random.between(1, 3); changes > 0; changes--) {
@@ -173,7 +173,7 @@ export function mutatedText(random: Random, original: string): string {
   return text;
 }
 
-/** Bytes of a file with some changed, gone, doubled; numbers of 16 and 32 bits that are odd. */
+/** The bytes of a file with some changed, removed or doubled, and with odd numbers of 16 and 32 bits. */
 export function mutatedBytes(random: Random, original: Uint8Array): Uint8Array {
   let bytes = original.slice();
   for (let changes = random.between(1, 4); changes > 0; changes--) {
@@ -195,7 +195,7 @@ export function mutatedBytes(random: Random, original: Uint8Array): Uint8Array {
         break;
       }
       case 4: {
-        /* Most fields stand at multiples of four. */
+        /* Most fields have offsets that are multiples of four. */
         const field = at & ~3;
         if (field + 4 <= bytes.length) {
           new DataView(bytes.buffer).setUint32(field, random.edge(32), random.oneIn(2));

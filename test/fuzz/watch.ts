@@ -1,4 +1,4 @@
-/** Runs a target in a thread of its own, and ends it when an input hangs. */
+/** Runs a target in a thread of its own, and ends the thread if an input hangs. */
 
 import { Worker } from 'node:worker_threads';
 import { allocateWords } from '../../src/shared/access.ts';
@@ -13,15 +13,15 @@ const LOOK_MS = 100;
 const DEADLINE_MS = 100_000;
 
 export interface Watched<Answer> {
-  /** What the thread had to say; undefined: it hung, or died. */
+  /** The answer of the thread; undefined if the thread hung or died. */
   answer: Answer | undefined;
-  /** Number of the input that ran when it hung or died, and how it ended. */
+  /** The number of the input during which the thread hung or died. */
   at: number;
   ending: 'done' | 'hangs' | 'died';
   problem?: string;
 }
 
-/** Lets a thread do the task. One input may take `deadlineMs`; then the thread is ended. */
+/** Runs a task in a thread, and ends the thread if an input takes longer than `deadlineMs`. */
 export function watched<Answer>(task: Omit<FuzzTask, 'progress'>, deadlineMs?: number): Promise<Watched<Answer>> {
   const progress = allocateWords(2) as Int32Array<SharedArrayBuffer>;
   const { filename, execArgv } = workerEntry('worker', import.meta.url);
@@ -59,7 +59,7 @@ export function watched<Answer>(task: Omit<FuzzTask, 'progress'>, deadlineMs?: n
   });
 }
 
-/** The report of a target; what hangs, or kills its thread, is found and ends it. */
+/** Runs a target and returns its report. An input that hangs or kills the thread is a finding, and ends the session. */
 export async function watchedSession(
   name: string,
   options: SessionOptions,
@@ -77,7 +77,7 @@ export async function watchedSession(
     text = inputText(target.generate(new Random(options.seed, name, at)));
     await target.end?.();
   } catch {
-    /* The thread died of making it up: the message says so. */
+    /* The thread died while it generated the input: the message says so. */
   }
   const found = { target: name, seed: options.seed, number: at, message: problem!, text };
   const generated = at - options.first + 1;

@@ -1,4 +1,4 @@
-/** The thread that fuzzes one target. Another one watches it: it hangs when its input number stands still. */
+/** The thread that runs one target. The main thread watches its progress, to see if an input hangs. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { runSession, type SessionOptions } from './session.ts';
@@ -7,9 +7,9 @@ import { targetOf } from './targets.ts';
 
 export interface FuzzTask extends SessionOptions {
   target: string;
-  /** Int32: 0 number of the input that runs, 1 when it began (ms, low bits; 0: none has). Written here, read by the watcher. */
+  /** Word 0: number of the current input. Word 1: its start (ms, low 32 bits; 0: none has begun). This thread writes them. */
   progress: Int32Array<SharedArrayBuffer>;
-  /** Instead of generated inputs: this one. */
+  /** An input to run instead of generated ones. */
   repeat?: string;
 }
 
@@ -36,5 +36,5 @@ if (task.repeat === undefined) {
   await target.end?.();
   parentPort!.postMessage({ message, tally: tally.counts });
 }
-/* Whatever a target left behind does not keep the thread alive. */
+/* A target may leave handles open, which would keep the thread alive. */
 process.exit(0);

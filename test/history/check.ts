@@ -1,37 +1,37 @@
 /**
- * Is a history of one flow linearizable: is there an order of steps, each between its operation's invocation and
- * response, in which the model (model.ts) gives every answer that was given? A search after Wing and Gong, that never comes to
- * the same place twice, after Lowe. A place is how far each thread got, what those in the middle of an operation are about
- * to do, and the model's state: each thread does one operation at a time, so there are few.
+ * Decides whether the history of one flow is linearizable: whether the steps have an order in which the model (model.ts) gives all
+ * recorded answers. Each step must lie between the invocation and the response of its operation. The search follows Wing and
+ * Gong. Like Lowe's, it never visits a place twice. A place is the progress of each thread, the plans of unfinished operations,
+ * and the state of the model. Each thread does one operation at a time, so there are few places.
  */
 
 import { Kind, operationText, type Operation } from './operation.ts';
 import { INITIAL, type Plan, type State, stateKey, stateText, stepsOf } from './model.ts';
 
 interface Place {
-  /** Of each thread: operations completed. */
+  /** For each thread: the number of completed operations. */
   done: readonly number[];
-  /** Of each thread: where its next operation stands. */
+  /** For each thread: the plan of its next operation. */
   plans: readonly Plan[];
   state: State;
 }
 
 export interface Verdict {
   isLinearizable: boolean;
-  /** Places that the search came to. */
+  /** Number of places that the search visited. */
   places: number;
-  /** What is wrong, to be read; empty if nothing is. */
+  /** A text about the operations without an explanation; empty if the history is linearizable. */
   report: string;
 }
 
-/** A few hundred bytes each. Histories of hundreds of operations take some thousands. */
+/** A limit for memory: a place takes some hundred bytes. Histories of hundreds of operations need some thousand places. */
 const MOST_PLACES = 2_000_000;
 
 function placeKey(place: Place): string {
   return `${place.done.join()}|${place.plans.join()}|${stateKey(place.state)}`;
 }
 
-/** @param operations of one flow, all threads', in any order */
+/** @param operations the operations of all threads on one flow, in any order */
 export function checkFlow(operations: readonly Operation[]): Verdict {
   const { furthest, places } = search(operations);
   return {
@@ -41,7 +41,7 @@ export function checkFlow(operations: readonly Operation[]): Verdict {
   };
 }
 
-/** @returns the places with the most operations completed, none if there is an order that explains all of them */
+/** @returns the places with the most completed operations; none if an order explains all operations */
 function search(operations: readonly Operation[]): { furthest: Place[]; places: number } {
   const threads = byThread(operations);
   const seen = new Set<string>();
@@ -84,10 +84,10 @@ function byThread(operations: readonly Operation[]): Operation[][] {
   return present;
 }
 
-/** All places one step further. */
+/** All places that one step reaches. */
 function placesAfter(place: Place, threads: readonly Operation[][]): Place[] {
   const { done, plans, state } = place;
-  /* Whoever is invoked after this response has to wait for its operation. */
+  /* An operation that was invoked after this response must follow the operation that it ended. */
   const firstResponse = Math.min(...threads.map((each, t) => each[done[t]!]?.responded ?? Infinity));
   const places: Place[] = [];
   for (const [t, operations] of threads.entries()) {
@@ -106,18 +106,18 @@ function placesAfter(place: Place, threads: readonly Operation[][]): Place[] {
   return places;
 }
 
-/** Completed operations shown before those that cannot be explained. */
+/** Number of completed operations in a report, before those without an explanation. */
 const CONTEXT = 8;
-/** Operations that a report tries to do without, at most. */
+/** A report tries to leave out at most this number of operations. */
 const MOST_ATTEMPTS = 200;
 
-/** Did the operation neither find nor change anything? A history that cannot be explained without it cannot be with it. */
+/** Whether the operation neither found nor changed anything. If a history has no explanation without it, it has none with it. */
 function isIdle({ kind, conn, removed, nowMs }: Operation, startMs: number): boolean {
   const isIdleSweep = kind === Kind.sweep && nowMs === startMs;
   return isIdleSweep || (kind === Kind.look && conn === 0) || (kind === Kind.flushTuple && !removed);
 }
 
-/** What was tried in vain: the operations that the search could not get past, and what the best attempts had before. */
+/** A text about the operations that the search could not explain, and about the operations before them. */
 function reportOf(operations: readonly Operation[], furthest: readonly Place[]): string {
   const { tried, places } = shorten(operations, furthest);
   const threads = byThread(tried);
@@ -136,13 +136,13 @@ function reportOf(operations: readonly Operation[], furthest: readonly Place[]):
   ].join('\n');
 }
 
-/** The response that no order gets past. */
+/** The time of the first response that no order reaches. */
 function lastOf(threads: readonly Operation[][], furthest: readonly Place[]): number {
   const next = furthest.flatMap(({ done }) => threads.flatMap((each, t) => each[done[t]!] ?? []));
   return Math.min(...next.map(({ responded }) => responded));
 }
 
-/** Leaves out what comes later, and idle operations without which it still cannot be explained. */
+/** Leaves out later operations, and idle operations that are not needed to show the fault. */
 function shorten(
   operations: readonly Operation[],
   furthest: Place[] | readonly Place[],

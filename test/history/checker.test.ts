@@ -1,11 +1,11 @@
-/** The checker of histories: what it takes for linearizable, and what it does not. Histories by hand. */
+/** Tests the checker of histories with hand-written histories that are linearizable, and with others that are not. */
 
 import { describe, expect, it } from 'vitest';
 import { checkFlow } from './check.ts';
 import { NAT_PORT, TIMEOUT_MS } from './model.ts';
 import { Answer, Kind, type Operation } from './operation.ts';
 
-/** An operation of a thread from one moment to another; what is not named is of no account. */
+/** An operation of a thread, with its invocation and its response. Members that are not given do not matter. */
 function op(
   thread: number,
   [invoked, responded]: [number, number],
@@ -19,8 +19,8 @@ function op(
 
 const isLinearizable = (...operations: Operation[]): boolean => checkFlow(operations).isLinearizable;
 
-describe('one thread', () => {
-  it('opens a connection, has it answered, flushes it, and finds nothing', () => {
+describe('the history of one thread', () => {
+  it('may open a connection, get a reply, flush it, and then miss it', () => {
     expect(
       isLinearizable(
         op(0, [1, 2], 'look', { answer: 'new' }),
@@ -37,14 +37,14 @@ describe('one thread', () => {
     ['a lookup that misses it', op(0, [3, 4], 'look', { answer: 'new' })],
     ['a lookup that finds another', op(0, [3, 4], 'look', { answer: 'new', conn: 8 })],
     ['a commit that creates it again', op(0, [3, 4], 'commit', { answer: 'new', conn: 8 })],
-    ['an answer that was never sent', op(0, [3, 4], 'look', { answer: 'established', conn: 7 })],
+    ['a verdict after a reply that was never sent', op(0, [3, 4], 'look', { answer: 'established', conn: 7 })],
     ['a flush that finds nothing', op(0, [3, 4], 'flushTuple', { removed: false })],
-    ['an answer to nobody', op(0, [3, 4], 'look', { answer: 'other', conn: 7 })],
-  ])('does not see, after a connection was opened, %s', (_, operation) => {
+    ['a verdict that is neither new, established nor reply', op(0, [3, 4], 'look', { answer: 'other', conn: 7 })],
+  ])('may not have, after a connection was opened, %s', (_, operation) => {
     expect(isLinearizable(op(0, [1, 2], 'commit', { answer: 'new', conn: 7 }), operation)).toBe(false);
   });
 
-  it('does not get a connection back that was removed', () => {
+  it('may not have a connection again after its removal', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     const flushed = op(0, [3, 4], 'flushTuple', { removed: true });
     expect(isLinearizable(created, flushed, op(0, [5, 6], 'commit', { answer: 'new', conn: 8 }))).toBe(true);
@@ -52,14 +52,14 @@ describe('one thread', () => {
     expect(isLinearizable(created, flushed, op(0, [5, 6], 'flushTuple', { removed: true }))).toBe(false);
   });
 
-  it('opens another with a forced commit of the other direction, not of the same', () => {
+  it('may open another connection by a forced commit of the other direction, but not of the same one', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     expect(isLinearizable(created, op(0, [3, 4], 'force', { answer: 'new', direction: 1, conn: 8 }))).toBe(true);
     expect(isLinearizable(created, op(0, [3, 4], 'force', { answer: 'reply', direction: 1, conn: 7 }))).toBe(false);
     expect(isLinearizable(created, op(0, [3, 4], 'force', { answer: 'new', conn: 8 }))).toBe(false);
   });
 
-  it('finds a connection until it has expired, counted from the last packet', () => {
+  it('must find a connection until its timeout after the last packet', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     const late = { nowMs: TIMEOUT_MS - 1 };
     const later = { nowMs: 2 * TIMEOUT_MS - 2 };
@@ -72,21 +72,21 @@ describe('one thread', () => {
   });
 });
 
-describe('two threads at the same time', () => {
-  it('open one connection, not two', () => {
+describe('the history of two threads at the same time', () => {
+  it('may open one connection, but not two', () => {
     const first = op(0, [1, 4], 'commit', { answer: 'new', conn: 7 });
     expect(isLinearizable(first, op(1, [2, 3], 'commit', { answer: 'new', conn: 7 }))).toBe(true);
     expect(isLinearizable(first, op(1, [2, 3], 'commit', { answer: 'new', conn: 8 }))).toBe(false);
   });
 
-  it('flush a connection once', () => {
+  it('may flush a connection only once', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     const flushed = op(0, [3, 6], 'flushTuple', { removed: true });
     expect(isLinearizable(created, flushed, op(1, [4, 5], 'flushTuple', { removed: false }))).toBe(true);
     expect(isLinearizable(created, flushed, op(1, [4, 5], 'flushTuple', { removed: true }))).toBe(false);
   });
 
-  it('may see a change before or after it while it is made, but not after it and then before', () => {
+  it('may show the old or the new state during a change, but not the old one after the new one', () => {
     const created = op(0, [1, 8], 'commit', { answer: 'new', conn: 7 });
     const misses = op(1, [2, 3], 'look', { answer: 'new' });
     const finds = op(1, [4, 5], 'look', { answer: 'new', conn: 7 });
@@ -95,13 +95,13 @@ describe('two threads at the same time', () => {
     expect(isLinearizable(created, finds, missesAgain)).toBe(false);
   });
 
-  it('go by real time: what was answered before is seen', () => {
+  it('must show a change after the response of its operation', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     expect(isLinearizable(created, op(1, [2, 3], 'look', { answer: 'new' }))).toBe(true);
     expect(isLinearizable(created, op(1, [3, 4], 'look', { answer: 'new' }))).toBe(false);
   });
 
-  it('meet the answers of a translated connection first, and never its packets alone', () => {
+  it('may find a translated connection first by its replies, but not only by its own packets', () => {
     const opened = op(0, [1, 8], 'nat', { answer: 'new', port: NAT_PORT });
     const answered = op(1, [2, 3], 'look', { answer: 'reply', direction: 1, conn: 7 });
     const missed = op(1, [4, 5], 'look', { answer: 'new' });
@@ -110,7 +110,7 @@ describe('two threads at the same time', () => {
     expect(isLinearizable(opened, found, op(1, [4, 5], 'look', { answer: 'new', direction: 1 }))).toBe(false);
   });
 
-  it('flush what was there all the time, and may meet what took its place', () => {
+  it('must flush a connection that was there all the time, and may flush its successor', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     const flushed = op(0, [3, 10], 'flushZone');
     const again = op(1, [4, 5], 'commit', { answer: 'new', conn: 8 });
@@ -121,7 +121,7 @@ describe('two threads at the same time', () => {
     expect(isLinearizable(created, flushed, op(1, [11, 12], 'look', { answer: 'new', conn: 7 }))).toBe(false);
   });
 
-  it('lose a connection that one found, whose clock is behind, to the other that saw it expire', () => {
+  it('may remove a connection that one thread sees expired, after a thread with an earlier clock has found it', () => {
     const created = op(0, [1, 2], 'commit', { answer: 'new', conn: 7 });
     const swept = op(0, [3, 8], 'sweep', { nowMs: TIMEOUT_MS });
     const found = op(1, [4, 5], 'look', { answer: 'new', conn: 7, nowMs: TIMEOUT_MS - 1 });
@@ -131,7 +131,7 @@ describe('two threads at the same time', () => {
   });
 });
 
-it('a report shows the operations that cannot be explained, by thread and time, without idle ones and what came later', () => {
+it('a report lists the operations without an explanation, by thread and time, without idle and later ones', () => {
   const operations = [
     op(0, [1, 2], 'look', { answer: 'new' }),
     op(1, [3, 6], 'commit', { answer: 'new', conn: 7 }),

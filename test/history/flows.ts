@@ -1,4 +1,4 @@
-/** Flows of a history: those of odd number are in zone 1; of each four, the last two are translated. */
+/** Flows of a history: odd numbers are in zone 1, and the last two of each four are translated. */
 
 export const ZONES = 2;
 export const zoneOf = (flow: number): number => flow % ZONES;

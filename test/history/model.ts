@@ -1,51 +1,52 @@
 /**
- * What the tracker promises about one flow, as a machine that does one step at a time. An operation is one step, or a few in
- * turn where the tracker promises no more:
+ * The promises of the tracker about one flow, as a machine that does one step at a time. An operation is one step, or a few steps
+ * where the tracker does not promise that they happen together:
  *
- *   - A packet that finds its connection answers in one step and extends it in a later one. If it was removed in
- *     between, it stays removed.
- *   - What has expired by an operation's clock is removed by it later (`remove`), even if a packet whose clock is behind
- *     has found and extended it meanwhile: the decision was made. With one clock for all this cannot be seen.
- *   - A forced commit that finds the other direction kills it in one step and commits in a later one.
- *   - A translated connection can be found by its answers a step before it can be found by its own packets.
- *   - A sweep may pass over what has expired; nobody can see whether it did.
- *   - A flush of a zone walks over the table. It removes what was there all the time, and may meet what took its place: a
- *     step for each.
+ *   - A packet that finds its connection gets its verdict in one step and extends the timeout in a later one. If the connection
+ *     was removed in between, it stays removed.
+ *   - An operation decides by its own clock that a connection has expired, and removes it in a later step (`remove`). It removes
+ *     it even if a packet with an earlier clock has extended it meanwhile. With one clock for all threads this cannot be seen.
+ *   - A forced commit that finds a connection of the other direction kills it in one step and commits in a later one.
+ *   - Replies find a translated connection one step before its own packets do.
+ *   - A sweep may skip an expired connection. Its answer does not show whether it did.
+ *   - A flush of a zone walks over the table. It removes each connection that is there all the time, and may remove its
+ *     successor, with one step for each.
  *
- * Not modelled, since not promised: a full table (who is refused, and the reply to an evicted connection), and expiry where
- * timeouts differ by state: of two packets that move UDP on at the same moment, the one that writes last decides about the time.
+ * The model leaves out promises that the tracker does not make. One is a full table: which packet is refused, and the verdict on a
+ * reply to an evicted connection. The other is expiry if timeouts differ by state: if two packets change the state of a UDP
+ * connection at the same moment, the last write decides about the timeout.
  */
 
 import { Answer, Kind, type Operation } from './operation.ts';
 
-/** Every state of a connection lasts so long, ms. */
+/** The timeout of every state of a connection, in ms. */
 export const TIMEOUT_MS = 1000;
 
-/** How far the conversation of a connection got. */
+/** Whether a connection has seen packets in one direction or in both. */
 const Stage = { oneWay: 1, bothWays: 2 } as const;
 
 export interface Conn {
   /** Names the connection inside the model: the stamp of the operation that created it. */
   token: number;
-  /** As operations were told; 0: nobody was yet. */
+  /** The id in the verdicts of operations; 0 if no verdict has shown it yet. */
   id: number;
   /** Direction of the packet that opened it. */
   direction: number;
   stage: number;
   expiresMs: number;
-  /** Can its own packets find it? */
+  /** Whether its own packets can find it. */
   isLinked: boolean;
-  /** To what port its packets are translated, 0: to none. */
+  /** The translated port of its packets; 0 without translation. */
   port: number;
 }
 
 export interface State {
   conn: Conn | null;
-  /** Connections that were, the latest last. */
+  /** Ids of removed connections, the latest last. */
   gone: readonly number[];
 }
 
-/** Where an operation stands between its steps: what it will do, to which connection. */
+/** The next step of an operation that is not complete, and the connection that it concerns. */
 export type Plan = '' | `${'extend' | 'kill' | 'remove' | 'link'} ${number}` | 'walk on';
 
 export interface Step {
@@ -55,10 +56,10 @@ export interface Step {
 }
 
 export const INITIAL: State = { conn: null, gone: [] };
-/** More than can be in anybody's hands. */
+/** More than unfinished operations can still refer to. */
 const GONE_REMEMBERED = 6;
 
-/** Ports that answers to a translated flow go to: the first that a search tries. */
+/** The translated port of the flows: the first one that the search for a free port tries. */
 export const NAT_PORT = 5000;
 
 /** All steps that the operation may take next. */
@@ -80,7 +81,7 @@ export function stepsOf(operation: Operation, plan: Plan, state: State): Step[] 
   }
 }
 
-/** The flush meets what is there, and may come by again. */
+/** The flush removes the present connection, and may meet a later one. */
 function flushSteps(state: State): Step[] {
   const after = state.conn?.isLinked ? without(state) : state;
   return [
@@ -120,7 +121,7 @@ function without(state: State): State {
   return { conn: null, gone: conn === null || conn.id === 0 ? gone : [...gone, conn.id].slice(-GONE_REMEMBERED) };
 }
 
-/** The step that decides to remove what has expired, if it has. */
+/** The step that decides to remove the connection, if it has expired by the operation's clock. */
 function removals(operation: Operation, { conn, gone }: State): Step[] {
   return conn !== null && operation.nowMs >= conn.expiresMs
     ? [{ state: { conn, gone }, plan: `remove ${conn.token}` }]
@@ -144,7 +145,7 @@ function meet(operation: Operation, state: State, conn: Conn): Step[] {
   }
 }
 
-/** The packet belongs to the connection: is that what it was told? */
+/** The steps of a packet that belongs to the connection; none if its recorded verdict says otherwise. */
 function answer(operation: Operation, state: State, conn: Conn, isReply: boolean): Step[] {
   const stage = isReply ? Stage.bothWays : conn.stage;
   const opened = stage === Stage.bothWays ? Answer.established : Answer.new;
@@ -163,7 +164,7 @@ function answer(operation: Operation, state: State, conn: Conn, isReply: boolean
   return [{ state: { ...state, conn: { ...conn, stage, id } }, plan: `extend ${conn.token}` }];
 }
 
-/** The operation finds nothing. */
+/** The operation finds no connection. */
 function miss(operation: Operation, state: State): Step[] {
   const { kind, nowMs, invoked, direction, port } = operation;
   if (kind === Kind.flushTuple) {
@@ -177,7 +178,7 @@ function miss(operation: Operation, state: State): Step[] {
   }
   const conn = { token: invoked, direction, stage: Stage.oneWay, expiresMs: nowMs + TIMEOUT_MS };
   if (kind === Kind.nat) {
-    /* One that is being linked has its buckets locked. */
+    /* While a connection is being linked, its buckets are locked. */
     return state.conn === null && port !== 0
       ? [{ state: { ...state, conn: { ...conn, id: 0, isLinked: false, port } }, plan: `link ${invoked}` }]
       : [];
@@ -199,6 +200,6 @@ export function stateText({ conn }: State): string {
   if (conn === null) {
     return 'no connection';
   }
-  const stage = conn.stage === Stage.bothWays ? 'answered' : 'one way';
+  const stage = conn.stage === Stage.bothWays ? 'replied' : 'one way';
   return `a connection opened by ${conn.direction === 0 ? 'orig' : 'reply'}, ${stage}, until ${conn.expiresMs} ms`;
 }

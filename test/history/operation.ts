@@ -1,13 +1,13 @@
-/** Operations of a history: what threads did with one flow, what it answered, and when. */
+/** Operations of a history: the action of a thread on a flow, its answer, and its time. */
 
 import type { Words } from '../../src/shared/access.ts';
 
-/** look: a packet without commit. nat: a packet with commit that is translated. The last two concern every flow of a zone, or all. */
+/** look: a packet without commit. nat: a packet with commit and translation. flushZone and sweep concern many flows. */
 export const Kind = { look: 0, commit: 1, force: 2, nat: 3, flushTuple: 4, flushZone: 5, sweep: 6 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 const KIND_NAMES = ['look', 'commit', 'force-commit', 'nat-commit', 'flush-tuple', 'flush-zone', 'sweep'];
 
-/** What a packet was told. */
+/** The verdict on a packet. */
 export const Answer = { none: 0, new: 1, established: 2, reply: 3, other: 4 } as const;
 export type Answer = (typeof Answer)[keyof typeof Answer];
 const ANSWER_NAMES = ['-', 'new', 'est', 'est|rpl', 'other'];
@@ -15,21 +15,21 @@ const ANSWER_NAMES = ['-', 'new', 'est', 'est|rpl', 'other'];
 export interface Operation {
   thread: number;
   kind: Kind;
-  /** Of flushZone: the zone. */
+  /** The flow; for flushZone the zone. */
   flow: number;
-  /** 0: with the flow's original tuple, 1: with its answers'. */
+  /** 0: with the original tuple of the flow, 1: with the reply tuple. */
   direction: number;
-  /** What the operation took for the time, ms. */
+  /** The time of the operation's clock, in ms. */
   nowMs: number;
-  /** Stamps of one counter that all threads share: an operation happened at some moment between its two. */
+  /** Stamps of a counter that all threads share. The operation happened between the two. */
   invoked: number;
   responded: number;
   answer: Answer;
-  /** flushTuple: whether something was removed. */
+  /** For flushTuple: whether it removed a connection. */
   removed: boolean;
-  /** The connection that a packet was told, 0: none. Two connections never have the same. */
+  /** The id of the connection in the verdict; 0: none. Two connections never have the same id. */
   conn: number;
-  /** nat: the port that it was translated to. */
+  /** For nat: the translated port. */
   port: number;
 }
 
@@ -40,7 +40,7 @@ export function historyWords(count: number): number {
   return 1 + count * OPERATION_WORDS;
 }
 
-/** A thread's own part of a history, in memory that it shares with whoever checks it. */
+/** Records a thread's part of a history, in memory that it shares with the checker. */
 export class Recorder {
   readonly #words: Words;
   #count = 0;
@@ -60,7 +60,7 @@ export class Recorder {
   }
 }
 
-/** In `Operation.conn`: what a generation adds. Records are below. */
+/** `Operation.conn` is the record plus this factor times its generation. */
 export const CONN_GENERATION: number = 2 ** 24;
 
 export function readHistory(words: Words, thread: number): Operation[] {
@@ -86,7 +86,7 @@ function connText(conn: number): string {
   return conn === 0 ? 'no connection' : `connection ${conn % CONN_GENERATION}#${Math.trunc(conn / CONN_GENERATION)}`;
 }
 
-/** One line: when, who, what, and what it was told. */
+/** One line with the time, the thread, the operation and its answer. */
 export function operationText(operation: Operation): string {
   const { thread, kind, direction, nowMs, invoked, responded, answer, removed, conn, port } = operation;
   const isGlobal = kind === Kind.flushZone || kind === Kind.sweep;

@@ -1,4 +1,4 @@
-/** Histories of real threads on one table: recorded, taken apart by flow, and checked. */
+/** Records histories of real threads on one table, splits them by flow, and checks them. */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
@@ -18,13 +18,13 @@ export interface HistoryOptions {
   reclaim: Reclaim;
   buckets: number;
   flows: number;
-  /** Histories, each on an empty table; more of them, but not many times more, until threads have met so often. */
+  /** Number of histories, each on an empty table. More follow, up to a limit, until `overlaps` is reached. */
   rounds: number;
   overlaps: number;
-  /** Of each thread in each round. */
+  /** Number of operations of each thread in each round. */
   operations: number;
   seed: number;
-  /** Does the clock move within a round? Between rounds it always does. */
+  /** Whether the clock moves during a round. It always moves between rounds. */
   isMoving: boolean;
 }
 
@@ -37,13 +37,13 @@ export const HISTORY_TABLES: readonly { engine: EngineName; reclaim: Reclaim; bu
 
 export interface HistorySummary {
   operations: number;
-  /** Pairs of operations on one flow, of two threads, at the same time. */
+  /** Number of pairs of operations of two threads on one flow at the same time. */
   overlaps: number;
   places: number;
 }
 
 const MOST_PACKETS = 3;
-/** On a machine with other work to do threads may take turns instead of running side by side. */
+/** The limit of further rounds. On a busy machine threads may take turns instead of running in parallel. */
 const MOST_ROUNDS = 50;
 
 /** The operations that concern a flow. */
@@ -68,7 +68,7 @@ function overlapsOf(operations: readonly Operation[]): number {
 }
 
 /**
- * @param crew in a checked process its threads are held up at random before shared accesses
+ * @param crew the threads. In a checked process they pause at random before shared accesses
  * @throws Error with the report of the first history that is not linearizable
  */
 export async function checkHistories(crew: Crew<HistoryJobs>, options: HistoryOptions): Promise<HistorySummary> {

@@ -1,4 +1,4 @@
-/** Capture files: what is broken in them is said, with its place, and what came before is handed out. */
+/** Capture files: the reader gives the packets before a broken place, and then an error with its offset. */
 
 import { gzipSync } from 'node:zlib';
 import {
@@ -20,17 +20,17 @@ import { mutatedBytes } from '../text.ts';
 
 interface CaptureInput {
   file: Uint8Array;
-  /** The file comes in pieces of so many bytes. */
+  /** The reader gets the file in pieces of this size. */
   pieceBytes: number;
 }
 
 const MAX_SAMPLE_BYTES = 20_000;
-/** A broken length must not cost more memory than the largest legal block, and some pieces of the file. */
+/** The memory limit of a read: the largest legal block and some pieces of the file. A broken length must not take more. */
 const MAX_TAKEN_BYTES = 8 << 20;
 
 let corpus: Corpus | undefined;
 
-/** What stands in front of the packets of a link type; the packet follows that of Ethernet. */
+/** Link-layer headers in front of an IP packet, by link type. */
 const WRAPPERS: [linkType: number, header: string][] = [
   [0, '02000000'],
   [0, '0000001e'],
@@ -54,7 +54,7 @@ const WRAPPERS: [linkType: number, header: string][] = [
 ];
 const ETHERNET_BYTES = 14;
 
-/** A frame as a record of the link type, at times of any other. */
+/** A frame as a record of the link type, sometimes left as Ethernet. */
 function wrapped(random: Random, linkType: number, frame: Uint8Array): Uint8Array {
   const headers = WRAPPERS.filter(([type]) => type === linkType);
   if (headers.length === 0 || random.oneIn(10)) {
@@ -72,11 +72,11 @@ function pcap(random: Random): Uint8Array {
   );
   const header = pcapHeader({ linkType });
   if (random.oneIn(4)) {
-    /* Versions that have the lengths in another order, or are none. */
+    /* Versions with the lengths in another order, and invalid ones. */
     header[6] = random.below(6);
   }
   if (random.oneIn(10)) {
-    /* The modified kind, whose records are longer. */
+    /* The modified format, which has longer record headers. */
     header.set([0x34, 0xcd, 0xb2, 0xa1]);
     return concatenated([
       header,
@@ -152,7 +152,7 @@ function pcapng(random: Random): Uint8Array {
   return concatenated([section, description(), ...body]);
 }
 
-/** A file that is right but, of a recorded one, for its end. */
+/** A valid file. A recorded one may be truncated. */
 export function captureFile(random: Random): Uint8Array {
   const made = random.below(4);
   if (made === 0) {
@@ -177,17 +177,17 @@ function isCompressed({ file }: CaptureInput): boolean {
 }
 
 async function* pieces({ file, pieceBytes }: CaptureInput): AsyncGenerator<Uint8Array, void, void> {
-  /* Byte by byte only where that is soon done. */
+  /* At most about 500 pieces, so that a large file does not take long. */
   const step = Math.max(pieceBytes, Math.floor(file.length / 500));
   for (let at = 0; at < file.length; at += step) {
-    /* Exact memory, used again by nobody: what is read outside of it is not there. */
+    /* Each piece has memory of its own without spare bytes: a read outside of it finds nothing. */
     yield file.slice(at, at + step);
   }
 }
 
 interface Outcome {
   packets: number;
-  /** Of all frames and times. */
+  /** A hash of all frames. */
   digest: number;
   complaint: string;
 }
@@ -236,7 +236,7 @@ async function run(input: CaptureInput, tally: Tally): Promise<number> {
     throw new Finding(`${taken} bytes were taken to read a file of ${input.file.length}`);
   }
   const whole = await outcomeOf({ ...input, pieceBytes: Number.POSITIVE_INFINITY });
-  /* Of broken compressed data it depends on the pieces how much comes before the broken place. */
+  /* The number of packets before a broken place in compressed data depends on the size of the pieces. */
   const isSame =
     isCompressed(input) && outcome.complaint !== ''
       ? whole.complaint !== ''
@@ -255,7 +255,7 @@ async function run(input: CaptureInput, tally: Tally): Promise<number> {
 export const captures: Target<CaptureInput> = {
   name: 'captures',
   about:
-    'pcap and pcapng files of all link types, broken, compressed, and read in pieces: the same packets, a complaint with its place',
+    'pcap and pcapng files, broken, compressed, and read in pieces: the same packets, and an error with its offset',
   weight: 1,
   prepare: async (options) => {
     corpus = await loadCorpus(options);

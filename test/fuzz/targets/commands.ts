@@ -1,4 +1,4 @@
-/** Command lines of every command: options and arguments are understood, or one line says what is wrong. Nothing is run. */
+/** Command lines of every command: the program accepts them or prints a one-line error. The commands do not run. */
 
 import type { Command, Option } from 'commander';
 import { makeProgram } from '../../../src/cli/program.ts';
@@ -23,7 +23,7 @@ let program: Command | undefined;
 let all: Command[] = [];
 let seen: Record<string, unknown> | undefined;
 
-/** Every command of the program, those within others too. */
+/** Every command of the program, including subcommands. */
 function commandsOf(command: Command): Command[] {
   return [command, ...command.commands.flatMap(commandsOf)];
 }
@@ -32,10 +32,10 @@ function pathOf(command: Command): string[] {
   return command.parent === null ? [] : [...pathOf(command.parent), command.name()];
 }
 
-/** Options whose numbers need not be whole. */
+/** Options that accept fractions. */
 const FRACTIONS: readonly string[] = ['minutes'];
 
-/** What an option was parsed to must be of use: no number that is none. */
+/** @throws Finding if the parsed value of an option is NaN, infinite, or wrongly a fraction */
 function expectUsable(value: unknown, name: string): void {
   const isOfUse = FRACTIONS.includes(name) ? Number.isFinite : Number.isSafeInteger;
   if (typeof value === 'number' && !isOfUse(value)) {

@@ -1,4 +1,4 @@
-/** The control socket: lines that clients send, and arguments of its commands. Each is answered, with one last line. */
+/** The control socket: requests of clients with any arguments. Each gets an answer with a last line. */
 
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { Finding, type Tally, type Target } from '../target.ts';
 import { mutatedBytes, mutatedJson, mutatedText } from '../text.ts';
 
 interface ControlInput {
-  /** What the client sends, its line feeds included; in pieces when it goes over the socket. */
+  /** The bytes that the client sends, with line feeds. Over the socket they go in two pieces. */
   line: Uint8Array;
   socket: boolean;
 }
@@ -50,7 +50,7 @@ const ARGS = [
   '',
   "''",
 ] as const;
-/** It goes on until its client leaves. */
+/** This command runs until its client disconnects. */
 const ENDLESS = 'events';
 const ANSWER_MS = 5000;
 
@@ -109,7 +109,7 @@ function generate(random: Random): ControlInput {
   return { line: Uint8Array.from(random.oneIn(20) ? mutatedBytes(random, Uint8Array.from(line)) : line), socket };
 }
 
-/** As the server does it, without a socket. @returns what the answer came to */
+/** Answers a request as the server does, without a socket. @returns the result for the tally */
 async function answered(text: string): Promise<string> {
   let request: ControlRequest;
   try {
@@ -141,7 +141,7 @@ async function answered(text: string): Promise<string> {
   return 'answered';
 }
 
-/** Over the socket: the last line of the answer, if the client waits for it, ends it. */
+/** Sends a request over the socket. @returns the result for the tally */
 async function talked({ line }: ControlInput): Promise<string> {
   const socket = connect(join(folder, 'control'));
   await once(socket, 'connect');
@@ -188,7 +188,7 @@ async function run(input: ControlInput, tally: Tally): Promise<number> {
 
 export const control: Target<ControlInput> = {
   name: 'control',
-  about: 'what clients of the control socket send (`ctl`): each is answered',
+  about: 'requests to the control socket (`ctl`): each gets an answer',
   weight: 1,
   prepare,
   generate,

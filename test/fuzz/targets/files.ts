@@ -1,4 +1,4 @@
-/** The files that commands read: results, profiles, verdicts, histories, scenarios, the configuration. */
+/** The JSON files that commands read: results, profiles, verdicts, histories, scenarios, the configuration. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,7 @@ interface FilesInput {
 let scenarios: SampleFile[] = [];
 let folder = '';
 
-/** A file with one of its JSON values, or its text or bytes, broken. */
+/** A file that is broken in one of its JSON values, in its text, or in its bytes. */
 function broken(random: Random, value: unknown, isLines = false): Uint8Array {
   const write = (each: unknown) => JSON.stringify(each) ?? '';
   let text: string;

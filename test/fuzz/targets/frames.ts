@@ -1,6 +1,6 @@
 /**
- * Frames, each for itself: cut at every length, with every byte of the headers another, of random bytes, and up to the
- * largest frame there is. The table must say the same with other bytes around them.
+ * Single frames: cut at every length, with every header byte changed, of random bytes, and of the largest size. The table must
+ * give the same results if the bytes around the frames are others.
  */
 
 import { MAX_FRAME_BYTES } from '../../../src/workers/datapath/flow-steering.ts';
@@ -15,7 +15,7 @@ import { runPlain, smaller } from './packets.ts';
 
 const FRAMES = 2048;
 const BATCH = 32;
-/** Bytes of a frame in which headers are. */
+/** The headers of a frame are within this number of bytes. */
 const HEADER_BYTES = 120;
 const GOOD = ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD;
 const TYPES = [
@@ -36,7 +36,7 @@ function* cutAtEveryLength(random: Random, frame: Uint8Array): Frames {
   }
 }
 
-/** Each byte of the headers in turn. */
+/** Changes each byte of the headers in turn. */
 function* changedEverywhere(random: Random, frame: Uint8Array): Frames {
   const isSealed = random.oneIn(3);
   for (let at = 12; at < Math.min(frame.length, HEADER_BYTES); at++) {
@@ -67,7 +67,7 @@ function* mixed(random: Random, frame: Uint8Array): Frames {
   }
 }
 
-/** A frame with an end that makes it as long as frames get. */
+/** Extends a frame to a length near a limit. */
 function* stretched(random: Random, frame: Uint8Array): Frames {
   const bytes = Math.max(frame.length, random.pick(LARGE) - random.below(3));
   const long = new Uint8Array(bytes).fill(random.byte());
@@ -105,7 +105,7 @@ function generate(random: Random): Sequence {
 
 export const frames: Target<Sequence> = {
   name: 'frames',
-  about: 'frames: every length, every byte of the headers changed, random ones, the largest',
+  about: 'single frames: every length, every header byte changed, random bytes, the largest size',
   weight: 4,
   prepare: async (options) => {
     corpus = await loadCorpus(options);

@@ -1,4 +1,4 @@
-/** Options and arguments of the library: they work, or one clear line says what is wrong with them, and the table goes on. */
+/** Options and arguments of the library: they work, or cause a one-line error. The table goes on working. */
 
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -34,7 +34,7 @@ const TABLE: ConntrackOptions = {
   maxParticipants: 2,
   eventCapacity: 64,
 };
-/** More is right, but takes its time and memory: that is not what is looked for. */
+/** Larger values are valid, but take time and memory. The fuzzer uses them rarely. */
 const MOST: Partial<Record<keyof ConntrackOptions, number>> = {
   maxConnections: 100_000,
   prefaultConnections: 5000,
@@ -66,7 +66,7 @@ const DATAPATH: DatapathOptions = {
 const TUPLE = { src: '10.1.1.1', dst: '10.1.1.2', proto: 6, sport: 1, dport: 2 };
 const ICMP_TUPLE = { src: 'fd00::1', dst: 'fd00::2', proto: 58, id: 1, type: 128, code: 0 };
 
-/** Settings and questions of a table, each with arguments that are right. */
+/** Calls on a table, each with valid arguments. */
 const CALLS: Record<string, { right: readonly unknown[]; call: (ct: Conntrack, args: never[]) => unknown }> = {
   maxConnections: { right: [100], call: (ct, [limit]) => (ct.maxConnections = limit!) },
   tableFull: { right: ['early-drop'], call: (ct, [how]) => (ct.tableFull = how!) },
@@ -100,7 +100,7 @@ function asObject(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }
 
-/** Members of right options: some of them. */
+/** A random selection of the members of some options. */
 function someOf(random: Random, options: object): object {
   return Object.fromEntries(Object.entries(options).filter(() => random.oneIn(2)));
 }
@@ -116,7 +116,7 @@ function generate(random: Random): OptionsInput {
           value[name] = random.oneIn(4) ? value[name] : most;
         }
       }
-      /* Not given, it is three million. */
+      /* The default of three million would take too long. */
       return { kind: 'table', value: { maxConnections: 1000, ...value } };
     }
     case 1:
@@ -133,7 +133,7 @@ function generate(random: Random): OptionsInput {
       return { kind: 'nat', value: mutated(nat) };
     }
     case 3:
-      /* Now and then no object at all. */
+      /* Sometimes not an object at all. */
       return {
         kind: 'filter',
         value: random.oneIn(20) ? (oddValue(random, { isProgram: true }) as never) : mutated(FILTER),
@@ -159,7 +159,7 @@ function generate(random: Random): OptionsInput {
         ...DATAPATH,
         [random.pick(names)]: oddValue(random, { isProgram: true }),
       };
-      /* Many threads are right, and take half a minute to start from TypeScript. */
+      /* Many threads are valid, but take half a minute to start from TypeScript. */
       if (Number.isInteger(value['threads']) && (value['threads'] as number) <= MAX_THREADS) {
         value['threads'] = Math.min(value['threads'] as number, MOST_THREADS);
       }
@@ -171,7 +171,7 @@ function generate(random: Random): OptionsInput {
 let table: Conntrack | undefined;
 const batch = PacketBatch.allocate(1 << 16);
 
-/** Some packets get a verdict, whatever was set before. */
+/** @throws Finding unless some packets get a verdict, with any settings made before */
 function expectAtWork(ct: Conntrack, action: CtAction, seed: number): void {
   const conversations = new Conversations(new Random(seed));
   batch.clear();
@@ -206,7 +206,7 @@ async function startsOrComplains(options: DatapathOptions): Promise<boolean> {
 let runs = 0;
 
 async function run(input: OptionsInput, tally: Tally): Promise<number> {
-  /* A table that many settings were tried on, and a fresh one now and then. */
+  /* The table keeps the settings of earlier inputs; every 64th input gets a new one. */
   if (table === undefined || runs++ % 64 === 0) {
     table = new Conntrack(TABLE);
   }

@@ -1,10 +1,10 @@
 /**
- * Packets, in sequences: each is done with four tables at once, which must agree.
+ * Sequences of packets. Each sequence runs on up to four tables, which must agree.
  *
- *   first       batches as they are, zeros around the packets
- *   disturbed   the same amid other bytes: what is around a packet must not matter, not to the last word of the table
- *   one by one  each packet in a batch of its own: a batch must say what its packets alone say
- *   other       another engine, which removes stale entries as late as the first
+ *   first       the batches of the sequence, with zeros around the packets
+ *   disturbed   the same with other bytes around the packets: every word of the table must be the same
+ *   one by one  each packet in a batch of its own: the verdicts must be the same
+ *   other       another engine, which removes expired entries as late as the first one
  */
 
 import { accountingFaults } from '../../support/accounting-faults.ts';
@@ -21,27 +21,27 @@ let corpus: Corpus | undefined;
 let memories: Record<'first' | 'disturbed' | 'oneByOne' | 'other', Surroundings> | undefined;
 
 /**
- * Sequences whose packets go through more than once are not the same one by one: the second pass would come before
- * others' first. Nor are those with fragments: what completes a datagram sends it on at the end of the batch. Nor those
- * where packets remove stale entries: one that a packet of the same batch left stale gives its room back a moment later.
+ * Whether a sequence must give the same results if each packet is a batch of its own. It need not if packets pass more than once:
+ * the second pass of one would come before the first pass of another. It need not with fragments: a complete datagram goes on at
+ * the end of the batch. It need not if packets remove expired entries: an entry releases its quota only after the batch.
  */
 function isSameOneByOne({ steps, reassembles, options }: Sequence): boolean {
   const isSinglePass = steps.every((step) => step.op !== 'batch' || step.actions.length === 1);
   return isSinglePass && !reassembles && options.tableFull === 'refuse' && options.reclaim === 'sweep';
 }
 
-/** A clock may run backwards so far (20 minutes): then the engines say the same. */
+/** If the clock runs backwards by less than this (about 17 minutes), the engines must agree. */
 const MAX_BACKWARDS_MS = 2 ** 20;
 
 /**
- * Engines with expiration lists sweep from the front of each list: what a changed timeout lets expire behind others stays
- * longer, and takes room from new connections.
+ * Engines with expiration lists sweep each list from its front. After a change of timeouts, a connection may expire behind others
+ * in its list. It then stays longer, and uses quota that new connections need.
  */
 function changesTimeouts({ steps }: Sequence): boolean {
   return steps.some(({ op }) => op === 'timeouts');
 }
 
-/** Engines differ in what they remove when the clock leaps far back. */
+/** Engines remove different connections if the clock leaps far back. */
 function leapsBack({ steps }: Sequence): boolean {
   let latest = Number.NEGATIVE_INFINITY;
   return steps.some((step) => {
@@ -52,8 +52,8 @@ function leapsBack({ steps }: Sequence): boolean {
 }
 
 /**
- * Everything that the tables of two subjects hold, word for word. Not where they went through a different number of
- * epochs: a sweep that runs for more than a millisecond of the wall clock takes a breath, and begins another one.
+ * The first difference between the tables of two subjects, word for word. They are not compared after a different number of
+ * epochs: a sweep pauses after a millisecond of the wall clock, and then begins another epoch.
  */
 function tableDifference(a: Subject, b: Subject): string | undefined {
   const layout = memoryLayout(a.ct.memory);
@@ -112,7 +112,7 @@ function expectAccounting(subject: Subject, what: string): void {
   }
 }
 
-/** Nothing is left of connections that were all removed. */
+/** @throws Finding unless a flush removes all connections, entries and expectations */
 function expectEmptiable({ ct }: Subject, what: string): void {
   ct.flush();
   const entries = ct.buckets().reduce((sum, bucket) => sum + bucket.entries, 0);
@@ -125,8 +125,8 @@ function expectEmptiable({ ct }: Subject, what: string): void {
 }
 
 /**
- * Did one tuple ever belong to two connections? As in Open vSwitch, a connection can be opened between the original ends of
- * a translated one; which of both a packet finds depends on where they stand.
+ * Whether two connections ever had the same tuple. As in Open vSwitch, a packet can open a connection between the original ends
+ * of a translated one. A later packet finds the one of the two that comes first in the index.
  */
 function isAmbiguous(input: Sequence): boolean {
   const subject = new Subject(input, { oneByOne: false, engine: 'ct-bucket' }, memory('first'));
@@ -139,7 +139,7 @@ function isAmbiguous(input: Sequence): boolean {
   return isTwice;
 }
 
-/** Two tables that say the same, unless a tuple is ambiguous. */
+/** @throws Finding unless two tables agree, or a tuple is ambiguous */
 function expectAgreement(
   first: Subject,
   other: Subject,
@@ -191,7 +191,7 @@ function done(input: Sequence, options: Partial<SubjectOptions>, name: Parameter
   return subject;
 }
 
-/** The first table and the disturbed one. @returns the first */
+/** Runs the sequence on the first table and on the disturbed one, and compares them. @returns the first one */
 function runDisturbed(input: Sequence, tally: Tally): Subject {
   const first = done(input, { checksFrames: true }, 'first');
   tallyStates(first, tally);
@@ -204,7 +204,7 @@ function runDisturbed(input: Sequence, tally: Tally): Subject {
   return first;
 }
 
-/** Only with other bytes around the packets. */
+/** Runs a sequence only on the first table and on the disturbed one. */
 export function runPlain(input: Sequence, tally: Tally): number {
   const first = runDisturbed(input, tally);
   expectEmptiable(first, 'ct-bucket');
@@ -217,7 +217,7 @@ function run(input: Sequence, tally: Tally): number {
   const packets = first.states.length >> 1;
   const dump = first.dump();
   expectAccounting(first, 'accounting');
-  /* Who is evicted depends on how many newcomers there are at a time; what another engine evicts, on its index. */
+  /* The number of new connections in a batch decides which connection is evicted. In another engine its index decides. */
   if (isSameOneByOne(input)) {
     const oneByOne = done(input, { oneByOne: true }, 'oneByOne');
     expectAgreement(first, oneByOne, input, { what: 'in batches and one by one', dump });
@@ -253,7 +253,7 @@ export function* smaller(input: Sequence): Generator<Sequence, void, void> {
 
 export const packets: Target<Sequence> = {
   name: 'packets',
-  about: 'sequences of packets, sound and broken, with settings, sweeps and leaps of time between them',
+  about: 'sequences of valid and broken packets, with settings, sweeps and leaps of time between them',
   weight: 6,
   prepare: async (options) => {
     corpus = await loadCorpus(options);

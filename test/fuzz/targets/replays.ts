@@ -1,4 +1,4 @@
-/** Captures through `replay` and its threads: every option of it, and files that break off anywhere. */
+/** Captures through `replay` and its threads, with all of its options, and truncated files. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Scenario files, as `verify` runs them: the first difference, or a complaint that names the line. */
+/** Scenario files as `verify` runs them: the result is the first difference, or an error with the number of the line. */
 
 import { ENGINES } from '../../../src/core/engines/engine.ts';
 import { runScenario, type ScenarioOptions } from '../../../src/cli/scenario.ts';
@@ -37,7 +37,7 @@ function generate(random: Random): ScenarioInput {
         try {
           lines[at] = JSON.stringify(mutatedJson(random, JSON.parse(lines[at] ?? '{}'))) ?? '';
         } catch {
-          /* Broken before: it stays so. */
+          /* An earlier change has broken this line: it stays broken. */
         }
     }
   }
@@ -62,7 +62,7 @@ function run({ lines, options }: ScenarioInput, tally: Tally): number {
 
 export const scenarios: Target<ScenarioInput> = {
   name: 'scenarios',
-  about: 'scenario files as for `verify`, with lines and members changed',
+  about: 'scenario files for `verify`, with changed lines and members',
   weight: 1,
   prepare: async (options) => {
     const { scenarios: found }: Corpus = await loadCorpus(options);

@@ -1,4 +1,4 @@
-/** Targets that fail on purpose: what the fuzzer itself is tested with. */
+/** Targets that fail on purpose, to test the fuzzer itself. */
 
 import type { Random } from '../random.ts';
 import { Finding, type Target } from '../target.ts';
@@ -39,7 +39,7 @@ export const SELF_TESTS: readonly Target[] = [
     }
   }),
   selfTest('self-hangs', (input) => {
-    /* eslint-disable-next-line no-empty -- that is the point */
+    /* eslint-disable-next-line no-empty -- it must hang */
     while (input.digits.includes(7)) {}
   }),
   selfTest('self-dies', (input) => {

@@ -1,6 +1,6 @@
 /**
- * Tables that live long: the same packets again and again, each time flushed, swept or left to expire. What a table and
- * its helpers take of memory is what they took the third time.
+ * Long-lived tables: the same packets again and again. After each round a flush or a sweep removes all connections. After the
+ * third round a table and its helpers must not take more memory.
  */
 
 import { Conntrack } from '../../../src/core/conntrack.ts';
@@ -19,9 +19,9 @@ interface TableInput {
 
 const ROUNDS = 12;
 const SETTLED_ROUNDS = 3;
-/** All timeouts are cut to less. */
+/** A time longer than any timeout. */
 const LONG_MS = 2 ** 31;
-/** Randomly chosen ports may find other places in the index. */
+/** Randomly chosen ports may take other lines of the index. */
 const SLACK_UNITS = 64;
 const SLACK_LINES = 16;
 
@@ -34,7 +34,7 @@ function generate(random: Random): TableInput {
   return { sequence: { ...made, steps: forwards(made.steps.slice(0, 24)) }, ends };
 }
 
-/** The same with a clock that never runs backwards: a connection from after a leap back lives on for as much longer. */
+/** The same steps with a clock that never runs backwards. After a leap back, connections would live longer by that leap. */
 function forwards(steps: Step[]): Step[] {
   let latest = Number.NEGATIVE_INFINITY;
   return steps.map((step) => {
@@ -81,7 +81,7 @@ function run({ sequence: made, ends }: TableInput, tally: Tally): number {
 
 export const tables: Target<TableInput> = {
   name: 'tables',
-  about: 'tables that live long: the same packets again and again, and no more memory than before',
+  about: 'long-lived tables: the same packets again and again, without more memory',
   weight: 1.5,
   prepare: async (options) => {
     corpus = await loadCorpus(options);
