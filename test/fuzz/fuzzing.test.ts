@@ -120,7 +120,7 @@ describe('the fuzzer', () => {
   });
 
   it.each([
-    ['an unknown target', ['--target', 'nothing'], /"nothing" is none of packets, /],
+    ['an unknown target', ['--target', 'nothing'], /"nothing" is not one of packets, /],
     [
       'a file that the fuzzer did not write',
       ['--repeat', 'package.json'],
