@@ -63,7 +63,7 @@ const QUIET = [
   'test/core/packet/version-nibble.test.ts',
   'test/host/terminal-words.test.ts',
   'test/reference/vectors.test.ts',
-  'test/workers/worker-restarts.test.ts',
+  'test/workers/{stopping,worker-hangs,worker-restarts}.test.ts',
   'test/core/what-is-not-there.test.ts',
   'test/core/what-options-are.test.ts',
   'test/cli/wrong-input.test.ts',

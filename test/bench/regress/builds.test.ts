@@ -3,7 +3,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
-  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -11,16 +10,13 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { defaultCache, keptBuild, measuring } from '../../../bench/regress/build-cache.ts';
 import { findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
-import { tryLock, withLock } from '../../../bench/machine/lock-file.ts';
 import { REPOSITORY } from '../../support/child.ts';
 
 /** A fake build of this program. It copies the sources, and logs its run in a file outside the repository. */
@@ -311,83 +307,6 @@ describe('the error of git', () => {
   });
 });
 
-describe('the cache of builds', () => {
-  const make = (result: string): void => {
-    write(join(result, 'dist', '.complete'), '');
-    mkdirSync(join(result, 'node_modules'));
-  };
-  const keep = (): Promise<string> => keptBuild({ cache, key: 'key', label: 'a', make });
-
-  it('is a folder that only the user may enter', async () => {
-    await keep();
-    expect(statSync(cache).mode & 0o777).toBe(0o700);
-  });
-
-  it.each([0o755, 0o777, 0o710])('is refused with mode %o, which lets others read or write', async (mode) => {
-    mkdirSync(cache);
-    chmodSync(cache, mode);
-    await expect(keep()).rejects.toThrow(
-      /cache must be a folder of this user with mode 700 \(it is: mode 7\d\d, user \d+\)/,
-    );
-  });
-
-  it('is refused if it is a symbolic link or a file', async () => {
-    mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 });
-    symlinkSync(join(folder, 'elsewhere'), cache);
-    await expect(keep()).rejects.toThrow(/must be a folder of this user/);
-    rmSync(cache);
-    writeFileSync(cache, '');
-    await expect(keep()).rejects.toThrow(/cannot create it/);
-  });
-
-  it.runIf(process.getuid?.() === 0)('is refused if it belongs to another user', async () => {
-    mkdirSync(cache, { mode: 0o700 });
-    execFileSync('chown', ['65534', cache]);
-    await expect(keep()).rejects.toThrow(/must be a folder of this user with mode 700 \(it is: mode 700, user 65534\)/);
-  });
-
-  it('is in XDG_CACHE_HOME if that is an absolute path, or else in HOME, without a look-up of the user', () => {
-    expect(defaultCache({ XDG_CACHE_HOME: '/x/y' })).toBe('/x/y/ct-bucket');
-    vi.stubEnv('HOME', '/home/somebody');
-    expect(defaultCache({})).toBe('/home/somebody/.cache/ct-bucket');
-    expect(defaultCache({ XDG_CACHE_HOME: 'y' })).toBe('/home/somebody/.cache/ct-bucket');
-    expect(defaultCache({ XDG_CACHE_HOME: '' })).toBe('/home/somebody/.cache/ct-bucket');
-    vi.stubEnv('HOME', 'relative');
-    expect(() => defaultCache({})).toThrow(/set XDG_CACHE_HOME/);
-  });
-
-  it('is never a folder with a predictable name in the shared temporary folder', () => {
-    const texts = ['regress/builds.ts', 'regress/build-cache.ts', 'regress/git.ts', 'studies/variants.ts'].map((name) =>
-      readFileSync(join(REPOSITORY, 'bench', name), 'utf8'),
-    );
-    for (const text of texts) {
-      expect(text).not.toContain('userInfo');
-      expect(text.match(/tmpdir\(\)/g)?.length ?? 0).toBe(text.match(/mkdtempSync\(join\(tmpdir\(\)/g)?.length ?? 0);
-    }
-  });
-
-  it('loses builds without use for a month, and the remains of killed builds', async () => {
-    const old = await keep();
-    const left = join(cache, 'builds', '.building-x');
-    mkdirSync(left);
-    const longAgo = new Date(Date.now() - 40 * 86_400_000);
-    utimesSync(old, longAgo, longAgo);
-    utimesSync(left, longAgo, longAgo);
-    await keptBuild({ cache, key: 'other', label: 'b', make });
-    expect(readdirSync(join(cache, 'builds'))).toEqual(['other']);
-  });
-
-  it('reports that another measurement runs at the same time', async () => {
-    vi.stubEnv('XDG_CACHE_HOME', folder);
-    expect(await measuring(say, () => measuring(say, () => 7))).toBe(7);
-    expect(said).toEqual([
-      `another regress (process ${process.pid}) measures at the same time: each disturbs the other`,
-    ]);
-    await measuring(say, () => 7);
-    expect(said).toHaveLength(1);
-  });
-});
-
 describe('the build of this repository', () => {
   it('is newer than its sources while the tests run', () => {
     const builtMs = statSync(join(REPOSITORY, 'dist', '.complete')).mtimeMs;
@@ -398,48 +317,4 @@ describe('the build of this repository', () => {
       .filter((file) => statSync(join(REPOSITORY, file)).mtimeMs > builtMs);
     expect(newer).toEqual([]);
   });
-});
-
-describe('a lock file', () => {
-  it('is held by one process, and is released even if its action throws', async () => {
-    const lock = join(folder, 'lock');
-    expect(await withLock(lock, () => tryLock(lock))).toBe(process.pid);
-    await expect(
-      withLock(lock, () => {
-        throw new Error('broken');
-      }),
-    ).rejects.toThrow('broken');
-    expect(readdirSync(folder)).not.toContain('lock');
-  });
-
-  it('of an ended process is taken over, even if another process has the same id now', async () => {
-    const lock = join(folder, 'lock');
-    const child = spawn(process.execPath, ['-e', '']);
-    await once(child, 'close');
-    const host = (JSON.parse(await lockText(lock)) as { host: string }).host;
-    for (const holder of [
-      { pid: child.pid, start: '1', host },
-      { pid: process.pid, start: '1', host },
-    ]) {
-      writeFileSync(lock, JSON.stringify(holder));
-      expect(await withLock(lock, () => 'mine')).toBe('mine');
-    }
-    writeFileSync(lock, 'torn');
-    expect(await withLock(lock, () => 'mine')).toBe('mine');
-  });
-
-  it('of a process on another host is waited for until a timeout, with a message', async () => {
-    const lock = join(folder, 'lock');
-    writeFileSync(lock, JSON.stringify({ pid: 1, start: '1', host: 'elsewhere' }));
-    const waits: number[] = [];
-    await expect(withLock(lock, () => 1, { onWait: (holder) => waits.push(holder), timeoutMs: 150 })).rejects.toThrow(
-      /lock: process 1 has held this lock for too long. End the process, or remove the file$/,
-    );
-    expect(waits).toEqual([1]);
-    expect(existsSync(lock)).toBe(true);
-  });
-
-  async function lockText(lock: string): Promise<string> {
-    return await withLock(lock, () => readFileSync(lock, 'utf8'));
-  }
 });
