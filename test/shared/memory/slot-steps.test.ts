@@ -9,9 +9,12 @@ import {
   claimOf,
   claimParticipant,
   isClaimed,
+  keepForToken,
+  releaseParticipant,
   reserveParticipant,
 } from '../../../src/shared/memory/participant-slots.ts';
-import { type ParticipantRegion, ParticipantWord } from '../../../src/shared/memory/participant.ts';
+import type { Participant, ParticipantRegion } from '../../../src/shared/memory/participant.ts';
+import { ParticipantWord } from '../../../src/shared/memory/participant.ts';
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -33,7 +36,50 @@ function fatal(region: ParticipantRegion, id: number): ParticipantRegion {
   };
 }
 
+/** The slot, and its Claim at each access to its words. */
+function watched(region: ParticipantRegion, participant: Participant): { participant: Participant; claims: number[] } {
+  const claims: number[] = [];
+  const slot = {
+    get words() {
+      claims.push(claimOf(region, participant.id));
+      return participant.words;
+    },
+    base: participant.base,
+  };
+  return { participant: slot as unknown as Participant, claims };
+}
+
 describe('a participant slot', () => {
+  it('that is released or kept is not written after the store with which another thread can take it', () => {
+    const { participants } = table().tracker;
+    const leaves = [releaseParticipant, (slot: Participant) => keepForToken(slot, Claim.vacant)];
+    for (const leave of leaves) {
+      const owner = claimParticipant(participants);
+      const { participant, claims } = watched(participants, owner);
+      leave(participant);
+      expect(claimOf(participants, owner.id)).not.toBe(Claim.claimed);
+      expect(claims.length).toBeGreaterThan(1);
+      expect(new Set(claims)).toEqual(new Set([Claim.claimed]));
+    }
+  });
+
+  it('that is vacant is claimed only if no slot is free', () => {
+    const { participants } = table().tracker;
+    const [vacant, ...others] = [1, 2, 3].map(() => claimParticipant(participants));
+    others.forEach(releaseParticipant);
+    keepForToken(vacant!, Claim.vacant);
+    const claimed = [1, 2, 3].map(() => claimParticipant(participants).id);
+    expect(claimed).toEqual([...others.map(({ id }) => id), vacant!.id]);
+  });
+
+  it('of a thread that died asleep is not asleep when another thread takes it', () => {
+    const { participants } = table().tracker;
+    const dead = claimParticipant(participants);
+    dead.fallAsleep(participants.words, 1);
+    const taken = adoptParticipant(participants, dead.id, keepForToken(dead, Claim.reserved));
+    expect(taken.words[taken.base + ParticipantWord.SLEEPS_ON]).toBe(0);
+  });
+
   it('is repaired with the token of a thread that dies in the step in which it takes it', () => {
     const main = table();
     const { participants } = main.tracker;
