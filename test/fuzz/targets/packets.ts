@@ -51,15 +51,12 @@ function leapsBack({ steps }: Sequence): boolean {
   });
 }
 
-/**
- * The first difference between the tables of two subjects, word for word. They are not compared after a different number of
- * epochs: a sweep pauses after a millisecond of the wall clock, and then begins another epoch.
- */
+/** The first difference between the tables of two subjects, word for word, their epochs included. */
 function tableDifference(a: Subject, b: Subject): string | undefined {
   const layout = memoryLayout(a.ct.memory);
   const [epochA, epochB] = [a, b].map(({ ct }) => ct.tracker.words[layout.epochs]);
   if (epochA !== epochB) {
-    return undefined;
+    return `the epochs are ${epochA} and ${epochB}`;
   }
   const taken = a.ct.tracker.slab.unitsTaken;
   if (taken !== b.ct.tracker.slab.unitsTaken) {
