@@ -25,7 +25,7 @@ const LOWER_PARTS = [
   'proto',
   'fragments',
   'engines',
-  'alg/state.ts',
+  'alg/helper-tables.ts',
   'options',
   'zones',
   'events/event-ring.ts',
@@ -43,7 +43,7 @@ const LOWER_PARTS = [
 const THREAD_MODULES = ['worker_threads', 'child_process', 'cluster', 'piscina', 'tinypool'];
 
 /** The commands that are benchmarks. Only these files of src/cli may import from bench. */
-const BENCHMARK_COMMANDS = /^src\/cli\/(bench|profile|regress|soak)(-[a-z-]+)?\.ts$/;
+const BENCHMARK_COMMANDS = /^src\/cli\/measure\//;
 
 interface Import {
   /** Path relative to the repository. */

@@ -6,9 +6,9 @@
 import { type Command, CommanderError } from 'commander';
 import { UsageError } from '../core/errors.ts';
 import { printError } from '../host/command-end.ts';
-import { refuseMisspelt } from './default-help.ts';
+import { refuseMisspelt } from './options/default-help.ts';
 import { ExitCode } from './exit-code.ts';
-import { applyOptionRules } from './option-rules.ts';
+import { applyOptionRules } from './options/option-rules.ts';
 import { makeTrackingProgram } from './tracking-commands.ts';
 
 /** The program with the tracking commands if that suffices, else the whole program. */

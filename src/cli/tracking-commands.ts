@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { onOneLine } from '../core/errors.ts';
-import { addCtl } from './ctl-command.ts';
-import { endHelp, HELP_STYLE, holdsCommands } from './help-style.ts';
-import { addReplay } from './replay-command.ts';
-import { addRun } from './run-command.ts';
-import { addVerify } from './verify-command.ts';
+import { addCtl } from './ctl/ctl-command.ts';
+import { endHelp, HELP_STYLE, holdsCommands } from './options/help-style.ts';
+import { addReplay } from './replay/replay-command.ts';
+import { addRun } from './run/run-command.ts';
+import { addVerify } from './verify/verify-command.ts';
 
 function packageVersion(): string {
   for (const up of ['../..', '../../..', '../../../..']) {

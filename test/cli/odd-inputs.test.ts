@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readTextFile } from '../../src/host/input-file.ts';
 import { OutputFiles } from '../../src/host/output-files.ts';
-import { pcapHeader } from '../../src/cli/capture.ts';
+import { pcapHeader } from '../../src/cli/capture/open-capture.ts';
 import { type ChildResult, CT_BUCKET, run } from '../support/child.ts';
 import { capturePath } from '../support/fixtures.ts';
 

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pcapHeader, pcapRecord } from '../../src/cli/capture.ts';
+import { pcapHeader, pcapRecord } from '../../src/cli/capture/open-capture.ts';
 import { COMMANDS } from '../../src/workers/control/commands.ts';
 import type { ControlReply } from '../../src/workers/control/protocol.ts';
 import { type ChildResult, CT_BUCKET, run } from '../support/child.ts';

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { pcapHeader, pcapRecord } from '../../src/cli/capture.ts';
+import { pcapHeader, pcapRecord } from '../../src/cli/capture/open-capture.ts';
 import { type ChildResult, CT_BUCKET, run } from '../support/child.ts';
 import { capturePath } from '../support/fixtures.ts';
 import { udp } from '../support/frames.ts';

@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileChunks, readCapture } from '../../src/cli/capture.ts';
+import { fileChunks, readCapture } from '../../src/cli/capture/open-capture.ts';
 import type { CtActionOptions } from '../../src/core/action.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures');

@@ -3,8 +3,8 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { oneOfEach, wholeNumber } from '../../src/cli/option-parsers.ts';
-import { applyOptionRules } from '../../src/cli/option-rules.ts';
+import { oneOfEach, wholeNumber } from '../../src/cli/options/option-parsers.ts';
+import { applyOptionRules } from '../../src/cli/options/option-rules.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { guardProcess, systemReason, printError } from '../../src/host/command-end.ts';
 import { OutputFiles } from '../../src/host/output-files.ts';

@@ -7,7 +7,7 @@ import { htmlReport } from '../../bench/report/html.ts';
 import { markdownReport, textReport } from '../../bench/report/report.ts';
 import { analyse } from '../../bench/report/analysis.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
-import { requireTableMemory } from '../../src/cli/table-memory.ts';
+import { requireTableMemory } from '../../src/cli/tracking/table-memory.ts';
 import { addressSpaceLeft, cgroupMemory, cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
 import { CT_BUCKET, run } from '../support/child.ts';
 import { capturePath } from '../support/fixtures.ts';

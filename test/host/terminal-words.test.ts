@@ -10,7 +10,7 @@ import { groups, ms, short } from '../../bench/report/format.ts';
 import { textTable } from '../../bench/report/table-text.ts';
 import { lineOf, type IntervalFigures } from '../../bench/soak/report.ts';
 import { makeProgram } from '../../src/cli/program.ts';
-import { printSummary, type Summary } from '../../src/cli/tracking-summary.ts';
+import { printSummary, type Summary } from '../../src/cli/tracking/tracking-summary.ts';
 import { counted, showProgress, thousands } from '../../src/host/terminal.ts';
 import { commandList } from '../../src/workers/control/commands.ts';
 import { printedBy } from '../fuzz/command-line.ts';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ENGINES } from '../../src/core/engines/engine.ts';
-import { runScenario } from '../../src/cli/scenario.ts';
+import { runScenario } from '../../src/cli/verify/scenario.ts';
 import { CHECKED } from '../../src/shared/access.ts';
 
 const FIXTURES = join(import.meta.dirname, '..', 'fixtures', 'vectors');

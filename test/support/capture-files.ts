@@ -1,7 +1,7 @@
 /** Capture files for tests, written without the code under test, and the outcome of reading them. */
 
 import { expect } from 'vitest';
-import { CaptureError, pcapHeader, pcapRecord, readCapture } from '../../src/cli/capture.ts';
+import { CaptureError, pcapHeader, pcapRecord, readCapture } from '../../src/cli/capture/open-capture.ts';
 
 interface Seen {
   frame: number[];

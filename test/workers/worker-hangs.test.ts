@@ -3,7 +3,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import { waitsForAnother } from '../../src/workers/supervision/lock-waits.ts';
-import { hangLine } from '../../src/cli/worker-lines.ts';
+import { hangLine } from '../../src/cli/tracking/worker-lines.ts';
 import { udp } from '../support/frames.ts';
 import { until } from '../threads/steps.ts';
 import { flow, hold, lockFor, offering, start } from '../support/watched-datapaths.ts';

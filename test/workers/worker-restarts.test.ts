@@ -12,7 +12,7 @@ import { Control } from '../../src/workers/control/control-thread.ts';
 import { Datapath } from '../../src/workers/datapath/datapath.ts';
 import type { WorkerState } from '../../src/workers/supervision/group.ts';
 import { workerLine, WorkerWord } from '../../src/workers/threads/status.ts';
-import { deathLine } from '../../src/cli/worker-lines.ts';
+import { deathLine } from '../../src/cli/tracking/worker-lines.ts';
 import { expectAccountingHolds } from '../support/accounting.ts';
 import { udp } from '../support/frames.ts';
 import { heldLocks } from '../support/locks.ts';

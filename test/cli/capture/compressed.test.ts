@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import zlib, { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
-import { CaptureError, pcapHeader, pcapRecord, readCapture } from '../../../src/cli/capture.ts';
+import { CaptureError, pcapHeader, pcapRecord, readCapture } from '../../../src/cli/capture/open-capture.ts';
 import { CT_BUCKET, REPOSITORY, run } from '../../support/child.ts';
 import { udp } from '../../support/frames.ts';
 

@@ -10,7 +10,7 @@ import {
   pcapHeader,
   pcapRecord,
   readCapture,
-} from '../../../src/cli/capture.ts';
+} from '../../../src/cli/capture/open-capture.ts';
 import { CT_BUCKET, run } from '../../support/child.ts';
 import { udp } from '../../support/frames.ts';
 

@@ -1,7 +1,7 @@
 /** Classic pcap files: byte orders, resolutions, versions, limits, and files that are not captures. */
 
 import { describe, expect, it } from 'vitest';
-import { MAX_FRAME_BYTES, pcapHeader, pcapRecord } from '../../../src/cli/capture.ts';
+import { MAX_FRAME_BYTES, pcapHeader, pcapRecord } from '../../../src/cli/capture/open-capture.ts';
 import { UsageError } from '../../../src/core/errors.ts';
 import {
   classicHeader,

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { CaptureSource, pcapHeader, pcapRecord } from '../../../src/cli/capture.ts';
+import { CaptureSource, pcapHeader, pcapRecord } from '../../../src/cli/capture/open-capture.ts';
 import { type ChildResult, CT_BUCKET, run } from '../../support/child.ts';
 import { tcp, udp } from '../../support/frames.ts';
 import { Running } from '../../support/running.ts';

@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fileChunks, MAX_FRAME_BYTES, pcapHeader, pcapRecord, readCapture } from '../../../src/cli/capture.ts';
+import {
+  fileChunks,
+  MAX_FRAME_BYTES,
+  pcapHeader,
+  pcapRecord,
+  readCapture,
+} from '../../../src/cli/capture/open-capture.ts';
 import { UsageError } from '../../../src/core/errors.ts';
 import {
   BLOCK_PARTS,
@@ -183,7 +189,7 @@ describe('fileChunks', () => {
 
   it('reads standard input for -', () => {
     const script = `
-      import { fileChunks, readCapture } from './src/cli/capture.ts';
+      import { fileChunks, readCapture } from './src/cli/capture/open-capture.ts';
       let count = 0;
       for await (const packet of readCapture(fileChunks('-'))) count = packet.number;
       console.log(count);`;

@@ -11,8 +11,8 @@ import {
   pcapHeader,
   pcapRecord,
   type CapturePacket,
-} from '../../../src/cli/capture.ts';
-import { readCapture } from '../../../src/cli/capture.ts';
+} from '../../../src/cli/capture/open-capture.ts';
+import { readCapture } from '../../../src/cli/capture/open-capture.ts';
 import { CT_BUCKET, run } from '../../support/child.ts';
 import { tcp, udp } from '../../support/frames.ts';
 

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fileChunks, readCapture } from '../../../src/cli/capture.ts';
+import { fileChunks, readCapture } from '../../../src/cli/capture/open-capture.ts';
 import { FlowSteering } from '../../../src/workers/datapath/flow-steering.ts';
 import { Datapath, type DatapathOptions } from '../../../src/workers/datapath/datapath.ts';
 import type { PacketVerdict } from '../../../src/workers/datapath/verdict-view.ts';

@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { runScenario } from '../../../src/cli/scenario.ts';
+import { runScenario } from '../../../src/cli/verify/scenario.ts';
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runScenario } from '../../../src/cli/scenario.ts';
+import { runScenario } from '../../../src/cli/verify/scenario.ts';
 import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { ENGINES } from '../../../src/core/engines/engine.ts';

@@ -8,7 +8,7 @@ import {
   pcapHeader,
   pcapRecord,
   readCapture,
-} from '../../../src/cli/capture.ts';
+} from '../../../src/cli/capture/open-capture.ts';
 import { UsageError } from '../../../src/core/errors.ts';
 import { expectComplaint } from '../complaints.ts';
 import { Conversations } from '../conversations.ts';

@@ -1,7 +1,7 @@
 /** Scenario files as `verify` runs them: the result is the first difference, or an error with the number of the line. */
 
 import { ENGINES } from '../../../src/core/engines/engine.ts';
-import { runScenario, type ScenarioOptions } from '../../../src/cli/scenario.ts';
+import { runScenario, type ScenarioOptions } from '../../../src/cli/verify/scenario.ts';
 import { expectComplaint } from '../complaints.ts';
 import { type Corpus, loadCorpus } from '../corpus.ts';
 import type { Random } from '../random.ts';

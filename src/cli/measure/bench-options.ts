@@ -1,0 +1,46 @@
+/** Options that several commands of `bench` have. */
+
+import { type Command, Option } from 'commander';
+import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
+import { batchOption, bucketsOption, connectionsOption, Group, runsOption } from '../options/shared-options.ts';
+
+const RESULTS_FILE = 'Write the results and raw samples as JSON';
+
+export function withJsonFile(command: Command): Command {
+  return command.optionsGroup(Group.output).option('--json <file>', RESULTS_FILE);
+}
+
+export function withReports(command: Command): Command {
+  return withJsonFile(command)
+    .option('--markdown <file>', 'Write the tables as Markdown')
+    .option('--html <file>', 'Write a page with tables and plots');
+}
+
+/** Options of a measurement with several numbers of threads. */
+export function withShape(command: Command, defaults: { connections: number; runs: number }): Command {
+  return command
+    .optionsGroup(Group.workload)
+    .addOption(
+      new Option('--threads <list>', 'Numbers of threads to measure, separated by commas')
+        .argParser(wholeNumbers(1, 64))
+        .default([1, 2]),
+    )
+    .addOption(connectionsOption(defaults.connections))
+    .addOption(batchOption())
+    .optionsGroup(Group.table)
+    .addOption(bucketsOption())
+    .optionsGroup(Group.measurement)
+    .addOption(runsOption(defaults.runs));
+}
+
+export function establishedOption(): Option {
+  return new Option('--established <connections>', 'Established connections in the table')
+    .argParser(wholeNumber(1, 3_000_000))
+    .default(10_000);
+}
+
+export function fullTableOption(preset: number): Option {
+  return new Option('--table <connections>', 'Capacity of the table that gets full, in connections')
+    .argParser(wholeNumber(100, 3_000_000))
+    .default(preset);
+}

@@ -1,0 +1,114 @@
+/** The work of `ct-bucket profile` (bench/profile/). */
+
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { analyseProfile } from '../../../bench/profile/analysis.ts';
+import { profileDiff } from '../../../bench/profile/diff.ts';
+import { pprofOf, readProfile, speedscopeOf } from '../../../bench/profile/files.ts';
+import { profileHtml } from '../../../bench/profile/html.ts';
+import { costLine, type ProfileFile, type ProfileOptions, profileWorkload } from '../../../bench/profile/run.ts';
+import { profileTables, time } from '../../../bench/profile/tables.ts';
+import { markdownTable, textTable } from '../../../bench/report/table-text.ts';
+import { VoidRunError } from '../../../bench/suite/workload-bench.ts';
+import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/workloads/registry.ts';
+import { UsageError } from '../../core/errors.ts';
+import { didYouMean } from '../../core/options/nearest-name.ts';
+import { jsonText, type OutputFiles, withOutputFiles } from '../../host/output-files.ts';
+import { requireWindowOfUse } from './bench-workload-commands.ts';
+import { requireRepeatable } from '../capture/open-capture.ts';
+import { ExitCode } from '../exit-code.ts';
+import { profileCapture } from './profile-capture.ts';
+
+export interface ProfileCommandOptions extends ProfileOptions {
+  top: number;
+  columns: string[];
+  json?: string;
+  markdown?: string;
+  html?: string;
+  speedscope?: string;
+  pprof?: string;
+}
+
+/** @throws UsageError for a file that is not a profile */
+export function printDifference(before: string, after: string): void {
+  console.log(textTable(profileDiff(readProfile(before), readProfile(after))));
+}
+
+function isWorkload(what: string): what is WorkloadName {
+  return (WORKLOAD_NAMES as readonly string[]).includes(what);
+}
+
+/** Refuses options of workloads for a capture, which has its own packets. @throws UsageError */
+function refuseForCapture(what: string, command: Command): void {
+  for (const name of ['connections', 'variant', 'window']) {
+    if (!isWorkload(what) && command.getOptionValueSource(name) === 'cli') {
+      throw new UsageError(`--${name} is for workloads, and ${what} is a capture file`);
+    }
+  }
+}
+
+/** Measures, prints the tables, writes the files. @param command knows which options were given. @throws UsageError */
+export function runProfile(what: string, options: ProfileCommandOptions, command: Command): Promise<void> {
+  refuseForCapture(what, command);
+  const { json, markdown, html, speedscope, pprof } = options;
+  const paths = { json, markdown, html, speedscope, pprof };
+  const work = (outputs: OutputFiles) => profileInto(outputs, what, options);
+  return withOutputFiles(paths, work, isWorkload(what) ? undefined : what);
+}
+
+async function profileInto(outputs: OutputFiles, what: string, options: ProfileCommandOptions): Promise<void> {
+  let file: ProfileFile;
+  try {
+    file = await measure(what, options);
+  } catch (error) {
+    if (!(error instanceof VoidRunError)) {
+      throw error;
+    }
+    console.error(`ct-bucket: ${error.message}`);
+    process.exitCode = ExitCode.checkFailed;
+    return;
+  }
+  const analysis = analyseProfile(file.profile, file.durationMs);
+  const tables = profileTables(analysis, options);
+  console.log(`${file.what}: ${file.durationMs.toFixed(1)} ms; ${costLine(file)}`);
+  console.log(
+    `waiting for locks: ${time(analysis.waitNs)} of all threads together; while the sweeper held them: ${(analysis.sweeperShare * 100).toFixed(1)} %\n`,
+  );
+  console.log(tables.map((table) => textTable(table)).join('\n\n'));
+  outputs.write({
+    json: () => jsonText(file),
+    markdown: () =>
+      [`## ct-bucket profile: ${file.what}`, costLine(file), ...tables.map(markdownTable), ''].join('\n\n'),
+    html: () => profileHtml(file, analysis, options),
+    speedscope: () => jsonText(speedscopeOf(file)),
+    pprof: () => pprofOf(file),
+  });
+}
+
+function measure(what: string, options: ProfileCommandOptions): Promise<ProfileFile> {
+  return isWorkload(what) ? measureWorkload(what, options) : measureCapture(what, options);
+}
+
+async function measureCapture(what: string, options: ProfileCommandOptions): Promise<ProfileFile> {
+  if (what !== '-' && !existsSync(what)) {
+    throw new UsageError(
+      `${what} is neither a workload (${WORKLOAD_NAMES.join(', ')}) nor a file${didYouMean(what, WORKLOAD_NAMES)}`,
+    );
+  }
+  requireRepeatable(what, 'profile reads it in several runs');
+  const { threads, engine, batch, buckets, sample, runs } = options;
+  return profileCapture(what, { threads, engine, batch, buckets, sample, runs });
+}
+
+async function measureWorkload(workload: WorkloadName, options: ProfileCommandOptions): Promise<ProfileFile> {
+  const { variants } = workloadOf(workload);
+  if (options.variant !== undefined && !variants.includes(options.variant)) {
+    throw new UsageError(
+      variants.length === 1
+        ? `${workload} has no variants`
+        : `${workload} has the variants ${variants.join(', ')}, not ${options.variant}`,
+    );
+  }
+  requireWindowOfUse(workload, options.window);
+  return profileWorkload(workload, options);
+}

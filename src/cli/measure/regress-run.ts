@@ -1,0 +1,157 @@
+/** The work of `ct-bucket regress` (bench/regress/). */
+
+import { existsSync } from 'node:fs';
+import Table from 'cli-table3';
+import { machineFingerprint } from '../../../bench/machine/machine.ts';
+import { measuring } from '../../../bench/regress/build-cache.ts';
+import { defaultPlaces, findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
+import { SampleError } from '../../../bench/regress/cases.ts';
+import { changePoints } from '../../../bench/regress/change-points.ts';
+import { chosenCases, readConfig } from '../../../bench/regress/config.ts';
+import { fingerprintOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
+import { runRegress } from '../../../bench/regress/run.ts';
+import { runSelftest } from '../../../bench/regress/selftest.ts';
+import type { Shard } from '../../../bench/regress/shard.ts';
+import { showProgress } from '../../host/terminal.ts';
+import { UsageError } from '../../core/errors.ts';
+import { ExitCode } from '../exit-code.ts';
+import { type RegressOutputPaths, RegressOutputs } from './regress-outputs.ts';
+
+export interface RegressOptions extends RegressOutputPaths {
+  base: string;
+  head: string;
+  config: string;
+  quick: boolean;
+  shard?: Shard;
+  seed?: number;
+  advisory: boolean;
+}
+
+export interface SelftestCommandOptions {
+  verdicts: number;
+  slowdowns: number[];
+  config: string;
+  out: string;
+  resume: boolean;
+}
+
+function say(line: string): void {
+  showProgress('');
+  console.log(line);
+}
+
+/** If a sample fails, there is no verdict: exit code 2. */
+async function measured(action: () => Promise<number>): Promise<number> {
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof SampleError) {
+      showProgress('');
+      console.error(`ct-bucket: ${error.message}`);
+      return ExitCode.usage;
+    }
+    throw error;
+  }
+}
+
+async function withRegressOutputs(
+  paths: RegressOutputPaths,
+  work: (outputs: RegressOutputs) => number | Promise<number>,
+): Promise<number> {
+  const outputs = new RegressOutputs(paths);
+  try {
+    return await work(outputs);
+  } finally {
+    outputs.close();
+  }
+}
+
+export async function runCommand(options: RegressOptions): Promise<void> {
+  process.exitCode = await withRegressOutputs(options, async (outputs) => {
+    const config = chosenCases(readConfig(options.config), options.quick, options.shard);
+    const baseLabel = baseLabelOf(options);
+    outputs.begin();
+    const base = await findBuild(baseLabel, defaultPlaces(), say);
+    const head = await findBuild(options.head, defaultPlaces(), say);
+    noteUncommitted([base, head], defaultPlaces(), say);
+    return measured(async () => {
+      const result = await measuring(say, () =>
+        runRegress({
+          base,
+          head,
+          config,
+          seed: options.seed ?? Date.now() % 0x7fffffff,
+          ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
+          say,
+        }),
+      );
+      const code = outputs.finish(result);
+      return options.advisory ? ExitCode.ok : code;
+    });
+  });
+}
+
+/** The base to measure. Of an earlier verdict, its head is measured again: times of another day are not comparable. */
+function baseLabelOf({ base, advisory }: RegressOptions): string {
+  if (!base.endsWith('.json') || !existsSync(base)) {
+    return base;
+  }
+  const earlier = readResult(base);
+  const [then, now] = [fingerprintOf(earlier.machine), fingerprintOf(machineFingerprint())];
+  if (then !== now && !advisory) {
+    throw new UsageError(
+      `${base} was measured on another machine (${then}; this is ${now}): give --advisory, or a commit`,
+    );
+  }
+  if (earlier.head.commit === undefined) {
+    throw new UsageError(`${base} measured a folder, ${earlier.head.label}: give the folder, or a commit`);
+  }
+  return earlier.head.commit;
+}
+
+export async function mergeCommand(files: readonly string[], options: RegressOutputPaths): Promise<void> {
+  process.exitCode = await withRegressOutputs(options, (outputs) => {
+    const result = mergeResults(files.map(readResult));
+    outputs.begin();
+    return outputs.finish(result);
+  });
+}
+
+export async function selftestCommand(options: SelftestCommandOptions): Promise<void> {
+  const config = readConfig(options.config);
+  process.exitCode = await measured(() =>
+    measuring(say, async () => ((await runSelftest({ ...options, config, say })) ? ExitCode.ok : ExitCode.checkFailed)),
+  );
+}
+
+export function showHistory(file: string): void {
+  const entries = readHistory(file);
+  const machines = [...new Set(entries.map(({ machine }) => machine))];
+  const table = new Table({
+    head: ['machine', 'figure', 'entries', 'changed at', 'before', 'after', 'change', 'p'],
+    style: { head: [], border: [] },
+  });
+  for (const machine of machines) {
+    const own = entries.filter((entry) => entry.machine === machine);
+    for (const figure of new Set(own.flatMap(({ timesMs }) => Object.keys(timesMs)))) {
+      const series = own.filter(({ timesMs }) => figure in timesMs);
+      const points = changePoints(series.map(({ timesMs }) => timesMs[figure]!));
+      if (points.length === 0) {
+        table.push([machine, figure, series.length, 'no change', '', '', '', '']);
+      }
+      for (const { at, before, after, changePercent, p } of points) {
+        table.push([
+          machine,
+          figure,
+          series.length,
+          `${series[at]!.commit.slice(0, 10)} (${series[at]!.time})`,
+          `${before.toFixed(2)} ms`,
+          `${after.toFixed(2)} ms`,
+          `${changePercent >= 0 ? '+' : ''}${changePercent.toFixed(1)} %`,
+          p.toFixed(3),
+        ]);
+      }
+    }
+  }
+  console.log(table.toString());
+}

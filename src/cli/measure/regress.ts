@@ -1,0 +1,126 @@
+/** `ct-bucket regress`: its options and help. */
+
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CONFIG_FILE, type Shard } from '../../../bench/regress/shard.ts';
+import { withHelpOfDefault } from '../options/default-help.ts';
+import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
+import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
+import type { RegressOutputPaths } from './regress-outputs.ts';
+import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
+import { Group } from '../options/shared-options.ts';
+
+const EXIT_STATUS = '0 no slowdown, 1 slowdown, 2 error, 3 inconclusive';
+
+function parseShard(text: string): Shard {
+  const [, number, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  const shard = { number: Number(number), of: Number(of) };
+  if (!(shard.number >= 1 && shard.number <= shard.of)) {
+    throw new InvalidArgumentError('It must be like 1/3.');
+  }
+  return shard;
+}
+
+function configOption(): Option {
+  return new Option('--config <file>', 'Cases and tolerances').default(CONFIG_FILE);
+}
+
+function withOutputs(command: Command): Command {
+  return command
+    .optionsGroup(Group.output)
+    .option('--json <file>', 'Write the verdict with all samples as JSON')
+    .option('--markdown <file>', 'Write a summary for a pull request')
+    .option('--junit <file>', 'Write the verdict as JUnit XML')
+    .option('--history <file>', 'Append a line to a history, in JSON Lines');
+}
+
+function addRegressRun(regress: Command): void {
+  const command = describe(
+    regress.command('run', { isDefault: true }),
+    'Build two commits, measure both in pairs, and judge the difference',
+    'The base is first measured against itself: this shows how small a change this machine can detect. A suspected ' +
+      'slowdown is measured again, with fresh pairs. If the interval contains the tolerance, the result is inconclusive ' +
+      '(exit status 3).',
+  )
+    .optionsGroup(Group.input)
+    .requiredOption(
+      '--base <state>',
+      'Commit, folder with a build, or JSON file of an earlier verdict (its head becomes the base)',
+    )
+    .option('--head <state>', 'Commit, or folder with a build', 'HEAD')
+    .addOption(configOption())
+    .optionsGroup(Group.measurement)
+    .option('--quick', 'Measure the first case only, within a minute', false)
+    .option(
+      '--shard <i/n>',
+      'Measure every n-th case, beginning with the i-th. Combine shards with regress merge',
+      parseShard,
+    )
+    .addOption(
+      new Option('--seed <number>', 'Seed of the order of samples')
+        .argParser(wholeNumber(0, 0x7fffffff))
+        .default(undefined, 'from the clock'),
+    )
+    .option('--advisory', 'Never fail, and accept an earlier verdict of another machine', false);
+  withOutputs(command).action(async (options: RegressOptions) => {
+    const { runCommand } = await import('./regress-run.ts');
+    await runCommand(options);
+  });
+  endHelp(command, { examples: ['regress --base main --head HEAD --markdown summary.md'], exitStatus: EXIT_STATUS });
+}
+
+function addMerge(regress: Command): void {
+  const command = describe(regress.command('merge'), 'Combine the verdicts of several shards into one').argument(
+    '<files...>',
+    'Verdicts of shards, written with --json',
+  );
+  withOutputs(command).action(async (files: string[], options: RegressOutputPaths) => {
+    const { mergeCommand } = await import('./regress-run.ts');
+    await mergeCommand(files, options);
+  });
+  endHelp(command, { examples: ['regress merge shard-1.json shard-2.json'], exitStatus: EXIT_STATUS });
+}
+
+function addSelftest(regress: Command): void {
+  const command = describe(
+    regress.command('selftest'),
+    'Measure how often slowdowns of known size are detected',
+    'It runs for hours. Every verdict is written at once.',
+  )
+    .option('--verdicts <verdicts>', 'Verdicts for each slowdown', wholeNumber(1, 1000), 20)
+    .option(
+      '--slowdowns <list>',
+      'Slowdowns to build in, in percent, separated by commas',
+      wholeNumbers(0, 100),
+      [0, 2, 5, 10],
+    )
+    .addOption(configOption())
+    .option('--out <file>', 'File for the verdicts, in JSON Lines', 'ct-bucket-selftest.jsonl')
+    .option('--resume', 'Continue the file', false)
+    .action(async (options: SelftestCommandOptions) => {
+      const { selftestCommand } = await import('./regress-run.ts');
+      await selftestCommand(options);
+    });
+  endHelp(command, {
+    examples: ['regress selftest --verdicts 20 --slowdowns 0,5'],
+    exitStatus: '0 detected as often as required, 1 less often, 2 error',
+  });
+}
+
+/** Adds the command to the program. */
+export function addRegress(program: Command): void {
+  const regress = holdsCommands(describe(program.command('regress'), 'Compare the speed of two commits'));
+  addRegressRun(regress);
+  addMerge(regress);
+  const history = describe(regress.command('history'), 'Find change points in a history')
+    .argument('<file>', 'History written with --history, in JSON Lines')
+    .action(async (file: string) => {
+      const { showHistory } = await import('./regress-run.ts');
+      showHistory(file);
+    });
+  endHelp(history, { examples: ['regress history history.jsonl'] });
+  addSelftest(regress);
+  endHelp(withHelpOfDefault(regress), {
+    examples: ['regress --base main', 'regress merge shard-*.json'],
+    exitStatus: EXIT_STATUS,
+  });
+}
