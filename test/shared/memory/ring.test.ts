@@ -22,6 +22,10 @@ const PRODUCER_ASLEEP = 3 * LINE_WORDS;
 const TAIL = LINE_WORDS;
 const CLAIMED = 5 * LINE_WORDS;
 
+/** No timeout: a wake-up that is missing must not look like one that came late. */
+const FOR_EVER = Number.POSITIVE_INFINITY;
+const TEST_MS = 60_000;
+
 describe.each([{ checked: false }, { checked: true }])(
   'a ring between two threads (checked: $checked)',
   ({ checked }) => {
@@ -105,7 +109,7 @@ describe.each([{ checked: false }, { checked: true }])(
         }
         await crew.runOn(CONSUMER, 'poll', { max: 64 });
         let resolved = false;
-        const waiting = producer.waitForReturns(60_000).then(() => {
+        const waiting = producer.waitForReturns(FOR_EVER).then(() => {
           resolved = true;
         });
         for (let turn = 0; turn < 3; turn++) {
@@ -332,12 +336,16 @@ describe('a ring', () => {
     expect(poll()).toEqual(sent.slice(1));
   });
 
-  it('does not let its producer wait when something came back since the last harvest', async () => {
-    send(16);
-    consumer.release(consumer.poll(slots, 1));
-    await producer.waitForReturns(60_000);
-    expect(harvestAll()).toHaveLength(1);
-  });
+  it(
+    'does not let its producer wait when something came back since the last harvest',
+    async () => {
+      send(16);
+      consumer.release(consumer.poll(slots, 1));
+      await producer.waitForReturns(FOR_EVER);
+      expect(harvestAll()).toHaveLength(1);
+    },
+    TEST_MS,
+  );
 
   it('lets its producer wait no longer than it wants to', async () => {
     send(16);
@@ -363,16 +371,20 @@ describe('a ring', () => {
     expect(harvestAll()).toEqual(sent.slice(2));
   });
 
-  it('wakes its producer after a consumer that died between its release and its notify', async () => {
-    const sent = [send(16), send(16)];
-    poll();
-    consumer.claim(2);
-    const waiting = producer.waitForReturns(60_000);
-    Atomics.store(words, TAIL, words[CLAIMED]!);
-    expect(producer.takeBack(() => expect.fail('it was released'))).toBe(0);
-    await waiting;
-    expect(harvestAll()).toEqual(sent);
-  });
+  it(
+    'wakes its producer after a consumer that died between its release and its notify',
+    async () => {
+      const sent = [send(16), send(16)];
+      poll();
+      consumer.claim(2);
+      const waiting = producer.waitForReturns(FOR_EVER);
+      Atomics.store(words, TAIL, words[CLAIMED]!);
+      expect(producer.takeBack(() => expect.fail('it was released'))).toBe(0);
+      await waiting;
+      expect(harvestAll()).toEqual(sent);
+    },
+    TEST_MS,
+  );
 
   it('takes everything back when there will be no other consumer', () => {
     const sent = [send(16), send(32), send(16)];

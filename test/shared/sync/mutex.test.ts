@@ -3,6 +3,8 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { allocateWords, type Words } from '../../../src/shared/access.ts';
 import { LINE_WORDS } from '../../../src/shared/memory/cache-line.ts';
+import { LockTimeoutError, sleepOnLock } from '../../../src/shared/sync/lock-timeout.ts';
+import { LockClass } from '../../../src/shared/sync/lockdep.ts';
 import { lockTagOf, ownerOf } from '../../../src/shared/sync/mutex.ts';
 import { Crew } from '../../threads/crew.ts';
 import type { MutexJobs } from '../../threads/mutex-jobs.ts';
@@ -121,6 +123,17 @@ describe.each([{ checked: false }, { checked: true }])('the mutex (checked: $che
       expect(words[MUTEX]).toBe(0);
     }
     expect(words[COUNTER]).toBe(3 * rounds);
+  });
+
+  it('wakes another sleeper when a thread gives up, which may have had the notify meant for that one', async () => {
+    const contended = lockTagOf(3) | WAITERS;
+    words[MUTEX] = contended;
+    const sleeper = Atomics.waitAsync(words, MUTEX, contended, 60_000);
+    const me = { lockTag: lockTagOf(0), spinEstimate: 0, timeoutMs: 1 };
+    expect(() => sleepOnLock(words, MUTEX, contended, me, LockClass.leaf, performance.now() - 1)).toThrow(
+      LockTimeoutError,
+    );
+    expect(await sleeper.value).toBe('ok');
   });
 
   if (checked) {
