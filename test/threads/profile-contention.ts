@@ -79,6 +79,8 @@ if (isMainThread) {
 
 function main(): void {
   const ct = new Conntrack({ buckets: 4, maxConnections: 1000, maxParticipants: 8 });
+  /* Sets the table's clock. Otherwise the threads, all at once, take its lock to do so, and may wait there. */
+  ct.sweep(NOW_MS);
   const words = allocateWords(BARRIER + BARRIER_WORDS);
   const heldMs = new Float64Array(new SharedArrayBuffer(PAIRS.length * 8));
   const waitedMs = new Float64Array(new SharedArrayBuffer(PAIRS.length * 8));
