@@ -74,6 +74,8 @@ if (isMainThread) {
   } else {
     open(ct, task);
   }
+  /* A thread that closes takes the quota's lock, for which a thread of the other pair might wait. */
+  arriveAndWait(task.words, BARRIER, 2 * PAIRS.length);
   ct.close();
 }
 
