@@ -68,6 +68,9 @@ export function dieBefore(wanted: AccessKind, word: () => number, run: () => voi
 /** A participant without a thread. */
 export const STRANGER = 2;
 
+/** In a stack: the functions of the mutex that take it if it is free. A bundler may number a name that occurs twice. */
+const TAKES_MUTEX = /\bat (take|tryTake|lockWithin)(\$\d+)? /;
+
 /**
  * Lets a stranger take the n-th lock just before `run` does, and hold it. @returns the lock; undefined: there are fewer
  * locks
@@ -80,7 +83,7 @@ export function giveUpAt(n: number, run: () => void): { words: Words; index: num
       return;
     }
     const { stack = '' } = new Error('where');
-    if (stack.includes('/sync/mutex.') && Atomics.load(words, index) === 0 && ++locks === n) {
+    if (TAKES_MUTEX.test(stack) && Atomics.load(words, index) === 0 && ++locks === n) {
       held = { words, index };
       Atomics.store(words, index, lockTagOf(STRANGER));
     }
