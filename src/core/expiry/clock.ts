@@ -22,7 +22,6 @@ import { LockClass } from '../../shared/sync/lockdep.ts';
 import { lock, unlock } from '../../shared/sync/mutex.ts';
 import { SKEW_MS, WALK_AFTER_MS } from './clock-bounds.ts';
 import { SettingWord } from '../memory/memory-layout.ts';
-import { BucketTable } from '../table/bucket-table.ts';
 import { ConnWord, UNIT_SHIFT } from '../table/conn.ts';
 import type { ExpiryStrategy } from '../engines/expiry.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
@@ -116,14 +115,7 @@ function killExpired(tracker: Clocked, nowMs: number, markMs: number): void {
   const origin = markMs - SKEW_MS;
   const originLow = origin | 0;
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
-    const block = table.blockOfBucket(bucket);
-    const slots = BucketTable.slotsOf(block);
-    for (let n = 0; n < slots; n++) {
-      const slot = BucketTable.slotInBlock(block, n);
-      const record = table.recordAt(slot);
-      if (record === 0) {
-        continue;
-      }
+    table.visitSlots(bucket, (record, slot) => {
       const r = record << UNIT_SHIFT;
       const expires = peek(words, r + ConnWord.EXPIRES);
       const expiresMs = origin + ((expires - originLow) >>> 0);
@@ -131,6 +123,6 @@ function killExpired(tracker: Clocked, nowMs: number, markMs: number): void {
       if (nowMs >= expiresMs && compareExchange(words, r + ConnWord.EXPIRES, expires, nowMs | 0) === expires) {
         tracker.expiry.expiredAtJump(record, slot);
       }
-    }
+    });
   }
 }

@@ -4,7 +4,6 @@
  */
 
 import { peek } from '../../shared/access.ts';
-import { BucketTable } from '../table/bucket-table.ts';
 import { ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../table/conn.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
 
@@ -35,13 +34,7 @@ export function expiryTimes(tracker: TableHandle, options: ExpiryTimesOptions): 
 function addOfBucket(tracker: TableHandle, bucket: number, options: ExpiryTimesOptions, times: Set<number>): void {
   const { table, words } = tracker;
   const { fromMs, untilMs, stepMs } = options;
-  const block = table.blockOfBucket(bucket);
-  const slots = BucketTable.slotsOf(block);
-  for (let n = 0; n < slots; n++) {
-    const record = table.recordAt(BucketTable.slotInBlock(block, n));
-    if (record === 0) {
-      continue;
-    }
+  table.visitSlots(bucket, (record) => {
     const r = record << UNIT_SHIFT;
     const isKilled = (peek(words, r + ConnWord.LIFE) & LIFE_FLAGS) !== 0;
     const leftMs = isKilled ? 0 : Math.max(0, (peek(words, r + ConnWord.EXPIRES) - (fromMs | 0)) | 0);
@@ -49,5 +42,5 @@ function addOfBucket(tracker: TableHandle, bucket: number, options: ExpiryTimesO
     if (timeMs <= untilMs) {
       times.add(timeMs);
     }
-  }
+  });
 }

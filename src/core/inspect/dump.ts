@@ -14,7 +14,6 @@ import {
   SCALE_UNKNOWN,
   tcpStateName,
 } from '../proto/tcp-state.ts';
-import { BucketTable } from '../table/bucket-table.ts';
 import { ConnFlag, ConnWord, HELPER_NAME_MASK, isStale, UNIT_SHIFT } from '../table/conn.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
@@ -133,14 +132,7 @@ function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
 /** Visits the records in a bucket's index, each once, also stale ones. */
 export function visitBucket(tracker: TableHandle, bucket: number, visit: (record: number, r: number) => void): void {
   const { table, words: records } = tracker;
-  const block = table.blockOfBucket(bucket);
-  const slots = BucketTable.slotsOf(block);
-  for (let n = 0; n < slots; n++) {
-    const slot = BucketTable.slotInBlock(block, n);
-    const record = table.recordAt(slot);
-    if (record === 0) {
-      continue;
-    }
+  table.visitSlots(bucket, (record, slot) => {
     const r = record << UNIT_SHIFT;
     /* A record with two entries counts in the bucket of its original direction. */
     const isReverse =
@@ -148,7 +140,7 @@ export function visitBucket(tracker: TableHandle, bucket: number, visit: (record
     if (!isReverse) {
       visit(record, r);
     }
-  }
+  });
 }
 
 /**

@@ -219,6 +219,19 @@ export class BucketIndex {
     return blockWord(block) + line * LINE_WORDS + FIRST_RECORD + (n - line * LINE_ENTRIES);
   }
 
+  /** Visits every slot of a bucket in which a record stands, also a stale one. The caller is inside an epoch. */
+  visitSlots(bucket: number, visit: (record: number, slot: number) => void): void {
+    const block = this.blockOfBucket(bucket);
+    const slots = BucketIndex.slotsOf(block);
+    for (let n = 0; n < slots; n++) {
+      const slot = BucketIndex.slotInBlock(block, n);
+      const record = this.recordAt(slot);
+      if (record !== 0) {
+        visit(record, slot);
+      }
+    }
+  }
+
   /** The hash under which the record in a slot was linked. */
   hashAt(slot: number): number {
     return this.words[slot - LINE_ENTRIES]!;
