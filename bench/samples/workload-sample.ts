@@ -129,7 +129,7 @@ function startPool({ threads }: Plan): Piscina {
 }
 
 /** The parts of a thread's tasks that are the same in rehearsal and measurement. */
-function sharesOf({ variant, threads }: Plan, { bins }: Clocks): WorkloadShare[] {
+function sharesOf({ variant, threads, connections }: Plan, { bins }: Clocks): WorkloadShare[] {
   const barrier = allocateWords(BARRIER_WORDS);
   return Array.from({ length: threads }, (_, index) => ({
     workload: options.workload,
@@ -137,6 +137,7 @@ function sharesOf({ variant, threads }: Plan, { bins }: Clocks): WorkloadShare[]
     index,
     threads,
     batchSize: options.batchSize,
+    window: options.window ?? connections,
     barrier,
     ...(bins === undefined ? {} : { bins: bins[index]! }),
   }));
@@ -185,8 +186,7 @@ function rehearse(plan: Plan, { pool, shares }: Crew): Promise<void> {
   const tables = Array.from({ length: count }, () => sharedTable(makeTable(plan, size)));
   startSweeper(plan, tables);
   const { rehearsalConnections: connections } = plan;
-  const window = options.window ?? plan.connections;
-  const tasks = shares.map((share): RehearsalTask => ({ ...share, connections, window, tables }));
+  const tasks = shares.map((share): RehearsalTask => ({ ...share, connections, tables }));
   return runTogether(pool, 'rehearse', tasks);
 }
 
@@ -204,7 +204,6 @@ async function measure(plan: Plan, { pool, shares, clocks }: Crew, repetition: n
     (share, index): MeasurementTask => ({
       ...share,
       connections,
-      window: options.window ?? connections,
       table: shared[index % count]!,
       separateTables,
       times: clocks.times.times,

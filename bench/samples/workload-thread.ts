@@ -22,6 +22,7 @@ export interface WorkloadShare {
   index: number;
   threads: number;
   batchSize: number;
+  window: number;
   barrier: Words;
   bins?: Float64Array;
 }
@@ -29,7 +30,6 @@ export interface WorkloadShare {
 interface ConnectionShare {
   /** Connections of all threads together. Each thread takes a contiguous range of ids. */
   connections: number;
-  window: number;
 }
 
 export interface RehearsalTask extends WorkloadShare, ConnectionShare {

@@ -100,8 +100,10 @@ function urlsAt(folder: string) {
   };
 }
 
-/** Each source becomes a module of its own. Those of core and shared only hand on what the one file of both exports. */
-/** @param folder where the files are written @param place where they are used */
+/**
+ * Each source becomes a module of its own. Those of core and shared only export again what is in the one file of both.
+ * @param folder where the files are written @param place where they are used
+ */
 async function bundle(sources: readonly string[], folder: string, place: string): Promise<void> {
   const build = await rolldown({
     cwd: ROOT,
