@@ -7,7 +7,7 @@ import { brokenBounds } from './bounds.ts';
 import type { Figures } from './figures.ts';
 import { ATTACK_NAMES, type AttackName, attackOf } from './registry.ts';
 import type { AttackResult, Times } from './run.ts';
-import { machineFingerprint } from '../machine/machine.ts';
+import { machineFingerprint, type WatchedResults } from '../machine/machine.ts';
 import { showProgress, takeSample } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 
@@ -42,7 +42,7 @@ interface AttackSummary {
 export async function runAttackBench(
   names: readonly AttackName[],
   options: AttackBenchOptions,
-  onResults: (results: object) => void,
+  onResults: (results: WatchedResults) => void,
 ): Promise<boolean> {
   const chosen = names.length === 0 ? ATTACK_NAMES : names;
   const summaries: AttackSummary[] = [];

@@ -6,7 +6,7 @@
 import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
 import type { FloodMode, FloodSample, FloodSampleOptions } from './flood-sample.ts';
-import { machineFingerprint } from '../machine/machine.ts';
+import { machineFingerprint, type WatchedResults } from '../machine/machine.ts';
 import { range, showProgress, takeSample } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 
@@ -45,7 +45,7 @@ interface FloodResult {
 /** Runs the benchmark and prints a table. @returns false if the accounting of a run was wrong */
 export async function runFloodBench(
   options: FloodBenchOptions,
-  onResults: (results: object) => void,
+  onResults: (results: WatchedResults) => void,
 ): Promise<boolean> {
   const { connections, table, established, runs, batch, buckets } = options;
   if (batch < 2 || batch % 2 !== 0) {

@@ -1,8 +1,9 @@
 /** The fingerprint of the machine that a result was measured on. Results of different machines must not be compared. */
 
-import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
+import { stealPercent } from './cpu-ticks.ts';
+import type { ProbeReading } from './probe.ts';
 
 export interface MachineFingerprint {
   cpu: string;
@@ -12,8 +13,6 @@ export interface MachineFingerprint {
   machineCores?: number;
   /** CPU quota of the cgroup, in processors. Absent if there is none. */
   cpuQuota?: number;
-  /** A warning, if the load was above the number of cores. */
-  overload?: string;
   memoryBytes: number;
   kernel: string;
   node: string;
@@ -24,27 +23,38 @@ export interface MachineFingerprint {
   loadAverage1m: number;
   /** Percent of all time since boot that the hypervisor gave to other guests. Absent if the system does not report it. */
   stealPercent?: number;
+  /** What the machine was like before and after the measurement. Absent in older files. */
+  probe?: MachineProbe;
+  /** Reasons not to trust the figures (doubtsAbout). Absent if there are none, and in older files. */
+  doubts?: string[];
+}
+
+/** Results with the machine that they were measured on. */
+export interface Fingerprinted {
+  machine: MachineFingerprint;
+}
+
+/** Results that a command writes as JSON. */
+export interface WatchedResults extends Fingerprinted {
+  [name: string]: unknown;
+}
+
+export interface MachineProbe {
+  before: ProbeReading;
+  after: ProbeReading;
+  /** Percent of all processors' time that the hypervisor gave to other guests during the measurement. */
+  stealPercent?: number;
+  /** Time that the command waited for a quiet machine (--wait-quiet), in s. */
+  waitedS?: number;
 }
 
 /** Read before this process does any work: later the load would be its own. */
 const loadAtStart: number = loadavg()[0]!;
 
-/** @returns a warning if the load is above the number of cores: then other processes took time from the measurement */
-export function overloadText({
-  loadAverage1m,
-  machineCores,
-  cores,
-}: Pick<MachineFingerprint, 'loadAverage1m' | 'machineCores' | 'cores'>): string | undefined {
-  const all = machineCores ?? cores;
-  return loadAverage1m > all
-    ? `OVERLOADED: the load was ${loadAverage1m.toFixed(1)} on ${all} cores when this began: these figures measure other processes too; nothing is fitted to them`
-    : undefined;
-}
-
 export function machineFingerprint(): MachineFingerprint {
   const steal = stealPercent();
   const quota = cpuQuota();
-  const machine: MachineFingerprint = {
+  return {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: usableCores(),
     machineCores: cpus().length,
@@ -58,39 +68,6 @@ export function machineFingerprint(): MachineFingerprint {
     loadAverage1m: loadAtStart,
     ...(steal === undefined ? {} : { stealPercent: steal }),
   };
-  const overload = overloadText(machine);
-  return overload === undefined ? machine : { ...machine, overload };
-}
-
-/** @returns steal time, percent of all time since an earlier reading (or boot). undefined if /proc/stat has none */
-export function stealPercent(since?: CpuTicks, now: CpuTicks | undefined = readCpuTicks()): number | undefined {
-  if (now === undefined) {
-    return undefined;
-  }
-  const total = now.total - (since?.total ?? 0);
-  return total > 0 ? ((now.steal - (since?.steal ?? 0)) / total) * 100 : 0;
-}
-
-export interface CpuTicks {
-  total: number;
-  steal: number;
-}
-
-export function readCpuTicks(): CpuTicks | undefined {
-  try {
-    return parseCpuTicks(readFileSync('/proc/stat', 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-/** The first line of /proc/stat (proc_stat(5)): user nice system idle iowait irq softirq steal. User includes guest time. */
-export function parseCpuTicks(text: string): CpuTicks | undefined {
-  const ticks = /^cpu +(.*)$/m.exec(text)?.[1]?.split(' ').map(Number).slice(0, 8);
-  if (ticks === undefined || ticks.length < 8) {
-    return undefined;
-  }
-  return { total: ticks.reduce((sum, tick) => sum + tick, 0), steal: ticks[7]! };
 }
 
 /** @returns the fields in which two machines differ; empty for the same machine */

@@ -4,7 +4,7 @@
  */
 
 import Table from 'cli-table3';
-import { machineFingerprint } from '../machine/machine.ts';
+import { machineFingerprint, type WatchedResults } from '../machine/machine.ts';
 import type { NatRangeSample, NatRangeSampleOptions } from './nat-range-sample.ts';
 import type { NatSample, NatSampleOptions } from './nat-sample.ts';
 import { range, showProgress, takeSample } from '../samples/samples.ts';
@@ -43,7 +43,10 @@ interface NatRangeResult {
 }
 
 /** Runs the benchmark and prints two tables. @returns false if the accounting of a run was wrong */
-export async function runNatBench(options: NatBenchOptions, onResults: (results: object) => void): Promise<boolean> {
+export async function runNatBench(
+  options: NatBenchOptions,
+  onResults: (results: WatchedResults) => void,
+): Promise<boolean> {
   const results = await measureTraffic(options);
   const ranges = results && (await measureRanges(options));
   showProgress('');

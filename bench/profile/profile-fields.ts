@@ -2,6 +2,7 @@
 
 import * as v from 'valibot';
 import { count, faultOf, isMembers, list, object, oneOf, optional, text, whole } from '../../src/host/file-schema.ts';
+import { probeFields } from '../machine/probe-fields.ts';
 import type { ProfileFile } from './run.ts';
 
 const pair = v.strictTuple([count, count], 'a bin and its count');
@@ -34,6 +35,7 @@ const bucketNumbers = {
 };
 const file = object({
   what: text,
+  machine: optional(object(probeFields)),
   durationMs: count,
   profile: object({
     sites: list(object({ name: text, lock: text })),

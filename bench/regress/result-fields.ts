@@ -15,6 +15,7 @@ import {
   text,
   wholeFrom0,
 } from '../../src/host/file-schema.ts';
+import { probeFields } from '../machine/probe-fields.ts';
 import { checkConfig } from './config.ts';
 import type { RegressResult } from './run.ts';
 
@@ -27,7 +28,7 @@ const build = object({ label: text, commit: optional(text) });
 const result = object({
   base: build,
   head: build,
-  machine: object({ cpu: text, cores: number, node: text, loadAverage1m: number }),
+  machine: object({ ...probeFields, cpu: text, cores: number, node: text, loadAverage1m: number }),
   time: text,
   seed: number,
   config: object({}),

@@ -1,6 +1,6 @@
 /** The analysis of a results file. It is computed once for all forms of the report. */
 
-import { overloadText } from '../machine/machine.ts';
+import { doubtsAbout } from '../machine/probe-rules.ts';
 import { fitScalingLaw, predictRate, type PredictedRate, type ScalingFit } from '../statistics/scaling-law.ts';
 import { checkSimulation, simulate, type SimulatedRun, type SimulationCheck } from '../statistics/simulation.ts';
 import { medianInterval, medianRatio, type Interval, type Ratio } from '../statistics/statistics.ts';
@@ -63,8 +63,11 @@ function analyseEngine(file: ResultsFile, workload: string, results: BenchResult
   const points = sorted.map((result) => measuredPoint(result, single, cores));
   const measured = new Set(points.map((point) => point.threads));
   const threads = PREDICTED_THREADS.filter((count) => !measured.has(count) || count > cores);
-  const fit = overloadText(file.machine) === undefined ? fitScalingLaw(sorted, cores) : undefined;
-  const work = file.simulation?.find((input) => input.workload === workload && input.engine === engine)?.work;
+  /* Figures of a machine that was not quiet would lead to wrong laws and predictions. */
+  const isTrusted = doubtsAbout(file.machine).length === 0;
+  const fit = isTrusted ? fitScalingLaw(sorted, cores) : undefined;
+  const inputs = isTrusted ? file.simulation : undefined;
+  const work = inputs?.find((input) => input.workload === workload && input.engine === engine)?.work;
   return {
     engine,
     points,

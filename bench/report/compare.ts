@@ -4,11 +4,12 @@ import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { machineDifferences } from '../machine/machine.ts';
+import { stateDifferences } from '../machine/probe-rules.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 import { readResultsFile } from './results-reader.ts';
 import { medianRatio, type Ratio } from '../statistics/statistics.ts';
 
-export type Verdict = 'differs' | 'no difference seen' | 'too few runs';
+export type Verdict = 'differs' | 'no difference seen' | 'too few runs' | 'none: machine states differ';
 
 export interface Comparison extends Ratio {
   workload: string;
@@ -21,6 +22,8 @@ export interface Comparison extends Ratio {
 
 export interface ComparedFiles {
   comparisons: Comparison[];
+  /** Why the machine was not in one quiet state for both files. Then there are no verdicts, unless forced. Empty: it was. */
+  states: string[];
   /** Figures that were left out, and other differences. */
   notes: string[];
 }
@@ -32,6 +35,7 @@ const RUNS_FOR_INTERVAL = 5;
 /**
  * Compares B with A. A ratio above 1 means that B takes longer.
  *
+ * If the machine was busy, or in another state, the ratios have no verdict unless `force` is set.
  * @throws UsageError unless both are of one machine, or `force` is set
  */
 export function compareResults(a: ResultsFile, b: ResultsFile, force = false): ComparedFiles {
@@ -41,8 +45,11 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
       `the files come from different machines: ${differences.join(', ')}. Use --force to compare them anyway`,
     );
   }
+  const states = stateDifferences(a.machine, b.machine);
+  const isJudged = states.length === 0 || force;
   const notes = [
     ...(differences.length > 0 ? [`different machines: ${differences.join(', ')}`] : []),
+    ...probeNotes(a, b),
     ...softwareNotes(a, b),
     ...optionNotes(a.options, b.options),
   ];
@@ -59,14 +66,15 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
           `${first.packets} and ${second.packets} packets)`,
       );
     } else {
-      comparisons.push(compared(first, second));
+      const comparison = compared(first, second);
+      comparisons.push(isJudged ? comparison : { ...comparison, verdict: 'none: machine states differ' });
     }
   }
   notes.push(...[...inB.keys()].map((key) => `only in B: ${key}`));
   if (comparisons.some((comparison) => fewestRuns(a, b, comparison) < RUNS_FOR_INTERVAL)) {
     notes.push(`fewer than ${RUNS_FOR_INTERVAL} runs: the intervals are too narrow`);
   }
-  return { comparisons, notes };
+  return { comparisons, states, notes };
 }
 
 function keyOf({ workload, engine, threads }: Pick<BenchResult, 'workload' | 'engine' | 'threads'>): string {
@@ -96,6 +104,14 @@ function compared(a: BenchResult, b: BenchResult): Comparison {
   };
 }
 
+/** If only one file has a probe, the state of the machine is unknown for the other one. */
+function probeNotes(a: ResultsFile, b: ResultsFile): string[] {
+  const hasProbes = [a, b].map(({ machine }) => machine.probe !== undefined);
+  return hasProbes[0] === hasProbes[1]
+    ? []
+    : [`${hasProbes[0] ? 'B' : 'A'} has no probe of the machine, so its state is unknown`];
+}
+
 function softwareNotes(a: ResultsFile, b: ResultsFile): string[] {
   return (['kernel', 'node', 'v8', 'nodeOptions'] as const)
     .filter((name) => a.machine[name] !== b.machine[name])
@@ -103,7 +119,7 @@ function softwareNotes(a: ResultsFile, b: ResultsFile): string[] {
 }
 
 /** Options that do not change the measured work. */
-const QUIET_OPTIONS = new Set(['json', 'html', 'markdown', 'runs', 'threads']);
+const QUIET_OPTIONS = new Set(['json', 'html', 'markdown', 'runs', 'threads', 'waitQuiet']);
 
 function optionNotes(a: Record<string, unknown> = {}, b: Record<string, unknown> = {}): string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
@@ -111,7 +127,7 @@ function optionNotes(a: Record<string, unknown> = {}, b: Record<string, unknown>
     .map((name) => `option ${name}: ${JSON.stringify(a[name])} and ${JSON.stringify(b[name])}`);
 }
 
-export function comparisonText({ comparisons, notes }: ComparedFiles): string {
+export function comparisonText({ comparisons, states, notes }: ComparedFiles): string {
   const head = ['workload', 'engine', 'threads', 'A ms', 'B ms', 'B / A', '95 % interval', ''];
   const table = new Table({
     head,
@@ -131,7 +147,16 @@ export function comparisonText({ comparisons, notes }: ComparedFiles): string {
       verdict,
     ]);
   }
+  const isJudged = comparisons.some(({ verdict }) => verdict !== 'none: machine states differ');
   return [
+    ...states.map((state) => `NOT COMPARABLE: ${state}`),
+    ...(states.length === 0
+      ? []
+      : [
+          isJudged
+            ? 'The verdicts were forced.'
+            : 'So there are no verdicts: measure both in one quiet state (--wait-quiet), or use --force.',
+        ]),
     'Ratio of medians. Above 1, B takes longer.',
     ...(comparisons.length > 0 ? [table.toString()] : ['The files have no result in common.']),
     ...notes.map((note) => `note: ${note}`),
@@ -139,7 +164,7 @@ export function comparisonText({ comparisons, notes }: ComparedFiles): string {
 }
 
 export interface CompareOptions {
-  /** Compare even if the machines differ. */
+  /** Compare even if the machines or their states differ. */
   force?: boolean;
   json?: boolean;
 }

@@ -1,5 +1,6 @@
 /** The result of `npm run bench` in plain sentences: how fast it is, also beside the other tables, and how certain that is. */
 
+import { doubtText } from '../machine/probe-text.ts';
 import { medianRatio, type Ratio } from '../statistics/statistics.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 
@@ -72,6 +73,10 @@ function trust({ machine }: ResultsFile, results: readonly BenchResult[]): strin
       `Other processes were running when the suite began (load ${load} on ${machine.cores} cores): this machine can do more than these figures show.`,
     );
   }
+  const doubt = doubtText(machine);
+  if (doubt !== undefined) {
+    parts.push(`${doubt}.`);
+  }
   const crowded = results.find(({ threads }) => threads > machine.cores);
   if (crowded !== undefined) {
     parts.push(`There are ${machine.cores} cores: ${threadsText(crowded.threads)} take turns on them.`);
@@ -84,7 +89,7 @@ function trust({ machine }: ResultsFile, results: readonly BenchResult[]): strin
     parts.push(
       `Runs of the same thing lie up to ${Math.round(spread * 100)} % apart: smaller differences mean nothing now. Measure again on an idle machine.`,
     );
-  } else {
+  } else if (doubt === undefined) {
     parts.push(
       `Runs of the same thing lie at most ${Math.max(1, Math.round(spread * 100))} % apart: for a first look the figures can be trusted.`,
     );

@@ -1,6 +1,6 @@
 /** The report as one self-contained page of HTML: no script, and no font or picture from elsewhere. */
 
-import { overloadText } from '../machine/machine.ts';
+import { doubtText, machineLine } from '../machine/probe-text.ts';
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
 import { agingFigures, memoryFigure, workloadFigures, type Figure } from './figures.ts';
 import { groups, short } from './format.ts';
@@ -55,6 +55,7 @@ export function machineList({ machine, options = {} }: Pick<ResultsFile, 'machin
       `${short(machine.loadAverage1m)} in the last minute` +
         (machine.stealPercent === undefined ? '' : `, steal time ${short(machine.stealPercent)} %`),
     ],
+    ['state', machineLine(machine) ?? 'not probed'],
     [
       'options',
       Object.entries(options)
@@ -72,7 +73,7 @@ const SUM_ONLY_NOTE =
 function workloadSection(results: ResultsFile, workload: WorkloadAnalysis, figures: readonly Figure[]): string {
   const { cores } = results.machine;
   const notes = [
-    overloadText(results.machine) ?? '',
+    doubtText(results.machine) ?? '',
     workload.threads.some((threads) => threads > cores)
       ? `With more than ${cores} threads on ${cores} cores, points measure the scheduler as well. The law is not fitted to them.`
       : '',

@@ -1,7 +1,7 @@
 /** A results file as text, Markdown, JSON and one page of HTML. */
 
 import { jsonText, type OutputFiles } from '../../src/host/output-files.ts';
-import { overloadText } from '../machine/machine.ts';
+import { doubtText, machineLine } from '../machine/probe-text.ts';
 import { analyse } from './analysis.ts';
 import { htmlReport } from './html.ts';
 import type { ResultsFile } from './results-file.ts';
@@ -25,11 +25,12 @@ export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
 
 /** @param options.isBrief only measured figures, without laws and predictions */
 export function textReport(results: ResultsFile, { isBrief = false } = {}): string {
-  const overload = overloadText(results.machine);
-  const text = reportTables(results, analyse(results), isBrief)
-    .map((table) => textTable(table))
-    .join('\n\n');
-  return overload === undefined ? text : `${overload}\n\n${text}\n\n${overload}`;
+  const doubt = doubtText(results.machine);
+  const tables = reportTables(results, analyse(results), isBrief).map((table) => textTable(table));
+  const foot = [machineLine(results.machine), doubt].filter((line) => line !== undefined);
+  return [...(doubt === undefined ? [] : [doubt]), ...tables, ...(foot.length === 0 ? [] : [foot.join('\n')])].join(
+    '\n\n',
+  );
 }
 
 export function printReport(results: ResultsFile, options: { isBrief?: boolean } = {}): void {
@@ -38,11 +39,13 @@ export function printReport(results: ResultsFile, options: { isBrief?: boolean }
 
 export function markdownReport(results: ResultsFile): string {
   const { cpu, cores, node, kernel } = results.machine;
-  const overload = overloadText(results.machine);
+  const doubt = doubtText(results.machine);
+  const line = machineLine(results.machine);
   return [
     `## ct-bucket bench ${results.benchmark}`,
     `${cpu}, ${cores} cores, Node ${node}, kernel ${kernel}`,
-    ...(overload === undefined ? [] : [`**${overload}**`]),
+    ...(line === undefined ? [] : [line]),
+    ...(doubt === undefined ? [] : [`**${doubt}**`]),
     ...reportTables(results, analyse(results)).map(markdownTable),
     '',
   ].join('\n\n');

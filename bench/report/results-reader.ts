@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { UsageError } from '../../src/core/errors.ts';
 import { anything, faultOf, list, number, object, optional, positive, text } from '../../src/host/file-schema.ts';
 import { readTextFile } from '../../src/host/input-file.ts';
+import { probeFields } from '../machine/probe-fields.ts';
 import type { ResultsFile } from './results-file.ts';
 
 const times = v.pipe(list(positive), v.minLength(1, 'a list with at least one time'));
@@ -17,7 +18,7 @@ const result = object({
   runsMs: times,
 });
 const file = object({
-  machine: object({ cpu: text, cores: number }),
+  machine: object({ cpu: text, cores: number, ...probeFields }),
   options: optional(object({})),
   results: list(result),
   aging: optional(list(anything)),

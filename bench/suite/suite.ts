@@ -40,6 +40,8 @@ const REHEARSAL = { insert: 100_000, life: 40_000 };
 const FEWEST_REHEARSED = 20_000;
 /** The first sample is small. One of the usual size takes up to `timesOfUsual` times as long. */
 const PROBE = { connections: 50_000, rehearsed: 40_000, timesOfUsual: 2.5 };
+/** The command also looks at the machine before and after, for at most a second each. */
+const PROBES_S = 2;
 /** Share of the connections for TCP lives, which have eight packets and more each. */
 const LIFE_SHARE = 1 / 8;
 
@@ -181,7 +183,7 @@ export async function runSuite(
   const { threads, seconds } = options;
   /* Read the load before the suite itself loads the machine. */
   const machine = machineFingerprint();
-  const budget = new Budget(seconds, nowMs);
+  const budget = new Budget(seconds - PROBES_S, nowMs);
   const samplesOfRound = threads.reduce((sum, count) => sum + ENGINES.length + (count > 1 ? 1 : 0), 0);
   const sampleMs = await probe(options, take, budget);
   const agingMs = AGING_WAITS_MS + AGING_SAMPLES * sampleMs;

@@ -4,13 +4,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { compareFiles, type CompareOptions } from '../../bench/report/compare.ts';
+import { type ComparedFiles, compareFiles, type CompareOptions } from '../../bench/report/compare.ts';
 import { measurePeer, type PeerFigure, type PeerOptions, type PeerWork } from '../../bench/suite/peer.ts';
 import { htmlReport } from '../../bench/report/html.ts';
 import { markdownReport, printReport, textReport, writeReports } from '../../bench/report/report.ts';
 import type { BenchResult, ResultsFile } from '../../bench/report/results-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { OutputFiles } from '../../src/host/output-files.ts';
+import { machineWith, QUIET, SLOW_MEMORY } from '../support/probe-readings.ts';
 
 /** Runs an action, and turns its error into an exit code and a line as the command does. */
 function exitCodeOf(action: () => void): number {
@@ -179,6 +180,40 @@ describe('bench compare', () => {
     expect(err).toHaveLength(1);
     expect(err[0]).toMatch(/different machines: CPU/);
     expect(runCompare(files, { force: true })).toBe(0);
+  });
+
+  it('gives no verdict on two states of one machine unless forced, and says so first', () => {
+    const quiet = results(1, machineWith(QUIET));
+    const slow = results(1.2, machineWith(SLOW_MEMORY));
+    const files = [write('a.json', quiet), write('b.json', slow)];
+    expect(runCompare(files)).toBe(0);
+    const lines = out.join('\n').split('\n');
+    expect(lines[2]).toMatch(/^NOT COMPARABLE: B: memory is slow \(262 ns/);
+    expect(lines[3]).toBe('NOT COMPARABLE: latency from 64 MB: 90 ns in A, 262 ns in B');
+    expect(lines[4]).toMatch(/^So there are no verdicts: .*--wait-quiet.*--force/);
+    expect(lines.join()).toMatch(/1\.200.*none: machine states differ/);
+    expect(lines.join()).not.toMatch(/│ (differs|no difference seen) /);
+    out = [];
+    expect(runCompare(files, { force: true })).toBe(0);
+    expect(out.join()).toMatch(/NOT COMPARABLE: .*The verdicts were forced\..*1\.200.*differs/s);
+  });
+
+  it('marks different states in its JSON, too', () => {
+    const files = [
+      write('a.json', results(1, machineWith(QUIET))),
+      write('b.json', results(1, machineWith(SLOW_MEMORY))),
+    ];
+    runCompare(files, { json: true });
+    const { states, comparisons } = JSON.parse(out[0]!) as ComparedFiles;
+    expect(states).toHaveLength(2);
+    expect(new Set(comparisons.map(({ verdict }) => verdict))).toEqual(new Set(['none: machine states differ']));
+  });
+
+  it('compares files of one quiet state, and files without a probe', () => {
+    expect(runCompare([write('a.json', results(1, machineWith(QUIET))), write('b.json', results(1.2))])).toBe(0);
+    expect(out.join()).toContain('note: B has no probe of the machine, so its state is unknown');
+    expect(out.join()).toMatch(/1\.200.*differs/);
+    expect(out.join()).not.toContain('NOT COMPARABLE');
   });
 
   it('leaves out figures of different work', () => {

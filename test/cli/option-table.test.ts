@@ -76,6 +76,7 @@ const VALUES: Record<string, string | true> = {
   top: '5',
   variant: 'x',
   verdicts: '1',
+  'wait-quiet': '5m',
   window: '32',
   workload: 'insert',
   zone: '1',

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { overloadText } from '../../bench/machine/machine.ts';
+import { doubtText } from '../../bench/machine/probe-text.ts';
 import { htmlReport } from '../../bench/report/html.ts';
 import { markdownReport, textReport } from '../../bench/report/report.ts';
 import { analyse } from '../../bench/report/analysis.ts';
@@ -167,7 +167,7 @@ describe('a machine with more load than cores', () => {
   });
 
   it('is recognized by the cores of the machine, not by those of this process', () => {
-    expect(overloadText({ loadAverage1m: 3, cores: 1, machineCores: 4 })).toBeUndefined();
-    expect(overloadText({ loadAverage1m: 3, cores: 1 })).toContain('OVERLOADED');
+    expect(doubtText({ loadAverage1m: 3, cores: 1, machineCores: 4 })).toBeUndefined();
+    expect(doubtText({ loadAverage1m: 3, cores: 1 })).toContain('OVERLOADED');
   });
 });

@@ -2,7 +2,14 @@
 
 import { type Command, Option } from 'commander';
 import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
-import { batchOption, bucketsOption, connectionsOption, Group, runsOption } from '../options/shared-options.ts';
+import {
+  batchOption,
+  bucketsOption,
+  connectionsOption,
+  Group,
+  runsOption,
+  waitQuietOption,
+} from '../options/shared-options.ts';
 
 const RESULTS_FILE = 'Write the results and raw samples as JSON';
 
@@ -30,7 +37,8 @@ export function withShape(command: Command, defaults: { connections: number; run
     .optionsGroup(Group.table)
     .addOption(bucketsOption())
     .optionsGroup(Group.measurement)
-    .addOption(runsOption(defaults.runs));
+    .addOption(runsOption(defaults.runs))
+    .addOption(waitQuietOption());
 }
 
 export function establishedOption(): Option {

@@ -1,29 +1,27 @@
 /** The end of commands of `bench`: prints and writes results, and ends with 1 after an invalid run. */
 
 import { firstLook } from '../../../bench/report/first-look.ts';
-import { machineFingerprint } from '../../../bench/machine/machine.ts';
+import type { Fingerprinted, WatchedResults } from '../../../bench/machine/machine.ts';
+import { doubtLine, probeLines } from '../../../bench/machine/probe-text.ts';
+import { MachineWatch, watched, type WatchOptions } from '../../../bench/machine/watch.ts';
 import { printReport, type ReportFiles, writeReports } from '../../../bench/report/report.ts';
 import type { ResultsFile } from '../../../bench/report/results-file.ts';
+import { compiledBench } from '../../../bench/samples/compiled.ts';
 import { VoidRunError } from '../../../bench/suite/workload-bench.ts';
 import { jsonText, withOutputFiles } from '../../host/output-files.ts';
 import { showProgress } from '../../host/terminal.ts';
 import { ExitCode } from '../exit-code.ts';
 
-export interface JsonOption {
+export interface JudgedOptions extends WatchOptions {
   json?: string;
 }
+
+export type ReportOptions = ReportFiles & WatchOptions;
 
 /** Prints a line in place of the progress. */
 export function say(line: string): void {
   showProgress('');
   console.log(line);
-}
-
-function sayOverload(): void {
-  const { overload } = machineFingerprint();
-  if (overload !== undefined) {
-    console.log(overload);
-  }
 }
 
 /** If a run violates its invariants, the command ends with 1. */
@@ -40,20 +38,40 @@ export async function unlessVoid(action: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Looks at the machine before a measurement, and says at once if it is not quiet. */
+async function beginWatch(options: WatchOptions): Promise<MachineWatch> {
+  /* The compiler must not run beside the look. */
+  await compiledBench('samples/workload-sample.js');
+  const watch = await MachineWatch.begin(options);
+  const doubt = doubtLine(watch.doubts);
+  if (doubt !== undefined) {
+    say(doubt);
+  }
+  return watch;
+}
+
+/** Looks at the machine again, prints what both looks found, and adds it to the results. */
+function endWatch<Results extends Fingerprinted>(watch: MachineWatch, results: Results): Results {
+  const machine = watch.end(results.machine);
+  console.log(probeLines(machine).join('\n'));
+  return { ...results, machine };
+}
+
 /** For a measurement that returns whether it passed, and hands its results over for the file. */
 export function judging(
-  { json }: JsonOption,
-  measure: (onResults: (results: object) => void) => Promise<boolean>,
+  options: JudgedOptions,
+  measure: (onResults: (results: WatchedResults) => void) => Promise<boolean>,
 ): Promise<void> {
   return unlessVoid(() =>
-    withOutputFiles({ json }, async (outputs) => {
-      sayOverload();
-      let results: object | undefined;
+    withOutputFiles({ json: options.json }, async (outputs) => {
+      const watch = await beginWatch(options);
+      let results: WatchedResults | undefined;
       const isRight = await measure((all) => {
         results = all;
       });
       if (results !== undefined) {
-        outputs.write({ json: () => jsonText(results) });
+        const watched = endWatch(watch, results);
+        outputs.write({ json: () => jsonText(watched) });
       }
       process.exitCode = isRight ? ExitCode.ok : ExitCode.checkFailed;
     }),
@@ -62,24 +80,28 @@ export function judging(
 
 /** For a measurement that prints its results, and returns them for the file. */
 export function withJson<Options>(
-  options: Options & JsonOption,
-  measure: (options: Options) => Promise<unknown>,
+  options: Options & JudgedOptions,
+  measure: (options: Options) => Promise<Fingerprinted>,
 ): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json: options.json }, async (outputs) => {
-      sayOverload();
-      const results = await measure(options);
+      const watch = await beginWatch(options);
+      const results = endWatch(watch, await measure(options));
       outputs.write({ json: () => jsonText(results) });
     }),
   );
 }
 
 /** Measures, prints the tables, writes the files. */
-export function report(files: ReportFiles, measure: () => Promise<ResultsFile>, isSuite = false): Promise<void> {
-  const { json, markdown, html } = files;
+export function report(
+  { json, markdown, html, ...options }: ReportOptions,
+  measure: () => Promise<ResultsFile>,
+  isSuite = false,
+): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json, markdown, html }, async (outputs) => {
-      const results = await measure();
+      await compiledBench('samples/workload-sample.js');
+      const results = await watched(options, measure);
       printReport(results, { isBrief: isSuite });
       writeReports(results, outputs);
       if (isSuite) {

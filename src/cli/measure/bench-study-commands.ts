@@ -5,13 +5,14 @@ import { benchAging } from '../../../bench/aging/aging.ts';
 import { type AttackBenchOptions, runAttackBench } from '../../../bench/attacks/attack-bench.ts';
 import { ATTACK_NAMES, type AttackName } from '../../../bench/attacks/registry.ts';
 import { type FloodBenchOptions, runFloodBench } from '../../../bench/flood/flood.ts';
+import type { WatchOptions } from '../../../bench/machine/watch.ts';
 import { type NatBenchOptions, runNatBench } from '../../../bench/nat/nat.ts';
 import { type CompareOptions, compareFiles } from '../../../bench/report/compare.ts';
 import type { ReportFiles } from '../../../bench/report/report.ts';
 import { type AnatomyOptions, runAnatomy } from '../../../bench/studies/anatomy.ts';
 import { runStudy, STUDY_NAMES, type StudyName, type StudyOptions } from '../../../bench/studies/study.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
-import { type JsonOption, judging, report, say, withJson } from './bench-outcome.ts';
+import { type JudgedOptions, judging, report, say, withJson } from './bench-outcome.ts';
 import { establishedOption, fullTableOption, withJsonFile, withReports } from './bench-options.ts';
 import { VOID_STATUS } from './bench-workload-commands.ts';
 import { describe, endHelp } from '../options/help-style.ts';
@@ -24,9 +25,10 @@ import {
   Group,
   runsOption,
   threadsOption,
+  waitQuietOption,
 } from '../options/shared-options.ts';
 
-interface AgingOptions extends ReportFiles {
+interface AgingOptions extends ReportFiles, WatchOptions {
   engine: EngineName[];
   connections: number[];
   buckets: number[];
@@ -54,7 +56,8 @@ export function addAging(bench: Command): void {
     )
     .addOption(engineList())
     .optionsGroup(Group.measurement)
-    .addOption(runsOption(1));
+    .addOption(runsOption(1))
+    .addOption(waitQuietOption());
   withReports(command).action((options: AgingOptions) =>
     report(options, () => benchAging({ ...options, engines: options.engine }, say)),
   );
@@ -79,8 +82,9 @@ export function addFlood(bench: Command): void {
     .addOption(fullTableOption(100_000))
     .addOption(bucketsOption())
     .optionsGroup(Group.measurement)
-    .addOption(runsOption(5));
-  withJsonFile(command).action((options: FloodBenchOptions & JsonOption) =>
+    .addOption(runsOption(5))
+    .addOption(waitQuietOption());
+  withJsonFile(command).action((options: FloodBenchOptions & JudgedOptions) =>
     judging(options, (onResults) => runFloodBench(options, onResults)),
   );
   endHelp(command, { examples: ['bench flood --runs 5 --json flood.json'], exitStatus: VOID_STATUS });
@@ -104,8 +108,9 @@ export function addAttack(bench: Command): void {
     .addOption(fullTableOption(50_000))
     .addOption(bucketsOption())
     .optionsGroup(Group.measurement)
-    .addOption(runsOption(3));
-  withJsonFile(command).action((names: AttackName[], options: AttackBenchOptions & JsonOption) =>
+    .addOption(runsOption(3))
+    .addOption(waitQuietOption());
+  withJsonFile(command).action((names: AttackName[], options: AttackBenchOptions & JudgedOptions) =>
     judging(options, (onResults) => runAttackBench([...new Set(names)], options, onResults)),
   );
   endHelp(command, {
@@ -125,8 +130,9 @@ export function addNat(bench: Command): void {
     .optionsGroup(Group.table)
     .addOption(bucketsOption())
     .optionsGroup(Group.measurement)
-    .addOption(runsOption(5));
-  withJsonFile(command).action((options: NatBenchOptions & JsonOption) =>
+    .addOption(runsOption(5))
+    .addOption(waitQuietOption());
+  withJsonFile(command).action((options: NatBenchOptions & JudgedOptions) =>
     judging(options, (onResults) => runNatBench(options, onResults)),
   );
   endHelp(command, { examples: ['bench nat --runs 5 --json nat.json'], exitStatus: VOID_STATUS });
@@ -137,8 +143,9 @@ export function addStudy(bench: Command): void {
     .addArgument(bench.createArgument('<name>', 'Choice to study').choices(STUDY_NAMES))
     .optionsGroup(Group.measurement)
     .addOption(connectionsOption(400_000, 3_000_000))
-    .addOption(runsOption(5));
-  withJsonFile(command).action((name: StudyName, options: StudyOptions & JsonOption) =>
+    .addOption(runsOption(5))
+    .addOption(waitQuietOption());
+  withJsonFile(command).action((name: StudyName, options: StudyOptions & JudgedOptions) =>
     withJson(options, (shape) => runStudy(name, shape)),
   );
   endHelp(command, { examples: ['bench study buckets'], exitStatus: VOID_STATUS });
@@ -152,8 +159,9 @@ export function addAnatomy(bench: Command): void {
   )
     .optionsGroup(Group.measurement)
     .addOption(connectionsOption(1_000_000, 3_000_000))
-    .addOption(runsOption(5));
-  withJsonFile(command).action((options: AnatomyOptions & JsonOption) => withJson(options, runAnatomy));
+    .addOption(runsOption(5))
+    .addOption(waitQuietOption());
+  withJsonFile(command).action((options: AnatomyOptions & JudgedOptions) => withJson(options, runAnatomy));
   endHelp(command, { examples: ['bench anatomy --connections 400000'], exitStatus: VOID_STATUS });
 }
 
@@ -161,7 +169,11 @@ export function addCompare(bench: Command): void {
   const command = describe(bench.command('compare'), 'Compare two result files, with confidence intervals')
     .argument('<before>', 'Results written with --json')
     .argument('<after>', 'Results written with --json')
-    .option('--force', 'Compare results of different machines, too', false)
+    .option(
+      '--force',
+      'Compare results of different machines, and give verdicts on different states of a machine',
+      false,
+    )
     .option('--json', 'Print the comparison as JSON', false)
     .action((before: string, after: string, options: CompareOptions) => compareFiles([before, after], options));
   endHelp(command, { examples: ['bench compare before.json after.json'] });

@@ -1,16 +1,14 @@
 /** `ct-bucket bench`: the suite, the workloads, and the comparison with another program. */
 
 import { type Command, Option } from 'commander';
-import { compiledBench } from '../../../bench/samples/compiled.ts';
 import { measurePeer, type PeerOptions } from '../../../bench/suite/peer.ts';
-import type { ReportFiles } from '../../../bench/report/report.ts';
 import { runSuite, type SuiteOptions } from '../../../bench/suite/suite.ts';
 import { benchWorkload, type WorkloadBenchOptions } from '../../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/workloads/registry.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
 import { onOneLine, UsageError } from '../../core/errors.ts';
 import { didYouMean } from '../../core/options/nearest-name.ts';
-import { report, say } from './bench-outcome.ts';
+import { type ReportOptions, report, say } from './bench-outcome.ts';
 import { withReports, withShape } from './bench-options.ts';
 import { describe, endHelp } from '../options/help-style.ts';
 import { wholeNumber } from '../options/option-parsers.ts';
@@ -27,13 +25,9 @@ function noSuchBenchmark(name: string, names: readonly string[]): never {
   throw new UsageError(`bench has no command '${onOneLine(name)}'${hint}`);
 }
 
-async function runTheSuite(_name: string | undefined, options: SuiteOptions & ReportFiles): Promise<void> {
-  const measure = async () => {
-    /* Build first: the time of the build must not count as measuring time. */
-    await compiledBench('samples/workload-sample.js');
-    return runSuite(options, say);
-  };
-  await report({ json: `${SUITE_FILE}.json`, html: `${SUITE_FILE}.html`, ...options }, measure, true);
+async function runTheSuite(_name: string | undefined, options: SuiteOptions & ReportOptions): Promise<void> {
+  const files = { json: `${SUITE_FILE}.json`, html: `${SUITE_FILE}.html` };
+  await report({ ...files, ...options }, () => runSuite(options, say), true);
 }
 
 export function addSuite(bench: Command): void {
@@ -85,7 +79,7 @@ function addWorkload(bench: Command, name: WorkloadName): void {
     command.addOption(windowOption());
   }
   withReports(command).action(
-    (options: Omit<WorkloadBenchOptions, 'workload'> & ReportFiles & { engine: EngineName[] }) =>
+    (options: Omit<WorkloadBenchOptions, 'workload'> & ReportOptions & { engine: EngineName[] }) =>
       report(options, () => benchWorkload({ ...options, engines: options.engine, workload: name })),
   );
   endHelp(command, {
@@ -119,7 +113,7 @@ export function addPeer(bench: Command): void {
           .default('insert' satisfies string),
       )
       .addOption(windowOption()),
-  ).action((options: PeerOptions & ReportFiles) => {
+  ).action((options: PeerOptions & ReportOptions) => {
     requireWindowOfUse(options.workload as WorkloadName, options.window);
     return report(options, () => measurePeer(options));
   });

@@ -13,6 +13,23 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Parses a time with its unit (30s, 5m, 1.5h). @returns ms */
+export function duration(most: string): (text: string) => number {
+  const msOf = (text: string): number => {
+    const [, value, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text) ?? [];
+    return value === undefined ? Number.NaN : Number(value) * UNIT_MS[unit!]!;
+  };
+  return (text) => {
+    const ms = msOf(text);
+    if (!(ms > 0 && ms <= msOf(most))) {
+      throw new InvalidArgumentError(`It must be a time with its unit, above 0 and up to ${most}: 30s, 5m.`);
+    }
+    return ms;
+  };
+}
+
 export function powerOfTwo(max: number): (text: string) => number {
   return (text) => {
     const value = wholeNumber(1, max)(text);

@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { ENGINES } from '../../core/engines/engine.ts';
 import { defaultSocketPath } from '../../workers/control/socket-path.ts';
-import { oneOfEach, powerOfTwo, wholeNumber } from './option-parsers.ts';
+import { duration, oneOfEach, powerOfTwo, wholeNumber } from './option-parsers.ts';
 
 /** Headings of options, in the order in which help shows them. */
 export const Group = {
@@ -57,6 +57,13 @@ export function runsOption(preset: number): Option {
   return new Option('--runs <runs>', 'Runs of each measurement, in turn, each in a fresh process')
     .argParser(wholeNumber(1, 1000))
     .default(preset);
+}
+
+export function waitQuietOption(): Option {
+  return new Option(
+    '--wait-quiet <time>',
+    'Wait up to this time (30s, 5m) until the machine is quiet, then measure in any case',
+  ).argParser(duration('24h'));
 }
 
 /** For workloads with interleaved connections (`Workload.hasWindow`). */
