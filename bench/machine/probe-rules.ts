@@ -23,7 +23,7 @@ const CACHE_SHARE = 0.75;
 /** Times of the usual latency from which on memory or a cache is slow. A cache varies more between processors. */
 const SLOW_TIMES = { memory: 2, cache: 3 } as const;
 /** Ratio of two latencies from which on the state of the machine is another one. */
-const OTHER_STATE_TIMES = 1.5;
+export const OTHER_STATE_TIMES = 1.5;
 /** The same of the processor's clock. */
 const OTHER_CLOCK_TIMES = 1.25;
 const MOST_STEAL_PERCENT = 5;

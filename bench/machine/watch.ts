@@ -3,13 +3,13 @@
 import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CpuTicks, readCpuTicks, stealPercent } from './cpu-ticks.ts';
-import type { Fingerprinted, MachineFingerprint } from './machine.ts';
+import { type Fingerprinted, type MachineFingerprint, machineFingerprint } from './machine.ts';
 import { type ProbeReading, takeProbe } from './probe.ts';
 import { doubtsAbout, doubtsNow } from './probe-rules.ts';
 
 export interface WatchOptions {
   /** Longest time to wait for a quiet machine, in ms. Absent: begin at once. */
-  waitQuiet?: number;
+  waitQuiet?: number | undefined;
 }
 
 /** Tests replace them. */
@@ -19,9 +19,15 @@ export interface WatchTools {
   sleep?: (ms: number) => Promise<unknown>;
   /** Gets a line for standard error. */
   tell?: (line: string) => void;
+  /** Ends the wait. */
+  signal?: AbortSignal;
   cores?: number;
+  /** The load average when this process began, before it built anything. */
+  startLoad?: number;
   ticks?: () => CpuTicks | undefined;
 }
+
+type AllTools = Required<Omit<WatchTools, 'signal'>>;
 
 /** Time between two looks at a machine that is not quiet. */
 const RETRY_MS = 3000;
@@ -34,10 +40,10 @@ function durationText(ms: number): string {
 export class MachineWatch {
   readonly before: ProbeReading;
   readonly #waitedMs: number | undefined;
-  readonly #tools: Required<WatchTools>;
+  readonly #tools: AllTools;
   readonly #ticks: CpuTicks | undefined;
 
-  private constructor(before: ProbeReading, waitedMs: number | undefined, tools: Required<WatchTools>) {
+  private constructor(before: ProbeReading, waitedMs: number | undefined, tools: AllTools) {
     this.before = before;
     this.#waitedMs = waitedMs;
     this.#tools = tools;
@@ -46,12 +52,14 @@ export class MachineWatch {
 
   /** Looks at the machine, and waits until it is quiet if `waitQuiet` is given. A busy machine delays the measurement, no more. */
   static async begin({ waitQuiet }: WatchOptions = {}, given: WatchTools = {}): Promise<MachineWatch> {
-    const tools: Required<WatchTools> = {
+    const { signal } = given;
+    const tools: AllTools = {
       probe: takeProbe,
       nowMs: () => performance.now(),
-      sleep: delay,
+      sleep: (ms) => delay(ms, undefined, { signal }).catch(() => {}),
       tell: (line) => process.stderr.write(`ct-bucket: ${line}\n`),
       cores: cpus().length,
+      startLoad: machineFingerprint().loadAverage1m,
       ticks: readCpuTicks,
       ...given,
     };
@@ -62,16 +70,17 @@ export class MachineWatch {
     }
     const startMs = nowMs();
     const leftMs = () => startMs + waitQuiet - nowMs();
+    const isStopped = () => signal?.aborted === true;
     let doubts = doubtsNow(reading, cores);
     if (doubts.length > 0) {
       tell(`waiting up to ${durationText(waitQuiet)} for a quiet machine: ${doubts.join('; ')}`);
     }
-    while (doubts.length > 0 && leftMs() > 0) {
+    while (doubts.length > 0 && leftMs() > 0 && !isStopped()) {
       await sleep(Math.min(RETRY_MS, leftMs()));
       reading = probe();
       doubts = doubtsNow(reading, cores);
     }
-    if (doubts.length > 0) {
+    if (doubts.length > 0 && !isStopped()) {
       tell(`the machine was not quiet for ${durationText(waitQuiet)}, measuring all the same: ${doubts.join('; ')}`);
     }
     return new MachineWatch(reading, nowMs() - startMs, tools);
@@ -79,7 +88,12 @@ export class MachineWatch {
 
   /** Reasons not to trust a measurement that begins now. */
   get doubts(): string[] {
-    return doubtsNow(this.before, this.#tools.cores);
+    return doubtsNow({ ...this.before, loadAverage1m: this.#load }, this.#tools.cores);
+  }
+
+  /** The load average before the measurement. A build of this process does not count, unless the user waited for it to fade. */
+  get #load(): number {
+    return this.#waitedMs === undefined ? this.#tools.startLoad : this.before.loadAverage1m;
   }
 
   /** Looks again. @returns the fingerprint with both readings */
@@ -89,7 +103,7 @@ export class MachineWatch {
     const steal = this.#ticks && stealPercent(this.#ticks, ticks());
     const watched: MachineFingerprint = {
       ...machine,
-      loadAverage1m: this.before.loadAverage1m,
+      loadAverage1m: this.#load,
       probe: {
         before: this.before,
         after: probe(),

@@ -2,6 +2,7 @@
 
 import { textColumns } from '../../src/host/terminal.ts';
 import { markdownTable, textTable, type ReportTable } from '../report/table-text.ts';
+import { stateLines } from './machine-states.ts';
 import type { RegressResult } from './run.ts';
 import type { FigureVerdict } from './verdict.ts';
 
@@ -71,6 +72,7 @@ export function regressMarkdown(result: RegressResult): string {
     markdownTable(figuresTable(result)),
     ...result.missing.map((line) => `- not judged: ${line}`),
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load ${machine.loadAverage1m.toFixed(2)}; seed ${result.seed}`,
+    ...stateLines(result),
     '',
   ].join('\n\n');
 }

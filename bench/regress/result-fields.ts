@@ -46,6 +46,7 @@ const result = object({
   ),
 });
 const entry = object({
+  state: optional(object({ memoryNs: optional(positive), doubts: optional(list(text)) })),
   time: text,
   commit: text,
   machine: text,

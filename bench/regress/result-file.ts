@@ -85,6 +85,8 @@ export interface HistoryEntry {
   commit: string;
   machine: string;
   verdict: Verdict;
+  /** The machine's state (machine-states.ts). Older entries have none. */
+  state?: { memoryNs?: number; doubts?: string[] };
   /** Median in ms by "case, result". */
   timesMs: Record<string, number>;
 }

@@ -7,6 +7,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
 import { LineLog } from '../../src/host/line-log.ts';
+import { doubtText } from '../machine/probe-text.ts';
+import { watched, type WatchOptions } from '../machine/watch.ts';
 import { showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from '../studies/variants.ts';
@@ -15,7 +17,7 @@ import type { RegressConfig } from './config.ts';
 import { runRegress } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
-export interface SelftestOptions {
+export interface SelftestOptions extends WatchOptions {
   config: RegressConfig;
   /** Slowdowns in percent, measured in turn. */
   slowdowns: readonly number[];
@@ -104,7 +106,7 @@ function readLines(file: string): SelftestLine[] {
 
 /** @returns whether every share is as required, of the verdicts taken so far */
 export async function runSelftest(options: SelftestOptions): Promise<boolean> {
-  const { config, slowdowns, verdicts, out, resume, say } = options;
+  const { config, slowdowns, verdicts, out, resume, say, waitQuiet } = options;
   if (out === '-') {
     throw new UsageError('--out must name a file, not -: --resume reads the verdicts again');
   }
@@ -128,13 +130,16 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
         if (before.some((line) => line.run === run && line.slowdownPercent === slowdownPercent)) {
           continue;
         }
-        const { verdict, figures, tookSeconds } = await runRegress({
-          base: { label: 'base', dist: base.dist },
-          head: { label: `${slowdownPercent} % slower`, dist: heads.get(slowdownPercent)!.dist },
-          config,
-          seed: run * 1000 + slowdownPercent,
-          say: () => {},
-        });
+        const result = await watched({ waitQuiet }, () =>
+          runRegress({
+            base: { label: 'base', dist: base.dist },
+            head: { label: `${slowdownPercent} % slower`, dist: heads.get(slowdownPercent)!.dist },
+            config,
+            seed: run * 1000 + slowdownPercent,
+            say: () => {},
+          }),
+        );
+        const { verdict, figures, tookSeconds, machine } = result;
         const times = figures.filter(({ gate }) => gate === 'time');
         const line: SelftestLine = {
           slowdownPercent,
@@ -144,10 +149,14 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
           smallestEffectPercent: times.map(({ smallestEffectPercent }) => Number(smallestEffectPercent.toFixed(2))),
           tookSeconds: Number(tookSeconds.toFixed(1)),
         };
-        log.add(JSON.stringify(line));
+        log.add(JSON.stringify({ ...line, machine }));
         say(
           `${slowdownPercent} % slower, verdict ${run + 1}: ${verdict}, measured ${line.changePercent.join(' and ')} %`,
         );
+        const doubt = doubtText(machine);
+        if (doubt !== undefined) {
+          say(doubt);
+        }
       }
     }
   } finally {

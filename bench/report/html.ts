@@ -1,6 +1,6 @@
 /** The report as one self-contained page of HTML: no script, and no font or picture from elsewhere. */
 
-import { doubtText, machineLine } from '../machine/probe-text.ts';
+import { doubtText, probeLines } from '../machine/probe-text.ts';
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
 import { agingFigures, memoryFigure, workloadFigures, type Figure } from './figures.ts';
 import { groups, short } from './format.ts';
@@ -55,7 +55,7 @@ export function machineList({ machine, options = {} }: Pick<ResultsFile, 'machin
       `${short(machine.loadAverage1m)} in the last minute` +
         (machine.stealPercent === undefined ? '' : `, steal time ${short(machine.stealPercent)} %`),
     ],
-    ['state', machineLine(machine) ?? 'not probed'],
+    ['state', probeLines(machine).join('; ') || 'not probed'],
     [
       'options',
       Object.entries(options)

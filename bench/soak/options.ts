@@ -13,6 +13,8 @@ export interface SoakOptions {
   interval: number;
   /** Workers to terminate per minute. */
   kills: number;
+  /** Longest time to wait for a quiet machine, in ms. */
+  waitQuiet?: number;
   /** File for a line of JSON for each interval, and one for the verdict. */
   json?: string;
 }

@@ -3,6 +3,9 @@
 import { appendFileSync } from 'node:fs';
 import { concludeWith, guardProcess } from '../../src/host/command-end.ts';
 import { stopOnSignals } from '../../src/host/signals.ts';
+import { machineFingerprint } from '../machine/machine.ts';
+import { probeLines } from '../machine/probe-text.ts';
+import { MachineWatch } from '../machine/watch.ts';
 import type { SoakOptions } from './options.ts';
 import { lineOf, sentenceOf, summaryOf } from './report.ts';
 import { Soak } from './soak.ts';
@@ -20,6 +23,7 @@ const note = (line: unknown): void => {
 };
 
 const { stop } = stopOnSignals();
+const watch = await MachineWatch.begin(options, { signal: stop.signal });
 const soak = await Soak.start(options);
 stop.signal.addEventListener('abort', () => soak.interrupt());
 if (stop.signal.aborted) {
@@ -29,7 +33,9 @@ const verdict = await soak.run((figures) => {
   print(lineOf(figures));
   note(figures);
 });
+const machine = watch.end(machineFingerprint());
 concludeWith(sentenceOf(verdict));
+print(probeLines(machine, 'the speeds cannot be trusted. Invariants and memory do not depend on it').join('\n'));
 print(summaryOf(verdict));
-note(verdict);
+note({ ...verdict, machine });
 process.exit(verdict.isRight ? 0 : 1);

@@ -38,6 +38,15 @@ export async function unlessVoid(action: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Measures between two looks at the machine. Builds first: the compiler must not run beside a look. */
+export async function watchedBuilt<Results extends Fingerprinted>(
+  options: WatchOptions,
+  measure: () => Promise<Results>,
+): Promise<Results> {
+  await compiledBench('samples/workload-sample.js');
+  return watched(options, measure);
+}
+
 /** Looks at the machine before a measurement, and says at once if it is not quiet. */
 async function beginWatch(options: WatchOptions): Promise<MachineWatch> {
   /* The compiler must not run beside the look. */
@@ -100,8 +109,7 @@ export function report(
 ): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json, markdown, html }, async (outputs) => {
-      await compiledBench('samples/workload-sample.js');
-      const results = await watched(options, measure);
+      const results = await watchedBuilt(options, measure);
       printReport(results, { isBrief: isSuite });
       writeReports(results, outputs);
       if (isSuite) {

@@ -2,6 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import { stateDifferences } from '../../../bench/machine/probe-rules.ts';
+import { probeLines } from '../../../bench/machine/probe-text.ts';
+import type { WatchOptions } from '../../../bench/machine/watch.ts';
 import { analyseProfile } from '../../../bench/profile/analysis.ts';
 import { profileDiff } from '../../../bench/profile/diff.ts';
 import { pprofOf, readProfile, speedscopeOf } from '../../../bench/profile/files.ts';
@@ -14,12 +17,13 @@ import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/wo
 import { UsageError } from '../../core/errors.ts';
 import { didYouMean } from '../../core/options/nearest-name.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../../host/output-files.ts';
+import { watchedBuilt } from './bench-outcome.ts';
 import { requireWindowOfUse } from './bench-workload-commands.ts';
 import { requireRepeatable } from '../capture/open-capture.ts';
 import { ExitCode } from '../exit-code.ts';
 import { profileCapture } from './profile-capture.ts';
 
-export interface ProfileCommandOptions extends ProfileOptions {
+export interface ProfileCommandOptions extends ProfileOptions, WatchOptions {
   top: number;
   columns: string[];
   json?: string;
@@ -31,7 +35,14 @@ export interface ProfileCommandOptions extends ProfileOptions {
 
 /** @throws UsageError for a file that is not a profile */
 export function printDifference(before: string, after: string): void {
-  console.log(textTable(profileDiff(readProfile(before), readProfile(after))));
+  const [a, b] = [readProfile(before), readProfile(after)];
+  const states = hasMachine(a) && hasMachine(b) ? stateDifferences(a.machine, b.machine) : [];
+  console.log([...states.map((state) => `NOT COMPARABLE: ${state}`), textTable(profileDiff(a, b))].join('\n'));
+}
+
+/** Profiles of other programs may have none. */
+function hasMachine({ machine }: Partial<ProfileFile>): boolean {
+  return machine !== undefined;
 }
 
 function isWorkload(what: string): what is WorkloadName {
@@ -74,11 +85,12 @@ async function profileInto(outputs: OutputFiles, what: string, options: ProfileC
   console.log(
     `waiting for locks: ${time(analysis.waitNs)} of all threads together; while the sweeper held them: ${(analysis.sweeperShare * 100).toFixed(1)} %\n`,
   );
-  console.log(tables.map((table) => textTable(table)).join('\n\n'));
+  const state = probeLines(file.machine);
+  console.log([...tables.map((table) => textTable(table)), state.join('\n')].join('\n\n'));
   outputs.write({
     json: () => jsonText(file),
     markdown: () =>
-      [`## ct-bucket profile: ${file.what}`, costLine(file), ...tables.map(markdownTable), ''].join('\n\n'),
+      [`## ct-bucket profile: ${file.what}`, costLine(file), ...state, ...tables.map(markdownTable), ''].join('\n\n'),
     html: () => profileHtml(file, analysis, options),
     speedscope: () => jsonText(speedscopeOf(file)),
     pprof: () => pprofOf(file),
@@ -97,7 +109,7 @@ async function measureCapture(what: string, options: ProfileCommandOptions): Pro
   }
   requireRepeatable(what, 'profile reads it in several runs');
   const { threads, engine, batch, buckets, sample, runs } = options;
-  return profileCapture(what, { threads, engine, batch, buckets, sample, runs });
+  return watchedBuilt(options, () => profileCapture(what, { threads, engine, batch, buckets, sample, runs }));
 }
 
 async function measureWorkload(workload: WorkloadName, options: ProfileCommandOptions): Promise<ProfileFile> {
@@ -110,5 +122,5 @@ async function measureWorkload(workload: WorkloadName, options: ProfileCommandOp
     );
   }
   requireWindowOfUse(workload, options.window);
-  return profileWorkload(workload, options);
+  return watchedBuilt(options, () => profileWorkload(workload, options));
 }

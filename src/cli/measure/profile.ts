@@ -15,6 +15,7 @@ import {
   engineOption,
   Group,
   threadsOption,
+  waitQuietOption,
   windowOption,
 } from '../options/shared-options.ts';
 
@@ -67,7 +68,8 @@ function addProfileRun(profile: Command): void {
         wholeNumber(1, 1_000_000),
         DEFAULT_SAMPLE_EVERY,
       )
-      .option('--runs <pairs>', 'Pairs of runs, one with the profiler and one without', wholeNumber(1, 100), 3),
+      .option('--runs <pairs>', 'Pairs of runs, one with the profiler and one without', wholeNumber(1, 100), 3)
+      .addOption(waitQuietOption()),
   ).action(async (what: string, options: ProfileCommandOptions, of: Command) => {
     const { runProfile } = await import('./profile-run.ts');
     return runProfile(what, options, of);

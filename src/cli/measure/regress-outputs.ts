@@ -1,8 +1,8 @@
 /** The outputs of `regress`: the verdict on standard output, files, a line in a history, the exit code. */
 
+import { entryStateOf, type MarkedResult, stateLines } from '../../../bench/regress/machine-states.ts';
 import { headline, regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report.ts';
 import { historyEntryOf } from '../../../bench/regress/result-file.ts';
-import type { RegressResult } from '../../../bench/regress/run.ts';
 import type { Verdict } from '../../../bench/regress/verdict.ts';
 import { UsageError } from '../../core/errors.ts';
 import { concludeWith, ExitCode } from '../../host/command-end.ts';
@@ -37,15 +37,16 @@ export class RegressOutputs {
   }
 
   /** Prints and writes. @returns the exit code. @throws UsageError */
-  finish(result: RegressResult): number {
+  finish(result: MarkedResult): number {
     concludeWith(headline(result));
-    console.log(regressText(result));
+    console.log([...stateLines(result), regressText(result)].join('\n'));
     this.#files.write({
       json: () => jsonText(result),
       markdown: () => regressMarkdown(result),
       junit: () => regressJunit(result),
     });
-    this.#history?.add(JSON.stringify(historyEntryOf(result)));
+    const state = entryStateOf(result);
+    this.#history?.add(JSON.stringify({ ...historyEntryOf(result), ...(state === undefined ? {} : { state }) }));
     return EXIT_CODES[result.verdict];
   }
 

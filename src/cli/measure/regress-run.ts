@@ -3,11 +3,13 @@
 import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
 import { machineFingerprint } from '../../../bench/machine/machine.ts';
+import { watched, type WatchOptions } from '../../../bench/machine/watch.ts';
 import { measuring } from '../../../bench/regress/build-cache.ts';
 import { defaultPlaces, findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
 import { SampleError } from '../../../bench/regress/cases.ts';
 import { changePoints } from '../../../bench/regress/change-points.ts';
 import { chosenCases, readConfig } from '../../../bench/regress/config.ts';
+import { comparableEntries, shardStates } from '../../../bench/regress/machine-states.ts';
 import { fingerprintOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
 import { runRegress } from '../../../bench/regress/run.ts';
 import { runSelftest } from '../../../bench/regress/selftest.ts';
@@ -17,7 +19,7 @@ import { UsageError } from '../../core/errors.ts';
 import { ExitCode } from '../exit-code.ts';
 import { type RegressOutputPaths, RegressOutputs } from './regress-outputs.ts';
 
-export interface RegressOptions extends RegressOutputPaths {
+export interface RegressOptions extends RegressOutputPaths, WatchOptions {
   base: string;
   head: string;
   config: string;
@@ -27,7 +29,7 @@ export interface RegressOptions extends RegressOutputPaths {
   advisory: boolean;
 }
 
-export interface SelftestCommandOptions {
+export interface SelftestCommandOptions extends WatchOptions {
   verdicts: number;
   slowdowns: number[];
   config: string;
@@ -75,7 +77,7 @@ export async function runCommand(options: RegressOptions): Promise<void> {
     const head = await findBuild(options.head, defaultPlaces(), say);
     noteUncommitted([base, head], defaultPlaces(), say);
     return measured(async () => {
-      const result = await measuring(say, () =>
+      const work = () =>
         runRegress({
           base,
           head,
@@ -83,8 +85,8 @@ export async function runCommand(options: RegressOptions): Promise<void> {
           seed: options.seed ?? Date.now() % 0x7fffffff,
           ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
           say,
-        }),
-      );
+        });
+      const result = await measuring(say, () => watched(options, work));
       const code = outputs.finish(result);
       return options.advisory ? ExitCode.ok : code;
     });
@@ -111,7 +113,9 @@ function baseLabelOf({ base, advisory }: RegressOptions): string {
 
 export async function mergeCommand(files: readonly string[], options: RegressOutputPaths): Promise<void> {
   process.exitCode = await withRegressOutputs(options, (outputs) => {
-    const result = mergeResults(files.map(readResult));
+    const results = files.map(readResult);
+    const states = shardStates(results);
+    const result = { ...mergeResults(results), ...(states.length === 0 ? {} : { states }) };
     outputs.begin();
     return outputs.finish(result);
   });
@@ -127,12 +131,14 @@ export async function selftestCommand(options: SelftestCommandOptions): Promise<
 export function showHistory(file: string): void {
   const entries = readHistory(file);
   const machines = [...new Set(entries.map(({ machine }) => machine))];
+  const notes: string[] = [];
   const table = new Table({
     head: ['machine', 'figure', 'entries', 'changed at', 'before', 'after', 'change', 'p'],
     style: { head: [], border: [] },
   });
   for (const machine of machines) {
-    const own = entries.filter((entry) => entry.machine === machine);
+    const { entries: own, note } = comparableEntries(entries.filter((entry) => entry.machine === machine));
+    notes.push(...(note === undefined ? [] : [`${machine}: ${note}`]));
     for (const figure of new Set(own.flatMap(({ timesMs }) => Object.keys(timesMs)))) {
       const series = own.filter(({ timesMs }) => figure in timesMs);
       const points = changePoints(series.map(({ timesMs }) => timesMs[figure]!));
@@ -153,5 +159,5 @@ export function showHistory(file: string): void {
       }
     }
   }
-  console.log(table.toString());
+  console.log([...notes, table.toString()].join('\n'));
 }

@@ -7,7 +7,7 @@ import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
 import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
 import type { RegressOutputPaths } from './regress-outputs.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
-import { Group } from '../options/shared-options.ts';
+import { Group, waitQuietOption } from '../options/shared-options.ts';
 
 const EXIT_STATUS = '0 no slowdown, 1 slowdown, 2 error, 3 inconclusive';
 
@@ -60,6 +60,7 @@ function addRegressRun(regress: Command): void {
         .argParser(wholeNumber(0, 0x7fffffff))
         .default(undefined, 'from the clock'),
     )
+    .addOption(waitQuietOption())
     .option('--advisory', 'Never fail, and accept an earlier verdict of another machine', false);
   withOutputs(command).action(async (options: RegressOptions) => {
     const { runCommand } = await import('./regress-run.ts');
@@ -94,6 +95,7 @@ function addSelftest(regress: Command): void {
       [0, 2, 5, 10],
     )
     .addOption(configOption())
+    .addOption(waitQuietOption())
     .option('--out <file>', 'File for the verdicts, in JSON Lines', 'ct-bucket-selftest.jsonl')
     .option('--resume', 'Continue the file', false)
     .action(async (options: SelftestCommandOptions) => {

@@ -5,7 +5,7 @@ import { runSoak } from '../../../bench/soak/launch.ts';
 import type { SoakOptions } from '../../../bench/soak/options.ts';
 import { describe, endHelp } from '../options/help-style.ts';
 import { wholeNumber } from '../options/option-parsers.ts';
-import { Group, threadsOption } from '../options/shared-options.ts';
+import { Group, threadsOption, waitQuietOption } from '../options/shared-options.ts';
 
 const MOST_MINUTES = 100_000;
 
@@ -32,6 +32,8 @@ export function addSoak(program: Command): void {
     .addOption(threadsOption(2))
     .option('--kills <workers>', 'Worker threads to terminate in each minute', wholeNumber(0, 600), 0)
     .option('--seed <number>', 'Seed of all random choices', wholeNumber(0, 0xffffffff), 1)
+    .optionsGroup(Group.measurement)
+    .addOption(waitQuietOption())
     .optionsGroup(Group.output)
     .option('--interval <seconds>', 'Time between two checks, each of which prints a line', wholeNumber(1, 3600), 10)
     .option('--json <file>', 'Write a line of JSON for each interval, and one for the verdict')

@@ -22,6 +22,7 @@ function tools(readings: ProbeReading[]) {
     },
     tell: (line) => lines.push(line),
     cores: 2,
+    startLoad: 0.2,
     ticks: () => ({ total: 1000 + now, steal: now / 10 }),
   };
   return { given, lines, sleeps, looks: () => looks, pass: (ms: number) => void (now += ms) };
@@ -53,6 +54,26 @@ describe('a measurement with --wait-quiet', () => {
       'the machine was not quiet for 7 s, measuring all the same: 2 other threads were running on 2 cores',
     ]);
     expect(watch.doubts).toHaveLength(1);
+  });
+});
+
+describe('a measurement with --wait-quiet', () => {
+  it('waits until the load of other work has faded', async () => {
+    const { given, sleeps } = tools([
+      { ...QUIET, loadAverage1m: 2.1 },
+      { ...QUIET, loadAverage1m: 1.9 },
+    ]);
+    const { machine } = await watched({ waitQuiet: 60_000 }, async () => ({ machine: machineWith() }), given);
+    expect(sleeps).toEqual([3000]);
+    expect(machine).toMatchObject({ loadAverage1m: 1.9 });
+  });
+
+  it('ends its wait without a remark when a signal ends the command', async () => {
+    const stop = new AbortController();
+    const { given, lines } = tools([BUSY]);
+    stop.abort();
+    await MachineWatch.begin({ waitQuiet: 60_000 }, { ...given, signal: stop.signal });
+    expect(lines).toHaveLength(1);
   });
 });
 
@@ -88,10 +109,12 @@ describe('a measurement without --wait-quiet', () => {
     ]);
   });
 
-  it('judges the load from before it, not from the start of the process', async () => {
+  it('judges the load from the start of the process, not that of its own builds', async () => {
     const { given } = tools([{ ...QUIET, loadAverage1m: 3 }, QUIET]);
     const { machine } = await watched({}, async () => ({ machine: machineWith() }), given);
-    expect(machine.loadAverage1m).toBe(3);
-    expect(machine.doubts).toEqual(['the load was 3.0 on 2 cores when this began']);
+    expect(machine).toMatchObject({ loadAverage1m: 0.2 });
+    expect(machine.doubts).toBeUndefined();
+    const loaded = await watched({}, async () => ({ machine: machineWith() }), { ...given, startLoad: 3 });
+    expect(loaded.machine.doubts).toEqual(['the load was 3.0 on 2 cores when this began']);
   });
 });
