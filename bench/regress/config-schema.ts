@@ -25,23 +25,37 @@ function name(pattern: RegExp, message: string, description: string) {
 
 const POWERS_OF_TWO = Array.from({ length: 17 }, (_, bits) => 2 ** bits);
 
+/** A gate: what is tolerated, and optionally what is never fine. */
+function gate(what: string) {
+  const message = 'a number of percent from 0 to 1000, or an object with tolerate and alarm';
+  return v.exactOptional(
+    v.pipe(
+      v.union(
+        [
+          percent('Tolerated, in percent. The alarm follows from aimPercent.'),
+          onlyObject({
+            tolerate: percent('A smaller change is no regression, however certain it is, in percent.'),
+            alarm: percent('A change as large as this is never fine, in percent.'),
+          }),
+        ],
+        message,
+      ),
+      v.description(what),
+    ),
+  );
+}
+
 const gates = v.pipe(
   onlyObject({
-    time: v.exactOptional(
-      percent('Tolerated increase of the time, in percent: processor time of one thread, wall-clock time of several.'),
-    ),
-    memory: v.exactOptional(percent('Tolerated increase of the bytes per connection, in percent.')),
-    contention: v.exactOptional(
-      percent(
-        'Tolerated increase of lock contention, in percent. Builds that do not report contention are not judged.',
-      ),
-    ),
-    scaling: v.exactOptional(
-      percent('Tolerated loss of speed-up, in percent, against the case with one thread and otherwise equal members.'),
-    ),
+    time: gate('Increase of the time: processor time of one thread, wall-clock time of several.'),
+    memory: gate('Increase of the bytes per connection.'),
+    contention: gate('Increase of lock contention. Builds that do not report contention are not judged.'),
+    scaling: gate('Loss of speed-up, against the case with one thread and otherwise equal members.'),
   }),
   v.minEntries(1, 'an object with at least one gate: time, memory, contention or scaling'),
-  v.description('What is judged, with what is tolerated. A figure without a gate is not judged.'),
+  v.description(
+    'What is judged: tolerate and alarm, or what is tolerated alone. A figure without a gate is not judged.',
+  ),
 );
 
 const regressCase = onlyObject({
@@ -74,11 +88,15 @@ export const CONFIG_SCHEMA = v.pipe(
     $schema: v.optional(v.pipe(v.string('a text'), v.description('Where editors find this schema.'))),
     budgetSeconds: v.optional(whole('Time limit of one verdict, in seconds.', 10, 86_400), 110),
     aimPercent: v.optional(
-      percent('Slowdown to be detected in 8 of 10 cases, in percent. It decides how many pairs are taken.', 0.1),
+      percent('The alarm of gates that name none, in percent; at least twice what they tolerate.', 0.1),
       5,
     ),
     maxPairs: v.optional(
-      whole('Most pairs of samples for a case, without those that confirm a slowdown.', 6, 1000),
+      whole(
+        'Most pairs of samples for a case. The fewest that its figures need are taken even if they are more.',
+        6,
+        1000,
+      ),
       40,
     ),
     cases: v.pipe(

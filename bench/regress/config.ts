@@ -7,10 +7,10 @@ import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { CONFIG_SCHEMA } from './config-schema.ts';
 import { CONFIG_FILE, type Shard } from './shard.ts';
-import type { Gate } from './verdict.ts';
+import type { Gate, Thresholds } from './verdict.ts';
 
-/** Tolerated change by gate, in percent. A figure without a gate is not judged. */
-export type Gates = Partial<Record<Gate, number>>;
+/** Thresholds by gate. A number alone is `tolerate`. A figure without a gate is not judged. */
+export type Gates = Partial<Record<Gate, number | Thresholds>>;
 
 export interface RegressCase {
   name: string;
@@ -30,8 +30,9 @@ export interface RegressCase {
 export interface RegressConfig {
   /** Time limit of a verdict. The fewest pairs are taken even if they need a little longer. */
   budgetSeconds: number;
-  /** The slowdown to detect 8 times of 10. It determines the number of pairs. */
+  /** `alarm` of gates that name none, but at least twice their `tolerate`. */
   aimPercent: number;
+  /** Most pairs of a case. The fewest that its figures need are taken even if they are more. */
   maxPairs: number;
   cases: RegressCase[];
 }
@@ -74,12 +75,23 @@ function caseFaults(config: RegressConfig, each: RegressCase, i: number): string
   if (config.cases.findIndex(({ name }) => name === each.name) !== i) {
     faults.push(`${at}.name must be another: an earlier case is named ${each.name}`);
   }
+  for (const [gate, given] of Object.entries(each.gates)) {
+    if (typeof given === 'object' && given.alarm <= given.tolerate) {
+      faults.push(`${at}.gates.${gate}.alarm must be more than tolerate, which is ${given.tolerate}`);
+    }
+  }
   if (each.gates.scaling !== undefined && scalingReference(config, each) === undefined) {
     faults.push(
       `${at}.gates.scaling needs a case with 1 thread and the same workload, connections, batchSize and buckets: add one`,
     );
   }
   return faults;
+}
+
+/** The thresholds of a gate that the case has. */
+export function thresholdsOf({ aimPercent }: RegressConfig, { gates }: RegressCase, gate: Gate): Thresholds {
+  const given = gates[gate]!;
+  return typeof given === 'number' ? { tolerate: given, alarm: Math.max(aimPercent, 2 * given) } : given;
 }
 
 /** The one-thread case that a case's speed-up refers to. undefined if the case itself has one thread. */

@@ -1,103 +1,92 @@
 /**
  * Statistics of paired samples. The figure of a pair is ln(B/A). Drift slower than a pair cancels, and the scale of the times
- * does not matter. All random draws are seeded: equal samples give equal numbers.
+ * does not matter.
+ *
+ * All of it rests on one assumption: the distance of a pair from the true change is as often above as below it, and equally far.
+ * For equal builds the random order within each pair makes this true, whatever the noise: heavy tails, drift, and processes
+ * that differ from each other. So intervals and p values are exact, by Wilcoxon's signed ranks.
  */
 
-import { RESAMPLES, seededRandom, sortedQuantile, type Interval } from '../statistics/statistics.ts';
-import { medianInPlace } from './select.ts';
+import type { Interval } from '../statistics/statistics.ts';
 
-/**
- * Fewest pairs for an interval. With 5 pairs, equal signs still happen by chance 1 time of 32. With 6 pairs, p reaches 0.05
- * even if one pair contradicts, provided that it is the closest to the limit.
- */
-export const FEWEST_PAIRS = 6;
-/** Level of significance of one figure, and, after adjustment for all figures, of a verdict. */
-export const SIGNIFICANT = 0.05;
-const SEED = 0x9e37;
-/** 97.5 % quantile of the normal distribution, for two-sided intervals of 95 %. */
-const Z95 = 1.959964;
-/**
- * Extra distance, in standard errors, for detection 8 times of 10. The interval of the first pairs and as many fresh pairs
- * must both show the slowdown. The value comes from a simulation of 6 to 20 pairs.
- */
-const Z_BOTH = 1.2;
-/** Standard error of a Hodges-Lehmann estimate / that of a mean, for normal values: 1/sqrt(0.955). */
-const EFFICIENCY = 1.023;
-
-/** An estimate with its interval, in ln(B/A). */
+/** An estimate with its interval, in ln(B/A). An end is infinite if there are too few pairs for its level. */
 export interface PairEstimate extends Interval {
   pairs: number;
   estimate: number;
 }
 
-/**
- * Hodges-Lehmann estimate: the median of the means of all pairs of values, each value with itself included. It tolerates
- * outliers nearly like a median (29 % of the values) and is nearly as precise as a mean (95 % for a normal distribution).
- * NaN without values.
- */
-export function hodgesLehmann(values: ArrayLike<number>, scratch?: Float64Array): number {
-  const count = (values.length * (values.length + 1)) / 2;
-  if (count === 0) {
-    return Number.NaN;
-  }
-  const means = scratch ?? new Float64Array(count);
+/** Probabilities that the true change lies below `low`, and above `high`. */
+export interface Levels {
+  low: number;
+  high: number;
+}
+
+/** The means of all pairs of values, each value with itself included (Walsh averages), in order. */
+function walshAverages(values: readonly number[]): Float64Array {
+  const averages = new Float64Array((values.length * (values.length + 1)) / 2);
   let at = 0;
   for (let i = 0; i < values.length; i++) {
     for (let j = i; j < values.length; j++) {
-      means[at++] = (values[i]! + values[j]!) / 2;
+      averages[at++] = (values[i]! + values[j]!) / 2;
     }
   }
-  return medianInPlace(means, count);
+  return averages.sort();
+}
+
+function middleOf(sorted: Float64Array): number {
+  const { length } = sorted;
+  return length === 0 ? Number.NaN : (sorted[(length - 1) >> 1]! + sorted[length >> 1]!) / 2;
 }
 
 /**
- * Hodges-Lehmann estimate with its 95 % interval by bootstrap over pairs. A percentile interval of few values is too narrow.
- * So its ends lie further out, by the ratio of Student's t to a normal (Hesterberg, 2015, "expanded").
+ * Hodges-Lehmann estimate: the median of the Walsh averages. It tolerates outliers nearly like a median (29 % of the values) and
+ * is nearly as precise as a mean (95 % for a normal distribution). NaN without values.
  */
-export function estimatePairs(logRatios: readonly number[], resamples = RESAMPLES): PairEstimate {
-  const n = logRatios.length;
-  const estimate = hodgesLehmann(logRatios);
-  if (n < 2) {
-    return { pairs: n, estimate, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
-  }
-  const random = seededRandom(SEED);
-  const drawn = new Float64Array(n);
-  const scratch = new Float64Array((n * (n + 1)) / 2);
-  const estimates = new Float64Array(resamples);
-  for (let sample = 0; sample < resamples; sample++) {
-    for (let i = 0; i < n; i++) {
-      drawn[i] = logRatios[Math.floor(random() * n)]!;
+export function hodgesLehmann(values: readonly number[]): number {
+  return middleOf(walshAverages(values));
+}
+
+/** By number of pairs: the distribution of the sum of ranks above the middle. Ranks are 1 to n, each above or below by chance. */
+const rankSums: Float64Array[] = [Float64Array.of(1)];
+
+function rankSumShares(pairs: number): Float64Array {
+  for (let rank = rankSums.length; rank <= pairs; rank++) {
+    const before = rankSums[rank - 1]!;
+    const shares = new Float64Array(before.length + rank);
+    for (let sum = 0; sum < before.length; sum++) {
+      shares[sum]! += before[sum]! / 2;
+      shares[sum + rank]! += before[sum]! / 2;
     }
-    estimates[sample] = hodgesLehmann(drawn, scratch);
+    rankSums.push(shares);
   }
-  estimates.sort();
-  const tail = expandedTail(n);
-  return { pairs: n, estimate, low: sortedQuantile(estimates, tail), high: sortedQuantile(estimates, 1 - tail) };
+  return rankSums[pairs]!;
 }
 
-/** The share outside each end of an expanded percentile interval of 95 %. */
-export function expandedTail(n: number): number {
-  return normalBelow(-Math.sqrt(n / (n - 1)) * studentQuantile(n - 1));
+/** How many Walsh averages may lie outside one end of the interval, so that the end is wrong with at most this probability. */
+function cutOf(pairs: number, level: number): number {
+  const shares = rankSumShares(pairs);
+  let cut = 0;
+  for (let below = shares[0]!; below <= level; below += shares[cut]!) {
+    cut++;
+  }
+  return cut;
 }
 
-/** 97.5 % quantile of Student's t, by the Cornish-Fisher expansion (Abramowitz and Stegun, 26.7.5): 1 % off at 3 degrees. */
-export function studentQuantile(degrees: number, z = Z95): number {
-  const z2 = z * z;
-  return (
-    z *
-    (1 +
-      (z2 + 1) / (4 * degrees) +
-      ((5 * z2 + 16) * z2 + 3) / (96 * degrees ** 2) +
-      (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * degrees ** 3))
-  );
-}
-
-/** Distribution function of the standard normal (Abramowitz and Stegun, 26.2.17), to 1e-7. */
-export function normalBelow(z: number): number {
-  const t = 1 / (1 + 0.2316419 * Math.abs(z));
-  const series = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-  const tail = (Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)) * series;
-  return z > 0 ? 1 - tail : tail;
+/**
+ * Hodges-Lehmann estimate with its exact interval: the ends are Walsh averages, counted from both ends (Hollander, Wolfe and
+ * Chicken, "Nonparametric Statistical Methods", 3.3). It contains the changes that a signed-rank test would not reject.
+ */
+export function estimatePairs(logRatios: readonly number[], levels: Levels): PairEstimate {
+  const pairs = logRatios.length;
+  const averages = walshAverages(logRatios);
+  const below = cutOf(pairs, levels.low);
+  const above = cutOf(pairs, levels.high);
+  return {
+    pairs,
+    estimate: middleOf(averages),
+    low: below === 0 ? Number.NEGATIVE_INFINITY : averages[below - 1]!,
+    high: above === 0 ? Number.POSITIVE_INFINITY : averages[averages.length - above]!,
+  };
 }
 
 /**
@@ -132,81 +121,42 @@ function doubledRanks(values: readonly number[]): number[] {
   return values.map((value) => sorted.indexOf(value) + sorted.lastIndexOf(value) + 2);
 }
 
-/** The least p of signFlipP: all pairs are above the limit, which is 1 of 2^pairs flips. */
+/** The least p of signFlipP, and the least level of an interval with two ends: all pairs on one side is 1 of 2^pairs flips. */
 export function leastP(pairs: number): number {
   return 2 ** -pairs;
 }
 
-/**
- * The fewest pairs that can be significant among this many figures, if every pair is above the limit. Holm multiplies the
- * least p by the number of figures.
- */
-export function fewestPairsAmong(figures: number): number {
-  let pairs = FEWEST_PAIRS;
-  while (leastP(pairs) * figures > SIGNIFICANT) {
-    pairs++;
-  }
-  return pairs;
+/** Distribution function of the standard normal (Abramowitz and Stegun, 26.2.17), to 1e-7. */
+export function normalBelow(z: number): number {
+  const t = 1 / (1 + 0.2316419 * Math.abs(z));
+  const series = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+  const tail = (Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)) * series;
+  return z > 0 ? 1 - tail : tail;
 }
 
-/** Holm's adjustment (1979), in the given order: `adjusted <= 0.05` is wrong in at most 5 % of families. */
-export function holmAdjust(pValues: readonly number[]): number[] {
-  const order = pValues.map((_, i) => i).toSorted((a, b) => pValues[a]! - pValues[b]!);
-  const adjusted: number[] = pValues.map(() => 1);
-  let highest = 0;
-  for (const [place, i] of order.entries()) {
-    highest = Math.max(highest, Math.min(1, pValues[i]! * (pValues.length - place)));
-    adjusted[i] = highest;
+/** The distance, in standard errors, beyond which a normal value lies with this probability. By halving, to 1e-6. */
+function normalDistance(level: number): number {
+  let [near, far] = [0, 8];
+  while (far - near > 1e-6) {
+    const middle = (near + far) / 2;
+    [near, far] = normalBelow(-middle) > level ? [middle, far] : [near, middle];
   }
-  return adjusted;
+  return near;
 }
 
-/** Standard deviation of ln(B/A) of one pair, computed from the interval of several. A few outliers move it little. */
-export function deviationOf({ pairs, low, high }: PairEstimate): number {
-  return ((high - low) / 2 / studentQuantile(pairs - 1)) * (Math.sqrt(pairs) / EFFICIENCY);
+/** A power of 8 of 10 needs this many standard errors beyond the interval's end. */
+const Z_POWER = 0.8416;
+
+/** Standard error of the estimate, computed from its interval. Infinite if the interval has an open end. */
+export function standardError({ low, high }: Interval, levels: Levels): number {
+  return (high - low) / (normalDistance(levels.low) + normalDistance(levels.high));
 }
 
 /**
- * The smallest true effect, ln(B/A), that this many pairs detect 8 times of 10.
- *
- * @param deviation standard deviation of ln(B/A) of one pair
+ * The smallest true change, ln(B/A), that is called a regression 8 times of 10 by pairs that scatter like these.
+ * @param floor the interval must lie above it @param limit the estimate must lie above it
  */
-export function smallestEffect(deviation: number, pairs: number, limit: number): number {
-  return limit + (studentQuantile(pairs - 1) + Z_BOTH) * standardError(deviation, pairs);
-}
-
-/** Standard deviation of the values. It is cheap, but an outlier makes it large. */
-function plainDeviation(values: readonly number[]): number {
-  const middle = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / Math.max(1, values.length - 1));
-}
-
-/** A large effect, in deviations of one pair. Six fresh pairs then all lie beyond the limit 99 times of 100. */
-const LARGE = 3;
-
-/**
- * Whether the slowdown is so large that more first pairs would only take time. May be called after every pair: without a
- * slowdown this is true less than once in 2000 times, and fresh pairs do not confirm it.
- */
-export function isLarge(first: readonly number[], same: readonly number[], limit: number): boolean {
-  return (
-    first.length >= FEWEST_PAIRS &&
-    first.every((value) => value > limit) &&
-    hodgesLehmann(first) - limit >= LARGE * Math.max(plainDeviation(first), plainDeviation(same))
-  );
-}
-
-/** Standard error of the Hodges-Lehmann estimate. */
-function standardError(deviation: number, pairs: number): number {
-  return (EFFICIENCY * deviation) / Math.sqrt(pairs);
-}
-
-/** The fewest pairs from FEWEST_PAIRS to `most` that detect `effect`. `most` if none do. */
-export function pairsFor(deviation: number, effect: number, limit: number, most: number): number {
-  for (let pairs = FEWEST_PAIRS; pairs < most; pairs++) {
-    if (smallestEffect(deviation, pairs, limit) <= effect) {
-      return pairs;
-    }
-  }
-  return most;
+export function smallestEffect(estimate: PairEstimate, levels: Levels, floor: number, limit: number): number {
+  const reach = estimate.estimate - estimate.low;
+  return Math.max(floor + reach, limit) + Z_POWER * standardError(estimate, levels);
 }

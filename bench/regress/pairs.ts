@@ -1,41 +1,41 @@
 /**
- * The sequence of a verdict: pairs of A and A, then pairs of B and A, then fresh pairs for suspects. A large slowdown ends the
- * second part early. The cases take turns within a round, so that a drift of the machine affects all alike.
+ * The sequence of a verdict: rounds of pairs of B and A, until the verdict is certain or the time is over. The cases take turns
+ * within a round, so that a drift of the machine affects all alike. A case whose figures are all fine leaves its time to the
+ * others. A regression ends the sequence.
  */
 
 import { seededRandom } from '../statistics/statistics.ts';
-import { ratiosOfRound, type CaseSample, type RawPair, type Sampler } from './cases.ts';
+import { ratiosOfRound, type Order, type PairSampler, type RawPair } from './cases.ts';
 import { scalingReference, type Gates, type RegressCase, type RegressConfig } from './config.ts';
-import {
-  deviationOf,
-  estimatePairs,
-  FEWEST_PAIRS,
-  fewestPairsAmong,
-  isLarge,
-  pairsFor,
-  smallestEffect,
-} from './pair-statistics.ts';
-import { limitOf, percentOf, suspectsOf, type FigurePairs } from './verdict.ts';
+import { planLooks, type LookPlan } from './looks.ts';
+import { judge, type FigurePairs, type FigureVerdict } from './verdict.ts';
 
 export interface SequenceOptions {
   config: RegressConfig;
-  sample: Sampler;
+  sample: PairSampler;
   /** Seed of the order within pairs and of the cases within rounds. */
   seed: number;
-  /** Number of pairs of A and A. */
-  samePairs?: number;
+  /** Number of shards of the whole comparison. Their figures share the tolerated errors. */
+  shards?: number;
   nowMs?: () => number;
   onProgress?: (text: string) => void;
-  /** Gets a line about the findings so far. */
-  onNote?: (text: string) => void;
 }
 
-/** Share of the time after the pairs of A and A that the first pairs get. The rest is for suspects. */
-const FIRST_SHARE = 0.6;
+/** By case: the number of figures that share the tolerated errors. */
+export type Families = Record<string, number>;
 
-/** Takes pairs within the time, and keeps them. */
+export interface Sequence {
+  /** All pairs in the order of measurement. */
+  pairs: RawPair[];
+  families: Families;
+}
+
+/** Takes pairs, and judges them as it goes. */
 class PairTaker {
-  readonly all: RawPair[] = [];
+  readonly pairs: RawPair[] = [];
+  families: Families = {};
+  /** Known after the first round, which shows how many figures there are. */
+  plan: LookPlan = { hugePairs: Number.POSITIVE_INFINITY, looks: [] };
   readonly #options: SequenceOptions;
   readonly #random: () => number;
   #round = 0;
@@ -45,114 +45,76 @@ class PairTaker {
     this.#random = seededRandom(options.seed);
   }
 
-  /** Takes a pair of each of these cases, in random order. @param left rounds left in this phase, with this one */
-  async takeRound(phase: RawPair['phase'], among: readonly RegressCase[], left: number): Promise<void> {
+  get rounds(): number {
+    return this.#round;
+  }
+
+  /** Takes a pair of each of these cases, in random order. @returns whether a figure has regressed */
+  async takeRound(among: readonly RegressCase[]): Promise<boolean> {
     for (const each of shuffled(among, this.#random)) {
-      this.#options.onProgress?.(`${PHASE_NAMES[phase]}, ${left} rounds left: ${each.name}`);
-      this.all.push({ case: each.name, phase, round: this.#round, ...(await this.#takePair(phase, each)) });
+      this.#options.onProgress?.(`round ${this.#round + 1}: ${each.name}`);
+      const order: Order = this.#random() < 0.5 ? 'ab' : 'ba';
+      this.pairs.push({ case: each.name, round: this.#round, order, ...(await this.#options.sample(each, order)) });
+      if (this.isLook(this.#round + 1) && this.verdicts().some(({ verdict }) => verdict === 'regressed')) {
+        return true;
+      }
     }
     this.#round++;
+    if (this.#round === 1) {
+      this.families = this.#familiesOf();
+      this.plan = planLooks(Math.max(1, ...Object.values(this.families)));
+    }
+    return false;
   }
 
-  async #takePair(phase: RawPair['phase'], each: RegressCase): Promise<Pick<RawPair, 'order' | 'a' | 'b'>> {
-    const order = this.#random() < 0.5 ? 'ab' : 'ba';
-    const second = phase === 'same' ? 'a' : 'b';
-    const samples: Partial<Record<'a' | 'b', CaseSample>> = {};
-    for (const which of order) {
-      samples[which as 'a' | 'b'] = await this.#options.sample(which === 'a' ? 'a' : second, each);
-    }
-    return { order, a: samples.a!, b: samples.b! };
+  /** Whether figures with this many pairs are judged: at no other number do verdicts change. */
+  isLook(pairs: number): boolean {
+    const { hugePairs, looks } = this.plan;
+    return pairs === hugePairs || looks.some((look) => look.pairs === pairs);
+  }
+
+  verdicts(): FigureVerdict[] {
+    return judge(pairsByFigure(this.#options.config, this.pairs, this.families), false);
+  }
+
+  #familiesOf(): Families {
+    const { config, shards = 1 } = this.#options;
+    const figures = pairsByFigure(config, this.pairs).length;
+    return Object.fromEntries(config.cases.map(({ name }) => [name, figures * shards]));
   }
 }
 
-/** The pairs that the noisiest figure needs, judged by A against A. Looking at B here would bias the verdict. */
-function pairsNeeded({ aimPercent, maxPairs }: RegressConfig, same: readonly FigurePairs[]): number {
-  return Math.max(
-    FEWEST_PAIRS,
-    ...same.map(({ figure, same: values }) => {
-      const limit = limitOf(figure);
-      const effect = Math.max(Math.log1p(aimPercent / 100), 2 * limit);
-      return pairsFor(deviationOf(estimatePairs(values)), effect, limit, maxPairs);
-    }),
+/** The cases that still need pairs: their own figures are open, or those of a case whose scaling refers to them. */
+function openCases(config: RegressConfig, verdicts: readonly FigureVerdict[]): RegressCase[] {
+  const isOpen = ({ name }: RegressCase): boolean =>
+    verdicts.some((figure) => figure.case === name && figure.verdict === 'inconclusive');
+  return config.cases.filter(
+    (each) =>
+      isOpen(each) ||
+      config.cases.some((other) => isOpen(other) && scalingReference(config, other)?.name === each.name),
   );
 }
 
-/** Takes pairs of B and A until there are enough, or a large slowdown is certain. @returns the figures to confirm */
-async function takeFirst(
-  taker: PairTaker,
-  config: RegressConfig,
-  count: number,
-): Promise<{ taken: number; suspects: FigurePairs[]; isEnough: boolean }> {
-  let taken = 0;
-  let suspects: FigurePairs[] = [];
-  let isEnough = false;
-  while (taken < count && !isEnough) {
-    await taker.takeRound('first', config.cases, count - taken);
-    taken++;
-    const figures = pairsByFigure(config, taker.all);
-    if (taken === count || figures.some((pairs) => isLargeIn(pairs))) {
-      suspects = suspectsOf(figures);
-      isEnough = suspects.some((pairs) => isLargeIn(pairs));
-    }
-  }
-  return { taken, suspects, isEnough };
-}
-
-/** Measures. @returns all pairs in the order of measurement. @throws SampleError */
-export async function takePairs(options: SequenceOptions): Promise<RawPair[]> {
-  const { config, samePairs = FEWEST_PAIRS, nowMs = () => performance.now(), onNote } = options;
-  const { aimPercent, budgetSeconds, cases } = config;
-  const endMs = nowMs() + budgetSeconds * 1000;
-  const taker = new PairTaker(options);
-
+/** Measures. @throws SampleError */
+export async function takePairs(options: SequenceOptions): Promise<Sequence> {
+  const { config, nowMs = () => performance.now() } = options;
   const startMs = nowMs();
-  for (let i = 0; i < samePairs; i++) {
-    await taker.takeRound('same', cases, samePairs - i);
+  const endMs = startMs + config.budgetSeconds * 1000;
+  const taker = new PairTaker(options);
+  let open: RegressCase[] = config.cases;
+  let isOver = await taker.takeRound(open);
+  const { looks } = taker.plan;
+  const fewest = looks[0]!.pairs;
+  const most = Math.max(fewest, Math.min(config.maxPairs, looks.at(-1)!.pairs));
+  while (!isOver && taker.rounds < most && open.length > 0) {
+    const roundMs = (nowMs() - startMs) / taker.rounds;
+    if (taker.rounds >= fewest && nowMs() + roundMs > endMs) {
+      break;
+    }
+    isOver = await taker.takeRound(open);
+    open = taker.isLook(taker.rounds) ? openCases(config, taker.verdicts()) : open;
   }
-  const roundMs = (nowMs() - startMs) / samePairs;
-  const same = pairsByFigure(config, taker.all);
-  const needed = pairsNeeded(config, same);
-  const affordable = Math.floor(((endMs - nowMs()) * FIRST_SHARE) / roundMs);
-  const count = Math.max(FEWEST_PAIRS, Math.min(needed, affordable));
-  onNote?.(
-    `A against A, ${samePairs} pairs of ${(roundMs / 1000).toFixed(1)} s. The smallest slowdown that ${count} pairs ` +
-      `detect on this machine today: ${same.map((pairs) => effectText(pairs, count)).join('; ')}` +
-      (needed > count
-        ? ` (${needed} pairs are needed to detect ${aimPercent} %, but there is only time for ${count})`
-        : ''),
-  );
-
-  const { taken, suspects, isEnough } = await takeFirst(taker, config, count);
-  if (suspects.length === 0) {
-    return taker.all;
-  }
-  const names = new Set(suspects.map(({ figure }) => figure.case));
-  const again = cases.filter((each) => names.has(each.name) || isReferenceOf(config, each, names));
-  /* First and fresh pairs together must be enough for significance among all figures. */
-  const fewest = Math.max(FEWEST_PAIRS, fewestPairsAmong(same.length) - taken);
-  const affordableAgain = Math.floor((endMs - nowMs()) / (roundMs * (again.length / cases.length)));
-  const fresh = isEnough ? fewest : Math.max(fewest, Math.min(count, affordableAgain));
-  const suspected = suspects.map(({ figure }) => `${figure.case} ${figure.gate} ${figure.name}`).join('; ');
-  onNote?.(`suspected: ${suspected}; taking ${fresh} fresh pairs`);
-  for (let i = 0; i < fresh; i++) {
-    await taker.takeRound('confirming', again, fresh - i);
-  }
-  return taker.all;
-}
-
-const PHASE_NAMES = { same: 'A against A', first: 'B against A', confirming: 'B against A, fresh pairs' } as const;
-
-function isLargeIn({ figure, first, same }: FigurePairs): boolean {
-  return isLarge(first, same, limitOf(figure));
-}
-
-function effectText({ figure, same }: FigurePairs, count: number): string {
-  const effect = smallestEffect(deviationOf(estimatePairs(same)), count, limitOf(figure));
-  return `${figure.case} ${figure.gate} ${figure.name} ${percentOf(effect).toFixed(1)} %`;
-}
-
-function isReferenceOf(config: RegressConfig, each: RegressCase, names: ReadonlySet<string>): boolean {
-  return config.cases.some((other) => names.has(other.name) && scalingReference(config, other)?.name === each.name);
+  return { pairs: taker.pairs, families: taker.families };
 }
 
 function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
@@ -164,17 +126,23 @@ function shuffled<Item>(items: readonly Item[], random: () => number): Item[] {
   return mixed;
 }
 
-/** ln(B/A) of each figure, from raw pairs. */
-export function pairsByFigure(config: RegressConfig, all: readonly RawPair[]): FigurePairs[] {
+/** ln(B/A) of each figure, from raw pairs. @param families default: all figures are one family */
+export function pairsByFigure(config: RegressConfig, all: readonly RawPair[], families: Families = {}): FigurePairs[] {
   const figures = new Map<string, FigurePairs>();
-  for (const number of new Set(all.map(({ round }) => round))) {
-    const round = all.filter((pair) => pair.round === number);
+  const rounds = new Map<number, RawPair[]>();
+  for (const pair of all) {
+    rounds.set(pair.round, [...(rounds.get(pair.round) ?? []), pair]);
+  }
+  for (const round of rounds.values()) {
     for (const { figure, logRatio } of ratiosOfRound(config, round)) {
       const key = `${figure.case}\n${figure.gate}\n${figure.name}`;
-      const pairs = figures.get(key) ?? { figure, same: [], first: [], confirming: [] };
-      pairs[round[0]!.phase].push(logRatio);
+      const pairs = figures.get(key) ?? { figure, logRatios: [], family: 0 };
+      pairs.logRatios.push(logRatio);
       figures.set(key, pairs);
     }
+  }
+  for (const pairs of figures.values()) {
+    pairs.family = families[pairs.figure.case] ?? figures.size;
   }
   return [...figures.values()];
 }

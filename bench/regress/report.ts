@@ -8,40 +8,33 @@ import type { FigureVerdict } from './verdict.ts';
 
 const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}\u00a0%`;
 
+function intervalText({ intervalPercent: { low, high } }: FigureVerdict): string {
+  return low === null || high === null ? 'too few pairs' : `${signed(low)} to ${signed(high)}`;
+}
+
 function figuresTable({ figures }: RegressResult): ReportTable {
   return {
     title: 'Change of B against A (positive is worse)',
-    head: [
-      'case, figure',
-      'verdict',
-      'change',
-      '95 % interval',
-      'tolerated',
-      'p (Holm)',
-      'pairs',
-      'detectable effect',
-      'A against A',
-    ],
+    head: ['case, figure', 'verdict', 'change', 'interval', 'tolerated', 'alarm', 'pairs', 'detectable slowdown'],
     rows: figures.map((figure) => ({
       cells: [
         `${figure.case}, ${figure.gate}: ${figure.name}`,
         figure.verdict + (figure.reason === undefined ? '' : `: ${figure.reason}`),
         signed(figure.changePercent),
-        `${signed(figure.intervalPercent.low)} to ${signed(figure.intervalPercent.high)}`,
-        signed(figure.tolerancePercent),
-        figure.holmP.toFixed(3),
+        intervalText(figure),
+        signed(figure.tolerate),
+        signed(figure.alarm),
         String(figure.pairs),
-        signed(figure.smallestEffectPercent),
-        `${signed(figure.sameIntervalPercent.low)} to ${signed(figure.sameIntervalPercent.high)}`,
+        figure.smallestEffectPercent === null ? 'huge only' : signed(figure.smallestEffectPercent),
       ],
     })),
   };
 }
 
 const SENTENCES = {
-  fine: 'fine: every figure is below its tolerance',
+  fine: 'fine: every figure is below its alarm',
   regressed: 'REGRESSED',
-  inconclusive: 'inconclusive, which is not a pass: take more pairs, or use a quieter machine',
+  inconclusive: 'inconclusive, which is not a pass: give more time (budgetSeconds), or use a quieter machine',
 } as const;
 
 /** Both builds and the verdict in a line. */
@@ -52,13 +45,18 @@ export function headline({ base, head, verdict, tookSeconds }: RegressResult): s
 }
 
 export function regressText(result: RegressResult): string {
-  const unseen = result.figures.filter(({ verdict }) => verdict === 'inconclusive');
+  const unseen =
+    result.verdict === 'inconclusive' ? result.figures.filter(({ verdict }) => verdict === 'inconclusive') : [];
   return [
     textTable(figuresTable(result), textColumns()),
     ...result.missing.map((line) => `not judged: ${line}`),
     ...unseen.map(
       ({ case: name, gate, name: figure, smallestEffectPercent }) =>
-        `not detectable: ${name}, ${gate} ${figure}: changes below ${smallestEffectPercent.toFixed(1)} %`,
+        `not detectable: ${name}, ${gate} ${figure}: ${
+          smallestEffectPercent === null
+            ? 'changes that are not huge, with so few pairs'
+            : `changes below ${smallestEffectPercent.toFixed(1)} %`
+        }`,
     ),
     headline(result),
   ].join('\n');
@@ -84,9 +82,9 @@ function escapeXml(text: string): string {
 /** One test case for each figure. A regression is a failure, an inconclusive figure an error. */
 export function regressJunit(result: RegressResult): string {
   const test = (figure: FigureVerdict): string => {
-    const { case: name, gate, name: what, verdict, changePercent, intervalPercent, reason } = figure;
+    const { case: name, gate, name: what, verdict, changePercent, reason } = figure;
     const message = escapeXml(
-      `${signed(changePercent)} (${signed(intervalPercent.low)} to ${signed(intervalPercent.high)})${reason === undefined ? '' : `: ${reason}`}`,
+      `${signed(changePercent)} (${intervalText(figure)})${reason === undefined ? '' : `: ${reason}`}`,
     );
     const child =
       verdict === 'fine'

@@ -33,11 +33,12 @@ const result = object({
   seed: number,
   config: object({}),
   shard: optional(text),
+  families: optional(members(positive)),
   tookSeconds: count,
   pairs: list(
     object({
       case: text,
-      phase: oneOf('same', 'first', 'confirming'),
+      phase: optional(oneOf('same', 'first', 'confirming')),
       round: wholeFrom0,
       order: text,
       a: sample,
@@ -71,8 +72,8 @@ export function resultFault(content: unknown): string | undefined {
     }
     throw error;
   }
-  const phases = new Map(pairs.map((pair) => [pair.round, pair.phase]));
-  return pairs.some((pair) => phases.get(pair.round) !== pair.phase) ? 'a round has pairs of two phases' : undefined;
+  const taken = new Set(pairs.map(({ round, case: name }) => `${round} ${name}`));
+  return taken.size < pairs.length ? 'a round has two pairs of a case' : undefined;
 }
 
 /** @returns the first error in a line of a history, or undefined */

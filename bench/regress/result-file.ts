@@ -4,7 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import type { MachineFingerprint } from '../machine/machine.ts';
+import type { RawPair } from './cases.ts';
 import { entryFault, resultFault } from './result-fields.ts';
+import type { Families } from './pairs.ts';
 import { conclude, type RegressResult } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -21,7 +23,12 @@ export function readResult(file: string): RegressResult {
   if (fault !== undefined) {
     throw new UsageError(`${file} is not a verdict: ${fault}. Write one with ct-bucket regress --json`);
   }
-  return result;
+  return { ...result, pairs: result.pairs.filter(isOfBoth) };
+}
+
+/** Older files also have pairs of A and A. */
+function isOfBoth(pair: RawPair & { phase?: string }): boolean {
+  return pair.phase !== 'same';
 }
 
 /** Times are comparable only between equal fingerprints. */
@@ -70,11 +77,14 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
   const config = { ...first.config, cases: results.flatMap((result) => result.config.cases) };
   const whole = { ...first };
   delete whole.shard;
+  /* Each shard has divided the tolerated errors by the number of shards, so their parts add up to the whole. */
+  const families: Families = Object.assign({}, ...results.map((result) => result.families ?? {}));
   return {
     ...whole,
     config,
     pairs,
-    ...conclude(config, pairs),
+    families,
+    ...conclude(config, pairs, families),
     tookSeconds: results.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
   };
 }
@@ -93,12 +103,10 @@ export interface HistoryEntry {
 
 export function historyEntryOf(result: RegressResult): HistoryEntry {
   const times = new Map<string, number[]>();
-  for (const { case: name, phase, b } of result.pairs) {
-    if (phase !== 'same') {
-      for (const [what, ms] of Object.entries(b.timesMs)) {
-        const key = `${name}, ${what}`;
-        times.set(key, [...(times.get(key) ?? []), ms]);
-      }
+  for (const { case: name, b } of result.pairs) {
+    for (const [what, ms] of Object.entries(b.timesMs)) {
+      const key = `${name}, ${what}`;
+      times.set(key, [...(times.get(key) ?? []), ms]);
     }
   }
   const middle = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;

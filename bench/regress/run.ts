@@ -3,9 +3,11 @@
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
 import { findBuild, type Build } from './builds.ts';
-import { commonProgram, processSampler, type RawPair } from './cases.ts';
+import type { RawPair } from './cases.ts';
 import type { RegressConfig } from './config.ts';
-import { missingGates, pairsByFigure, takePairs } from './pairs.ts';
+import { missingGates, pairsByFigure, takePairs, type Families } from './pairs.ts';
+import { commonProgram, inTurn, processSampler } from './process-samples.ts';
+import type { Shard } from './shard.ts';
 import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict.ts';
 
 /** The file that `regress --json` writes. It holds everything that is needed to compute the verdict again. */
@@ -20,6 +22,8 @@ export interface RegressResult {
   config: RegressConfig;
   shard?: string;
   pairs: RawPair[];
+  /** By case: the number of figures that share the tolerated errors. Older files have none: their own figures do. */
+  families?: Families;
   verdict: Verdict;
   figures: FigureVerdict[];
   /** Gates that could not be judged. */
@@ -32,28 +36,25 @@ export interface RunOptions {
   head: Build;
   config: RegressConfig;
   seed: number;
-  shard?: string;
+  shard?: Shard;
   /** Gets a line about the findings so far. */
   say: (line: string) => void;
 }
 
 /** @throws UsageError, SampleError */
-export async function runRegress({ base, head, config, seed, shard, say }: RunOptions): Promise<RegressResult> {
+export async function runRegress({ base, head, config, seed, shard }: RunOptions): Promise<RegressResult> {
   const startMs = Date.now();
   const program = commonProgram(
     base,
     head,
     config.cases.map(({ workload }) => workload),
   );
-  const pairs = await takePairs({
+  const { pairs, families } = await takePairs({
     config,
-    sample: processSampler(base, head, program),
+    sample: inTurn(processSampler(base, head, program)),
     seed,
+    ...(shard === undefined ? {} : { shards: shard.of }),
     onProgress: showProgress,
-    onNote: (line) => {
-      showProgress('');
-      say(line);
-    },
   });
   showProgress('');
   const named = ({ label, commit }: Build) => ({ label, ...(commit === undefined ? {} : { commit }) });
@@ -65,9 +66,10 @@ export async function runRegress({ base, head, config, seed, shard, say }: RunOp
     time: new Date(startMs).toISOString(),
     seed,
     config,
-    ...(shard === undefined ? {} : { shard }),
+    ...(shard === undefined ? {} : { shard: `${shard.number}/${shard.of}` }),
     pairs,
-    ...conclude(config, pairs),
+    families,
+    ...conclude(config, pairs, families),
     tookSeconds: (Date.now() - startMs) / 1000,
   };
 }
@@ -76,8 +78,9 @@ export async function runRegress({ base, head, config, seed, shard, say }: RunOp
 export function conclude(
   config: RegressConfig,
   pairs: readonly RawPair[],
+  families?: Families,
 ): Pick<RegressResult, 'verdict' | 'figures' | 'missing'> {
-  const byFigure = pairsByFigure(config, pairs);
+  const byFigure = pairsByFigure(config, pairs, families);
   const figures = judge(byFigure);
   return { verdict: overallVerdict(figures), figures, missing: missingGates(config, byFigure) };
 }

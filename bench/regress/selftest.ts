@@ -12,7 +12,7 @@ import { watched, type WatchOptions } from '../machine/watch.ts';
 import { showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from '../studies/variants.ts';
-import { commonProgram, processSampler } from './cases.ts';
+import { commonProgram, processSampler } from './process-samples.ts';
 import type { RegressConfig } from './config.ts';
 import { runRegress } from './run.ts';
 import type { Verdict } from './verdict.ts';
@@ -35,6 +35,7 @@ interface SelftestLine {
   verdict: Verdict;
   /** Measured change of each time figure. */
   changePercent: number[];
+  /** Without a figure if there were too few pairs. */
   smallestEffectPercent: number[];
   tookSeconds: number;
 }
@@ -146,7 +147,9 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
           run,
           verdict,
           changePercent: times.map(({ changePercent }) => Number(changePercent.toFixed(2))),
-          smallestEffectPercent: times.map(({ smallestEffectPercent }) => Number(smallestEffectPercent.toFixed(2))),
+          smallestEffectPercent: times.flatMap(({ smallestEffectPercent }) =>
+            smallestEffectPercent === null ? [] : [Number(smallestEffectPercent.toFixed(2))],
+          ),
           tookSeconds: Number(tookSeconds.toFixed(1)),
         };
         log.add(JSON.stringify({ ...line, machine }));

@@ -2,157 +2,163 @@
  * Verdicts from pairs. A figure is one gated number of a case: a time, memory, contention or scaling. It is kept as ln(B/A),
  * and positive means worse.
  *
- * - A figure is suspected if the interval of its first pairs lies beyond the tolerance, at p <= 0.05.
- * - It regressed only if fresh pairs confirm that by their own p, and if all its pairs are significant among all figures (Holm).
- *   One figure alone then errs with a probability of 0.05 * 0.05, and all figures together with at most 0.05. Holm's correction
- *   applies to at least twelve pairs, whose p can be 1/4096. Six pairs reach only 1/64, too much among four figures.
- * - It is fine only if its whole interval lies below the tolerance.
- * - Otherwise it is inconclusive.
+ * - A figure regressed if its interval lies above the noise floor, and its estimate above `tolerate`.
+ * - It is fine if its interval lies below `alarm`.
+ * - Otherwise it is inconclusive. An interval that is narrower than `alarm` minus the noise floor is never inconclusive.
+ *
+ * looks.ts says when the pairs are judged. A figure whose first pairs are all hugely slower regressed at once.
  */
 
 import type { Interval } from '../statistics/statistics.ts';
-import {
-  deviationOf,
-  estimatePairs,
-  FEWEST_PAIRS,
-  holmAdjust,
-  SIGNIFICANT,
-  signFlipP,
-  smallestEffect,
-} from './pair-statistics.ts';
+import { looksAt, planLooks, type Look, type LookPlan } from './looks.ts';
+import { estimatePairs, hodgesLehmann, signFlipP, smallestEffect, type PairEstimate } from './pair-statistics.ts';
 
 export type Verdict = 'fine' | 'regressed' | 'inconclusive';
 
-/** The kind of a figure. Each kind has a tolerance of its own. */
+/** The kind of a figure. Each kind has thresholds of its own. */
 export type Gate = 'time' | 'memory' | 'contention' | 'scaling';
 
-export interface Figure {
+/** In percent. */
+export interface Thresholds {
+  /** A smaller change is no regression, however certain it is. */
+  tolerate: number;
+  /** A change as large as this is never fine. */
+  alarm: number;
+}
+
+export interface Figure extends Thresholds {
   case: string;
   gate: Gate;
   name: string;
-  tolerancePercent: number;
 }
 
 /** The pairs of a figure as ln(B/A), in the order of measurement. */
 export interface FigurePairs {
   figure: Figure;
-  /** Pairs of A and A. */
-  same: number[];
-  /** First pairs of B and A. */
-  first: number[];
-  /** Fresh pairs of B and A, for a suspect. */
-  confirming: number[];
+  logRatios: number[];
+  /** The number of figures that share the tolerated errors. */
+  family: number;
 }
 
 export interface FigureVerdict extends Figure {
   verdict: Verdict;
   /** The reason, if the verdict alone does not tell it. */
   reason?: string;
-  /** Change of B against A over all pairs, in percent, with its 95 % interval. */
+  /** Change of B against A in percent, with its interval. The ends are null if there are too few pairs. */
   changePercent: number;
-  intervalPercent: Interval;
-  /** One-sided p of "not beyond the tolerance": of the first pairs, and of all pairs among all figures (Holm). */
+  intervalPercent: { low: number | null; high: number | null };
+  /** One-sided p of "not above the noise floor", by these pairs alone. */
   p: number;
-  holmP: number;
-  /** p of a suspect's fresh pairs. */
-  confirmingP?: number;
+  /** The pairs that the verdict rests on. */
   pairs: number;
-  /** Change of A against A, in percent, with its 95 % interval. */
-  samePercent: number;
-  sameIntervalPercent: Interval;
-  samePairs: number;
-  /** The slowdown, in percent, that these pairs would detect 8 times of 10, judged by their own scatter. */
-  smallestEffectPercent: number;
+  /** Fewest pairs that can show a change that is not huge. */
+  fewestPairs: number;
+  /** The slowdown, in percent, that pairs like these call a regression 8 times of 10. null if there are too few pairs. */
+  smallestEffectPercent: number | null;
 }
+
+/**
+ * Builds of equal code may differ by this much, in percent: their files, and what lies where in memory, are not the same. Nothing
+ * below it is called.
+ */
+const NOISE_FLOOR_PERCENT = 0.5;
+/** A huge slowdown, as a factor. Contention has none: it may double by chance. */
+const HUGE: Record<Gate, number> = { time: 2, memory: 2, scaling: 2, contention: Number.POSITIVE_INFINITY };
 
 export function percentOf(logRatio: number): number {
   return Math.expm1(logRatio) * 100;
 }
 
-export function limitOf({ tolerancePercent }: Figure): number {
-  return Math.log1p(tolerancePercent / 100);
+function logOf(percent: number): number {
+  return Math.log1p(percent / 100);
 }
 
-/** The figures whose first pairs lie beyond the tolerance. They need confirmation. */
-export function suspectsOf(all: readonly FigurePairs[]): FigurePairs[] {
-  return all.filter(({ figure, first }) => isSuspect(figure, first));
+function floorOf({ tolerate }: Thresholds): number {
+  return logOf(Math.min(NOISE_FLOOR_PERCENT, tolerate));
 }
 
-export function judge(all: readonly FigurePairs[]): FigureVerdict[] {
-  const adjusted = holmPs(all);
-  return all.map((pairs, i) => judgeFigure(pairs, adjusted[i]!));
+/** @returns a verdict on each figure. With `isEnd` no more pairs will come; else it looks only where a look is planned. */
+export function judge(all: readonly FigurePairs[], isEnd = true): FigureVerdict[] {
+  const plans = new Map<number, LookPlan>();
+  return all.map((of) => {
+    const plan = plans.get(of.family) ?? planLooks(of.family);
+    plans.set(of.family, plan);
+    const judged = judgeFigure(of, plan, isEnd);
+    return { ...judged, p: signFlipP(of.logRatios.slice(0, judged.pairs), floorOf(of.figure)) };
+  });
 }
 
-/**
- * p of all pairs, adjusted by Holm. Only suspects have fresh pairs, but this makes no p too small: with fresh pairs for all
- * figures these p would be right, and leaving some out only calls fewer figures.
- */
-function holmPs(all: readonly FigurePairs[]): number[] {
-  return holmAdjust(all.map(({ figure, first, confirming }) => signFlipP([...first, ...confirming], limitOf(figure))));
+type Judged = Omit<FigureVerdict, 'p'>;
+
+/** A regression counts, at whichever look it is seen. Else the first look that is fine does, else the last one. */
+function judgeFigure({ figure, logRatios }: FigurePairs, plan: LookPlan, isEnd: boolean): Judged {
+  const fewestPairs = plan.looks[0]!.pairs;
+  if (isHuge(figure, logRatios, plan)) {
+    const reason = `each of the first ${plan.hugePairs} pairs shows a huge slowdown`;
+    const first = logRatios.slice(0, plan.hugePairs);
+    return { ...withoutInterval(figure, first, fewestPairs), verdict: 'regressed', reason };
+  }
+  const looks = looksAt(plan, logRatios.length, isEnd).map((look) => lookAt(figure, logRatios, look, fewestPairs));
+  const decided =
+    looks.find(({ verdict }) => verdict === 'regressed') ?? looks.find(({ verdict }) => verdict === 'fine');
+  if (decided !== undefined || looks.length > 0) {
+    return decided ?? looks.at(-1)!;
+  }
+  const reason = `only ${logRatios.length} pairs; what is not huge needs ${fewestPairs}`;
+  return { ...withoutInterval(figure, logRatios, fewestPairs), verdict: 'inconclusive', reason };
 }
 
-function isSuspect(figure: Figure, first: readonly number[]): boolean {
-  const limit = limitOf(figure);
-  return first.length >= FEWEST_PAIRS && signFlipP(first, limit) <= SIGNIFICANT && estimatePairs(first).low > limit;
+function isHuge(figure: Figure, logRatios: readonly number[], { hugePairs }: LookPlan): boolean {
+  const limit = Math.log(HUGE[figure.gate]) + logOf(figure.tolerate);
+  return logRatios.length >= hugePairs && logRatios.slice(0, hugePairs).every((value) => value > limit);
 }
 
-function judgeFigure({ figure, same, first, confirming }: FigurePairs, holmP: number): FigureVerdict {
-  const limit = limitOf(figure);
-  const together = [...first, ...confirming];
-  const all = estimatePairs(together);
-  const sameAll = estimatePairs(same);
-  const confirmingP = confirming.length > 0 ? signFlipP(confirming, limit) : undefined;
+function withoutInterval(figure: Figure, logRatios: readonly number[], fewestPairs: number): Omit<Judged, 'verdict'> {
   return {
     ...figure,
-    ...decide(),
-    changePercent: percentOf(all.estimate),
-    intervalPercent: { low: percentOf(all.low), high: percentOf(all.high) },
-    p: signFlipP(first, limit),
-    holmP,
-    ...(confirmingP === undefined ? {} : { confirmingP }),
-    pairs: all.pairs,
-    samePercent: percentOf(sameAll.estimate),
-    sameIntervalPercent: { low: percentOf(sameAll.low), high: percentOf(sameAll.high) },
-    samePairs: same.length,
-    smallestEffectPercent: percentOf(smallestEffect(deviationOf(all), all.pairs, limit)),
+    changePercent: percentOf(hodgesLehmann(logRatios)),
+    intervalPercent: { low: null, high: null },
+    pairs: logRatios.length,
+    fewestPairs,
+    smallestEffectPercent: null,
   };
+}
 
-  function decide(): { verdict: Verdict; reason?: string } {
-    if (first.length < FEWEST_PAIRS) {
-      return { verdict: 'inconclusive', reason: `only ${first.length} pairs, at least ${FEWEST_PAIRS} are needed` };
-    }
-    /* If A differs from itself on this machine, B may differ by as much. A regression must be beyond that too. */
-    const isUnsteady = same.length >= FEWEST_PAIRS && Math.max(sameAll.low, -sameAll.high) > limit;
-    const drift = isUnsteady ? Math.max(Math.abs(sameAll.low), Math.abs(sameAll.high)) : 0;
-    const isSuspected = isSuspect(figure, first);
-    const isConfirmed = isSuspected && confirmingP !== undefined && confirmingP <= SIGNIFICANT;
-    if (isConfirmed && holmP <= SIGNIFICANT && all.low > limit + drift) {
-      return { verdict: 'regressed' };
-    }
-    if (isUnsteady) {
-      return { verdict: 'inconclusive', reason: 'A differs from itself by more than is tolerated' };
-    }
-    if (isSuspected && confirmingP === undefined) {
-      return { verdict: 'inconclusive', reason: 'suspected, not confirmed: no fresh pairs' };
-    }
-    /* Judge by all pairs: fresh pairs alone must not turn a suspect into a pass. */
-    if (all.high < limit) {
-      return { verdict: 'fine' };
-    }
-    if (isConfirmed && all.low > limit) {
-      return { verdict: 'inconclusive', reason: 'confirmed, but too few pairs for so many figures' };
-    }
-    if (isSuspected) {
-      return { verdict: 'inconclusive', reason: 'suspected, not confirmed by fresh pairs' };
-    }
-    return {
-      verdict: 'inconclusive',
-      reason:
-        all.low > limit
-          ? 'beyond the tolerance, but the first pairs do not show it'
-          : 'the interval spans the tolerance',
-    };
+function lookAt(figure: Figure, all: readonly number[], look: Look, fewestPairs: number): Judged {
+  const logRatios = all.slice(0, look.pairs);
+  const floor = floorOf(figure);
+  const limit = logOf(figure.tolerate);
+  const estimate = estimatePairs(logRatios, look);
+  return {
+    ...withoutInterval(figure, logRatios, fewestPairs),
+    ...decide(figure, estimate, floor),
+    intervalPercent: intervalPercentOf(estimate),
+    smallestEffectPercent: percentOf(smallestEffect(estimate, look, floor, limit)),
+  };
+}
+
+function intervalPercentOf({ low, high }: Interval): FigureVerdict['intervalPercent'] {
+  return { low: percentOf(low), high: percentOf(high) };
+}
+
+function decide(
+  { tolerate, alarm }: Thresholds,
+  { estimate, low, high }: PairEstimate,
+  floor: number,
+): { verdict: Verdict; reason?: string } {
+  const isBeyond = estimate > logOf(tolerate);
+  if (low > floor && isBeyond) {
+    return { verdict: 'regressed' };
   }
+  if (high < logOf(alarm)) {
+    return { verdict: 'fine' };
+  }
+  return {
+    verdict: 'inconclusive',
+    reason: isBeyond
+      ? 'beyond the tolerance, but the interval reaches the noise floor'
+      : 'within the tolerance, but the interval reaches the alarm',
+  };
 }
 
 /** One regressed figure makes the whole regressed. Else one inconclusive figure, or no figure at all, makes it inconclusive. */

@@ -38,7 +38,7 @@ function verdict(name: string): RegressResult {
     bytesPerConnection: 150,
   });
   const pairs = (['same', 'first', 'confirming'] as const).flatMap((phase, i) =>
-    Array.from({ length: 6 }, (_, pair): RawPair => {
+    Array.from({ length: 6 }, (_, pair): RawPair & { phase: string } => {
       return { case: name, phase, round: i * 6 + pair, order: 'ab', a: ms(10), b: ms(10.1) };
     }),
   );

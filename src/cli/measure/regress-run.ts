@@ -83,7 +83,7 @@ export async function runCommand(options: RegressOptions): Promise<void> {
           head,
           config,
           seed: options.seed ?? Date.now() % 0x7fffffff,
-          ...(options.shard === undefined ? {} : { shard: `${options.shard.number}/${options.shard.of}` }),
+          ...(options.shard === undefined ? {} : { shard: options.shard }),
           say,
         });
       const result = await measuring(say, () => watched(options, work));

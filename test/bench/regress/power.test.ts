@@ -1,183 +1,133 @@
-/** The statistical power of `regress`: it finds slowdowns with every configuration, and rarely reports one without a cause. */
+/** Which slowdowns `regress` can call, after how many pairs, with the configurations of this repository and with others. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { seededRandom } from '../../../bench/statistics/statistics.ts';
 import { chosenCases, checkConfig, readConfig, type RegressConfig } from '../../../bench/regress/config.ts';
-import {
-  FEWEST_PAIRS,
-  fewestPairsAmong,
-  leastP,
-  SIGNIFICANT,
-  signFlipP,
-  smallestEffect,
-} from '../../../bench/regress/pair-statistics.ts';
-import { takePairs } from '../../../bench/regress/pairs.ts';
-import { conclude } from '../../../bench/regress/run.ts';
-import { judge } from '../../../bench/regress/verdict.ts';
-import type { RawPair, Sampler } from '../../../bench/regress/cases.ts';
+import { planLooks } from '../../../bench/regress/looks.ts';
 import { CT_BUCKET, REPOSITORY, run } from '../../support/child.ts';
-
-/** A configuration with one case for each figure. */
-function configOf(figures: number, more: object = {}): RegressConfig {
-  return checkConfig({
-    ...more,
-    cases: Array.from({ length: figures }, (_, i) => ({
-      name: `case ${i}`,
-      workload: 'insert',
-      threads: 1,
-      connections: 1000,
-      gates: { time: 1 },
-    })),
-  });
-}
-
-/** Times around 10 ms that scatter by about half a percent. In the first case B takes `ratio` times as long. */
-function samplerOf(ratio: number, seed: number, scatter = 0.005): Sampler {
-  const random = seededRandom(seed);
-  const deviate = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  return (build, { name }) => ({
-    timesMs: {
-      'udp-insert': 10 * (build === 'b' && name === 'case 0' ? ratio : 1) * Math.exp(scatter * deviate()),
-    },
-  });
-}
-
-interface Outcome {
-  verdict: string;
-  rounds: number;
-  pairs: RawPair[];
-}
-
-/** Takes pairs and judges them. The clock stands still by default, so that there is time for all pairs. */
-async function outcomeOf(config: RegressConfig, sample: Sampler, msPerSample = 0): Promise<Outcome> {
-  let nowMs = 0;
-  const pairs = await takePairs({
-    config,
-    sample: (build, each) => {
-      nowMs += msPerSample;
-      return sample(build, each);
-    },
-    seed: 1,
-    nowMs: () => nowMs,
-  });
-  return {
-    verdict: conclude(config, pairs).verdict,
-    rounds: new Set(pairs.map(({ round }) => round)).size,
-    pairs,
-  };
-}
-
-function pairsIn({ pairs }: Outcome, phase: RawPair['phase']): number {
-  return pairs.filter((pair) => pair.phase === phase && pair.case === 'case 0').length;
-}
+import { configOf, figuresOf, outcomeOf, pairSampler, pairsOf, plainPairs } from './sequences.ts';
+import { plainNoise } from './made-up-noise.ts';
 
 const FIGURES = Array.from({ length: 16 }, (_, i) => i + 1);
 
-describe('the significance', () => {
-  it('is reached by the fewest pairs, even if one of them shows no slowdown', () => {
-    const all = Array.from({ length: FEWEST_PAIRS }, (_, i) => i + 1);
-    expect(signFlipP(all, 0)).toBe(leastP(FEWEST_PAIRS));
-    expect(signFlipP([-1, ...all.slice(1)], 0)).toBeLessThanOrEqual(SIGNIFICANT);
-  });
-
-  it('is reached by the fewest first and fresh pairs together among up to 204 figures', () => {
-    expect([1, 4, 16, 51, 52, 204].map(fewestPairsAmong)).toEqual([6, 7, 9, 10, 11, 12]);
-    expect(fewestPairsAmong(205)).toBe(13);
-    for (const figures of FIGURES) {
-      expect(figures * leastP(2 * FEWEST_PAIRS)).toBeLessThanOrEqual(SIGNIFICANT);
+describe('a configuration of this repository', () => {
+  /** What takes no noise: the pairs until the verdict, for slowdowns of one figure among all. */
+  it.each([
+    { file: 'ct-bucket.regress.json', figures: 4, pairs: { 1000: 2, 110: 2, 30: 8, 2: 8, 1.1: 8 } },
+    { file: 'examples/ct-bucket.regress.full.json', figures: 10, pairs: { 1000: 3, 110: 3, 30: 10, 2.1: 10 } },
+  ])('calls slowdowns after the fewest pairs: $file', async ({ file, figures, pairs }) => {
+    const config = readConfig(join(REPOSITORY, file));
+    expect(figuresOf(config)).toBe(figures);
+    for (const [percent, count] of Object.entries(pairs)) {
+      const slow = { 'insert, udp-lookup': 1 + Number(percent) / 100 };
+      const outcome = await outcomeOf(config, plainPairs(slow));
+      expect([percent, outcome.verdict, pairsOf(outcome, 'insert')]).toEqual([percent, 'regressed', count]);
     }
   });
+
+  it.each(['ct-bucket.regress.json', 'examples/ct-bucket.regress.full.json'])(
+    'has time for the fewest pairs of every case: %s',
+    (file) => {
+      const config = readConfig(join(REPOSITORY, file));
+      expect(config.maxPairs).toBeGreaterThanOrEqual(planLooks(figuresOf(config)).looks[0]!.pairs);
+      /* A pair of a case takes about three seconds at most, in slices about one. */
+      expect(config.budgetSeconds).toBeGreaterThanOrEqual(
+        2 * config.cases.length * planLooks(figuresOf(config)).looks[0]!.pairs,
+      );
+    },
+  );
 });
 
 describe('a slowdown', () => {
-  /** 18 rounds: six of A against A, six of B against A, and six with fresh pairs. */
-  it.each([
-    ...FIGURES.map((figures) => ({ figures, slowdown: 200 })),
-    ...[1, 4, 16].map((figures) => ({ figures, slowdown: 10 })),
-    ...[1, 4, 16].map((figures) => ({ figures, slowdown: 5 })),
-  ])('of $slowdown % in one of $figures figures is found with the fewest pairs', async ({ figures, slowdown }) => {
-    const outcome = await outcomeOf(configOf(figures), samplerOf(1 + slowdown / 100, figures));
+  it.each(FIGURES)('of 1000 %% in one of %d figures is called after two or three pairs', async (figures) => {
+    const outcome = await outcomeOf(configOf(figures), pairSampler({ 'case 0': 11 }, plainNoise(figures, 0.1)));
     expect(outcome.verdict).toBe('regressed');
-    expect([pairsIn(outcome, 'same'), pairsIn(outcome, 'first'), pairsIn(outcome, 'confirming')]).toEqual([6, 6, 6]);
+    expect(pairsOf(outcome, 'case 0')).toBe(figures <= 5 ? 2 : 3);
+  });
+
+  it.each([1, 4, 16])('of 10 %% and of 5 %% in one of %d figures is called at the first look', async (figures) => {
+    for (const ratio of [1.1, 1.05]) {
+      const outcome = await outcomeOf(configOf(figures), pairSampler({ 'case 0': ratio }, plainNoise(figures)));
+      expect(outcome.verdict).toBe('regressed');
+      expect(pairsOf(outcome, 'case 0')).toBe(planLooks(figures).looks[0]!.pairs);
+    }
   });
 
   it.each([1, 4])('close to the tolerance gets the pairs that it needs (%d figures)', async (figures) => {
-    /* A slowdown of 3 %, a tolerance of 1 %, and pairs that scatter by 2 %. */
-    const outcome = await outcomeOf(configOf(figures, { aimPercent: 3 }), samplerOf(1.03, 7, 0.014));
-    expect(pairsIn(outcome, 'first')).toBeGreaterThan(FEWEST_PAIRS);
+    const config = configOf(figures, { aimPercent: 3 });
+    let [called, pairs] = [0, 0];
+    for (let seed = 0; seed < 20; seed++) {
+      const outcome = await outcomeOf(config, pairSampler({ 'case 0': 1.03 }, plainNoise(seed, 0.03)));
+      called += Number(outcome.verdict === 'regressed');
+      pairs += pairsOf(outcome, 'case 0') / 20;
+    }
+    expect(called).toBeGreaterThanOrEqual(14);
+    expect(pairs).toBeGreaterThan(1.2 * planLooks(figures).looks[0]!.pairs);
+  });
+
+  it.each([1, 4, 16, 205])('in one of %d figures is called even if the time is too short', async (figures) => {
+    const config = configOf(figures, { budgetSeconds: 10 });
+    const outcome = await outcomeOf(config, pairSampler({ 'case 0': 1.1 }, plainNoise(5, 0.005)), 5000);
+    expect(outcome.verdict).toBe('regressed');
+    expect(outcome.rounds).toBe(planLooks(figures).looks[0]!.pairs);
+  });
+
+  it.each([6, 40])('is called with maxPairs %d, the least value and the default', async (maxPairs) => {
+    const outcome = await outcomeOf(configOf(4, { maxPairs }), pairSampler({ 'case 0': 1.1 }, plainNoise(3, 0.02)));
     expect(outcome.verdict).toBe('regressed');
   });
 
-  it.each([1, 4, 16])(
-    'in one of %d figures is found even if there is time only for the fewest pairs',
-    async (figures) => {
-      const slow = await outcomeOf(configOf(figures, { budgetSeconds: 10 }), samplerOf(3, 5), 5000);
-      expect(slow.verdict).toBe('regressed');
-      const steady = await outcomeOf(configOf(figures, { budgetSeconds: 10 }), samplerOf(1.05, 5), 5000);
-      expect(steady.verdict).toBe('regressed');
-    },
-  );
-
-  it('in one of 205 figures, for which twice six pairs are too few, gets more fresh pairs', async () => {
-    const config = configOf(205, { budgetSeconds: 10 });
-    const sample = samplerOf(3, 9);
-    const { pairs } = await outcomeOf(config, sample);
-    expect(pairs.filter(({ phase, case: name }) => phase === 'confirming' && name === 'case 0')).toHaveLength(7);
-  });
-
-  it.each([6, 40])('is found with maxPairs %d, the least value and the default', async (maxPairs) => {
-    expect((await outcomeOf(configOf(4, { maxPairs }), samplerOf(1.1, 3, 0.02))).verdict).toBe('regressed');
-  });
-
-  it.each([6, 12])('of the size promised for %d pairs is found in about 8 of 10 trials', (pairs) => {
-    const limit = Math.log1p(0.01);
-    const deviation = 0.014;
-    const effect = smallestEffect(deviation, pairs, limit);
-    const random = seededRandom(pairs);
-    const draw = () => effect + deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-    const some = () => Array.from({ length: pairs }, draw);
-    const figure = { case: 'a', gate: 'time', name: 'b', tolerancePercent: 1 } as const;
-    let called = 0;
-    for (let trial = 0; trial < 60; trial++) {
-      const [verdict] = judge([{ figure, same: [], first: some(), confirming: some() }]);
-      called += Number(verdict!.verdict === 'regressed');
-    }
-    expect(called).toBeGreaterThan(60 * 0.7);
-    expect(called).toBeLessThan(60 * 0.92);
+  it('in one shard is judged as strictly as in all together', async () => {
+    const whole = await outcomeOf(configOf(4), pairSampler({ 'case 0': 1.1 }, plainNoise(3)));
+    const shard = await outcomeOf(configOf(2), pairSampler({ 'case 0': 1.1 }, plainNoise(3)), 0, 2);
+    expect(shard.families).toEqual({ 'case 0': 4, 'case 1': 4 });
+    expect(pairsOf(shard, 'case 0')).toBe(pairsOf(whole, 'case 0'));
   });
 });
 
-describe('a change', () => {
-  it.each([
-    { what: 'without a difference', ratio: 1 },
-    { what: 'within the tolerance', ratio: 1.01 },
-  ])('$what is hardly ever reported as a slowdown', async ({ ratio }) => {
-    let called = 0;
-    for (let seed = 0; seed < 20; seed++) {
-      called += Number(
-        (await outcomeOf(configOf(2, { maxPairs: 8 }), samplerOf(ratio, 1000 + seed))).verdict === 'regressed',
-      );
-    }
-    expect(called).toBeLessThanOrEqual(1);
+describe('the sequence of pairs', () => {
+  it('ends at the first look if every figure is fine', async () => {
+    const outcome = await outcomeOf(configOf(3), pairSampler({}, plainNoise(2)));
+    expect([outcome.verdict, outcome.rounds]).toEqual(['fine', 8]);
+  });
+
+  it('gives the time of cases that are fine to the others', async () => {
+    const steady = plainNoise(3, 0.002);
+    const restless = plainNoise(4, 0.06);
+    const outcome = await outcomeOf(configOf(2), (each, order) =>
+      pairSampler({}, each.name === 'case 0' ? restless : steady)(each, order),
+    );
+    expect(pairsOf(outcome, 'case 1')).toBe(7);
+    expect(pairsOf(outcome, 'case 0')).toBeGreaterThan(7);
+  });
+
+  it('ends with the time, and is inconclusive if that is too short', async () => {
+    const config = configOf(1, { budgetSeconds: 100 });
+    const outcome = await outcomeOf(config, pairSampler({}, plainNoise(3, 0.3)), 5000);
+    expect([outcome.verdict, outcome.rounds]).toEqual(['inconclusive', 20]);
+  });
+
+  it('ends in the middle of a round if a figure is hugely slower', async () => {
+    const outcome = await outcomeOf(configOf(4), pairSampler({ 'case 0': 14 }, plainNoise(1)));
+    expect(outcome.pairs.length).toBeLessThanOrEqual(8);
+    expect(outcome.pairs.at(-1)!.case).toBe('case 0');
+  });
+
+  it('keeps a case that the scaling of another one refers to', async () => {
+    const one = { name: 'one', workload: 'insert', threads: 1, connections: 1000, gates: { time: 1 } };
+    const config = checkConfig({ cases: [one, { ...one, name: 'two', threads: 2, gates: { scaling: 1 } }] });
+    const restless = plainNoise(4, 0.1);
+    const steady = plainNoise(5, 0.001);
+    const outcome = await outcomeOf(config, (each, order) =>
+      pairSampler({}, each.name === 'two' ? restless : steady)(each, order),
+    );
+    expect(pairsOf(outcome, 'one')).toBe(pairsOf(outcome, 'two'));
   });
 });
 
 describe('the configuration of regress', () => {
-  it('in this repository can find a slowdown', async () => {
-    const config = readConfig(join(REPOSITORY, 'ct-bucket.regress.json'));
-    /* As on a machine where a pair takes eight seconds. */
-    const sample: Sampler = (build, { workload }) => ({
-      timesMs: workload === 'insert' ? { 'udp-insert': 10, 'udp-lookup': build === 'b' ? 30 : 10 } : { 'tcp-life': 10 },
-      bytesPerConnection: 128,
-    });
-    const { verdict, pairs } = await outcomeOf(config, sample, 4000);
-    expect(verdict).toBe('regressed');
-    expect(pairs.filter(({ case: name }) => name === 'insert')).toHaveLength(18);
-  });
-
   it('is divided into shards, of which --quick takes only the first case', () => {
     const config = configOf(5, { budgetSeconds: 100 });
     const names = (chosen: RegressConfig) => chosen.cases.map(({ name }) => name);
@@ -221,12 +171,12 @@ describe('the command regress', () => {
   const base = build('base', 10, '.');
 
   it.each([
-    { name: 'three times as slow', ms: 30, codes: [1] },
-    { name: 'with another comment', ms: 10, codes: [0, 3] },
-    { name: 'twice as fast', ms: 5, codes: [0] },
-  ])('ends with exit code $codes for a build $name', async ({ name, ms, codes }) => {
+    { name: 'three times as slow', ms: 30, code: 1 },
+    { name: 'with another comment', ms: 10, code: 0 },
+    { name: 'twice as fast', ms: 5, code: 0 },
+  ])('ends with exit code $code for a build $name', async ({ name, ms, code: expected }) => {
     const args = ['regress', '--base', base, '--head', build(name, ms, 'samples'), '--config', config];
     const { code, stdout, stderr } = await run(process.execPath, [...CT_BUCKET, ...args]);
-    expect(codes, `${stdout}${stderr}`).toContain(code);
+    expect(code, `${stdout}${stderr}`).toBe(expected);
   });
 });

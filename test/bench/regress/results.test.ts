@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../bench/statistics/statistics.ts';
 import { noFigures } from '../../../bench/profile/model.ts';
-import { readSample, type RawPair } from '../../../bench/regress/cases.ts';
+import type { RawPair } from '../../../bench/regress/cases.ts';
 import { changePoints } from '../../../bench/regress/change-points.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
 import { headline, regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report.ts';
+import { readSample } from '../../../bench/regress/process-samples.ts';
 import { historyEntryOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
 import { LineLog } from '../../../src/host/line-log.ts';
 import { conclude, type RegressResult } from '../../../bench/regress/run.ts';
@@ -21,18 +22,15 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /** A verdict on one case. Its head takes `ratio` times as long as its base, and the times scatter by half a percent. */
-function result(name: string, ratio: number, cpu = 'Example CPU'): RegressResult {
+function result(name: string, ratio: number, cpu = 'Example CPU', scatter = 0.01): RegressResult {
   const config = checkConfig({
     cases: [{ name, workload: 'insert', threads: 1, connections: 1000, gates: { time: 2 } }],
   });
   const random = seededRandom(7);
-  const ms = (of: number) => ({ timesMs: { 'udp-insert': of * (1 + (random() - 0.5) / 100) } });
-  const phases = ['same', 'first', 'confirming'] as const;
-  const pairs = phases.flatMap((phase, i) =>
-    Array.from({ length: 10 }, (_, pair): RawPair => {
-      const round = i * 10 + pair;
-      return { case: name, phase, round, order: 'ab', a: ms(10), b: ms(phase === 'same' ? 10 : 10 * ratio) };
-    }),
+  const ms = (of: number) => ({ timesMs: { 'udp-insert': of * (1 + (random() - 0.5) * scatter) } });
+  const pairs = Array.from(
+    { length: 20 },
+    (_, round): RawPair => ({ case: name, round, order: 'ab', a: ms(10), b: ms(10 * ratio) }),
   );
   return {
     format: 'ct-bucket regress',
@@ -95,7 +93,7 @@ describe('a verdict file', () => {
   });
 
   it('is not printed as a pass if it is inconclusive, and names the smallest detectable effect', () => {
-    const open = result('insert', 1.018);
+    const open = result('insert', 1.03, 'Example CPU', 0.5);
     expect(open.verdict).toBe('inconclusive');
     expect(regressText(open)).toMatch(/not detectable: insert, time udp-insert: changes below [\d.]+ %/);
     expect(regressJunit(open)).toMatch(/failures="0" errors="1"/);
@@ -116,6 +114,23 @@ describe('a verdict file', () => {
     expect(() => readResult(file)).toThrow(/is not a verdict: .*. Write one with/);
     expect(() => readResult(join(folder, 'none.json'))).toThrow(/^cannot read/);
   });
+
+  it('of an older version is read without its pairs of A and A', () => {
+    const file = join(folder, 'older.json');
+    const older = result('insert', 1.1);
+    delete older.families;
+    const pairs = older.pairs.map((pair, i) => ({ ...pair, phase: ['same', 'first', 'confirming'][i % 3] }));
+    writeFileSync(file, JSON.stringify({ ...older, pairs }));
+    expect(readResult(file).pairs).toHaveLength(13);
+    expect(mergeResults([readResult(file)])).toMatchObject({ verdict: 'regressed', figures: [{ pairs: 6 }] });
+  });
+
+  it('with two pairs of a case in a round is refused', () => {
+    const file = join(folder, 'twice.json');
+    const whole = result('insert', 1);
+    writeFileSync(file, JSON.stringify({ ...whole, pairs: [...whole.pairs, whole.pairs[0]] }));
+    expect(() => readResult(file)).toThrow(/is not a verdict: a round has two pairs of a case/);
+  });
 });
 
 describe('shards', () => {
@@ -130,8 +145,16 @@ describe('shards', () => {
 
   it('keep their own pairs after the merge', () => {
     const merged = mergeResults([result('insert', 1), result('tcp-life', 1)]);
-    expect(merged.figures.map(({ pairs }) => pairs)).toEqual([20, 20]);
-    expect(new Set(merged.pairs.map(({ round }) => round)).size).toBe(60);
+    const pairsIn = (name: string) => merged.pairs.filter((pair) => pair.case === name).length;
+    expect(['insert', 'tcp-life'].map(pairsIn)).toEqual([20, 20]);
+    expect(new Set(merged.pairs.map(({ round }) => round)).size).toBe(40);
+  });
+
+  it('are judged as strictly together as each was alone', () => {
+    const shard = (name: string, family: number) => ({ ...result(name, 1.1), families: { [name]: family } });
+    const merged = mergeResults([shard('insert', 1), shard('tcp-life', 2)]);
+    expect(merged.families).toEqual({ insert: 1, 'tcp-life': 2 });
+    expect(merged.figures.map(({ fewestPairs }) => fewestPairs)).toEqual([6, 7]);
   });
 
   it('with the same case twice are refused, even from two machines', () => {
