@@ -10,6 +10,7 @@ const QUIET = [
   'test/core/path/batch-order.test.ts',
   'test/bench/{budget,report,statistics}.test.ts',
   'test/bench/machine/*.test.ts',
+  'test/bench/report/*.test.ts',
   'test/core/table/bucket-growth.test.ts',
   'test/cli/capture/*.test.ts',
   'test/reference/captures.test.ts',

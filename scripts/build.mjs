@@ -6,7 +6,8 @@
  * The result takes the place of dist when it is complete: a build that fails leaves dist as it was, and so do two at once.
  */
 
-import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -64,13 +65,28 @@ const placeOfModules = {
   },
 };
 
+/** A page of HTML carries the text of a library. The package has that text instead of the library: see the module. */
+const textsOfPages = {
+  name: 'texts-of-pages',
+  transform(code, id) {
+    if (!id.replaceAll('\\', '/').endsWith('bench/report/page/page-texts.ts')) {
+      return null;
+    }
+    const textOf = (name) => readFileSync(createRequire(id).resolve(name), 'utf8');
+    return {
+      code: code.replaceAll(/(?<!function )\btextOf\('([^']+)'\)/g, (_, name) => JSON.stringify(textOf(name))),
+      map: null,
+    };
+  },
+};
+
 async function bundle() {
   const build = await rolldown({
     cwd: root,
     input: entries(),
     platform: 'node',
     external: /^[^./]/,
-    plugins: [placeOfModules, packetPath({ chunk: PACKET_CHUNK, say: (line) => console.error(line) })],
+    plugins: [textsOfPages, placeOfModules, packetPath({ chunk: PACKET_CHUNK, say: (line) => console.error(line) })],
     checks: { pluginTimings: false },
     optimization: { inlineConst: { mode: 'all', pass: 3 } },
   });

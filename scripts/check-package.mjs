@@ -128,6 +128,15 @@ function checkTypes(project, compilers) {
   }
 }
 
+/** The page of a report carries the library that draws its plots, although the package does not install that. */
+function checkPage(page) {
+  for (const text of ['Which is fastest?', 'github.com/leeoniya/uPlot', 'The MIT License', 'new uPlot(']) {
+    if (!page.includes(text)) {
+      fail(`the page of bench --html has no ${text}`);
+    }
+  }
+}
+
 function vectors() {
   const folder = join(root, 'test', 'fixtures', 'vectors');
   return readdirSync(folder)
@@ -160,9 +169,13 @@ function check(project, tarball, version) {
     '--runs',
     '1',
     '--threads',
-    '1',
+    '1,2',
     '--no-predict',
+    '--no-memory',
+    '--html',
+    'page.html',
   ]);
+  checkPage(readFileSync(join(project, 'page.html'), 'utf8'));
   const verified = expectRun(project, 'npx', ['ct-bucket', 'verify', ...vectors()])
     .trim()
     .split('\n')

@@ -1,8 +1,7 @@
 /** A profile as one page that needs no network: tables, a heat map of the buckets, and histograms. */
 
 import { binStart } from '../../src/shared/sync/lock-profile.ts';
-import { htmlTable, machineList, page } from '../report/html.ts';
-import { escapeText } from '../report/plot.ts';
+import { escapeText, htmlTable, machineList, page } from '../report/page/page.ts';
 import type { ProfileAnalysis } from './analysis.ts';
 import type { Times } from '../../src/core/inspect/lock-records.ts';
 import { costLine, type ProfileFile } from './run.ts';

@@ -5,11 +5,11 @@ import { medianRatio, type Ratio } from '../statistics/statistics.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 
 /** With fewer runs, the order of two figures proves nothing. */
-const FEWEST_RUNS = 3;
+export const FEWEST_RUNS = 3;
 /** Share of the cores that was busy before the suite began. Above this, other processes disturbed the figures. */
-const BUSY_SHARE = 0.25;
+export const BUSY_SHARE = 0.25;
 /** If equal runs differ by more than this, the figures give only an order of magnitude. */
-const WIDE_SPREAD = 0.15;
+export const WIDE_SPREAD = 0.15;
 const OURS = 'ct-bucket';
 
 const NUMBERS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'];

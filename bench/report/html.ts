@@ -1,134 +1,169 @@
-/** The report as one self-contained page of HTML: no script, and no font or picture from elsewhere. */
+/**
+ * The report as one page of HTML, which needs no other file and no network. It answers a reader's questions in their order: which
+ * engine is fastest, how does it scale, may I believe it? Everything else follows, folded.
+ */
 
-import { doubtText, probeLines } from '../machine/probe-text.ts';
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
-import { agingFigures, memoryFigure, workloadFigures, type Figure } from './figures.ts';
-import { groups, short } from './format.ts';
-import { escapeText } from './plot.ts';
+import { groups } from './format.ts';
+import { type Circumstances, comparedThreads, fastestSentences, scalingSentence, threadsText } from './page/answers.ts';
+import { htmlBars } from './page/bars.ts';
+import * as figures from './page/figures.ts';
+import { escapeText, explainedTable, folded, machineList, page, paragraphs, section } from './page/page.ts';
+import { plotScripts, plotStyle } from './page/page-texts.ts';
+import { htmlPlot, isLine, type Plot } from './page/plot.ts';
+import { shownPredictions, withKnownLaws } from './page/predictions.ts';
+import { trustChecks, trustSentence } from './page/trust.ts';
+import { checkTable, lawTable } from './prediction-tables.ts';
 import type { ResultsFile } from './results-file.ts';
-import { STYLE } from './style.ts';
-import type { ReportTable } from './table-text.ts';
-import { checkTable, lawTable, predictionTable } from './prediction-tables.ts';
+import { busyText, stateLines } from './machine-state.ts';
 import { agingTable, detailsTable, peerTable, threadsTable } from './tables.ts';
 
+/** What the parts of the page share. */
+interface Report extends Circumstances {
+  results: ResultsFile;
+  workloads: WorkloadAnalysis[];
+  styleOf: figures.StyleOf;
+  /** Adds a plot. Each gets an id of its own. */
+  plot: (plot: Plot) => string;
+}
+
 export function htmlReport(results: ResultsFile): string {
-  const workloads = analyse(results);
   const engines = unique([...results.results, ...(results.aging ?? [])].map((result) => result.engine));
-  const styleOf = (engine: string) => engines.indexOf(engine);
-  const memory = memoryFigure(results.results, styleOf, 'memory');
-  const title = `ct-bucket bench ${results.benchmark}`;
-  return page(title, [
-    machineList(results),
-    ...workloads.map((workload, i) =>
-      workloadSection(
-        results,
-        workload,
-        workloadFigures(workload, styleOf, { cores: results.machine.cores, idPrefix: `w${i}` }),
-      ),
+  let plots = 0;
+  const report: Report = {
+    results,
+    workloads: analyse(results),
+    cores: results.machine.cores,
+    isBusy: busyText(results.machine) !== undefined,
+    styleOf: (engine) => engines.indexOf(engine),
+    plot: (plot) => htmlPlot(plot, `plot-${plots++}`),
+  };
+  const parts = [
+    summary(report),
+    banner(report),
+    section('Which is fastest?', fastest(report)),
+    section('How does it scale?', scaling(report)),
+    section('May I believe it?', trust(report)),
+    section('What does a connection cost?', memory(report)),
+    section('When do expired connections go?', aging(report)),
+    section('What would more cores bring?', predictions(report)),
+    section(
+      'All figures',
+      report.workloads.flatMap((workload) => allFigures(report, workload)),
     ),
-    memory === undefined ? '' : `<section><h2>Memory</h2><div class="side">${htmlFigure(memory)}</div></section>`,
-    agingSection(results, styleOf),
-    rawSamples(results),
-  ]);
-}
-
-/** A complete page made of these parts. */
-export function page(title: string, parts: readonly string[]): string {
-  return [
-    '<!doctype html>',
-    '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>${escapeText(title)}</title><style>${STYLE}</style></head><body>`,
-    `<h1>${escapeText(title)}</h1>`,
-    ...parts,
-    '</body></html>',
-    '',
-  ].join('\n');
-}
-
-export function machineList({ machine, options = {} }: Pick<ResultsFile, 'machine' | 'options'>): string {
-  const entries: [string, string][] = [
-    ['machine', `${machine.cpu}, ${machine.cores} cores, ${short(machine.memoryBytes / 2 ** 30)} GiB`],
-    ['system', `kernel ${machine.kernel}, Node ${machine.node}, V8 ${machine.v8}`],
-    ['flags', [...(machine.flags ?? []), machine.nodeOptions].filter(Boolean).join(' ') || 'none'],
-    [
-      'load',
-      `${short(machine.loadAverage1m)} in the last minute` +
-        (machine.stealPercent === undefined ? '' : `, steal time ${short(machine.stealPercent)} %`),
-    ],
-    ['state', probeLines(machine).join('; ') || 'not probed'],
-    [
-      'options',
-      Object.entries(options)
-        .map(([name, value]) => `${name} ${String(value)}`)
-        .join('; '),
-    ],
+    section('How was it measured?', [machineList(results)]),
   ];
-  return `<dl>${entries.map(([name, value]) => `<dt>${name}</dt><dd>${escapeText(value)}</dd>`).join('')}</dl>`;
+  const withPlots = plots === 0 ? parts : [plotStyle(), NO_SCRIPT, ...parts, plotScripts()];
+  return page(`ct-bucket bench ${results.benchmark}`, withPlots);
 }
 
-const SUM_ONLY_NOTE =
-  'Two numbers of threads cannot tell contention from coherence. So the band of the scaling law reaches from contention ' +
-  'alone to coherence alone.';
+const NO_SCRIPT =
+  '<noscript><style>:is(.plot,.legend,.at,.unit){display:none}</style><p>The plots need JavaScript. Their figures stand in the tables below them.</p></noscript>';
 
-function workloadSection(results: ResultsFile, workload: WorkloadAnalysis, figures: readonly Figure[]): string {
-  const { cores } = results.machine;
-  const notes = [
-    doubtText(results.machine) ?? '',
-    workload.threads.some((threads) => threads > cores)
-      ? `With more than ${cores} threads on ${cores} cores, points measure the scheduler as well. The law is not fitted to them.`
-      : '',
-    workload.engines.some((engine) => engine.law?.fit.isSumOnly === true) ? SUM_ONLY_NOTE : '',
-  ].filter(Boolean);
+function summary({ results: { machine, options }, workloads }: Report): string {
+  const connections = workloads[0]?.connections;
+  const parts = [
+    `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? '' : 's'}, Node ${machine.node.replace(/^v/, '')}`,
+    ...(connections === undefined ? [] : [`${groups(connections)} connections`]),
+    ...(typeof options?.['batch'] === 'number' ? [`batches of ${options['batch']} packets`] : []),
+  ];
+  return `<p class="soft">${escapeText(parts.join('; '))}</p>`;
+}
+
+/** May I believe it? In a sentence, and loudly if not. */
+function banner({ results, workloads }: Report): string {
+  const checks = trustChecks(results, workloads);
+  const sentence = `<p><strong>May I believe it?</strong> ${escapeText(trustSentence(checks))}</p>`;
+  const state = stateLines(results.machine);
+  const reasons = checks.filter(({ state }) => state === 'no').map(({ text }) => text);
+  return reasons.length === 0
+    ? `${sentence}${paragraphs(state, 'soft')}`
+    : `<div class="loud" role="note">${sentence}${paragraphs([...reasons, ...state])}</div>`;
+}
+
+function fastest(report: Report): string[] {
+  const { results, workloads, styleOf, cores } = report;
+  const hasIntervals = results.results.some(({ runsMs }) => runsMs.length > 1);
+  const bars = workloads.map((workload) => {
+    const explanation = fastestSentences(workload, report);
+    const threads = comparedThreads(workload, cores);
+    return htmlBars({ ...figures.fastestBars(workload, styleOf, threads), explanation });
+  });
+  return bars.length === 0
+    ? []
+    : [
+        `<p>Million packets per second (Mpps) of all threads together. A longer bar is faster.${hasIntervals ? ' The line at its end is its 95 % interval.' : ''}</p>`,
+        `<div class="side">${bars.join('\n')}</div>`,
+      ];
+}
+
+function scaling(report: Report): string[] {
+  const { workloads, styleOf, cores } = report;
+  return workloads
+    .filter(({ threads }) => threads.length > 1)
+    .map((workload) => {
+      const plots = [figures.ratePlot(workload, styleOf, cores), figures.speedUpPlot(workload, styleOf, cores)];
+      const drawn = plots.filter((plot) => isLine(plot) && plot.series.some(({ kind }) => kind === 'measured'));
+      return [
+        `<h3>${escapeText(workload.workload)}</h3>`,
+        paragraphs([scalingSentence(workload, report)]),
+        `<div class="side">${drawn.map(report.plot).join('\n')}</div>`,
+      ].join('\n');
+    });
+}
+
+function trust(report: Report): string[] {
+  const { results, workloads } = report;
+  const checks = trustChecks(results, workloads);
+  const items = checks.map(
+    ({ state, text }) => `<li class="${state}"><b>${state}</b><span>${escapeText(text)}</span></li>`,
+  );
+  const runs = workloads.map(figures.runsPlot).filter(isLine);
+  return [
+    `<p><strong>${escapeText(trustSentence(checks))}</strong></p>`,
+    `<ul class="checks">${items.join('')}</ul>`,
+    runs.length === 0
+      ? ''
+      : folded('Every run, in order', `<div class="side">${runs.map(report.plot).join('\n')}</div>`),
+  ];
+}
+
+function memory({ results, styleOf }: Report): string[] {
+  const bars = figures.memoryBars(results.results, styleOf);
+  return bars === undefined ? [] : [`<div class="side">${htmlBars(bars)}</div>`];
+}
+
+function aging({ results, styleOf, plot }: Report): string[] {
+  const table = agingTable(results);
+  if (table === undefined) {
+    return [];
+  }
+  const lines = figures.agingPlots(results.aging!, styleOf);
+  const shown = lines.every(isLine) ? lines.map(plot) : figures.agingBars(results.aging!, styleOf).map(htmlBars);
+  return [`<div class="side">${shown.join('\n')}</div>`, explainedTable(table)];
+}
+
+function predictions(report: Report): string[] {
+  const { workloads, styleOf, isBusy } = report;
+  const parts = workloads.flatMap((workload) => {
+    const { series, notes } = shownPredictions(workload, styleOf, isBusy);
+    const drawn = series.length === 0 ? '' : report.plot(figures.predictionPlot(workload, styleOf, series));
+    return series.length === 0 && notes.length === 0
+      ? []
+      : [`<div><h3>${escapeText(workload.workload)}</h3>`, drawn, paragraphs(notes, 'soft'), '</div>'];
+  });
+  return parts.length === 0 ? [] : [`<div class="side">${parts.join('\n')}</div>`];
+}
+
+/** The tables of a workload. Predicted rates stand in the tables of their plots. */
+function allFigures({ results, isBusy, cores }: Report, workload: WorkloadAnalysis): string[] {
   const tables = [
     threadsTable(workload, cores),
     detailsTable(results, workload, cores),
     peerTable(results, workload),
-    lawTable(workload),
-    predictionTable(workload),
+    isBusy ? undefined : lawTable(withKnownLaws(workload)),
     checkTable(workload),
   ].filter((table) => table !== undefined);
-  return [
-    `<section><h2>${escapeText(workload.workload)}</h2>`,
-    ...notes.map((note) => `<p class="soft">${escapeText(note)}</p>`),
-    `<div class="side">${figures.map(htmlFigure).join('\n')}</div>`,
-    `<div class="tables">${tables.map(htmlTable).join('\n')}</div></section>`,
-  ].join('\n');
-}
-
-function agingSection(results: ResultsFile, styleOf: (engine: string) => number): string {
-  const table = agingTable(results);
-  if (table === undefined) {
-    return '';
-  }
-  const figures = agingFigures(results.aging!, styleOf);
-  return (
-    `<section><h2>Aging</h2><div class="side">${figures.map(htmlFigure).join('\n')}</div>` +
-    `<div class="tables">${htmlTable(table)}</div></section>`
-  );
-}
-
-function rawSamples({ results }: ResultsFile): string {
-  return `<details><summary>Every run</summary>${htmlTable({
-    title: 'Times of all runs, ms',
-    head: ['workload', 'engine', 'threads', 'packets', 'runs'],
-    rows: results.map(({ workload, engine, threads, packets, runsMs }) => ({
-      cells: [workload, engine, String(threads), groups(packets), runsMs.map((ms) => ms.toFixed(1)).join('  ')],
-    })),
-  })}</details>`;
-}
-
-function htmlFigure({ caption, svg }: Figure): string {
-  return `<figure><figcaption>${escapeText(caption)}</figcaption>${svg}</figure>`;
-}
-
-export function htmlTable({ title, head, rows }: ReportTable): string {
-  const headCells = head.map((cell) => `<th scope="col">${escapeText(cell)}</th>`).join('');
-  const bodyRows = rows.map(({ cells: [name, ...cells], isPredicted }) => {
-    const values = cells.map((cell) => `<td>${escapeText(cell)}</td>`).join('');
-    return `<tr${isPredicted === true ? ' class="predicted"' : ''}><th scope="row">${escapeText(name!)}</th>${values}</tr>`;
-  });
-  return (
-    `<div class="table"><table><caption>${escapeText(title)}</caption><thead><tr>${headCells}</tr></thead>` +
-    `<tbody>${bodyRows.join('\n')}</tbody></table></div>`
-  );
+  const threads = threadsText(comparedThreads(workload, cores));
+  return [folded(`${workload.workload} (compared above on ${threads})`, tables.map(explainedTable).join('\n'))];
 }

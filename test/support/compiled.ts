@@ -19,7 +19,8 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const COMPILED = join(ROOT, '.compiled');
 /** The compiled folders: their modules neither use vitest nor read files next to them. */
 const FOLDERS = ['src', 'bench', 'test/threads', 'test/history'];
-const HOOK = 'src/workers/threads/typescript-hook.mjs';
+/** JavaScript itself: the hook that lets threads start from TypeScript, and the script of the report's page. */
+const COPIED = ['src/workers/threads/typescript-hook.mjs', 'bench/report/page/page-script.mjs'];
 /** These become one file. A thread that loads 200 modules one by one takes four times as long to start. */
 const ONE_FILE = /\/src\/(core|shared)\//;
 const KEPT_MS = 24 * 60 * 60_000;
@@ -66,7 +67,7 @@ async function compile(): Promise<string> {
       .filter(isCompiled),
   ).toSorted();
   const hash = createHash('sha256').update(readFileSync(import.meta.filename));
-  for (const source of sources) {
+  for (const source of [...sources, ...COPIED]) {
     hash.update(`${source}\n`).update(readFileSync(join(ROOT, source)));
   }
   const folder = join(COMPILED, hash.digest('hex').slice(0, 16));
@@ -74,8 +75,7 @@ async function compile(): Promise<string> {
     removeOld();
     const aside = `${folder}.${process.pid}`;
     await bundle(sources, aside, folder);
-    /* The hook that lets threads start from TypeScript is JavaScript itself. */
-    cpSync(join(ROOT, HOOK), join(aside, HOOK));
+    COPIED.forEach((name) => cpSync(join(ROOT, name), join(aside, name)));
     try {
       renameSync(aside, folder);
     } catch {
