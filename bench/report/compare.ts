@@ -119,7 +119,7 @@ function softwareNotes(a: ResultsFile, b: ResultsFile): string[] {
 }
 
 /** Options that do not change the measured work. */
-const QUIET_OPTIONS = new Set(['json', 'html', 'markdown', 'runs', 'threads', 'waitQuiet']);
+const QUIET_OPTIONS = new Set(['json', 'csv', 'html', 'markdown', 'runs', 'threads', 'waitQuiet']);
 
 function optionNotes(a: Record<string, unknown> = {}, b: Record<string, unknown> = {}): string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]

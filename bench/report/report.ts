@@ -1,8 +1,9 @@
-/** A results file as text, Markdown, JSON and one page of HTML. */
+/** A results file as text, Markdown, JSON, CSV and one page of HTML. */
 
 import { jsonText, type OutputFiles } from '../../src/host/output-files.ts';
 import { doubtText, machineLine } from '../machine/probe-text.ts';
 import { analyse } from './analysis.ts';
+import { csvReport } from './csv.ts';
 import { htmlReport } from './html.ts';
 import type { ResultsFile } from './results-file.ts';
 import { markdownTable, textTable } from './table-text.ts';
@@ -10,6 +11,7 @@ import { reportTables } from './tables.ts';
 
 export interface ReportFiles {
   json?: string;
+  csv?: string;
   markdown?: string;
   html?: string;
 }
@@ -18,6 +20,7 @@ export interface ReportFiles {
 export function writeReports(results: ResultsFile, outputs: OutputFiles): void {
   outputs.write({
     json: () => jsonText(results),
+    csv: () => csvReport(results),
     markdown: () => markdownReport(results),
     html: () => htmlReport(results),
   });

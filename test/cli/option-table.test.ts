@@ -23,6 +23,7 @@ const VALUES: Record<string, string | true> = {
   command: 'true',
   config: 'c.json',
   connections: '5000',
+  csv: 'c.csv',
   engine: 'ct-bucket',
   established: '100',
   events: true,

@@ -19,6 +19,7 @@ export function withJsonFile(command: Command): Command {
 
 export function withReports(command: Command): Command {
   return withJsonFile(command)
+    .option('--csv <file>', 'Write every sample as a row of CSV')
     .option('--markdown <file>', 'Write the tables as Markdown')
     .option('--html <file>', 'Write a page with tables and plots');
 }

@@ -103,17 +103,17 @@ export function withJson<Options>(
 
 /** Measures, prints the tables, writes the files. */
 export function report(
-  { json, markdown, html, ...options }: ReportOptions,
+  { json, csv, markdown, html, ...options }: ReportOptions,
   measure: () => Promise<ResultsFile>,
   isSuite = false,
 ): Promise<void> {
   return unlessVoid(() =>
-    withOutputFiles({ json, markdown, html }, async (outputs) => {
+    withOutputFiles({ json, csv, markdown, html }, async (outputs) => {
       const results = await watchedBuilt(options, measure);
       printReport(results, { isBrief: isSuite });
       writeReports(results, outputs);
       if (isSuite) {
-        const written = [json, markdown, html].filter((file) => file !== undefined);
+        const written = [json, csv, markdown, html].filter((file) => file !== undefined);
         const lines = firstLook(results).filter((line) => line !== '');
         console.log(['', ...lines, `Scaling laws, predictions and plots: ${written.join(', ')}`].join('\n'));
       }
