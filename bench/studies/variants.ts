@@ -68,24 +68,30 @@ function packagesOf(dist: string): string {
   return entry.slice(0, entry.lastIndexOf(`${sep}piscina${sep}`));
 }
 
+/** A copy of a build in a temporary folder, to change. Its samples find the packages that the build finds. */
+export async function copyOfBuild(build: string): Promise<Variant> {
+  const { path: folder, remove } = temporaryFolder('ct-bucket-variant-');
+  const dist = join(folder, 'dist');
+  await cp(build, dist, { recursive: true });
+  await cp(join(dirname(build), 'package.json'), join(folder, 'package.json'));
+  symlinkSync(packagesOf(build), join(folder, 'node_modules'));
+  return { dist, remove };
+}
+
 /** @throws Error if a patch finds nothing to change */
 export async function buildVariant(patches: readonly Patch[]): Promise<Variant> {
   const ours = dirname(dirname(dirname(await compiledBench('samples/workload-sample.js'))));
   if (patches.length === 0) {
     return { dist: ours, remove: () => {} };
   }
-  const { path: folder, remove } = temporaryFolder('ct-bucket-variant-');
-  const dist = join(folder, 'dist');
-  await cp(ours, dist, { recursive: true });
-  await cp(join(dirname(ours), 'package.json'), join(folder, 'package.json'));
-  symlinkSync(packagesOf(ours), join(folder, 'node_modules'));
+  const variant = await copyOfBuild(ours);
   try {
     for (const patch of patches) {
-      applyPatch(dist, patch);
+      applyPatch(variant.dist, patch);
     }
   } catch (error) {
-    remove();
+    variant.remove();
     throw error;
   }
-  return { dist, remove };
+  return variant;
 }

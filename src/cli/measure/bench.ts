@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { addAging, addAnatomy, addAttack, addCompare, addFlood, addNat, addStudy } from './bench-study-commands.ts';
+import { addCount } from './bench-count-command.ts';
 import { addPeer, addSuite, addWorkloads } from './bench-workload-commands.ts';
 import { withHelpOfDefault } from '../options/default-help.ts';
 import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
@@ -16,6 +17,7 @@ export function addBench(program: Command): void {
   bench.commandsGroup('Workloads:');
   addWorkloads(bench);
   bench.commandsGroup('Other measurements:');
+  addCount(bench);
   addAging(bench);
   addFlood(bench);
   addAttack(bench);
