@@ -43,3 +43,14 @@ export function latencyQuantile(bins: Float64Array, share: number): number {
   }
   return floorOf(bins.length - 1);
 }
+
+/** The bins that are not empty: the middle of the bin in ns, and its count. */
+export function latencyBins(bins: Float64Array): [ns: number, count: number][] {
+  const filled: [number, number][] = [];
+  for (const [bin, count] of bins.entries()) {
+    if (count > 0) {
+      filled.push([(floorOf(bin) + floorOf(bin + 1)) / 2, count]);
+    }
+  }
+  return filled;
+}

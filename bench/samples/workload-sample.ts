@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { COUNTER_NAMES, type Counters } from '../../src/core/counters.ts';
-import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
+import { type ConntrackOptions, MAX_CONNECTIONS } from '../../src/core/memory/table-options.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
@@ -96,7 +96,10 @@ function makeTable(
     ...(options.engine === undefined ? {} : { engine: options.engine }),
     buckets,
     maxParticipants: threads + 2,
-    maxConnections: isRehearsal || repetitions > 1 ? SPARE_RECORDS * Math.ceil(of) : Math.max(3_000_000, 2 * of),
+    maxConnections:
+      isRehearsal || repetitions > 1
+        ? SPARE_RECORDS * Math.ceil(of)
+        : Math.max(3_000_000, Math.min(2 * of, MAX_CONNECTIONS)),
     ...(isRehearsal || !options.prefaulted || workload.fewConnections ? {} : { prefaultConnections: Math.ceil(of) }),
   };
   const table = new Conntrack({ ...own, ...workload.tableOf?.({ connections: of, variant }) });

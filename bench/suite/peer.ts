@@ -96,7 +96,8 @@ export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   };
 }
 
-function resultOf(engine: string, figures: readonly PeerFigure[]): BenchResult {
+/** The result of all runs of the same work. */
+export function resultOf(engine: string, figures: readonly PeerFigure[]): BenchResult {
   const { workload, threads, connections, packets } = figures[0]!;
   const runsMs = figures.map((figure) => figure.ms);
   return { workload, engine, threads, connections, packets, medianMs: median(runsMs), runsMs };
@@ -124,7 +125,8 @@ export function fillTemplate(command: string, work: PeerWork): string {
   );
 }
 
-async function runPeerOnce(template: string, work: PeerWork): Promise<PeerFigure[]> {
+/** Runs the peer once. @returns what it printed. @throws UsageError if it fails, or prints no figures */
+export async function runPeerOnce(template: string, work: PeerWork): Promise<PeerFigure[]> {
   const command = fillTemplate(template, work);
   const { stdout } = await runChild('/bin/sh', ['-c', command], {
     timeoutMs: TIMEOUT_MS,
@@ -169,7 +171,7 @@ export function parseFigure(line: string): PeerFigure {
 }
 
 /** The peer's figure for a figure of ct-bucket. @throws UsageError if it is missing or of other work */
-function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string): PeerFigure {
+export function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: string): PeerFigure {
   const found = theirs.filter((figure) => figure.workload === ours.workload && figure.threads === ours.threads);
   const figure = found[0];
   if (figure === undefined || found.length > 1) {

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { addAging, addAnatomy, addAttack, addCompare, addFlood, addNat, addStudy } from './bench-study-commands.ts';
 import { addCount } from './bench-count-command.ts';
+import { addRate, addTable } from './bench-load-commands.ts';
 import { addPeer, addSuite, addWorkloads } from './bench-workload-commands.ts';
 import { withHelpOfDefault } from '../options/default-help.ts';
 import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
@@ -18,6 +19,7 @@ export function addBench(program: Command): void {
   addWorkloads(bench);
   bench.commandsGroup('Other measurements:');
   addCount(bench);
+  addRate(bench);
   addAging(bench);
   addFlood(bench);
   addAttack(bench);
@@ -25,6 +27,7 @@ export function addBench(program: Command): void {
   addStudy(bench);
   addAnatomy(bench);
   bench.commandsGroup('Comparisons:');
+  addTable(bench);
   addPeer(bench);
   addCompare(bench);
   endHelp(withHelpOfDefault(bench), {

@@ -1,0 +1,130 @@
+/** `ct-bucket bench`: load at a rate, and the table of the review. */
+
+import { type Command, Option } from 'commander';
+import { PROFILES, RATE_PROFILE_NAMES, type RateProfileName } from '../../../bench/rate/profiles.ts';
+import { benchRate, type RateBenchOptions } from '../../../bench/rate/rate.ts';
+import { rateText } from '../../../bench/rate/rate-report.ts';
+import { measureReviewTable, type ReviewTableOptions, reviewTableText } from '../../../bench/suite/review-table.ts';
+import type { EngineName } from '../../core/engines/engine.ts';
+import { UsageError } from '../../core/errors.ts';
+import { MAX_CONNECTIONS } from '../../core/memory/table-options.ts';
+import { type JudgedOptions, say, withJson } from './bench-outcome.ts';
+import { withJsonFile } from './bench-options.ts';
+import { VOID_STATUS } from './bench-workload-commands.ts';
+import { describe, endHelp } from '../options/help-style.ts';
+import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
+import {
+  batchOption,
+  bucketsOption,
+  engineList,
+  Group,
+  runsOption,
+  waitQuietOption,
+} from '../options/shared-options.ts';
+
+function profileList(): string {
+  return RATE_PROFILE_NAMES.map((name) => `${name}: ${PROFILES[name].description}.`).join(' ');
+}
+
+async function runRate(
+  names: RateProfileName[],
+  options: RateBenchOptions & JudgedOptions,
+  command: Command,
+): Promise<void> {
+  if (options.quick && command.getOptionValueSource('seconds') === 'cli') {
+    throw new UsageError('--quick has trials of its own length: leave out --seconds');
+  }
+  await withJson(options, async () => {
+    const results = await benchRate(names.length === 0 ? RATE_PROFILE_NAMES : [...new Set(names)], options);
+    say(rateText(results));
+    return results;
+  });
+}
+
+export function addRate(bench: Command): void {
+  const command = describe(
+    bench.command('rate'),
+    'Offer packets at a rate, search for the highest without loss, and measure latency at shares of it',
+    `Each packet has a due time, and its latency counts from then. Profiles: ${profileList()}`,
+  )
+    .addArgument(bench.createArgument('[profiles...]', 'Loads to offer').choices(RATE_PROFILE_NAMES).default([], 'all'))
+    .optionsGroup(Group.workload)
+    .addOption(
+      new Option('--threads <list>', 'Numbers of PMDs to measure, separated by commas')
+        .argParser(wholeNumbers(1, 64))
+        .default([1]),
+    )
+    .addOption(
+      new Option('--connections <list>', 'Numbers of flows in the table, separated by commas')
+        .argParser(wholeNumbers(100, MAX_CONNECTIONS))
+        .default(undefined, 'those of the profile'),
+    )
+    .addOption(
+      new Option(
+        '--rate <packets>',
+        'Offer this many packets a second, all PMDs together, and do not search',
+      ).argParser(wholeNumber(100, 200_000_000)),
+    )
+    .addOption(
+      new Option('--ring <packets>', 'Packets that wait for a PMD before more are dropped')
+        .argParser(wholeNumber(32, 65_536))
+        .default(4096),
+    )
+    .addOption(batchOption())
+    .optionsGroup(Group.table)
+    .addOption(bucketsOption())
+    .addOption(engineList())
+    .optionsGroup(Group.measurement)
+    .addOption(new Option('--seconds <seconds>', 'Time of each trial').argParser(wholeNumber(1, 600)).default(2))
+    .addOption(runsOption(1))
+    .addOption(waitQuietOption())
+    .option('--quick', 'Try everything in short trials. The figures then mean nothing', false);
+  withJsonFile(command).action(runRate);
+  endHelp(command, {
+    examples: ['bench rate mobile --json mobile.json', 'bench rate zipf --connections 65536,1000000 --threads 1,2'],
+    exitStatus: VOID_STATUS,
+  });
+}
+
+export function addTable(bench: Command): void {
+  const command = describe(
+    bench.command('table'),
+    "Print the review's table of insertion times, with this machine's figures beside the published ones",
+    'With --command another program, such as one around the library of Open vSwitch, does the same work in turn: see bench peer.',
+  )
+    .optionsGroup(Group.input)
+    .addOption(new Option('--command <command>', 'Command line of another program'))
+    .addOption(new Option('--name <name>', 'Name of that program').default(undefined, 'the name of its file'))
+    .optionsGroup(Group.workload)
+    .addOption(
+      new Option('--threads <list>', 'Numbers of threads to measure, separated by commas')
+        .argParser(wholeNumbers(1, 64))
+        .default([1, 2, 3, 4]),
+    )
+    .addOption(
+      new Option('--connections <connections>', 'Connections of each thread')
+        .argParser(wholeNumber(1000, MAX_CONNECTIONS))
+        .default(1_000_000),
+    )
+    .addOption(batchOption())
+    .optionsGroup(Group.table)
+    .addOption(bucketsOption())
+    .addOption(engineList().default(['baseline', 'ct-scale', 'ct-bucket'] satisfies EngineName[]))
+    .optionsGroup(Group.measurement)
+    .addOption(runsOption(5))
+    .addOption(waitQuietOption());
+  withJsonFile(command).action((options: ReviewTableOptions & JudgedOptions) => {
+    if (options.command === undefined && options.name !== undefined) {
+      throw new UsageError('--name is the name of the program in --command: give both');
+    }
+    return withJson(options, async () => {
+      const results = await measureReviewTable(options);
+      say(reviewTableText(results, options));
+      return results;
+    });
+  });
+  endHelp(command, {
+    examples: ['bench table', "bench table --command './peer {workload} {threads} {connections} {window}'"],
+    exitStatus: VOID_STATUS,
+  });
+}

@@ -1,0 +1,140 @@
+/** `bench rate` on a simulated machine: what it offers, what it concludes, and what it says. */
+
+import { describe, expect, it } from 'vitest';
+import { benchRate, type RateBenchOptions } from '../../../bench/rate/rate.ts';
+import type { RateSample, RateSampleOptions } from '../../../bench/rate/rate-options.ts';
+import { answerOf, limitOf, pausesOf, rateText } from '../../../bench/rate/rate-report.ts';
+import type { TakeSample } from '../../../bench/samples/samples.ts';
+
+const OPTIONS: RateBenchOptions = {
+  engine: ['ct-bucket'],
+  threads: [1],
+  runs: 1,
+  seconds: 2,
+  batch: 32,
+  buckets: 1024,
+  ring: 4096,
+  quick: false,
+};
+
+interface Machine {
+  capacityPps: number;
+  senderPps?: number;
+  longestPauseMs?: number;
+  error?: string;
+}
+
+/** A tracker that drops what is above its capacity. Its latency in µs is the percentage of its load. */
+function fakeMachine({ capacityPps, senderPps = 60e6, longestPauseMs = 0.1, error }: Machine) {
+  const taken: RateSampleOptions[] = [];
+  const take: TakeSample = async <Sample>(_module: string, options: unknown): Promise<Sample> => {
+    const { pps, seconds, histogram } = options as RateSampleOptions;
+    taken.push(options as RateSampleOptions);
+    const offered = pps * seconds;
+    const judged = Math.min(offered, capacityPps * seconds);
+    const load = (100 * pps) / capacityPps;
+    return {
+      offered,
+      judged,
+      dropped: offered - judged,
+      refused: 0,
+      latencyUs: { p50: load, p99: 2 * load, p999: 3 * load, max: 4 * load },
+      ...(histogram ? { latencyNs: [[1000, judged]] } : {}),
+      senderPps,
+      longestPauseMs,
+      ...(error === undefined ? {} : { error }),
+    } as unknown as RateSample as Sample;
+  };
+  return { take, taken };
+}
+
+async function resultOn(machine: Machine, options: Partial<RateBenchOptions> = {}) {
+  const { take, taken } = fakeMachine(machine);
+  const results = await benchRate(['mobile'], { ...OPTIONS, ...options }, take);
+  return { results, taken, result: results.results[0]! };
+}
+
+describe('bench rate', () => {
+  it('finds the highest rate and the connections that begin at it, then measures latency at shares of it', async () => {
+    const { result } = await resultOn({ capacityPps: 5e6 });
+    const highest = result.medianHighestPps!;
+    expect(highest / 5e6).toBeGreaterThan(0.97);
+    expect(result.medianConnectionsPerS).toBe(highest / 20);
+    expect(result.atShares.map(({ samples }) => samples[0]!.pps)).toEqual(
+      [0.1, 0.5, 0.9].map((share) => share * highest),
+    );
+    expect(result.atShares[2]!.samples[0]!.latencyUs.p50).toBeCloseTo((90 * highest) / 5e6);
+  });
+
+  it('keeps all latencies where they are measured, and none of the search', async () => {
+    const { result } = await resultOn({ capacityPps: 5e6 });
+    expect(result.trials.some((trial) => trial.latencyNs !== undefined)).toBe(false);
+    expect(result.atShares.every(({ samples }) => samples[0]!.latencyNs !== undefined)).toBe(true);
+  });
+
+  it('takes runs in turn over flows, engines and threads', async () => {
+    const { taken, results } = await resultOn(
+      { capacityPps: 5e6 },
+      { rate: 1000, runs: 2, threads: [1, 2], engine: ['ct-bucket', 'baseline'], connections: [65_536] },
+    );
+    const inTurn = taken.map(({ engine, threads }) => `${engine} ${threads}`);
+    expect(inTurn.slice(0, 4)).toEqual(['ct-bucket 1', 'ct-bucket 2', 'baseline 1', 'baseline 2']);
+    expect(inTurn.slice(4)).toEqual(inTurn.slice(0, 4));
+    expect(results.results.map(({ flows, wanted }) => `${flows} ${wanted!.runs.length}`)).toEqual(
+      inTurn.slice(0, 4).map(() => '65536 2'),
+    );
+  });
+
+  it('refuses fewer flows than threads', async () => {
+    await expect(resultOn({ capacityPps: 5e6 }, { connections: [1], threads: [2] })).rejects.toThrow(
+      '--connections 1 is less than --threads 2',
+    );
+  });
+
+  it('ends at once if the books of a trial do not balance', async () => {
+    await expect(resultOn({ capacityPps: 5e6, error: 'the books of a run do not balance: x' })).rejects.toThrow(
+      /^mobile, ct-bucket, 1 thread: the books of a run do not balance: x$/,
+    );
+  });
+});
+
+describe('the text of bench rate', () => {
+  it('answers whether one PMD can track the load of the profile: yes', async () => {
+    const { result } = await resultOn({ capacityPps: 5e6 });
+    expect(answerOf(result)).toBe(
+      'mobile, ct-bucket, 1 thread, 1,000,000 flows: one PMD can track 4 million packets a second with 200,000 connections ' +
+        'created and removed a second: nothing was lost. Latency (p50 / p99 / p99.9): 80.0 / 160 / 240 µs.',
+    );
+  });
+
+  it('answers no, with what was lost and what would not be', async () => {
+    const { result } = await resultOn({ capacityPps: 3e6 });
+    expect(answerOf(result)).toMatch(
+      /one PMD cannot track 4 million packets .*: the best trial lost 25\.0\s% of the packets\. Without loss: 2\.\d+ million/,
+    );
+    expect(result.wanted!.runs[0]).toHaveLength(3);
+  });
+
+  it('says if the sender was the limit, not the tracker', async () => {
+    expect(limitOf((await resultOn({ capacityPps: 5e6 })).result)).toMatch(
+      /the tracker was the limit; building .* 8\.\d\s%/,
+    );
+    expect(limitOf((await resultOn({ capacityPps: 5e6, senderPps: 6e6 })).result)).toMatch(
+      /THE SENDER, NOT THE TRACKER, WAS THE LIMIT: building .* 8\d\.\d\s%/,
+    );
+  });
+
+  it('says if a pause of the machine lost packets: it was longer than the ring holds', async () => {
+    expect(pausesOf((await resultOn({ capacityPps: 5e6 })).result, 4096)).toBeUndefined();
+    expect(pausesOf((await resultOn({ capacityPps: 5e6, longestPauseMs: 8 })).result, 4096)).toMatch(
+      /in (\d+) of \1 trials with loss a thread paused .* \(up to 8\.00 ms\): the machine lost these packets/,
+    );
+  });
+
+  it('has a line for each result in both tables, and says so if no rate was without loss', async () => {
+    const { results } = await resultOn({ capacityPps: 10 });
+    const text = rateText(results);
+    expect(text.match(/│ mobile +│ ct-bucket +│ +1 │/g)).toHaveLength(2);
+    expect(text).toContain('every rate lost packets, so there is no highest one');
+  });
+});
