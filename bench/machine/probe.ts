@@ -1,6 +1,6 @@
 /**
  * A look at the machine, before and after a measurement: how fast are processor and memory now, and who else uses them? It takes
- * a fifth of a second, and at most one. Nothing else of this program may run meanwhile.
+ * at most a second. Nothing else of this program may run meanwhile.
  *
  * Latency: each load gives the address of the next one, so that no two overlap. The addresses go through a region line by line in
  * an order that no prefetcher foresees: a linear congruential generator with full period (Hull and Dobell, 1962). So the region
@@ -45,11 +45,14 @@ const BYTES: Record<ProbeSize, number> = {
 };
 const LINE_BYTES = 64;
 const LINE_WORDS = LINE_BYTES / 4;
-/** Rounds of each figure, whose median counts, and steps of a round. A round is shorter than the scheduler's time slice. */
-const ROUNDS = 9;
-const STEPS: Record<ProbeSize, number> = { '16K': 200_000, '1M': 40_000, '8M': 8000, '64M': 8000 };
-const ARITHMETIC_STEPS = 200_000;
-const ATOMIC_STEPS = 50_000;
+/**
+ * Rounds of each figure, whose median counts, and steps of a round. A round takes some 0.2 ms, much less than the scheduler's time
+ * slice: else most rounds would contain the time of other threads on a busy machine.
+ */
+const ROUNDS = 31;
+const STEPS: Record<ProbeSize, number> = { '16K': 80_000, '1M': 20_000, '8M': 2000, '64M': 2000 };
+const ARITHMETIC_STEPS = 100_000;
+const ATOMIC_STEPS = 20_000;
 /** Time after which no further region is begun, and no further round. */
 const ENOUGH_MS = 600;
 /** Free memory of the cgroup below which the largest region is left out. */
@@ -57,7 +60,7 @@ const LEAST_FREE_BYTES = 256 * KIB * KIB;
 
 /** A multiplier with full period for powers of two (1 mod 4), and an odd increment. */
 const MULTIPLIER = 10_617_741;
-const INCREMENT = 12_345_677;
+const INCREMENT = 12_345_678;
 
 /** Writes the cycle into the first lines of the region: each line's first word is the index of the next line's. */
 export function writeCycle(words: Int32Array, lines: number): void {
@@ -189,7 +192,7 @@ export function readCacheBytes(read: ReadText = readText): ProbeReading['cacheBy
   return Object.keys(known).length === 0 ? undefined : known;
 }
 
-/** Looks at the machine. Blocks the thread for a fifth of a second, or up to one on a busy machine. */
+/** Looks at the machine. Blocks the thread for at most a second. */
 export function takeProbe(read: ReadText = readText): ProbeReading {
   const watch = new Stopwatch();
   const ticks: CpuTicks | undefined = readCpuTicks(read);
