@@ -128,7 +128,8 @@ export class RatePmd {
     for (let poll = 0; poll < POLLS; poll++) {
       ring.arriveUntil(Math.min(packets, Math.floor((nowMs - beginMs) * packetsPerMs) + 1));
       const count = ring.take(batchSize);
-      const packetMs = this.#clockMs + (nowMs - beginMs) * scale;
+      /* A whole number: it is handed on without an object. Expiries are whole milliseconds anyway. */
+      const packetMs = Math.floor(this.#clockMs + (nowMs - beginMs) * scale);
       reachedMs[0] = packetMs;
       if (count > 0) {
         schedule.fillDue(batch, this.#firstPacket + ring.first, count);
