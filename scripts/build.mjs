@@ -28,6 +28,7 @@ const PARTS = [
   ...['access', 'memory/participant', 'quota/quota-pool'].map((name) => `src/shared/${name}.ts`),
   ...['command-end', 'signals'].map((name) => `src/host/${name}.ts`),
   'src/workers/threads/compiler.ts',
+  'bench/samples/slices.ts',
   'bench/workloads/step-batch.ts',
 ];
 /** Where every packet passes. */

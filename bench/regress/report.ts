@@ -3,7 +3,7 @@
 import { textColumns } from '../../src/host/terminal.ts';
 import { markdownTable, textTable, type ReportTable } from '../report/table-text.ts';
 import { stateLines } from './machine-states.ts';
-import type { RegressResult } from './run.ts';
+import { linesOfMethods, type RegressResult } from './run.ts';
 import type { FigureVerdict } from './verdict.ts';
 
 const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}\u00a0%`;
@@ -68,7 +68,9 @@ export function regressMarkdown(result: RegressResult): string {
     `## ct-bucket regress: ${result.verdict}`,
     headline(result),
     markdownTable(figuresTable(result)),
-    ...result.missing.map((line) => `- not judged: ${line}`),
+    ...[...linesOfMethods(result.methods ?? {}), ...result.missing.map((line) => `not judged: ${line}`)].map(
+      (line) => `- ${line}`,
+    ),
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load ${machine.loadAverage1m.toFixed(2)}; seed ${result.seed}`,
     ...stateLines(result),
     '',

@@ -34,6 +34,7 @@ const result = object({
   config: object({}),
   shard: optional(text),
   families: optional(members(positive)),
+  methods: optional(members(object({ name: oneOf('slices', 'processes'), why: optional(text) }))),
   tookSeconds: count,
   pairs: list(
     object({

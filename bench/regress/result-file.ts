@@ -84,6 +84,7 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
     config,
     pairs,
     families,
+    methods: Object.assign({}, ...results.map(({ methods }) => methods ?? {})),
     ...conclude(config, pairs, families),
     tookSeconds: results.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
   };
@@ -113,10 +114,15 @@ export function historyEntryOf(result: RegressResult): HistoryEntry {
   return {
     time: result.time,
     commit: result.head.commit ?? result.head.label,
-    machine: fingerprintOf(result.machine),
+    machine: fingerprintOf(result.machine) + methodOf(result),
     verdict: result.verdict,
     timesMs: Object.fromEntries([...times].map(([key, values]) => [key, middle(values)])),
   };
+}
+
+/** Times in slices are not comparable with times in processes: they are another machine's, as it were. */
+function methodOf({ methods = {} }: RegressResult): string {
+  return Object.values(methods).some(({ name }) => name === 'slices') ? ', in slices' : '';
 }
 
 /** @throws UsageError that names the line */

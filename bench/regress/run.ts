@@ -5,8 +5,8 @@ import { showProgress } from '../samples/samples.ts';
 import { findBuild, type Build } from './builds.ts';
 import type { RawPair } from './cases.ts';
 import type { RegressConfig } from './config.ts';
+import { chooseMethods, type Method } from './methods.ts';
 import { missingGates, pairsByFigure, takePairs, type Families } from './pairs.ts';
-import { commonProgram, inTurn, processSampler } from './process-samples.ts';
 import type { Shard } from './shard.ts';
 import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict.ts';
 
@@ -24,6 +24,8 @@ export interface RegressResult {
   pairs: RawPair[];
   /** By case: the number of figures that share the tolerated errors. Older files have none: their own figures do. */
   families?: Families;
+  /** By case: how it was measured. Older files have none: all in fresh processes. */
+  methods?: Record<string, Method>;
   verdict: Verdict;
   figures: FigureVerdict[];
   /** Gates that could not be judged. */
@@ -42,20 +44,18 @@ export interface RunOptions {
 }
 
 /** @throws UsageError, SampleError */
-export async function runRegress({ base, head, config, seed, shard }: RunOptions): Promise<RegressResult> {
+export async function runRegress({ base, head, config, seed, shard, say }: RunOptions): Promise<RegressResult> {
   const startMs = Date.now();
-  const program = commonProgram(
-    base,
-    head,
-    config.cases.map(({ workload }) => workload),
-  );
+  const methods = await chooseMethods(base, head, config);
+  linesOfMethods(methods.byCase).forEach(say);
+  /* A gate by exact counters has its place here: it needs no pairs, and time decides only where the counters are silent. */
   const { pairs, families } = await takePairs({
     config,
-    sample: inTurn(processSampler(base, head, program)),
+    sample: methods.sample,
     seed,
     ...(shard === undefined ? {} : { shards: shard.of }),
     onProgress: showProgress,
-  });
+  }).finally(methods.remove);
   showProgress('');
   const named = ({ label, commit }: Build) => ({ label, ...(commit === undefined ? {} : { commit }) });
   return {
@@ -69,9 +69,19 @@ export async function runRegress({ base, head, config, seed, shard }: RunOptions
     ...(shard === undefined ? {} : { shard: `${shard.number}/${shard.of}` }),
     pairs,
     families,
+    methods: methods.byCase,
     ...conclude(config, pairs, families),
     tookSeconds: (Date.now() - startMs) / 1000,
   };
+}
+
+/** A line for each reason why cases are not measured in slices. */
+export function linesOfMethods(methods: Record<string, Method>): string[] {
+  const whys = new Set(Object.values(methods).flatMap(({ why }) => why ?? []));
+  return [...whys].map((why) => {
+    const names = Object.keys(methods).filter((name) => methods[name]!.why === why);
+    return `measured in fresh processes, which takes longer and detects less: ${names.join(', ')} (${why})`;
+  });
 }
 
 /** Judges the pairs. */

@@ -12,7 +12,8 @@ import { watched, type WatchOptions } from '../machine/watch.ts';
 import { showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from '../studies/variants.ts';
-import { commonProgram, processSampler } from './process-samples.ts';
+import type { CaseSample } from './cases.ts';
+import { chooseMethods } from './methods.ts';
 import type { RegressConfig } from './config.ts';
 import { runRegress } from './run.ts';
 import type { Verdict } from './verdict.ts';
@@ -40,11 +41,24 @@ interface SelftestLine {
   tookSeconds: number;
 }
 
-/** Required share of verdicts that call a slowdown a regression: at least, or at most. */
-const REQUIRED: Record<number, { share: number; isMost: boolean }> = {
-  0: { share: 1 / 20, isMost: true },
-  5: { share: 8 / 10, isMost: false },
-  10: { share: 19 / 20, isMost: false },
+interface Requirement {
+  text: string;
+  isMet(share: (verdict: Verdict) => number, longestSeconds: number): boolean;
+}
+
+/** What verdicts on a slowdown must be, by the slowdown in percent. Shares are of all verdicts on it. */
+const REQUIRED: Record<number, Requirement> = {
+  0: {
+    text: 'no regression, 90 % fine',
+    isMet: (share) => share('regressed') === 0 && share('fine') >= 0.9,
+  },
+  3: { text: '80 % regressed', isMet: (share) => share('regressed') >= 0.8 },
+  5: { text: '95 % regressed', isMet: (share) => share('regressed') >= 0.95 },
+  10: { text: 'all regressed', isMet: (share) => share('regressed') === 1 },
+  900: {
+    text: 'all regressed, within 10 s',
+    isMet: (share, longestSeconds) => share('regressed') === 1 && longestSeconds <= 10,
+  },
 };
 
 /**
@@ -76,20 +90,23 @@ export function spinPatches(steps: number): Patch[] {
 const PROBE_STEPS = 2000;
 const PROBES = 5;
 
+function sumOfTimes({ timesMs }: CaseSample): number {
+  return Object.values(timesMs).reduce((sum, ms) => sum + ms, 0);
+}
+
 /** Measures the steps of idle work in a batch that lengthen the times of the first case by one percent. */
 async function calibrate(config: RegressConfig, base: Variant): Promise<number> {
   const probe = await buildVariant(spinPatches(PROBE_STEPS));
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
-    const sampler = processSampler(builds[0]!, builds[1]!, commonProgram(builds[0]!, builds[1]!, ['insert']));
-    const [each] = config.cases;
-    const timeOf = async (which: 'a' | 'b') =>
-      Object.values((await sampler(which, each!)).timesMs).reduce((sum, ms) => sum + ms, 0);
+    const methods = await chooseMethods(builds[0]!, builds[1]!, config);
     const ratios: number[] = [];
     for (let i = 0; i < PROBES; i++) {
       showProgress(`how long is a step? probe ${i + 1} of ${PROBES}`);
-      ratios.push((await timeOf('b')) / (await timeOf('a')));
+      const { a, b } = await methods.sample(config.cases[0]!, i % 2 === 0 ? 'ab' : 'ba');
+      ratios.push(sumOfTimes(b) / sumOfTimes(a));
     }
+    methods.remove();
     return PROBE_STEPS / ((median(ratios) - 1) * 100);
   } finally {
     probe.remove();
@@ -173,29 +190,28 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
 
 function report(lines: readonly SelftestLine[]): boolean {
   const table = new Table({
-    head: ['slowdown', 'verdicts', 'regressed', 'inconclusive', 'fine', 'required', 'detectable effect', 'longest'],
+    head: ['slowdown', 'verdicts', 'regressed', 'inconclusive', 'fine', 'required', 'met', 'detectable', 'longest'],
     style: { head: [], border: [] },
   });
   let isRight = true;
   for (const percent of [...new Set(lines.map(({ slowdownPercent }) => slowdownPercent))].toSorted((a, b) => a - b)) {
     const of = lines.filter(({ slowdownPercent }) => slowdownPercent === percent);
     const count = (verdict: Verdict) => of.filter((line) => line.verdict === verdict).length;
+    const longestSeconds = Math.max(...of.map(({ tookSeconds }) => tookSeconds));
     const required = REQUIRED[percent];
-    const wanted = required === undefined ? 0 : required.share * of.length;
-    if (required !== undefined) {
-      isRight &&= required.isMost ? count('regressed') <= Math.ceil(wanted) : count('regressed') >= Math.floor(wanted);
-    }
+    const isMet = required?.isMet((verdict) => count(verdict) / of.length, longestSeconds);
+    isRight &&= isMet ?? true;
+    const detectable = of.flatMap((line) => line.smallestEffectPercent);
     table.push([
       `${percent} %`,
       of.length,
       count('regressed'),
       count('inconclusive'),
       count('fine'),
-      required === undefined
-        ? ''
-        : `${required.isMost ? 'at most' : 'at least'} ${(required.share * 100).toFixed(0)} % regressed`,
-      `${median(of.flatMap((line) => line.smallestEffectPercent)).toFixed(1)} %`,
-      `${Math.max(...of.map(({ tookSeconds }) => tookSeconds)).toFixed(0)} s`,
+      required?.text ?? '',
+      isMet === undefined ? '' : isMet ? 'yes' : 'NO',
+      detectable.length === 0 ? '' : `${median(detectable).toFixed(1)} %`,
+      `${longestSeconds.toFixed(0)} s`,
     ]);
   }
   console.log(table.toString());

@@ -23,9 +23,10 @@ export async function sampleOf<Sample>(
   path: string,
   options: unknown,
   environment: Record<string, string> = {},
+  nodeFlags: readonly string[] = [],
 ): Promise<Sample> {
   const isDebugged = process.env['CT_DEBUG'] === '1';
-  const flags = isDebugged ? ['--enable-source-maps'] : [];
+  const flags = [...nodeFlags, ...(isDebugged ? ['--enable-source-maps'] : [])];
   try {
     const { stdout, stderr } = await runChild(process.execPath, [...flags, path, JSON.stringify(options)], {
       timeoutMs: TIMEOUT_MS,

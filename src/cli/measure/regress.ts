@@ -91,8 +91,8 @@ function addSelftest(regress: Command): void {
     .option(
       '--slowdowns <list>',
       'Slowdowns to build in, in percent, separated by commas',
-      wholeNumbers(0, 100),
-      [0, 2, 5, 10],
+      wholeNumbers(0, 10_000),
+      [0, 3, 5, 10, 900],
     )
     .addOption(configOption())
     .addOption(waitQuietOption())

@@ -10,7 +10,7 @@ import { setFlagsFromString } from 'node:v8';
  * V8 always inlines functions of a few bytes (`peek`, `load`), up to an absolute size of 4600. Near that size it left some out, even in
  * loops, and which ones differed from run to run. 12000 is enough for all.
  */
-const FLAGS = [
+export const COMPILER_FLAGS: readonly string[] = [
   '--max-inlined-bytecode-size=1500',
   '--max-inlined-bytecode-size-cumulative=5000',
   '--max-inlined-bytecode-size-absolute=12000',
@@ -22,7 +22,7 @@ const FLAGS = [
  * `Datapath.start` calls this itself. If you call `Conntrack.execute` on threads of your own, call it once, early.
  */
 export function tuneCompiler(): void {
-  for (const flag of FLAGS) {
+  for (const flag of COMPILER_FLAGS) {
     setFlagsFromString(flag);
   }
 }

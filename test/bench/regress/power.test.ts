@@ -178,5 +178,8 @@ describe('the command regress', () => {
     const args = ['regress', '--base', base, '--head', build(name, ms, 'samples'), '--config', config];
     const { code, stdout, stderr } = await run(process.execPath, [...CT_BUCKET, ...args]);
     expect(code, `${stdout}${stderr}`).toBe(expected);
+    expect(stdout).toMatch(
+      /measured in fresh processes, which takes longer and detects less: a \(.*base is older than slices\)/,
+    );
   });
 });

@@ -1,0 +1,117 @@
+/**
+ * Samples in slices: both builds in one process, in turn. Each build's slices and what they import are copied, so that the two
+ * are different modules even if both builds are one folder.
+ */
+
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { temporaryFolder } from '../../src/host/cleanup.ts';
+import { compiledBench } from '../samples/compiled.ts';
+import { sampleOf } from '../samples/samples.ts';
+import type { Build } from './builds.ts';
+import { SampleError, type CaseSample, type Order, type SamplePair } from './cases.ts';
+import type { RegressCase } from './config.ts';
+import { NODE_FLAGS } from './process-samples.ts';
+import type { SliceAbilities, SlicePair, SlicePairOptions } from './slice-pair-sample.ts';
+
+/** Where a build has its slices. Builds of older commits have none. */
+const SLICES = join('bench', 'samples', 'slices.js');
+/** About 300 us in a cache: the two builds disturb each other's caches at the ends only, and few slices are interrupted. */
+const PACKETS_PER_SLICE = 4096;
+
+/** The slices of two builds, ready to run. */
+export interface LoadedSlices {
+  abilities: SliceAbilities;
+  /** @throws SampleError */
+  sample(each: RegressCase, order: Order): Promise<SamplePair>;
+  /** Removes the copies. */
+  remove(): void;
+}
+
+/** @returns the label of a build that has no slices; undefined if both have */
+export function withoutSlices(builds: readonly Build[]): string | undefined {
+  return builds.find(({ dist }) => !existsSync(join(dist, SLICES)))?.label;
+}
+
+/** Copies a compiled module and all modules that it imports by path. */
+function copyModule(from: string, module: string, to: string, done = new Set<string>()): void {
+  if (done.has(module)) {
+    return;
+  }
+  done.add(module);
+  mkdirSync(dirname(join(to, module)), { recursive: true });
+  copyFileSync(join(from, module), join(to, module));
+  const text = readFileSync(join(from, module), 'utf8');
+  for (const [, path] of text.matchAll(/^(?:import|export)\b[^"'\n]*["'](\.[^"']+)["']/gm)) {
+    copyModule(from, relative(from, join(from, dirname(module), path!)), to, done);
+  }
+}
+
+/** @returns the path of the copy of the slices */
+function copyBuild({ dist }: Build, folder: string): string {
+  copyModule(dist, SLICES, join(folder, 'dist'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n');
+  const packages = join(dirname(dist), 'node_modules');
+  if (existsSync(packages)) {
+    symlinkSync(packages, join(folder, 'node_modules'));
+  }
+  return join(folder, 'dist', SLICES);
+}
+
+/** Copies and loads the slices of both builds, which both have. @throws SampleError */
+export async function loadSlices(a: Build, b: Build): Promise<LoadedSlices> {
+  const program = await compiledBench('regress/slice-pair-sample.js');
+  const { path, remove } = temporaryFolder('ct-bucket-slices-');
+  try {
+    const [pathA, pathB] = [copyBuild(a, join(path, 'a')), copyBuild(b, join(path, 'b'))];
+    const run = <Output>(label: string, order: Order, more: Partial<SlicePairOptions>): Promise<Output> =>
+      runProgram<Output>(program, label, { modules: order === 'ab' ? [pathA, pathB] : [pathB, pathA], ...more });
+    return {
+      abilities: await run<SliceAbilities>('slices', 'ab', {}),
+      sample: async (each, order) => readPair(await run<SlicePair>(each.name, order, optionsOf(each)), each, order),
+      remove,
+    };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+function optionsOf(each: RegressCase): Partial<SlicePairOptions> {
+  const { workload, connections, batchSize, buckets, rehearsals, rehearsalConnections, repetitions, gates } = each;
+  return {
+    slices: {
+      /* Both builds know it: see `abilities`. */
+      workload: workload as NonNullable<SlicePairOptions['slices']>['workload'],
+      connections,
+      batchSize,
+      buckets,
+      packetsPerSlice: PACKETS_PER_SLICE,
+      rehearsalConnections,
+    },
+    rehearsals,
+    repetitions,
+    measuresMemory: gates.memory !== undefined,
+  };
+}
+
+async function runProgram<Output>(program: string, label: string, options: SlicePairOptions): Promise<Output> {
+  try {
+    return await sampleOf<Output>(program, options, {}, [...NODE_FLAGS, '--expose-gc']);
+  } catch (error) {
+    throw new SampleError(`${label}: ${(error as Error).message}`);
+  }
+}
+
+/** @throws SampleError if the accounting of a table is wrong */
+function readPair({ timesMs, bytesPerConnection, error }: SlicePair, { name }: RegressCase, order: Order): SamplePair {
+  if (error !== undefined) {
+    throw new SampleError(`${name}: ${error}`);
+  }
+  const samples = timesMs.map((times, i): CaseSample => {
+    const bytes = bytesPerConnection?.[i];
+    return { timesMs: times, ...(bytes === undefined || !(bytes > 0) ? {} : { bytesPerConnection: bytes }) };
+  });
+  const [first, second] = samples as [CaseSample, CaseSample];
+  return order === 'ab' ? { a: first, b: second } : { a: second, b: first };
+}
