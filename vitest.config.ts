@@ -16,6 +16,7 @@ const QUIET = [
   'test/reference/captures.test.ts',
   'test/cli/cli.test.ts',
   'test/cli/ctl-grammar.test.ts',
+  'test/cli/durations.test.ts',
   'test/cli/command-ends.test.ts',
   'test/core/inspect/dump-text.test.ts',
   'test/core/inspect/dump-waits-for-nobody.test.ts',
