@@ -60,7 +60,7 @@ const LEAST_FREE_BYTES = 256 * KIB * KIB;
 
 /** A multiplier with full period for powers of two (1 mod 4), and an odd increment. */
 const MULTIPLIER = 10_617_741;
-const INCREMENT = 12_345_678;
+const INCREMENT = 12_345_677;
 
 /** Writes the cycle into the first lines of the region: each line's first word is the index of the next line's. */
 export function writeCycle(words: Int32Array, lines: number): void {
