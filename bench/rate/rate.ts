@@ -71,6 +71,7 @@ const SEARCH = { leastPps: 1000, mostPps: 200_000_000, precision: 1.03, tries: T
 const QUICK_SEARCH = { ...SEARCH, leastPps: 100_000, precision: 2, tries: 1 };
 const START_PPS = 1_000_000;
 const QUICK_FLOWS = 10_000;
+export const QUICK_SECONDS = 0.05;
 
 /** Whether a trial lost nothing: no packet, and no connection that the table had to refuse. */
 export function isLossless({ dropped, refused }: Pick<RateSample, 'dropped' | 'refused'>): boolean {
@@ -165,7 +166,7 @@ async function offerOnce(
   { run, take, pps, histogram }: Offer,
 ): Promise<RateTrial> {
   const { runs, quick, batch, buckets, ring } = options;
-  const seconds = quick ? Math.min(options.seconds, 0.05) : options.seconds;
+  const seconds = quick ? QUICK_SECONDS : options.seconds;
   const what = `${profile}, ${engine}, ${counted(threads, 'thread')}`;
   showProgress(`run ${run + 1} of ${runs}: ${what}: ${mega(pps)} million packets a second`);
   const sample = await take<RateSample>('rate/rate-sample.js', {

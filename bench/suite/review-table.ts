@@ -104,7 +104,10 @@ async function insertMs(
 }
 
 function msText(ms: number | undefined): string {
-  return ms === undefined ? '–' : thousands(ms);
+  if (ms === undefined) {
+    return '–';
+  }
+  return ms < 10 ? ms.toFixed(1) : thousands(ms);
 }
 
 /** The table: what the review published, then this machine. */

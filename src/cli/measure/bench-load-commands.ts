@@ -8,7 +8,7 @@ import { measureReviewTable, type ReviewTableOptions, reviewTableText } from '..
 import type { EngineName } from '../../core/engines/engine.ts';
 import { UsageError } from '../../core/errors.ts';
 import { MAX_CONNECTIONS } from '../../core/memory/table-options.ts';
-import { type JudgedOptions, say, withJson } from './bench-outcome.ts';
+import { type JudgedOptions, withText } from './bench-outcome.ts';
 import { withJsonFile } from './bench-options.ts';
 import { VOID_STATUS } from './bench-workload-commands.ts';
 import { describe, endHelp } from '../options/help-style.ts';
@@ -34,11 +34,8 @@ async function runRate(
   if (options.quick && command.getOptionValueSource('seconds') === 'cli') {
     throw new UsageError('--quick has trials of its own length: leave out --seconds');
   }
-  await withJson(options, async () => {
-    const results = await benchRate(names.length === 0 ? RATE_PROFILE_NAMES : [...new Set(names)], options);
-    say(rateText(results));
-    return results;
-  });
+  const profiles = names.length === 0 ? RATE_PROFILE_NAMES : [...new Set(names)];
+  await withText(options, () => benchRate(profiles, options), rateText);
 }
 
 export function addRate(bench: Command): void {
@@ -117,11 +114,11 @@ export function addTable(bench: Command): void {
     if (options.command === undefined && options.name !== undefined) {
       throw new UsageError('--name is the name of the program in --command: give both');
     }
-    return withJson(options, async () => {
-      const results = await measureReviewTable(options);
-      say(reviewTableText(results, options));
-      return results;
-    });
+    return withText(
+      options,
+      () => measureReviewTable(options),
+      (results) => reviewTableText(results, options),
+    );
   });
   endHelp(command, {
     examples: ['bench table', "bench table --command './peer {workload} {threads} {connections} {window}'"],

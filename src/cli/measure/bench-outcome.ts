@@ -101,6 +101,24 @@ export function withJson<Options>(
   );
 }
 
+/** For a measurement whose text depends on the state of the machine, before and after. */
+export function withText<Results extends Fingerprinted>(
+  options: JudgedOptions,
+  measure: () => Promise<Results>,
+  textOf: (results: Results) => string,
+): Promise<void> {
+  return unlessVoid(() =>
+    withOutputFiles({ json: options.json }, async (outputs) => {
+      const watch = await beginWatch(options);
+      const measured = await measure();
+      const results = { ...measured, machine: watch.end(measured.machine) };
+      say(textOf(results));
+      console.log(probeLines(results.machine).join('\n'));
+      outputs.write({ json: () => jsonText(results) });
+    }),
+  );
+}
+
 /** Measures, prints the tables, writes the files. */
 export function report(
   { json, csv, markdown, html, ...options }: ReportOptions,

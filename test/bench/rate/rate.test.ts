@@ -115,6 +115,19 @@ describe('the text of bench rate', () => {
     expect(result.wanted!.runs[0]).toHaveLength(3);
   });
 
+  it('does not answer no on a machine that was not quiet, but a yes holds', async () => {
+    const no = await resultOn({ capacityPps: 3e6 });
+    expect(answerOf(no.result, false)).toMatch(
+      /can one PMD track 4 million .*\? NOT TO BE TOLD: .* the machine was not quiet/,
+    );
+    const doubts = ['the load was 9.9'];
+    const text = rateText({ ...no.results, machine: { ...no.results.machine, doubts, loadAverage1m: 99 } });
+    expect(text).toContain('NOT TO BE TOLD');
+    expect(text).not.toContain('was the limit');
+    const yes = await resultOn({ capacityPps: 5e6 });
+    expect(answerOf(yes.result, false)).toBe(answerOf(yes.result, true));
+  });
+
   it('says if the sender was the limit, not the tracker', async () => {
     expect(limitOf((await resultOn({ capacityPps: 5e6 })).result)).toMatch(
       /the tracker was the limit; building .* 8\.\d\s%/,
@@ -133,7 +146,7 @@ describe('the text of bench rate', () => {
 
   it('has a line for each result in both tables, and says so if no rate was without loss', async () => {
     const { results } = await resultOn({ capacityPps: 10 });
-    const text = rateText(results);
+    const text = rateText({ ...results, machine: { ...results.machine, loadAverage1m: 0 } });
     expect(text.match(/│ mobile +│ ct-bucket +│ +1 │/g)).toHaveLength(2);
     expect(text).toContain('every rate lost packets, so there is no highest one');
   });
