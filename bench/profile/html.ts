@@ -1,7 +1,8 @@
 /** A profile as one page that needs no network: tables, a heat map of the buckets, and histograms. */
 
 import { binStart } from '../../src/shared/sync/lock-profile.ts';
-import { escapeText, htmlTable, machineList, page } from '../report/page/page.ts';
+import { busyText } from '../report/machine-state.ts';
+import { escapeText, htmlTable, loud, machineList, page } from '../report/page/page.ts';
 import type { ProfileAnalysis } from './analysis.ts';
 import type { Times } from '../../src/core/inspect/lock-records.ts';
 import { costLine, type ProfileFile } from './run.ts';
@@ -22,7 +23,9 @@ export function profileHtml(file: ProfileFile, analysis: ProfileAnalysis, option
       histogram(`${name} lock: holds (sampled)`, figures.hold),
       histogram(`${name} lock: waits`, figures.wait),
     ]);
+  const busy = busyText(file.machine);
   return page(`ct-bucket profile: ${file.what}`, [
+    busy === undefined ? '' : loud('The machine was not quiet. Do not trust the times on this page.', [busy]),
     machineList({ ...file, options: file.options }),
     `<p class="soft">${escapeText(costLine(file))}. Total waiting time: ${time(analysis.waitNs)}, of which the sweeper held the lock for ${(analysis.sweeperShare * 100).toFixed(1)} %.</p>`,
     `<section><h2>Buckets</h2>${heatMap(analysis)}</section>`,

@@ -47,6 +47,9 @@ type Row = Partial<Record<(typeof CSV_COLUMNS)[number], Cell>>;
 /** Runs with one table for all threads, with a table each, and with memory that is committed on first use. */
 type Kind = 'shared' | 'control' | 'not-prefaulted';
 
+/** Nine digits are more than any clock has. */
+const rounded = (value: number): number => Number(value.toPrecision(9));
+
 function sampleRows(result: BenchResult, kind: Kind, runsMs: readonly number[], buckets: Cell): Row[] {
   const { workload, engine, threads, connections, packets, latencyUs, bytesPerConnection } = result;
   const isShared = kind === 'shared';
@@ -60,8 +63,8 @@ function sampleRows(result: BenchResult, kind: Kind, runsMs: readonly number[], 
     kind,
     run: run + 1,
     time_ms: ms,
-    rate_packets_per_s: (packets / ms) * 1000,
-    packet_ns: (ms * 1e6) / packets,
+    rate_packets_per_s: rounded((packets / ms) * 1000),
+    packet_ns: rounded((ms * 1e6) / packets),
     ...(isShared && {
       batch_p50_us: latencyUs?.p50,
       batch_p99_us: latencyUs?.p99,

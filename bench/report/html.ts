@@ -5,10 +5,10 @@
 
 import { analyse, unique, type WorkloadAnalysis } from './analysis.ts';
 import { groups } from './format.ts';
-import { type Circumstances, comparedThreads, fastestSentences, scalingSentence, threadsText } from './page/answers.ts';
+import { type Circumstances, comparedThreads, fastestSentences, scalingSentence } from './page/answers.ts';
 import { htmlBars } from './page/bars.ts';
 import * as figures from './page/figures.ts';
-import { escapeText, explainedTable, folded, machineList, page, paragraphs, section } from './page/page.ts';
+import { escapeText, explainedTable, folded, loud, machineList, page, paragraphs, section } from './page/page.ts';
 import { plotScripts, plotStyle } from './page/page-texts.ts';
 import { htmlPlot, isLine, type Plot } from './page/plot.ts';
 import { shownPredictions, withKnownLaws } from './page/predictions.ts';
@@ -73,12 +73,12 @@ function summary({ results: { machine, options }, workloads }: Report): string {
 /** May I believe it? In a sentence, and loudly if not. */
 function banner({ results, workloads }: Report): string {
   const checks = trustChecks(results, workloads);
-  const sentence = `<p><strong>May I believe it?</strong> ${escapeText(trustSentence(checks))}</p>`;
+  const answer = escapeText(trustSentence(checks));
   const state = stateLines(results.machine);
   const reasons = checks.filter(({ state }) => state === 'no').map(({ text }) => text);
   return reasons.length === 0
-    ? `${sentence}${paragraphs(state, 'soft')}`
-    : `<div class="loud" role="note">${sentence}${paragraphs([...reasons, ...state])}</div>`;
+    ? `<p><strong>May I believe it?</strong> ${answer}</p>${paragraphs(state, 'soft')}`
+    : loud(`May I believe it? ${answer}`, [...reasons, ...state]);
 }
 
 function fastest(report: Report): string[] {
@@ -164,6 +164,5 @@ function allFigures({ results, isBusy, cores }: Report, workload: WorkloadAnalys
     isBusy ? undefined : lawTable(withKnownLaws(workload)),
     checkTable(workload),
   ].filter((table) => table !== undefined);
-  const threads = threadsText(comparedThreads(workload, cores));
-  return [folded(`${workload.workload} (compared above on ${threads})`, tables.map(explainedTable).join('\n'))];
+  return [folded(workload.workload, tables.map(explainedTable).join('\n'))];
 }

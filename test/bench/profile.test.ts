@@ -185,6 +185,16 @@ describe('a profile', () => {
     expect(html).not.toMatch(/(src|href)=/);
   });
 
+  it('as HTML of a busy machine says so above everything else', () => {
+    const warning = '<strong>The machine was not quiet. Do not trust the times on this page.</strong>';
+    const at = (loadAverage1m: number) => {
+      const machine = { ...file.machine, cores: 2, machineCores: 2, loadAverage1m };
+      return profileHtml({ ...file, machine }, analysis, DEFAULT_TABLES).split('<dl>')[0];
+    };
+    expect(at(9)).toContain(warning);
+    expect(at(0)).not.toContain(warning);
+  });
+
   it('compared with itself has equal figures on both sides', () => {
     const { rows } = profileDiff(file, file);
     for (const { cells } of rows) {

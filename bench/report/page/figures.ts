@@ -151,10 +151,11 @@ export function runsPlot({ workload, engines }: WorkloadAnalysis): Plot {
     caption: `${workload}: every run`,
     explanation:
       'The time of each run, in percent of the median of its engine and number of threads. Runs were taken in turn. ' +
-      'Lines that rise or fall together show that the machine itself changed.',
+      'Lines that rise or fall together show that the machine itself changed. The axis does not begin at zero.',
     xLabel: 'run',
     textX: (run) => `run ${run}`,
     unit: '% of the median time',
+    isZoomed: true,
     textY: (value) => `${value.toFixed(1)}\u00a0%`,
     series: cases.map(({ engine, result }, style) => ({
       name: `${engine}, ${threadsText(result.threads)}`,

@@ -10,6 +10,8 @@
 {
   const FONT = '12px system-ui, sans-serif';
   const BAR = 4;
+  /** Pixels that the text of an x needs. */
+  const TICK_WIDTH = 44;
   const LEAST_HEIGHT = 220;
   const MOST_HEIGHT = 340;
 
@@ -69,6 +71,10 @@
     const { least, greatest } = extent(data, isShown);
     if (data.isLogY) {
       return [least / 1.25, greatest * 1.25];
+    }
+    if (data.isZoomed) {
+      const room = (greatest - least) * 0.1 || 1;
+      return [least - room, greatest + room];
     }
     const low = Math.min(0, least);
     return [low === 0 ? 0 : low * 1.08, greatest > 0 ? greatest * 1.08 : 1];
@@ -159,28 +165,59 @@
     }
   };
 
+  /** The x of all points, without those whose text would touch the one before. @param {PlotData} data @param {number} width */
+  const ticksX = (data, width) => {
+    const [from, to] = rangeX(data);
+    const pixels = (/** @type {number} */ x) =>
+      (data.xBase > 1 ? Math.log(x / from) / Math.log(to / from) : (x - from) / (to - from)) * width;
+    const kept = /** @type {number[]} */ ([]);
+    for (const x of data.xs) {
+      const last = kept.at(-1);
+      if (last === undefined || pixels(x) - pixels(last) >= TICK_WIDTH) {
+        kept.push(x);
+      }
+    }
+    return kept;
+  };
+
+  /** @param {PlotData} data @param {(i: number) => boolean} isShown @returns {number[]} */
+  const ticksY = (data, isShown) => {
+    const [least, greatest] = rangeY(data, isShown);
+    return data.isLogY ? logTicks(least, greatest) : linearTicks(least, greatest, 5);
+  };
+
+  /** @param {PlotData} data @param {(i: number) => boolean} isShown @returns {uPlot.Axis[]} */
+  const axesOf = (data, isShown) => {
+    const widest = Math.max(...ticksY(data, isShown).map((tick) => tickText(tick).length));
+    const both = /** @type {uPlot.Axis} */ ({
+      stroke: () => colour('--text'),
+      font: FONT,
+      ticks: { stroke: () => colour('--rule'), size: 5 },
+      filter: (_, splits) => splits,
+      values: (_, splits) => splits.map(tickText),
+    });
+    return [
+      {
+        ...both,
+        label: data.xLabel,
+        labelFont: FONT,
+        labelSize: 20,
+        size: 28,
+        grid: { show: false },
+        splits: ({ width }) => ticksX(data, width),
+      },
+      {
+        ...both,
+        size: 18 + 7 * widest,
+        grid: { stroke: () => colour('--grid'), width: 1 },
+        splits: () => ticksY(data, isShown),
+      },
+    ];
+  };
+
   /** @param {PlotData} data @param {Element} figure @param {{ width: number, height: number }} size @returns {uPlot.Options} */
   const optionsOf = (data, figure, size) => {
     const isShown = (/** @type {number} */ i) => figure.querySelectorAll('.legend button')[i]?.ariaPressed !== 'false';
-    const line = { stroke: () => colour('--text'), font: FONT, ticks: { stroke: () => colour('--rule'), size: 5 } };
-    const splitsX = () => {
-      const [from, to] = rangeX(data);
-      const pixels = (/** @type {number} */ x) =>
-        ((data.xBase > 1 ? Math.log(x / from) / Math.log(to / from) : (x - from) / (to - from)) * size.width) / 44;
-      const kept = /** @type {number[]} */ ([]);
-      for (const x of data.xs) {
-        const last = kept.at(-1);
-        if (last === undefined || pixels(x) - pixels(last) >= 1) {
-          kept.push(x);
-        }
-      }
-      return kept;
-    };
-    const splitsY = () => {
-      const [least, greatest] = rangeY(data, isShown);
-      return data.isLogY ? logTicks(least, greatest) : linearTicks(least, greatest, 5);
-    };
-    const widest = Math.max(...splitsY().map((tick) => tickText(tick).length));
     return {
       ...size,
       legend: { show: false },
@@ -189,27 +226,7 @@
         x: { time: false, distr: data.xBase > 1 ? 3 : 1, log: data.xBase === 2 ? 2 : 10, range: () => rangeX(data) },
         y: { distr: data.isLogY ? 3 : 1, log: 10, range: () => rangeY(data, isShown) },
       },
-      axes: [
-        {
-          ...line,
-          label: data.xLabel,
-          labelFont: FONT,
-          labelSize: 20,
-          size: 28,
-          grid: { show: false },
-          splits: splitsX,
-          filter: (_, splits) => splits,
-          values: (_, splits) => splits.map(tickText),
-        },
-        {
-          ...line,
-          size: 18 + 7 * widest,
-          grid: { stroke: () => colour('--grid'), width: 1 },
-          splits: splitsY,
-          filter: (_, splits) => splits,
-          values: (_, splits) => splits.map(tickText),
-        },
-      ],
+      axes: axesOf(data, isShown),
       series: [
         {},
         ...data.series.map((series) => ({

@@ -57,9 +57,10 @@ export function htmlTable({ title, head, rows }: ReportTable): string {
     const values = cells.map((cell) => `<td>${escapeText(cell)}</td>`).join('');
     return `<tr${isPredicted === true ? ' class="predicted"' : ''}><th scope="row">${escapeText(name!)}</th>${values}</tr>`;
   });
+  const name = escapeText(title);
   return (
-    `<div class="table" role="region" tabindex="0" aria-label="${escapeText(title)}"><table><caption>${escapeText(title)}</caption>` +
-    `<thead><tr>${headCells}</tr></thead><tbody>${bodyRows.join('\n')}</tbody></table></div>`
+    `<p class="title">${name}</p><div class="table" role="region" tabindex="0" aria-label="${name}">` +
+    `<table aria-label="${name}"><thead><tr>${headCells}</tr></thead><tbody>${bodyRows.join('\n')}</tbody></table></div>`
   );
 }
 
@@ -70,7 +71,7 @@ export function explainedTable(table: ReportTable): string {
     ? htmlTable(table)
     : `${htmlTable(table)}${folded(
         'What the columns mean',
-        `<dl>${terms.map(([name, text]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(text)}</dd>`).join('')}</dl>`,
+        `<dl class="terms">${terms.map(([name, text]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(text)}</dd>`).join('')}</dl>`,
       )}`;
 }
 
@@ -88,4 +89,9 @@ export function section(heading: string, content: readonly string[]): string {
 /** Sentences as paragraphs. */
 export function paragraphs(lines: readonly string[], className = ''): string {
   return lines.map((line) => `<p${className === '' ? '' : ` class="${className}"`}>${escapeText(line)}</p>`).join('\n');
+}
+
+/** A warning that nobody overlooks. @param heading HTML */
+export function loud(heading: string, lines: readonly string[]): string {
+  return `<div class="loud" role="note"><p><strong>${heading}</strong></p>${paragraphs(lines)}</div>`;
 }

@@ -8,6 +8,7 @@ export interface PlotData {
   xLabel: string;
   xBase: number;
   isLogY: boolean;
+  isZoomed: boolean;
   shade?: { beyond: number; text: string };
   series: PlotDataSeries[];
 }

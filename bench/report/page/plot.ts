@@ -37,6 +37,8 @@ export interface Plot {
   series: readonly PlotSeries[];
   /** Base of a logarithmic x axis. Default: linear. */
   xBase?: 2 | 10;
+  /** A linear y axis shows the range of the figures only, instead of beginning at zero. */
+  isZoomed?: boolean;
   /** From this x on the background is shaded, with this text. */
   shade?: { beyond: number; text: string };
 }
@@ -62,7 +64,7 @@ function pointText({ y, low, high }: PlotPoint, textY: Plot['textY']): string {
 const rounded = (value: number): number => Number(value.toPrecision(6));
 
 export function plotData(plot: Plot): PlotData {
-  const { xLabel, xBase = 1, shade, textX, textY } = plot;
+  const { xLabel, xBase = 1, isZoomed = false, shade, textX, textY } = plot;
   const series = plot.series.map((one) => ({ ...one, points: shownPoints(one) }));
   const xs = [...new Set(series.flatMap(({ points }) => points.map(({ x }) => x)))].toSorted((a, b) => a - b);
   const ys = series.flatMap(({ points }) => points.flatMap(({ y, low = y, high = y }) => [low, y, high]));
@@ -73,6 +75,7 @@ export function plotData(plot: Plot): PlotData {
     xLabel,
     xBase,
     isLogY: least > 0 && Math.max(...ys) >= LOG_FROM * least,
+    isZoomed,
     ...(shade === undefined ? {} : { shade }),
     series: series.map(({ style, kind, points }) => {
       const at = xs.map((x) => points.find((point) => point.x === x));

@@ -22,12 +22,12 @@ dl{display:grid;gap:.15em 1em;grid-template-columns:minmax(5em,max-content) 1fr;
 .side{display:grid;gap:28px 32px;grid-template-columns:repeat(auto-fit,minmax(min(100%,26em),1fr))}
 figure{margin:0;min-width:0}figcaption{margin-bottom:.5em}figcaption b{display:block}.unit,.at{color:var(--soft);font-size:.9em;margin:.2em 0}
 .plot{min-height:200px;min-width:0;overflow:hidden}:focus-visible{outline:3px solid var(--c0);outline-offset:2px}
-.legend{list-style:none;margin:.2em 0 .6em;padding:0}.legend li{align-items:baseline;display:flex;flex-wrap:wrap;gap:0 .6em;justify-content:space-between}
+.legend{list-style:none;margin:.2em 0 .6em;max-width:34em;padding:0}.legend li{align-items:baseline;display:flex;flex-wrap:wrap;gap:0 .6em;justify-content:space-between}
 .legend button{align-items:center;background:none;border:0;border-radius:4px;color:inherit;cursor:pointer;display:inline-flex;font:inherit;gap:.5em;min-height:30px;padding:0 .3em;text-align:left}
 .legend button:hover{background:var(--head)}.legend button[aria-pressed=false]{opacity:.5;text-decoration:line-through}.legend svg{flex:none;height:14px;width:30px}.value{font-variant-numeric:tabular-nums}
 .plain :is(.plot,.legend,.at,.unit){display:none}
 .hidden{clip-path:inset(50%);height:1px;margin:0;overflow:hidden;position:absolute;white-space:nowrap;width:1px}
-.table{margin:0 0 1em;max-width:100%;overflow-x:auto}table{border-collapse:collapse;font-size:.92em;font-variant-numeric:tabular-nums}caption{font-weight:600;padding-bottom:.4em;text-align:left}
+.table{margin:0 0 1em;max-width:100%;overflow-x:auto}table{border-collapse:collapse;font-size:.92em;font-variant-numeric:tabular-nums}.title{font-size:.92em;font-weight:600;margin:1em 0 .4em}
 th,td{border:1px solid var(--rule);padding:.3em .7em;text-align:right;white-space:nowrap}thead th{background:var(--head)}
 th:first-child{background:var(--back);left:0;position:sticky;text-align:left}thead th:first-child{background:var(--head)}tbody th{font-weight:500}tr.predicted>*{border-style:dashed;color:var(--soft);font-style:italic}
 .bars{table-layout:fixed;width:100%}.bars th,.bars td{border:0;padding:.25em .4em;white-space:normal}.bars th{overflow-wrap:anywhere;padding-left:0;width:7.5em}.bars .bar{padding:.25em 0}.bars td:last-child{width:8em}
@@ -37,6 +37,6 @@ svg{display:block;height:auto;max-width:100%}.tick{fill:var(--text);font:12px sy
 ${COLOURS.light.map((_, i) => `.s${i}{--ink:var(--c${i})}`).join('')}
 .mark{fill:var(--ink);stroke:var(--ink);stroke-width:1.5}.line{fill:none;stroke:var(--ink);stroke-width:2}.predicted .line{stroke-dasharray:6 4}.predicted .mark{fill:var(--back)}.reference .line{stroke:var(--soft);stroke-dasharray:2 4}
 details{margin:.5em 0 1em}summary{cursor:pointer;padding:.2em 0}
-@media(max-width:480px){body{font-size:15px}th,td{padding:.25em .5em}.checks li{grid-template-columns:1fr}.checks b{width:fit-content}}
+@media(max-width:480px){body{font-size:15px}.terms{grid-template-columns:1fr}.terms dt{margin-top:.5em}th,td{padding:.25em .5em}.checks li{grid-template-columns:1fr}.checks b{width:fit-content}}
 @media print{body{max-width:none}}
 `;
