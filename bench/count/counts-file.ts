@@ -3,13 +3,17 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { UsageError } from '../../src/core/errors.ts';
-import { type Change, changesOf, type CountsByWork } from './gate.ts';
+import { type Change, changesOf, type Counted, type CountsByWork } from './gate.ts';
 
 const FORMAT = 'ct-bucket counts 1';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const counted = v.strictObject({ packets: count, counts: v.record(v.string(), count) });
-const accepted = v.strictObject({ counter: v.string(), before: count, after: count, because: v.string() });
+const counted = v.strictObject({
+  packets: count,
+  counts: v.record(v.string(), count),
+  instructions: v.exactOptional(v.record(v.string(), v.number())),
+});
+const accepted = v.strictObject({ counter: v.string(), before: v.number(), after: v.number(), because: v.string() });
 const file = v.strictObject({
   format: v.literal(FORMAT),
   /** Rises that were accepted, and why. */
@@ -85,45 +89,35 @@ export function updatedCounts(
     ({ counter, before, after }): AcceptedRise => ({ counter, before, after, because: because ?? '' }),
   );
   const kept = (old?.accepted ?? []).flatMap((rise): AcceptedRise[] => {
-    const now = countOf(works, rise.counter);
+    const now = countOf(works, rise);
     return now <= rise.before || risen.some(({ counter }) => counter === rise.counter) ? [] : [{ ...rise, after: now }];
   });
-  return { format: FORMAT, accepted: [...kept, ...risen], works };
+  return { format: FORMAT, accepted: [...kept, ...risen], works: withOldInstructions(old?.works ?? {}, works) };
 }
 
-function countOf(works: CountsByWork, counter: string): number {
+/** Keeps instructions that were not counted this time: those of another Node, or all. */
+function withOldInstructions(old: CountsByWork, works: CountsByWork): CountsByWork {
+  const phasesOf = (work: string, phases: Record<string, Counted>) =>
+    Object.entries(phases).map(([phase, now]): [string, Counted] => {
+      const instructions = { ...old[work]?.[phase]?.instructions, ...now.instructions };
+      return [phase, Object.keys(instructions).length === 0 ? now : { ...now, instructions }];
+    });
+  return Object.fromEntries(
+    Object.entries(works).map(([work, phases]) => [work, Object.fromEntries(phasesOf(work, phases))]),
+  );
+}
+
+/** The present value of a counter that had risen. Instructions that were not counted this time are as after the rise. */
+function countOf(works: CountsByWork, { counter, after }: AcceptedRise): number {
   for (const [work, phases] of Object.entries(works)) {
-    for (const [phase, { counts }] of Object.entries(phases)) {
+    for (const [phase, { counts, instructions }] of Object.entries(phases)) {
       const start = `${work}: ${phase}: `;
       if (counter.startsWith(start)) {
-        return counts[counter.slice(start.length)] ?? 0;
+        const name = counter.slice(start.length);
+        const node = /^instructions, Node (\d+)$/.exec(name)?.[1];
+        return node === undefined ? (counts[name] ?? 0) : (instructions?.[node] ?? after);
       }
     }
   }
   return 0;
-}
-
-/** A line for each counter, so that a diff names what has changed. */
-export function countsText({ format, accepted: rises, works }: CountsFile): string {
-  const rows = (entries: string[], indent: string) =>
-    entries.length === 0 ? '' : `\n${entries.map((each) => `${indent}  ${each}`).join(',\n')}\n${indent}`;
-  const gate = (counts: Record<string, number>) =>
-    `{${rows(
-      Object.entries(counts).map(([name, each]) => `${JSON.stringify(name)}: ${each}`),
-      '      ',
-    )}}`;
-  const phase = ([name, { packets, counts }]: [string, { packets: number; counts: Record<string, number> }]) =>
-    `${JSON.stringify(name)}: { "packets": ${packets}, "counts": ${gate(counts)} }`;
-  const all = Object.entries(works).map(
-    ([work, phases]) => `${JSON.stringify(work)}: {${rows(Object.entries(phases).map(phase), '    ')}}`,
-  );
-  return `{
-  "format": ${JSON.stringify(format)},
-  "accepted": [${rows(
-    rises.map((rise) => JSON.stringify(rise)),
-    '  ',
-  )}],
-  "works": {${rows(all, '  ')}}
-}
-`;
 }

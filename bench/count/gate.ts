@@ -39,10 +39,14 @@ export function gateOf(phase: PhaseCounts, bytes: number | undefined): Gate {
   return Object.fromEntries(Object.entries(gate).filter(([name, count]) => count > 0 || name === 'bytes'));
 }
 
+/** Instructions may differ by so much: compiled code does, a little. */
+const INSTRUCTIONS_TOLERANCE = 0.01;
+
 /** A counter whose sum has changed. A counter that one of the two does not have is 0 there. */
 export interface Change {
   /** For example `tcp-data: tcp-data: misses.record line 1`. */
   counter: string;
+  /** 1: the values are of one packet. */
   packets: number;
   before: number;
   after: number;
@@ -51,33 +55,46 @@ export interface Change {
 export interface Counted {
   packets: number;
   counts: Gate;
+  /** Of one packet, by major version of Node, whose compilers differ. */
+  instructions?: Record<string, number>;
 }
 
 /** Work -> phase -> its counters. */
 export type CountsByWork = Record<string, Record<string, Counted>>;
 
+function changedCounts(before: Counted, after: Counted): Change[] {
+  const names = new Set([...Object.keys(before.counts), ...Object.keys(after.counts)]);
+  return [...names]
+    .map((counter) => ({
+      counter,
+      packets: after.packets,
+      before: before.counts[counter] ?? 0,
+      after: after.counts[counter] ?? 0,
+    }))
+    .filter((each) => each.before !== each.after);
+}
+
+function changedInstructions(before: Counted, after: Counted): Change[] {
+  return Object.entries(after.instructions ?? {}).flatMap(([node, count]) => {
+    const old = before.instructions?.[node];
+    const isChanged = old !== undefined && Math.abs(count / old - 1) > INSTRUCTIONS_TOLERANCE;
+    return isChanged ? [{ counter: `instructions, Node ${node}`, packets: 1, before: old, after: count }] : [];
+  });
+}
+
 /** The counters of both that differ. A work or a phase that only one of them has, or with other packets, is left out. */
 export function changesOf(before: CountsByWork, after: CountsByWork): Change[] {
-  const changes: Change[] = [];
-  for (const [work, phases] of Object.entries(after)) {
-    for (const [phase, { packets, counts }] of Object.entries(phases)) {
+  return Object.entries(after).flatMap(([work, phases]) =>
+    Object.entries(phases).flatMap(([phase, now]) => {
       const old = before[work]?.[phase];
-      if (old?.packets === packets) {
-        const names = new Set([...Object.keys(old.counts), ...Object.keys(counts)]);
-        changes.push(
-          ...[...names]
-            .map((name) => ({
-              counter: `${work}: ${phase}: ${name}`,
-              packets,
-              before: old.counts[name] ?? 0,
-              after: counts[name] ?? 0,
-            }))
-            .filter((each) => each.before !== each.after),
-        );
-      }
-    }
-  }
-  return changes;
+      return old?.packets === now.packets
+        ? [...changedCounts(old, now), ...changedInstructions(old, now)].map((change) => ({
+            ...change,
+            counter: `${work}: ${phase}: ${change.counter}`,
+          }))
+        : [];
+    }),
+  );
 }
 
 function aPacket(count: number, packets: number): string {
@@ -87,5 +104,8 @@ function aPacket(count: number, packets: number): string {
 /** For example `tcp-data: tcp-data: misses.record line 1: 1 a packet, before 0 (131072 in 131072 packets, before 0)`. */
 export function changeLine({ counter, packets, before, after }: Change): string {
   const each = `${aPacket(after, packets)} a packet, before ${aPacket(before, packets)}`;
+  if (packets === 1) {
+    return `${counter}: ${each}`;
+  }
   return `${counter}: ${each} (${after} in ${packets} packets, before ${before})`;
 }

@@ -2,15 +2,17 @@
 
 import { dirname } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { jsonText } from '../../src/host/output-files.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { compiledBench } from '../samples/compiled.ts';
 import { showProgress } from '../samples/samples.ts';
 import { bytesOf } from './allocations.ts';
 import { nameOfWork } from './cases.ts';
 import type { CountSampleOptions, PhaseCounts } from './count-options.ts';
-import { compareCounts, type CountsFile, countsText, updatedCounts } from './counts-file.ts';
+import { compareCounts, type CountsFile, updatedCounts } from './counts-file.ts';
 import { countsOf } from './counts.ts';
-import { changeLine, type CountsByWork, type Gate, gateOf } from './gate.ts';
+import { changeLine, type Counted, type CountsByWork, type Gate, gateOf } from './gate.ts';
+import { instructionsOf } from './instructions.ts';
 
 export interface PhaseResultOfCount {
   counts: PhaseCounts;
@@ -32,11 +34,22 @@ export async function ownBuild(): Promise<string> {
   return dirname(dirname(dirname(await compiledBench('count/count-sample.js'))));
 }
 
+/** Node's major version: the compilers of others make other code. */
+const NODE = process.versions.node.split('.')[0]!;
+
+export interface CountRun {
+  /** `dist` of a checkout. */
+  build: string;
+  works: readonly CountSampleOptions[];
+  /** Also count instructions, which needs valgrind and half a minute for each work. */
+  instructions?: boolean;
+}
+
 /**
- * Counts each work on a build (`dist` of a checkout): operations, lines, bytes.
+ * Counts each work on a build: operations, lines, bytes.
  * @throws NoCountersError if the build is older than the counters
  */
-export async function resultsOf(build: string, works: readonly CountSampleOptions[]): Promise<ResultOfCount[]> {
+export async function resultsOf({ build, works, instructions = false }: CountRun): Promise<ResultOfCount[]> {
   let done = 0;
   const progress = (work: CountSampleOptions) =>
     showProgress(`counting ${nameOfWork(work)} (${++done} of ${works.length})`);
@@ -45,10 +58,15 @@ export async function resultsOf(build: string, works: readonly CountSampleOption
   for (const { work, phases } of counts) {
     showProgress(`weighing ${nameOfWork(work)}`);
     const bytes = await bytesOf(build, work);
-    const withBytes = phases.map((phase) => ({
-      counts: phase,
-      gate: gateOf(phase, bytes[phase.name]!),
-      bytes: bytes[phase.name]!,
+    if (instructions) {
+      showProgress(`counting instructions of ${nameOfWork(work)}`);
+    }
+    const executed = instructions ? await instructionsOf(build, work) : undefined;
+    const withBytes = phases.map((counts) => ({
+      counts,
+      gate: gateOf(counts, bytes[counts.name]!),
+      bytes: bytes[counts.name]!,
+      ...(executed === undefined ? {} : { instructions: executed[counts.name]! }),
     }));
     results.push({ work, phases: withBytes });
   }
@@ -57,10 +75,15 @@ export async function resultsOf(build: string, works: readonly CountSampleOption
 }
 
 export function worksOf(results: readonly ResultOfCount[]): CountsByWork {
+  const countedOf = ({ counts: { packets }, gate, instructions }: PhaseResultOfCount): Counted => ({
+    packets,
+    counts: gate,
+    ...(instructions === undefined ? {} : { instructions: { [NODE]: Number(instructions.toFixed(1)) } }),
+  });
   return Object.fromEntries(
     results.map(({ work, phases }) => [
       nameOfWork(work),
-      Object.fromEntries(phases.map(({ counts, gate }) => [counts.name, { packets: counts.packets, counts: gate }])),
+      Object.fromEntries(phases.map((phase) => [phase.counts.name, countedOf(phase)])),
     ]),
   );
 }
@@ -107,5 +130,5 @@ export function updatedText(
   if (worse.length > 0 && (because ?? '').trim() === '') {
     throw new UsageError(`${counted(worse.length, 'counter')} became worse: say why with --because 'REASON'`);
   }
-  return countsText(updatedCounts(old, works, because));
+  return jsonText(updatedCounts(old, works, because));
 }

@@ -35,6 +35,7 @@ const VALUES: Record<string, string | true> = {
   history: 'h.jsonl',
   html: 'h.html',
   hung: 'report',
+  instructions: true,
   interval: '5',
   json: 'j.json',
   junit: 'j.xml',

@@ -6,6 +6,7 @@ import { COUNTED_WORKS, CONNECTIONS } from '../../../bench/count/cases.ts';
 import { countsCsv, printCounts } from '../../../bench/count/count-table.ts';
 import type { CountSampleOptions } from '../../../bench/count/count-options.ts';
 import { readCounts } from '../../../bench/count/counts-file.ts';
+import { hasValgrind } from '../../../bench/count/instructions.ts';
 import { checkCounts, ownBuild, type ResultOfCount, resultsOf, updatedText } from '../../../bench/count/run.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/workloads/registry.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
@@ -32,6 +33,7 @@ interface CountOptions {
   check?: string;
   update?: string;
   because?: string;
+  instructions: boolean;
   json?: string;
   csv?: string;
 }
@@ -94,8 +96,12 @@ async function count(names: WorkloadName[], options: CountOptions, command: Comm
   }
   await unlessVoid(() =>
     withOutputFiles({ json, csv }, async (outputs) => {
-      const results = await resultsOf(await ownBuild(), worksFor(names, options));
+      const instructions = options.instructions && hasValgrind();
+      const results = await resultsOf({ build: await ownBuild(), works: worksFor(names, options), instructions });
       await conclude(options, results);
+      if (options.instructions && !instructions) {
+        console.log('Instructions are left out: valgrind is not installed');
+      }
       outputs.write({ json: () => jsonText({ works: results }), csv: () => countsCsv(results) });
     }),
   );
@@ -122,6 +128,11 @@ export function addCount(bench: Command): void {
     .addOption(engineList())
     .addOption(bucketsOption())
     .optionsGroup(Group.measurement)
+    .option(
+      '--instructions',
+      'Also count instructions, if valgrind is installed. Each workload takes half a minute',
+      false,
+    )
     .option('--check <file>', 'Compare with the counts in a file. Each counter that became worse is a line')
     .option('--update <file>', 'Write the counts to the file that --check reads')
     .option('--because <reason>', 'With --update: why counters became worse');

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareCounts, countsText, readCounts, updatedCounts } from '../../../bench/count/counts-file.ts';
+import { compareCounts, readCounts, updatedCounts } from '../../../bench/count/counts-file.ts';
 import { changeLine, type CountsByWork, type Gate } from '../../../bench/count/gate.ts';
+import { jsonText } from '../../../src/host/output-files.ts';
 
 function works(counts: Gate): CountsByWork {
   return { insert: { 'udp-insert': { packets: 1000, counts } } };
@@ -30,11 +31,11 @@ function written(text: string): string {
 describe('the file of counts', () => {
   it('reads what it writes', () => {
     const file = updatedCounts(undefined, BEFORE, undefined);
-    expect(readCounts(written(countsText(file)))).toEqual(file);
+    expect(readCounts(written(jsonText(file)))).toEqual(file);
   });
 
   it('holds a line for each counter', () => {
-    const text = countsText(updatedCounts(undefined, BEFORE, undefined));
+    const text = jsonText(updatedCounts(undefined, BEFORE, undefined));
     expect(text.split('\n').filter((line) => line.includes('misses.record line 1'))).toHaveLength(1);
   });
 
@@ -83,6 +84,32 @@ describe('a comparison with other packets', () => {
       better: [],
       missing: ['insert: udp-insert of 1000 packets', 'insert: udp-insert of 2000 packets'],
     });
+  });
+});
+
+describe('a comparison of instructions', () => {
+  const withInstructions = (node: string, count: number): CountsByWork => ({
+    insert: { 'udp-insert': { packets: 1000, counts: { bytes: 0 }, instructions: { [node]: count } } },
+  });
+  const before = withInstructions('20', 2000);
+
+  it('allows 1 % in both directions', () => {
+    expect(compareCounts(before, withInstructions('20', 2019))).toMatchObject({ worse: [], better: [] });
+    expect(compareCounts(before, withInstructions('20', 1981))).toMatchObject({ worse: [], better: [] });
+  });
+
+  it('names more, by packet', () => {
+    expect(compareCounts(before, withInstructions('20', 2030)).worse.map(changeLine)).toEqual([
+      'insert: udp-insert: instructions, Node 20: 2030 a packet, before 2000',
+    ]);
+    expect(compareCounts(before, withInstructions('20', 1970)).better).toHaveLength(1);
+  });
+
+  it('compares the same version of Node only, and keeps those of others', () => {
+    const other = withInstructions('24', 2900);
+    expect(compareCounts(before, other)).toEqual({ worse: [], better: [], missing: [] });
+    const { works } = updatedCounts(updatedCounts(undefined, before, undefined), other, undefined);
+    expect(works['insert']!['udp-insert']!.instructions).toEqual({ '20': 2000, '24': 2900 });
   });
 });
 

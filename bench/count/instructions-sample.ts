@@ -1,0 +1,57 @@
+/**
+ * Runs a workload for valgrind, which counts its instructions: `node instructions-sample.js '<CountSampleOptions>'`. Between the parts
+ * it calls umask, at which valgrind writes what it has counted so far (instructions.ts). The parts are, each between two such calls:
+ * nothing, the phases one after another, and the phases with a sender that sends nothing.
+ */
+
+import type { CtAction } from '../../src/core/action.ts';
+import type { PacketBatch } from '../../src/core/packet/batch.ts';
+import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
+import { Sender } from '../workloads/sender.ts';
+import { type CountSampleOptions, type Prepared, preparedOf } from './count-options.ts';
+
+/** Packets before the count. After these V8 has compiled everything (docs/measuring.md). */
+const WARM_UP_PACKETS = 300_000;
+const START_MS = 1_000_000;
+/** Any mask: setting it calls the C library's umask once. */
+const MASK = 0o22;
+
+/** Takes the batches of a workload, and does nothing with them. */
+class IdleSender extends Sender {
+  override send(_batch: PacketBatch, _action: CtAction): void {}
+}
+
+function mark(): void {
+  process.umask(MASK);
+}
+
+/** Runs all phases, and empties the table. @param between called before and after each phase */
+function round({ conntrack, run, phases, connections }: Prepared, isIdle: boolean, between: () => void): void {
+  const { tracker } = conntrack;
+  tracker.enter();
+  for (const phase of phases.keys()) {
+    const sender = isIdle ? new IdleSender(tracker, START_MS + phase) : new Sender(tracker, START_MS + phase);
+    between();
+    run.run(sender, phase, 0, connections);
+    between();
+  }
+  tracker.leave();
+  conntrack.flush();
+}
+
+tuneCompiler();
+const prepared = preparedOf(JSON.parse(process.argv[2]!) as CountSampleOptions);
+const packets = prepared.phases.reduce((sum, phase) => sum + phase.packetsPerConnection, 0) * prepared.connections;
+const rounds = Math.ceil(WARM_UP_PACKETS / packets);
+const nothing = () => {};
+
+for (let i = 0; i < rounds; i++) {
+  round(prepared, false, nothing);
+}
+mark();
+mark();
+round(prepared, false, mark);
+for (let i = 0; i < rounds; i++) {
+  round(prepared, true, nothing);
+}
+round(prepared, true, mark);
