@@ -4,7 +4,7 @@
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The oldest compiler that reads our types, as README says. */
 const LEAST_TYPESCRIPT = '5.5';
 const ALLOWED =
-  /^(package\.json|LICENSE|[A-Z]+\.md|[\w.-]+\.schema\.json|docs\/\w+\.md|examples\/library\/.+|dist\/.+\.(js|js\.map|d\.ts))$/;
+  /^(package\.json|LICENSE|[A-Z]+\.md|[\w.-]+\.schema\.json|docs\/\w+\.md|examples\/(library\/.+|regress-cases\.mjs)|dist\/.+\.(js|js\.map|d\.ts))$/;
 
 const PROGRAM = `import { clearPacket, Conntrack, type ConnEntry, CtAction, Datapath, type DatapathOptions, UsageError } from 'ct-bucket';
 
@@ -101,6 +101,17 @@ function checkRegress(project) {
   const { code, stderr } = run(project, 'npx', ['ct-bucket', 'regress', '--base', 'HEAD~1']);
   if (code !== 2 || !/^ct-bucket: [^\n]*repository[^\n]*\n$/.test(stderr)) {
     fail(`regress outside of the repository does not say in a line what it needs: ${code} ${stderr}`);
+  }
+  /* The functions of another project are measured anywhere. */
+  const example = readFileSync(join(project, 'node_modules', 'ct-bucket', 'examples', 'regress-cases.mjs'), 'utf8');
+  mkdirSync(join(project, 'slow'));
+  writeFileSync(join(project, 'cases.mjs'), example);
+  const slow = example.replace('sum: () =>', 'sum: () => Array.from({ length: 20 }, () => flows.map(String)) &&');
+  writeFileSync(join(project, 'slow', 'cases.mjs'), slow);
+  const args = ['--base', '.', '--head', 'slow', '--module', 'cases.mjs', '--cases', 'sum'];
+  const { code: verdict, stdout } = run(project, 'npx', ['ct-bucket', 'regress', ...args]);
+  if (verdict !== 1 || !stdout.includes('REGRESSED')) {
+    fail(`regress does not see that a function of another project is slower: ${verdict} ${stdout}`);
   }
 }
 

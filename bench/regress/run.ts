@@ -5,7 +5,7 @@ import { showProgress } from '../samples/samples.ts';
 import { findBuild, type Build } from './builds.ts';
 import type { RawPair } from './cases.ts';
 import type { RegressConfig } from './config.ts';
-import { chooseMethods, type Method } from './methods.ts';
+import { chooseMethods, type Method, type Methods } from './methods.ts';
 import { missingGates, pairsByFigure, takePairs, type Families } from './pairs.ts';
 import type { Shard } from './shard.ts';
 import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict.ts';
@@ -33,6 +33,9 @@ export interface RegressResult {
   tookSeconds: number;
 }
 
+/** What is compared: the name that the user gave, and the commit if it is one. */
+export type State = Pick<Build, 'label' | 'commit'>;
+
 export interface RunOptions {
   base: Build;
   head: Build;
@@ -44,9 +47,16 @@ export interface RunOptions {
 }
 
 /** @throws UsageError, SampleError */
-export async function runRegress({ base, head, config, seed, shard, say }: RunOptions): Promise<RegressResult> {
+export async function runRegress(options: RunOptions): Promise<RegressResult> {
+  return measureWith(await chooseMethods(options.base, options.head, options.config), options);
+}
+
+/** Takes pairs by these methods and judges them. @throws SampleError */
+export async function measureWith(
+  methods: Methods,
+  { base, head, config, seed, shard, say }: Omit<RunOptions, 'base' | 'head'> & { base: State; head: State },
+): Promise<RegressResult> {
   const startMs = Date.now();
-  const methods = await chooseMethods(base, head, config);
   linesOfMethods(methods.byCase).forEach(say);
   /* A gate by exact counters has its place here: it needs no pairs, and time decides only where the counters are silent. */
   const { pairs, families } = await takePairs({
@@ -57,7 +67,7 @@ export async function runRegress({ base, head, config, seed, shard, say }: RunOp
     onProgress: showProgress,
   }).finally(methods.remove);
   showProgress('');
-  const named = ({ label, commit }: Build) => ({ label, ...(commit === undefined ? {} : { commit }) });
+  const named = ({ label, commit }: State) => ({ label, ...(commit === undefined ? {} : { commit }) });
   return {
     format: 'ct-bucket regress',
     base: named(base),

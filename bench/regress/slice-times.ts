@@ -48,7 +48,7 @@ export class SliceTimes {
   }
 
   /** Runs a slice and records its times. Both builds run a slice before the next one. @param which 0 or 1: the build */
-  run(build: SlicedWorkload, which: number, phase: number, slice: number): void {
+  run(build: Pick<SlicedWorkload, 'run'>, which: number, phase: number, slice: number): void {
     const times: SlicePairTimes = this.#open ?? { processor: [0, 0], wall: [0, 0] };
     const processorBefore = this.#clocks.processor();
     const wallBefore = this.#clocks.wall();

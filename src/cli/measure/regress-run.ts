@@ -10,6 +10,7 @@ import { SampleError } from '../../../bench/regress/cases.ts';
 import { changePoints } from '../../../bench/regress/change-points.ts';
 import { chosenCases, readConfig } from '../../../bench/regress/config.ts';
 import { comparableEntries, shardStates } from '../../../bench/regress/machine-states.ts';
+import { runProject } from '../../../bench/regress/project.ts';
 import { fingerprintOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
 import { runRegress } from '../../../bench/regress/run.ts';
 import { runSelftest } from '../../../bench/regress/selftest.ts';
@@ -27,6 +28,12 @@ export interface RegressOptions extends RegressOutputPaths, WatchOptions {
   shard?: Shard;
   seed?: number;
   advisory: boolean;
+  module?: string;
+  command?: string;
+  cases?: string[];
+  tolerate?: number;
+  alarm?: number;
+  seconds?: number;
 }
 
 export interface SelftestCommandOptions extends WatchOptions {
@@ -69,6 +76,13 @@ async function withRegressOutputs(
 }
 
 export async function runCommand(options: RegressOptions): Promise<void> {
+  if (options.module !== undefined || options.command !== undefined) {
+    return runOnProject(options);
+  }
+  const lost = (['cases', 'tolerate', 'alarm', 'seconds'] as const).find((name) => options[name] !== undefined);
+  if (lost !== undefined) {
+    throw new UsageError(`--${lost} is for another project: give --module or --command, or change ${options.config}`);
+  }
   process.exitCode = await withRegressOutputs(options, async (outputs) => {
     const config = chosenCases(readConfig(options.config), options.quick, options.shard);
     const baseLabel = baseLabelOf(options);
@@ -89,6 +103,30 @@ export async function runCommand(options: RegressOptions): Promise<void> {
       const result = await measuring(say, () => watched(options, work));
       const code = outputs.finish(result);
       return options.advisory ? ExitCode.ok : code;
+    });
+  });
+}
+
+async function runOnProject(options: RegressOptions): Promise<void> {
+  const { base, head, module, command, cases, tolerate = 2, alarm = 5, seconds = 55, advisory } = options;
+  process.exitCode = await withRegressOutputs(options, (outputs) => {
+    outputs.begin();
+    return measured(async () => {
+      const work = () =>
+        runProject({
+          base,
+          head,
+          ...(module === undefined ? {} : { module }),
+          ...(command === undefined ? {} : { command }),
+          ...(cases === undefined ? {} : { cases }),
+          tolerate,
+          alarm,
+          seconds,
+          seed: options.seed ?? Date.now() % 0x7fffffff,
+          say,
+        });
+      const code = outputs.finish(await measuring(say, () => watched(options, work)));
+      return advisory ? ExitCode.ok : code;
     });
   });
 }

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CONFIG_FILE, type Shard } from '../../../bench/regress/shard.ts';
 import { withHelpOfDefault } from '../options/default-help.ts';
 import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
-import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
+import { percent, wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
 import type { RegressOutputPaths } from './regress-outputs.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
 import { Group, waitQuietOption } from '../options/shared-options.ts';
@@ -33,13 +33,39 @@ function withOutputs(command: Command): Command {
     .option('--history <file>', 'Append a line to a history, in JSON Lines');
 }
 
+/** Options for projects other than ct-bucket. They leave out what the configuration of ct-bucket says. */
+function withProjectOptions(command: Command): Command {
+  const others = ['config', 'quick', 'shard'];
+  return command
+    .optionsGroup('Another project (without a configuration):')
+    .addOption(
+      new Option('--module <file>', 'Measure the functions that this module exports as `cases`').conflicts([
+        'command',
+        ...others,
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--command <command>',
+        'Measure this command, run by sh in each state; {case} stands for the case. The last line of JSON that it prints ' +
+          'counts (a number, or an object of numbers), else its time',
+      ).conflicts(others),
+    )
+    .option('--cases <list>', 'Cases to measure, separated by commas (default: all of the module)', (text) => [
+      ...new Set(text.split(',')),
+    ])
+    .option('--tolerate <percent>', 'A smaller slowdown is no regression (default: 2)', percent)
+    .option('--alarm <percent>', 'A slowdown as large as this is never fine (default: 5)', percent)
+    .option('--seconds <seconds>', 'Time limit (default: 55)', wholeNumber(10, 86_400));
+}
+
 function addRegressRun(regress: Command): void {
   const command = describe(
     regress.command('run', { isDefault: true }),
     'Build two commits, measure both in pairs, and judge the difference',
-    'The base is first measured against itself: this shows how small a change this machine can detect. A suspected ' +
-      'slowdown is measured again, with fresh pairs. If the interval contains the tolerance, the result is inconclusive ' +
-      '(exit status 3).',
+    'Pairs are taken until the verdict is certain, or the time is over. A figure regressed if its interval lies above the ' +
+      'noise floor and its estimate above tolerate. It is fine if its interval lies below alarm. Otherwise the result is ' +
+      'inconclusive (exit status 3).',
   )
     .optionsGroup(Group.input)
     .requiredOption(
@@ -47,7 +73,8 @@ function addRegressRun(regress: Command): void {
       'Commit, folder with a build, or JSON file of an earlier verdict (its head becomes the base)',
     )
     .option('--head <state>', 'Commit, or folder with a build', 'HEAD')
-    .addOption(configOption())
+    .addOption(configOption());
+  withProjectOptions(command)
     .optionsGroup(Group.measurement)
     .option('--quick', 'Measure the first case only, within a minute', false)
     .option(
@@ -66,7 +93,14 @@ function addRegressRun(regress: Command): void {
     const { runCommand } = await import('./regress-run.ts');
     await runCommand(options);
   });
-  endHelp(command, { examples: ['regress --base main --head HEAD --markdown summary.md'], exitStatus: EXIT_STATUS });
+  endHelp(command, {
+    examples: [
+      'regress --base main --head HEAD --markdown summary.md',
+      'regress --base main --head . --module bench/cases.mjs',
+      "regress --base main --command 'node bench.js {case}' --cases parse,print",
+    ],
+    exitStatus: EXIT_STATUS,
+  });
 }
 
 function addMerge(regress: Command): void {

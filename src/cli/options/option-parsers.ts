@@ -13,6 +13,15 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+/** Parses a number of percent, from 0 to 1000. */
+export function percent(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(?:\.\d+)?$/.test(text) || value > 1000) {
+    throw new InvalidArgumentError('It must be a number of percent from 0 to 1000.');
+  }
+  return value;
+}
+
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Parses a time with its unit (30s, 5m, 1.5h). @returns ms */
