@@ -57,8 +57,14 @@ function sample(options: CountSampleOptions): CountSample {
     }
   }
   tracker.leave();
-  const error = fault();
+  const error = fault() ?? blindness(counts);
   return { phases: counts, ...(error === undefined ? {} : { error }) };
+}
+
+/** Code that the rewriting has not reached (another chunk, another language) would look like work that is saved. */
+function blindness(phases: readonly PhaseCounts[]): string | undefined {
+  const unseen = phases.find(({ stages: { judge } }) => judge.table.read + judge.table.peek === 0);
+  return unseen && `${unseen.name} read nothing in shared memory that the counters saw: its code is not rewritten`;
 }
 
 console.log(JSON.stringify(sample(JSON.parse(process.argv[2]!) as CountSampleOptions)));
