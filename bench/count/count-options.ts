@@ -17,6 +17,8 @@ export interface CountSampleOptions {
   /** Connections whose packets come side by side. Default: all. */
   window?: number;
   buckets: number;
+  /** Also say which code touches the lines that are left. */
+  places?: boolean;
 }
 
 /** Sums over all packets of a phase. */
@@ -51,6 +53,8 @@ export interface PhaseCounts {
   missesLeft: number;
   /** Those that are not the first one of their packet. */
   missesBeyondFirst: number;
+  /** With option `places`: `FIELD: FUNCTION < ITS CALLER < ...` -> lines left that it touches. The most first. */
+  places?: Record<string, number>;
 }
 
 export interface CountSample {

@@ -12,10 +12,13 @@ import { Sender } from '../workloads/sender.ts';
 import { type CountSample, type CountSampleOptions, type PhaseCounts, preparedOf } from './count-options.ts';
 import { fieldsOf } from './fields.ts';
 import { Recorder } from './recorder.ts';
-import { STAGES } from './stages.ts';
+import { JUDGE, STAGES } from './stages.ts';
 import { summaryOf } from './summary.ts';
 
 const START_MS = 1_000_000;
+
+/* For the places of accesses. */
+Error.stackTraceLimit = 20;
 
 /** Notes each batch while it goes through the tracker, not while the workload writes its packets. */
 class RecordingSender extends Sender {
@@ -35,8 +38,8 @@ class RecordingSender extends Sender {
   }
 }
 
-function recorderFor({ memory }: Conntrack): Recorder {
-  const recorder = new Recorder(STAGES.length);
+function recorderFor({ memory }: Conntrack, { places = false }: CountSampleOptions): Recorder {
+  const recorder = new Recorder(STAGES.length, places ? JUDGE : undefined);
   recorder.addRegion('table', memory.words.buffer, true);
   recorder.addRegion('lists', memory.lists.buffer, true);
   recorder.addRegion('events', memory.events.buffer, true);
@@ -50,7 +53,7 @@ function sample(options: CountSampleOptions): CountSample {
   const counts: PhaseCounts[] = [];
   tracker.enter();
   for (const [phase, { result }] of phases.entries()) {
-    const recorder = recorderFor(conntrack);
+    const recorder = recorderFor(conntrack, options);
     run.run(new RecordingSender(conntrack, START_MS + phase, recorder), phase, 0, connections);
     if (result !== undefined) {
       counts.push(summaryOf(result, recorder, fieldsOf(tracker, recorder.regions)));

@@ -65,6 +65,20 @@ function fieldTable({ packets, fields }: PhaseCounts): string {
   return `${table.toString()}\nAlways hot: ${hot.join(', ')}.`;
 }
 
+/** The most frequent places of the lines that are left. */
+const PLACES_SHOWN = 8;
+
+function placesTable({ packets, places }: PhaseCounts): string[] {
+  if (places === undefined) {
+    return [];
+  }
+  const table = tableWith(['left, by the code that touches the line first', 'lines']);
+  for (const [place, count] of Object.entries(places).slice(0, PLACES_SHOWN)) {
+    table.push([place, figure(count, packets)]);
+  }
+  return [table.toString()];
+}
+
 function sentencesOf({ counts, bytes, instructions }: PhaseResultOfCount): string {
   const { packets, missesLeft, missesBeyondFirst } = counts;
   const left = `Misses left: ${(missesLeft / packets).toFixed(4)} a packet, ${(missesBeyondFirst / packets).toFixed(4)} beyond the first of its packet.`;
@@ -80,7 +94,8 @@ export function printCounts(results: readonly ResultOfCount[]): void {
     for (const phase of phases) {
       const { name, packets, batches } = phase.counts;
       console.log(`\n${nameOfWork(work)}: ${name}, ${packets} packets in ${batches} batches. Figures of one packet:`);
-      console.log([stageTable(phase.counts), fieldTable(phase.counts), sentencesOf(phase)].join('\n'));
+      const { counts } = phase;
+      console.log([stageTable(counts), fieldTable(counts), ...placesTable(counts), sentencesOf(phase)].join('\n'));
     }
   }
 }

@@ -43,6 +43,25 @@ export interface Touch {
   packet: number;
   /** Bit 2s: stage s read it; bit 2s + 1: stage s wrote it. */
   uses: number;
+  /** The functions that touched it first (placeNow), if that was asked for. */
+  place?: string;
+}
+
+/** Functions of a place. */
+const PLACE_FUNCTIONS = 3;
+/** The hooks of instrument.ts, this file, and the access seam. */
+const NOT_THE_PLACE =
+  /^(\$\w+|Proxy\b.*|Recorder\b.*|#note\w*|#touch|placeNow|peek|poke|load|store|exchange|compareExchange|add|or)$/;
+
+/** The functions of the packet path that are running, the innermost first: `findHint < touchRecords`. */
+function placeNow(): string {
+  const stack = (new Error('the place of an access').stack ?? '').split('\n').slice(1);
+  const names = stack
+    .map((line) => /at (?:new |get )?([\w.$#]+)/.exec(line)?.[1] ?? '')
+    .map((name) => name.replace(/^_?\w+\.(?=#)/, ''));
+  const end = names.indexOf('conntrackExecute');
+  const path = names.slice(0, end < 0 ? names.length : end).filter((name) => name !== '' && !NOT_THE_PLACE.test(name));
+  return path.slice(0, PLACE_FUNCTIONS).join(' < ');
 }
 
 export interface Batch {
@@ -95,7 +114,11 @@ export class Recorder {
   readonly #views = new Map<unknown, View | undefined>();
   #touches = new Map<number, Touch>();
 
-  constructor(stages: number) {
+  readonly #placesFrom: number;
+
+  /** @param placesFrom note the place of lines that this stage, or a later one, touches first. Default: of none */
+  constructor(stages: number, placesFrom = stages) {
+    this.#placesFrom = placesFrom;
     this.table = Array.from({ length: stages }, noOperations);
     this.packets = Array.from({ length: stages }, noOperations);
   }
@@ -156,7 +179,8 @@ export class Recorder {
   #touch(line: number, stage: number, packet: number, use: number): void {
     const touch = this.#touches.get(line);
     if (touch === undefined) {
-      this.#touches.set(line, { line, stage, packet, uses: use });
+      const place = stage >= this.#placesFrom ? { place: placeNow() } : {};
+      this.#touches.set(line, { line, stage, packet, uses: use, ...place });
     } else {
       touch.uses |= use;
     }

@@ -65,6 +65,7 @@ export function summaryOf(name: string, recorder: Recorder, fieldOf: (line: numb
   const enough = batches.length / HOT_SHARE;
   const table = new FieldTable();
   let [missesLeft, missesBeyondFirst] = [0, 0];
+  const places = new Map<string, number>();
   let before = new Set<number>();
   for (const { touches } of batches) {
     const misses = new Misses();
@@ -73,6 +74,10 @@ export function summaryOf(name: string, recorder: Recorder, fieldOf: (line: numb
       table.add(fieldOf(touch.line), touch, isHot);
       if (!isHot && touch.stage >= JUDGE) {
         misses.add(touch);
+        if (touch.place !== undefined) {
+          const place = `${fieldOf(touch.line)}: ${touch.place}`;
+          places.set(place, (places.get(place) ?? 0) + 1);
+        }
       }
     }
     missesLeft += misses.left;
@@ -88,6 +93,7 @@ export function summaryOf(name: string, recorder: Recorder, fieldOf: (line: numb
     fields: Object.fromEntries(sorted),
     missesLeft,
     missesBeyondFirst,
+    ...(places.size === 0 ? {} : { places: Object.fromEntries([...places].toSorted(([, a], [, b]) => b - a)) }),
   };
 }
 

@@ -97,7 +97,9 @@ async function count(names: WorkloadName[], options: CountOptions, command: Comm
   await unlessVoid(() =>
     withOutputFiles({ json, csv }, async (outputs) => {
       const instructions = options.instructions && hasValgrind();
-      const results = await resultsOf({ build: await ownBuild(), works: worksFor(names, options), instructions });
+      const places = check === undefined && update === undefined;
+      const works = worksFor(names, options).map((work) => (places ? { ...work, places } : work));
+      const results = await resultsOf({ build: await ownBuild(), works, instructions });
       await conclude(options, results);
       if (options.instructions && !instructions) {
         console.log('Instructions are left out: valgrind is not installed');

@@ -96,6 +96,16 @@ describe('counts of a build', () => {
     }
   });
 
+  it('name the functions that touch the lines that are left', async () => {
+    const [counts] = await countsOf({ build, works: [{ ...INSERT, workload: 'tcp-data', places: true }] });
+    const { places, missesLeft } = counts!.phases[0]!;
+    const all = Object.entries(places ?? {});
+    expect(all.reduce((sum, [, count]) => sum + count, 0)).toBe(missesLeft);
+    for (const [place] of all) {
+      expect(place).toMatch(/^[\w :]+: #?\w[\w.#]*( < #?\w[\w.#]*)*$/);
+    }
+  });
+
   it('say which older build cannot be counted', async () => {
     await expect(countsOf({ build: '/nowhere', works: [INSERT] })).rejects.toThrow(/has no counters/);
   });
