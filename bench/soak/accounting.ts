@@ -6,7 +6,9 @@
 import { EventRingWord, eventRing } from '../../src/core/events/event-layout.ts';
 import { hashParsed } from '../../src/core/path/key-hash.ts';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { dumpBucket, visitBucket } from '../../src/core/inspect/dump.ts';
+import { dumpPiece } from '../../src/core/inspect/dump.ts';
+import { type TableWalk, visitBucket, walkOf } from '../../src/core/inspect/table-walk.ts';
+import { zoneListFaults } from '../../src/core/zones/zone-lists-check.ts';
 import { ConnFilter } from '../../src/core/inspect/filter.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { findConn } from '../../src/core/path/lookup.ts';
@@ -37,6 +39,7 @@ export function problemsOf(ct: Conntrack, nowMs: number): string[] {
   checkQuota(ct, linked, problems);
   checkRecords(ct, linked, problems);
   checkLines(ct, problems);
+  problems.all.push(...zoneListFaults(ct.tracker));
   checkLocks(ct, problems);
   checkFragments(ct, problems);
   checkExpectations(ct, linked, problems);
@@ -57,7 +60,15 @@ function countEntries({ table, words }: Tracker, bucket: number, entries: Map<nu
 }
 
 /** Checks that a bucket is consistent, its locks are free, and a lookup finds each record in both directions. */
-function checkBucket(tracker: Tracker, bucket: number, nowMs: number, linked: Set<number>, problems: Problems): void {
+interface BucketCheck {
+  bucket: number;
+  /** A walk that has come to this bucket. */
+  walk: TableWalk;
+  nowMs: number;
+  linked: Set<number>;
+}
+
+function checkBucket(tracker: Tracker, { bucket, walk, nowMs, linked }: BucketCheck, problems: Problems): void {
   const { table, words, participant } = tracker;
   table.lockBucket(bucket, participant);
   try {
@@ -73,7 +84,7 @@ function checkBucket(tracker: Tracker, bucket: number, nowMs: number, linked: Se
     problems.expect(`lock of record ${record}`, words[r + ConnWord.LOCK], 0);
     problems.expect(`label of record ${record} being written`, words[r + ConnWord.LABEL_SEQUENCE]! & 1, 0);
   });
-  for (const entry of dumpBucket(tracker, bucket, nowMs | 0, new ConnFilter({}))) {
+  for (const entry of dumpPiece(tracker, walk, nowMs | 0, new ConnFilter({}))) {
     for (const [reply, tuple] of [entry.orig, entry.reply].entries()) {
       parseTuple(tuple, entry.zone, tracker.scratch.parsed, 0);
       hashParsed(tracker.keys, tracker.scratch.parsed, 0);
@@ -89,10 +100,11 @@ function checkConnections(ct: Conntrack, nowMs: number, problems: Problems): Set
   const { table, words } = tracker;
   const entries = new Map<number, number>();
   const linked = new Set<number>();
+  const walk = walkOf(tracker, undefined);
   tracker.enter();
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     countEntries(tracker, bucket, entries);
-    checkBucket(tracker, bucket, nowMs, linked, problems);
+    checkBucket(tracker, { bucket, walk, nowMs, linked }, problems);
   }
   tracker.leave();
   for (const [record, times] of entries) {

@@ -1,7 +1,7 @@
 /** Checks fragments, expectations and expiration lists: each is in exactly one place, and counted. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { visitBucket } from '../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../src/core/inspect/table-walk.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import {
   ENTRY_WORDS,

@@ -14,6 +14,7 @@ import { ownerOf } from '../../src/shared/sync/mutex.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
 import { QuotaLayout } from '../../src/shared/quota/quota-pool.ts';
 import { load, wait } from '../../src/shared/access.ts';
+import { zoneListsLayout } from '../../src/core/zones/zone-lists-layout.ts';
 import { Command, SideWord, SideWords } from './side-words.ts';
 
 export interface WatchTask {
@@ -42,6 +43,10 @@ function heldLocks(): string[] {
     ['clock', words, layout.settings + SettingWord.CLOCK_MUTEX],
     ['fragments', fragments, FragmentsWord.MUTEX],
   ];
+  const zoneLocks = zoneListsLayout(memory).locks;
+  for (let id = 0; id < maxParticipants; id++) {
+    locks.push([`zone lists of participant ${id}`, memory.zoneLists, zoneLocks + id * LINE_WORDS]);
+  }
   for (let bucket = 0; bucket < 1 << bucketBits; bucket++) {
     locks.push([`bucket ${bucket}`, words, layout.buckets + bucket * BUCKET_WORDS + BucketWord.LOCK]);
   }

@@ -25,12 +25,12 @@ import {
 import { clockMarkMs, sweptAt, updateClock } from './expiry/clock.ts';
 import { ConntrackSettings } from './conntrack-settings.ts';
 import { type Counters, countersOfAll, type ParticipantCounters, removalsBySweep, sumOfCounters } from './counters.ts';
-import { dumpBucket, type ConnEntry } from './inspect/dump.ts';
+import { type ConnEntry, dumpPiece } from './inspect/dump.ts';
 import { expectFlag, expectObject, UsageError } from './errors.ts';
 import { EventReader } from './events/event-reader.ts';
 import { conntrackExecute } from './path/execute.ts';
 import type { ConnFilter } from './inspect/filter.ts';
-import { flushBucket, flushTuple } from './lifecycle/flush.ts';
+import { flushPiece, flushTuple } from './lifecycle/flush.ts';
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { checkMemory, type TrackerMemory } from './memory/memory.ts';
 import type { ConntrackOptions } from './memory/table-options.ts';
@@ -39,7 +39,8 @@ import { expectConditions, expectOptions } from './options/option-names.ts';
 import type { PacketBatch } from './packet/batch.ts';
 import type { RepairOptions, RepairReport } from './repair/repair.ts';
 import { repairInTurn } from './repair/repair-in-turn.ts';
-import { type ConnStats, countBucket, emptyStats } from './inspect/stats.ts';
+import { type ConnStats, countPiece, emptyStats } from './inspect/stats.ts';
+import { walkOf } from './inspect/table-walk.ts';
 import { SweepCursor, sweepStep } from './expiry/sweep.ts';
 import { type BucketFigures, bucketFigures } from './table/bucket-figures.ts';
 import type { Tuple } from './inspect/tuple.ts';
@@ -173,8 +174,8 @@ export class Conntrack extends ConntrackSettings {
 
   /**
    * All unexpired connections, or those of a zone, or those that match a filter, in no particular order. Yields one
-   * array for each bucket. It stops no other thread: a connection that is created or removed meanwhile may or may not
-   * be listed.
+   * array for each bucket, or for each thousand connections of a zone. With a zone, its time depends on that zone alone.
+   * It stops no other thread: a connection that is created or removed meanwhile may or may not be listed.
    */
   dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
     this.tracker.assertOpen();
@@ -183,8 +184,9 @@ export class Conntrack extends ConntrackSettings {
   }
 
   *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
-    for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      yield this.calls.runInEpoch(() => dumpBucket(this.tracker, bucket, updateClock(this.tracker, nowMs), filter));
+    const walk = walkOf(this.tracker, filter.options.zone);
+    while (!walk.isDone) {
+      yield this.calls.runInEpoch(() => dumpPiece(this.tracker, walk, updateClock(this.tracker, nowMs), filter));
     }
   }
 
@@ -199,7 +201,7 @@ export class Conntrack extends ConntrackSettings {
   /**
    * Removes all connections, or those of a zone, or those that match a filter, also expired ones. It removes all only
    * if it is called without an argument: options that are undefined are refused, since a variable may have been
-   * forgotten.
+   * forgotten. With a zone, its time depends on that zone alone.
    * @param options.nowMs the time that the events carry; default: the last time that this handle was given
    * @returns the number of connections removed
    */
@@ -211,8 +213,9 @@ export class Conntrack extends ConntrackSettings {
       this.tracker.time[0] = expectTime(given.nowMs);
     }
     let removed = 0;
-    for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      removed += this.calls.runInEpoch(() => flushBucket(this.tracker, bucket, filter));
+    const walk = walkOf(this.tracker, filter.options.zone);
+    while (!walk.isDone) {
+      removed += this.calls.runInEpoch(() => flushPiece(this.tracker, walk, filter));
       this.#collectEvents();
     }
     return removed;
@@ -277,11 +280,10 @@ export class Conntrack extends ConntrackSettings {
     this.tracker.assertOpen();
     const { zone: given, nowMs } = timed(options, TIMED_ZONE_NAMES);
     const zone = zoneIfGiven(given);
-    const stats = emptyStats();
-    for (let bucket = 0; bucket < this.tracker.table.bucketCount; bucket++) {
-      this.calls.runInEpoch(() =>
-        countBucket(this.tracker, stats, { bucket, now: updateClock(this.tracker, nowMs), zone }),
-      );
+    const stats = emptyStats(this.tracker.table.bucketCount);
+    const walk = walkOf(this.tracker, zone);
+    while (!walk.isDone) {
+      this.calls.runInEpoch(() => countPiece(this.tracker, stats, walk, updateClock(this.tracker, nowMs)));
     }
     return stats;
   }

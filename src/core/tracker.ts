@@ -98,6 +98,7 @@ export class Tracker extends TableHandle {
     this.epochs.initialise();
     this.slab.initialise();
     this.arena.initialise();
+    this.zoneLists.initialise();
     if (prefaultConnections > 0) {
       this.arena.prefault(Math.ceil(prefaultConnections * LINES_PER_CONNECTION) + (2 << this.memory.bucketBits));
       this.slab.prefault(prefaultConnections + prefaultConnections / 64);

@@ -11,6 +11,7 @@ import { ConnFlag, ConnWord, isExpired, LIFE_FLAGS, recordClassOf, UNIT_SHIFT } 
 import type { Tracker } from '../../src/core/tracker.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
 import { RECORD_CLASSES, SLAB_CACHE_WORDS } from '../../src/shared/memory/slab.ts';
+import { zoneListFaults } from '../../src/core/zones/zone-lists-check.ts';
 import { violate } from './scenario.ts';
 
 /* Words of a slab's cache (shared/slab.ts). */
@@ -31,6 +32,9 @@ export function checkAccounting(ct: Conntrack, nowMs: number): void {
   checkCounts(ct, live.length);
   checkLists(tracker, entries);
   checkKeys(tracker, live, nowMs | 0);
+  for (const fault of zoneListFaults(tracker)) {
+    violate('invariant violated', fault);
+  }
   tracker.leave();
 }
 

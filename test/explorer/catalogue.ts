@@ -202,6 +202,41 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
       victim: 0,
     },
   ]),
+  ...entries('zone-lists', [
+    {
+      scenario: 'flushAgainstInsert',
+      what: 'a zone is flushed while a connection of it is opened',
+      preemptions: 2,
+      long: 3,
+    },
+    {
+      scenario: 'flushOfFound',
+      what: 'a zone is flushed by the thread that has found its connection',
+      preemptions: 2,
+      long: 3,
+    },
+    { scenario: 'flushAndSweep', what: 'a zone is flushed and swept', preemptions: 2, long: 3 },
+    { scenario: 'twoFlush', what: 'two threads flush one zone', preemptions: 1, long: 2 },
+    { scenario: 'twoEmpty', what: 'the last two connections of a segment are removed', preemptions: 2, long: 3 },
+    {
+      scenario: 'emptiedAgainstExtended',
+      what: 'a segment is emptied while its owner adds the next',
+      preemptions: 2,
+      long: 3,
+    },
+    {
+      scenario: 'emptiedAgainstWalk',
+      what: 'a segment is emptied and wanted again under the eyes of a walk',
+      preemptions: 2,
+      long: 3,
+    },
+    ...[
+      { scenario: 'inserterDies', what: 'it opens the first connection of a zone', preemptions: 0, long: 1 },
+      { scenario: 'extenderDies', what: 'it adds a segment that another one makes the first', preemptions: 0, long: 1 },
+      { scenario: 'removerDies', what: 'it empties a segment, another flushes the zone', preemptions: 0, long: 1 },
+      { scenario: 'flusherDies', what: 'it flushes a zone, another opens a connection there', preemptions: 0, long: 1 },
+    ].map((entry) => ({ ...entry, victim: 0 })),
+  ]),
   ...entries('nat', [
     {
       scenario: 'insertAgainstLookup',

@@ -40,8 +40,134 @@ const QUOTA_MUTEX = 'src/shared/quota/quota-mutex.ts';
 const COLLECT = 'src/shared/quota/quota-collect.ts';
 const PREFETCHED = 'src/shared/quota/prefetched-credits.ts';
 const COUNT = 'src/shared/quota/credit-counts.ts';
+const ZONE_LISTS = 'src/core/zones/zone-lists.ts';
+const WALK = 'src/core/inspect/table-walk.ts';
+const REPAIR = 'src/core/repair/repair-table.ts';
 
 export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a connection is listed after it was linked',
+    edits: [
+      {
+        file: CREATE,
+        find: `  if (!tracker.zoneLists.list(record, participant)) {
+    dropRecord(tracker, record, false);
+    return refuse(tracker, at, now, Counter.insertFailed, VerdictReason.NO_MEMORY);
+  }
+`,
+        replace: '',
+      },
+      {
+        file: CREATE,
+        find: `  if (outcome === Linked.done) {
+    tracker.expiry.linked(record);
+    return (record << 2) | CREATED;
+  }
+  dropRecord(tracker, record, false);`,
+        replace: `  if (outcome === Linked.done) {
+    tracker.zoneLists.list(record, tracker.participant);
+    tracker.expiry.linked(record);
+    return (record << 2) | CREATED;
+  }
+  dropRecord(tracker, record, false);`,
+      },
+    ],
+    scenarios: ['zone-lists/flushOfFound'],
+    found: ['lost update'],
+  },
+  {
+    name: 'a walk over a zone believes its list',
+    edits: [{ file: WALK, find: 'if (isLinked(this.#tracker, record) && ', replace: 'if (' }],
+    scenarios: ['zone-lists/flushAgainstInsert'],
+    found: ['double clean', 'invariant violated', 'half-linked connection', 'lost update', 'tuple twice'],
+  },
+  {
+    name: 'an emptied segment is free at once',
+    edits: [
+      {
+        file: ZONE_LISTS,
+        find: 'this.slab.retire(participant, 0, segment, this.#epochs.current());',
+        replace: 'this.slab.keep(participant, 0, segment);',
+      },
+    ],
+    scenarios: ['zone-lists/emptiedAgainstWalk'],
+    found: ['connection not found'],
+  },
+  {
+    name: 'a segment is taken out without the lock of its list',
+    edits: [
+      {
+        file: ZONE_LISTS,
+        find: 'lock(words, mutex, participant, LockClass.leaf, LockSite.zoneListShorten);',
+        replace: '',
+      },
+      {
+        file: ZONE_LISTS,
+        find: `    unlock(words, mutex);
+    this.#retire(segment, participant);`,
+        replace: '    this.#retire(segment, participant);',
+      },
+    ],
+    scenarios: ['zone-lists/emptiedAgainstExtended'],
+    found: ['invariant violated'],
+  },
+  {
+    name: 'the live places of a segment are read, then written',
+    edits: [
+      {
+        file: ZONE_LISTS,
+        find: 'const live = add(words, (segment << SEGMENT_SHIFT) + SegmentWord.LIVE, -1) - 1;',
+        replace: `const live = peek(words, (segment << SEGMENT_SHIFT) + SegmentWord.LIVE) - 1;
+    poke(words, (segment << SEGMENT_SHIFT) + SegmentWord.LIVE, live);`,
+      },
+    ],
+    scenarios: ['zone-lists/twoEmpty'],
+    found: ['invariant violated'],
+  },
+  {
+    name: 'a repair leaves the record in flight in its list',
+    edits: [
+      {
+        file: REPAIR,
+        find: `    if (!zoneLists.unlistWithin(record, participant, WAIT_MS)) {
+      report.isComplete = false;
+      return;
+    }
+    if ((load`,
+        replace: '    if ((load',
+      },
+    ],
+    scenarios: ['zone-lists/inserterDies'],
+    found: ['invariant violated'],
+  },
+  {
+    name: 'a repair leaves the emptied segment in its list',
+    edits: [
+      {
+        file: ZONE_LISTS,
+        find: 'return emptied === 0 || this.#takeOut(emptied, participant, waitMs);',
+        replace: 'return true;',
+      },
+    ],
+    scenarios: ['zone-lists/removerDies'],
+    found: ['invariant violated'],
+  },
+  {
+    name: 'a place is cleared and not uncounted when its thread dies',
+    edits: [
+      {
+        file: ZONE_LISTS,
+        find: `      return this.#clearPlace(place, participant, waitMs);
+    }
+    const emptied`,
+        replace: `      own[base + ParticipantWord.LIST_PLACE] = 0;
+    }
+    const emptied`,
+      },
+    ],
+    scenarios: ['zone-lists/removerDies'],
+    found: ['invariant violated'],
+  },
   {
     name: 'unlock never notifies',
     edits: [

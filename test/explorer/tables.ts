@@ -13,6 +13,7 @@ import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import { UNIT_WORDS } from '../../src/core/table/conn.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { parseTuple, type PortTuple } from '../../src/core/inspect/tuple.ts';
+import { SEGMENT_WORDS } from '../../src/core/zones/zone-lists-layout.ts';
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { Readers, UnitLedger } from '../../src/shared/checked/ledger.ts';
 import { reverse, udp, type PortEnds } from '../support/frames.ts';
@@ -32,6 +33,8 @@ const SPARE_LINES = 64;
 const SPARE_UNITS = 4;
 /** Of what the preparation took, these. */
 const USED_UNITS = 48;
+/** Zones of the scenarios: lower ones. */
+const ZONES_USED = 2;
 /** Units that the slab hands out at once (shared/slab.ts), and how many such chunks a run may take. */
 const CHUNK_UNITS = 256;
 const CHUNKS = 4;
@@ -90,6 +93,7 @@ function regionsOf(ct: Conntrack): Region[] {
     },
     { name: 'fragments', words: memory.fragments, ranges: [[0, FRAGMENT_HEADER_WORDS]] },
     { name: 'events', words: memory.events, ranges: [] },
+    { name: 'zone lists', words: memory.zoneLists, ranges: zoneListRanges(tracker) },
     { name: 'lists', words: memory.lists, ranges: [[0, Math.min(memory.lists.length, 8192)]] },
   ];
   if (memory.ledger !== undefined) {
@@ -107,6 +111,30 @@ function regionsOf(ct: Conntrack): Region[] {
     });
   }
   return regions;
+}
+
+/** The words of ZONES_USED, and of the segments that a run may use. */
+function zoneListRanges({ zoneLists, memory }: Tracker): Range[] {
+  const { layout } = zoneLists;
+  const { maxParticipants } = memory;
+  const threads = Array.from({ length: maxParticipants }, (_, id) => id);
+  const used = zoneLists.slab.unitsTaken;
+  const segments: Range[] = Array.from({ length: CHUNKS }, (_, i) => [
+    used + i * CHUNK_UNITS,
+    used + i * CHUNK_UNITS + SPARE_UNITS,
+  ]);
+  if (used > 0) {
+    segments.push([0, SPARE_UNITS]);
+  }
+  return [
+    [0, layout.heads],
+    [zoneLists.headOf(0), zoneLists.headOf(ZONES_USED * maxParticipants)],
+    ...threads.map((id): Range => [zoneLists.tailOf(id, 0), zoneLists.tailOf(id, ZONES_USED)]),
+    ...segments.map(([from, end]): Range => {
+      const first = layout.firstSegment;
+      return [(first + from) * SEGMENT_WORDS, (first + end) * SEGMENT_WORDS];
+    }),
+  ];
 }
 
 /* The arena's bump pointer is its word 1 (table/line-arena.ts). */

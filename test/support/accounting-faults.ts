@@ -1,11 +1,12 @@
 /** The accounting of a table, which must add up while no thread works. It needs no test runner. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { visitBucket } from '../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../src/core/inspect/table-walk.ts';
 import { hashParsed } from '../../src/core/path/key-hash.ts';
 import { findConn } from '../../src/core/path/lookup.ts';
 import { BucketTable } from '../../src/core/table/bucket-table.ts';
 import { ConnFlag, ConnWord, LIFE_FLAGS, UNIT_SHIFT } from '../../src/core/table/conn.ts';
+import { zoneListFaults } from '../../src/core/zones/zone-lists-check.ts';
 import { parseTuple, type Tuple } from '../../src/core/inspect/tuple.ts';
 
 /** Counts the entries of each record in the index. Adds a fault where the index contradicts its counts or the records. */
@@ -88,6 +89,7 @@ export function accountingFaults(ct: Conntrack, nowMs: number, options: { anyTra
   const { tracker } = ct;
   const faults: string[] = [];
   countFaults(ct, faults);
+  faults.push(...zoneListFaults(tracker));
   const dumped = [...ct.dump({ nowMs })].flat();
   /** For each tuple: whether a translated connection has it. */
   const keys = new Map<string, boolean>();

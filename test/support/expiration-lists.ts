@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { visitBucket } from '../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../src/core/inspect/table-walk.ts';
 import { LISTS, NodeWord } from '../../src/core/engines/lists.ts';
 
 /**

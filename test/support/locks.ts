@@ -1,7 +1,7 @@
 /** The held locks of a table. */
 
 import type { Conntrack } from '../../src/core/conntrack.ts';
-import { visitBucket } from '../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../src/core/inspect/table-walk.ts';
 import { FragmentsWord } from '../../src/core/fragments/region.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { BUCKET_WORDS, BucketWord } from '../../src/core/table/bucket-layout.ts';
@@ -32,6 +32,10 @@ export function heldLocks(ct: Conntrack): string[] {
     ['clock', words, layout.settings + SettingWord.CLOCK_MUTEX],
     ['fragments', ct.memory.fragments, FragmentsWord.MUTEX],
   ];
+  const { zoneLists, participants } = ct.tracker;
+  for (let id = 0; id < participants.maxParticipants; id++) {
+    locks.push([`zone lists of participant ${id}`, zoneLists.words, zoneLists.lockOf(id)]);
+  }
   ct.tracker.enter();
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
     locks.push([`bucket ${bucket}`, words, layout.buckets + bucket * BUCKET_WORDS + BucketWord.LOCK]);

@@ -3,7 +3,7 @@
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { obtain } from '../../src/core/table/reference-checks.ts';
 import { Counter } from '../../src/core/counters.ts';
-import { visitBucket } from '../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../src/core/inspect/table-walk.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { killConn, removeConn } from '../../src/core/lifecycle/remove.ts';

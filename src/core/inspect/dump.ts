@@ -14,8 +14,9 @@ import {
   SCALE_UNKNOWN,
   tcpStateName,
 } from '../proto/tcp-state.ts';
-import { ConnFlag, ConnWord, HELPER_NAME_MASK, isStale, UNIT_SHIFT } from '../table/conn.ts';
+import { ConnFlag, ConnWord, HELPER_NAME_MASK, isStale } from '../table/conn.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
+import type { TableWalk } from './table-walk.ts';
 import { formatTuple, type Tuple } from './tuple.ts';
 import { readLabel } from '../path/verdict.ts';
 
@@ -129,27 +130,13 @@ function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
   return entry;
 }
 
-/** Visits the records in a bucket's index, each once, also stale ones. */
-export function visitBucket(tracker: TableHandle, bucket: number, visit: (record: number, r: number) => void): void {
-  const { table, words: records } = tracker;
-  table.visitSlots(bucket, (record, slot) => {
-    const r = record << UNIT_SHIFT;
-    /* A record with two entries counts in the bucket of its original direction. */
-    const isReverse =
-      (records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0 && table.hashAt(slot) !== records[r + ConnWord.HASH];
-    if (!isReverse) {
-      visit(record, r);
-    }
-  });
-}
-
 /**
- * The unexpired connections of a bucket that match a filter. The caller is inside an epoch.
+ * The unexpired connections of the next piece of a walk that match a filter. The caller is inside an epoch.
  * @param now low 32 bits of the clock (updateClock)
  */
-export function dumpBucket(tracker: Listed, bucket: number, now: number, filter: ConnFilter): ConnEntry[] {
+export function dumpPiece(tracker: Listed, walk: TableWalk, now: number, filter: ConnFilter): ConnEntry[] {
   const entries: ConnEntry[] = [];
-  visitBucket(tracker, bucket, (_record, r) => {
+  walk.visitPiece((_record, r) => {
     if (!isStale(tracker.words, r, now) && filter.matches(tracker.words, r)) {
       entries.push(entryOf(tracker, r, now));
     }

@@ -1,5 +1,5 @@
 /**
- * Creates a connection: takes its quota, fills a record, and links the record under its bucket's lock. Under the lock it first
+ * Creates a connection: takes its quota, fills a record, lists it in its zone, and links the record under its bucket's lock. Under the lock it first
  * searches again, because another thread may have created the connection meanwhile.
  */
 
@@ -71,10 +71,16 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
   }
   const r = record << UNIT_SHIFT;
   own[r + ConnWord.ADMIT_POOL] = zonePool;
-  own[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
+  if (zonePool !== 0) {
+    own[r + ConnWord.ADMIT_GENERATION] = zoneGeneration;
+  }
   fillRecord(tracker, r, words, at, action, now);
   if (opening !== 0) {
     fillOpening(tracker, r);
+  }
+  if (!tracker.zoneLists.list(record, participant)) {
+    dropRecord(tracker, record, false);
+    return refuse(tracker, at, now, Counter.insertFailed, VerdictReason.NO_MEMORY);
   }
   const { nat } = action;
   if (nat !== null && (nat.translates(isIpv6) || (opening & Opening.EXPECTED) !== 0)) {
@@ -196,6 +202,7 @@ function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
   const zonePool = records[r + ConnWord.ADMIT_POOL]!;
   const zoneGeneration = records[r + ConnWord.ADMIT_GENERATION]!;
   const recordClass = recordClassOf(records, r);
+  tracker.zoneLists.unlist(record, tracker.participant);
   if (wasSeen) {
     tracker.slab.retire(tracker.participant, recordClass, record, tracker.epochs.current());
     records[tracker.participant.base + ParticipantWord.RECORD_IN_FLIGHT] = 0;

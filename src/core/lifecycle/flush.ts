@@ -1,18 +1,18 @@
 /** Removes connections on request. Not for PMDs. */
 
 import { Counter } from '../counters.ts';
-import { visitBucket } from '../inspect/dump.ts';
 import { hashParsed } from '../path/key-hash.ts';
 import type { ConnFilter } from '../inspect/filter.ts';
 import { findConn } from '../path/lookup.ts';
+import type { TableWalk } from '../inspect/table-walk.ts';
 import { removeConn } from './remove.ts';
 import type { Tracker } from '../tracker.ts';
 import { parseTuple, type Tuple } from '../inspect/tuple.ts';
 
-/** Removes the connections of a bucket that satisfy a filter. Called inside an epoch. @returns how many */
-export function flushBucket(tracker: Tracker, bucket: number, filter: ConnFilter): number {
+/** Removes the connections of the next piece of a walk that satisfy a filter. Called inside an epoch. @returns how many */
+export function flushPiece(tracker: Tracker, walk: TableWalk, filter: ConnFilter): number {
   let removed = 0;
-  visitBucket(tracker, bucket, (record, r) => {
+  walk.visitPiece((record, r) => {
     if (filter.matches(tracker.words, r)) {
       removed += removeConn(tracker, record, Counter.flushed) ? 1 : 0;
     }

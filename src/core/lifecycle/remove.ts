@@ -43,7 +43,7 @@ export function killConn(tracker: Tracker, record: number): void {
 
 /**
  * Removes a connection, unless another thread is removing it. Sets `cleaned`, unlinks the record from its one or two
- * buckets, releases its quota, and retires the record. The caller found the record in this epoch and holds no lock.
+ * buckets, releases its quota, unlists it in its zone, and retires the record. The caller found the record in this epoch and holds no lock.
  * @param reason the counter of removals to count it in
  * @returns false: another thread removes it
  */
@@ -128,6 +128,7 @@ function finishUnlinked(tracker: Tracker, record: number): void {
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.HELPER) !== 0) {
     cleanExpectations(tracker, record);
   }
+  tracker.zoneLists.unlist(record, participant);
   tracker.slab.retire(participant, recordClassOf(records, r), record, tracker.epochs.current());
   records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.none;
 }

@@ -10,6 +10,7 @@ import { eventsWords } from '../events/event-layout.ts';
 import { allocateFragments, FRAGMENTS_WORDS } from '../fragments/region.ts';
 import type { EngineName } from '../engines/engine.ts';
 import { engineKind } from '../engines/registry.ts';
+import { zoneListsLayout } from '../zones/zone-lists-layout.ts';
 import { checkMemorySize, orTooMuch } from './memory-limits.ts';
 import { memoryLayout, SettingWord } from './memory-layout.ts';
 import {
@@ -46,6 +47,8 @@ export interface TrackerMemory {
   readonly eventCapacity: number;
   /** Held fragments (fragments/region.ts). */
   readonly fragments: Words;
+  /** The connections of each zone (zones/zone-lists-layout.ts). */
+  readonly zoneLists: Words;
   /** In a profiled process: the lock statistics of its threads (shared/sync/lock-profile.ts). */
   readonly profile?: Words | undefined;
   /**
@@ -89,7 +92,8 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
   const { end } = memoryLayout(sizes);
   const eventWords = eventsWords(maxParticipants, eventCapacity);
   const listWords = kind.regionWords(sizes);
-  const inAll = end + eventWords + FRAGMENTS_WORDS + listWords;
+  const zoneListWords = zoneListsLayout(sizes).end;
+  const inAll = end + eventWords + FRAGMENTS_WORDS + listWords + zoneListWords;
   return orTooMuch('a table of this size', 'maxConnections, maxParticipants or eventCapacity', inAll, () => ({
     engine,
     ...sizes,
@@ -99,6 +103,7 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
     events: allocateWords(eventWords),
     eventCapacity,
     fragments: allocateFragments(),
+    zoneLists: allocateWords(zoneListWords),
     profile: allocateProfile(maxParticipants),
     ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
     lists: allocateWords(listWords),
@@ -106,7 +111,9 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
 }
 
 /** A hash of a table's settings. It shows that memory and settings belong together. Never 0. */
-export function memoryMark(memory: Omit<TrackerMemory, 'words' | 'events' | 'fragments' | 'lists'>): number {
+export function memoryMark(
+  memory: Omit<TrackerMemory, 'words' | 'events' | 'fragments' | 'zoneLists' | 'lists'>,
+): number {
   const { engine, bucketBits, maxConnections, maxParticipants, reclaim, hashKey, eventCapacity } = memory;
   const isReclaimedBySweep = reclaim === 'sweep' ? 1 : 0;
   const sizes = [bucketBits, maxConnections, maxParticipants, eventCapacity];
@@ -152,6 +159,7 @@ export function checkMemory(memory: TrackerMemory): void {
   expectRegion('words', memory.words, memoryLayout(memory).end);
   expectRegion('events', memory.events, eventsWords(memory.maxParticipants, memory.eventCapacity));
   expectRegion('fragments', memory.fragments, FRAGMENTS_WORDS);
+  expectRegion('zone lists', memory.zoneLists, zoneListsLayout(memory).end);
   expectRegion('lists', memory.lists, kind.regionWords(memory));
   if (load(memory.words, SettingWord.MARK) !== memoryMark(memory)) {
     throw new UsageError(

@@ -29,6 +29,8 @@ import { BucketTable } from '../table/bucket-table.ts';
 import { CheckedBucketTable, CheckedLineArena } from '../table/checked-table.ts';
 import { ConnWord, UNIT_WORDS } from '../table/conn.ts';
 import { LineArena } from '../table/line-arena.ts';
+import { ZoneLists } from '../zones/zone-lists.ts';
+import { zoneListsLayout } from '../zones/zone-lists-layout.ts';
 import { TableQuota } from './table-quota.ts';
 import { markThread } from '../repair/thread-mark.ts';
 
@@ -54,6 +56,8 @@ export class TableHandle {
   readonly arena: LineArena;
   readonly table: BucketTable;
   readonly quota: TableQuota;
+  /** The connections of each zone. */
+  readonly zoneLists: ZoneLists;
   /** The calling thread's own. */
   readonly counters: Float64Array;
   /** Word index of the settings (SettingWord). */
@@ -99,6 +103,13 @@ export class TableHandle {
     };
     this.table = checks === undefined ? new BucketTable(table) : new CheckedBucketTable(table, checks);
     this.quota = new TableQuota(words, maxParticipants, layout.quota);
+    this.zoneLists = new ZoneLists({
+      words: memory.zoneLists,
+      layout: zoneListsLayout(memory),
+      records: words,
+      maxParticipants,
+      epochs: this.epochs,
+    });
     this.counters = countersOf(participants, this.participant.id);
     this.settings = layout.settings;
   }
@@ -109,7 +120,10 @@ export class TableHandle {
     this.epochs.enter(this.participant);
   }
 
-  /** The calling thread holds no reference now. Frees memory that it retired, once no reader can see it. */
+  /**
+   * The calling thread holds no reference now. Frees memory that it retired, once no reader can see it. A segment of the zone lists is
+   * retired right before the last record in it: so while segments wait, that record waits too.
+   */
   quiesce(): void {
     this.assertOpen();
     this.epochs.quiesce(this.participant);
@@ -124,6 +138,7 @@ export class TableHandle {
     const oldest = this.epochs.advance();
     this.slab.reclaim(this.participant, oldest);
     this.arena.reclaim(this.participant, oldest);
+    this.zoneLists.reclaim(this.participant, oldest);
   }
 
   /** The calling thread holds no reference, and will hold none until it enters again. */

@@ -13,9 +13,10 @@ import { FIRST_WRITE } from '../path/verdict.ts';
 
 /** Releases the leaf locks that the dead thread held, and repairs the data that they protect. */
 export function repairLeaves(dead: Tracker, report: RepairReport): void {
-  const { participant, words, settings, zoneLimits } = dead;
+  const { participant, words, settings, zoneLimits, zoneLists } = dead;
   countLock(report, dead.slab.repair(participant));
   countLock(report, dead.arena.repair(participant));
+  report.locksReleased += zoneLists.repairLocks(participant);
   countLock(report, dead.timeouts.repair(participant));
   countLock(report, dead.alg.names.repair(participant));
   countLock(report, dead.alg.expectations.repair(participant));

@@ -95,9 +95,7 @@ function repairLink(dead: Tracker, report: RepairReport): void {
       report.linksFinished++;
       return;
     }
-    dead.slab.retire(participant, recordClassOf(words, r), record, dead.epochs.current());
-    words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
-    report.recordsReturned++;
+    /* The record stays in flight, and repairCredits retires it. */
     report.linksUndone++;
   }
   words[base + ParticipantWord.INTENT_KIND] = IntentKind.none;
@@ -127,24 +125,13 @@ function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void
 
 /** Returns the records and credits in flight. */
 export function repairCredits(dead: Tracker, report: RepairReport): void {
-  const { participant, words, slab, zoneLimits } = dead;
+  const { participant, words, zoneLimits, zoneLists } = dead;
   const { pools } = dead.quota;
   const { base } = participant;
   const kind = words[base + ParticipantWord.INTENT_KIND];
+  report.isComplete = zoneLists.finish(participant, WAIT_MS) && report.isComplete;
   if (kind === IntentKind.unlinked || kind === IntentKind.zoneReleased) {
     repairUnlinked(dead, report);
-  }
-  const recordInFlight = words[base + ParticipantWord.RECORD_IN_FLIGHT]!;
-  if (recordInFlight !== 0) {
-    const record = recordInFlight >>> 1;
-    if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
-      slab.keep(participant, recordInFlight & 1, record);
-    } else {
-      /* The record was half linked and unlinked again, so readers may have seen it; or it was not filled yet. */
-      slab.retire(participant, recordInFlight & 1, record, dead.epochs.current());
-      words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
-    }
-    report.recordsReturned++;
   }
   while (words[base + ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS]! > 0) {
     pools.releaseLocally(dead.quota.pool, 0, participant, ParticipantWord.QUOTA_CREDIT + CreditWord.UNITS, -1);
@@ -155,6 +142,29 @@ export function repairCredits(dead: Tracker, report: RepairReport): void {
     const pool = words[base + zoneCredit + CreditWord.POOL]!;
     const generation = words[base + zoneCredit + CreditWord.GENERATION]!;
     zoneLimits.pools.releaseLocally(pool, generation, participant, zoneCredit + CreditWord.UNITS, -1);
+  }
+  repairRecordInFlight(dead, report);
+}
+
+/** Returns the record in flight. It may be listed in its zone. */
+function repairRecordInFlight(dead: Tracker, report: RepairReport): void {
+  const { participant, words, slab, zoneLists } = dead;
+  const { base } = participant;
+  const recordInFlight = words[base + ParticipantWord.RECORD_IN_FLIGHT]!;
+  if (recordInFlight !== 0) {
+    const record = recordInFlight >>> 1;
+    if (!zoneLists.unlistWithin(record, participant, WAIT_MS)) {
+      report.isComplete = false;
+      return;
+    }
+    if ((load(words, (record << UNIT_SHIFT) + ConnWord.LIFE) & LIFE_CLEANED) === 0) {
+      slab.keep(participant, recordInFlight & 1, record);
+    } else {
+      /* The record was half linked and unlinked again, so readers may have seen it; or it was not filled yet. */
+      slab.retire(participant, recordInFlight & 1, record, dead.epochs.current());
+      words[base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
+    }
+    report.recordsReturned++;
   }
 }
 
@@ -178,6 +188,10 @@ function repairUnlinked(dead: Tracker, report: RepairReport): void {
     writeParent(words, r, alg.removed);
     alg.expectations.cleanLocked(alg.removed, !dead.reclaimsAtLookup);
     unlock(words, mutex);
+  }
+  if (!dead.zoneLists.unlistWithin(record, participant, WAIT_MS)) {
+    report.isComplete = false;
+    return;
   }
   dead.slab.retire(participant, recordClassOf(words, r), record, dead.epochs.current());
   words[base + ParticipantWord.INTENT_KIND] = IntentKind.none;

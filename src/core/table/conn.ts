@@ -12,7 +12,7 @@
  *        +---------------+---------------+---------------+---------------+
  *      8 | MARK        c | LABEL_SEQ.  a | LOCK          | TIMEOUT_POL.i |
  *        +---------------+---------------+---------------+---------------+
- *     12 | HASH        i | ADMIT_POOL  i | ADMIT_GENER.i | TCP_MAX_W.  c |   or STREAM_AFTER a
+ *     12 | HASH        i | ADMIT_POOL  i | PLACE       i | TCP_MAX_W.  c |   or STREAM_AFTER a
  *        +---------------+---------------+---------------+---------------+
  *
  *   line 1: TCP windows, labels, the reverse key of a translated connection, the slab's words
@@ -24,7 +24,7 @@
  *        +---------------+---------------+---------------+---------------+
  *     24 | REV_SRC     i | REV_DST     i | REV_PORTS   i | REV_HASH    i |   ConnFlag.SNAT, DNAT
  *        +---------------+---------------+---------------+---------------+
- *     28 | SEQ_ADJ    c | HELPER    i/c | LINK        s | TAG         s |   ConnFlag.HELPER
+ *     28 | SEQ_ADJ    c | HELPER    i/c | LINK        s | TAG         s |   ConnFlag.HELPER; or ADMIT_GENERATION i
  *        +---------------+---------------+---------------+---------------+
  *
  *   unit 2: IPv6 addresses of both keys; the parent of a data connection
@@ -46,7 +46,7 @@
  *   i   immutable: written before the record is linked, unchanged while it is linked
  *   c   conn lock: by the holder of the connection's LOCK
  *   a   atomic: by several threads, see the field
- *   s   slab: by the slab (shared/memory/slab.ts)
+ *   s   slab: by the slab (shared/memory/slab.ts), before the record is filled and after it is unlinked
  */
 
 import { peek, type Words } from '../../shared/access.ts';
@@ -92,9 +92,10 @@ const CONN = wordLayout('a connection record', 2 * UNIT_WORDS, {
   TIMEOUT_POLICY: 1,
   /** immutable. Hash of the key. */
   HASH: 1,
-  /** immutable. The quota pool of the zone that counts the connection (0: none), and that pool's generation. */
+  /** immutable. The quota pool of the zone that counts the connection (0: none). */
   ADMIT_POOL: 1,
-  ADMIT_GENERATION: 1,
+  /** immutable. Its place in the zone lists (zones/zone-lists.ts). Of a free record: any number. */
+  PLACE: 1,
   /** conn lock. TCP: largest window of each peer, original in the low half. */
   TCP_MAX_WINDOW: 1,
 
@@ -146,6 +147,11 @@ export const ConnWord = {
    * sets STATE to replied.
    */
   STREAM_AFTER: CONN.TCP_MAX_WINDOW,
+  /**
+   * immutable, only with ADMIT_POOL: that pool's generation. In the slab's word: few connections are counted in a zone, and
+   * the others need not touch line 1.
+   */
+  ADMIT_GENERATION: CONN.LINK,
 } as const;
 
 /** log2 of UNIT_WORDS: a record's number shifted by it is its word index. */

@@ -46,6 +46,9 @@ const RETIRED_HEAD = CACHE;
 const RETIRED_TAIL: number = RETIRED_HEAD + 1;
 const RETIRED_COUNT: number = RETIRED_TAIL + 1;
 
+/** The words of a participant's caches after this one. */
+export const ARENA_CACHE_END: number = RETIRED_COUNT + 1;
+
 if (RETIRED_COUNT >= ParticipantWord.COUNTERS) {
   throw new Error("the caches of slab and line arena do not fit into a participant's block");
 }

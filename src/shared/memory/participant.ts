@@ -8,9 +8,10 @@
  *    1       | INTENT_KIND  INTENT_RECORD  INTENT_REASON  RECORD_IN_FLIGHT                                 |  intents
  *            |   +4 QUOTA_CREDIT, 4 words   +8 ZONE_CREDIT, 4 words                                        |
  *            |   +12 PREFETCHED_CREDITS  CONNECTION_LOCK  EVENT  BATCH                                     |
- *    2, 3    | CACHES: of each record class, then of the line arena                                        |  free, retired
+ *    2, 3    | CACHES: of each record class, then of the line arena, then of the zone lists                |  free, retired
  *    4-11    | COUNTERS: 64 floats of 64 bits                                                            h |  counters.ts
  *   12       | GROW_BUCKET GROW_OLD GROW_NEW  QUOTA_POOL  _IS_KNOWN  _RESERVED  _IN_TRANSIT                |  rare intents
+ *            |   +7 LIST_SEGMENT  LIST_PLACE  LIST_EMPTIED  LIST_UNLINKED                                  |  zone lists
  *   13-15    | ENGINE: of the other engines                                                                |  core/engines
  *            +---------------------------------------------------------------------------------------------+
  *
@@ -85,7 +86,7 @@ export const ParticipantWord = wordLayout("a participant's block", PARTICIPANT_W
   /** Serial number of the last batch. The next thread in this slot continues the count. */
   BATCH: 1,
 
-  /** SLAB_CACHE_WORDS for each record class, then the line arena's cache. */
+  /** SLAB_CACHE_WORDS for each record class, then the line arena's cache; the last SLAB_CACHE_WORDS are the zone lists'. */
   CACHES: 2 * LINE_WORDS,
   /** 64-bit floats. The owner writes, all read. */
   COUNTERS: COUNTER_WORDS,
@@ -104,7 +105,15 @@ export const ParticipantWord = wordLayout("a participant's block", PARTICIPANT_W
   QUOTA_RESERVED: 1,
   /** Credits that are counted in QUOTA_RESERVED and not yet in this participant's unused word. */
   QUOTA_IN_TRANSIT: 1,
-  _LINE_12: LINE_WORDS - 7,
+  /** Intents of the zone lists (core/zones/zone-lists.ts). A segment that was allocated and is in no list yet; 0: none. */
+  LIST_SEGMENT: 1,
+  /** A place that is being cleared, and is not uncounted in its segment yet; 0: none. */
+  LIST_PLACE: 1,
+  /** A segment without live places that must be taken out of its list; 0: none. */
+  LIST_EMPTIED: 1,
+  /** A segment that was taken out of its list and is not retired yet; 0: none. */
+  LIST_UNLINKED: 1,
+  _LINE_12: LINE_WORDS - 11,
   /** Words of the other engines (core/engines). */
   ENGINE: 3 * LINE_WORDS,
 });

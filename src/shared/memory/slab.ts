@@ -65,6 +65,12 @@ export interface SlabOptions {
   /** Offsets in a record of the two words that belong to the slab. */
   linkWord: number;
   tagWord: number;
+  /** The number of its first cache among those of a participant, SLAB_CACHE_WORDS each; default 0. */
+  firstCache?: number;
+  /** Record classes; default RECORD_CLASSES. */
+  classes?: number;
+  /** Offset in a participant's block of the word that names its record in flight; default RECORD_IN_FLIGHT. */
+  inFlightWord?: number;
 }
 
 export class Slab {
@@ -76,6 +82,10 @@ export class Slab {
   readonly #tagWord: number;
   readonly #firstUnit: number;
   readonly #endUnit: number;
+  /** Offset in a participant's block of its cache for class 0. */
+  readonly #caches: number;
+  readonly #classes: number;
+  readonly #inFlightWord: number;
 
   constructor(options: SlabOptions) {
     this.#words = options.words;
@@ -86,6 +96,9 @@ export class Slab {
     this.#tagWord = options.tagWord;
     this.#firstUnit = options.firstUnit;
     this.#endUnit = options.endUnit;
+    this.#caches = ParticipantWord.CACHES + (options.firstCache ?? 0) * SLAB_CACHE_WORDS;
+    this.#classes = options.classes ?? RECORD_CLASSES;
+    this.#inFlightWord = options.inFlightWord ?? ParticipantWord.RECORD_IN_FLIGHT;
   }
 
   /** Units to reserve so that `maxRecords` of any mix of classes fit, besides those in caches and retired lists. */
@@ -111,7 +124,7 @@ export class Slab {
   }
 
   #cache(participant: Participant, recordClass: number): number {
-    return participant.base + ParticipantWord.CACHES + recordClass * SLAB_CACHE_WORDS;
+    return participant.base + this.#caches + recordClass * SLAB_CACHE_WORDS;
   }
 
   /**
@@ -199,7 +212,7 @@ export class Slab {
     words[cache + FREE_HEAD] = record;
     const count = words[cache + FREE_COUNT]! + 1;
     words[cache + FREE_COUNT] = count;
-    words[participant.base + ParticipantWord.RECORD_IN_FLIGHT] = 0;
+    words[participant.base + this.#inFlightWord] = 0;
     return count > CACHE_LIMIT;
   }
 
@@ -252,7 +265,7 @@ export class Slab {
   /** Frees the records that the participant retired before epoch `oldest` (see Epochs.advance). @returns their number */
   reclaim(participant: Participant, oldest: number): number {
     let freed = 0;
-    for (let recordClass = 0; recordClass < RECORD_CLASSES; recordClass++) {
+    for (let recordClass = 0; recordClass < this.#classes; recordClass++) {
       freed += this.#reclaimClass(participant, recordClass, oldest);
     }
     return freed;

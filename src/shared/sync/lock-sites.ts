@@ -40,6 +40,8 @@ export const LockSite = {
   globalLock: 31,
   globalLists: 32,
   zoneLimitSet: 33,
+  zoneListExtend: 34,
+  zoneListShorten: 35,
 } as const;
 export type LockSite = (typeof LockSite)[keyof typeof LockSite];
 
@@ -88,6 +90,8 @@ const TABLE: Record<keyof typeof LockSite, [name: string, lock: string]> = {
   globalLock: ['move expiration', 'bucket'],
   globalLists: ['take from lists', 'expiration lists'],
   zoneLimitSet: ['set zone limit', 'zone limits'],
+  zoneListExtend: ['extend zone list', 'zone lists'],
+  zoneListShorten: ['shorten zone list', 'zone lists'],
 };
 
 /** By site number. */

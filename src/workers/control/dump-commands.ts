@@ -1,5 +1,5 @@
 /**
- * Commands about connections. Each walks the table bucket by bucket. Between two buckets it is outside the epoch and may wait for a slow
+ * Commands about connections. Each walks the table bucket by bucket, or a zone piece by piece. In between it is outside the epoch and may wait for a slow
  * client without holding anything back. Connections that are created or removed meanwhile may or may not be in the reply.
  */
 
@@ -8,9 +8,10 @@ import type { Conntrack } from '../../core/conntrack.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { ConnFilter } from '../../core/inspect/filter.ts';
 import { parseConnFilter } from '../../core/inspect/filter-text.ts';
-import { flushBucket } from '../../core/lifecycle/flush.ts';
+import { flushPiece } from '../../core/lifecycle/flush.ts';
 import { formatBuckets, formatConn, formatConnStats, formatExpectation } from '../../core/inspect/format.ts';
-import { type ConnStats, countBucket, emptyStats } from '../../core/inspect/stats.ts';
+import { type ConnStats, countPiece, emptyStats } from '../../core/inspect/stats.ts';
+import { type TableWalk, walkOf } from '../../core/inspect/table-walk.ts';
 import { onlyZone, requireNoMore, type Command, type CommandContext } from './command.ts';
 
 const FILTER_USAGE = '[zone=ZONE] [mark=VALUE[/MASK]] [labels=VALUE[/MASK]] [ORIG-TUPLE [REPLY-TUPLE]]';
@@ -68,13 +69,17 @@ function* dumpConntrack(context: CommandContext, args: string[]): Generator<stri
   yield listing.end();
 }
 
-/** Calls `work` for each bucket, each time in a new epoch. */
-function* eachBucket(conntrack: Conntrack, work: (bucket: number) => void): Generator<string, void, void> {
-  const { tracker } = conntrack;
-  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+/** Calls `work` for each piece of a walk over all connections, or over those of a zone. Each time it is in a new epoch. */
+function* eachPiece(
+  { tracker }: Conntrack,
+  zone: number | undefined,
+  work: (walk: TableWalk) => void,
+): Generator<string, void, void> {
+  const walk = walkOf(tracker, zone);
+  while (!walk.isDone) {
     tracker.enter();
     try {
-      work(bucket);
+      work(walk);
     } finally {
       tracker.quiesce();
       tracker.leave();
@@ -96,10 +101,10 @@ function* flushConntrack(context: CommandContext, args: string[]): Generator<str
     flushed = 1;
   } else {
     const { tracker } = conntrack;
-    yield* eachBucket(conntrack, (bucket) => {
+    yield* eachPiece(conntrack, filter.options.zone, (walk) => {
       /* Events of the removals get this time. */
       updateClock(tracker, context.nowMs());
-      flushed += flushBucket(tracker, bucket, filter);
+      flushed += flushPiece(tracker, walk, filter);
       context.events.collect();
     });
   }
@@ -117,8 +122,8 @@ function* dumpExpectations(context: CommandContext, args: string[]): Generator<s
 
 function* countAll(context: CommandContext, zone: number | undefined, stats: ConnStats): Generator<string, void, void> {
   const { tracker } = context.conntrack;
-  yield* eachBucket(context.conntrack, (bucket) => {
-    countBucket(tracker, stats, { bucket, now: updateClock(tracker, context.nowMs()), zone });
+  yield* eachPiece(context.conntrack, zone, (walk) => {
+    countPiece(tracker, stats, walk, updateClock(tracker, context.nowMs()));
   });
 }
 
@@ -126,7 +131,7 @@ function* showStats(context: CommandContext, args: string[]): Generator<string, 
   /* dpctl accepts this word, for old clients. */
   const verbose = context.more || args.includes('verbose');
   const zone = onlyZone(args.filter((arg) => arg !== 'verbose'));
-  const stats = emptyStats();
+  const stats = emptyStats(context.conntrack.tracker.table.bucketCount);
   yield* countAll(context, zone, stats);
   const { total, byProtocol, tcpByState } = stats;
   yield `${context.json ? JSON.stringify({ total, byProtocol, tcpByState }) : formatConnStats(stats, { verbose })}\n`;
@@ -146,7 +151,7 @@ function threshold(args: readonly string[]): number {
 
 function* showBuckets(context: CommandContext, args: string[]): Generator<string, void, void> {
   const greaterThan = threshold(args);
-  const stats = emptyStats();
+  const stats = emptyStats(context.conntrack.tracker.table.bucketCount);
   yield* countAll(context, undefined, stats);
   if (!context.json) {
     yield formatBuckets(stats, { greaterThan });

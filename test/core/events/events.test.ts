@@ -3,7 +3,7 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { Counter } from '../../../src/core/counters.ts';
-import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/table-walk.ts';
 import { formatEvent } from '../../../src/core/events/event-format.ts';
 import type { ConnEvent, EventReader } from '../../../src/core/events/event-reader.ts';
 import { removeConn } from '../../../src/core/lifecycle/remove.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/table-walk.ts';
 import { killConn } from '../../../src/core/lifecycle/remove.ts';
 import { LINE_ENTRIES } from '../../../src/core/table/bucket-layout.ts';
 import { BucketTable } from '../../../src/core/table/bucket-table.ts';

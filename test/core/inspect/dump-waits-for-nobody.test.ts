@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
-import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/table-walk.ts';
 import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
 import { BucketWord } from '../../../src/core/table/bucket-layout.ts';
 import { ConnWord } from '../../../src/core/table/conn.ts';

@@ -3,7 +3,7 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { Counter } from '../../../src/core/counters.ts';
-import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/table-walk.ts';
 import type { Reclaim } from '../../../src/core/memory/table-options.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../../src/shared/sync/barrier.ts';

@@ -1,6 +1,6 @@
 /** Threads that open connections: the same one, from both ends, beside a reader, with the last credit. */
 
-import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/table-walk.ts';
 import { checkAccounting } from '../accounting.ts';
 import { type Scenario, scenario, violate } from '../scenario.ts';
 import { nameOfTableWord } from '../table-names.ts';

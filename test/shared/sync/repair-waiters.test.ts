@@ -5,7 +5,7 @@ import { CtAction } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { memoryLayout } from '../../../src/core/memory/memory-layout.ts';
 import { FragmentsWord } from '../../../src/core/fragments/region.ts';
-import { visitBucket } from '../../../src/core/inspect/dump.ts';
+import { visitBucket } from '../../../src/core/inspect/table-walk.ts';
 import { PacketBatch } from '../../../src/core/packet/batch.ts';
 import { ConnWord } from '../../../src/core/table/conn.ts';
 import { allocateWords } from '../../../src/shared/access.ts';
