@@ -83,6 +83,9 @@ export function filterOf({ zone, filter }: FlushOptions): ConnFilter {
   if (zone === undefined) {
     return ConnFilter.of(filter);
   }
+  if (filter === undefined) {
+    return new ConnFilter({ zone: expectZone('a zone', zone) });
+  }
   const given = ConnFilter.of(filter).options;
   if (given.zone !== undefined && given.zone !== zone) {
     throw new UsageError(`two zones are given: ${shown(zone)}, and ${given.zone} in the filter: give one`);
