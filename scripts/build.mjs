@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { packetModule } from './packet-module/plugin.mjs';
 import { packetPath } from './packet-path.mjs';
 import { writeTypes } from './types.mjs';
 
@@ -87,7 +88,12 @@ async function bundle() {
     input: entries(),
     platform: 'node',
     external: /^[^./]/,
-    plugins: [textsOfPages, placeOfModules, packetPath({ chunk: PACKET_CHUNK, say: (line) => console.error(line) })],
+    plugins: [
+      packetModule({ root, say: (line) => console.error(line) }),
+      textsOfPages,
+      placeOfModules,
+      packetPath({ chunk: PACKET_CHUNK, say: (line) => console.error(line) }),
+    ],
     checks: { pluginTimings: false },
     optimization: { inlineConst: { mode: 'all', pass: 3 } },
   });

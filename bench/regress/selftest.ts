@@ -79,9 +79,9 @@ export function spinPatches(steps: number): Patch[] {
       path,
       find: /let count = batch\.count;\n/,
       replace:
-        'let count = batch.count; let idle = tracker.scratch.sink; ' +
+        'let count = batch.count; let idle = tracker.scratch.notes[15]; ' +
         `for (let step = 0; step < ${steps}; step++) idle = (Math.imul(idle, 1664525) + 1013904223) | 0; ` +
-        'tracker.scratch.sink = idle; Atomics.exchange(idleWords, 0, idle);\n',
+        'tracker.scratch.notes[15] = idle; Atomics.exchange(idleWords, 0, idle);\n',
     },
   ];
 }

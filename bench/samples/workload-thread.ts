@@ -54,12 +54,13 @@ const START_MS = 1_000_000;
 
 function makeRun(
   task: WorkloadShare & ConnectionShare,
-  shared: WorkloadTable['shared'],
+  { memory, shared }: WorkloadTable,
   isAlone: boolean,
 ): WorkloadRun {
   const { variant, batchSize, window, threads, index, connections } = task;
   const [all, thread, own] = isAlone ? [1, 0, connections / threads] : [threads, index, connections];
-  return workloadOf(task.workload).make({ variant, batchSize, window, threads: all, thread, connections: own, shared });
+  const place = { threads: all, thread, connections: own, shared, memory };
+  return workloadOf(task.workload).make({ variant, batchSize, window, ...place });
 }
 
 function shareOf({ index, threads, connections }: WorkloadShare & ConnectionShare): { from: number; to: number } {
@@ -82,13 +83,13 @@ export function rehearse(task: RehearsalTask): void {
 }
 
 /** @param first index of the task that sends the first packet */
-function rehearseOn({ memory, shared }: WorkloadTable, first: number, task: RehearsalTask): void {
+function rehearseOn(table: WorkloadTable, first: number, task: RehearsalTask): void {
   const { index, threads, barrier, bins } = task;
   const { hasSweeper = false, phasesOf } = workloadOf(task.workload);
   const phases = phasesOf(task.variant);
-  const conntrack = Conntrack.attach(memory);
+  const conntrack = Conntrack.attach(table.memory);
   const { tracker } = conntrack;
-  const run = makeRun(task, shared, false);
+  const run = makeRun(task, table, false);
   const { from, to } = shareOf(task);
   run.prepare?.(from, to);
   const rounds = hasSweeper ? 1 : REHEARSAL_ROUNDS;
@@ -116,11 +117,10 @@ function rehearseOn({ memory, shared }: WorkloadTable, first: number, task: Rehe
 /** Measures the phases of one repetition. */
 export function measure(task: MeasurementTask): void {
   const { index, threads, barrier, bins, firstPhase } = task;
-  const { memory, shared } = task.table;
-  const conntrack = Conntrack.attach(memory);
+  const conntrack = Conntrack.attach(task.table.memory);
   const { tracker } = conntrack;
   const { from, to } = shareOf(task);
-  const run = makeRun(task, shared, task.separateTables);
+  const run = makeRun(task, task.table, task.separateTables);
   run.prepare?.(from, to);
   const times = new PhaseTimes(task.phases, task.times);
   tracker.enter();

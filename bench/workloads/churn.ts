@@ -31,10 +31,10 @@ class ChurnRun implements WorkloadRun {
   readonly #times: Float64Array;
 
   constructor(options: WorkloadOptions) {
-    const { batchSize, shared } = options;
+    const { batchSize, shared, memory } = options;
     this.#options = options;
-    this.#original = new StepBatch({ protocol: 'udp', batchSize, payloadBytes: 100 });
-    this.#reply = new StepBatch({ protocol: 'udp', batchSize, payloadBytes: 100, isReply: true });
+    this.#original = new StepBatch({ protocol: 'udp', batchSize, payloadBytes: 100, memory });
+    this.#reply = new StepBatch({ protocol: 'udp', batchSize, payloadBytes: 100, isReply: true, memory });
     this.#times = churnTimes(shared);
   }
 

@@ -5,6 +5,7 @@
  * good, like those that a network interface has verified.
  */
 
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import {
   ChecksumBit,
@@ -25,6 +26,8 @@ export interface StepOptions {
   isReply?: boolean;
   isIpv6?: boolean;
   payloadBytes?: number;
+  /** Of the table that judges the packets: the batch lies beside it. */
+  memory?: TrackerMemory | undefined;
 }
 
 const ETHERNET_BYTES = 14;
@@ -93,13 +96,14 @@ function frameOf(options: StepOptions): Buffer {
 }
 
 export class StepBatch {
-  readonly batch: PacketBatch = PacketBatch.allocate();
+  readonly batch: PacketBatch;
   readonly #isReply: boolean;
   readonly #l4Word: number;
   readonly #checksums: number;
 
   constructor(options: StepOptions) {
-    const { batchSize, isReply = false, isIpv6 = false, protocol } = options;
+    const { batchSize, isReply = false, isIpv6 = false, protocol, memory } = options;
+    this.batch = PacketBatch.allocate(undefined, memory);
     const frame = frameOf(options);
     for (let i = 0; i < batchSize; i++) {
       this.batch.add(frame);

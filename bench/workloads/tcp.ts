@@ -35,9 +35,9 @@ class Conversation {
   readonly #batchSize: number;
   readonly #window: number;
 
-  constructor({ batchSize, window }: Pick<WorkloadOptions, 'batchSize' | 'window'>) {
+  constructor({ batchSize, window, memory }: Pick<WorkloadOptions, 'batchSize' | 'window' | 'memory'>) {
     const packets = (isReply: boolean, payloadBytes = 0) =>
-      new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes });
+      new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes, memory });
     const client = packets(false);
     const server = packets(true);
     const clientData = packets(false, PAYLOAD_BYTES);
@@ -168,8 +168,8 @@ export const synFlood: Workload = {
   description: `Send SYNs from random sources into a table that can hold one in ${FLOOD_FACTOR} of them`,
   variants: [''],
   phasesOf: () => [{ result: 'syn-flood', packetsPerConnection: 1 }],
-  make: ({ batchSize }) => {
-    const step = new StepBatch({ protocol: 'tcp', batchSize });
+  make: ({ batchSize, memory }) => {
+    const step = new StepBatch({ protocol: 'tcp', batchSize, memory });
     step.batch.count = batchSize;
     step.fillTcp(0, batchSize, SYN, CLIENT_SEQ, 0);
     let tuples = tuplesOf('random', 0, 0);

@@ -23,8 +23,8 @@ class GridRun implements WorkloadRun {
   readonly #step: StepBatch;
   readonly #batchSize: number;
 
-  constructor({ batchSize }: WorkloadOptions, isIpv6: boolean) {
-    this.#step = new StepBatch({ protocol: 'udp', batchSize, isIpv6 });
+  constructor({ batchSize, memory }: WorkloadOptions, isIpv6: boolean) {
+    this.#step = new StepBatch({ protocol: 'udp', batchSize, isIpv6, memory });
     this.#batchSize = batchSize;
   }
 
@@ -44,8 +44,8 @@ class TuplesRun implements WorkloadRun {
   #tuples = tuplesOf('random', 0, 0);
   #count = 0;
 
-  constructor({ batchSize }: WorkloadOptions, pattern: string) {
-    this.#step = new StepBatch({ protocol: 'udp', batchSize });
+  constructor({ batchSize, memory }: WorkloadOptions, pattern: string) {
+    this.#step = new StepBatch({ protocol: 'udp', batchSize, memory });
     this.#batchSize = batchSize;
     this.#pattern = pattern;
   }
@@ -107,9 +107,9 @@ class HotRun implements WorkloadRun {
   readonly #steps: readonly StepBatch[];
   readonly #batchSize: number;
 
-  constructor({ batchSize }: WorkloadOptions) {
+  constructor({ batchSize, memory }: WorkloadOptions) {
     this.#batchSize = batchSize;
-    this.#steps = [false, true].map((isReply) => new StepBatch({ protocol: 'udp', batchSize, isReply }));
+    this.#steps = [false, true].map((isReply) => new StepBatch({ protocol: 'udp', batchSize, isReply, memory }));
   }
 
   run(sender: Sender, phase: number, from: number, to: number): void {

@@ -1,6 +1,7 @@
 /** The interface of a workload, and parts that several workloads share. */
 
 import type { Counters } from '../../src/core/counters.ts';
+import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import type { Sender } from './sender.ts';
 
@@ -24,6 +25,8 @@ export interface WorkloadOptions {
   shared: Int32Array<SharedArrayBuffer>;
   /** Index of this thread. */
   thread: number;
+  /** Of the table. */
+  memory?: TrackerMemory;
 }
 
 /** The work of one thread. */

@@ -15,7 +15,8 @@ import { derivedKey, HashKeys } from './path/key-hash.ts';
 import { memoryMark, type TrackerMemory } from './memory/memory.ts';
 import { SettingWord } from './memory/memory-layout.ts';
 import { PortRandom } from './nat/random.ts';
-import { BatchScratch } from './packet/batch-scratch.ts';
+import { BatchScratch, SCRATCH_BLOCK_WORDS } from './packet/batch-scratch.ts';
+import type { PacketModule } from './path/packet-module.ts';
 import { SearchNotes } from './path/search-notes.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { type KeptSlot, TableHandle } from './memory/table-handle.ts';
@@ -55,12 +56,14 @@ export class Tracker extends TableHandle {
   readonly reclaimsAtLookup: boolean;
 
   /** Scratch memory of the current batch. */
-  readonly scratch: BatchScratch = new BatchScratch();
+  readonly scratch: BatchScratch;
   /** Results of the last search under a lock. */
   readonly search: SearchNotes = new SearchNotes();
   /** The search for connections to evict from a full table. */
   readonly eviction: Eviction;
   readonly random: PortRandom;
+  /** The packet path as WebAssembly, if this table can use it. undefined: not looked for yet (path/packet-module.ts) */
+  packetModule: PacketModule | null | undefined = undefined;
 
   /**
    * Maps the memory of a tracker for the calling thread and claims a participant slot.
@@ -71,6 +74,7 @@ export class Tracker extends TableHandle {
     super(memory, slot);
     const { words, layout, participant } = this;
     const { hashKey, maxParticipants } = memory;
+    this.scratch = new BatchScratch(words, layout.scratch + participant.id * SCRATCH_BLOCK_WORDS);
     this.keys = new HashKeys(hashKey);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);

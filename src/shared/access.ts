@@ -177,3 +177,13 @@ export const pause: () => void = CHECKED
 export function allocateWords(words: number): Words {
   return new Int32Array(new SharedArrayBuffer(words * 4));
 }
+
+/** The same memory as bytes. */
+export function bytesOf(words: Words): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+/** The same memory as 64-bit floats; element i is the words 2i and 2i + 1. */
+export function floatsOf(words: Words): Float64Array<SharedArrayBuffer> {
+  return new Float64Array(words.buffer, words.byteOffset, words.length >> 1);
+}

@@ -14,9 +14,11 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
 import type { Plugin } from 'vitest/config';
+import { packetModule } from '../../scripts/packet-module/plugin.mjs';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const COMPILED = join(ROOT, '.compiled');
+const COMPILER = join(ROOT, 'scripts', 'packet-module');
 /** The compiled folders: their modules neither use vitest nor read files next to them. */
 const FOLDERS = ['src', 'bench', 'test/threads', 'test/history'];
 /** JavaScript itself: the hook that lets threads start from TypeScript, and the script of the report's page. */
@@ -67,6 +69,9 @@ async function compile(): Promise<string> {
       .filter(isCompiled),
   ).toSorted();
   const hash = createHash('sha256').update(readFileSync(import.meta.filename));
+  for (const name of readdirSync(COMPILER)) {
+    hash.update(readFileSync(join(COMPILER, name)));
+  }
   for (const source of [...sources, ...COPIED]) {
     hash.update(`${source}\n`).update(readFileSync(join(ROOT, source)));
   }
@@ -111,7 +116,7 @@ async function bundle(sources: readonly string[], folder: string, place: string)
     platform: 'node',
     external: /^[^./]/,
     treeshake: false,
-    plugins: [urlsAt(place)],
+    plugins: [packetModule({ root: ROOT, say: () => {} }), urlsAt(place)],
     checks: { pluginTimings: false },
   });
   await build.write({

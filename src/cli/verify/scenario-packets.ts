@@ -1,9 +1,11 @@
 /** All packets that a scenario file has defined so far, in the memory of one batch. */
 
 import { UsageError } from '../../core/errors.ts';
-import { clearPacket, PacketBatch, writePacket } from '../../core/packet/batch.ts';
+import type { TrackerMemory } from '../../core/memory/memory.ts';
+import { allocatePacketWords } from '../../core/memory/module-memory.ts';
+import { clearPacket, MAX_RETURNED, PacketBatch, writePacket } from '../../core/packet/batch.ts';
 import { frameByteOffset, packetWords, PacketWord, growablePacketWords } from '../../core/packet/layout.ts';
-import { allocateWords } from '../../shared/access.ts';
+import { bytesOf } from '../../shared/access.ts';
 import { endOf, withEnd, type EndName } from './scenario-ends.ts';
 import type { Operation, PacketInput } from './scenario-operations.ts';
 
@@ -41,11 +43,13 @@ export class ScenarioPackets {
   readonly #before = new Map<string, Buffer>();
   #used = 0;
 
-  /** Allocates memory for all packets of these operations. */
-  constructor(operations: readonly Operation[]) {
+  /** Allocates memory for all packets of these operations, beside the table. */
+  constructor(operations: readonly Operation[], { module }: TrackerMemory) {
     const spare = (packetMemory(operations) + 1) & ~1;
-    this.batch = new PacketBatch(allocateWords(spare + SPARE_WORDS), { start: spare, end: spare + SPARE_WORDS });
-    this.#bytes = new Uint8Array(this.batch.words.buffer);
+    const words = allocatePacketWords(module, spare + SPARE_WORDS);
+    const slots = allocatePacketWords(module, MAX_RETURNED);
+    this.batch = new PacketBatch(words, { start: spare, end: spare + SPARE_WORDS }, slots);
+    this.#bytes = bytesOf(this.batch.words);
   }
 
   #slotOf(id: string): number {

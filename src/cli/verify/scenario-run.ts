@@ -43,7 +43,7 @@ export class ScenarioRun {
 
   constructor(options: ScenarioOptions, operations: readonly Operation[]) {
     this.#ct = new Conntrack({ ...options, hashSeed: [1, 2], maxParticipants: 1 });
-    this.#packets = new ScenarioPackets(operations);
+    this.#packets = new ScenarioPackets(operations, this.#ct.memory);
   }
 
   /** @throws Mismatch if the answer differs, UsageError if the operation is wrong */

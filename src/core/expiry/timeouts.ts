@@ -125,26 +125,26 @@ function unknownTimeout(name: string): UsageError {
 }
 
 export class TimeoutPolicies {
-  readonly #words: Words;
-  readonly #base: number;
-  readonly #defaultPolicy: number;
+  private readonly words: Words;
+  private readonly base: number;
+  private readonly defaultPolicy: number;
 
   constructor(words: Words, base: number) {
-    this.#words = words;
-    this.#base = base;
-    this.#defaultPolicy = this.#entry(DEFAULT_POLICY) + ENTRY_TIMEOUTS;
+    this.words = words;
+    this.base = base;
+    this.defaultPolicy = this.#entry(DEFAULT_POLICY) + ENTRY_TIMEOUTS;
   }
 
   #entry(index: number): number {
-    return this.#base + HEADER_WORDS + index * LINE_WORDS;
+    return this.base + HEADER_WORDS + index * LINE_WORDS;
   }
 
   #write(entry: number, id: number, ms: readonly number[]): void {
     for (let timeout = 0; timeout < ms.length; timeout++) {
-      poke(this.#words, entry + ENTRY_TIMEOUTS + timeout, ms[timeout]!);
+      poke(this.words, entry + ENTRY_TIMEOUTS + timeout, ms[timeout]!);
     }
-    poke(this.#words, entry + ENTRY_ID, id);
-    store(this.#words, entry + ENTRY_STATE, IN_USE);
+    poke(this.words, entry + ENTRY_ID, id);
+    store(this.words, entry + ENTRY_STATE, IN_USE);
   }
 
   /** The thread that creates the region calls this once. */
@@ -156,14 +156,14 @@ export class TimeoutPolicies {
   /** How long the state lasts under the policy, in ms. */
   timeoutMs(policyId: number, timeout: number): number {
     if (policyId === 0) {
-      return peek(this.#words, this.#defaultPolicy + timeout);
+      return peek(this.words, this.defaultPolicy + timeout);
     }
-    return peek(this.#words, this.#find(policyId) + ENTRY_TIMEOUTS + timeout);
+    return peek(this.words, this.find(policyId) + ENTRY_TIMEOUTS + timeout);
   }
 
   /** The entry of a policy, or the built-in one. */
-  #find(policyId: number): number {
-    const words = this.#words;
+  private find(policyId: number): number {
+    const words = this.words;
     let index = Math.imul(policyId, 0x9e3779b1) >>> 22;
     for (let probes = 0; probes < MAX_POLICIES; probes++) {
       const entry = this.#entry(FIRST_HASHED + index);
@@ -185,16 +185,16 @@ export class TimeoutPolicies {
    */
   set(policyId: number, policy: TimeoutPolicy, participant: Participant): void {
     const ms = policyMs(policy);
-    const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsSet);
-    let entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
+    const words = this.words;
+    lock(words, this.base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsSet);
+    let entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.find(policyId);
     if (entry === this.#entry(BUILT_IN)) {
       entry = this.#free(policyId);
     }
     if (entry !== 0) {
       this.#write(entry, policyId, ms);
     }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
     if (entry === 0) {
       throw new UsageError(`there are already ${MAX_POLICIES} timeout policies: delete one first`);
     }
@@ -206,18 +206,18 @@ export class TimeoutPolicies {
    * @returns whether the thread held the mutex
    */
   repair(participant: Participant): boolean {
-    return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
+    return releaseOfDead(this.words, this.base + MUTEX, participant, LockClass.leaf);
   }
 
   /** Seconds by attribute name of a policy that is set; policy 0, the default policy, is set until it is deleted. */
   get(policyId: number): TimeoutPolicy | undefined {
-    const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
-    const isSet = entry !== this.#entry(BUILT_IN) && load(this.#words, entry + ENTRY_STATE) === IN_USE;
+    const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.find(policyId);
+    const isSet = entry !== this.#entry(BUILT_IN) && load(this.words, entry + ENTRY_STATE) === IN_USE;
     return isSet ? this.#policyAt(entry) : undefined;
   }
 
   #policyAt(entry: number): TimeoutPolicy {
-    const secondsOf = (timeout: number) => peek(this.#words, entry + ENTRY_TIMEOUTS + timeout) / 1000;
+    const secondsOf = (timeout: number) => peek(this.words, entry + ENTRY_TIMEOUTS + timeout) / 1000;
     return Object.fromEntries(ATTRIBUTES.map(([name], timeout) => [name, secondsOf(timeout)]));
   }
 
@@ -225,8 +225,8 @@ export class TimeoutPolicies {
   all(): { id: number; timeouts: TimeoutPolicy }[] {
     const entries = Array.from({ length: MAX_POLICIES + 1 }, (_, index) => this.#entry(DEFAULT_POLICY + index));
     return entries
-      .filter((entry) => load(this.#words, entry + ENTRY_STATE) === IN_USE)
-      .map((entry) => ({ id: peek(this.#words, entry + ENTRY_ID) >>> 0, timeouts: this.#policyAt(entry) }))
+      .filter((entry) => load(this.words, entry + ENTRY_STATE) === IN_USE)
+      .map((entry) => ({ id: peek(this.words, entry + ENTRY_ID) >>> 0, timeouts: this.#policyAt(entry) }))
       .toSorted((a, b) => a.id - b.id);
   }
 
@@ -235,7 +235,7 @@ export class TimeoutPolicies {
    * them.
    */
   #freeDeleted(index: number): void {
-    const words = this.#words;
+    const words = this.words;
     const stateOf = (at: number) => this.#entry(FIRST_HASHED + (at & (MAX_POLICIES - 1))) + ENTRY_STATE;
     if (load(words, stateOf(index + 1)) !== FREE) {
       return;
@@ -249,7 +249,7 @@ export class TimeoutPolicies {
     let index = Math.imul(policyId, 0x9e3779b1) >>> 22;
     for (let probes = 0; probes < MAX_POLICIES; probes++) {
       const entry = this.#entry(FIRST_HASHED + index);
-      if (load(this.#words, entry + ENTRY_STATE) !== IN_USE) {
+      if (load(this.words, entry + ENTRY_STATE) !== IN_USE) {
         return entry;
       }
       index = (index + 1) & (MAX_POLICIES - 1);
@@ -259,9 +259,9 @@ export class TimeoutPolicies {
 
   /** Deletes a policy. Connections with this policy fall back to the defaults. @returns false if there was none */
   delete(policyId: number, participant: Participant): boolean {
-    const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsDelete);
-    const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.#find(policyId);
+    const words = this.words;
+    lock(words, this.base + MUTEX, participant, LockClass.leaf, LockSite.timeoutsDelete);
+    const entry = policyId === 0 ? this.#entry(DEFAULT_POLICY) : this.find(policyId);
     let existed = false;
     if (policyId === 0) {
       existed = load(words, entry + ENTRY_STATE) === IN_USE;
@@ -272,7 +272,7 @@ export class TimeoutPolicies {
       store(words, entry + ENTRY_STATE, DELETED);
       this.#freeDeleted((entry - this.#entry(FIRST_HASHED)) / LINE_WORDS);
     }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
     return existed;
   }
 }

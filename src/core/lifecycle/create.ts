@@ -19,6 +19,7 @@ import type { NatAction } from '../nat/action.ts';
 import { noteLinked } from './finish-links.ts';
 import { Linked, noteRivals } from '../nat/link.ts';
 import { linkUnique } from '../nat/tuple.ts';
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 import { VerdictReason } from '../packet/reason.ts';
@@ -128,7 +129,7 @@ function placeUntranslated(tracker: Tracker, record: number, at: number, action:
   dropRecord(tracker, record, false);
   if (outcome === Linked.noMemory) {
     tracker.counters[Counter.insertFailed]!++;
-    tracker.scratch.refusal = VerdictReason.NO_MEMORY;
+    tracker.scratch.notes[NoteWord.REFUSAL] = VerdictReason.NO_MEMORY;
     return 0;
   }
   tracker.counters[Counter.clash]!++;
@@ -185,7 +186,7 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
   }
   if (outcome === 0) {
     counters[isExhausted ? Counter.natExhausted : Counter.insertFailed]!++;
-    tracker.scratch.refusal = isExhausted ? VerdictReason.NAT_EXHAUSTED : VerdictReason.NO_MEMORY;
+    tracker.scratch.notes[NoteWord.REFUSAL] = isExhausted ? VerdictReason.NAT_EXHAUSTED : VerdictReason.NO_MEMORY;
     return 0;
   }
   counters[Counter.clash]!++;
@@ -220,7 +221,7 @@ function refuse(tracker: Tracker, at: number, now: number, counter: number, reas
   const match = findConn(tracker, at, now);
   if (match === 0) {
     tracker.counters[counter]!++;
-    tracker.scratch.refusal = reason;
+    tracker.scratch.notes[NoteWord.REFUSAL] = reason;
     if (peek(tracker.words, tracker.settings + SettingWord.PRESSURE) === 0) {
       store(tracker.words, tracker.settings + SettingWord.PRESSURE, 1);
       notify(tracker.words, tracker.settings + SettingWord.PRESSURE, 1);

@@ -8,6 +8,7 @@
  *   zones           zone limits                                    (zones/zone-limits.ts)
  *   helperNames, expectations                                      (alg/)
  *   zonePolicies    one word per zone                              (zones/zone-policies.ts)
+ *   scratch         one block per participant                      (packet/batch-scratch.ts)
  *   arenaLinks      one word per index line                        (table/line-arena.ts)
  *   lines           the buckets' indexes                           (table/line-arena.ts)
  *   records         the connections                                (table/conn.ts)
@@ -27,6 +28,7 @@ import { Slab, SLAB_WORDS } from '../../shared/memory/slab.ts';
 import { Expectations } from '../alg/expectations.ts';
 import { HelperNames } from '../alg/helper-names.ts';
 import type { MemorySizes } from './memory-limits.ts';
+import { SCRATCH_BLOCK_WORDS } from '../packet/batch-scratch.ts';
 import { BUCKET_WORDS, indexLinesFor } from '../table/bucket-layout.ts';
 import { UNIT_WORDS } from '../table/conn.ts';
 import { ARENA_WORDS } from '../table/line-arena.ts';
@@ -71,6 +73,7 @@ export interface MemoryLayout {
   zonePolicies: number;
   helperNames: number;
   expectations: number;
+  scratch: number;
   arenaLinks: number;
   lines: number;
   lineCount: number;
@@ -100,7 +103,8 @@ export function memoryLayout(memory: MemorySizes): MemoryLayout {
   const zonePolicies = zones + ZoneLimits.wordsFor(maxParticipants);
   const helperNames = zonePolicies + ZONE_POLICIES_WORDS;
   const expectations = evenLines(helperNames + HelperNames.WORDS);
-  const arenaLinks = evenLines(expectations + Expectations.WORDS);
+  const scratch = evenLines(expectations + Expectations.WORDS);
+  const arenaLinks = evenLines(scratch + maxParticipants * SCRATCH_BLOCK_WORDS);
   const lines = arenaLinks + wholeLines(lineCount);
   const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
   const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
@@ -118,6 +122,7 @@ export function memoryLayout(memory: MemorySizes): MemoryLayout {
     zonePolicies,
     helperNames,
     expectations,
+    scratch,
     arenaLinks,
     lines,
     lineCount,

@@ -13,6 +13,7 @@ import { engineKind } from '../engines/registry.ts';
 import { zoneListsLayout } from '../zones/zone-lists-layout.ts';
 import { checkMemorySize, orTooMuch } from './memory-limits.ts';
 import { memoryLayout, SettingWord } from './memory-layout.ts';
+import { allocateTable, type ModuleMemory } from './module-memory.ts';
 import {
   checkReclaim,
   checkTableFull,
@@ -39,6 +40,8 @@ export interface TrackerMemory {
   readonly reclaim: Reclaim;
   readonly hashKey: readonly [number, number];
   readonly words: Words;
+  /** What the packet module needs beside the words; undefined if they do not lie in WebAssembly memory. */
+  readonly module?: ModuleMemory | undefined;
   /**
    * Rings of events (event-layout.ts). A region of their own, because a packet never touches it while nobody reads
    * events.
@@ -99,7 +102,7 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
     ...sizes,
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
-    words: allocateWords(end),
+    ...allocateTable(end),
     events: allocateWords(eventWords),
     eventCapacity,
     fragments: allocateFragments(),

@@ -1,16 +1,42 @@
 /** A thread's scratch memory for the current batch. */
 
 import { MAX_BATCH } from './batch.ts';
+import type { Words } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { PARSED_WORDS } from './key.ts';
 
 /** Where `parsed` holds a key that was not read from a packet: after the keys of the batch. */
 export const SCRATCH_AT: number = MAX_BATCH * PARSED_WORDS;
 
+const PARSED_END: number = (MAX_BATCH + 1) * PARSED_WORDS;
+/** Where a block has the packet module's copies of tables. */
+const TABLES_AT: number = PARSED_END + LINE_WORDS;
+/** Words of these. */
+export const TABLE_WORDS = 512;
+/** Words of a participant's block of scratch memory: keys, notes, tables. */
+export const SCRATCH_BLOCK_WORDS: number = TABLES_AT + TABLE_WORDS;
+
+/** Offsets in `notes`. */
+export const NoteWord = {
+  /** The VerdictReason of the packet that createConn refused last; 0 otherwise. */
+  REFUSAL: 0,
+  /** The result of reads that only prefetch. Storing it keeps the compiler from removing the reads. */
+  SINK: 1,
+} as const;
+
 export class BatchScratch {
   /** Parse results of the current batch (key.ts), and one more key at SCRATCH_AT. */
-  readonly parsed: Int32Array = new Int32Array((MAX_BATCH + 1) * PARSED_WORDS);
-  /** The VerdictReason of the packet that createConn refused last; 0 otherwise. */
-  refusal = 0;
-  /** The result of reads that only prefetch. Storing it keeps V8 from removing the reads. */
-  sink = 0;
+  readonly parsed: Int32Array;
+  /** Single words (NoteWord). */
+  readonly notes: Int32Array;
+
+  /** For the packet module (path/packet-module.ts). */
+  readonly tables: Int32Array;
+
+  /** @param words the table's @param block word at which the thread's block begins. Other threads do not use it */
+  constructor(words: Words, block: number) {
+    this.parsed = words.subarray(block, block + PARSED_END);
+    this.notes = words.subarray(block + PARSED_END, block + TABLES_AT);
+    this.tables = words.subarray(block + TABLES_AT, block + SCRATCH_BLOCK_WORDS);
+  }
 }

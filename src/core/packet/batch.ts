@@ -1,6 +1,8 @@
 /** A batch of packets: the word indexes of up to 32 packets in one region. */
 
-import { allocateWords, type Words } from '../../shared/access.ts';
+import type { Words } from '../../shared/access.ts';
+import type { TrackerMemory } from '../memory/memory.ts';
+import { allocatePacketWords } from '../memory/module-memory.ts';
 import { expectWhole, shown, UsageError } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, growablePacketWords } from './layout.ts';
@@ -46,7 +48,7 @@ export class PacketBatch {
   /** The region. Every index in `slots` is a word of it. */
   readonly words: Words;
   /** Word index of each packet (packet/layout.ts). */
-  readonly slots: Int32Array = new Int32Array(MAX_RETURNED);
+  readonly slots: Int32Array;
   /**
    * Packets in the batch. After a call: the packets that came back. Held fragments are missing. The fragments of
    * completed datagrams stand at the end.
@@ -70,7 +72,11 @@ export class PacketBatch {
    * @param spare the part of the region for fragments that come back from earlier batches; default: none
    * @throws UsageError unless the words are shared and contain the spare part
    */
-  constructor(words: Words, given: SpareMemory = { start: words?.length, end: words?.length }) {
+  constructor(
+    words: Words,
+    given: SpareMemory = { start: words?.length, end: words?.length },
+    slots: Int32Array = new Int32Array(MAX_RETURNED),
+  ) {
     if (!(words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer)) {
       throw new UsageError(
         'the words of a batch must be an Int32Array of shared memory (PacketBatch.allocate makes one)',
@@ -80,6 +86,7 @@ export class PacketBatch {
     expectWhole('the start of the spare part', spare.start, 0, words.length);
     expectWhole('the end of the spare part', spare.end, spare.start, words.length);
     this.words = words;
+    this.slots = slots;
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.length * 4);
     this.#end = spare.start;
     this.#spareStart = (spare.start + 1) & ~1;
@@ -90,12 +97,17 @@ export class PacketBatch {
   /**
    * Allocates a batch with its own memory.
    * @param frameBytes the sum of the sizes of its frames, in bytes
+   * @param memory of the table that will judge most of its packets: the batch lies beside it, so that the packet module
+   *   can judge them. Such memory is not taken back before the table's
    * @throws UsageError unless that is a whole number up to 1 GiB
    */
-  static allocate(frameBytes = MAX_BATCH * 2048): PacketBatch {
+  static allocate(frameBytes = MAX_BATCH * 2048, memory: TrackerMemory | undefined = undefined): PacketBatch {
     expectWhole('frameBytes', frameBytes, 0, MAX_FRAME_BYTES);
     const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * growablePacketWords(16) + 1) & ~1;
-    return new PacketBatch(allocateWords(own + SPARE_WORDS), { start: own, end: own + SPARE_WORDS });
+    const module = memory?.module;
+    const words = allocatePacketWords(module, own + SPARE_WORDS);
+    const slots = allocatePacketWords(module, MAX_RETURNED);
+    return new PacketBatch(words, { start: own, end: own + SPARE_WORDS }, slots);
   }
 
   /** @internal The batch goes to another table. Its packets forget their connections, which are not in that table. */

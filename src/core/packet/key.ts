@@ -76,7 +76,7 @@ const KIND_MASK = 0x3f;
 export const IcmpKind = { none: 0, echo: 1, timestamp: 2, information: 3 } as const;
 
 /** For each ICMP type: kind << KIND_SHIFT | META_REPLY for a reply; 0 if the type is not one of a pair. */
-const ICMP_META: Uint8Array = (() => {
+export const ICMP_META: Uint8Array = (() => {
   const table = new Uint8Array(256);
   table[8] = IcmpKind.echo << KIND_SHIFT;
   table[0] = (IcmpKind.echo << KIND_SHIFT) | META_REPLY;
@@ -87,7 +87,8 @@ const ICMP_META: Uint8Array = (() => {
   return table;
 })();
 
-const ICMP_TYPES = [0, 0, 8, 0, 13, 14, 15, 16];
+/** For each kind: the ICMP types of request and reply. */
+export const ICMP_TYPES: Uint8Array = Uint8Array.of(0, 0, 8, 0, 13, 14, 15, 16);
 const ICMP6_ECHO_REQUEST = 128;
 const ICMP6_ECHO_REPLY = 129;
 

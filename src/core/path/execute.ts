@@ -26,13 +26,10 @@ import { updateClock } from '../expiry/clock.ts';
 import { Counter } from '../counters.ts';
 import { finishFragments, hasFragmentWork, takeFragments } from '../fragments/fragments.ts';
 import { FragmentsWord } from '../fragments/region.ts';
-import { processRemembered, processWhole } from './later-pass.ts';
+import { judgeBatch } from './judge-batch.ts';
 import { MAX_BATCH, type PacketBatch } from '../packet/batch.ts';
-import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
-import { judgePacket } from './stage-judge.ts';
+import { packetModuleOf } from './packet-module.ts';
 import { judgeFragment, parseAndHash } from './stage-parse.ts';
-import { touchLines, touchRecords } from './stage-prefetch.ts';
-import { rejectPacket } from './stage-verdict.ts';
 import type { Tracker } from '../tracker.ts';
 
 /**
@@ -48,36 +45,30 @@ export function conntrackExecute(tracker: Tracker, batch: PacketBatch, action: C
     return;
   }
   tracker.counters[Counter.packets]! += count;
-  const words = batch.words;
   const now = updateClock(tracker, nowMs);
   const serial = tracker.participant.base + ParticipantWord.BATCH;
   tracker.words[serial] = tracker.words[serial]! + 1;
-  const fragments = parseAndHash(tracker, batch, action, count) | 0;
+  let module = tracker.packetModule;
+  if (module === undefined) {
+    module = packetModuleOf(tracker);
+    tracker.packetModule = module;
+  }
+  if (module !== null && !module.takes(batch, action, count)) {
+    module = null;
+  }
+  let fragments =
+    (module === null ? parseAndHash(tracker, batch, action, count) : module.parseAndHash(batch, action, count)) | 0;
+  if (fragments > 0 && module?.isStaged === true) {
+    module = null;
+    fragments = parseAndHash(tracker, batch, action, count) | 0;
+  }
   if (fragments > 0) {
     count = takeFragments(tracker.fragments, batch, count, action, now, judgeFragment, tracker) | 0;
   }
-  touchLines(tracker, count);
-  const missing = touchRecords(tracker, action, count) | 0;
-  const prefetched =
-    missing > 1 ? tracker.quota.pools.prefetchCredits(tracker.quota.pool, missing, tracker.participant) | 0 : 0;
-  for (let i = 0; i < count; i++) {
-    const at = i * PARSED_WORDS;
-    const kind = tracker.scratch.parsed[at + ParsedWord.KIND]!;
-    const slot = batch.slots[i]!;
-    if (kind === ParsedKind.KEYED) {
-      judgePacket(tracker, words, slot, at, action, now);
-    } else if (kind === ParsedKind.INVALID) {
-      rejectPacket(tracker, words, slot, at, action);
-    } else if (kind === ParsedKind.REMEMBERED) {
-      processRemembered(tracker, words, slot, at, action, now);
-    } else {
-      processWhole(tracker, at, action, now);
-    }
-  }
-  if (prefetched > 0) {
-    const { participant } = tracker;
-    const left = tracker.words[participant.base + ParticipantWord.PREFETCHED_CREDITS]!;
-    tracker.quota.pools.releasePrefetched(tracker.quota.pool, left, participant);
+  if (module === null) {
+    judgeBatch(tracker, batch, action, count, now);
+  } else {
+    module.judgeBatch(batch, action, count, now);
   }
   if (
     fragments > 0 ||

@@ -72,7 +72,7 @@ export function directionOf(records: Int32Array, r: number, parsed: Int32Array, 
     : NO_DIRECTION;
 }
 
-function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at: number): number {
+export function directionOfIpv6(records: Int32Array, r: number, parsed: Int32Array, at: number): number {
   const meta = parsed[at + ParsedWord.META]!;
   const ports = parsed[at + ParsedWord.PORTS]!;
   const connMeta = records[r + ConnWord.META]!;

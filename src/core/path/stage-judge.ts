@@ -132,7 +132,7 @@ function tcpReason(tracker: Tracker, words: Words, at: number): number {
 }
 
 /** The packet ends its connection and starts another one with the same tuple. @param match as in judgeKnown */
-function openAnew(
+export function openAnew(
   tracker: Tracker,
   words: Words,
   slot: number,
@@ -162,7 +162,7 @@ function openAnew(
  * @param cutReply 1: the packet has ended a connection with `force`, in reply direction; helpers see that direction
  * @param inherited the helper of the connection that the packet has ended (helperOf), or 0
  */
-function judgeUnknown(
+export function judgeUnknown(
   tracker: Tracker,
   words: Words,
   slot: number,
@@ -241,7 +241,7 @@ function endTranslated(
  * Kills the connection that a packet with `force` met in reply direction.
  * @returns whether the packet is done: a rival holds its tuple, so it creates no connection
  */
-function cutByForce(
+export function cutByForce(
   tracker: Tracker,
   words: Words,
   slot: number,

@@ -5,6 +5,7 @@
 
 import { peek } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
 import { RecordClass, UNIT_SHIFT } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
@@ -19,7 +20,7 @@ export function touchLines(tracker: Tracker, count: number): void {
       sink ^= peek(shared, parsed[at + ParsedWord.HINT]!);
     }
   }
-  tracker.scratch.sink = sink;
+  tracker.scratch.notes[NoteWord.SINK] = sink;
 }
 
 /**
@@ -52,6 +53,6 @@ export function touchRecords(tracker: Tracker, action: CtAction, count: number):
   if (missing > 0) {
     sink ^= tracker.slab.touchNext(tracker.participant, RecordClass.ipv4, missing);
   }
-  tracker.scratch.sink ^= sink;
+  tracker.scratch.notes[NoteWord.SINK]! ^= sink;
   return missing;
 }

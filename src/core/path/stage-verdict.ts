@@ -5,6 +5,7 @@ import type { CtAction } from '../action.ts';
 import { handleControl } from '../alg/control.ts';
 import { Opening, prepareOpening, writeExpected } from '../alg/data-connection.ts';
 import { Counter } from '../counters.ts';
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { metaProtocol, ParsedWord } from '../packet/key.ts';
 import { ChecksumBit, CtState, PacketWord, Protocol } from '../packet/layout.ts';
 import { REASON_SHIFT, unusableReason, VerdictReason } from '../packet/reason.ts';
@@ -52,8 +53,9 @@ export function endUnconnected(
 
 /** Why a packet with a key has no connection. */
 function unconnectedReason(tracker: Tracker, words: Words, at: number, state: number): number {
-  const { refusal, parsed } = tracker.scratch;
-  tracker.scratch.refusal = VerdictReason.NONE;
+  const { parsed, notes } = tracker.scratch;
+  const refusal = notes[NoteWord.REFUSAL]!;
+  notes[NoteWord.REFUSAL] = VerdictReason.NONE;
   if (refusal !== VerdictReason.NONE || (state & CtState.INV) === 0) {
     return refusal;
   }

@@ -84,7 +84,7 @@ export function writeConnected(
 }
 
 /** The packets of a data connection carry the tuple of its control connection. */
-function writeParentTuple(words: Words, slot: number, records: Words, r: number): void {
+export function writeParentTuple(words: Words, slot: number, records: Words, r: number): void {
   const src = r + ConnWord.PARENT_SRC;
   writeTuple(words, slot, records, r + ConnWord.PARENT_META, r + ConnWord.PARENT_PORTS, src, r + ConnWord.PARENT_SRC6);
 }

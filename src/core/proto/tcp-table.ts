@@ -60,9 +60,9 @@ const TIMEOUTS = [
 ] as const;
 
 /** The tables by index. A state takes four bits, the flags that matter three. */
-const SENDER_NEXT = new Uint8Array(16 << 3);
-const RECEIVER_NEXT = new Uint8Array(16 << 3);
-const TIMEOUT_OF = new Uint8Array(16 << 4);
+export const SENDER_NEXT: Uint8Array = new Uint8Array(16 << 3);
+export const RECEIVER_NEXT: Uint8Array = new Uint8Array(16 << 3);
+export const TIMEOUT_OF: Uint8Array = new Uint8Array(16 << 4);
 
 for (const [state, other, withFin, withRst] of SENDER) {
   SENDER_NEXT[state << 3] = other;

@@ -59,7 +59,7 @@ import {
 import { CHANGED, KEEP_EXPIRY, TIMEOUT_SHIFT, Update } from './update.ts';
 
 /** The thread's view, reused for each segment. */
-const view = new Int32Array(VIEW_WORDS);
+export const view: Int32Array = new Int32Array(VIEW_WORDS);
 
 /** Fills the TCP words of a record that is not linked yet, from the segment that creates the connection. */
 export function openTcp(records: Int32Array, r: number, words: Int32Array, l4: number, l4Bytes: number): void {

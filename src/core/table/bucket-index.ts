@@ -39,28 +39,28 @@ export class BucketIndex {
   readonly bucketCount: number;
   /** `findHint` and `next` return word indexes into this array. */
   readonly words: Words;
-  readonly #base: number;
+  private readonly base: number;
   /** Word index of bucket 0's directory word. */
   protected readonly directories: number;
-  readonly #shift: number;
+  private readonly shift: number;
 
   constructor(options: BucketIndexOptions) {
     this.bucketBits = options.bucketBits;
     this.bucketCount = 1 << options.bucketBits;
     this.words = options.words;
-    this.#base = options.base;
+    this.base = options.base;
     this.directories = options.directories;
-    this.#shift = 32 - options.bucketBits;
+    this.shift = 32 - options.bucketBits;
   }
 
   /** Word index of a bucket's header. */
   headerOf(bucket: number): number {
-    return this.#base + bucket * BUCKET_WORDS;
+    return this.base + bucket * BUCKET_WORDS;
   }
 
   /** The bucket of a hash: its high bits. */
   bucketOf(hash: number): number {
-    return this.#shift === 32 ? 0 : hash >>> this.#shift;
+    return this.shift === 32 ? 0 : hash >>> this.shift;
   }
 
   /** Word index of the home line of a hash. A hint: the bucket may grow at any moment. */

@@ -22,7 +22,7 @@
  * slot never wraps. If it does not fit at the end of the data, a filler of negative size takes the rest.
  */
 
-import { add, load, notify, store, type Words } from '../access.ts';
+import { add, allocateWords, load, notify, store, type Words } from '../access.ts';
 import { LINE_WORDS } from './cache-line.ts';
 
 export const HEAD = 0;
@@ -43,13 +43,18 @@ export const SLOT_SIZE = 0;
  * Allocates a ring.
  * @param dataWords a power of two. A slot may have at most half of it
  * @param spareWords words after the data, for the consumer's own use
+ * @param allocate where the ring shall lie; default: in memory of its own
  * @throws RangeError if dataWords is not a power of two, or less than a cache line
  */
-export function allocateRing(dataWords: number, spareWords = 0): Words {
+export function allocateRing(
+  dataWords: number,
+  spareWords = 0,
+  allocate: (words: number) => Words = allocateWords,
+): Words {
   if (dataWords < LINE_WORDS || (dataWords & (dataWords - 1)) !== 0) {
     throw new RangeError(`the size of a ring must be a power of two of at least ${LINE_WORDS} words, not ${dataWords}`);
   }
-  const words = new Int32Array(new SharedArrayBuffer((DATA + dataWords + spareWords) * 4));
+  const words = allocate(DATA + dataWords + spareWords);
   words[DATA_WORDS] = dataWords;
   return words;
 }

@@ -74,31 +74,31 @@ export interface SlabOptions {
 }
 
 export class Slab {
-  readonly #words: Words;
-  readonly #base: number;
-  readonly #records: Words;
-  readonly #unitWords: number;
-  readonly #linkWord: number;
-  readonly #tagWord: number;
-  readonly #firstUnit: number;
-  readonly #endUnit: number;
+  private readonly words: Words;
+  private readonly base: number;
+  private readonly records: Words;
+  private readonly unitWords: number;
+  private readonly linkWord: number;
+  private readonly tagWord: number;
+  private readonly firstUnit: number;
+  private readonly endUnit: number;
   /** Offset in a participant's block of its cache for class 0. */
-  readonly #caches: number;
-  readonly #classes: number;
-  readonly #inFlightWord: number;
+  private readonly caches: number;
+  private readonly classes: number;
+  private readonly inFlightWord: number;
 
   constructor(options: SlabOptions) {
-    this.#words = options.words;
-    this.#base = options.base;
-    this.#records = options.records;
-    this.#unitWords = options.unitWords;
-    this.#linkWord = options.linkWord;
-    this.#tagWord = options.tagWord;
-    this.#firstUnit = options.firstUnit;
-    this.#endUnit = options.endUnit;
-    this.#caches = ParticipantWord.CACHES + (options.firstCache ?? 0) * SLAB_CACHE_WORDS;
-    this.#classes = options.classes ?? RECORD_CLASSES;
-    this.#inFlightWord = options.inFlightWord ?? ParticipantWord.RECORD_IN_FLIGHT;
+    this.words = options.words;
+    this.base = options.base;
+    this.records = options.records;
+    this.unitWords = options.unitWords;
+    this.linkWord = options.linkWord;
+    this.tagWord = options.tagWord;
+    this.firstUnit = options.firstUnit;
+    this.endUnit = options.endUnit;
+    this.caches = ParticipantWord.CACHES + (options.firstCache ?? 0) * SLAB_CACHE_WORDS;
+    this.classes = options.classes ?? RECORD_CLASSES;
+    this.inFlightWord = options.inFlightWord ?? ParticipantWord.RECORD_IN_FLIGHT;
   }
 
   /** Units to reserve so that `maxRecords` of any mix of classes fit, besides those in caches and retired lists. */
@@ -114,17 +114,17 @@ export class Slab {
 
   /** Call once, in the thread that creates the region. */
   initialise(): void {
-    this.#words[this.#base + NEXT_FRESH] = this.#firstUnit;
-    this.#words[this.#base + CAPACITY] = this.#endUnit;
+    this.words[this.base + NEXT_FRESH] = this.firstUnit;
+    this.words[this.base + CAPACITY] = this.endUnit;
   }
 
   /** Units that were ever taken for caches. Caches and the common list keep them for good. */
   get unitsTaken(): number {
-    return peek(this.#words, this.#base + NEXT_FRESH) - this.#firstUnit;
+    return peek(this.words, this.base + NEXT_FRESH) - this.firstUnit;
   }
 
-  #cache(participant: Participant, recordClass: number): number {
-    return participant.base + this.#caches + recordClass * SLAB_CACHE_WORDS;
+  private cache(participant: Participant, recordClass: number): number {
+    return participant.base + this.caches + recordClass * SLAB_CACHE_WORDS;
   }
 
   /**
@@ -134,10 +134,10 @@ export class Slab {
    */
   allocate(participant: Participant, recordClass: number): number {
     const words = participant.words;
-    const cache = this.#cache(participant, recordClass);
+    const cache = this.cache(participant, recordClass);
     const head = words[cache + FREE_HEAD]!;
     if (head !== 0) {
-      words[cache + FREE_HEAD] = this.#records[head * this.#unitWords + this.#linkWord]!;
+      words[cache + FREE_HEAD] = this.records[head * this.unitWords + this.linkWord]!;
       words[cache + FREE_COUNT] = words[cache + FREE_COUNT]! - 1;
       return head;
     }
@@ -146,7 +146,7 @@ export class Slab {
       words[cache + FRESH_NEXT] = fresh + 1 + recordClass;
       return fresh;
     }
-    return this.#refill(participant, recordClass) ? this.allocate(participant, recordClass) : 0;
+    return this.refill(participant, recordClass) ? this.allocate(participant, recordClass) : 0;
   }
 
   /**
@@ -156,44 +156,44 @@ export class Slab {
    */
   touchNext(participant: Participant, recordClass: number, count: number): number {
     const words = participant.words;
-    const records = this.#records;
-    const cache = this.#cache(participant, recordClass);
+    const records = this.records;
+    const cache = this.cache(participant, recordClass);
     if (words[cache + FREE_HEAD] !== 0) {
       return 0;
     }
     const fresh = words[cache + FRESH_NEXT]!;
     const end = Math.min(words[cache + FRESH_END]!, fresh + count);
     let sink = 0;
-    for (let word = fresh * this.#unitWords; word < end * this.#unitWords; word += this.#unitWords) {
+    for (let word = fresh * this.unitWords; word < end * this.unitWords; word += this.unitWords) {
       sink ^= records[word]!;
     }
     return sink;
   }
 
   /** Takes a batch from the common list, or a fresh chunk. @returns false when the slab is used up */
-  #refill(participant: Participant, recordClass: number): boolean {
-    const words = this.#words;
-    const cache = this.#cache(participant, recordClass);
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabRefill);
-    const common = this.#base + COMMON_HEAD + recordClass;
+  private refill(participant: Participant, recordClass: number): boolean {
+    const words = this.words;
+    const cache = this.cache(participant, recordClass);
+    lock(words, this.base + MUTEX, participant, LockClass.leaf, LockSite.slabRefill);
+    const common = this.base + COMMON_HEAD + recordClass;
     const batch = words[common]!;
     let found = true;
     if (batch !== 0) {
-      words[common] = this.#records[batch * this.#unitWords + this.#tagWord]!;
+      words[common] = this.records[batch * this.unitWords + this.tagWord]!;
       participant.words[cache + FREE_HEAD] = batch;
       participant.words[cache + FREE_COUNT] = CHUNK;
     } else {
-      const fresh = words[this.#base + NEXT_FRESH]!;
-      const chunkEnd = Math.min(fresh + FRESH_UNITS, words[this.#base + CAPACITY]! & ~1);
+      const fresh = words[this.base + NEXT_FRESH]!;
+      const chunkEnd = Math.min(fresh + FRESH_UNITS, words[this.base + CAPACITY]! & ~1);
       if (chunkEnd > fresh) {
-        words[this.#base + NEXT_FRESH] = chunkEnd;
+        words[this.base + NEXT_FRESH] = chunkEnd;
         participant.words[cache + FRESH_NEXT] = fresh;
         participant.words[cache + FRESH_END] = chunkEnd;
       } else {
         found = false;
       }
     }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
     return found;
   }
 
@@ -207,49 +207,49 @@ export class Slab {
   /** As free, but never takes the mutex. @returns whether the cache has so many free records that it should return a batch */
   keep(participant: Participant, recordClass: number, record: number): boolean {
     const words = participant.words;
-    const cache = this.#cache(participant, recordClass);
-    this.#records[record * this.#unitWords + this.#linkWord] = words[cache + FREE_HEAD]!;
+    const cache = this.cache(participant, recordClass);
+    this.records[record * this.unitWords + this.linkWord] = words[cache + FREE_HEAD]!;
     words[cache + FREE_HEAD] = record;
     const count = words[cache + FREE_COUNT]! + 1;
     words[cache + FREE_COUNT] = count;
-    words[participant.base + this.#inFlightWord] = 0;
+    words[participant.base + this.inFlightWord] = 0;
     return count > CACHE_LIMIT;
   }
 
   #returnBatch(participant: Participant, recordClass: number): void {
-    const records = this.#records;
-    const cache = this.#cache(participant, recordClass);
+    const records = this.records;
+    const cache = this.cache(participant, recordClass);
     const batch = participant.words[cache + FREE_HEAD]!;
     let last = batch;
     for (let i = 1; i < CHUNK; i++) {
-      last = records[last * this.#unitWords + this.#linkWord]!;
+      last = records[last * this.unitWords + this.linkWord]!;
     }
-    const lastLink = last * this.#unitWords + this.#linkWord;
+    const lastLink = last * this.unitWords + this.linkWord;
 
-    const words = this.#words;
-    const common = this.#base + COMMON_HEAD + recordClass;
-    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabReturn);
+    const words = this.words;
+    const common = this.base + COMMON_HEAD + recordClass;
+    lock(words, this.base + MUTEX, participant, LockClass.leaf, LockSite.slabReturn);
     /* No call and no loop from here to the unlock (participant.ts): at any death the batch is in exactly one list. */
     participant.words[cache + FREE_HEAD] = records[lastLink]!;
     participant.words[cache + FREE_COUNT] = participant.words[cache + FREE_COUNT]! - CHUNK;
     records[lastLink] = 0;
-    records[batch * this.#unitWords + this.#tagWord] = words[common]!;
+    records[batch * this.unitWords + this.tagWord] = words[common]!;
     words[common] = batch;
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
   }
 
   /** Keeps an unlinked record until every online participant has passed epoch `tag` (see Epochs.current). */
   retire(participant: Participant, recordClass: number, record: number, tag: number): void {
     const words = participant.words;
-    const cache = this.#cache(participant, recordClass);
-    const at = record * this.#unitWords;
-    this.#records[at + this.#tagWord] = tag;
-    this.#records[at + this.#linkWord] = 0;
+    const cache = this.cache(participant, recordClass);
+    const at = record * this.unitWords;
+    this.records[at + this.tagWord] = tag;
+    this.records[at + this.linkWord] = 0;
     const tail = words[cache + RETIRED_TAIL]!;
     if (tail === 0) {
       words[cache + RETIRED_HEAD] = record;
     } else {
-      this.#records[tail * this.#unitWords + this.#linkWord] = record;
+      this.records[tail * this.unitWords + this.linkWord] = record;
     }
     words[cache + RETIRED_TAIL] = record;
     words[cache + RETIRED_COUNT] = words[cache + RETIRED_COUNT]! + 1;
@@ -265,7 +265,7 @@ export class Slab {
   /** Frees the records that the participant retired before epoch `oldest` (see Epochs.advance). @returns their number */
   reclaim(participant: Participant, oldest: number): number {
     let freed = 0;
-    for (let recordClass = 0; recordClass < this.#classes; recordClass++) {
+    for (let recordClass = 0; recordClass < this.classes; recordClass++) {
       freed += this.#reclaimClass(participant, recordClass, oldest);
     }
     return freed;
@@ -273,12 +273,12 @@ export class Slab {
 
   #reclaimClass(participant: Participant, recordClass: number, oldest: number): number {
     const words = participant.words;
-    const records = this.#records;
-    const cache = this.#cache(participant, recordClass);
+    const records = this.records;
+    const cache = this.cache(participant, recordClass);
     let freed = 0;
     let record = words[cache + RETIRED_HEAD]!;
-    while (record !== 0 && Epochs.isSafe(records[record * this.#unitWords + this.#tagWord]!, oldest)) {
-      const link = record * this.#unitWords + this.#linkWord;
+    while (record !== 0 && Epochs.isSafe(records[record * this.unitWords + this.tagWord]!, oldest)) {
+      const link = record * this.unitWords + this.linkWord;
       const following = records[link]!;
       words[cache + RETIRED_HEAD] = following;
       if (following === 0) {
@@ -301,15 +301,15 @@ export class Slab {
 
   /** Call after the participant's thread has died. Each of its changes is complete or not begun. @returns whether it held the mutex */
   repair(participant: Participant): boolean {
-    return releaseOfDead(this.#words, this.#base + MUTEX, participant, LockClass.leaf);
+    return releaseOfDead(this.words, this.base + MUTEX, participant, LockClass.leaf);
   }
 
   /** Touches the memory of the next `count` fresh units, so that no page fault happens later. */
   prefault(count: number): void {
-    const records = this.#records;
-    const from = this.#words[this.#base + NEXT_FRESH]!;
-    const end = Math.min(this.#endUnit, from + count) * this.#unitWords;
-    for (let word = from * this.#unitWords; word < end; word += 1024) {
+    const records = this.records;
+    const from = this.words[this.base + NEXT_FRESH]!;
+    const end = Math.min(this.endUnit, from + count) * this.unitWords;
+    for (let word = from * this.unitWords; word < end; word += 1024) {
       Atomics.or(records, word, 0);
     }
   }

@@ -47,7 +47,7 @@ export function makeParts<Tag>(options: CheckedOptions, assertRunning: () => voi
   const status = allocateWords(statusWords(threads));
   const share: DatapathShare = { memory: conntrack.memory, status, clock, threads };
   const reachedMs = new Float64Array(status.buffer, StatusWord.REACHED_MS * 4, 1);
-  const rings = new PmdRings({ threads, ringBytes, checksums, reachedMs });
+  const rings = new PmdRings({ threads, ringBytes, checksums, reachedMs, memory: conntrack.memory });
   const feed = new VerdictFeed<Tag>(rings, { pause: (isFull) => exchange.pause(isFull) });
   const actions = new ActionTable(options.action);
   const workers = new DatapathWorkers({

@@ -5,10 +5,12 @@
 
 import { WALK_AFTER_MS } from '../../core/expiry/clock-bounds.ts';
 import { orTooMuch } from '../../core/memory/memory-limits.ts';
+import type { TrackerMemory } from '../../core/memory/memory.ts';
+import { allocatePacketWords } from '../../core/memory/module-memory.ts';
 import { MAX_BATCH, writePacket } from '../../core/packet/batch.ts';
 import { ChecksumBit, PacketWord, growablePacketWords } from '../../core/packet/layout.ts';
 import { REASON_SHIFT, VerdictReason } from '../../core/packet/reason.ts';
-import type { Words } from '../../shared/access.ts';
+import { bytesOf, floatsOf, type Words } from '../../shared/access.ts';
 import { allocateRing, RingConsumer, RingProducer } from '../../shared/memory/ring.ts';
 import { DEFERRED_RING_WORDS, SPARE_WORDS } from './deferred.ts';
 
@@ -28,6 +30,8 @@ export interface PmdRingsOptions {
   checksums: 'verify' | 'trust';
   /** The time that every PMD has reached (StatusWord.REACHED_MS). */
   reachedMs: Float64Array;
+  /** Of the table: the rings lie beside it. */
+  memory: TrackerMemory;
 }
 
 export class PmdRings {
@@ -51,13 +55,14 @@ export class PmdRings {
   #oldestMs = Number.NaN;
   #isHarvesting = false;
 
-  constructor({ threads, ringBytes, checksums, reachedMs }: PmdRingsOptions) {
+  constructor({ threads, ringBytes, checksums, reachedMs, memory }: PmdRingsOptions) {
+    const allocate = (words: number) => allocatePacketWords(memory.module, words);
     const words = threads * (ringBytes / 4 + SPARE_WORDS);
     this.#rings = orTooMuch(`the rings of ${threads} PMDs`, 'threads, ringBytes', words, () =>
-      Array.from({ length: threads }, () => new RingProducer(allocateRing(ringBytes / 4, SPARE_WORDS))),
+      Array.from({ length: threads }, () => new RingProducer(allocateRing(ringBytes / 4, SPARE_WORDS, allocate))),
     );
-    this.#times = this.#rings.map((ring) => new Float64Array(ring.words.buffer));
-    this.#bytes = this.#rings.map((ring) => new Uint8Array(ring.words.buffer));
+    this.#times = this.#rings.map((ring) => floatsOf(ring.words));
+    this.#bytes = this.#rings.map((ring) => bytesOf(ring.words));
     this.#deferredWords = this.#rings.map(() => allocateRing(DEFERRED_RING_WORDS));
     this.#deferred = this.#deferredWords.map((each) => ({
       ring: new RingConsumer(each),

@@ -108,7 +108,11 @@ export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
   }
 
   get timeMs(): number {
-    return new Float64Array(this.#words.buffer, (this.#at + PacketWord.NOW) * 4, 1)[0]!;
+    return new Float64Array(
+      this.#words.buffer,
+      this.#words.byteOffset + (this.#at + PacketWord.NOW) * 4,
+      1,
+    )[0]!;
   }
 
   get state(): number {
@@ -141,7 +145,7 @@ export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
 
   /** A view of ring memory. After the listener has returned, another packet may lie there. */
   get frame(): Uint8Array {
-    const start = frameByteOffset(this.#at);
+    const start = this.#words.byteOffset + frameByteOffset(this.#at);
     return new Uint8Array(this.#words.buffer, start, this.#words[this.#at + PacketWord.LENGTH]!);
   }
 

@@ -4,10 +4,11 @@ import { workerData } from 'node:worker_threads';
 import { conntrackExecute } from '../../core/path/execute.ts';
 import { hasFinishedFragments } from '../../core/fragments/fragments.ts';
 import type { TrackerMemory } from '../../core/memory/memory.ts';
-import { PacketBatch } from '../../core/packet/batch.ts';
+import { allocatePacketWords } from '../../core/memory/module-memory.ts';
+import { MAX_RETURNED, PacketBatch } from '../../core/packet/batch.ts';
 import { PacketWord } from '../../core/packet/layout.ts';
 import { Tracker } from '../../core/tracker.ts';
-import { pause, type Words } from '../../shared/access.ts';
+import { floatsOf, pause, type Words } from '../../shared/access.ts';
 import { nameThread, ThreadRole } from '../../shared/sync/lock-profile.ts';
 import { RingConsumer, spareOf } from '../../shared/memory/ring.ts';
 import { ActionReader } from '../datapath/action-table.ts';
@@ -43,7 +44,8 @@ function runPmd(task: PmdTask): void {
   const tracker = new Tracker(task.memory, task);
   nameThread(tracker.participant.recorder, ThreadRole.pmd);
   const ring = new RingConsumer(task.ring);
-  const batch = new PacketBatch(task.ring, spareOf(task.ring));
+  const slots = allocatePacketWords(task.memory.module, MAX_RETURNED);
+  const batch = new PacketBatch(task.ring, spareOf(task.ring), slots);
   const { status, line } = task;
   /* A PMD that waits for the datapath does not hang: it keeps its heartbeat going. */
   const deferred = new DeferredSender(task.deferred, ring, () => {
@@ -51,7 +53,7 @@ function runPmd(task: PmdTask): void {
     beginBeat(status, line);
   });
   const actions = new ActionReader(task.actions);
-  const times = new Float64Array(task.ring.buffer);
+  const times = floatsOf(task.ring);
   markUp(status, line);
 
   tracker.enter();

@@ -29,13 +29,13 @@ const VISIT_COST = 32;
 const MAX_VISIT_INTERVAL_MS = 30_000;
 
 export class BucketSweep extends WordExpiry {
-  readonly #table: BucketTable;
+  private readonly table: BucketTable;
   readonly #participant: Participant;
   readonly #counters: Float64Array;
 
   constructor(parts: ExpiryParts) {
     super(parts, { linkedIntent: 0, sweepsAll: true, lists: undefined });
-    this.#table = parts.table;
+    this.table = parts.table;
     this.#participant = parts.participant;
     this.#counters = parts.counters;
   }
@@ -47,15 +47,15 @@ export class BucketSweep extends WordExpiry {
   }
 
   override killed(record: number): void {
-    this.#table.requestVisit(this.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
+    this.table.requestVisit(this.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
   }
 
   override expiredAtJump(_record: number, slot: number): void {
-    this.#table.requestVisitAt(slot);
+    this.table.requestVisitAt(slot);
   }
 
   override sweep(cursor: SweepCursor, now: number, endMs: number, remove: Remover): boolean {
-    const table = this.#table;
+    const table = this.table;
     for (;;) {
       const block = table.blockOfBucket(cursor.bucket);
       if (block !== cursor.block) {
@@ -87,7 +87,7 @@ export class BucketSweep extends WordExpiry {
     let index = cursor.line;
     for (let work = 0; index < lines && work < WORK_PER_CLOCK_READ; work++, index++) {
       const line = first + index * LINE_WORDS;
-      if (this.#table.mayHaveExpired(line, now)) {
+      if (this.table.mayHaveExpired(line, now)) {
         this.#sweepLine(cursor.bucket, line, BucketTable.firstSlotOf(cursor.block, index), now, remove);
         work += VISIT_COST;
       }
@@ -98,7 +98,7 @@ export class BucketSweep extends WordExpiry {
   /** Visits a line: removes its stale connections, and writes its earliest expiry. */
   #sweepLine(bucket: number, line: number, firstSlot: number, now: number, remove: Remover): void {
     const { words: records } = this;
-    const table = this.#table;
+    const table = this.table;
     const token = table.beginVisit(bucket, line, this.#participant);
     let left = MAX_VISIT_INTERVAL_MS;
     for (let slot = firstSlot; slot < firstSlot + LINE_ENTRIES; slot++) {

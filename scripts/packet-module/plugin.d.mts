@@ -1,0 +1,3 @@
+import type { RolldownPlugin } from 'rolldown';
+
+export function packetModule(options: { root: string; say: (line: string) => void }): RolldownPlugin;

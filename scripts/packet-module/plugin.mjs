@@ -1,0 +1,37 @@
+/** A plugin of rolldown: puts the compiled packet module in the place of src/core/path/compiled-module.ts. */
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { tsImport } from 'tsx/esm/api';
+import { compilePacketModule } from './compile.mjs';
+import { glueOf } from './glue.mjs';
+
+const PLACE = 'src/core/path/compiled-module.ts';
+
+/** Loads the modules with the packet path. @returns path -> exports */
+async function exportsIn(root) {
+  const paths = ['src/core', 'src/shared'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(root, folder, name)),
+  );
+  const loaded = await Promise.all(paths.map((path) => tsImport(path, import.meta.url)));
+  return new Map(paths.map((path, index) => [path, loaded[index]]));
+}
+
+/** @param root folder of the sources @param say is told the size of the module */
+export function packetModule({ root, say }) {
+  return {
+    name: 'packet-module',
+    async load(id) {
+      if (id !== join(root, PLACE)) {
+        return null;
+      }
+      const modules = await exportsIn(root);
+      const compiled = compilePacketModule({ root, exportsOf: (path) => modules.get(path) ?? {} });
+      const { functions } = compiled.needs;
+      say(`packet module: ${compiled.bytes.length} bytes, calls ${functions.length} functions of JavaScript`);
+      return { code: glueOf(compiled), moduleType: 'js' };
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * The memory of a table that the packet module can use: its words and packets in one WebAssembly memory, whose buffer is a
+ * SharedArrayBuffer. WebAssembly reaches 4 GiB, and only its own memory.
+ *
+ *   word 0               the table's words (memory-layout.ts)
+ *   packets              one line: NEXT. Then memory of batches and rings, given out once and never taken back
+ */
+
+import { add, allocateWords, CHECKED, type Words } from '../../shared/access.ts';
+import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
+import { type WasmMemory, webAssembly } from './web-assembly.ts';
+import { PROFILED } from '../../shared/sync/lock-profile.ts';
+
+const PAGE_WORDS = 16_384;
+const MAX_PAGES = 65_536;
+/** Words for packets. The system commits only what is used. */
+const PACKET_WORDS: number = 256 * PAGE_WORDS * 4;
+
+/** The next free word of the packets. atomic: any thread takes memory. */
+const NEXT = 0;
+
+/** What a thread needs beside the table's words to run the module on them. */
+export interface ModuleMemory {
+  readonly memory: WasmMemory;
+  readonly packets: Words;
+}
+
+/**
+ * Checked and profiled processes run JavaScript: their locks and accesses do more than those of the module.
+ * CT_PACKET_PATH=javascript does the same in a plain process.
+ */
+export const USES_MODULE: boolean = !CHECKED && !PROFILED && process.env['CT_PACKET_PATH'] !== 'javascript';
+
+/**
+ * Reserves a table's words, as module memory if possible.
+ * @throws RangeError if the system refuses so much memory
+ */
+export function allocateTable(words: number): { words: Words; module: ModuleMemory | undefined } {
+  const packets = wholeLines(words);
+  const pages = Math.ceil((packets + PACKET_WORDS) / PAGE_WORDS);
+  const memory = USES_MODULE && pages <= MAX_PAGES ? reserved(pages) : undefined;
+  if (memory === undefined) {
+    return { words: allocateWords(words), module: undefined };
+  }
+  const buffer = memory.buffer;
+  const module = { memory, packets: new Int32Array(buffer, packets * 4, PACKET_WORDS) };
+  module.packets[NEXT] = LINE_WORDS;
+  return { words: new Int32Array(buffer, 0, words), module };
+}
+
+/** V8 reserves more address space for a memory than it has pages. So it may fail where plain memory does not. */
+function reserved(pages: number): WasmMemory | undefined {
+  try {
+    return new webAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Memory for packets beside a table, or elsewhere when none is left. It is never taken back. */
+export function allocatePacketWords(module: ModuleMemory | undefined, words: number): Words {
+  if (module === undefined) {
+    return allocateWords(words);
+  }
+  const taken = wholeLines(words);
+  const { packets } = module;
+  const start = add(packets, NEXT, taken);
+  if (start + taken > packets.length) {
+    add(packets, NEXT, -taken);
+    return allocateWords(words);
+  }
+  return packets.subarray(start, start + words);
+}
