@@ -10,9 +10,11 @@ import { Sources } from './sources.mjs';
 /** Functions that the module calls in JavaScript: rare, or in need of the system. */
 const OUTSIDE = [
   'waitForLock', 'notify', 'parseAny', 'hashIpv6', 'areSameWords', 'findTranslated', 'leaveUnconnected', 'cutByForce',
-  'classifyByOriginal', 'beforeUpdate', 'afterUpdate', 'openAnew', 'judgeUnknown', 'translatePacket', 'handleControl',
+  'classifyByOriginal', 'beforeUpdate', 'afterUpdate', 'openAnew', 'translatePacket', 'handleControl',
   'readLabel', 'applyMarks', 'rejectPacket', 'processRemembered', 'processWhole', 'isForHelper', 'removeConn', 'find',
   'emitUpdate', 'requestVisit', 'prefetchCredits', 'releasePrefetched', 'directionOfIpv6', 'writeParentTuple',
+  'prepareSpecial', 'refuse', 'fillOpening', 'emitNewBy', 'commitNew', 'removeStale', 'dropRecord', 'findConnLocked', 'noteRivals',
+  'placeLocked', 'createByDefault', 'takeFromPool', 'evictForQuota', 'releaseZoneQuota', 'releaseQuota', 'refill', 'writeExpected',
 ];
 
 /** What is the same whenever the module runs: it is not used otherwise (src/core/path/packet-module.ts). */
@@ -21,6 +23,7 @@ const KNOWN = {
   'action.force': false,
   'action.hasMark': false,
   'action.hasLabel': false,
+  'action.hasHelper': false,
   'tracker.checks': undefined,
 };
 
@@ -31,7 +34,7 @@ export function compilePacketModule({ root, exportsOf }) {
   const lowering = new Lowering(sources, {
     outside: new Set(OUTSIDE),
     known: KNOWN,
-    perCall: ['batch.words', 'batch.slots', 'action.zone', 'action.commit'],
+    perCall: ['batch.words', 'batch.slots', 'action.zone', 'action.commit', 'action.timeoutPolicy'],
     classes: { 'tracker.expiry': { module: file('src/core/engines/bucket-sweep/bucket-sweep.ts'), name: 'BucketSweep' } },
     isWholeMemory: (path) => /^tracker\..*(words|records)$/.test(path),
   });

@@ -292,6 +292,9 @@ export class Lowering {
 
   /** The word of the module that holds a number of an object, or the byte at which an array begins. */
   #global(path, kind) {
+    if (!/^tracker\.|#/.test(path)) {
+      throw new Error(`${path} is not the same in every call: it needs to be known or perCall`);
+    }
     const id = `${kind}:${path}`;
     if (!this.#globals.has(id)) {
       this.#globals.set(id, { id, path, kind });

@@ -84,7 +84,7 @@ export class CtAction {
   readonly hasHelper: boolean;
   /** @internal A HelperKind. */
   readonly helperKind: number;
-  /** @internal It only looks up, updates and creates: no translation, mark or label, and no `force`. */
+  /** @internal It only looks up, updates and creates: no translation, mark, label or helper, and no `force`. */
   readonly isPlain: boolean;
   /** @internal The name in the form of helper-names.ts; empty without a helper. */
   readonly helperName: Int32Array;
@@ -107,8 +107,8 @@ export class CtAction {
     this.hasLabel = label !== undefined;
     [this.labelValue, this.labelMask] = labelWords(label ?? NO_LABEL);
     this.nat = options.nat === undefined ? null : new NatAction(options.nat);
-    this.isPlain = this.nat === null && !this.hasMark && !this.hasLabel && !this.force;
     this.hasHelper = options.helper !== undefined;
+    this.isPlain = this.nat === null && !this.hasMark && !this.hasLabel && !this.force && !this.hasHelper;
     this.helperName = options.helper === undefined ? new Int32Array(0) : helperNameWords(options.helper);
     this.helperKind = options.helper === undefined ? HelperKind.none : helperKindOf(options.helper);
     this.options = options;

@@ -7,6 +7,7 @@ import { findConn } from '../../src/core/path/lookup.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
+import { NoteWord } from '../../src/core/packet/batch-scratch.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { stateText } from '../../src/core/inspect/state-names.ts';
 import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
@@ -194,7 +195,7 @@ export class TablePlayer {
     for (const reset of this.#resets) {
       reset();
     }
-    this.tracker.search.staleCount = 0;
+    this.tracker.scratch.notes[NoteWord.STALE_COUNT] = 0;
     this.tracker.time[0] = START_MS;
   }
 

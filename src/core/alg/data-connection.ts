@@ -4,7 +4,7 @@ import { peek, type Words } from '../../shared/access.ts';
 import type { CtAction } from '../action.ts';
 import { hashParsed } from '../path/key-hash.ts';
 import { linkTranslated, turnKey } from '../nat/link.ts';
-import { SCRATCH_AT } from '../packet/batch-scratch.ts';
+import { NoteWord, SCRATCH_AT } from '../packet/batch-scratch.ts';
 import { META_IPV6, metaProtocol, ParsedWord } from '../packet/key.ts';
 import { PacketWord, Protocol } from '../packet/layout.ts';
 import {
@@ -21,7 +21,7 @@ import { writeAddress } from './clean.ts';
 import { EntryWord } from './expectation-layout.ts';
 import { HelperKind } from './helper-names.ts';
 
-/** Bits of Alg.opening. */
+/** Bits of NoteWord.OPENING. */
 export const Opening = {
   /** The connection is expected: `Alg.entry` is the expectation. */
   EXPECTED: 1,
@@ -63,7 +63,7 @@ export function helperOf(records: Words, r: number): number {
  * createConn and the verdict use the result.
  * @param inherited the helper of the connection that this one replaces (helperOf), or 0. The helper of the connection
  * that the packet remembers (of another zone, or killed by force) takes precedence
- * @returns Opening bits, also in `Alg.opening`
+ * @returns Opening bits, also in `NoteWord.OPENING`
  */
 export function prepareOpening(
   tracker: Tracker,
@@ -76,19 +76,29 @@ export function prepareOpening(
   const { alg } = tracker;
   const remembered = words[slot + PacketWord.CONN]!;
   if (!action.hasHelper && (inherited | remembered) === 0 && peek(tracker.words, alg.expectations.count) === 0) {
-    alg.opening = 0;
+    tracker.scratch.notes[NoteWord.OPENING] = 0;
     return 0;
   }
+  return prepareSpecial(tracker, words, slot, at, action, inherited);
+}
+
+/** The rest of prepareOpening: a helper may have to do with the connection. */
+export function prepareSpecial(
+  tracker: Tracker,
+  words: Words,
+  slot: number,
+  at: number,
+  action: CtAction,
+  given: number,
+): number {
+  const { alg, participant } = tracker;
+  const remembered = words[slot + PacketWord.CONN]!;
   /*
    * The remembered connection was there when this packet's turn came, so no other connection gets its record in this
    * epoch.
    */
   const known = remembered === 0 ? 0 : helperOf(tracker.words, remembered << UNIT_SHIFT);
-  return prepareSpecial(tracker, words, at, action, known !== 0 ? known : inherited);
-}
-
-function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAction, inherited: number): number {
-  const { alg, participant } = tracker;
+  const inherited = known !== 0 ? known : given;
   const { parsed } = tracker.scratch;
   let opening =
     peek(tracker.words, alg.expectations.count) !== 0 && findExpectation(tracker, at) ? Opening.EXPECTED : 0;
@@ -109,7 +119,7 @@ function prepareSpecial(tracker: Tracker, words: Words, at: number, action: CtAc
       opening |= Opening.HELPER;
     }
   }
-  alg.opening = opening;
+  tracker.scratch.notes[NoteWord.OPENING] = opening;
   return opening;
 }
 
@@ -147,7 +157,8 @@ export function hashEntry(tracker: Tracker): void {
 /** Writes the results of `prepareOpening` into a record that is not linked yet. */
 export function fillOpening(tracker: Tracker, r: number): void {
   const { words: records, alg } = tracker;
-  const { entry, opening } = alg;
+  const { entry } = alg;
+  const opening = tracker.scratch.notes[NoteWord.OPENING]!;
   if ((opening & Opening.HELPER) !== 0) {
     records[r + ConnWord.FLAGS]! |= ConnFlag.HELPER;
     records[r + ConnWord.HELPER] = alg.openingHelper;

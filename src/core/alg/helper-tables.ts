@@ -20,8 +20,6 @@ export class Alg {
    * creating a connection may remove others.
    */
   readonly removed: Int32Array = new Int32Array(ENTRY_WORDS);
-  /** Opening bits of the connection that is about to be created; 0: helpers have nothing to do with it. */
-  opening = 0;
   /** With Opening.HELPER: the value for ConnWord.HELPER. */
   openingHelper = 0;
   /** A HelperKind: the helper that reads the current packet. */

@@ -60,7 +60,7 @@ export function createConn(tracker: Tracker, words: Words, at: number, action: C
     releaseZoneQuota(tracker, zonePool, zoneGeneration);
     return refuse(tracker, at, now, Counter.tableFull, VerdictReason.TABLE_FULL);
   }
-  const { opening } = tracker.alg;
+  const opening = tracker.scratch.notes[NoteWord.OPENING]!;
   const isIpv6 = (tracker.scratch.parsed[at + ParsedWord.META]! & META_IPV6) !== 0;
   const recordClass = isIpv6 || (opening & Opening.EXPECTED) !== 0 ? RecordClass.ipv6 : RecordClass.ipv4;
   const record = tracker.slab.allocate(participant, recordClass);
@@ -112,14 +112,13 @@ function takeTableQuota(tracker: Tracker, at: number, now: number): boolean {
 function placeUntranslated(tracker: Tracker, record: number, at: number, action: CtAction, now: number): number {
   const isEmitted = wantsEvents(tracker);
   if (isEmitted) {
-    tracker.eventRing.action = action;
-    emitNew(tracker, record);
+    emitNewBy(tracker, record, action);
   }
   const outcome = linkUntranslated(tracker, record, at, now) | 0;
   if (isEmitted) {
     commitNew(tracker, outcome === Linked.done);
   }
-  if (tracker.search.staleCount > 0) {
+  if (tracker.scratch.notes[NoteWord.STALE_COUNT]! > 0) {
     removeStale(tracker);
   }
   if (outcome === Linked.done) {
@@ -152,7 +151,7 @@ function linkUntranslated(tracker: Tracker, record: number, at: number, now: num
   let outcome: number = Linked.done;
   if (!table.placeAbsentLocked(bucket, hash, record)) {
     outcome = findConnLocked(tracker, at, now) | 0;
-    if (outcome === 0 && tracker.search.othersMet > 0) {
+    if (outcome === 0 && tracker.scratch.notes[NoteWord.OTHERS_MET]! > 0) {
       noteRivals(tracker, record, at);
     }
     if (outcome === 0 && !table.placeLocked(bucket, hash, record, participant)) {
@@ -168,10 +167,16 @@ function linkUntranslated(tracker: Tracker, record: number, at: number, now: num
   return outcome;
 }
 
+/** Writes the event of a connection that a pass with this action creates. */
+export function emitNewBy(tracker: Tracker, record: number, action: CtAction): void {
+  tracker.eventRing.action = action;
+  emitNew(tracker, record);
+}
+
 /** The rest of createConn for a translated connection. */
 function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatAction, now: number): number {
   const { counters } = tracker;
-  const isExpected = (tracker.alg.opening & Opening.EXPECTED) !== 0;
+  const isExpected = (tracker.scratch.notes[NoteWord.OPENING]! & Opening.EXPECTED) !== 0;
   let outcome = isExpected ? linkExpected(tracker, record, at, now) | 0 : linkUnique(tracker, record, at, nat, now) | 0;
   if (outcome === Linked.done) {
     tracker.expiry.linked(record);
@@ -197,7 +202,7 @@ function placeTranslated(tracker: Tracker, record: number, at: number, nat: NatA
  * Frees the record in flight, which was not linked, and releases its quota. @param wasSeen other threads may have found
  * it
  */
-function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
+export function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
   const { words: records } = tracker;
   const r = record << UNIT_SHIFT;
   const zonePool = records[r + ConnWord.ADMIT_POOL]!;
@@ -217,7 +222,7 @@ function dropRecord(tracker: Tracker, record: number, wasSeen: boolean): void {
  * The quota or the memory is exhausted. If another thread has created the connection meanwhile, the packet uses that.
  * Otherwise the packet gets no connection, and the sweeper is asked to start early.
  */
-function refuse(tracker: Tracker, at: number, now: number, counter: number, reason: number): number {
+export function refuse(tracker: Tracker, at: number, now: number, counter: number, reason: number): number {
   const match = findConn(tracker, at, now);
   if (match === 0) {
     tracker.counters[counter]!++;

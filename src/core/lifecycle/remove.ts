@@ -1,5 +1,6 @@
 /** Ends a connection. Killing it sets a flag. The thread that turns `cleaned` from 0 to 1 removes it. */
 
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { CHECKED, or, type Words } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { EventIntent, CreditWord, IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
@@ -138,8 +139,8 @@ function finishUnlinked(tracker: Tracker, record: number): void {
  * more.
  */
 export function removeStale(tracker: Tracker): void {
-  const count = tracker.search.staleCount;
-  tracker.search.staleCount = 0;
+  const count = tracker.scratch.notes[NoteWord.STALE_COUNT]!;
+  tracker.scratch.notes[NoteWord.STALE_COUNT] = 0;
   for (let i = 0; i < count; i++) {
     removeConn(tracker, tracker.search.stale[i]!, Counter.expiredAtLookup);
   }

@@ -4,6 +4,7 @@
  * The reverse key stands at `parsed[SCRATCH_AT...]`, in the same form as a packet's key.
  */
 
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { or, peek, poke } from '../../shared/access.ts';
 import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { IntentKind, ParticipantWord } from '../../shared/memory/participant.ts';
@@ -155,7 +156,7 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   if (isEmitted) {
     commitNew(tracker, outcome === Linked.done || outcome === Linked.removed);
   }
-  if (tracker.search.staleCount > 0) {
+  if (tracker.scratch.notes[NoteWord.STALE_COUNT]! > 0) {
     removeStale(tracker);
   }
   return outcome;

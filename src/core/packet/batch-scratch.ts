@@ -22,6 +22,12 @@ export const NoteWord = {
   REFUSAL: 0,
   /** The result of reads that only prefetch. Storing it keeps the compiler from removing the reads. */
   SINK: 1,
+  /** Opening bits of the connection that is about to be created; 0: helpers have nothing to do with it. */
+  OPENING: 2,
+  /** Stale records that the last search under a lock noted (SearchNotes). */
+  STALE_COUNT: 3,
+  /** Connections under the same hash that it met, with other keys and not dead. */
+  OTHERS_MET: 4,
 } as const;
 
 export class BatchScratch {

@@ -11,6 +11,7 @@
  * been found taken.
  */
 
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { areSameWords } from '../../shared/memory/word-runs.ts';
 import { or, peek } from '../../shared/access.ts';
 import { Counter } from '../counters.ts';
@@ -171,7 +172,7 @@ export function isLeftToRival(tracker: Tracker, killed: number, at: number, now:
  * whose clock is a little behind could still find and refresh it, and two connections would have the tuple.
  *
  * Stale entries cannot be removed here, since they may stand in a second bucket. They are noted in
- * `tracker.search.stale`; removeStale removes them afterwards. `tracker.search.othersMet` counts connections that may
+ * `tracker.search.stale`; removeStale removes them afterwards. `tracker.scratch.notes[NoteWord.OTHERS_MET]!` counts connections that may
  * be older rivals of a connection with this key.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {
@@ -180,7 +181,7 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
   const hash = parsed[at + ParsedWord.HASH]!;
   const block = table.blockOf(hash);
   let older = 0;
-  tracker.search.othersMet = 0;
+  tracker.scratch.notes[NoteWord.OTHERS_MET] = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
     const r = record << UNIT_SHIFT;
@@ -188,7 +189,7 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
     const life = peek(records, r + ConnWord.LIFE);
     if (direction === NO_DIRECTION && (life & LIFE_FLAGS) === 0) {
       /* Count expired ones too: for a thread whose clock is behind, they have not expired. */
-      tracker.search.othersMet++;
+      tracker.scratch.notes[NoteWord.OTHERS_MET]!++;
     }
     if (!isStale(records, r, now)) {
       if (direction !== NO_DIRECTION) {
@@ -205,8 +206,10 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
     }
     if (!tracker.reclaimsAtLookup) {
       tracker.counters[Counter.staleSkipped]!++;
-    } else if (tracker.search.staleCount < tracker.search.stale.length) {
-      tracker.search.stale[tracker.search.staleCount++] = record;
+    } else if (tracker.scratch.notes[NoteWord.STALE_COUNT]! < tracker.search.stale.length) {
+      const stale = tracker.scratch.notes[NoteWord.STALE_COUNT]!;
+      tracker.search.stale[stale] = record;
+      tracker.scratch.notes[NoteWord.STALE_COUNT] = stale + 1;
     }
   }
   return older;

@@ -20,8 +20,23 @@ import { COMPILED_MODULE, type CompiledModule, type ModuleContext } from './comp
 import { StagedBatch, STAGES_BATCHES } from './staged-batch.ts';
 
 /** The arguments that each call sets come first. */
-type ParseAndHash = (words: number, slots: number, zone: number, commit: number, count: number) => number;
-type JudgeBatch = (words: number, slots: number, zone: number, commit: number, count: number, now: number) => void;
+type ParseAndHash = (
+  words: number,
+  slots: number,
+  zone: number,
+  commit: number,
+  timeoutPolicy: number,
+  count: number,
+) => number;
+type JudgeBatch = (
+  words: number,
+  slots: number,
+  zone: number,
+  commit: number,
+  timeoutPolicy: number,
+  count: number,
+  now: number,
+) => void;
 
 export class PacketModule {
   readonly #buffer: ArrayBufferLike;
@@ -70,6 +85,7 @@ export class PacketModule {
       batch.slots.byteOffset,
       action.zone,
       action.commit ? 1 : 0,
+      action.timeoutPolicy,
       count,
     );
   }
@@ -84,6 +100,7 @@ export class PacketModule {
       batch.slots.byteOffset,
       action.zone,
       action.commit ? 1 : 0,
+      action.timeoutPolicy,
       count,
       now,
     );

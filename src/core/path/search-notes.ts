@@ -4,9 +4,6 @@
 const MAX_STALE = 8;
 
 export class SearchNotes {
-  /** Stale records; the first `staleCount`. */
+  /** Stale records; the first NoteWord.STALE_COUNT. */
   readonly stale: Int32Array = new Int32Array(MAX_STALE);
-  staleCount = 0;
-  /** Connections under the same hash that have other keys and are not dead. */
-  othersMet = 0;
 }

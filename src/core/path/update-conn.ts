@@ -6,7 +6,7 @@ import { LockSite } from '../../shared/sync/lock-sites.ts';
 import { LockClass } from '../../shared/sync/lockdep.ts';
 import { ParticipantWord } from '../../shared/memory/participant.ts';
 import { EXTENDED } from '../engines/expiry.ts';
-import { emitUpdate } from '../events/events.ts';
+import { emitUpdate, wantsEvents } from '../events/events.ts';
 import { SettingWord } from '../memory/memory-layout.ts';
 import { metaProtocol, ParsedWord } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
@@ -66,7 +66,9 @@ function updateTcp(tracker: Tracker, words: Words, at: number, r: number, reply:
     if (timeout !== KEEP_EXPIRY) {
       tracker.expiry.changed(r >>> UNIT_SHIFT, timeout);
     }
-    emitUpdate(tracker, r);
+    if (wantsEvents(tracker)) {
+      emitUpdate(tracker, r);
+    }
   }
   unlock(records, r + ConnWord.LOCK);
   if (state !== EXTENDED) {

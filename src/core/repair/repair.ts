@@ -27,6 +27,7 @@
  * A repair waits at most WAIT_MS for a lock (repair-report.ts), because the lock may belong to another dead thread.
  */
 
+import { NoteWord } from '../packet/batch-scratch.ts';
 import { CHECKED, load, store } from '../../shared/access.ts';
 import { forgetHeld } from '../../shared/sync/lockdep.ts';
 import { Claim, claimOf, keepForToken, tokenOf } from '../../shared/memory/participant-slots.ts';
@@ -94,7 +95,7 @@ export function repairOwn(tracker: Tracker): boolean {
   if (CHECKED) {
     forgetHeld();
   }
-  tracker.search.staleCount = 0;
+  tracker.scratch.notes[NoteWord.STALE_COUNT] = 0;
   finishOrUndo(tracker, tracker.participant.id, report);
   return report.isComplete;
 }

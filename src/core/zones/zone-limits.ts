@@ -43,16 +43,16 @@ export interface ZoneLimit {
 
 export class ZoneLimits {
   readonly pools: QuotaPools;
-  readonly #words: Words;
-  readonly #base: number;
-  readonly #directory: number;
-  readonly #poolWords: number;
+  private readonly words: Words;
+  private readonly base: number;
+  private readonly directory: number;
+  private readonly poolWords: number;
 
   constructor(words: Words, base: number, maxParticipants: number) {
-    this.#words = words;
-    this.#base = base;
-    this.#directory = base + DIRECTORY;
-    this.#poolWords = QuotaPools.wordsFor(maxParticipants);
+    this.words = words;
+    this.base = base;
+    this.directory = base + DIRECTORY;
+    this.poolWords = QuotaPools.wordsFor(maxParticipants);
     this.pools = new QuotaPools({
       words,
       maxParticipants,
@@ -66,53 +66,53 @@ export class ZoneLimits {
   }
 
   #poolOf(zone: number): number {
-    return this.#base + POOLS + zone * this.#poolWords;
+    return this.base + POOLS + zone * this.poolWords;
   }
 
   /** The quota pool from which a new connection of this zone takes a unit; 0: the zone has no limit. */
   admit(zone: number, participant: Participant): number {
-    if (peek(this.#words, this.#directory + zone) !== 0) {
+    if (peek(this.words, this.directory + zone) !== 0) {
       return this.#poolOf(zone);
     }
-    if (peek(this.#words, this.#base + DEFAULT_LIMIT) === 0) {
+    if (peek(this.words, this.base + DEFAULT_LIMIT) === 0) {
       return 0;
     }
-    return this.#createByDefault(zone, participant) ? this.#poolOf(zone) : 0;
+    return this.createByDefault(zone, participant) ? this.#poolOf(zone) : 0;
   }
 
   /**
    * Creates the entry unless another thread has just done so.
    * @returns false if the default limit was deleted meanwhile
    */
-  #createByDefault(zone: number, participant: Participant): boolean {
-    const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitCreate);
-    const isWanted = words[this.#base + DEFAULT_LIMIT] !== 0;
-    if (isWanted && words[this.#directory + zone] === 0) {
+  private createByDefault(zone: number, participant: Participant): boolean {
+    const words = this.words;
+    lock(words, this.base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitCreate);
+    const isWanted = words[this.base + DEFAULT_LIMIT] !== 0;
+    if (isWanted && words[this.directory + zone] === 0) {
       this.#addLocked(zone, USE_FALLBACK, participant);
     }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
     return isWanted;
   }
 
   /** Creates a zone's entry, with a count of 0. */
   #addLocked(zone: number, limit: number, participant: Participant): void {
     this.pools.renew(this.#poolOf(zone), limit, participant);
-    store(this.#words, this.#directory + zone, 1);
+    store(this.words, this.directory + zone, 1);
   }
 
   /** The limit that applies to a zone. A number above 65535 is not a zone, and gets the default limit. */
   get(zone: number | 'default'): ZoneLimit {
-    const defaultLimit = load(this.#words, this.#base + DEFAULT_LIMIT) >>> 0;
+    const defaultLimit = load(this.words, this.base + DEFAULT_LIMIT) >>> 0;
     if (
       zone === 'default' ||
       !(Number.isInteger(zone) && zone >= 0 && zone < ZONES) ||
-      load(this.#words, this.#directory + zone) === 0
+      load(this.words, this.directory + zone) === 0
     ) {
       return { zone: 'default', limit: defaultLimit, count: 0 };
     }
     const pool = this.#poolOf(zone);
-    const own = givenLimit(this.#words, pool);
+    const own = givenLimit(this.words, pool);
     const count = this.pools.used(pool);
     return own === USE_FALLBACK ? { zone: 'default', limit: defaultLimit, count } : { zone, limit: own >>> 0, count };
   }
@@ -138,42 +138,42 @@ export class ZoneLimits {
     }
     /* All under the mutex. Otherwise a deletion of the default limit could remove the entry after it was found and
      * before its limit was written, and the limit would be lost. */
-    const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitSet);
+    const words = this.words;
+    lock(words, this.base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitSet);
     if (zone === 'default') {
-      store(words, this.#base + DEFAULT_LIMIT, limit);
-    } else if (words[this.#directory + zone] === 0) {
+      store(words, this.base + DEFAULT_LIMIT, limit);
+    } else if (words[this.directory + zone] === 0) {
       this.#addLocked(zone, limit, participant);
     } else {
       writeLimit(words, this.#poolOf(zone), limit);
     }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
   }
 
   #dropEntriesOfDefault(): void {
-    const words = this.#words;
+    const words = this.words;
     for (let each = 0; each < ZONES; each++) {
-      if (words[this.#directory + each] !== 0 && givenLimit(words, this.#poolOf(each)) === USE_FALLBACK) {
-        store(words, this.#directory + each, 0);
+      if (words[this.directory + each] !== 0 && givenLimit(words, this.#poolOf(each)) === USE_FALLBACK) {
+        store(words, this.directory + each, 0);
       }
     }
   }
 
   /** Removes a zone's limit; or the default limit, with all entries that have no limit of their own. */
   delete(zone: number | 'default', participant: Participant): void {
-    const words = this.#words;
-    lock(words, this.#base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitDelete);
+    const words = this.words;
+    lock(words, this.base + MUTEX, participant, LockClass.zoneLimits, LockSite.zoneLimitDelete);
     if (zone === 'default') {
-      store(words, this.#base + DEFAULT_LIMIT, 0);
+      store(words, this.base + DEFAULT_LIMIT, 0);
       this.#dropEntriesOfDefault();
-    } else if (words[this.#directory + zone] !== 0) {
-      if (words[this.#base + DEFAULT_LIMIT] !== 0) {
+    } else if (words[this.directory + zone] !== 0) {
+      if (words[this.base + DEFAULT_LIMIT] !== 0) {
         writeLimit(words, this.#poolOf(zone), USE_FALLBACK);
       } else {
-        store(words, this.#directory + zone, 0);
+        store(words, this.directory + zone, 0);
       }
     }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
   }
 
   /**
@@ -181,15 +181,15 @@ export class ZoneLimits {
    * @returns whether the thread held the mutex
    */
   repair(participant: Participant): boolean {
-    const words = this.#words;
-    const heldIt = inheritLock(words, this.#base + MUTEX, participant, LockClass.zoneLimits);
+    const words = this.words;
+    const heldIt = inheritLock(words, this.base + MUTEX, participant, LockClass.zoneLimits);
     if (heldIt) {
-      if (words[this.#base + DEFAULT_LIMIT] === 0) {
+      if (words[this.base + DEFAULT_LIMIT] === 0) {
         this.#dropEntriesOfDefault();
       }
-      unlock(words, this.#base + MUTEX);
+      unlock(words, this.base + MUTEX);
     }
-    wakeWaiters(words, this.#base + MUTEX);
+    wakeWaiters(words, this.base + MUTEX);
     return heldIt;
   }
 }

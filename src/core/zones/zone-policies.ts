@@ -12,30 +12,30 @@ const ZONES = 65536;
 export const ZONE_POLICIES_WORDS = ZONES;
 
 export class ZonePolicies {
-  readonly #words: Words;
-  readonly #base: number;
+  private readonly words: Words;
+  private readonly base: number;
 
   constructor(words: Words, base: number) {
-    this.#words = words;
-    this.#base = base;
+    this.words = words;
+    this.base = base;
   }
 
   /** The policy of a new connection. For the packet path. */
   policyOf(zone: number): number {
-    return peek(this.#words, this.#base + zone);
+    return peek(this.words, this.base + zone);
   }
 
   get(zone: number): number {
-    return load(this.#words, this.#base + zone);
+    return load(this.words, this.base + zone);
   }
 
   set(zone: number, policyId: number): void {
-    store(this.#words, this.#base + zone, policyId);
+    store(this.words, this.base + zone, policyId);
   }
 
   /** @returns whether the zone had one. If two threads delete it at once, only one of them gets true */
   delete(zone: number): boolean {
-    return exchange(this.#words, this.#base + zone, 0) !== 0;
+    return exchange(this.words, this.base + zone, 0) !== 0;
   }
 
   /** All zones with a policy, and its id. */

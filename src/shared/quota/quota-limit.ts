@@ -23,10 +23,18 @@ export function limitInForce(words: Words, pool: number, fallbackLimit: number):
   return fallback === 0 ? MAX_LIMIT : fallback >>> 0;
 }
 
-/** The limit in force, read plainly: a hint. */
-export function peekLimit(words: Words, pool: number, fallbackLimit: number): number {
-  const own = peek(words, pool + LIMIT);
-  return own === USE_FALLBACK ? limitInForce(words, pool, fallbackLimit) : own >>> 0;
+const TOP_BIT: number = 1 << 31;
+
+/** Is a number of credits within the limit in force? The limit is read plainly: a hint. */
+export function isWithinLimit(words: Words, pool: number, fallbackLimit: number, credits: number): boolean {
+  let limit = peek(words, pool + LIMIT);
+  if (limit === USE_FALLBACK) {
+    /* 0: no limit. As a number without sign, -1 is the largest one. */
+    limit = load(words, fallbackLimit);
+    limit = limit === 0 ? -1 : limit;
+  }
+  /* With the top bits flipped, 32-bit numbers compare as numbers without sign. */
+  return (credits ^ TOP_BIT) <= (limit ^ TOP_BIT);
 }
 
 /** The pool's own limit as it was set: from 0 to 2^32 - 1, or USE_FALLBACK. */

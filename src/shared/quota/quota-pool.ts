@@ -46,7 +46,7 @@ import {
   STRIDE_WORDS,
   TAKEN,
 } from './quota-layout.ts';
-import { givenLimit, limitInForce, peekLimit, writeLimit } from './quota-limit.ts';
+import { givenLimit, limitInForce, isWithinLimit, writeLimit } from './quota-limit.ts';
 import { lockPool, renewPool, repairPool, returnUnused, unlockPool } from './quota-mutex.ts';
 
 /** Credits taken at once far from the limit. One creation in 256 touches the shared words. */
@@ -80,25 +80,25 @@ export interface QuotaPoolsOptions {
 
 /** The pools of one region. A pool is named by the word index of its header. */
 export class QuotaPools {
-  readonly #words: Words;
-  readonly #maxParticipants: number;
-  readonly #fallbackLimit: number;
-  readonly #block: number;
-  readonly #margin: number;
-  readonly #prefetchLooks: number;
-  readonly #credit: number;
+  private readonly words: Words;
+  private readonly maxParticipants: number;
+  private readonly fallbackLimit: number;
+  private readonly block: number;
+  private readonly margin: number;
+  private readonly prefetchLooks: number;
+  private readonly credit: number;
   /** PREFETCHED word of a participant that had prefetched credits at the last collection; 0: nobody had. */
   #holder = 0;
 
   constructor(options: QuotaPoolsOptions) {
-    this.#words = options.words;
-    this.#maxParticipants = options.maxParticipants;
-    this.#fallbackLimit = options.fallbackLimit ?? 0;
-    this.#credit = options.credit ?? ParticipantWord.QUOTA_CREDIT;
-    this.#block = options.block ?? BLOCK;
+    this.words = options.words;
+    this.maxParticipants = options.maxParticipants;
+    this.fallbackLimit = options.fallbackLimit ?? 0;
+    this.credit = options.credit ?? ParticipantWord.QUOTA_CREDIT;
+    this.block = options.block ?? BLOCK;
     /* Closer to the limit, blocks would soon be collected again. */
-    this.#margin = options.margin ?? options.maxParticipants * this.#block;
-    this.#prefetchLooks = options.prefetchLooks ?? PREFETCH_LOOKS;
+    this.margin = options.margin ?? options.maxParticipants * this.block;
+    this.prefetchLooks = options.prefetchLooks ?? PREFETCH_LOOKS;
   }
 
   /** Words of one pool. */
@@ -108,22 +108,22 @@ export class QuotaPools {
 
   /** The limit in force, in credits. */
   limit(pool: number): number {
-    return limitInForce(this.#words, pool, this.#fallbackLimit);
+    return limitInForce(this.words, pool, this.fallbackLimit);
   }
 
   /** The pool's own limit as it was set: from 0 to 2^32 - 1, or USE_FALLBACK. */
   ownLimit(pool: number): number {
-    return givenLimit(this.#words, pool);
+    return givenLimit(this.words, pool);
   }
 
   /** Sets the pool's own limit. It applies to the next connection of every thread. @param limit from 0 to 2^32 - 1, or USE_FALLBACK */
   setLimit(pool: number, limit: number): void {
-    writeLimit(this.#words, pool, limit);
+    writeLimit(this.words, pool, limit);
   }
 
   /** Begins a new generation of the pool, with no credit in use. */
   renew(pool: number, limit: number, participant: Participant): void {
-    renewPool(this.#words, pool, this.#maxParticipants, limit, participant);
+    renewPool(this.words, pool, this.maxParticipants, limit, participant);
   }
 
   /**
@@ -131,40 +131,41 @@ export class QuotaPools {
    * from its beginning counts.
    */
   mayUseReserved(pool: number): boolean {
-    return (peek(this.#words, pool + RESERVED) & RESERVED_MASK) <= peekLimit(this.#words, pool, this.#fallbackLimit);
+    const reserved = peek(this.words, pool + RESERVED) & RESERVED_MASK;
+    return isWithinLimit(this.words, pool, this.fallbackLimit, reserved);
   }
 
   /** Credits in use. Prefetched credits count until their batch ends. Exact while nobody takes or releases (credit-counts.ts). */
   used(pool: number): number {
-    return creditsInUse(this.#words, pool, this.#maxParticipants);
+    return creditsInUse(this.words, pool, this.maxParticipants);
   }
 
   /** Takes one credit. @returns the generation with which it must be released; or QUOTA_EXHAUSTED */
   take(pool: number, participant: Participant): number {
-    const words = this.#words;
+    const words = this.words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
     if ((unused & COUNT_MASK) > 0 && this.#hasMargin(pool, 0) && this.#takeOwn(own, unused, 1)) {
       words[own + TAKEN]!++;
-      const credit = participant.base + this.#credit;
+      const credit = participant.base + this.credit;
       participant.words[credit + CreditWord.UNITS]!++;
       participant.words[credit + CreditWord.POOL] = pool;
       participant.words[credit + CreditWord.GENERATION] = unused >>> GENERATION_SHIFT;
       return unused >>> GENERATION_SHIFT;
     }
-    return this.#takeFromPool(pool, own, participant);
+    return this.takeFromPool(pool, own, participant);
   }
 
   /** Tries once to take credits from the participant's own word. The caller counts them, in the same step. */
   #takeOwn(own: number, unused: number, credits: number): boolean {
-    beginToCount(this.#words, own, unused >>> GENERATION_SHIFT);
-    return compareExchange(this.#words, own, unused, unused - credits) === unused;
+    beginToCount(this.words, own, unused >>> GENERATION_SHIFT);
+    return compareExchange(this.words, own, unused, unused - credits) === unused;
   }
 
   /** Is the limit at least `beyond` above the reserved credits? False during a collection. */
   #hasMargin(pool: number, beyond: number): boolean {
-    const reserved = peek(this.#words, pool + RESERVED);
-    return reserved >= 0 && reserved + beyond <= peekLimit(this.#words, pool, this.#fallbackLimit);
+    const reserved = peek(this.words, pool + RESERVED);
+    return reserved >= 0 && isWithinLimit(this.words, pool, this.fallbackLimit, reserved + beyond);
   }
 
   /**
@@ -174,11 +175,11 @@ export class QuotaPools {
    * @returns the number of credits
    */
   prefetchCredits(pool: number, count: number, participant: Participant): number {
-    const words = this.#words;
+    const words = this.words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     const unused = peek(words, own);
     const taken = Math.min(count, unused & COUNT_MASK);
-    if (taken === 0 || !this.#hasMargin(pool, this.#margin)) {
+    if (taken === 0 || !this.#hasMargin(pool, this.margin)) {
       return 0;
     }
     /* Before the credits leave the unused word: a thread that collects must see them in one of the two. */
@@ -194,11 +195,11 @@ export class QuotaPools {
 
   /** Call when the batch ends. Releases the `left` prefetched credits that it has not used. */
   releasePrefetched(pool: number, left: number, participant: Participant): void {
-    releasePrefetched(this.#words, pool, left, participant);
+    releasePrefetched(this.words, pool, left, participant);
   }
 
-  #takeFromPool(pool: number, own: number, participant: Participant): number {
-    const words = this.#words;
+  private takeFromPool(pool: number, own: number, participant: Participant): number {
+    const words = this.words;
     if (this.limit(pool) < load(words, pool + FULL_BELOW) >>> 0) {
       return QUOTA_EXHAUSTED;
     }
@@ -212,7 +213,7 @@ export class QuotaPools {
         return taken;
       }
       /* The other thread releases the credits that its batch does not use. Near the limit no other batch prefetches. */
-      awaitPrefetchEnd(words, this.#holder, participant, this.#prefetchLooks);
+      awaitPrefetchEnd(words, this.#holder, participant, this.prefetchLooks);
     }
   }
 
@@ -221,23 +222,23 @@ export class QuotaPools {
    * @returns the generation; or QUOTA_EXHAUSTED: all credits are in use, except those of the batch at `#holder`, if there is one
    */
   #tryTakeFromPool(pool: number, own: number, participant: Participant): number {
-    const words = this.#words;
+    const words = this.words;
     lockPool(words, pool, participant);
     const mine = participant.words;
     const { base } = participant;
-    const credit = base + this.#credit;
+    const credit = base + this.credit;
     const limit = this.limit(pool);
     const generation = words[pool + GENERATION]!;
     beginToCount(words, own, generation);
     let reserved = words[pool + RESERVED]!;
     this.#holder = 0;
     if (reserved >= limit) {
-      this.#holder = collectCredits(words, pool, this.#maxParticipants, generation, participant);
+      this.#holder = collectCredits(words, pool, this.maxParticipants, generation, participant);
       reserved = mine[base + ParticipantWord.QUOTA_RESERVED]!;
     }
     let taken = QUOTA_EXHAUSTED;
     if (reserved < limit) {
-      const more = reserved + this.#block + this.#margin <= limit ? this.#block - 1 : 0;
+      const more = reserved + this.block + this.margin <= limit ? this.block - 1 : 0;
       taken = generation;
       /* Up to the count in TAKEN without a call (participant.ts): the credit becomes reserved and in flight in one step. */
       poke(words, pool + RESERVED, reserved + 1 + more);
@@ -268,7 +269,7 @@ export class QuotaPools {
     pool: number,
     generation: number,
     participant: Participant,
-    note: number = this.#credit + CreditWord.UNITS,
+    note: number = this.credit + CreditWord.UNITS,
     by: number = -1,
   ): void {
     if (this.releaseLocally(pool, generation, participant, note, by)) {
@@ -278,7 +279,7 @@ export class QuotaPools {
 
   /** As release, but never takes the mutex. @returns whether so many credits are unused here that `returnAll` should follow */
   releaseLocally(pool: number, generation: number, participant: Participant, note: number, by: number): boolean {
-    const words = this.#words;
+    const words = this.words;
     const own = pool + (1 + participant.id) * STRIDE_WORDS;
     for (;;) {
       const unused = peek(words, own);
@@ -293,14 +294,14 @@ export class QuotaPools {
         if ((unused & CLEAR_FULL_BELOW) !== 0) {
           store(words, pool + FULL_BELOW, 0);
         }
-        return (unused & COUNT_MASK) >= 2 * this.#block;
+        return (unused & COUNT_MASK) >= 2 * this.block;
       }
     }
   }
 
   /** Returns the participant's unused credits to the pool. */
   returnAll(pool: number, participant: Participant): void {
-    returnUnused(this.#words, pool, participant);
+    returnUnused(this.words, pool, participant);
   }
 
   /**
@@ -308,11 +309,11 @@ export class QuotaPools {
    * @returns whether the dead thread held the mutex
    */
   repair(pool: number, participant: Participant): boolean {
-    return repairPool(this.#words, pool, participant);
+    return repairPool(this.words, pool, participant);
   }
 
   /** Call after the participant's thread has died. Releases its prefetched credits. @returns their number */
   repairPrefetched(pool: number, participant: Participant): number {
-    return repairPrefetched(this.#words, pool, participant);
+    return repairPrefetched(this.words, pool, participant);
   }
 }
