@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sampleOf } from '../samples/samples.ts';
+import { IN_JAVASCRIPT, sampleOf } from '../samples/samples.ts';
 import { copyOfBuild } from '../studies/variants.ts';
 import { VoidRunError } from '../suite/workload-bench.ts';
 import type { CountSample, CountSampleOptions, PhaseCounts } from './count-options.ts';
@@ -63,7 +63,7 @@ export async function countsOf({ build, works, onWork }: CountsOfOptions): Promi
 }
 
 async function countsIn(dist: string, work: CountSampleOptions): Promise<WorkCounts> {
-  const { phases, error } = await sampleOf<CountSample>(join(dist, SAMPLE), work);
+  const { phases, error } = await sampleOf<CountSample>(join(dist, SAMPLE), work, IN_JAVASCRIPT);
   if (error !== undefined) {
     throw new VoidRunError(`${work.workload}: ${error}`);
   }

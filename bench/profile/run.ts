@@ -3,7 +3,7 @@
 import type { EngineName } from '../../src/core/engines/engine.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
-import { showProgress, takeSample } from '../samples/samples.ts';
+import { IN_JAVASCRIPT, showProgress, takeSample } from '../samples/samples.ts';
 import { median, medianRatio, type Ratio } from '../statistics/statistics.ts';
 import { VoidRunError } from '../suite/workload-bench.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
@@ -76,7 +76,7 @@ export function profileWorkload(
     options: { ...shape, batch, sample, runs },
     runs,
     async take(isProfiled) {
-      const environment = isProfiled ? { CT_PROFILE: String(sample) } : {};
+      const environment = isProfiled ? { CT_PROFILE: String(sample) } : IN_JAVASCRIPT;
       const taken = await takeSample<WorkloadSample>('samples/workload-sample.js', sampleOptions, environment);
       if (taken.error !== undefined) {
         throw new VoidRunError(`a run of ${workload} is void: ${taken.error}`);

@@ -18,6 +18,12 @@ export async function takeSample<Sample>(
 
 export type TakeSample = typeof takeSample;
 
+/**
+ * The environment of a sample whose packets go through JavaScript. For builds whose JavaScript was patched or instrumented, and for
+ * comparisons with them: the packet module would not show the difference.
+ */
+export const IN_JAVASCRIPT: Record<string, string> = { CT_PACKET_PATH: 'javascript' };
+
 /** Like takeSample, for a module of any build, by its path. @throws Error of one line if the process fails */
 export async function sampleOf<Sample>(
   path: string,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 import type { FloorOptions, FloorSample } from '../samples/floor-sample.ts';
 import { machineFingerprint } from '../machine/machine.ts';
-import { sampleOf, showProgress, takeSample } from '../samples/samples.ts';
+import { IN_JAVASCRIPT, sampleOf, showProgress, takeSample } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from './variants.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
@@ -170,7 +170,7 @@ function sampleFrom(dist: string, connections: number): Promise<WorkloadSample> 
     buckets: 1024,
     prefaulted: true,
   };
-  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options);
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options, IN_JAVASCRIPT);
 }
 
 function print({ cuts, floor, options }: AnatomyResults): void {

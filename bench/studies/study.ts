@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import { machineFingerprint } from '../machine/machine.ts';
-import { sampleOf, showProgress } from '../samples/samples.ts';
+import { IN_JAVASCRIPT, sampleOf, showProgress } from '../samples/samples.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { median, medianRatio } from '../statistics/statistics.ts';
 import { buildVariant, type Patch, type Variant } from './variants.ts';
@@ -245,7 +245,7 @@ function takeFrom(
     prefaulted: rest.prefaulted ?? true,
     ...(rest.window === undefined ? {} : { window: rest.window }),
   };
-  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options);
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options, IN_JAVASCRIPT);
 }
 
 function print({ question, choices }: Study, { rows, options }: StudyResults): void {

@@ -5,7 +5,10 @@ export function glueOf({ bytes, needs }) {
   const { functions, globals, tables, wholeMemory } = needs;
   const tablePaths = new Set(tables.map(({ path }) => path));
   const numbers = globals.filter(({ path }) => !tablePaths.has(path));
-  return `${functions.filter((each) => each.self === undefined).map(importLine).join('\n')}
+  return `${functions
+    .filter((each) => each.self === undefined)
+    .map(importLine)
+    .join('\n')}
 const fromBase64 = (text) => Uint8Array.from(Buffer.from(text, 'base64'));
 export const COMPILED_MODULE = {
   bytes: fromBase64('${Buffer.from(bytes).toString('base64')}'),

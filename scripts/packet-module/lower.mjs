@@ -76,9 +76,7 @@ export class Lowering {
     }
     const runtime = args.filter((each) => each.kind === 'runtime').length;
     let next = perCall.length;
-    const values = args.map((each) =>
-      each.kind === 'runtime' ? int(this.module.local.get(next++, i32)) : each,
-    );
+    const values = args.map((each) => (each.kind === 'runtime' ? int(this.module.local.get(next++, i32)) : each));
     const { name, result } = this.#instanceOf(this.functionOf(declaration), undefined, values);
     const refs = values.filter((each) => each.kind === 'int').map((each) => each.ref);
     const sets = perCall.map((path, index) =>
@@ -97,7 +95,12 @@ export class Lowering {
 
   /** @returns the bytes of the module */
   emit() {
-    this.module.setFeatures(binaryen.Features.Atomics | binaryen.Features.MutableGlobals | binaryen.Features.BulkMemory | binaryen.Features.SignExt);
+    this.module.setFeatures(
+      binaryen.Features.Atomics |
+        binaryen.Features.MutableGlobals |
+        binaryen.Features.BulkMemory |
+        binaryen.Features.SignExt,
+    );
     if (!this.module.validate()) {
       throw new Error('the packet module is not valid');
     }
@@ -201,9 +204,7 @@ export class Lowering {
     if (base !== undefined) {
       return this.module.local.get(base.index, i32);
     }
-    return this.#perCall.has(path)
-      ? this.module.global.get(this.#perCall.get(path), i32)
-      : this.#global(path, 'array');
+    return this.#perCall.has(path) ? this.module.global.get(this.#perCall.get(path), i32) : this.#global(path, 'array');
   }
 
   #callOutside({ module, node, name, alias }, self, args, at) {
@@ -270,7 +271,11 @@ export class Lowering {
     }
     const value = this.#valueOfType(field.module, field.type, path);
     if (value.kind === 'int' && !field.isReadonly) {
-      throw new SubsetError(`${path} may change, so the module cannot know it: readonly fields only`, at.module, at.node);
+      throw new SubsetError(
+        `${path} may change, so the module cannot know it: readonly fields only`,
+        at.module,
+        at.node,
+      );
     }
     return value;
   }
@@ -318,7 +323,11 @@ export class Lowering {
       for (const each of node.body.body) {
         if (each.key?.name === name && (each.type === 'PropertyDefinition' || each.type === 'TSPropertySignature')) {
           if (each.key.type === 'PrivateIdentifier') {
-            throw new SubsetError(`#${name} cannot be read from outside of the object: private ${name} can`, module, each);
+            throw new SubsetError(
+              `#${name} cannot be read from outside of the object: private ${name} can`,
+              module,
+              each,
+            );
           }
           return { module, type: each.typeAnnotation?.typeAnnotation, isReadonly: each.readonly };
         }
@@ -340,7 +349,9 @@ export class Lowering {
   }
 
   staticMethod({ node, module }, name) {
-    const found = node.body.body.find((each) => each.static && each.type === 'MethodDefinition' && each.key.name === name);
+    const found = node.body.body.find(
+      (each) => each.static && each.type === 'MethodDefinition' && each.key.name === name,
+    );
     return found === undefined ? undefined : { module, node: found.value, name, alias: undefined };
   }
 
@@ -350,7 +361,11 @@ export class Lowering {
   table({ module, name }, value) {
     const path = `${module.name}#${name}`;
     if (!this.#tables.has(path)) {
-      this.#tables.set(path, { id: `array:${path}`, path, bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength) });
+      this.#tables.set(path, {
+        id: `array:${path}`,
+        path,
+        bytes: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+      });
     }
     return { kind: 'array', element: value instanceof Uint8Array ? 'u8' : 'i32', path };
   }
@@ -413,9 +428,7 @@ class FunctionLowering {
     });
     this.params = params;
     const isExpression = node.body.type !== 'BlockStatement';
-    const body = isExpression
-      ? [this.#returning(node.body)]
-      : this.#block(node.body.body);
+    const body = isExpression ? [this.#returning(node.body)] : this.#block(node.body.body);
     if (this.instance.result !== none) {
       body.push(this.m.unreachable());
     }
@@ -595,11 +608,15 @@ class FunctionLowering {
 
   #for({ init, test, update, body }) {
     this.#scopes.push(new Map());
-    const before = init === null ? [] : init.type === 'VariableDeclaration' ? this.#statement(init) : this.#effect(init);
+    const before =
+      init === null ? [] : init.type === 'VariableDeclaration' ? this.#statement(init) : this.#effect(init);
     const [top, out, next] = ['top', 'out', 'next'].map((each) => this.#label(each));
     this.#breaks.push(out);
     this.#continues.push(next);
-    const condition = test === null || test === undefined ? [] : [this.m.br(out, this.m.i32.eqz(this.#int(this.expression(test), test)))];
+    const condition =
+      test === null || test === undefined
+        ? []
+        : [this.m.br(out, this.m.i32.eqz(this.#int(this.expression(test), test)))];
     const inner = this.m.block(next, this.#body(body), none);
     const after = update === null || update === undefined ? [] : this.#effect(update);
     this.#breaks.pop();
@@ -823,9 +840,10 @@ class FunctionLowering {
 
   #callFunction(found, self, args, node) {
     const isDeclaration = found.node.type === 'FunctionDeclaration' || found.node.type === 'VariableDeclarator';
-    const declaration = isDeclaration && !this.lowering.options.outside.has(found.name)
-      ? this.lowering.functionOf(found)
-      : { ...found, node: found.node };
+    const declaration =
+      isDeclaration && !this.lowering.options.outside.has(found.name)
+        ? this.lowering.functionOf(found)
+        : { ...found, node: found.node };
     return this.lowering.call(declaration, self, args, this.#at(node));
   }
 
@@ -981,6 +999,12 @@ class FunctionLowering {
       return this.expression(condition.value ? consequent : alternate);
     }
     const ref = this.#int(condition, test);
-    return int(this.m.if(ref, this.#int(this.expression(consequent), consequent), this.#int(this.expression(alternate), alternate)));
+    return int(
+      this.m.if(
+        ref,
+        this.#int(this.expression(consequent), consequent),
+        this.#int(this.expression(alternate), alternate),
+      ),
+    );
   }
 }

@@ -8,7 +8,12 @@ import { dirname, join, relative } from 'node:path';
 import { parseAst } from 'rolldown/parseAst';
 
 /** Syntax around an expression that says something about types only. */
-const TYPE_SYNTAX = new Set(['TSAsExpression', 'TSNonNullExpression', 'TSSatisfiesExpression', 'ParenthesizedExpression']);
+const TYPE_SYNTAX = new Set([
+  'TSAsExpression',
+  'TSNonNullExpression',
+  'TSSatisfiesExpression',
+  'ParenthesizedExpression',
+]);
 
 /** The expression without the type syntax around it. */
 export function bare(node) {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { IN_JAVASCRIPT } from '../../../bench/samples/samples.ts';
 import { compiledBench } from '../../../bench/samples/compiled.ts';
 import { type ProfileFile, profileInTurn, type ProfileRun } from '../../../bench/profile/run.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
@@ -41,7 +42,8 @@ export async function profileCapture(capture: string, options: CaptureProfileOpt
       async take(isProfiled) {
         await runChild(process.execPath, [main, 'replay', capture, ...args, '--lock-profile', out], {
           stderr: 'pipe',
-          env: { ...process.env, CT_PROFILE: isProfiled ? String(sample) : undefined },
+          /* Both in JavaScript: the profiler is not in the packet module. */
+          env: { ...process.env, ...IN_JAVASCRIPT, CT_PROFILE: isProfiled ? String(sample) : undefined },
         });
         return JSON.parse(readFileSync(out, 'utf8')) as ProfileRun;
       },

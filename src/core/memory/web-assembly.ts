@@ -7,7 +7,11 @@ export interface WasmMemory {
 
 interface WebAssemblyApi {
   /** @throws RangeError if the system refuses the memory, or the address space around it */
-  readonly Memory: new (pages: { initial: number; maximum: number; shared: true }) => WasmMemory;
+  readonly Memory: new (pages: {
+    initial: number;
+    maximum: number;
+    shared: true;
+  }) => WasmMemory;
   readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
   readonly Instance: new (
     module: object,

@@ -108,11 +108,7 @@ export class VerdictView<Tag = unknown> implements PacketVerdict<Tag> {
   }
 
   get timeMs(): number {
-    return new Float64Array(
-      this.#words.buffer,
-      this.#words.byteOffset + (this.#at + PacketWord.NOW) * 4,
-      1,
-    )[0]!;
+    return new Float64Array(this.#words.buffer, this.#words.byteOffset + (this.#at + PacketWord.NOW) * 4, 1)[0]!;
   }
 
   get state(): number {
