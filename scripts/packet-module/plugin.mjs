@@ -6,7 +6,8 @@ import { tsImport } from 'tsx/esm/api';
 import { compilePacketModule } from './compile.mjs';
 import { glueOf } from './glue.mjs';
 
-const PLACE = 'src/core/path/compiled-module.ts';
+/** The source that the compiled module takes the place of. */
+export const PLACE = 'src/core/path/compiled-module.ts';
 
 /** Loads the modules with the packet path. @returns path -> exports */
 async function exportsIn(root) {
@@ -19,6 +20,13 @@ async function exportsIn(root) {
   return new Map(paths.map((path, index) => [path, loaded[index]]));
 }
 
+/** Compiles the sources in a folder. @returns the code that takes the place of PLACE, and what is in it */
+export async function compiledModule(root) {
+  const modules = await exportsIn(root);
+  const compiled = compilePacketModule({ root, exportsOf: (path) => modules.get(path) ?? {} });
+  return { code: glueOf(compiled), bytes: compiled.bytes.length, calls: compiled.needs.functions.length };
+}
+
 /** @param root folder of the sources @param say is told the size of the module */
 export function packetModule({ root, say }) {
   return {
@@ -27,11 +35,9 @@ export function packetModule({ root, say }) {
       if (id !== join(root, PLACE)) {
         return null;
       }
-      const modules = await exportsIn(root);
-      const compiled = compilePacketModule({ root, exportsOf: (path) => modules.get(path) ?? {} });
-      const { functions } = compiled.needs;
-      say(`packet module: ${compiled.bytes.length} bytes, calls ${functions.length} functions of JavaScript`);
-      return { code: glueOf(compiled), moduleType: 'js' };
+      const { code, bytes, calls } = await compiledModule(root);
+      say(`packet module: ${bytes} bytes, calls ${calls} functions of JavaScript`);
+      return { code, moduleType: 'js' };
     },
   };
 }

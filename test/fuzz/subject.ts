@@ -22,6 +22,8 @@ export interface SubjectOptions {
   engine: EngineName;
   /** Check that frames come back unchanged if no action translates. */
   checksFrames?: boolean;
+  /** The packets go through JavaScript, even where the packet module judges those of other subjects. */
+  inJavaScript?: boolean;
 }
 
 /** The length of its frame decides whether a packet has no, little or enough room to grow; this is one step of that room. */
@@ -120,6 +122,9 @@ export class Subject {
       maxParticipants: 1,
       eventCapacity: 64,
     });
+    if (options.inJavaScript === true) {
+      this.ct.tracker.packetModule = null;
+    }
     if (!sequence.reassembles) {
       this.ct.fragments.setEnabled('v4', false);
       this.ct.fragments.setEnabled('v6', false);
