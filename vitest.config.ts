@@ -48,6 +48,8 @@ const QUIET = [
   'test/host/output-files.test.ts',
   'test/cli/odd-inputs.test.ts',
   'test/cli/option-table.test.ts',
+  'test/build/*.test.ts',
+  'test/core/path/packet-module.test.ts',
   'test/core/packet/{bounds,checksums,parse-plain,reason}.test.ts',
   'test/shared/memory/slot-steps.test.ts',
   'test/core/expiry/policy-order.test.ts',
@@ -84,6 +86,17 @@ const CHECKED_TOO = [
 ];
 const CHECKED_ONLY = ['test/core/table/cleaned-once.test.ts', 'test/core/table/table-concurrent.test.ts'];
 
+/** Tests of packets that the packet module judges, besides those whose batches lie beside their table anyway. */
+const IN_MODULE = [
+  'test/core/path/{batch-order,linearizability,remembered-connection}.test.ts',
+  'test/core/lifecycle/{early-drop,early-drop-concurrent,reclaim,repair}.test.ts',
+  'test/core/packet/{checksums,reason}.test.ts',
+  'test/core/events/*.test.ts',
+  'test/fuzz/fuzzing.test.ts',
+];
+/** The same for JavaScript: by default the batches of these lie beside their table. */
+const IN_JAVASCRIPT = ['test/reference/*.test.ts', 'test/workers/worker-restarts.test.ts'];
+
 export default defineConfig({
   plugins: [loadCompiled()],
   test: {
@@ -114,6 +127,27 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, LONG, ...QUIET, ...CHECKED_ONLY],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        /* Each batch through the packet module, also one that lies elsewhere. */
+        extends: true,
+        test: {
+          name: 'module',
+          include: IN_MODULE,
+          env: { CT_PACKET_PATH: 'module' },
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'javascript',
+          include: IN_JAVASCRIPT,
+          env: { CT_PACKET_PATH: 'javascript' },
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
         },
       },
       {

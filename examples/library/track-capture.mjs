@@ -6,7 +6,7 @@ import { readPcap } from './pcap.mjs';
 
 const conntrack = new Conntrack({ maxConnections: 100_000 });
 const commit = new CtAction({ commit: true });
-const batch = PacketBatch.allocate(1 << 18); // bytes for frames: enough for the largest
+const batch = PacketBatch.allocate(1 << 18, conntrack.memory); // bytes for frames: enough for the largest
 let nowMs = 0;
 
 for (const { frame, timeMs } of readPcap(readFileSync(process.argv[2]))) {
