@@ -47,6 +47,8 @@ export {
   type FormatConnStatsOptions,
 } from './core/inspect/format.ts';
 export type { TrackerMemory } from './core/memory/memory.ts';
+export type { ModuleMemory, PacketPlace } from './core/memory/module-memory.ts';
+export type { WasmMemory } from './core/memory/web-assembly.ts';
 export type { ConntrackOptions, Reclaim, TableFull } from './core/memory/table-options.ts';
 export { type FragmentListEntry, type FragmentListState } from './core/fragments/dump.ts';
 export {

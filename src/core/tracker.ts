@@ -16,7 +16,7 @@ import { memoryMark, type TrackerMemory } from './memory/memory.ts';
 import { SettingWord } from './memory/memory-layout.ts';
 import { PortRandom } from './nat/random.ts';
 import { BatchScratch, SCRATCH_BLOCK_WORDS } from './packet/batch-scratch.ts';
-import type { PacketModule } from './path/packet-module.ts';
+import type { BatchModule } from './path/batch-module.ts';
 import { SearchNotes } from './path/search-notes.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { type KeptSlot, TableHandle } from './memory/table-handle.ts';
@@ -63,7 +63,7 @@ export class Tracker extends TableHandle {
   readonly eviction: Eviction;
   readonly random: PortRandom;
   /** The packet path as WebAssembly, if this table can use it. undefined: not looked for yet (path/packet-module.ts) */
-  packetModule: PacketModule | null | undefined = undefined;
+  packetModule: BatchModule | null | undefined = undefined;
 
   /**
    * Maps the memory of a tracker for the calling thread and claims a participant slot.

@@ -25,6 +25,11 @@ export interface ModuleMemory {
   readonly packets: Words;
 }
 
+/** Memory of a table (TrackerMemory), as a batch sees it that is to lie beside the table. */
+export interface PacketPlace {
+  readonly module?: ModuleMemory | undefined;
+}
+
 /**
  * Checked and profiled processes run JavaScript: their locks and accesses do more than those of the module.
  * CT_PACKET_PATH=javascript does the same in a plain process.

@@ -1,8 +1,7 @@
 /** A batch of packets: the word indexes of up to 32 packets in one region. */
 
 import type { Words } from '../../shared/access.ts';
-import type { TrackerMemory } from '../memory/memory.ts';
-import { allocatePacketWords } from '../memory/module-memory.ts';
+import { allocatePacketWords, type PacketPlace } from '../memory/module-memory.ts';
 import { expectWhole, shown, UsageError } from '../errors.ts';
 import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import { ChecksumBit, frameByteOffset, GROWTH_BYTES, PacketWord, growablePacketWords } from './layout.ts';
@@ -101,10 +100,10 @@ export class PacketBatch {
    *   can judge them. Such memory is not taken back before the table's
    * @throws UsageError unless that is a whole number up to 1 GiB
    */
-  static allocate(frameBytes = MAX_BATCH * 2048, memory: TrackerMemory | undefined = undefined): PacketBatch {
+  static allocate(frameBytes = MAX_BATCH * 2048, memory: PacketPlace = {}): PacketBatch {
     expectWhole('frameBytes', frameBytes, 0, MAX_FRAME_BYTES);
     const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * growablePacketWords(16) + 1) & ~1;
-    const module = memory?.module;
+    const { module } = memory;
     const words = allocatePacketWords(module, own + SPARE_WORDS);
     const slots = allocatePacketWords(module, MAX_RETURNED);
     return new PacketBatch(words, { start: own, end: own + SPARE_WORDS }, slots);

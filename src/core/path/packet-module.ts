@@ -16,6 +16,7 @@ import { USES_MODULE } from '../memory/module-memory.ts';
 import { type WasmMemory, webAssembly } from '../memory/web-assembly.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import type { Tracker } from '../tracker.ts';
+import type { BatchModule } from './batch-module.ts';
 import { COMPILED_MODULE, type CompiledModule, type ModuleContext } from './compiled-module.ts';
 import { StagedBatch, STAGES_BATCHES } from './staged-batch.ts';
 
@@ -38,7 +39,7 @@ type JudgeBatch = (
   now: number,
 ) => void;
 
-export class PacketModule {
+export class PacketModule implements BatchModule {
   readonly #buffer: ArrayBufferLike;
   readonly #context: ModuleContext;
   /** Only in tests. */
@@ -62,7 +63,6 @@ export class PacketModule {
     this.#judgeBatch = instance.exports['judgeBatch'] as JudgeBatch;
   }
 
-  /** Can the module judge this batch? Its packets must lie in the memory of the table. */
   takes(batch: PacketBatch, action: CtAction, count: number): boolean {
     if (!action.isPlain) {
       return false;
@@ -75,7 +75,6 @@ export class PacketModule {
     return this.isStaged;
   }
 
-  /** As parseAndHash of stage-parse.ts. */
   parseAndHash(given: PacketBatch, action: CtAction, count: number): number {
     const batch = this.isStaged ? this.#staged!.batch : given;
     this.#context.batch = batch;
@@ -90,7 +89,6 @@ export class PacketModule {
     );
   }
 
-  /** As judgeBatch of judge-batch.ts. */
   judgeBatch(given: PacketBatch, action: CtAction, count: number, now: number): void {
     const batch = this.isStaged ? this.#staged!.batch : given;
     this.#context.batch = batch;

@@ -4,7 +4,7 @@
  */
 
 import { copyWords } from '../../shared/memory/word-runs.ts';
-import type { TrackerMemory } from '../memory/memory.ts';
+import type { PacketPlace } from '../memory/module-memory.ts';
 import { MAX_BATCH, PacketBatch } from '../packet/batch.ts';
 import { growablePacketWords, packetWords, PacketWord } from '../packet/layout.ts';
 
@@ -15,7 +15,7 @@ export const STAGES_BATCHES: boolean = process.env['CT_PACKET_PATH'] === 'module
 export class StagedBatch {
   readonly batch: PacketBatch;
 
-  constructor(memory: TrackerMemory) {
+  constructor(memory: PacketPlace) {
     this.batch = PacketBatch.allocate(FRAME_BYTES, memory);
   }
 
