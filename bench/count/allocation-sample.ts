@@ -16,8 +16,8 @@ import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { type AllocationSample, type CountSampleOptions, preparedOf } from './count-options.ts';
 
 /** Rounds without a new least value, after which it counts as the least. */
-const STEADY_ROUNDS = 4;
-const MOST_ROUNDS = 60;
+const STEADY_ROUNDS = 20;
+const MOST_ROUNDS = 300;
 const START_MS = 1_000_000;
 
 function usedBytes(): number {

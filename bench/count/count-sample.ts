@@ -38,8 +38,9 @@ class RecordingSender extends Sender {
   }
 }
 
-function recorderFor({ memory }: Conntrack, { places = false }: CountSampleOptions): Recorder {
-  const recorder = new Recorder(STAGES.length, places ? JUDGE : undefined);
+function recorderFor({ memory, tracker }: Conntrack, { places = false }: CountSampleOptions): Recorder {
+  const { parsed, notes } = tracker.scratch;
+  const recorder = new Recorder(STAGES.length, [parsed, notes], places ? JUDGE : undefined);
   recorder.addRegion('table', memory.words.buffer, true);
   recorder.addRegion('lists', memory.lists.buffer, true);
   recorder.addRegion('events', memory.events.buffer, true);

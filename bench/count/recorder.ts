@@ -112,12 +112,18 @@ export class Recorder {
   readonly #hooks: Hooks = hooksOf();
   readonly #buffers = new Map<ArrayBufferLike, { region: Region; isTable: boolean }>();
   readonly #views = new Map<unknown, View | undefined>();
+  /** Arrays in shared memory that one thread uses alone. */
+  readonly #own: ReadonlySet<unknown>;
   #touches = new Map<number, Touch>();
 
   readonly #placesFrom: number;
 
-  /** @param placesFrom note the place of lines that this stage, or a later one, touches first. Default: of none */
-  constructor(stages: number, placesFrom = stages) {
+  /**
+   * @param own arrays that are not counted: a thread's scratch memory
+   * @param placesFrom note the place of lines that this stage, or a later one, touches first. Default: of none
+   */
+  constructor(stages: number, own: readonly unknown[], placesFrom = stages) {
+    this.#own = new Set(own);
     this.#placesFrom = placesFrom;
     this.table = Array.from({ length: stages }, noOperations);
     this.packets = Array.from({ length: stages }, noOperations);
@@ -154,7 +160,8 @@ export class Recorder {
       return this.#views.get(array);
     }
     const { buffer, byteOffset, BYTES_PER_ELEMENT } = array as TypedArray;
-    const found = ArrayBuffer.isView(array) ? this.#buffers.get(buffer) : undefined;
+    const isCounted = ArrayBuffer.isView(array) && !this.#own.has(array);
+    const found = isCounted ? this.#buffers.get(buffer) : undefined;
     const view =
       found === undefined
         ? undefined

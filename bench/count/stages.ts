@@ -1,4 +1,4 @@
-/** The stages of a batch, and the marks in conntrackExecute at which each begins (src/core/path/execute.ts). */
+/** The stages of a batch, and the marks at which each begins, in the functions of a batch (src/core/path). */
 
 import type { Node, Program } from 'acorn';
 import type MagicString from 'magic-string';
@@ -19,7 +19,8 @@ export const STAGE_TITLES: Readonly<Record<Stage, string>> = {
 /** From here on a packet waits for each line that no earlier stage has touched. */
 export const JUDGE: number = STAGES.indexOf('judge');
 
-const EXECUTE = 'conntrackExecute';
+/** The functions of a batch, the outer one first. */
+const OF_BATCH = ['conntrackExecute', 'judgeBatch'];
 /** The function whose call begins the stage. `judge` is the loop that calls it. */
 const CALLS: Partial<Record<Stage, string>> = {
   parse: 'parseAndHash',
@@ -43,19 +44,19 @@ function calls(node: AnyNode, name: string): boolean {
   );
 }
 
-function executeOf(program: Program): AnyNode[] {
+function statementsOf(program: Program, name: string): AnyNode[] {
   const declared = program.body.flatMap((node) => (node.type === 'VariableDeclaration' ? node.declarations : []));
-  const found = declared.find(({ id }) => id.type === 'Identifier' && id.name === EXECUTE);
+  const found = declared.find(({ id }) => id.type === 'Identifier' && id.name === name);
   const body = (found?.init as unknown as { body?: { body?: AnyNode[] } } | undefined)?.body?.body;
   if (body === undefined) {
-    throw new Error(`the compiled packet path has no function ${EXECUTE}: adapt bench/count/stages.ts to the source`);
+    throw new Error(`the compiled packet path has no function ${name}: adapt bench/count/stages.ts to the source`);
   }
   return body;
 }
 
 /** @throws Error if a stage is not found: then the source has changed, and CALLS must follow */
 export function markStages(program: Program, edits: MagicString): void {
-  const statements = executeOf(program);
+  const statements = OF_BATCH.flatMap((name) => statementsOf(program, name));
   const mark = (stage: Stage) => `$count.stage = ${STAGES.indexOf(stage)}; $count.packet = -1; `;
   edits.appendRight(statements[0]!.start, mark('begin'));
   for (const stage of STAGES) {
@@ -65,7 +66,7 @@ export function markStages(program: Program, edits: MagicString): void {
     }
     const found = statements.find((each) => calls(each, name) && (stage !== 'judge' || each.type === 'ForStatement'));
     if (found === undefined) {
-      throw new Error(`${EXECUTE} has no ${name} any more: adapt bench/count/stages.ts to the source`);
+      throw new Error(`${OF_BATCH.join(' and ')} have no ${name} any more: adapt bench/count/stages.ts to the source`);
     }
     edits.appendRight(found.start, mark(stage));
     if (stage === 'judge') {
