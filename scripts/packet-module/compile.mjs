@@ -54,6 +54,7 @@ const OUTSIDE = [
   'releaseQuota',
   'refill',
   'writeExpected',
+  'addSegment',
 ];
 
 /** What is the same whenever the module runs: it is not used otherwise (src/core/path/packet-module.ts). */
@@ -77,7 +78,7 @@ export function compilePacketModule({ root, exportsOf }) {
     classes: {
       'tracker.expiry': { module: file('src/core/engines/bucket-sweep/bucket-sweep.ts'), name: 'BucketSweep' },
     },
-    isWholeMemory: (path) => /^tracker\..*(words|records)$/.test(path),
+    isWholeMemory: (path) => /^tracker\..*(words|records)$/.test(path) && !/zoneLists(\.slab)?\.words$/.test(path),
   });
   lowering.importMemory({ initialPages: 1, maximumPages: 65_536 });
   const object = (path, module, name) => ({ kind: 'object', path, type: sources.resolve(file(module), name) });

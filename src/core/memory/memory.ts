@@ -13,7 +13,7 @@ import { engineKind } from '../engines/registry.ts';
 import { zoneListsLayout } from '../zones/zone-lists-layout.ts';
 import { checkMemorySize, orTooMuch } from './memory-limits.ts';
 import { memoryLayout, SettingWord } from './memory-layout.ts';
-import { allocateTable, type ModuleMemory } from './module-memory.ts';
+import { allocateTable, type ModuleMemory, zoneListsByte } from './module-memory.ts';
 import {
   checkReclaim,
   checkTableFull,
@@ -102,11 +102,10 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
     ...sizes,
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
-    ...allocateTable(end),
+    ...allocateTable(end, zoneListWords),
     events: allocateWords(eventWords),
     eventCapacity,
     fragments: allocateFragments(),
-    zoneLists: allocateWords(zoneListWords),
     profile: allocateProfile(maxParticipants),
     ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
     lists: allocateWords(listWords),
@@ -128,9 +127,9 @@ export function memoryMark(
   );
 }
 
-function expectRegion(what: string, words: unknown, length: number): void {
+function expectRegion(what: string, words: unknown, length: number, firstByte = 0): void {
   const isShared = words instanceof Int32Array && words.buffer instanceof SharedArrayBuffer;
-  if (!isShared || words.length !== length || words.byteOffset !== 0) {
+  if (!isShared || words.length !== length || words.byteOffset !== firstByte) {
     throw new UsageError(
       `the ${what} of a table's memory must be ${length} words of shared memory: pass the memory of a Conntrack unchanged, ` +
         'by workerData or postMessage (not as a JSON copy)',
@@ -159,10 +158,12 @@ export function checkMemory(memory: TrackerMemory): void {
       `the hashKey of a table's memory must be two 32-bit whole numbers, not ${shown(memory.hashKey)}`,
     );
   }
-  expectRegion('words', memory.words, memoryLayout(memory).end);
+  const { end } = memoryLayout(memory);
+  expectRegion('words', memory.words, end);
   expectRegion('events', memory.events, eventsWords(memory.maxParticipants, memory.eventCapacity));
   expectRegion('fragments', memory.fragments, FRAGMENTS_WORDS);
-  expectRegion('zone lists', memory.zoneLists, zoneListsLayout(memory).end);
+  const zoneListsFrom = memory.module === undefined ? 0 : zoneListsByte(end);
+  expectRegion('zone lists', memory.zoneLists, zoneListsLayout(memory).end, zoneListsFrom);
   expectRegion('lists', memory.lists, kind.regionWords(memory));
   if (load(memory.words, SettingWord.MARK) !== memoryMark(memory)) {
     throw new UsageError(

@@ -3,6 +3,7 @@
  * SharedArrayBuffer. WebAssembly reaches 4 GiB, and only its own memory.
  *
  *   word 0               the table's words (memory-layout.ts)
+ *   zone lists           on the next line (zones/zone-lists-layout.ts)
  *   packets              one line: NEXT. Then memory of batches and rings, given out once and never taken back
  */
 
@@ -36,21 +37,34 @@ export interface PacketPlace {
  */
 export const USES_MODULE: boolean = !CHECKED && !PROFILED && process.env['CT_PACKET_PATH'] !== 'javascript';
 
+/** The regions of a table that the module uses. */
+export interface TableRegions {
+  readonly words: Words;
+  readonly zoneLists: Words;
+  readonly module: ModuleMemory | undefined;
+}
+
+/** The byte at which the zone lists begin in module memory. */
+export function zoneListsByte(words: number): number {
+  return wholeLines(words) * 4;
+}
+
 /**
- * Reserves a table's words, as module memory if possible.
+ * Reserves a table's words and zone lists, as module memory if possible.
  * @throws RangeError if the system refuses so much memory
  */
-export function allocateTable(words: number): { words: Words; module: ModuleMemory | undefined } {
-  const packets = wholeLines(words);
+export function allocateTable(words: number, zoneListWords: number): TableRegions {
+  const packets = wholeLines(words) + wholeLines(zoneListWords);
   const pages = Math.ceil((packets + PACKET_WORDS) / PAGE_WORDS);
   const memory = USES_MODULE && pages <= MAX_PAGES ? reserved(pages) : undefined;
   if (memory === undefined) {
-    return { words: allocateWords(words), module: undefined };
+    return { words: allocateWords(words), zoneLists: allocateWords(zoneListWords), module: undefined };
   }
   const buffer = memory.buffer;
   const module = { memory, packets: new Int32Array(buffer, packets * 4, PACKET_WORDS) };
   module.packets[NEXT] = LINE_WORDS;
-  return { words: new Int32Array(buffer, 0, words), module };
+  const zoneLists = new Int32Array(buffer, zoneListsByte(words), zoneListWords);
+  return { words: new Int32Array(buffer, 0, words), zoneLists, module };
 }
 
 /** V8 reserves more address space for a memory than it has pages. So it may fail where plain memory does not. */

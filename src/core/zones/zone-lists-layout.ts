@@ -2,6 +2,7 @@
  * The words of the zone lists: a shared region of their own (zone-lists.ts). A zone has a list for each participant that created
  * connections in it. A list consists of segments, each a cache line.
  *
+ *   -           one line
  *   slab        the segments' slab (shared/memory/slab.ts)
  *   locks       a cache line for each participant: the mutex of its lists
  *   heads       zone 0: one word for each participant; zone 1: ... The first segment of the list, 0: it is empty
@@ -91,7 +92,8 @@ export interface ZoneListsLayout {
  * @throws UsageError if an array cannot have so many words
  */
 export function zoneListsLayout({ maxConnections, maxParticipants }: MemorySizes): ZoneListsLayout {
-  const slab = 0;
+  /* Not in the first line: the words of the locks in the smaller regions tell which region it is (workers/supervision/lock-waits.ts). */
+  const slab = LINE_WORDS;
   const locks = slab + SLAB_WORDS;
   const heads = locks + maxParticipants * LINE_WORDS;
   const tails = heads + wholeLines(ZONES * maxParticipants);

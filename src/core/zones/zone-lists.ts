@@ -58,22 +58,22 @@ export class ZoneLists {
   readonly words: Words;
   readonly layout: ZoneListsLayout;
   readonly slab: Slab;
-  readonly #records: Words;
-  readonly #maxParticipants: number;
-  readonly #epochs: Epochs;
-  readonly #locks: number;
-  readonly #heads: number;
-  readonly #tails: number;
+  private readonly records: Words;
+  private readonly maxParticipants: number;
+  private readonly epochs: Epochs;
+  private readonly locks: number;
+  private readonly heads: number;
+  private readonly tails: number;
 
   constructor({ words, layout, records, maxParticipants, epochs }: ZoneListsOptions) {
     this.words = words;
     this.layout = layout;
-    this.#records = records;
-    this.#maxParticipants = maxParticipants;
-    this.#epochs = epochs;
-    this.#locks = layout.locks;
-    this.#heads = layout.heads;
-    this.#tails = layout.tails;
+    this.records = records;
+    this.maxParticipants = maxParticipants;
+    this.epochs = epochs;
+    this.locks = layout.locks;
+    this.heads = layout.heads;
+    this.tails = layout.tails;
     this.slab = new Slab({
       words,
       base: layout.slab,
@@ -96,17 +96,17 @@ export class ZoneLists {
 
   /** Word index of the mutex of a participant's lists. */
   lockOf(participant: number): number {
-    return this.#locks + participant * LINE_WORDS;
+    return this.locks + participant * LINE_WORDS;
   }
 
   /** Word index of a participant's tail of a zone. */
   tailOf(participant: number, zone: number): number {
-    return this.#tails + (participant * ZONES + zone) * TAIL_WORDS;
+    return this.tails + (participant * ZONES + zone) * TAIL_WORDS;
   }
 
   /** Word index of the head of a list. @param list zone * maxParticipants + participant, as in SegmentWord.LIST */
   headOf(list: number): number {
-    return this.#heads + list;
+    return this.heads + list;
   }
 
   /**
@@ -115,13 +115,13 @@ export class ZoneLists {
    */
   list(record: number, participant: Participant): boolean {
     const { words } = this;
-    const records = this.#records;
+    const records = this.records;
     const r = record << UNIT_SHIFT;
     const zone = metaZone(records[r + ConnWord.META]!);
     const tail = this.tailOf(participant.id, zone);
     let place = words[tail + TailWord.NEXT_PLACE]!;
     if ((place & (SEGMENT_WORDS - 1)) === 0) {
-      place = this.#addSegment(zone, participant);
+      place = this.addSegment(zone, participant);
       if (place === 0) {
         return false;
       }
@@ -134,7 +134,7 @@ export class ZoneLists {
   }
 
   /** Adds a segment to the end of the participant's list of a zone. @returns the word of its first place; 0: no memory is left */
-  #addSegment(zone: number, participant: Participant): number {
+  private addSegment(zone: number, participant: Participant): number {
     const { words } = this;
     const segment = this.slab.allocate(participant, 0);
     participant.words[participant.base + ParticipantWord.LIST_SEGMENT] = segment;
@@ -143,7 +143,7 @@ export class ZoneLists {
     }
     const at = segment << SEGMENT_SHIFT;
     const tail = this.tailOf(participant.id, zone);
-    const list = zone * this.#maxParticipants + participant.id;
+    const list = zone * this.maxParticipants + participant.id;
     const mutex = this.lockOf(participant.id);
     lock(words, mutex, participant, LockClass.leaf, LockSite.zoneListExtend);
     const last = words[tail + TailWord.LAST]!;
@@ -151,7 +151,7 @@ export class ZoneLists {
     words[at + SegmentWord.LIST] = list;
     words[at + SegmentWord.NEXT] = 0;
     words[at + SegmentWord.PREVIOUS] = last;
-    store(words, last === 0 ? this.#heads + list : (last << SEGMENT_SHIFT) + SegmentWord.NEXT, segment);
+    store(words, last === 0 ? this.heads + list : (last << SEGMENT_SHIFT) + SegmentWord.NEXT, segment);
     words[tail + TailWord.LAST] = segment;
     words[tail + TailWord.NEXT_PLACE] = at + FIRST_PLACE;
     participant.words[participant.base + ParticipantWord.LIST_SEGMENT] = 0;
@@ -173,7 +173,7 @@ export class ZoneLists {
   }
 
   #unlist(record: number, participant: Participant, waitMs: number): boolean {
-    const place = this.#records[(record << UNIT_SHIFT) + ConnWord.PLACE]!;
+    const place = this.records[(record << UNIT_SHIFT) + ConnWord.PLACE]!;
     if (!this.isPlaceOf(place, record)) {
       return true;
     }
@@ -214,8 +214,8 @@ export class ZoneLists {
     const { words } = this;
     const at = segment << SEGMENT_SHIFT;
     const list = words[at + SegmentWord.LIST]!;
-    const zone = Math.trunc(list / this.#maxParticipants);
-    const owner = list - zone * this.#maxParticipants;
+    const zone = Math.trunc(list / this.maxParticipants);
+    const owner = list - zone * this.maxParticipants;
     const mutex = this.lockOf(owner);
     if (waitMs === AS_LONG_AS_IT_TAKES) {
       lock(words, mutex, participant, LockClass.leaf, LockSite.zoneListShorten);
@@ -225,7 +225,7 @@ export class ZoneLists {
     const next = words[at + SegmentWord.NEXT]!;
     const previous = words[at + SegmentWord.PREVIOUS]!;
     const lastWord = this.tailOf(owner, zone) + TailWord.LAST;
-    store(words, previous === 0 ? this.#heads + list : (previous << SEGMENT_SHIFT) + SegmentWord.NEXT, next);
+    store(words, previous === 0 ? this.heads + list : (previous << SEGMENT_SHIFT) + SegmentWord.NEXT, next);
     words[next === 0 ? lastWord : (next << SEGMENT_SHIFT) + SegmentWord.PREVIOUS] = previous;
     participant.words[participant.base + ParticipantWord.LIST_EMPTIED] = 0;
     participant.words[participant.base + ParticipantWord.LIST_UNLINKED] = segment;
@@ -236,7 +236,7 @@ export class ZoneLists {
 
   /** A reader may stand on the segment, and must find its way on from there. */
   #retire(segment: number, participant: Participant): void {
-    this.slab.retire(participant, 0, segment, this.#epochs.current());
+    this.slab.retire(participant, 0, segment, this.epochs.current());
     participant.words[participant.base + ParticipantWord.LIST_UNLINKED] = 0;
   }
 
@@ -256,8 +256,8 @@ export class ZoneLists {
     const { words } = this;
     let found = NO_RECORDS;
     let count = 0;
-    const first = this.#heads + zone * this.#maxParticipants;
-    for (let head = first; head < first + this.#maxParticipants; head++) {
+    const first = this.heads + zone * this.maxParticipants;
+    for (let head = first; head < first + this.maxParticipants; head++) {
       for (let segment = load(words, head); segment !== 0; ) {
         const at = segment << SEGMENT_SHIFT;
         if (count + PLACES > found.length) {
@@ -280,7 +280,7 @@ export class ZoneLists {
   /** After the participant's thread has died: releases its locks. @returns how many it held */
   repairLocks(participant: Participant): number {
     let released = this.slab.repair(participant) ? 1 : 0;
-    for (let id = 0; id < this.#maxParticipants; id++) {
+    for (let id = 0; id < this.maxParticipants; id++) {
       released += releaseOfDead(this.words, this.lockOf(id), participant, LockClass.leaf) ? 1 : 0;
     }
     return released;

@@ -182,10 +182,15 @@ export class Participant implements LockOwner {
   }
 
   fallAsleep(words: Words, index: number): void {
-    this.words[this.base + ParticipantWord.SLEEPS_ON] = words.buffer === this.words.buffer ? index : ~index;
+    this.words[this.base + ParticipantWord.SLEEPS_ON] = isSamePlace(words, this.words) ? index : ~index;
   }
 
   wakeUp(): void {
     this.words[this.base + ParticipantWord.SLEEPS_ON] = 0;
   }
+}
+
+/** Do two regions begin at the same word? Several regions may lie in one buffer. */
+function isSamePlace(a: Words, b: Words): boolean {
+  return a.buffer === b.buffer && a.byteOffset === b.byteOffset;
 }

@@ -2,7 +2,8 @@
 
 import { LISTS_LOCK } from '../../core/engines/lists.ts';
 import type { TableHandle } from '../../core/memory/table-handle.ts';
-import { peek } from '../../shared/access.ts';
+import { FragmentsWord } from '../../core/fragments/region.ts';
+import { peek, type Words } from '../../shared/access.ts';
 import { ownerOf } from '../../shared/sync/mutex.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../shared/memory/participant.ts';
 
@@ -16,8 +17,15 @@ function holderBefore(tracker: TableHandle, id: number): number {
   if (at > 0) {
     return ownerOf(words, at);
   }
-  /* Two mutexes lie in other memory: that of fragments, and that of ct-scale's lists. */
-  return ownerOf(~at === LISTS_LOCK ? tracker.memory.lists : tracker.memory.fragments, ~at);
+  return ownerOf(otherRegion(tracker, ~at), ~at);
+}
+
+/** The region other than the table's words that has a mutex at this word. Each of the others has one mutex, in its first line. */
+function otherRegion({ memory }: TableHandle, index: number): Words {
+  if (index === FragmentsWord.MUTEX) {
+    return memory.fragments;
+  }
+  return index === LISTS_LOCK ? memory.lists : memory.zoneLists;
 }
 
 /**
