@@ -1,12 +1,12 @@
 /**
- * The packet path in WebAssembly: parsing, hashing, prefetching, and judging packets of known connections. The build compiles it from
- * the same sources as the JavaScript (docs/packet-module.md).
+ * The packet path in WebAssembly: parsing, hashing, prefetching, judging. The build compiles it from the same sources as the
+ * JavaScript (docs/packet-module.md).
  *
  *   JavaScript   conntrackExecute
  *                  | parseAndHash, judgeBatch: one call each for a batch
  *   module         v
- *                a packet of an established connection: all of it
- *                  | a rare case: creation, translation, helpers, waiting for a lock, events
+ *                a packet of a connection, or one that creates it: all of it
+ *                  | a rare case: ICMP errors, helpers, waiting for a lock, events
  *   JavaScript     v
  *                the function of that case
  */

@@ -1,6 +1,7 @@
 /**
- * The words of the zone lists: a shared region of their own (zone-lists.ts). A zone has a list for each participant that created
- * connections in it. A list consists of segments, each a cache line.
+ * The words of the zone lists (zone-lists.ts). They have an array of their own: behind the table's words in the memory of the packet
+ * module, or else in a separate region. A zone has a list for each participant that created connections in it. A list consists of
+ * segments, each a cache line.
  *
  *   -           one line
  *   slab        the segments' slab (shared/memory/slab.ts)
