@@ -4,10 +4,12 @@
  */
 
 import { peek } from '../../shared/access.ts';
+import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import type { CtAction } from '../action.ts';
 import { NoteWord } from '../packet/batch-scratch.ts';
-import { PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
-import { RecordClass, UNIT_SHIFT } from '../table/conn.ts';
+import { META_IPV6, metaProtocol, PARSED_WORDS, ParsedKind, ParsedWord } from '../packet/key.ts';
+import { Protocol } from '../packet/layout.ts';
+import { ConnWord, RecordClass, UNIT_SHIFT, UNIT_WORDS } from '../table/conn.ts';
 import type { Tracker } from '../tracker.ts';
 
 /** Stage 2: touches the index line of each packet. */
@@ -32,6 +34,9 @@ export function touchRecords(tracker: Tracker, action: CtAction, count: number):
   const { parsed } = tracker.scratch;
   let sink = 0;
   let missing = 0;
+  /* Of those: IPv6, and IPv4 with TCP. */
+  let missingIpv6 = 0;
+  let missingTcp = 0;
   for (let at = 0; at < count * PARSED_WORDS; at += PARSED_WORDS) {
     if (parsed[at + ParsedWord.KIND] !== ParsedKind.KEYED) {
       continue;
@@ -43,16 +48,42 @@ export function touchRecords(tracker: Tracker, action: CtAction, count: number):
       hint = table.next(table.blockOf(hash), hash, 0) | 0;
     }
     parsed[at + ParsedWord.HINT] = hint;
+    const meta = parsed[at + ParsedWord.META]!;
+    const isTcp = metaProtocol(meta) === Protocol.TCP;
     if (hint !== 0) {
-      sink ^= peek(shared, peek(shared, hint) << UNIT_SHIFT);
+      const r = peek(shared, hint) << UNIT_SHIFT;
+      sink ^= peek(shared, r);
+      if (isTcp || action.nat !== null) {
+        sink ^= peek(shared, r + LINE_WORDS);
+      }
+      if ((meta & META_IPV6) !== 0) {
+        sink ^= peek(shared, r + ConnWord.SRC6);
+      }
     } else if (action.commit) {
       missing++;
+      if ((meta & META_IPV6) !== 0) {
+        missingIpv6++;
+      } else if (isTcp) {
+        missingTcp++;
+      }
       table.prefetchForWrite(hash, line);
     }
   }
   if (missing > 0) {
-    sink ^= tracker.slab.touchNext(tracker.participant, RecordClass.ipv4, missing);
+    sink ^= touchFresh(tracker, missing, missingIpv6, missingTcp);
   }
   tracker.scratch.notes[NoteWord.SINK]! ^= sink;
   return missing;
+}
+
+/** Touches the records that `missing` new connections will get: each line that creation writes. @returns a number without meaning */
+function touchFresh(tracker: Tracker, missing: number, ipv6: number, tcp: number): number {
+  const { slab, participant } = tracker;
+  const ipv4 = missing - ipv6;
+  const words = tcp > 0 ? 2 * LINE_WORDS : LINE_WORDS;
+  let sink = ipv4 > 0 ? slab.touchNext(participant, RecordClass.ipv4, ipv4, words) | 0 : 0;
+  if (ipv6 > 0) {
+    sink ^= slab.touchNext(participant, RecordClass.ipv6, ipv6, UNIT_WORDS + LINE_WORDS) | 0;
+  }
+  return sink;
 }

@@ -21,6 +21,7 @@
  */
 
 import { peek, type Words } from '../access.ts';
+import { LINE_WORDS } from './cache-line.ts';
 import { Epochs } from './epoch.ts';
 import { LockSite } from '../sync/lock-sites.ts';
 import { LockClass } from '../sync/lockdep.ts';
@@ -150,11 +151,11 @@ export class Slab {
   }
 
   /**
-   * Prefetches the records of the next `count` allocations, if they are fresh: reads the first word of each. The cache
-   * misses overlap here. When the records are filled, they would come one after another.
+   * Prefetches the records of the next `count` allocations, if they are fresh: reads a word of each cache line in their first
+   * `recordWords` words. The cache misses overlap here. When the records are filled, they would come one after another.
    * @returns a number without meaning, made from the words, so that V8 does not remove the reads
    */
-  touchNext(participant: Participant, recordClass: number, count: number): number {
+  touchNext(participant: Participant, recordClass: number, count: number, recordWords: number): number {
     const words = participant.words;
     const records = this.records;
     const cache = this.cache(participant, recordClass);
@@ -162,10 +163,13 @@ export class Slab {
       return 0;
     }
     const fresh = words[cache + FRESH_NEXT]!;
-    const end = Math.min(words[cache + FRESH_END]!, fresh + count);
+    const units = 1 + recordClass;
+    const end = Math.min(words[cache + FRESH_END]!, fresh + count * units) * this.unitWords;
     let sink = 0;
-    for (let word = fresh * this.unitWords; word < end * this.unitWords; word += this.unitWords) {
-      sink ^= records[word]!;
+    for (let record = fresh * this.unitWords; record < end; record += units * this.unitWords) {
+      for (let word = record; word < record + recordWords; word += LINE_WORDS) {
+        sink ^= records[word]!;
+      }
     }
     return sink;
   }

@@ -200,10 +200,10 @@ describe('the slab', () => {
     slab.prefault(256);
     slab.prefault(1 << 20);
     const first = slab.allocate(participant, 0);
-    slab.touchNext(participant, 0, 1000);
-    slab.touchNext(participant, 1, 1000);
+    slab.touchNext(participant, 0, 1000, 16);
+    slab.touchNext(participant, 1, 1000, 16);
     expect([first, ...allocateAll(slab, participant, 0)]).toHaveLength(256);
-    slab.touchNext(participant, 0, 1000);
+    slab.touchNext(participant, 0, 1000, 16);
     expect(slab.allocate(participant, 0)).toBe(0);
     expect(fixture.records.every((word) => word === 0)).toBe(true);
   });
