@@ -14,23 +14,23 @@ export interface RateProfile {
 
 export const PROFILES = {
   mobile: {
-    description: 'A mobile core: 1 million flows of 20 packets each; at 4 Mpps 200,000 begin and end every second',
+    description: 'Flows of 20 packets. At 4 Mpps 200,000 begin and end every second',
     flows: 1_000_000,
     shape: { kind: 'lives', packets: 20 },
     wantedPps: 4_000_000,
   },
   short: {
-    description: 'Flows of a query and an answer, so that the limit is the rate of new connections',
+    description: 'Flows of a query and an answer: many new connections',
     flows: 1_000_000,
     shape: { kind: 'lives', packets: 2 },
   },
   steady: {
-    description: 'Flows that never end, all with the same share of the packets',
+    description: 'Flows that never end, each with the same share of the packets',
     flows: 1_000_000,
     shape: { kind: 'rotation' },
   },
   zipf: {
-    description: 'Flows that never end; the k-th most frequent has a share proportional to 1/k',
+    description: 'Flows that never end. The k-th has a share proportional to 1/k',
     flows: 1_000_000,
     shape: { kind: 'zipf', exponent: 1 },
   },

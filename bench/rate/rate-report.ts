@@ -104,7 +104,7 @@ export function answerOf(result: RateResult, isQuiet = true): string | undefined
   }
   return isQuiet
     ? `${nameOf(result)}: ${who} cannot track ${load}: the best trial ${lossText(best)}.${instead}`
-    : `${nameOf(result)}: can ${who} track ${load}? NOT TO BE TOLD: the best trial ${lossText(best)}, but the machine was not quiet.`;
+    : `${nameOf(result)}: can ${who} track ${load}? INCONCLUSIVE: the best trial ${lossText(best)}, but the machine was not quiet.`;
 }
 
 /** What kept the rate from being higher, as a sentence. undefined without a search that found one. */

@@ -56,7 +56,9 @@ function expectConsistent(names: readonly WorkloadName[], options: CountOptions,
   }
   const shape = SHAPE.find((name) => names.length === 0 && command.getOptionValueSource(name) === 'cli');
   if (shape !== undefined) {
-    throw new UsageError(`--${shape} needs a workload: without one, the works of the committed file are counted`);
+    throw new UsageError(
+      `--${shape} needs a workload: without one, bench count counts the fixed workloads of ct-bucket.counts.json`,
+    );
   }
   for (const name of names) {
     requireWindowOfUse(name, window);
@@ -113,10 +115,12 @@ export function addCount(bench: Command): void {
   const command = describe(
     bench.command('count'),
     'Count what the packet path does: operations on shared memory, cache lines, allocated bytes. No time is measured',
-    'The counts are exact: every run gives the same. Without a workload, the works of the committed file are counted.',
+    'The counts are exact: every run of a build gives the same, also on a busy machine. The packets go through JavaScript, not ' +
+      'through the packet module. It needs a clone of the repository.',
+    'Without a workload, it counts the main workloads, those of ct-bucket.counts.json.',
   )
     .addArgument(
-      bench.createArgument('[workloads...]', 'Workloads to count').choices(WORKLOAD_NAMES).default([], 'main ones'),
+      bench.createArgument('[workloads...]', 'Workloads to count').choices(WORKLOAD_NAMES).default([], 'the main ones'),
     )
     .optionsGroup(Group.workload)
     .addOption(
@@ -135,14 +139,18 @@ export function addCount(bench: Command): void {
       'Also count instructions, if valgrind is installed. Each workload takes half a minute',
       false,
     )
-    .option('--check <file>', 'Compare with the counts in a file. Each counter that became worse is a line')
-    .option('--update <file>', 'Write the counts to the file that --check reads')
-    .option('--because <reason>', 'With --update: why counters became worse');
+    .option('--check <file>', 'Compare with the counts in this file, and print each counter that became worse')
+    .option('--update <file>', 'Write the counts to this file, for --check')
+    .option('--because <reason>', 'With --update: why counters became worse. The file keeps the reason');
   withJsonFile(command)
-    .option('--csv <file>', 'Write the compared counters as CSV')
+    .option('--csv <file>', 'Write a row of CSV for each counter')
     .action((names: WorkloadName[], options: CountOptions) => count(names, options, command));
   endHelp(command, {
-    examples: ['bench count insert tcp-data', 'bench count --check ct-bucket.counts.json'],
+    examples: [
+      'bench count insert tcp-data --window 32',
+      'bench count --check ct-bucket.counts.json',
+      "bench count --update ct-bucket.counts.json --because 'A packet also counts its bytes'",
+    ],
     exitStatus: '0 counted, and nothing became worse; 1 a counter became worse, or a run was invalid; 2 error',
   });
 }

@@ -23,7 +23,7 @@ import {
 } from '../options/shared-options.ts';
 
 function profileList(): string {
-  return RATE_PROFILE_NAMES.map((name) => `${name}: ${PROFILES[name].description}.`).join(' ');
+  return RATE_PROFILE_NAMES.map((name) => `  ${name.padEnd(8)}${PROFILES[name].description}`).join('\n');
 }
 
 async function runRate(
@@ -41,10 +41,14 @@ async function runRate(
 export function addRate(bench: Command): void {
   const command = describe(
     bench.command('rate'),
-    'Offer packets at a rate, search for the highest without loss, and measure latency at shares of it',
-    `Each packet has a due time, and its latency counts from then. Profiles: ${profileList()}`,
+    'Search for the highest packet rate without loss, and measure latency at 10, 50 and 90 % of it',
+    'Each packet has a due time, and its latency is the time from then to its verdict. A packet that waits for a slow one counts ' +
+      'its waiting time.',
+    `Profiles:\n${profileList()}`,
   )
-    .addArgument(bench.createArgument('[profiles...]', 'Loads to offer').choices(RATE_PROFILE_NAMES).default([], 'all'))
+    .addArgument(
+      bench.createArgument('[profiles...]', 'Profiles to measure').choices(RATE_PROFILE_NAMES).default([], 'all'),
+    )
     .optionsGroup(Group.workload)
     .addOption(
       new Option('--threads <list>', 'Numbers of PMDs to measure, separated by commas')
@@ -54,7 +58,7 @@ export function addRate(bench: Command): void {
     .addOption(
       new Option('--connections <list>', 'Numbers of flows in the table, separated by commas')
         .argParser(wholeNumbers(100, MAX_CONNECTIONS))
-        .default(undefined, 'those of the profile'),
+        .default(undefined, 'those of the profile, 1 million'),
     )
     .addOption(
       new Option(
@@ -63,7 +67,7 @@ export function addRate(bench: Command): void {
       ).argParser(wholeNumber(100, 200_000_000)),
     )
     .addOption(
-      new Option('--ring <packets>', 'Packets that wait for a PMD before more are dropped')
+      new Option('--ring <packets>', 'Packets that may wait for a PMD. Further ones are dropped')
         .argParser(wholeNumber(32, 65_536))
         .default(4096),
     )
@@ -75,7 +79,7 @@ export function addRate(bench: Command): void {
     .addOption(new Option('--seconds <seconds>', 'Time of each trial').argParser(wholeNumber(1, 600)).default(2))
     .addOption(runsOption(1))
     .addOption(waitQuietOption())
-    .option('--quick', 'Try everything in short trials. The figures then mean nothing', false);
+    .option('--quick', 'Only show that everything works, in short trials. The figures mean nothing', false);
   withJsonFile(command).action(runRate);
   endHelp(command, {
     examples: ['bench rate mobile --json mobile.json', 'bench rate zipf --connections 65536,1000000 --threads 1,2'],
@@ -86,8 +90,9 @@ export function addRate(bench: Command): void {
 export function addTable(bench: Command): void {
   const command = describe(
     bench.command('table'),
-    "Print the review's table of insertion times, with this machine's figures beside the published ones",
-    'With --command another program, such as one around the library of Open vSwitch, does the same work in turn: see bench peer.',
+    'Print insertion times on this machine beside those that a review on ovs-dev published in January 2022',
+    'With --command another program does the same work in turn, for example one that calls the library of Open vSwitch. The help of ' +
+      'bench peer says what it must print.',
   )
     .optionsGroup(Group.input)
     .addOption(new Option('--command <command>', 'Command line of another program'))

@@ -37,9 +37,9 @@ function withOutputs(command: Command): Command {
 function withProjectOptions(command: Command): Command {
   const others = ['config', 'quick', 'shard'];
   return command
-    .optionsGroup('Another project (without a configuration):')
+    .optionsGroup('Another project (instead of a configuration):')
     .addOption(
-      new Option('--module <file>', 'Measure the functions that this module exports as `cases`').conflicts([
+      new Option('--module <file>', 'Measure the functions of the object `cases` that this module exports').conflicts([
         'command',
         ...others,
       ]),
@@ -47,15 +47,18 @@ function withProjectOptions(command: Command): Command {
     .addOption(
       new Option(
         '--command <command>',
-        'Measure this command, run by sh in each state; {case} stands for the case. The last line of JSON that it prints ' +
-          'counts (a number, or an object of numbers), else its time',
+        'Measure this command. sh runs it in the folder of each state, with the name of the case in place of {case}. If it ' +
+          'prints a line of JSON (a positive number, or an object of them), the last one is its result, and less is better. ' +
+          'Otherwise its result is its run time',
       ).conflicts(others),
     )
-    .option('--cases <list>', 'Cases to measure, separated by commas (default: all of the module)', (text) => [
-      ...new Set(text.split(',')),
-    ])
-    .option('--tolerate <percent>', 'A smaller slowdown is no regression (default: 2)', percent)
-    .option('--alarm <percent>', 'A slowdown as large as this is never fine (default: 5)', percent)
+    .option(
+      '--cases <list>',
+      'Cases to measure, separated by commas (default: all of the module; a command has one)',
+      (text) => [...new Set(text.split(','))],
+    )
+    .option('--tolerate <percent>', 'A slowdown up to this is no regression (default: 2)', percent)
+    .option('--alarm <percent>', 'A verdict of "no slowdown" excludes slowdowns as large as this (default: 5)', percent)
     .option('--seconds <seconds>', 'Time limit (default: 55)', wholeNumber(10, 86_400));
 }
 
@@ -63,9 +66,11 @@ function addRegressRun(regress: Command): void {
   const command = describe(
     regress.command('run', { isDefault: true }),
     'Build two commits, measure both in pairs, and judge the difference',
-    'Pairs are taken until the verdict is certain, or the time is over. A figure regressed if its interval lies above the ' +
-      'noise floor and its estimate above tolerate. It is fine if its interval lies below alarm. Otherwise the result is ' +
+    'It takes pairs until the verdict is certain, or the time is over. A figure regressed if its interval lies above the ' +
+      'noise floor (0.5 %) and its estimate above tolerate. It is fine if its interval lies below alarm. Otherwise the result is ' +
       'inconclusive (exit status 3).',
+    'By default it measures ct-bucket itself, in a clone. With --module or --command it measures any project: a state is then a ' +
+      'commit of the repository here, or any folder.',
   )
     .optionsGroup(Group.input)
     .requiredOption(

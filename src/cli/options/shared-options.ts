@@ -62,7 +62,7 @@ export function runsOption(preset: number): Option {
 export function waitQuietOption(): Option {
   return new Option(
     '--wait-quiet <time>',
-    'Wait up to this time (30s, 5m) until the machine is quiet, then measure in any case',
+    'Wait until the machine is quiet, but at most this long (30s, 5m, 1h). Then measure in any case',
   ).argParser(duration('24h'));
 }
 
