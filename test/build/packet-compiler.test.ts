@@ -47,10 +47,10 @@ function build(source: string, options: { outside?: string[]; numbers?: number }
   const rest = Array.from({ length: numbers }, (): RootArgument => ({ kind: 'runtime' }));
   lowering.addRoot(sources.resolve(module, 'run'), [thread, ...rest], 'run');
   const bytes = lowering.emit();
-  const memory = new webAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const memory = new webAssembly!.Memory({ initial: 1, maximum: 1, shared: true });
   const values: Record<string, number> = { 'number:tracker.base': 100, 'array:tracker.counters': 4096 };
   const calls: number[][] = [];
-  const instance = new webAssembly.Instance(new webAssembly.Module(bytes), {
+  const instance = new webAssembly!.Instance(new webAssembly!.Module(bytes), {
     host: { memory },
     numbers: Object.fromEntries(lowering.needs.globals.map(({ id }) => [id, values[id]!])),
     calls: Object.fromEntries(

@@ -102,13 +102,14 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
     ...sizes,
     reclaim,
     hashKey: [k0 | 0, k1 | 0],
-    ...allocateTable(end, zoneListWords),
     events: allocateWords(eventWords),
     eventCapacity,
     fragments: allocateFragments(),
     profile: allocateProfile(maxParticipants),
     ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
     lists: allocateWords(listWords),
+    /* Last: the table may take all the address space that is left, or do without, but the others need theirs. */
+    ...allocateTable(end, zoneListWords),
   }));
 }
 

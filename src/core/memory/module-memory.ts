@@ -14,7 +14,7 @@ import { PROFILED } from '../../shared/sync/lock-profile.ts';
 
 const PAGE_WORDS = 16_384;
 const MAX_PAGES = 65_536;
-/** Words for packets. The system commits only what is used. */
+/** Words for packets: 64 MiB. The system commits only what is used. */
 const PACKET_WORDS: number = 256 * PAGE_WORDS * 4;
 
 /** The next free word of the packets. atomic: any thread takes memory. */
@@ -69,6 +69,9 @@ export function allocateTable(words: number, zoneListWords: number): TableRegion
 
 /** V8 reserves more address space for a memory than it has pages. So it may fail where plain memory does not. */
 function reserved(pages: number): WasmMemory | undefined {
+  if (webAssembly === undefined) {
+    return undefined;
+  }
   try {
     return new webAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (error) {

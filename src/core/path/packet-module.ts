@@ -51,7 +51,7 @@ export class PacketModule implements BatchModule {
 
   constructor(tracker: Tracker, memory: WasmMemory, compiled: CompiledModule) {
     const context = { tracker } as ModuleContext;
-    const instance = new webAssembly.Instance(moduleOf(compiled), {
+    const instance = new webAssembly!.Instance(moduleOf(compiled), {
       host: { memory },
       numbers: { ...compiled.numbers(tracker), ...placeTables(tracker, compiled) },
       calls: compiled.calls(context),
@@ -112,7 +112,7 @@ let compiledOnce: object | undefined;
 
 /** Compiled once in each thread, whatever the number of its tables. */
 function moduleOf({ bytes }: CompiledModule): object {
-  compiledOnce ??= new webAssembly.Module(bytes);
+  compiledOnce ??= new webAssembly!.Module(bytes);
   return compiledOnce;
 }
 

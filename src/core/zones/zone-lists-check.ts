@@ -77,7 +77,8 @@ class ZoneListsCheck {
         this.#expect(`LIST of segment ${segment}`, this.#words[at + SegmentWord.LIST], list);
         this.#expect(`PREVIOUS of segment ${segment}`, this.#words[at + SegmentWord.PREVIOUS], previous);
         const next = this.#words[at + SegmentWord.NEXT]!;
-        const isOpen = nextPlace >>> SEGMENT_SHIFT === segment;
+        /* If the last segment is full, NEXT_PLACE is the word behind it, where any segment may begin. */
+        const isOpen = nextPlace >>> SEGMENT_SHIFT === segment && nextPlace % SEGMENT_WORDS !== 0;
         this.#places(segment, zone, isOpen ? nextPlace : at + SEGMENT_WORDS);
         this.#expect(`segment ${segment} is open and not the last`, isOpen && next !== 0 ? 'yes' : 'no', 'no');
         previous = segment;

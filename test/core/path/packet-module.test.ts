@@ -1,9 +1,11 @@
 /** Which packets go through the packet module. test/fuzz compares its results with those of JavaScript. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
+import { allocateMemory } from '../../../src/core/memory/memory.ts';
 import { allocatePacketWords } from '../../../src/core/memory/module-memory.ts';
+import { webAssembly } from '../../../src/core/memory/web-assembly.ts';
 import { MAX_BATCH, PacketBatch } from '../../../src/core/packet/batch.ts';
 import { udp } from '../../support/frames.ts';
 import { run } from '../../support/child.ts';
@@ -95,6 +97,33 @@ describe('the packet module', () => {
     const assignments = Object.entries({ CT_PACKET_PATH: 'auto', ...env }).map(([name, value]) => `${name}=${value}`);
     const { stdout } = await run('env', [...assignments, process.execPath, '--input-type=module', '-e', SHOW]);
     expect(stdout).toBe(output);
+  });
+
+  it('is not used in a process without WebAssembly', async () => {
+    const { stdout } = await run(process.execPath, ['--jitless', '--input-type=module', '-e', SHOW]);
+    expect(stdout).toBe('JavaScript 1\n');
+  });
+
+  it('takes its address space last, so that no other region of the table lacks it', () => {
+    const order: string[] = [];
+    const noting = <T extends object>(what: string, constructor: T) =>
+      new Proxy(constructor, {
+        construct: (target, args) => {
+          order.push(what);
+          return Reflect.construct(target as new () => object, args);
+        },
+      });
+    vi.stubGlobal('SharedArrayBuffer', noting('region', SharedArrayBuffer));
+    const plain = webAssembly!.Memory;
+    Object.assign(webAssembly!, { Memory: noting('module', plain) });
+    try {
+      allocateMemory({ maxConnections: 100, maxParticipants: 2 });
+    } finally {
+      vi.unstubAllGlobals();
+      Object.assign(webAssembly!, { Memory: plain });
+    }
+    expect(order).toContain('region');
+    expect(order.indexOf('module')).toBe(order.length - 1);
   });
 
   it('gives way to JavaScript where the system refuses its address space', async () => {

@@ -8,7 +8,7 @@ import { ENGINES } from '../../../src/core/engines/engine.ts';
 import type { ConnEntry } from '../../../src/core/inspect/dump.ts';
 import { BucketTable } from '../../../src/core/table/bucket-table.ts';
 import { zoneListFaults } from '../../../src/core/zones/zone-lists-check.ts';
-import { PLACES, SEGMENT_SHIFT, SegmentWord } from '../../../src/core/zones/zone-lists-layout.ts';
+import { PLACES, SEGMENT_SHIFT, SegmentWord, TailWord } from '../../../src/core/zones/zone-lists-layout.ts';
 import { tcp, udp } from '../../support/frames.ts';
 import { dumpAll, send } from '../../support/tracking.ts';
 
@@ -145,6 +145,20 @@ describe('beside a full table', () => {
       round();
     }
     expect(ct.tracker.zoneLists.slab.unitsTaken).toBeLessThanOrEqual(before + 256);
+    expect(zoneListFaults(ct.tracker)).toEqual([]);
+  });
+
+  it('the check of a list accepts a full last segment, wherever the other segments of the list lie', () => {
+    const ct = new Conntrack({ maxConnections: 1000, maxParticipants: 1 });
+    open(ct, 1, 2 * PLACES);
+    open(ct, 2, PLACES);
+    ct.flush({ zone: 1 });
+    /* The quiescent points of these batches let the retired segments be free again. */
+    open(ct, 2, 2, PLACES);
+    open(ct, 1, 2 * PLACES);
+    const { zoneLists, participant } = ct.tracker;
+    const last = zoneLists.words[zoneLists.tailOf(participant.id, 1) + TailWord.LAST]!;
+    expect(zoneLists.words[(last << SEGMENT_SHIFT) + SegmentWord.PREVIOUS]).toBe(last + 1);
     expect(zoneListFaults(ct.tracker)).toEqual([]);
   });
 
