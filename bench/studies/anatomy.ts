@@ -26,16 +26,25 @@ interface Cut {
 
 /** Time of the packets' clock in each phase (workload-thread.ts). The cuts recognise a phase by it. */
 const PHASE_MS: Record<PhaseName, number> = { 'udp-insert': 1_000_000, 'udp-lookup': 1_000_001 };
-const EXECUTE = 'src/core/path/execute.ts';
 
+/** Ends the work on a batch before a statement. */
 function endingAt(find: RegExp, before: string, phase: PhaseName): Patch {
-  return { path: EXECUTE, find, replace: `if (nowMs === ${PHASE_MS[phase]}) return; ${before}` };
+  return { path: 'src/core/path/judge-batch.ts', find, replace: `if (now === ${PHASE_MS[phase]}) return; ${before}` };
+}
+
+/** Ends it before anything is done. */
+function endingAtOnce(phase: PhaseName): Patch {
+  return {
+    path: 'src/core/path/execute.ts',
+    find: /let count = batch\.count;/,
+    replace: `if (nowMs === ${PHASE_MS[phase]}) return; let count = batch.count;`,
+  };
 }
 
 function cutsOf(phase: PhaseName): Cut[] {
   const cut = (name: string, patch: Patch): Cut => ({ name, patches: [patch], phase, kind: 'upTo' });
   return [
-    cut('filling the packets (the sender)', endingAt(/let count = batch\.count;/, 'let count = batch.count;', phase)),
+    cut('filling the packets (the sender)', endingAtOnce(phase)),
     cut('parsing, hashing', endingAt(/\btouchLines\(tracker, count\);/, 'touchLines(tracker, count);', phase)),
     cut(
       'touching index lines',

@@ -14,6 +14,7 @@ interface Choice {
   name: string;
   options?: Partial<WorkloadSampleOptions>;
   patches?: readonly Patch[];
+  environment?: Readonly<Record<string, string>>;
 }
 
 interface Study {
@@ -31,7 +32,7 @@ const INSERT_ON_1_AND_2 = [
 
 const BUCKET_OF: Omit<Patch, 'replace'> = {
   path: 'src/core/table/bucket-index.ts',
-  find: /this\.#shift === 32 \? 0 : hash >>> this\.#shift/,
+  find: /this\.shift === 32 \? 0 : hash >>> this\.shift/,
 };
 const SPIN_BOUND: Omit<Patch, 'replace'> = {
   path: 'src/shared/sync/lock-wait.ts',
@@ -76,6 +77,16 @@ export const STUDIES = {
       { name: '256', options: { window: 256 } },
       { name: '32', options: { window: 32 } },
     ],
+  },
+  module: {
+    question: 'WebAssembly or JavaScript for the path of a packet?',
+    works: [
+      { workload: 'insert', threads: 1 },
+      { workload: 'insert', threads: 2 },
+      { workload: 'tcp-life', threads: 1 },
+      { workload: 'tcp-data', threads: 1 },
+    ],
+    choices: [{ name: 'the packet module' }, { name: 'JavaScript', environment: IN_JAVASCRIPT }],
   },
   prefault: {
     question: 'Commit memory before the start, or on first use?',
@@ -208,7 +219,11 @@ export async function runStudy(name: StudyName, options: StudyOptions): Promise<
           showProgress(
             `run ${run + 1} of ${options.runs}: ${work.workload}, ${counted(work.threads, 'thread')}, ${choice.name}`,
           );
-          const sample = await takeFrom(variants[index]!.dist, { ...work, ...options, ...choice.options });
+          const sample = await takeFrom(
+            variants[index]!.dist,
+            { ...work, ...options, ...choice.options },
+            environmentOf(study, choice),
+          );
           if (sample.error !== undefined) {
             throw new VoidRunError(`run ${run + 1} of ${choice.name} is void: ${sample.error}`);
           }
@@ -232,9 +247,15 @@ export async function runStudy(name: StudyName, options: StudyOptions): Promise<
   return results;
 }
 
+/** A patch changes the JavaScript. So all choices of its study run that. */
+function environmentOf({ choices }: Study, { environment = {} }: Choice): Readonly<Record<string, string>> {
+  return choices.some(({ patches }) => patches !== undefined) ? IN_JAVASCRIPT : environment;
+}
+
 function takeFrom(
   dist: string,
   { workload, threads, connections, ...rest }: Partial<WorkloadSampleOptions> & Omit<StudyOptions, 'runs'>,
+  environment: Readonly<Record<string, string>>,
 ): Promise<WorkloadSample> {
   const options: WorkloadSampleOptions = {
     workload: workload!,
@@ -245,7 +266,7 @@ function takeFrom(
     prefaulted: rest.prefaulted ?? true,
     ...(rest.window === undefined ? {} : { window: rest.window }),
   };
-  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options, IN_JAVASCRIPT);
+  return sampleOf<WorkloadSample>(join(dist, 'bench', 'samples', 'workload-sample.js'), options, environment);
 }
 
 function print({ question, choices }: Study, { rows, options }: StudyResults): void {

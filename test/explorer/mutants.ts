@@ -86,7 +86,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: ZONE_LISTS,
-        find: 'this.slab.retire(participant, 0, segment, this.#epochs.current());',
+        find: 'this.slab.retire(participant, 0, segment, this.epochs.current());',
         replace: 'this.slab.keep(participant, 0, segment);',
       },
     ],
@@ -364,15 +364,15 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: SLAB,
-        find: '    lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabReturn);\n',
+        find: '    lock(words, this.base + MUTEX, participant, LockClass.leaf, LockSite.slabReturn);\n',
         replace: '',
       },
       {
         file: SLAB,
-        find: `    records[batch * this.#unitWords + this.#tagWord] = words[common]!;
+        find: `    records[batch * this.unitWords + this.tagWord] = words[common]!;
     words[common] = batch;
-    unlock(words, this.#base + MUTEX);`,
-        replace: `    records[batch * this.#unitWords + this.#tagWord] = seam.peek(words, common);
+    unlock(words, this.base + MUTEX);`,
+        replace: `    records[batch * this.unitWords + this.tagWord] = seam.peek(words, common);
     seam.poke(words, common, batch);`,
       },
     ],
@@ -384,20 +384,20 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: SLAB,
-        find: 'lock(words, this.#base + MUTEX, participant, LockClass.leaf, LockSite.slabRefill);',
+        find: 'lock(words, this.base + MUTEX, participant, LockClass.leaf, LockSite.slabRefill);',
         replace: '',
       },
       {
         file: SLAB,
-        find: `    unlock(words, this.#base + MUTEX);
+        find: `    unlock(words, this.base + MUTEX);
     return found;`,
         replace: '    return found;',
       },
       { file: SLAB, find: 'const batch = words[common]!;', replace: 'const batch = seam.peek(words, common);' },
       {
         file: SLAB,
-        find: 'words[common] = this.#records[batch * this.#unitWords + this.#tagWord]!;',
-        replace: 'seam.poke(words, common, this.#records[batch * this.#unitWords + this.#tagWord]!);',
+        find: 'words[common] = this.records[batch * this.unitWords + this.tagWord]!;',
+        replace: 'seam.poke(words, common, this.records[batch * this.unitWords + this.tagWord]!);',
       },
     ],
     scenarios: ['slab/giveAndTwoTake'],
@@ -491,7 +491,7 @@ export const MUTANTS: readonly Mutant[] = [
         file: CREATE,
         find: `  if (!table.placeAbsentLocked(bucket, hash, record)) {
     outcome = findConnLocked(tracker, at, now) | 0;
-    if (outcome === 0 && tracker.search.othersMet > 0) {
+    if (outcome === 0 && tracker.scratch.notes[NoteWord.OTHERS_MET]! > 0) {
       noteRivals(tracker, record, at);
     }
     if (outcome === 0 && !table.placeLocked(bucket, hash, record, participant)) {
@@ -674,9 +674,9 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/core/zones/zone-limits.ts',
         find: `      writeLimit(words, this.#poolOf(zone), limit);
     }
-    unlock(words, this.#base + MUTEX);`,
+    unlock(words, this.base + MUTEX);`,
         replace: `    }
-    unlock(words, this.#base + MUTEX);
+    unlock(words, this.base + MUTEX);
     writeLimit(words, this.#poolOf(zone), limit);`,
       },
     ],
@@ -688,9 +688,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: QUOTA,
-        find: 'return reserved >= 0 && reserved + beyond <= peekLimit(this.#words, pool, this.#fallbackLimit);',
+        find: 'return reserved >= 0 && isWithinLimit(this.words, pool, this.fallbackLimit, reserved + beyond);',
         replace:
-          'return ((reserved >= 0 ? reserved : -1) + beyond) >>> 0 <= peekLimit(this.#words, pool, this.#fallbackLimit);',
+          'return isWithinLimit(this.words, pool, this.fallbackLimit, (reserved >= 0 ? reserved : -1) + beyond);',
       },
     ],
     scenarios: ['quota/nextBatch'],
@@ -701,7 +701,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: QUOTA,
-        find: 'return (peek(this.#words, pool + RESERVED) & RESERVED_MASK) <= peekLimit(this.#words, pool, this.#fallbackLimit);',
+        find: 'return isWithinLimit(this.words, pool, this.fallbackLimit, reserved);',
         replace: 'return this.#hasMargin(pool, 0);',
       },
     ],
@@ -713,10 +713,10 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: QUOTA,
-        find: 'return creditsInUse(this.#words, pool, this.#maxParticipants);',
-        replace: `let inUse = load(this.#words, pool + RESERVED);
-    for (let id = 0; id < this.#maxParticipants; id++) {
-      inUse -= load(this.#words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
+        find: 'return creditsInUse(this.words, pool, this.maxParticipants);',
+        replace: `let inUse = load(this.words, pool + RESERVED);
+    for (let id = 0; id < this.maxParticipants; id++) {
+      inUse -= load(this.words, pool + (1 + id) * STRIDE_WORDS) & COUNT_MASK;
     }
     return Math.max(inUse, 0);`,
       },
@@ -868,9 +868,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/core/zones/zone-policies.ts',
-        find: 'return exchange(this.#words, this.#base + zone, 0) !== 0;',
-        replace: `const had = load(this.#words, this.#base + zone) !== 0;
-    store(this.#words, this.#base + zone, 0);
+        find: 'return exchange(this.words, this.base + zone, 0) !== 0;',
+        replace: `const had = load(this.words, this.base + zone) !== 0;
+    store(this.words, this.base + zone, 0);
     return had;`,
       },
     ],
