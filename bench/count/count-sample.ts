@@ -42,6 +42,7 @@ function recorderFor({ memory, tracker }: Conntrack, { places = false }: CountSa
   const { parsed, notes } = tracker.scratch;
   const recorder = new Recorder(STAGES.length, [parsed, notes], places ? JUDGE : undefined);
   recorder.addRegion('table', memory.words.buffer, true);
+  recorder.addRegion('zone lists', memory.zoneLists.buffer, true);
   recorder.addRegion('lists', memory.lists.buffer, true);
   recorder.addRegion('events', memory.events.buffer, true);
   recorder.addRegion('fragments', memory.fragments.buffer, true);

@@ -30,6 +30,9 @@ const ARITHMETIC = {
   '>>>': 'shr_u',
 };
 
+/** Statements that end a case of a switch. */
+const ENDS = new Set(['BreakStatement', 'ContinueStatement', 'ReturnStatement']);
+
 /** Types that name no array or object: numbers and booleans. */
 const SCALARS = new Set(['TSNumberKeyword', 'TSBooleanKeyword']);
 
@@ -538,9 +541,11 @@ class FunctionLowering {
       case 'SwitchStatement':
         return this.#switch(node);
       case 'BreakStatement':
-        return [this.m.br(this.#breaks.at(-1))];
       case 'ContinueStatement':
-        return [this.m.br(this.#continues.at(-1))];
+        if (node.label !== null) {
+          throw this.fail('labels are not in the subset', node);
+        }
+        return [this.m.br((node.type === 'BreakStatement' ? this.#breaks : this.#continues).at(-1))];
       case 'ReturnStatement':
         return [node.argument === null ? this.m.return() : this.#returning(node.argument)];
       default:
@@ -644,9 +649,13 @@ class FunctionLowering {
     this.#breaks.push(out);
     const refs = [this.m.local.set(chosen.index, this.#int(this.expression(discriminant), discriminant))];
     let labels = [];
-    for (const { test, consequent } of cases) {
+    for (const [index, { test, consequent }] of cases.entries()) {
       labels.push(test);
       if (consequent.length > 0) {
+        const isLast = index === cases.length - 1;
+        if (!isLast && (labels.includes(null) || !ENDS.has(consequent.at(-1).type))) {
+          throw this.fail('a case must end with return or break, and default must be the last one', consequent[0]);
+        }
         const body = this.m.block(null, [...this.#block(consequent), this.m.br(out)], none);
         refs.push(labels.includes(null) ? body : this.m.if(this.#isAny(chosen, labels), body));
         labels = [];

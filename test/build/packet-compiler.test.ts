@@ -160,6 +160,8 @@ describe('the compiler of the packet module', () => {
     ['a sum of numbers without sign', 'return (a >>> 0) - (b >>> 0);', 'would lose its top bit'],
     ['a comparison of signs', 'return a >>> 0 < b ? 1 : 0;', 'a number with sign compared with one without'],
     ['a float that is read', 'return thread.counters[0]!;', 'floats can be added to'],
+    ['a case that falls through', 'switch (a) { case 1: b = 2; case 2: b = 3; } return b;', 'a case must end with'],
+    ['a label', 'out: for (;;) { break out; } return a;', 'is not in the subset'],
     ['an exception', 'throw new Error();', 'ThrowStatement is not in the subset'],
     ['a name from nowhere', 'return a + nowhere;', 'nowhere is not known'],
   ])('refuses %s, and says where it stands', (_, text, message) => {

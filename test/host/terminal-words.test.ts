@@ -167,7 +167,7 @@ describe('the width of a terminal', () => {
     ]);
     const table = stdout.slice(0, stdout.lastIndexOf('\n', stdout.lastIndexOf(' against ')));
     expect(table.split('\n').filter((line) => line.length > 80)).toEqual([]);
-    expect(table).toContain('detectable effect  ');
+    expect(table).toContain('detectable slowdown  ');
   });
 
   it('turns a table into a list if the table is too wide', () => {

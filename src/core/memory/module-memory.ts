@@ -14,8 +14,8 @@ import { PROFILED } from '../../shared/sync/lock-profile.ts';
 
 const PAGE_WORDS = 16_384;
 const MAX_PAGES = 65_536;
-/** Words for packets: 64 MiB. The system commits only what is used. */
-const PACKET_WORDS: number = 256 * PAGE_WORDS * 4;
+/** Words for packets: 256 MiB. The system commits only what is used. */
+const PACKET_WORDS: number = 2 ** 26;
 
 /** The next free word of the packets. atomic: any thread takes memory. */
 const NEXT = 0;
