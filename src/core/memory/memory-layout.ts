@@ -20,7 +20,7 @@
  * A TrackerMemory goes to other threads by postMessage or workerData; each maps it with `new Tracker(memory)`.
  */
 
-import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
+import { evenLines, LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
 import { EPOCH_WORDS } from '../../shared/memory/epoch.ts';
 import { PARTICIPANT_WORDS } from '../../shared/memory/participant.ts';
 import { QuotaPools } from '../../shared/quota/quota-pool.ts';
@@ -80,11 +80,6 @@ export interface MemoryLayout {
   records: number;
   /** Words in all. */
   end: number;
-}
-
-/** Rounds up to a pair of cache lines: processors fetch lines in pairs. */
-function evenLines(words: number): number {
-  return Math.ceil(words / (2 * LINE_WORDS)) * 2 * LINE_WORDS;
 }
 
 export function memoryLayout(memory: MemorySizes): MemoryLayout {

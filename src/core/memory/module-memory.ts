@@ -3,12 +3,12 @@
  * SharedArrayBuffer. WebAssembly reaches 4 GiB, and only its own memory.
  *
  *   word 0               the table's words (memory-layout.ts)
- *   zone lists           on the next line (zones/zone-lists-layout.ts)
- *   packets              one line: NEXT. Then memory of batches and rings, given out once and never taken back
+ *   zone lists           on the next pair of lines (zones/zone-lists-layout.ts)
+ *   packets              a pair of lines: NEXT. Then memory of batches and rings, given out once and never taken back
  */
 
 import { add, allocateWords, CHECKED, type Words } from '../../shared/access.ts';
-import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
+import { LINE_WORDS, evenLines } from '../../shared/memory/cache-line.ts';
 import { type WasmMemory, webAssembly } from './web-assembly.ts';
 import { PROFILED } from '../../shared/sync/lock-profile.ts';
 
@@ -46,7 +46,7 @@ export interface TableRegions {
 
 /** The byte at which the zone lists begin in module memory. */
 export function zoneListsByte(words: number): number {
-  return wholeLines(words) * 4;
+  return evenLines(words) * 4;
 }
 
 /**
@@ -54,7 +54,7 @@ export function zoneListsByte(words: number): number {
  * @throws RangeError if the system refuses so much memory
  */
 export function allocateTable(words: number, zoneListWords: number): TableRegions {
-  const packets = wholeLines(words) + wholeLines(zoneListWords);
+  const packets = evenLines(words) + evenLines(zoneListWords);
   const pages = Math.ceil((packets + PACKET_WORDS) / PAGE_WORDS);
   const memory = USES_MODULE && pages <= MAX_PAGES ? reserved(pages) : undefined;
   if (memory === undefined) {
@@ -62,7 +62,7 @@ export function allocateTable(words: number, zoneListWords: number): TableRegion
   }
   const buffer = memory.buffer;
   const module = { memory, packets: new Int32Array(buffer, packets * 4, PACKET_WORDS) };
-  module.packets[NEXT] = LINE_WORDS;
+  module.packets[NEXT] = 2 * LINE_WORDS;
   const zoneLists = new Int32Array(buffer, zoneListsByte(words), zoneListWords);
   return { words: new Int32Array(buffer, 0, words), zoneLists, module };
 }
@@ -87,7 +87,7 @@ export function allocatePacketWords(module: ModuleMemory | undefined, words: num
   if (module === undefined) {
     return allocateWords(words);
   }
-  const taken = wholeLines(words);
+  const taken = evenLines(words);
   const { packets } = module;
   const start = add(packets, NEXT, taken);
   if (start + taken > packets.length) {

@@ -12,9 +12,13 @@ const PARSED_END: number = (MAX_BATCH + 1) * PARSED_WORDS;
 /** Where a block has the packet module's copies of tables. */
 const TABLES_AT: number = PARSED_END + LINE_WORDS;
 /** Words of these. */
-export const TABLE_WORDS = 512;
-/** Words of a participant's block of scratch memory: keys, notes, tables. */
+export const TABLE_WORDS: number = 33 * LINE_WORDS;
+/** Words of a participant's block of scratch memory: keys, notes, tables. An even number of lines: processors fetch them in pairs. */
 export const SCRATCH_BLOCK_WORDS: number = TABLES_AT + TABLE_WORDS;
+
+if (SCRATCH_BLOCK_WORDS % (2 * LINE_WORDS) !== 0) {
+  throw new Error('two participants share a pair of cache lines');
+}
 
 /** Offsets in `notes`. */
 export const NoteWord = {

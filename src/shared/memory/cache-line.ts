@@ -8,3 +8,8 @@ export const LINE_WORDS = CACHE_LINE_BYTES / 4;
 export function wholeLines(words: number): number {
   return Math.ceil(words / LINE_WORDS) * LINE_WORDS;
 }
+
+/** Rounds up to a pair of cache lines: processors fetch lines in pairs. So what different threads write lies in different pairs. */
+export function evenLines(words: number): number {
+  return Math.ceil(words / (2 * LINE_WORDS)) * 2 * LINE_WORDS;
+}

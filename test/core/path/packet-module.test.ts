@@ -68,8 +68,8 @@ describe('the packet module', () => {
   it('gives memory to batches until none is left, and then memory elsewhere', () => {
     const ct = table();
     const { module } = ct.memory;
-    const all = allocatePacketWords(module, module!.packets.length - 16);
-    const next = allocatePacketWords(module, 16);
+    const all = allocatePacketWords(module, module!.packets.length - 32);
+    const next = allocatePacketWords(module, 32);
     expect([all.buffer === ct.memory.words.buffer, next.buffer === ct.memory.words.buffer]).toEqual([true, false]);
     const batch = PacketBatch.allocate(4096, ct.memory);
     for (let i = 0; i < MAX_BATCH; i++) {
