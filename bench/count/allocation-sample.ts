@@ -39,6 +39,8 @@ function ownBytes(): number {
 /** Adds up what each batch allocates. */
 class WeighingSender extends Sender {
   bytes = 0;
+  /** V8 collected garbage during a batch, so the bytes of that batch are not known. */
+  isInterrupted = false;
   readonly #own: number;
 
   constructor(tracker: Tracker, nowMs: number, own: number) {
@@ -50,6 +52,7 @@ class WeighingSender extends Sender {
     const before = usedBytes();
     conntrackExecute(this.tracker, batch, action, this.nowMs);
     const bytes = usedBytes() - before - this.#own;
+    this.isInterrupted ||= bytes < 0;
     this.bytes += Math.max(0, bytes);
   }
 }
@@ -66,7 +69,7 @@ function sample(options: CountSampleOptions): AllocationSample {
       tracker.enter();
       run.run(sender, phase, 0, connections);
       tracker.leave();
-      if (sender.bytes < least[phase]!) {
+      if (!sender.isInterrupted && sender.bytes < least[phase]!) {
         least[phase] = sender.bytes;
         steady = 0;
       }

@@ -103,7 +103,7 @@ export class StepBatch {
 
   constructor(options: StepOptions) {
     const { batchSize, isReply = false, isIpv6 = false, protocol, memory } = options;
-    this.batch = PacketBatch.allocate(undefined, memory ?? {});
+    this.batch = PacketBatch.allocate(undefined, memory);
     const frame = frameOf(options);
     for (let i = 0; i < batchSize; i++) {
       this.batch.add(frame);

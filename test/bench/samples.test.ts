@@ -26,8 +26,8 @@ beforeAll(async () => {
   broken = await buildVariant([
     {
       path: 'bench/workloads/udp.ts',
-      find: /constructor\(\{ batchSize \}, isIpv6\) \{/,
-      replace: 'constructor({ batchSize, thread }, isIpv6) { if (thread === 1) throw new Error("planted");',
+      find: /constructor\(\{ batchSize, memory \}, isIpv6\) \{/,
+      replace: 'constructor({ batchSize, thread, memory }, isIpv6) { if (thread === 1) throw new Error("planted");',
     },
   ]);
 });

@@ -12,5 +12,5 @@ it.each(['ct', 'bench', 'fuzz'])('npm run %s starts node without a shell or a la
   const { scripts } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
-  expect(scripts[name]).toMatch(/^exec node --import tsx (src|test)\/\S+\.ts/);
+  expect(scripts[name]).toMatch(/^exec node (--import \S+\.mjs )?--import tsx (src|test)\/\S+\.ts/);
 });

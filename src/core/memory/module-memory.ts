@@ -23,11 +23,14 @@ const NEXT = 0;
 /** What a thread needs beside the table's words to run the module on them. */
 export interface ModuleMemory {
   readonly memory: WasmMemory;
-  readonly packets: Words;
+  /** The byte of `memory` at which the memory for packets begins, and its words. */
+  readonly packetsByte: number;
+  readonly packetWords: number;
 }
 
 /** Memory of a table (TrackerMemory), as a batch sees it that is to lie beside the table. */
 export interface PacketPlace {
+  readonly words: Words;
   readonly module?: ModuleMemory | undefined;
 }
 
@@ -61,8 +64,8 @@ export function allocateTable(words: number, zoneListWords: number): TableRegion
     return { words: allocateWords(words), zoneLists: allocateWords(zoneListWords), module: undefined };
   }
   const buffer = memory.buffer;
-  const module = { memory, packets: new Int32Array(buffer, packets * 4, PACKET_WORDS) };
-  module.packets[NEXT] = 2 * LINE_WORDS;
+  const module = { memory, packetsByte: packets * 4, packetWords: PACKET_WORDS };
+  packetsOf(module)[NEXT] = 2 * LINE_WORDS;
   const zoneLists = new Int32Array(buffer, zoneListsByte(words), zoneListWords);
   return { words: new Int32Array(buffer, 0, words), zoneLists, module };
 }
@@ -82,13 +85,17 @@ function reserved(pages: number): WasmMemory | undefined {
   }
 }
 
+function packetsOf({ memory, packetsByte, packetWords }: ModuleMemory): Words {
+  return new Int32Array(memory.buffer, packetsByte, packetWords);
+}
+
 /** Memory for packets beside a table, or elsewhere when none is left. It is never taken back. */
 export function allocatePacketWords(module: ModuleMemory | undefined, words: number): Words {
   if (module === undefined) {
     return allocateWords(words);
   }
   const taken = evenLines(words);
-  const { packets } = module;
+  const packets = packetsOf(module);
   const start = add(packets, NEXT, taken);
   if (start + taken > packets.length) {
     add(packets, NEXT, -taken);

@@ -98,12 +98,17 @@ export class PacketBatch {
    * @param frameBytes the sum of the sizes of its frames, in bytes
    * @param memory of the table that will judge most of its packets: the batch lies beside it, so that the packet module
    *   can judge them. Such memory is not taken back before the table's
-   * @throws UsageError unless that is a whole number up to 1 GiB
+   * @throws UsageError unless that is a whole number up to 1 GiB, and the place is the memory of a table
    */
-  static allocate(frameBytes = MAX_BATCH * 2048, memory: PacketPlace = {}): PacketBatch {
+  static allocate(frameBytes = MAX_BATCH * 2048, memory: PacketPlace | undefined = undefined): PacketBatch {
     expectWhole('frameBytes', frameBytes, 0, MAX_FRAME_BYTES);
     const own = (Math.ceil(frameBytes / 4) + MAX_BATCH * growablePacketWords(16) + 1) & ~1;
-    const { module } = memory;
+    if (memory !== undefined && !(memory?.words instanceof Int32Array)) {
+      throw new UsageError(
+        `the place of a batch must be the memory of a table (conntrack.memory), not ${shown(memory)}`,
+      );
+    }
+    const module = memory?.module;
     const words = allocatePacketWords(module, own + SPARE_WORDS);
     const slots = allocatePacketWords(module, MAX_RETURNED);
     return new PacketBatch(words, { start: own, end: own + SPARE_WORDS }, slots);

@@ -31,7 +31,7 @@ async function buildWith(line: string): Promise<string> {
   removals.push(remove);
   const chunk = join(dist, 'chunks', 'packet-path.js');
   const text = readFileSync(chunk, 'utf8');
-  const changed = text.replace(/(const slot = batch\.slots\[i\];)(\s*if \(kind === 1\) judgePacket)/, `$1 ${line};$2`);
+  const changed = text.replace(/(const slot = slots\[i\];)(\s*if \(kind === 1\) judgePacket)/, `$1 ${line};$2`);
   expect(changed).not.toBe(text);
   writeFileSync(chunk, changed);
   return dist;

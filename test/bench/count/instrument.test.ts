@@ -6,14 +6,17 @@ import { instrumented } from '../../../bench/count/instrument.ts';
 /** The least that the rewriting expects of a packet path. */
 const EXECUTE = `
 const parseAndHash = () => {}; const touchLines = () => {}; const touchRecords = () => {}; const judgePacket = () => {};
-const conntrackExecute = function (tracker, batch) {
-  let count = 2;
-  parseAndHash();
+const judgeBatch = function (tracker, count) {
   touchLines();
   touchRecords();
   for (let i = 0; i < count; i++) {
     judgePacket();
   }
+};
+const conntrackExecute = function (tracker, batch) {
+  let count = 2;
+  parseAndHash();
+  judgeBatch(tracker, count);
   return count;
 };
 `;

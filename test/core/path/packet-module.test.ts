@@ -65,10 +65,16 @@ describe('the packet module', () => {
     ct.close();
   });
 
+  it.each([{}, null, 'memory', table()])('is not promised to a batch by what is no memory of a table', (given) => {
+    expect(() => PacketBatch.allocate(4096, given as never)).toThrow(
+      'the place of a batch must be the memory of a table',
+    );
+  });
+
   it('gives memory to batches until none is left, and then memory elsewhere', () => {
     const ct = table();
     const { module } = ct.memory;
-    const all = allocatePacketWords(module, module!.packets.length - 32);
+    const all = allocatePacketWords(module, module!.packetWords - 32);
     const next = allocatePacketWords(module, 32);
     expect([all.buffer === ct.memory.words.buffer, next.buffer === ct.memory.words.buffer]).toEqual([true, false]);
     const batch = PacketBatch.allocate(4096, ct.memory);
