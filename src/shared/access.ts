@@ -179,11 +179,11 @@ export function allocateWords(words: number): Words {
 }
 
 /** The same memory as bytes. */
-export function bytesOf(words: Words): Uint8Array<SharedArrayBuffer> {
+export function bytesOf(words: Words): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
 /** The same memory as 64-bit floats; element i is the words 2i and 2i + 1. */
-export function floatsOf(words: Words): Float64Array<SharedArrayBuffer> {
+export function floatsOf(words: Words): Float64Array {
   return new Float64Array(words.buffer, words.byteOffset, words.length >> 1);
 }

@@ -12,7 +12,7 @@ interface WebAssemblyApi {
     maximum: number;
     shared: true;
   }) => WasmMemory;
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (
     module: object,
     imports: Record<string, Record<string, unknown>>,
