@@ -63,7 +63,6 @@ export class Lowering {
     return {
       functions: [...this.#imports.values()],
       globals: [...this.#globals.values()],
-      perCall: [...this.#perCall.keys()],
       tables: [...this.#tables.values()],
       wholeMemory: [...this.#wholeMemory],
     };

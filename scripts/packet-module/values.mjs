@@ -2,11 +2,10 @@
  * What an expression of the sources is, while the module is compiled.
  *
  *   int     a 32-bit number or a boolean, known when the module runs. `ref` makes it, and may be used once
- *   float   likewise a 64-bit float: counters
  *   local   a variable of the function; each use makes a new `ref`
  *   const   a number, boolean, null or undefined that is known now
  *   object  an object that exists before the module runs, by its path from an argument of the root: `tracker.table`
- *   array   a typed array by its path, or by the word at which it begins
+ *   array   a typed array by its path; `base` is the variable with its address, if it has one
  *   record  an object of constants: `ConnWord`
  *   function, void
  */

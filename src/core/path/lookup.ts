@@ -172,7 +172,7 @@ export function isLeftToRival(tracker: Tracker, killed: number, at: number, now:
  * whose clock is a little behind could still find and refresh it, and two connections would have the tuple.
  *
  * Stale entries cannot be removed here, since they may stand in a second bucket. They are noted in
- * `tracker.search.stale`; removeStale removes them afterwards. `tracker.scratch.notes[NoteWord.OTHERS_MET]!` counts connections that may
+ * `tracker.search.stale`; removeStale removes them afterwards. NoteWord.OTHERS_MET counts connections that may
  * be older rivals of a connection with this key.
  */
 export function findConnLocked(tracker: Tracker, at: number, now: number): number {

@@ -20,24 +20,10 @@ import type { BatchModule } from './batch-module.ts';
 import { COMPILED_MODULE, type CompiledModule, type ModuleContext } from './compiled-module.ts';
 import { StagedBatch, STAGES_BATCHES } from './staged-batch.ts';
 
-/** The arguments that each call sets come first. */
-type ParseAndHash = (
-  words: number,
-  slots: number,
-  zone: number,
-  commit: number,
-  timeoutPolicy: number,
-  count: number,
-) => number;
-type JudgeBatch = (
-  words: number,
-  slots: number,
-  zone: number,
-  commit: number,
-  timeoutPolicy: number,
-  count: number,
-  now: number,
-) => void;
+/** What every call sets: where packets and slots begin, in bytes, and the action. */
+type PerCall = [words: number, slots: number, zone: number, commit: number, timeoutPolicy: number];
+type ParseAndHash = (...args: [...PerCall, count: number]) => number;
+type JudgeBatch = (...args: [...PerCall, count: number, now: number]) => void;
 
 export class PacketModule implements BatchModule {
   readonly #buffer: ArrayBufferLike;
