@@ -102,6 +102,40 @@ function isShallow(folder: string): boolean {
   }
 }
 
+/** A commit, and the first line of its message. */
+export interface Commit {
+  id: string;
+  title: string;
+}
+
+/**
+ * The commits from `good` to `bad` along first parents, both included. A merge stands for all that it brings.
+ * @throws UsageError unless `good` is an ancestor of `bad`
+ */
+export function commitsBetween(good: string, bad: string, repository: Repository): [good: Commit, ...Commit[]] {
+  const [from, to] = [commitOf(good, repository), commitOf(bad, repository)];
+  if (from === to) {
+    throw new UsageError(`${good} and ${bad} are one commit: give an older one in --good`);
+  }
+  const { folder } = repository;
+  try {
+    if (git(folder, ['merge-base', from, to]).trim() !== from) {
+      throw new GitError('they have parted');
+    }
+  } catch (error) {
+    const advice = isShallow(folder) ? '; this is a shallow clone: get the rest with git fetch --unshallow' : '';
+    throw error instanceof GitError
+      ? new UsageError(`${good} is not an ancestor of ${bad}: give an ancestor in --good${advice}`)
+      : error;
+  }
+  const list = (args: string[]): Commit[] =>
+    git(folder, ['log', '--no-show-signature', '--format=%H%x09%s', ...args, '--'])
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => ({ id: line.slice(0, line.indexOf('\t')), title: line.slice(line.indexOf('\t') + 1) }));
+  return [list(['--max-count=1', from])[0]!, ...list(['--first-parent', '--reverse', `${from}..${to}`])];
+}
+
 /** Writes the files of a commit into an empty folder. Leaves the repository and its index alone. @throws UsageError */
 export function writeCommit(commit: string, { root, gitFolder }: Repository, tree: string): void {
   const env = { GIT_INDEX_FILE: `${tree}.index` };

@@ -19,21 +19,23 @@ import { showProgress } from '../../host/terminal.ts';
 import { UsageError } from '../../core/errors.ts';
 import { ExitCode } from '../exit-code.ts';
 import { type RegressOutputPaths, RegressOutputs } from './regress-outputs.ts';
+import {
+  isOfProject,
+  projectSettings,
+  refuseIncompleteStates,
+  type ProjectRunOptions,
+  refuseProjectOptions,
+  subjectOf,
+} from './regress-project.ts';
 
-export interface RegressOptions extends RegressOutputPaths, WatchOptions {
-  base: string;
+export interface RegressOptions extends RegressOutputPaths, WatchOptions, ProjectRunOptions {
+  base?: string;
   head: string;
   config: string;
   quick: boolean;
   shard?: Shard;
   seed?: number;
   advisory: boolean;
-  module?: string;
-  command?: string;
-  cases?: string[];
-  tolerate?: number;
-  alarm?: number;
-  seconds?: number;
 }
 
 export interface SelftestCommandOptions extends WatchOptions {
@@ -44,13 +46,13 @@ export interface SelftestCommandOptions extends WatchOptions {
   resume: boolean;
 }
 
-function say(line: string): void {
+export function say(line: string): void {
   showProgress('');
   console.log(line);
 }
 
 /** If a sample fails, there is no verdict: exit code 2. */
-async function measured(action: () => Promise<number>): Promise<number> {
+export async function measured(action: () => Promise<number>): Promise<number> {
   try {
     return await action();
   } catch (error) {
@@ -76,13 +78,11 @@ async function withRegressOutputs(
 }
 
 export async function runCommand(options: RegressOptions): Promise<void> {
-  if (options.module !== undefined || options.command !== undefined) {
+  refuseIncompleteStates(options);
+  if (isOfProject(options)) {
     return runOnProject(options);
   }
-  const lost = (['cases', 'tolerate', 'alarm', 'seconds'] as const).find((name) => options[name] !== undefined);
-  if (lost !== undefined) {
-    throw new UsageError(`--${lost} is for another project: give --module or --command, or change ${options.config}`);
-  }
+  refuseProjectOptions(options, options.config);
   process.exitCode = await withRegressOutputs(options, async (outputs) => {
     const config = chosenCases(readConfig(options.config), options.quick, options.shard);
     const baseLabel = baseLabelOf(options);
@@ -108,21 +108,18 @@ export async function runCommand(options: RegressOptions): Promise<void> {
 }
 
 async function runOnProject(options: RegressOptions): Promise<void> {
-  const { base, head, module, command, cases, tolerate = 2, alarm = 5, seconds = 55, advisory } = options;
+  const { base, head, cases, seconds = 55, advisory, seed = Date.now() % 0x7fffffff } = options;
   process.exitCode = await withRegressOutputs(options, (outputs) => {
     outputs.begin();
     return measured(async () => {
       const work = () =>
         runProject({
-          base,
+          ...projectSettings(options, seconds),
+          ...subjectOf(options),
+          ...(base === undefined ? {} : { base }),
           head,
-          ...(module === undefined ? {} : { module }),
-          ...(command === undefined ? {} : { command }),
           ...(cases === undefined ? {} : { cases }),
-          tolerate,
-          alarm,
-          seconds,
-          seed: options.seed ?? Date.now() % 0x7fffffff,
+          seed,
           say,
         });
       const code = outputs.finish(await measuring(say, () => watched(options, work)));
@@ -132,7 +129,7 @@ async function runOnProject(options: RegressOptions): Promise<void> {
 }
 
 /** The base to measure. Of an earlier verdict, its head is measured again: times of another day are not comparable. */
-function baseLabelOf({ base, advisory }: RegressOptions): string {
+function baseLabelOf({ base = '', advisory }: RegressOptions): string {
   if (!base.endsWith('.json') || !existsSync(base)) {
     return base;
   }

@@ -4,8 +4,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CONFIG_FILE, type Shard } from '../../../bench/regress/shard.ts';
 import { withHelpOfDefault } from '../options/default-help.ts';
 import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
-import { percent, wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
+import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
+import { addBisect } from './regress-bisect.ts';
 import type { RegressOutputPaths } from './regress-outputs.ts';
+import { withProjectOptions } from './regress-project-options.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
 import { Group, waitQuietOption } from '../options/shared-options.ts';
 
@@ -33,35 +35,6 @@ function withOutputs(command: Command): Command {
     .option('--history <file>', 'Append a line to a history, in JSON Lines');
 }
 
-/** Options for projects other than ct-bucket. They leave out what the configuration of ct-bucket says. */
-function withProjectOptions(command: Command): Command {
-  const others = ['config', 'quick', 'shard'];
-  return command
-    .optionsGroup('Another project (instead of a configuration):')
-    .addOption(
-      new Option('--module <file>', 'Measure the functions of the object `cases` that this module exports').conflicts([
-        'command',
-        ...others,
-      ]),
-    )
-    .addOption(
-      new Option(
-        '--command <command>',
-        'Measure this command. sh runs it in the folder of each state, with the name of the case in place of {case}. If it ' +
-          'prints a line of JSON (a positive number, or an object of them), the last one is its result, and less is better. ' +
-          'Otherwise its result is its run time',
-      ).conflicts(others),
-    )
-    .option(
-      '--cases <list>',
-      'Cases to measure, separated by commas (default: all of the module; a command has one)',
-      (text) => [...new Set(text.split(','))],
-    )
-    .option('--tolerate <percent>', 'A slowdown up to this is no regression (default: 2)', percent)
-    .option('--alarm <percent>', 'A verdict of "no slowdown" excludes slowdowns as large as this (default: 5)', percent)
-    .option('--seconds <seconds>', 'Time limit (default: 55)', wholeNumber(10, 86_400));
-}
-
 function addRegressRun(regress: Command): void {
   const command = describe(
     regress.command('run', { isDefault: true }),
@@ -69,13 +42,15 @@ function addRegressRun(regress: Command): void {
     'It takes pairs until the verdict is certain, or the time is over. A figure regressed if its interval lies above the ' +
       'noise floor (0.5 %) and its estimate above tolerate. It is fine if its interval lies below alarm. Otherwise the result is ' +
       'inconclusive (exit status 3).',
-    'By default it measures ct-bucket itself, in a clone. With --module or --command it measures any project: a state is then a ' +
-      'commit of the repository here, or any folder.',
+    'By default it measures ct-bucket itself, in a clone. With --module, --command, --tinybench or --vitest it measures any project: ' +
+      'a state is then a commit of the repository here, or any folder.',
   )
     .optionsGroup(Group.input)
-    .requiredOption(
-      '--base <state>',
-      'Commit, folder with a build, or JSON file of an earlier verdict (its head becomes the base)',
+    .addOption(
+      new Option(
+        '--base <state>',
+        'Commit, folder with a build, or JSON file of an earlier verdict (its head becomes the base). Required, unless there are two commands',
+      ).conflicts(['baseCommand', 'headCommand']),
     )
     .option('--head <state>', 'Commit, or folder with a build', 'HEAD')
     .addOption(configOption());
@@ -103,6 +78,7 @@ function addRegressRun(regress: Command): void {
       'regress --base main --head HEAD --markdown summary.md',
       'regress --base main --head . --module bench/cases.mjs',
       "regress --base main --command 'node bench.js {case}' --cases parse,print",
+      "regress --base-command './old bench.txt' --head-command './new bench.txt'",
     ],
     exitStatus: EXIT_STATUS,
   });
@@ -159,6 +135,7 @@ export function addRegress(program: Command): void {
       showHistory(file);
     });
   endHelp(history, { examples: ['regress history history.jsonl'] });
+  addBisect(regress);
   addSelftest(regress);
   endHelp(withHelpOfDefault(regress), {
     examples: ['regress --base main', 'regress merge shard-*.json'],

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { figuresIn } from '../../../bench/regress/project.ts';
+import { figuresIn } from '../../../bench/regress/project-command.ts';
 import { readResult } from '../../../bench/regress/result-file.ts';
 import { CT_BUCKET, REPOSITORY, type ChildResult } from '../../support/child.ts';
 

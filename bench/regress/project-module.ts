@@ -1,0 +1,58 @@
+/** The functions of a module in two states of another project: measured in slices, in one process. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '../../src/core/errors.ts';
+import { compiledBench } from '../samples/compiled.ts';
+import { sampleOf } from '../samples/samples.ts';
+import { SampleError, type Order, type PairSampler, type SamplePair } from './cases.ts';
+import type { ModuleCases, ModulePair, ModulePairOptions } from './module-pair-sample.ts';
+import { NODE_FLAGS } from './process-samples.ts';
+import type { Tree } from './project-trees.ts';
+
+/** Path of a module in a state. @throws UsageError if there is none */
+export function moduleIn({ label, folder }: Tree, module: string): string {
+  const path = join(folder, module);
+  if (!existsSync(path)) {
+    throw new UsageError(`${label} has no ${module}: name a module that both states have`);
+  }
+  return path;
+}
+
+export interface MeasuredModule {
+  names: readonly string[];
+  sample: PairSampler;
+}
+
+/** @param cases default: all that both modules have. @throws UsageError, SampleError */
+export async function byModule(
+  [base, head]: readonly [Tree, Tree],
+  module: string,
+  cases?: readonly string[],
+): Promise<MeasuredModule> {
+  const program = await compiledBench('regress/module-pair-sample.js');
+  const [a, b] = [moduleIn(base, module), moduleIn(head, module)];
+  const run = async <Output>(order: Order, more: Partial<ModulePairOptions>): Promise<Output> => {
+    try {
+      return await sampleOf<Output>(program, { modules: order === 'ab' ? [a, b] : [b, a], ...more }, {}, NODE_FLAGS);
+    } catch (error) {
+      throw new SampleError(`${module}: ${(error as Error).message}`);
+    }
+  };
+  const { cases: both } = await run<ModuleCases>('ab', {});
+  const common = both[0]!.filter((name) => both[1]!.includes(name));
+  const names = cases ?? common;
+  const unknown = names.find((name) => !common.includes(name));
+  if (unknown !== undefined || names.length === 0) {
+    throw new UsageError(
+      `${module} has no case ${unknown ?? ''} in both states: there are ${common.join(', ') || 'none'}`,
+    );
+  }
+  const sample: PairSampler = async ({ name }, order): Promise<SamplePair> => {
+    const [first, second] = (await run<ModulePair>(order, { case: name })).timesMs;
+    return order === 'ab'
+      ? { a: { timesMs: first! }, b: { timesMs: second! } }
+      : { a: { timesMs: second! }, b: { timesMs: first! } };
+  };
+  return { names, sample };
+}
