@@ -9,7 +9,6 @@ import type { Conntrack } from '../../src/core/conntrack.ts';
 import { dumpPiece } from '../../src/core/inspect/dump.ts';
 import { type TableWalk, visitBucket, walkOf } from '../../src/core/inspect/table-walk.ts';
 import { zoneListFaults } from '../../src/core/zones/zone-lists-check.ts';
-import { ConnFilter } from '../../src/core/inspect/filter.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { findConn } from '../../src/core/path/lookup.ts';
 import { memoryLayout, SettingWord } from '../../src/core/memory/memory-layout.ts';
@@ -84,7 +83,7 @@ function checkBucket(tracker: Tracker, { bucket, walk, nowMs, linked }: BucketCh
     problems.expect(`lock of record ${record}`, words[r + ConnWord.LOCK], 0);
     problems.expect(`label of record ${record} being written`, words[r + ConnWord.LABEL_SEQUENCE]! & 1, 0);
   });
-  for (const entry of dumpPiece(tracker, walk, nowMs | 0, new ConnFilter({}))) {
+  for (const entry of dumpPiece(tracker, walk, nowMs | 0)) {
     for (const [reply, tuple] of [entry.orig, entry.reply].entries()) {
       parseTuple(tuple, entry.zone, tracker.scratch.parsed, 0);
       hashParsed(tracker.keys, tracker.scratch.parsed, 0);

@@ -78,19 +78,24 @@ export function flushOptionsOf(args: [options?: FlushOptions]): FlushOptions {
   return expectConditions<FlushOptions>('options', options, FLUSH_NAMES);
 }
 
+/** What a dump lists and a flush removes: the connections of the zone, or of all zones, that match the filter. */
+export interface Selection {
+  zone: number | undefined;
+  /** undefined: all of them match. A filter takes longer to compile than an empty zone to flush. */
+  filter: ConnFilter | undefined;
+}
+
 /** @throws UsageError when two different zones are given, or the zone is invalid */
-export function filterOf({ zone, filter }: FlushOptions): ConnFilter {
-  if (zone === undefined) {
-    return ConnFilter.of(filter);
-  }
+export function selectionOf({ zone, filter }: FlushOptions): Selection {
   if (filter === undefined) {
-    return new ConnFilter({ zone: expectZone('a zone', zone) });
+    return { zone: zoneIfGiven(zone), filter: undefined };
   }
-  const given = ConnFilter.of(filter).options;
-  if (given.zone !== undefined && given.zone !== zone) {
-    throw new UsageError(`two zones are given: ${shown(zone)}, and ${given.zone} in the filter: give one`);
+  const compiled = ConnFilter.of(filter);
+  const { zone: own } = compiled.options;
+  if (zone !== undefined && own !== undefined && own !== zone) {
+    throw new UsageError(`two zones are given: ${shown(zone)}, and ${own} in the filter: give one`);
   }
-  return new ConnFilter({ ...given, zone: expectZone('a zone', zone) });
+  return { zone: zoneIfGiven(zone) ?? own, filter: compiled };
 }
 
 /** A zone, or undefined for all zones. @throws UsageError */

@@ -11,10 +11,11 @@ import {
   type DumpOptions,
   expectBatch,
   expectTime,
-  filterOf,
   FLUSH_NAMES,
   type FlushOptions,
   flushOptionsOf,
+  type Selection,
+  selectionOf,
   TIMED_ZONE_NAMES,
   timed,
   type TimedZoneOptions,
@@ -29,7 +30,6 @@ import { type ConnEntry, dumpPiece } from './inspect/dump.ts';
 import { expectFlag, expectObject, UsageError } from './errors.ts';
 import { EventReader } from './events/event-reader.ts';
 import { conntrackExecute } from './path/execute.ts';
-import type { ConnFilter } from './inspect/filter.ts';
 import { flushPiece, flushTuple } from './lifecycle/flush.ts';
 import { dumpFragmentLists, type FragmentListEntry } from './fragments/dump.ts';
 import { checkMemory, type TrackerMemory } from './memory/memory.ts';
@@ -180,11 +180,11 @@ export class Conntrack extends ConntrackSettings {
   dump(options: DumpOptions): Generator<ConnEntry[], void, void> {
     this.tracker.assertOpen();
     const given = timed(options, FLUSH_NAMES);
-    return this.#dump(filterOf(given), given.nowMs);
+    return this.#dump(selectionOf(given), given.nowMs);
   }
 
-  *#dump(filter: ConnFilter, nowMs: number): Generator<ConnEntry[], void, void> {
-    const walk = walkOf(this.tracker, filter.options.zone);
+  *#dump({ zone, filter }: Selection, nowMs: number): Generator<ConnEntry[], void, void> {
+    const walk = walkOf(this.tracker, zone);
     while (!walk.isDone) {
       yield this.calls.runInEpoch(() => dumpPiece(this.tracker, walk, updateClock(this.tracker, nowMs), filter));
     }
@@ -208,12 +208,12 @@ export class Conntrack extends ConntrackSettings {
   flush(...args: [options?: FlushOptions]): number {
     this.tracker.assertOpen();
     const given = flushOptionsOf(args);
-    const filter = filterOf(given);
+    const { zone, filter } = selectionOf(given);
     if (given.nowMs !== undefined) {
       this.tracker.time[0] = expectTime(given.nowMs);
     }
     let removed = 0;
-    const walk = walkOf(this.tracker, filter.options.zone);
+    const walk = walkOf(this.tracker, zone);
     while (!walk.isDone) {
       removed += this.calls.runInEpoch(() => flushPiece(this.tracker, walk, filter));
       this.#collectEvents();

@@ -131,13 +131,13 @@ function entryOf(tracker: Listed, r: number, now: number): ConnEntry {
 }
 
 /**
- * The unexpired connections of the next piece of a walk that match a filter. The caller is inside an epoch.
+ * The unexpired connections of the next piece of a walk, or those that match a filter. The caller is inside an epoch.
  * @param now low 32 bits of the clock (updateClock)
  */
-export function dumpPiece(tracker: Listed, walk: TableWalk, now: number, filter: ConnFilter): ConnEntry[] {
+export function dumpPiece(tracker: Listed, walk: TableWalk, now: number, filter?: ConnFilter): ConnEntry[] {
   const entries: ConnEntry[] = [];
   walk.visitPiece((_record, r) => {
-    if (!isStale(tracker.words, r, now) && filter.matches(tracker.words, r)) {
+    if (!isStale(tracker.words, r, now) && (filter === undefined || filter.matches(tracker.words, r))) {
       entries.push(entryOf(tracker, r, now));
     }
   });

@@ -9,11 +9,14 @@ import { removeConn } from './remove.ts';
 import type { Tracker } from '../tracker.ts';
 import { parseTuple, type Tuple } from '../inspect/tuple.ts';
 
-/** Removes the connections of the next piece of a walk that satisfy a filter. Called inside an epoch. @returns how many */
-export function flushPiece(tracker: Tracker, walk: TableWalk, filter: ConnFilter): number {
+/**
+ * Removes the connections of the next piece of a walk, or those that match a filter. Called inside an epoch.
+ * @returns how many
+ */
+export function flushPiece(tracker: Tracker, walk: TableWalk, filter: ConnFilter | undefined): number {
   let removed = 0;
   walk.visitPiece((record, r) => {
-    if (filter.matches(tracker.words, r)) {
+    if (filter === undefined || filter.matches(tracker.words, r)) {
       removed += removeConn(tracker, record, Counter.flushed) ? 1 : 0;
     }
   });

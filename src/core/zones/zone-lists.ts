@@ -274,7 +274,7 @@ export class ZoneLists {
         segment = load(words, at + SegmentWord.NEXT);
       }
     }
-    return found.subarray(0, count);
+    return count === 0 ? NO_RECORDS : found.subarray(0, count);
   }
 
   /** After the participant's thread has died: releases its locks. @returns how many it held */
