@@ -8,9 +8,9 @@
 
 import { getHeapStatistics } from 'node:v8';
 import type { CtAction } from '../../src/core/action.ts';
+import type { Conntrack } from '../../src/core/conntrack.ts';
 import { conntrackExecute } from '../../src/core/path/execute.ts';
 import type { PacketBatch } from '../../src/core/packet/batch.ts';
-import type { Tracker } from '../../src/core/tracker.ts';
 import { Sender } from '../workloads/sender.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { type AllocationSample, type CountSampleOptions, preparedOf } from './count-options.ts';
@@ -43,8 +43,8 @@ class WeighingSender extends Sender {
   isInterrupted = false;
   readonly #own: number;
 
-  constructor(tracker: Tracker, nowMs: number, own: number) {
-    super(tracker, nowMs);
+  constructor(conntrack: Conntrack, nowMs: number, own: number) {
+    super(conntrack, nowMs);
     this.#own = own;
   }
 
@@ -65,7 +65,7 @@ function sample(options: CountSampleOptions): AllocationSample {
   for (let round = 0; round < MOST_ROUNDS && steady < STEADY_ROUNDS; round++) {
     steady++;
     for (const phase of phases.keys()) {
-      const sender = new WeighingSender(tracker, START_MS + phase, ownBytes());
+      const sender = new WeighingSender(conntrack, START_MS + phase, ownBytes());
       tracker.enter();
       run.run(sender, phase, 0, connections);
       tracker.leave();
@@ -77,8 +77,8 @@ function sample(options: CountSampleOptions): AllocationSample {
     conntrack.flush();
   }
   return {
-    phases: phases.flatMap(({ result }, phase) =>
-      result === undefined ? [] : [{ name: result, bytes: least[phase]! }],
+    phases: phases.flatMap(({ result, isFlush = false }, phase) =>
+      result === undefined || isFlush ? [] : [{ name: result, bytes: least[phase]! }],
     ),
   };
 }

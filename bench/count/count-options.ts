@@ -90,7 +90,7 @@ export function preparedOf(options: CountSampleOptions): Prepared {
   const conntrack = new Conntrack({
     engine,
     buckets,
-    maxConnections: SPARE_RECORDS * connections,
+    maxConnections: SPARE_RECORDS * (workload.tableConnections?.({ connections, variant }) ?? connections),
     maxParticipants: 4,
     hashSeed: HASH_KEY,
     ...workload.tableOf?.({ connections, variant }),
@@ -106,7 +106,7 @@ export function preparedOf(options: CountSampleOptions): Prepared {
     connections,
     fault: () => {
       const counters = { ...conntrack.counters(), found: 0 };
-      return workload.fault({ counters, live: conntrack.connCount, connections, threads: 1 });
+      return workload.fault({ counters, live: conntrack.connCount, connections, threads: 1, variant });
     },
   };
 }

@@ -25,7 +25,7 @@ class RecordingSender extends Sender {
   readonly #recorder: Recorder;
 
   constructor(conntrack: Conntrack, nowMs: number, recorder: Recorder) {
-    super(conntrack.tracker, nowMs);
+    super(conntrack, nowMs);
     this.#recorder = recorder;
   }
 
@@ -54,10 +54,10 @@ function sample(options: CountSampleOptions): CountSample {
   const { tracker } = conntrack;
   const counts: PhaseCounts[] = [];
   tracker.enter();
-  for (const [phase, { result }] of phases.entries()) {
+  for (const [phase, { result, isFlush = false }] of phases.entries()) {
     const recorder = recorderFor(conntrack, options);
     run.run(new RecordingSender(conntrack, START_MS + phase, recorder), phase, 0, connections);
-    if (result !== undefined) {
+    if (result !== undefined && !isFlush) {
       counts.push(summaryOf(result, recorder, fieldsOf(tracker, recorder.regions)));
     }
   }

@@ -19,6 +19,10 @@ const MASK = 0o22;
 /** Takes the batches of a workload, and does nothing with them. */
 class IdleSender extends Sender {
   override send(_batch: PacketBatch, _action: CtAction): void {}
+
+  override flushZone(_zone: number): void {}
+
+  override removeConnections(_connections: Int32Array, _count: number): void {}
 }
 
 function mark(): void {
@@ -30,7 +34,7 @@ function round({ conntrack, run, phases, connections }: Prepared, isIdle: boolea
   const { tracker } = conntrack;
   tracker.enter();
   for (const phase of phases.keys()) {
-    const sender = isIdle ? new IdleSender(tracker, START_MS + phase) : new Sender(tracker, START_MS + phase);
+    const sender = isIdle ? new IdleSender(conntrack, START_MS + phase) : new Sender(conntrack, START_MS + phase);
     between();
     run.run(sender, phase, 0, connections);
     between();

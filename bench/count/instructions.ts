@@ -74,9 +74,9 @@ export async function instructionsOf(build: string, work: CountSampleOptions): P
     const mark = countIn(counts, 2);
     const between = (pair: number) => countIn(counts, 2 + 2 * pair + 2) - mark;
     return Object.fromEntries(
-      phases.flatMap(({ result, packetsPerConnection }, phase) => {
+      phases.flatMap(({ result, packetsPerConnection, isFlush = false }, phase) => {
         const own = between(phase) - between(phases.length + phase);
-        return result === undefined ? [] : [[result, own / (packetsPerConnection * connections)]];
+        return result === undefined || isFlush ? [] : [[result, own / (packetsPerConnection * connections)]];
       }),
     );
   } finally {

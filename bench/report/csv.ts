@@ -24,6 +24,8 @@ export const CSV_COLUMNS = [
   'time_ms',
   'rate_packets_per_s',
   'packet_ns',
+  'created_per_s',
+  'removed_per_s',
   'batch_p50_us',
   'batch_p99_us',
   'batch_p999_us',
@@ -51,7 +53,7 @@ type Kind = 'shared' | 'control' | 'not-prefaulted';
 const rounded = (value: number): number => Number(value.toPrecision(9));
 
 function sampleRows(result: BenchResult, kind: Kind, runsMs: readonly number[], buckets: Cell): Row[] {
-  const { workload, engine, threads, connections, packets, latencyUs, bytesPerConnection } = result;
+  const { workload, engine, threads, connections, packets, lives, latencyUs, bytesPerConnection } = result;
   const isShared = kind === 'shared';
   return runsMs.map((ms, run) => ({
     workload,
@@ -65,6 +67,10 @@ function sampleRows(result: BenchResult, kind: Kind, runsMs: readonly number[], 
     time_ms: ms,
     rate_packets_per_s: rounded((packets / ms) * 1000),
     packet_ns: rounded((ms * 1e6) / packets),
+    ...(lives !== undefined && {
+      created_per_s: rounded((lives / ms) * 1000),
+      removed_per_s: rounded((lives / ms) * 1000),
+    }),
     ...(isShared && {
       batch_p50_us: latencyUs?.p50,
       batch_p99_us: latencyUs?.p99,

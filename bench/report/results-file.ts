@@ -10,8 +10,10 @@ export interface BenchResult {
   engine: string;
   threads: number;
   connections: number;
-  /** Packets of all threads together. */
+  /** Packets of all threads together; in phases of flushes, flushed connections or calls. */
   packets: number;
+  /** Connections that were created meanwhile. As many were removed. */
+  lives?: number;
   medianMs: number;
   runsMs: number[];
   bytesPerConnection?: number;

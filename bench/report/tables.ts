@@ -2,7 +2,7 @@
 
 import type { WorkloadAnalysis } from './analysis.ts';
 import { peerRatios, peersIn } from './analysis.ts';
-import { groups, ms, percent, short, threadsLabel } from './format.ts';
+import { groups, mega, ms, percent, short, threadsLabel } from './format.ts';
 import { checkTable, lawTable, predictionTable } from './prediction-tables.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 import type { ReportTable } from './table-text.ts';
@@ -39,6 +39,10 @@ const TIME_COLUMNS: readonly DetailColumn[] = [
   { head: 'median', cell: ({ medianMs }) => ms(medianMs) },
   { head: 'range', cell: ({ runsMs }) => `${ms(Math.min(...runsMs))} to ${ms(Math.max(...runsMs))}` },
   { head: 'a packet', cell: ({ medianMs, packets }) => `${((medianMs * 1e6) / packets).toFixed(0)}\u00a0ns` },
+  {
+    head: 'connections/s',
+    cell: ({ medianMs, lives }) => (lives === undefined ? '' : `${mega((lives / medianMs) * 1000)}\u00a0M`),
+  },
   { head: 'speed-up', cell: (_, speedUp) => (speedUp === undefined ? '' : `×${speedUp.toFixed(2)}`) },
   { head: 'efficiency', cell: ({ threads }, speedUp) => (speedUp === undefined ? '' : percent(speedUp / threads)) },
 ];

@@ -68,8 +68,10 @@ class Slices implements SlicedWorkload {
     const { connections, batchSize, packetsPerSlice } = options;
     const phases = workloadOf(options.workload).phasesOf(this.#variantOf(options));
     this.#options = options;
-    this.#sizes = phases.map(({ packetsPerConnection: packets }) =>
-      packets === 0 ? connections : Math.max(1, Math.round(packetsPerSlice / packets / batchSize)) * batchSize,
+    this.#sizes = phases.map(({ packetsPerConnection: packets, isFlush = false }) =>
+      packets === 0 || isFlush
+        ? connections
+        : Math.max(1, Math.round(packetsPerSlice / packets / batchSize)) * batchSize,
     );
     this.phases = phases.map(({ result }, i) => ({
       slices: Math.ceil(connections / this.#sizes[i]!),
@@ -109,7 +111,13 @@ class Slices implements SlicedWorkload {
     const live = table.connCount;
     table.close();
     this.#table = undefined;
-    return workloadOf(workload).fault({ counters, live, connections, threads: 1 });
+    return workloadOf(workload).fault({
+      counters,
+      live,
+      connections,
+      threads: 1,
+      variant: this.#variantOf(this.#options),
+    });
   }
 
   #variantOf({ workload }: SliceOptions): string {
@@ -120,17 +128,18 @@ class Slices implements SlicedWorkload {
     const { workload: name, batchSize } = this.#options;
     const workload = workloadOf(name);
     const variant = this.#variantOf(this.#options);
+    const held = workload.tableConnections?.({ connections, variant }) ?? connections;
     const table = new Conntrack({
       buckets,
       maxParticipants: 2,
-      maxConnections: 2 * connections,
-      ...(workload.fewConnections ? {} : { prefaultConnections: connections }),
+      maxConnections: 2 * held,
+      ...(workload.fewConnections ? {} : { prefaultConnections: held }),
       ...workload.tableOf?.({ connections, variant }),
     });
     const shared = allocateWords(SHARED_WORDS);
     this.#run = workload.make({ variant, batchSize, window: connections, threads: 1, thread: 0, connections, shared });
     this.#run.prepare?.(0, connections);
-    this.#senders = this.phases.map((_, phase) => new Sender(table.tracker, START_MS + phase));
+    this.#senders = this.phases.map((_, phase) => new Sender(table, START_MS + phase));
     this.#table = table;
     table.tracker.enter();
   }

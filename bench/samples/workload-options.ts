@@ -7,7 +7,7 @@ import type { WorkloadName } from '../workloads/registry.ts';
 
 export interface WorkloadSampleOptions {
   workload: WorkloadName;
-  /** A variant of the workload. Default: the first. */
+  /** A variant of the workload. Default: its first one. */
   variant?: string;
   engine?: EngineName;
   threads: number;
@@ -36,7 +36,10 @@ export interface PhaseResult {
   ms: number;
   /** Processor time. Only with one thread. */
   cpuMs?: number;
+  /** Packets, flushed connections or calls: see operationsOf (workload.ts). */
   packets: number;
+  /** Connections that the phase created. It removed as many. */
+  lives?: number;
   /** Duration on each thread. */
   threadMs: number[];
 }

@@ -30,7 +30,7 @@ import type {
 import { CHURN_TIMEOUT_S } from '../workloads/churn.ts';
 import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from './workload-options.ts';
 import { workloadOf } from '../workloads/registry.ts';
-import { type Phase, SHARED_WORDS, type Workload } from '../workloads/workload.ts';
+import { operationsOf, type Phase, SHARED_WORDS, type Workload } from '../workloads/workload.ts';
 
 /**
  * Rehearsal tables, packets on each, and fewest connections. With as many connections two or three have equal hashes. That code
@@ -65,10 +65,11 @@ function makePlan(): Plan {
   const workload = workloadOf(options.workload);
   const variant = options.variant ?? workload.variants[0]!;
   const phases = workload.phasesOf(variant);
+  const held = heldBy(workload, variant, 1);
   const packetsEach = phases.reduce((sum, phase) => sum + phase.packetsPerConnection, 0);
   const usual = workload.hasSweeper
     ? 20_000
-    : Math.max(FEWEST_REHEARSED, Math.ceil((2 * REHEARSAL_PACKETS) / packetsEach));
+    : Math.ceil(Math.max(FEWEST_REHEARSED / held, (2 * REHEARSAL_PACKETS) / packetsEach));
   return {
     workload,
     variant,
@@ -81,8 +82,13 @@ function makePlan(): Plan {
   };
 }
 
+/** Connections that the table holds at once, for `connections` of the workload. */
+function heldBy(workload: Workload, variant: string, connections: number): number {
+  return workload.tableConnections?.({ connections, variant }) ?? connections;
+}
+
 interface TableSize {
-  /** Connections that the table must hold. */
+  /** Connections of the workload. */
   of: number;
   buckets: number;
   isRehearsal: boolean;
@@ -92,15 +98,14 @@ function makeTable(
   { workload, variant, threads, repetitions }: Plan,
   { of, buckets, isRehearsal }: TableSize,
 ): Conntrack {
+  const held = Math.ceil(heldBy(workload, variant, of));
   const own: ConntrackOptions = {
     ...(options.engine === undefined ? {} : { engine: options.engine }),
     buckets,
     maxParticipants: threads + 2,
     maxConnections:
-      isRehearsal || repetitions > 1
-        ? SPARE_RECORDS * Math.ceil(of)
-        : Math.max(3_000_000, Math.min(2 * of, MAX_CONNECTIONS)),
-    ...(isRehearsal || !options.prefaulted || workload.fewConnections ? {} : { prefaultConnections: Math.ceil(of) }),
+      isRehearsal || repetitions > 1 ? SPARE_RECORDS * held : Math.max(3_000_000, Math.min(2 * held, MAX_CONNECTIONS)),
+    ...(isRehearsal || !options.prefaulted || workload.fewConnections ? {} : { prefaultConnections: held }),
   };
   const table = new Conntrack({ ...own, ...workload.tableOf?.({ connections: of, variant }) });
   if (workload.hasSweeper) {
@@ -194,7 +199,7 @@ function rehearse(plan: Plan, { pool, shares }: Crew): Promise<void> {
 }
 
 async function measure(plan: Plan, { pool, shares, clocks }: Crew, repetition: number): Promise<Repetition> {
-  const { workload, threads, connections, separateTables, repetitions, phases } = plan;
+  const { workload, variant, threads, connections, separateTables, repetitions, phases } = plan;
   const residentBefore = process.memoryUsage.rss();
   const count = separateTables ? threads : 1;
   const size = { of: connections / count, buckets: options.buckets, isRehearsal: false };
@@ -215,14 +220,20 @@ async function measure(plan: Plan, { pool, shares, clocks }: Crew, repetition: n
     }),
   );
   await runTogether(pool, 'measure', tasks);
-  const bytesPerConnection = (process.memoryUsage.rss() - residentBefore) / connections;
+  const bytesPerConnection = (process.memoryUsage.rss() - residentBefore) / heldBy(workload, variant, connections);
   const counters = sumOf(tables.map((table) => table.counters()));
   const live = tables.reduce((sum, table) => sum + table.connCount, 0);
-  return { tables, counters, bytesPerConnection, error: workload.fault({ counters, live, connections, threads }) };
+  return {
+    tables,
+    counters,
+    bytesPerConnection,
+    error: workload.fault({ counters, live, connections, threads, variant }),
+  };
 }
 
 function resultsOf({ phases, threads, connections }: Plan, times: PhaseTimes, repetition: number): PhaseResult[] {
-  return phases.flatMap(({ result, packetsPerConnection }, index): PhaseResult[] => {
+  return phases.flatMap((of, index): PhaseResult[] => {
+    const { result, livesPerConnection: lives } = of;
     const phase = repetition * phases.length + index;
     return result === undefined
       ? []
@@ -231,7 +242,8 @@ function resultsOf({ phases, threads, connections }: Plan, times: PhaseTimes, re
             name: result,
             ms: times.phaseMs(phase),
             ...(threads === 1 ? { cpuMs: times.cpuMs(phase) } : {}),
-            packets: packetsPerConnection * connections,
+            packets: operationsOf(of, { connections, threads }),
+            ...(lives === undefined ? {} : { lives: lives * connections }),
             threadMs: times.threadMs(phase),
           },
         ];

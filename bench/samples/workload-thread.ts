@@ -95,14 +95,14 @@ function rehearseOn(table: WorkloadTable, first: number, task: RehearsalTask): v
   const rounds = hasSweeper ? 1 : REHEARSAL_ROUNDS;
   if (index === first && !hasSweeper) {
     tracker.enter();
-    run.run(new Sender(tracker, 0, bins), 0, from, from + 1);
+    run.run(new Sender(conntrack, 0, bins), 0, from, from + 1);
     tracker.leave();
   }
   for (let round = 0; round < rounds; round++) {
     for (let phase = 0; phase < phases.length; phase++) {
       arriveAndWait(barrier, 0, threads);
       tracker.enter();
-      run.run(new Sender(tracker, round * 1000 + phase, bins), phase, from, to);
+      run.run(new Sender(conntrack, round * 1000 + phase, bins), phase, from, to);
       tracker.leave();
     }
     arriveAndWait(barrier, 0, threads);
@@ -127,7 +127,7 @@ export function measure(task: MeasurementTask): void {
   for (const [phase, { result }] of workloadOf(task.workload).phasesOf(task.variant).entries()) {
     arriveAndWait(barrier, 0, threads);
     /* Each phase is a millisecond later, so that it refreshes every expiry. */
-    const sender = new Sender(tracker, START_MS + phase, result === undefined ? undefined : bins);
+    const sender = new Sender(conntrack, START_MS + phase, result === undefined ? undefined : bins);
     times.run(index, firstPhase + phase, () => run.run(sender, phase, from, to));
   }
   conntrack.close();

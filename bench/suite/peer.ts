@@ -15,7 +15,8 @@ import { showProgress, takeSample } from '../samples/samples.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { median } from '../statistics/statistics.ts';
 import type { WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
-import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/registry.ts';
+import { WORKLOAD_NAMES, type WorkloadName, WORKLOADS, workloadOf } from '../workloads/registry.ts';
+import type { Workload } from '../workloads/workload.ts';
 
 /** One figure of a run. */
 export interface PeerFigure {
@@ -35,10 +36,12 @@ export interface PeerWork {
   batch: number;
   window: number;
   buckets: number;
+  /** Zones of each thread, for workloads with zones. */
+  zones?: number;
 }
 
 export interface PeerOptions {
-  /** Shell command. {workload}, {threads}, {connections}, {window}, {batch} and {runs} (always 1) are replaced. */
+  /** Shell command. {workload}, {threads}, {connections}, {window}, {zones}, {batch} and {runs} (always 1) are replaced. */
   command: string;
   /** Name of the peer in tables. Default: the program's file name. */
   name?: string;
@@ -49,6 +52,8 @@ export interface PeerOptions {
   batch: number;
   /** Connections of each thread whose packets come side by side. Default: all. */
   window?: number;
+  /** Zones, for workloads with zones. Default: the least number that `bench` takes for this workload. */
+  zones?: number;
   buckets: number;
   /** Runs ct-bucket once. */
   takeOurs?: (work: PeerWork) => PeerFigure[] | Promise<PeerFigure[]>;
@@ -62,6 +67,7 @@ const ENGINE = 'ct-bucket';
 export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   const { command, workload, threads, connections, runs, batch, buckets, takeOurs = takeOurSample } = options;
   const window = options.window ?? connections;
+  const zones = options.zones ?? presetZones(workload);
   const name = options.name ?? programName(command);
   if (name === ENGINE) {
     throw new UsageError(`the peer must not be called ${ENGINE}: give another name with --name`);
@@ -76,7 +82,7 @@ export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   for (let run = 0; run < runs; run++) {
     for (const count of threads) {
       showProgress(`run ${run + 1} of ${runs}: ${counted(count, 'thread')}, ${ENGINE} and ${name}`);
-      const work = { workload, threads: count, connections, batch, window, buckets };
+      const work = { workload, threads: count, connections, batch, window, buckets, zones };
       /* Alternate the order, since a run leaves heat, caches and freed memory to the next one. */
       let theirs = run % 2 === 0 ? undefined : await runPeerOnce(command, work);
       const ours = await takeOurs(work);
@@ -91,9 +97,15 @@ export async function measurePeer(options: PeerOptions): Promise<ResultsFile> {
   return {
     benchmark: 'peer',
     machine: machineFingerprint(),
-    options: { command, name, workload, threads, connections, runs, batch, window, buckets },
+    options: { command, name, workload, threads, connections, runs, batch, window, buckets, zones },
     results: [...samples.values()].map(({ engine, figures }) => resultOf(engine, figures)),
   };
+}
+
+/** 1 for a workload without zones. */
+export function presetZones(name: string): number {
+  const workload = (WORKLOADS as Record<string, Workload>)[name];
+  return workload?.zones === undefined ? 1 : Number(workload.variants[0]);
 }
 
 /** The result of all runs of the same work. */
@@ -117,10 +129,11 @@ export function fillTemplate(command: string, work: PeerWork): string {
     connections: String(work.connections),
     window: String(work.window),
     batch: String(work.batch),
+    zones: String(work.zones ?? 1),
     runs: '1',
   };
   return command.replaceAll(
-    /\{(workload|threads|connections|window|batch|runs)\}/g,
+    /\{(workload|threads|connections|window|zones|batch|runs)\}/g,
     (_, name: string) => values[name]!,
   );
 }
@@ -190,12 +203,15 @@ export function sameWork(ours: PeerFigure, theirs: readonly PeerFigure[], name: 
 }
 
 async function takeOurSample(work: PeerWork): Promise<PeerFigure[]> {
-  const { workload, threads, connections, batch, window, buckets } = work;
+  const { workload, threads, connections, batch, window, buckets, zones } = work;
   if (!WORKLOAD_NAMES.includes(workload as WorkloadName)) {
     throw new UsageError(`there is no workload ${workload}; there are ${WORKLOAD_NAMES.join(', ')}`);
   }
+  const name = workload as WorkloadName;
+  const variant = workloadOf(name).zones === undefined ? undefined : String(zones ?? presetZones(name));
   const sample = await takeSample<WorkloadSample>('samples/workload-sample.js', {
-    workload: workload as WorkloadName,
+    workload: name,
+    ...(variant === undefined ? {} : { variant }),
     threads,
     connections,
     batchSize: batch,

@@ -9,9 +9,12 @@ import { measureInputs, measureLineTransferNs } from '../statistics/simulation-i
 import { median } from '../statistics/statistics.ts';
 import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
 import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
+import type { WorkloadChoice } from '../workloads/workload.ts';
 
 export interface WorkloadBenchOptions {
   workload: WorkloadName;
+  /** Default: those of the workload. */
+  variants?: readonly string[];
   engines: readonly EngineName[];
   threads: readonly number[];
   connections: number;
@@ -67,9 +70,23 @@ function describe({ engine, threads, kind, variant }: SampleSet, workload: strin
   return `${workload}${variant === '' ? '' : ` ${variant}`}, ${engine}, ${threads} thread${threads === 1 ? '' : 's'}${what}`;
 }
 
+function variantsOf({ workload, variants }: Pick<WorkloadBenchOptions, 'workload' | 'variants'>): readonly string[] {
+  return variants ?? workloadOf(workload).variants;
+}
+
+/** @throws UsageError if the work is not possible */
+export function requirePossible(workload: WorkloadName, choices: readonly WorkloadChoice[]): void {
+  for (const choice of choices) {
+    const limit = workloadOf(workload).limit?.(choice);
+    if (limit !== undefined) {
+      throw new UsageError(limit);
+    }
+  }
+}
+
 function setsOf(options: WorkloadBenchOptions): SampleSet[] {
-  const { workload, engines, threads, control = true, latency = false, memory = true } = options;
-  return workloadOf(workload).variants.flatMap((variant) =>
+  const { engines, threads, control = true, latency = false, memory = true } = options;
+  return variantsOf(options).flatMap((variant) =>
     threads.flatMap((count) =>
       engines.flatMap((engine) => {
         const kinds: Kind[] = ['shared'];
@@ -104,6 +121,14 @@ export async function benchWorkload(
     throw new UsageError('--connections must be at least the number of threads');
   }
   const sets = setsOf(options);
+  requirePossible(
+    workload,
+    sets.map(({ variant, threads }) => ({
+      variant,
+      threads,
+      connections: perThread ? connections * threads : connections,
+    })),
+  );
   /* Measure in turn, so that a drift of the machine affects all alike. */
   let hasTime = true;
   for (let run = 0; run < runs && hasTime; run++) {
@@ -159,7 +184,9 @@ async function simulationOf(
   { take = takeSample, mayPredict = () => true }: BenchConduct,
 ): Promise<SimulationInput[]> {
   const { workload, engines, connections, batch, buckets, perThread = false, predict = true } = options;
-  if (!predict || perThread || workloadOf(workload).variants.length > 1 || !mayPredict()) {
+  /* The simulation knows neither flushes nor zones. */
+  const hasZones = workloadOf(workload).zones !== undefined;
+  if (!predict || perThread || workloadOf(workload).variants.length > 1 || hasZones || !mayPredict()) {
     return [];
   }
   showProgress('measuring what the simulation goes by');
@@ -200,6 +227,7 @@ function resultsOf(options: WorkloadBenchOptions, sets: readonly SampleSet[], se
       threads: set.threads,
       connections: options.perThread ? options.connections * set.threads : options.connections,
       packets: first.packets,
+      ...(first.lives === undefined ? {} : { lives: first.lives }),
       prefaulted: set.kind !== 'cold',
       medianMs: median(runsMs),
       runsMs,

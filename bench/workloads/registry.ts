@@ -1,9 +1,11 @@
 /** All workloads by their names in `bench`, `profile` and `regress`. */
 
 import { churn } from './churn.ts';
+import { short } from './short.ts';
 import { synFlood, tcpData, tcpHandshake, tcpLife } from './tcp.ts';
 import { hotTuple, insert, insertPatterns, insertRandom, ipv6, natShare } from './udp.ts';
 import type { Workload } from './workload.ts';
+import { zones } from './zones.ts';
 
 export const WORKLOADS = {
   insert,
@@ -14,6 +16,8 @@ export const WORKLOADS = {
   'tcp-handshake': tcpHandshake,
   'tcp-data': tcpData,
   churn,
+  zones,
+  short,
   'hot-tuple': hotTuple,
   'syn-flood': synFlood,
   'nat-share': natShare,

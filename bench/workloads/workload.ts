@@ -9,7 +9,22 @@ import type { Sender } from './sender.ts';
 export interface Phase {
   /** Name of the phase's result. A phase without one is not timed. */
   result?: string;
+  /** In a phase of flushes: connections that it removes. */
   packetsPerConnection: number;
+  /** The phase sends no packets, but flushes zones. It is not cut into slices. */
+  isFlush?: boolean;
+  /** Calls of each thread, which count in place of packets. */
+  callsOfThread?: number;
+  /** Connections that the phase creates for each connection of the workload. It removes as many. */
+  livesPerConnection?: number;
+}
+
+/** Packets of a phase, of all threads together; or connections that it flushes; or its calls. */
+export function operationsOf(
+  { packetsPerConnection, callsOfThread }: Phase,
+  { connections, threads }: { connections: number; threads: number },
+): number {
+  return callsOfThread === undefined ? packetsPerConnection * connections : callsOfThread * threads;
 }
 
 export interface WorkloadOptions {
@@ -43,6 +58,14 @@ export interface Accounting {
   live: number;
   connections: number;
   threads: number;
+  variant: string;
+}
+
+/** What the user chose. */
+export interface WorkloadChoice {
+  variant: string;
+  threads: number;
+  connections: number;
 }
 
 export interface Workload {
@@ -50,10 +73,20 @@ export interface Workload {
   description: string;
   /** Variants of the work. Each is measured on its own. ['']: there is only one. */
   variants: readonly string[];
+  /** Its variants are numbers of zones (zone-variants.ts). The user chooses one, or a list. */
+  zones?: 'one number' | 'a list';
+  /** Is this a variant, beside those that are listed? */
+  acceptsVariant?(variant: string): boolean;
+  /** Why the work is not possible, as a line for the user. undefined: it is possible. */
+  limit?(choice: WorkloadChoice): string | undefined;
+  /** Connections, unless the user says otherwise. Default: those of the command. */
+  presetConnections?: number;
   phasesOf(variant: string): readonly Phase[];
   make(options: WorkloadOptions): WorkloadRun;
   /** Checks the table after the phases. @returns the first error; undefined if all is right */
   fault(accounting: Accounting): string | undefined;
+  /** Connections that the table holds at once. Default: `connections`. */
+  tableConnections?(options: { connections: number; variant: string }): number;
   /** Options of the table, beyond the defaults. */
   tableOf?(options: { connections: number; variant: string }): ConntrackOptions;
   /** The workload has conversations of several packets, and `WorkloadOptions.window` of them go on side by side. */
@@ -85,6 +118,8 @@ export function eachOnce(
 export function describeFault({ counters, live }: Accounting): string {
   const {
     created,
+    flushed,
+    killed,
     invalid,
     insertFailed,
     tableFull,
@@ -95,7 +130,7 @@ export function describeFault({ counters, live }: Accounting): string {
     new: fresh,
     established,
   } = counters;
-  return `the accounting of the table is wrong: ${JSON.stringify({ created, live, fresh, established, invalid, insertFailed, tableFull, natExhausted, evicted, expiredAtSweep, expiredAtLookup })}`;
+  return `the accounting of the table is wrong: ${JSON.stringify({ created, live, fresh, established, invalid, insertFailed, tableFull, natExhausted, evicted, expiredAtSweep, expiredAtLookup, flushed, killed })}`;
 }
 
 /** Calls `group` for each group of at most `size` connections. */

@@ -62,6 +62,7 @@ const VALUES: Record<string, string | true> = {
   'no-memory': true,
   'no-predict': true,
   out: 'o.jsonl',
+  'own-zones': true,
   packets: '5000',
   'per-thread': true,
   pprof: 'p.gz',
@@ -98,6 +99,7 @@ const VALUES: Record<string, string | true> = {
   window: '32',
   workload: 'insert',
   zone: '1',
+  zones: '2',
 };
 
 /** Options that take a value in some commands, and none in these. */
@@ -188,6 +190,22 @@ describe('an option without effect', () => {
       ['profile', 'insert', '--engine', 'ct-scale', '--buckets', '4'],
       /--buckets is for/,
     ],
+    [
+      'zones for a workload without zones',
+      ['bench', 'peer', '--command', 'x', '--zones', '4'],
+      /insert has no --zones/,
+    ],
+    [
+      'more connections in zones than a table holds',
+      ['bench', 'peer', '--command', 'x', '--workload', 'zones', '--zones', '59999'],
+      /connections in 59,999 zones do not fit into a table/,
+    ],
+    [
+      'more zones than there are',
+      ['bench', 'peer', '--command', 'x', '--workload', 'zones', '--zones', '40000', '--threads', '2'],
+      /80,000 zones of all threads are too many, at most 59,999/,
+    ],
+    ['a variant that is no number of zones', ['profile', 'short', '--variant', 'x'], /numbers of zones, such as 16/],
     ['a window for a peer', ['bench', 'peer', '--command', 'x', '--window', '4'], /insert has no --window/],
     ['a time for quick trials', ['bench', 'rate', '--quick', '--seconds', '5'], /--quick has trials of its own length/],
     ['a name without a program', ['bench', 'table', '--name', 'x'], /--name is the name of the program in --command/],

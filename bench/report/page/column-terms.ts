@@ -6,7 +6,9 @@ const TERMS: Readonly<Record<string, string>> = {
   engine: 'The table implementation.',
   median: 'The middle one of the times of all runs. A run is the whole workload on all threads.',
   range: 'The shortest and the longest run.',
-  'a packet': 'The median time, divided by the packets of all threads.',
+  'a packet':
+    'The median time, divided by the packets of all threads. In a flush: by the connections that it removed, or by its calls.',
+  'connections/s': 'Connections that all threads created in a second. They removed as many.',
   'speed-up': 'The rate, divided by the rate of one thread. With N threads, N would be ideal.',
   efficiency: 'The speed-up, divided by the number of threads. 100 % would be ideal.',
   'speed-up, a table each':

@@ -1,6 +1,7 @@
 /** Options that several commands of `bench` have. */
 
 import { type Command, Option } from 'commander';
+import { FIRST_EMPTY_ZONE } from '../../../bench/workloads/zone-variants.ts';
 import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
 import {
   batchOption,
@@ -11,6 +12,7 @@ import {
   waitQuietOption,
 } from '../options/shared-options.ts';
 
+const MOST_ZONES = FIRST_EMPTY_ZONE - 1;
 const RESULTS_FILE = 'Write the results and raw samples as JSON';
 
 export function withJsonFile(command: Command): Command {
@@ -22,6 +24,17 @@ export function withReports(command: Command): Command {
     .option('--csv <file>', 'Write every sample as a row of CSV')
     .option('--markdown <file>', 'Write the tables as Markdown')
     .option('--html <file>', 'Write a page with tables and plots');
+}
+
+/** The number of zones, for workloads whose variants are numbers of zones. */
+export function zonesOption(what: 'one number' | 'a list', presets: readonly string[]): Option {
+  return what === 'one number'
+    ? new Option('--zones <zones>', 'Zones of each thread. It has its share of the connections in each of them')
+        .argParser((text) => [wholeNumber(1, MOST_ZONES)(text)])
+        .default(presets.map(Number), presets.join(', '))
+    : new Option('--zones <list>', 'Numbers of zones, separated by commas. Each is measured on its own')
+        .argParser(wholeNumbers(1, MOST_ZONES))
+        .default(presets.map(Number), presets.join(', '));
 }
 
 /** Options of a measurement with several numbers of threads. */

@@ -1,15 +1,16 @@
 /** `ct-bucket bench`: the suite, the workloads, and the comparison with another program. */
 
 import { type Command, Option } from 'commander';
-import { measurePeer, type PeerOptions } from '../../../bench/suite/peer.ts';
+import { measurePeer, type PeerOptions, presetZones } from '../../../bench/suite/peer.ts';
 import { runSuite, type SuiteOptions } from '../../../bench/suite/suite.ts';
-import { benchWorkload, type WorkloadBenchOptions } from '../../../bench/suite/workload-bench.ts';
+import { benchWorkload, requirePossible, type WorkloadBenchOptions } from '../../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/workloads/registry.ts';
+import { zoneVariant } from '../../../bench/workloads/zone-variants.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
 import { onOneLine, UsageError } from '../../core/errors.ts';
 import { didYouMean } from '../../core/options/nearest-name.ts';
 import { type ReportOptions, report, say } from './bench-outcome.ts';
-import { withReports, withShape } from './bench-options.ts';
+import { withReports, withShape, zonesOption } from './bench-options.ts';
 import { describe, endHelp } from '../options/help-style.ts';
 import { wholeNumber } from '../options/option-parsers.ts';
 import { engineList, Group, windowOption } from '../options/shared-options.ts';
@@ -63,14 +64,35 @@ export function requireWindowOfUse(workload: WorkloadName, window: number | unde
   }
 }
 
+type WorkloadCommandOptions = Omit<WorkloadBenchOptions, 'workload'> &
+  ReportOptions & { engine: EngineName[]; zones?: number[]; ownZones?: boolean };
+
+/** The variants that the numbers of zones stand for. */
+function variantsOf({ zones, ownZones: isOwn = false }: Pick<WorkloadCommandOptions, 'zones' | 'ownZones'>): {
+  variants?: string[];
+} {
+  return zones === undefined ? {} : { variants: zones.map((count) => zoneVariant({ zones: count, isOwn })) };
+}
+
+/** Refuses --zones for a workload without zones. @throws UsageError */
+function requireZonesOfUse(workload: WorkloadName, zones: readonly number[] | undefined): void {
+  if (zones !== undefined && workloadOf(workload).zones === undefined) {
+    const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).zones !== undefined);
+    throw new UsageError(`${workload} has no --zones: it is for ${those.join(', ')}`);
+  }
+}
+
 function addWorkload(bench: Command, name: WorkloadName): void {
-  const { description, hasWindow } = workloadOf(name);
-  const command = withShape(describe(bench.command(name), description), { connections: 1_000_000, runs: 5 });
+  const { description, hasWindow, zones, variants, presetConnections: connections = 1_000_000 } = workloadOf(name);
+  const command = withShape(describe(bench.command(name), description), { connections, runs: 5 });
   command
     .option('--no-control', 'Skip the upper bound: the same threads with a private table each')
     .option('--no-memory', 'Skip the extra run that measures the memory of a connection')
-    .option('--no-predict', 'Skip the profiled run from which the speed of more threads is predicted')
-    .option('--latency', 'Time every batch in an extra run', false)
+    .option('--latency', 'Time every batch in an extra run', false);
+  if (zones === undefined) {
+    command.option('--no-predict', 'Skip the profiled run from which the speed of more threads is predicted');
+  }
+  command
     .optionsGroup(Group.table)
     .addOption(engineList())
     .optionsGroup(Group.workload)
@@ -78,9 +100,16 @@ function addWorkload(bench: Command, name: WorkloadName): void {
   if (hasWindow === true) {
     command.addOption(windowOption());
   }
-  withReports(command).action(
-    (options: Omit<WorkloadBenchOptions, 'workload'> & ReportOptions & { engine: EngineName[] }) =>
-      report(options, () => benchWorkload({ ...options, engines: options.engine, workload: name })),
+  if (zones !== undefined) {
+    command.addOption(zonesOption(zones, variants));
+  }
+  if (zones === 'a list') {
+    command.option('--own-zones', 'Give each thread so many zones of its own, instead of the same ones', false);
+  }
+  withReports(command).action((options: WorkloadCommandOptions) =>
+    report(options, () =>
+      benchWorkload({ ...options, ...variantsOf(options), engines: options.engine, workload: name }),
+    ),
   );
   endHelp(command, {
     examples: [`bench ${name} --threads 1,2,4 --engine ct-bucket,baseline --html ${name}.html`],
@@ -94,11 +123,13 @@ export function addWorkloads(bench: Command): void {
   }
 }
 
+type PeerCommandOptions = Omit<PeerOptions, 'zones'> & ReportOptions & { zones?: number[] };
+
 export function addPeer(bench: Command): void {
   const command = describe(
     bench.command('peer'),
     'Run another program in turn with ct-bucket, on the same work',
-    'In its command, {workload}, {threads}, {connections}, {window}, {batch} and {runs} are replaced. For each result, it ' +
+    'In its command, {workload}, {threads}, {connections}, {window}, {zones}, {batch} and {runs} are replaced. For each result, it ' +
       'must print a line like {"workload":"udp-insert","threads":1,"connections":1000000,"packets":1000000,"ms":598.3}.',
   )
     .optionsGroup(Group.input)
@@ -112,10 +143,23 @@ export function addPeer(bench: Command): void {
           .choices(WORKLOAD_NAMES)
           .default('insert' satisfies string),
       )
-      .addOption(windowOption()),
-  ).action((options: PeerOptions & ReportOptions) => {
-    requireWindowOfUse(options.workload as WorkloadName, options.window);
-    return report(options, () => measurePeer(options));
+      .addOption(windowOption())
+      .addOption(zonesOption('one number', []).default(undefined, 'those of the workload')),
+  ).action((options: PeerCommandOptions, of: Command) => {
+    const name = options.workload as WorkloadName;
+    requireWindowOfUse(name, options.window);
+    requireZonesOfUse(name, options.zones);
+    const isPreset = of.getOptionValueSource('connections') === 'default';
+    const connections = (isPreset ? workloadOf(name).presetConnections : undefined) ?? options.connections;
+    const { zones: given, ...rest } = options;
+    const zones = given?.[0] ?? presetZones(name);
+    const variant = given === undefined ? workloadOf(name).variants[0]! : String(zones);
+    requirePossible(
+      name,
+      options.threads.map((threads) => ({ variant, threads, connections })),
+    );
+    const work = { ...rest, connections, zones };
+    return report(options, () => measurePeer(work));
   });
   endHelp(command, {
     examples: ["bench peer --workload tcp-life --command './peer {workload} --threads {threads}'"],

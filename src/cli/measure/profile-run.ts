@@ -12,9 +12,9 @@ import { profileHtml } from '../../../bench/profile/html.ts';
 import { costLine, type ProfileFile, type ProfileOptions, profileWorkload } from '../../../bench/profile/run.ts';
 import { profileTables, time } from '../../../bench/profile/tables.ts';
 import { markdownTable, textTable } from '../../../bench/report/table-text.ts';
-import { VoidRunError } from '../../../bench/suite/workload-bench.ts';
+import { requirePossible, VoidRunError } from '../../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/workloads/registry.ts';
-import { UsageError } from '../../core/errors.ts';
+import { onOneLine, UsageError } from '../../core/errors.ts';
 import { didYouMean } from '../../core/options/nearest-name.ts';
 import { jsonText, type OutputFiles, withOutputFiles } from '../../host/output-files.ts';
 import { watchedBuilt } from './bench-outcome.ts';
@@ -112,15 +112,29 @@ async function measureCapture(what: string, options: ProfileCommandOptions): Pro
   return watchedBuilt(options, () => profileCapture(what, { threads, engine, batch, buckets, sample, runs }));
 }
 
-async function measureWorkload(workload: WorkloadName, options: ProfileCommandOptions): Promise<ProfileFile> {
-  const { variants } = workloadOf(workload);
-  if (options.variant !== undefined && !variants.includes(options.variant)) {
+/** @throws UsageError */
+function requireVariant(workload: WorkloadName, variant: string | undefined): void {
+  const { variants, acceptsVariant, zones } = workloadOf(workload);
+  if (variant === undefined || variants.includes(variant) || acceptsVariant?.(variant) === true) {
+    return;
+  }
+  if (zones !== undefined) {
+    const own = zones === 'a list' ? ', or own-16 for zones of each thread' : '';
     throw new UsageError(
-      variants.length === 1
-        ? `${workload} has no variants`
-        : `${workload} has the variants ${variants.join(', ')}, not ${options.variant}`,
+      `the variants of ${workload} are numbers of zones, such as 16${own}: not ${onOneLine(variant)}`,
     );
   }
+  throw new UsageError(
+    variants.length === 1
+      ? `${workload} has no variants`
+      : `${workload} has the variants ${variants.join(', ')}, not ${onOneLine(variant)}`,
+  );
+}
+
+async function measureWorkload(workload: WorkloadName, options: ProfileCommandOptions): Promise<ProfileFile> {
+  requireVariant(workload, options.variant);
   requireWindowOfUse(workload, options.window);
+  const { threads, connections, variant = workloadOf(workload).variants[0]! } = options;
+  requirePossible(workload, [{ variant, threads, connections }]);
   return watchedBuilt(options, () => profileWorkload(workload, options));
 }
