@@ -1,5 +1,6 @@
 /** The analysis of a results file. It is computed once for all forms of the report. */
 
+import { ENGINES } from '../../src/core/engines/engine.ts';
 import { doubtsAbout } from '../machine/probe-rules.ts';
 import { fitScalingLaw, predictRate, type PredictedRate, type ScalingFit } from '../statistics/scaling-law.ts';
 import { checkSimulation, simulate, type SimulatedRun, type SimulationCheck } from '../statistics/simulation.ts';
@@ -126,7 +127,7 @@ export function peerRatios(results: readonly BenchResult[], peers: readonly stri
   });
 }
 
-const OWN_ENGINES = new Set(['ct-bucket', 'ct-scale', 'baseline']);
+const OWN_ENGINES = new Set<string>(ENGINES);
 
 /** Engines that do not belong to this package. */
 export function peersIn(results: readonly BenchResult[]): string[] {

@@ -100,9 +100,11 @@ function agingRow(aging: AgingResult): Row {
 }
 
 function rowsOf({ results, resultsNotPrefaulted = [], aging = [], options = {} }: ResultsFile): Row[] {
-  /* The comparison engines have no buckets, and other programs may have any number. */
+  /* The other comparison engines have no buckets, and other programs may have any number. */
   const bucketsOf = ({ engine }: BenchResult): Cell =>
-    engine === 'ct-bucket' && typeof options['buckets'] === 'number' ? options['buckets'] : undefined;
+    (engine === 'ct-bucket' || engine === 'wheel') && typeof options['buckets'] === 'number'
+      ? options['buckets']
+      : undefined;
   return [
     ...results.flatMap((result) => [
       ...sampleRows(result, 'shared', result.runsMs, bucketsOf(result)),

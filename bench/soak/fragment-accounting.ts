@@ -10,6 +10,7 @@ import {
   ExpectationHeader,
 } from '../../src/core/alg/expectation-layout.ts';
 import { LISTS, LISTS_LOCK, NodeWord } from '../../src/core/engines/lists.ts';
+import { wheelFaults } from '../../src/core/engines/wheel/wheel-check.ts';
 import {
   fragmentAt,
   FragmentsWord,
@@ -127,15 +128,15 @@ export function checkExpectations(ct: Conntrack, linked: Set<number>, problems: 
 }
 
 /**
- * Checks the expiration lists of engines that have them. Each list can be walked both ways. Each connection is in a list, or with
- * ct-scale in a queue, so that a sweep finds it.
+ * Checks the expiration lists or the wheel of engines that have them. Each list can be walked both ways. Each connection is in a list, or
+ * with ct-scale in a queue and with wheel in an inbox, so that a sweep finds it.
  */
 export function listProblems(ct: Conntrack): string[] {
   const problems = new Problems();
   const { tracker } = ct;
   const { lists } = tracker.expiry;
   if (lists === undefined) {
-    return [];
+    return wheelProblems(ct);
   }
   const listed = new Set<number>();
   for (let list = 0; list < LISTS; list++) {
@@ -162,4 +163,14 @@ export function listProblems(ct: Conntrack): string[] {
   tracker.leave();
   problems.expect('lock of the lists', lists.words[LISTS_LOCK], 0);
   return problems.all;
+}
+
+function wheelProblems({ tracker }: Conntrack): string[] {
+  const linked = new Set<number>();
+  tracker.enter();
+  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+    visitBucket(tracker, bucket, (record) => linked.add(record));
+  }
+  tracker.leave();
+  return wheelFaults(tracker.expiry, tracker.memory.maxParticipants, linked);
 }

@@ -88,7 +88,8 @@ export class Tracker extends TableHandle {
     });
     const { table, timeouts, counters, checks } = this;
     const firstUnit = layout.records / UNIT_WORDS;
-    const parts = { words, region: memory.lists, firstUnit, participant, table, timeouts, counters, checks };
+    const region = memory.lists;
+    const parts = { words, region, firstUnit, participant, maxParticipants, table, timeouts, counters, checks };
     this.expiry = engineKind(memory.engine).strategyOf(parts);
     this.alg = new Alg(words, layout.helperNames, layout.expectations);
     this.clock = new Float64Array(words.buffer, (layout.settings + SettingWord.CLOCK_MARK) * 4, 1);
@@ -110,7 +111,7 @@ export class Tracker extends TableHandle {
     this.table.initialise(this.participant, prefaultConnections);
     this.quota.pools.setLimit(this.quota.pool, this.memory.maxConnections);
     this.timeouts.initialise();
-    this.expiry.initialise();
+    this.expiry.initialise(prefaultConnections);
     this.clock[0] = Number.NaN;
     store(this.words, this.settings + SettingWord.MARK, memoryMark(this.memory));
     store(this.words, this.settings + SettingWord.TCP_SEQ_CHK, 1);

@@ -178,7 +178,7 @@ describe('an option without effect', () => {
     [
       'bench with --buckets for an engine without buckets',
       ['bench', 'insert', '--engine', 'baseline,ct-scale', '--buckets', '4'],
-      /--buckets is for --engine ct-bucket: the other engines have no buckets/,
+      /--buckets is for --engine ct-bucket or wheel: the other engines have no buckets/,
     ],
     [
       'run with --buckets for such an engine',

@@ -43,8 +43,162 @@ const COUNT = 'src/shared/quota/credit-counts.ts';
 const ZONE_LISTS = 'src/core/zones/zone-lists.ts';
 const WALK = 'src/core/inspect/table-walk.ts';
 const REPAIR = 'src/core/repair/repair-table.ts';
+const INBOX = 'src/core/engines/wheel/inbox.ts';
+const WHEEL = 'src/core/engines/wheel/timer-wheel.ts';
 
 export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'wheel: a node is put into an inbox after a look, without a claim',
+    edits: [
+      {
+        file: INBOX,
+        find: 'if (compareExchange(this.words, this.slots.nodeOf(record) + NodeWord.QUEUE, 0, LAST) !== 0) {',
+        replace: 'if (load(this.words, this.slots.nodeOf(record) + NodeWord.QUEUE) !== 0) {',
+      },
+    ],
+    scenarios: ['wheel/twoShorten'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: a push is a store',
+    edits: [
+      {
+        file: INBOX,
+        find: 'if (compareExchange(words, own, behind, record) === behind) {',
+        replace: 'store(words, own, record);\n      {',
+      },
+    ],
+    scenarios: ['wheel/insertAgainstSweep'],
+    found: ['stale mark', 'livelock'],
+  },
+  {
+    name: 'wheel: an inbox is read, then emptied',
+    edits: [
+      {
+        file: INBOX,
+        find: 'const newest = exchange(words, inboxOf(participant), 0);',
+        replace: 'const newest = load(words, inboxOf(participant));\n      store(words, inboxOf(participant), 0);',
+      },
+    ],
+    scenarios: ['wheel/insertAgainstSweep'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: the sweeper reads a record, then lets it be queued again',
+    edits: [
+      {
+        file: INBOX,
+        find: `    store(words, queue, 0);
+    intents`,
+        replace: '    intents',
+      },
+      {
+        file: WHEEL,
+        find: 'const expires = load(words, r + ConnWord.EXPIRES);',
+        replace: `const expires = load(words, r + ConnWord.EXPIRES);
+    if (!isDueKnown) {
+      store(this.region, node + NodeWord.QUEUE, 0);
+    }`,
+      },
+    ],
+    scenarios: ['wheel/shorteningOfQueued'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: the sweeper does not ask which generation was linked',
+    edits: [
+      {
+        file: WHEEL,
+        find: '(life & LIFE_CLEANED) !== 0 || life >>> LIFE_GENERATION_SHIFT !== generation',
+        replace: '(life & LIFE_CLEANED) !== 0',
+      },
+    ],
+    scenarios: ['wheel/reuseOfExpired'],
+    found: ['invariant violated', 'double clean', 'half-linked connection', 'connection not found', 'exception'],
+  },
+  {
+    name: 'wheel: a connection is queued, then its generation noted',
+    edits: [
+      { file: WHEEL, find: '    poke(region, generationAt, generation);\n', replace: '' },
+      {
+        file: WHEEL,
+        find: `      store(region, generationAt, generation);
+      this.inbox.add(record);
+    }`,
+        replace: `      this.inbox.add(record);
+    }
+    store(region, generationAt, generation);`,
+      },
+    ],
+    scenarios: ['wheel/insertAgainstSweep'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: an earlier expiry is queued, then written',
+    edits: [
+      {
+        file: WHEEL,
+        find: `    store(this.words, r + ConnWord.EXPIRES, expires);
+    this.inbox.add(r >>> UNIT_SHIFT);`,
+        replace: `    this.inbox.add(r >>> UNIT_SHIFT);
+    store(this.words, r + ConnWord.EXPIRES, expires);`,
+      },
+    ],
+    scenarios: ['wheel/shorteningOfListed'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: a sweeper turns it without its mutex',
+    edits: [
+      {
+        file: WHEEL,
+        find: '    lock(region, WheelWord.MUTEX, this.#parts.participant, LockClass.leaf, LockSite.wheel);\n',
+        replace: '',
+      },
+      { file: WHEEL, find: '    unlock(region, WheelWord.MUTEX);\n', replace: '' },
+    ],
+    scenarios: ['wheel/twoSweepQueued', 'wheel/twoSweepListed'],
+    found: ['stale mark', 'livelock', 'exception'],
+  },
+  {
+    name: 'wheel: a repair forgets the record that is between claim and push',
+    edits: [{ file: WHEEL, find: '    inbox.redoPush();\n', replace: '' }],
+    scenarios: ['wheel/shortenerDies', 'wheel/inserterDies'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: a repair forgets the connection that is linked and not queued',
+    edits: [
+      {
+        file: WHEEL,
+        find: `    if (linked !== 0) {
+      this.linked(linked);
+    }
+`,
+        replace: '',
+      },
+    ],
+    scenarios: ['wheel/inserterDies'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: a repair forgets the expiry that has become earlier',
+    edits: [{ file: WHEEL, find: '      inbox.add(shortened);\n', replace: '' }],
+    scenarios: ['wheel/shortenerDies'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: a repair forgets what the sweeper had found',
+    edits: [{ file: WHEEL, find: '      inbox.add(found[left - 1]!);\n', replace: '' }],
+    scenarios: ['wheel/sweeperDies'],
+    found: ['stale mark'],
+  },
+  {
+    name: 'wheel: a repair forgets what the sweeper had taken out of an inbox',
+    edits: [{ file: WHEEL, find: '    inbox.redoTake();\n', replace: '' }],
+    scenarios: ['wheel/drainerDies'],
+    found: ['stale mark'],
+  },
   {
     name: 'a connection is listed after it was linked',
     edits: [

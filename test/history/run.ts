@@ -33,6 +33,7 @@ export const HISTORY_TABLES: readonly { engine: EngineName; reclaim: Reclaim; bu
   { engine: 'ct-bucket', reclaim: 'sweep', buckets: 1 },
   { engine: 'baseline', reclaim: 'sweep', buckets: 1 },
   { engine: 'ct-scale', reclaim: 'sweep', buckets: 1 },
+  { engine: 'wheel', reclaim: 'lookup-and-sweep', buckets: 4 },
 ];
 
 export interface HistorySummary {

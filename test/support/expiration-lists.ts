@@ -1,18 +1,20 @@
-/** The invariants of the expiration lists while no thread works. */
+/** The invariants of the expiration lists, and of the wheel, while no thread works. */
 
 import { expect } from 'vitest';
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { visitBucket } from '../../src/core/inspect/table-walk.ts';
 import { LISTS, NodeWord } from '../../src/core/engines/lists.ts';
+import { listProblems } from './deep-accounting.ts';
 
 /**
  * Fails the test unless the links of every list are consistent and each node names its list. Each connection must be in a list
- * (baseline), or in a list or a queue (ct-scale). In baseline the lists must hold no other record.
+ * (baseline), or in a list or a queue (ct-scale), or in the wheel or an inbox (wheel). In baseline the lists must hold no other record.
  */
 export function expectAllListed(ct: Conntrack): void {
   const { tracker } = ct;
   const { lists } = tracker.expiry;
   if (lists === undefined) {
+    expect(listProblems(ct)).toEqual([]);
     return;
   }
   const listed = new Set<number>();

@@ -9,7 +9,7 @@ import { HELPER_SCENARIOS } from './repair-helper-scenarios.ts';
 export const SCENARIOS: Record<string, Scenario> = { ...PACKET_SCENARIOS, ...LIMIT_SCENARIOS };
 
 /* The scenarios in which the other engines differ. */
-for (const engine of ['baseline', 'ct-scale'] as const) {
+for (const engine of ['baseline', 'ct-scale', 'wheel'] as const) {
   for (const name of [
     'insert UDP',
     'insert with NAT, two buckets',
@@ -57,4 +57,6 @@ export const LOCK_TIMEOUT_SCENARIOS = [
   'baseline: flush',
   'ct-scale: sweep',
   'ct-scale: flush',
+  'wheel: sweep',
+  'wheel: flush',
 ];

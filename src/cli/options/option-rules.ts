@@ -4,6 +4,8 @@
  */
 
 import type { Command } from 'commander';
+import { ENGINES, type EngineName } from '../../core/engines/engine.ts';
+import { engineKind } from '../../core/engines/registry.ts';
 import { UsageError } from '../../core/errors.ts';
 
 function refuseTwiceAndEmpty(command: Command): void {
@@ -22,11 +24,15 @@ function refuseTwiceAndEmpty(command: Command): void {
   }
 }
 
-/** Refuses --buckets without the engine that has buckets. */
+/** Refuses --buckets without an engine that has buckets. */
 function refuseBucketsWithoutUse(command: Command): void {
-  const engines = command.getOptionValue('engine') as string | string[] | undefined;
-  if (engines !== undefined && command.getOptionValueSource('buckets') === 'cli' && !engines.includes('ct-bucket')) {
-    throw new UsageError('--buckets is for --engine ct-bucket: the other engines have no buckets');
+  const engines = command.getOptionValue('engine') as EngineName | EngineName[] | undefined;
+  if (engines === undefined || command.getOptionValueSource('buckets') !== 'cli') {
+    return;
+  }
+  if (![engines].flat().some((engine) => engineKind(engine).hasBuckets)) {
+    const withBuckets = ENGINES.filter((engine) => engineKind(engine).hasBuckets);
+    throw new UsageError(`--buckets is for --engine ${withBuckets.join(' or ')}: the other engines have no buckets`);
   }
 }
 

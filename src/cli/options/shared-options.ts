@@ -21,7 +21,7 @@ export function engineOption(): Option {
   return new Option(
     '--engine <engine>',
     'Table implementation: ct-bucket, or one of the engines it is compared with. These have one table under a global ' +
-      'lock, with expiration lists (baseline) or queues (ct-scale)',
+      'lock, with expiration lists (baseline) or queues (ct-scale); or ct-bucket with a timer wheel (wheel)',
   )
     .choices([...ENGINES])
     .default('ct-bucket');

@@ -8,9 +8,10 @@
  *               lock (expiration-lists/)
  *   ct-scale    one table; only linking and unlinking take the global lock. The expiry is a word of the record.
  *               Connections get into the sweeper's lists through multi-producer queues (queues/)
+ *   wheel       our buckets; the sweeper has a hierarchical timer wheel instead of the walk (wheel/)
  *
  * The table of baseline and ct-scale is a bucket table with one bucket, whose lock is the global one.
  */
 
-export const ENGINES = ['ct-bucket', 'baseline', 'ct-scale'] as const;
-export type EngineName = 'ct-bucket' | 'baseline' | 'ct-scale';
+export const ENGINES = ['ct-bucket', 'baseline', 'ct-scale', 'wheel'] as const;
+export type EngineName = 'ct-bucket' | 'baseline' | 'ct-scale' | 'wheel';

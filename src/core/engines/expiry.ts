@@ -8,7 +8,7 @@
  *
  * A thread creates its strategy once, with its tracker. A process normally uses one engine, so each call has one target: V8 checks
  * the object's class (a load and a compare) and inlines the body. An empty body below costs that check only. If several engines run
- * in one process (tests, comparisons), the check is one of three. The strategy is an object with class methods for that reason: a
+ * in one process (tests, comparisons), the check is one of several. The strategy is an object with class methods for that reason: a
  * record of functions would be read and compared at each call.
  *
  * A strategy does not know the tracker. `ExpiryParts` is all that it gets.
@@ -30,6 +30,7 @@ export interface ExpiryParts {
   /** The lowest record number that the slab allocates. */
   readonly firstUnit: number;
   readonly participant: Participant;
+  readonly maxParticipants: number;
   readonly table: BucketTable;
   readonly timeouts: TimeoutPolicies;
   readonly counters: Float64Array;
@@ -75,8 +76,11 @@ export abstract class ExpiryStrategy {
     this.lists = options.lists;
   }
 
-  /** The thread that allocated the region calls this once, before any other thread maps it. */
-  initialise(): void {}
+  /**
+   * The thread that allocated the region calls this once, before any other thread maps it.
+   * @param prefaultConnections for so many connections no page fault should happen later
+   */
+  initialise(_prefaultConnections: number): void {}
 
   /**
    * A record was linked and is about to count. The locks of its buckets are held. Its META, policy and EXPIRES are set.

@@ -8,6 +8,8 @@ import type { ExpiryParts, ExpiryStrategy } from './expiry.ts';
 import { ListsByExpiry } from './expiration-lists/expiration-lists.ts';
 import { listsWords, type TableSize } from './lists.ts';
 import { ListsByQueues } from './queues/queues.ts';
+import { TimerWheel } from './wheel/timer-wheel.ts';
+import { wheelWords } from './wheel/wheel-layout.ts';
 
 export interface EngineKind {
   /** Part of memoryMark; unique to the engine. */
@@ -44,6 +46,13 @@ const KINDS_BY_NAME: Readonly<Record<EngineName, EngineKind>> = {
     reclaim: 'sweep',
     regionWords: listsWords,
     strategyOf: (parts) => new ListsByQueues(parts),
+  },
+  wheel: {
+    number: 3,
+    hasBuckets: true,
+    reclaim: 'lookup-and-sweep',
+    regionWords: wheelWords,
+    strategyOf: (parts) => new TimerWheel(parts),
   },
 };
 

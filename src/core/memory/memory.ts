@@ -60,7 +60,7 @@ export interface TrackerMemory {
    */
   readonly ledger?: Words | undefined;
   /**
-   * The engine's own region (engines/registry.ts): expiration lists. ct-bucket has no lists, and a region of a few
+   * The engine's own region (engines/registry.ts): expiration lists, or a wheel. ct-bucket has neither, and a region of a few
    * words.
    */
   readonly lists: Words;

@@ -42,6 +42,7 @@ export const LockSite = {
   zoneLimitSet: 33,
   zoneListExtend: 34,
   zoneListShorten: 35,
+  wheel: 36,
 } as const;
 export type LockSite = (typeof LockSite)[keyof typeof LockSite];
 
@@ -92,6 +93,7 @@ const TABLE: Record<keyof typeof LockSite, [name: string, lock: string]> = {
   zoneLimitSet: ['set zone limit', 'zone limits'],
   zoneListExtend: ['extend zone list', 'zone lists'],
   zoneListShorten: ['shorten zone list', 'zone lists'],
+  wheel: ['turn the wheel', 'timer wheel'],
 };
 
 /** By site number. */

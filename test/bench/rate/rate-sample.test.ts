@@ -35,7 +35,7 @@ function take(options: Partial<RateSampleOptions> = {}): Promise<RateSample> {
   return sampleOf<RateSample>(join(variant.dist, 'bench', 'rate', 'rate-sample.js'), { ...OPTIONS, ...options });
 }
 
-it.each(['ct-bucket', 'baseline', 'ct-scale'] as const)(
+it.each(['ct-bucket', 'baseline', 'ct-scale', 'wheel'] as const)(
   'every packet and every connection is accounted for, with %s',
   async (engine) => {
     const sample = await take({ engine });

@@ -260,7 +260,7 @@ describe('replay --events', () => {
         [20 + gap + 0.1, flow(4)],
       ]);
       const expected = ['7000 at 31', '1 at 60.5', '2 at 80.5'];
-      for (const engine of ['ct-bucket', 'baseline', 'ct-scale']) {
+      for (const engine of ['ct-bucket', 'baseline', 'ct-scale', 'wheel']) {
         const { stdout } = await ctBucket('replay', path, '--events', '--timestamps', '--engine', engine);
         expect(destroyed(stdout), engine).toEqual(expected);
       }

@@ -15,13 +15,13 @@ type Place = (ct: Conntrack) => { words: Words; index: number };
 const PLACES: [string, Place][] = [
   ['a bucket', ({ memory, tracker }) => ({ words: tracker.words, index: memoryLayout(memory).buckets })],
   ['the held fragments', ({ memory }) => ({ words: memory.fragments, index: FragmentsWord.MUTEX })],
-  ['the lists of ct-scale', ({ memory }) => ({ words: memory.lists, index: LISTS_LOCK })],
+  ['the lists of ct-scale, or the wheel', ({ memory }) => ({ words: memory.lists, index: LISTS_LOCK })],
   [
     'zone lists',
     ({ memory, tracker }) => ({ words: memory.zoneLists, index: tracker.zoneLists.lockOf(tracker.participant.id) }),
   ],
 ];
-const ENGINES: EngineName[] = ['ct-bucket', 'ct-scale'];
+const ENGINES: EngineName[] = ['ct-bucket', 'ct-scale', 'wheel'];
 
 describe.each(ENGINES.flatMap((engine) => PLACES.map(([what, place]) => [what, engine, place] as const)))(
   'a participant that sleeps on the lock of %s, with the engine %s,',
