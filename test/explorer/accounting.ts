@@ -43,7 +43,7 @@ function entriesByRecord(tracker: Tracker): Map<number, number> {
   const { table } = tracker;
   const layout = memoryLayout(tracker.memory);
   const entries = new Map<number, number>();
-  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+  for (let bucket = 0; bucket < table.bucketCount; bucket = table.nextUsed(bucket + 1)) {
     const lock = tracker.words[layout.buckets + bucket * 16]!;
     if (lock !== 0) {
       violate('lock left held', `the lock of bucket ${bucket} is ${lock} at the end`);

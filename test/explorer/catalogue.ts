@@ -338,6 +338,21 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
       long: 3,
     },
   ]),
+  ...entries('zone-tables', [
+    { scenario: 'firstConnections', what: 'two threads open the first connections of a zone', preemptions: 2, long: 3 },
+    {
+      scenario: 'firstAgainstLookup',
+      what: 'one opens the first connection of a zone, the other looks, sweeps and looks again',
+      preemptions: 2,
+      long: 3,
+    },
+    {
+      scenario: 'twoZones',
+      what: 'one opens connections of two zones, the other one of the second, which it flushes',
+      preemptions: 1,
+      long: 2,
+    },
+  ]),
   ...entries(
     'dying',
     [

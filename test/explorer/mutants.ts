@@ -45,6 +45,7 @@ const WALK = 'src/core/inspect/table-walk.ts';
 const REPAIR = 'src/core/repair/repair-table.ts';
 const INBOX = 'src/core/engines/wheel/inbox.ts';
 const WHEEL = 'src/core/engines/wheel/timer-wheel.ts';
+const ZONE_TABLE = 'src/core/engines/zones/zone-table.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -746,7 +747,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: REMOVE,
-        find: '    table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);\n',
+        find: '    table.unlinkLocked(table.bucketOf(reverseHash, records, r + ConnWord.META), reverseHash, record);\n',
         replace: '',
       },
     ],
@@ -766,6 +767,18 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     scenarios: ['growth/againstLookup'],
     found: ['connection not found'],
+  },
+  {
+    name: 'a connection is placed in the line that unused zones share',
+    edits: [
+      {
+        file: ZONE_TABLE,
+        find: '  if (hasLines(parts, zone)) {\n    return true;\n  }\n  const { table',
+        replace: '  if (true as boolean) {\n    return true;\n  }\n  const { table',
+      },
+    ],
+    scenarios: ['zone-tables/twoZones'],
+    found: ['invariant violated'],
   },
   {
     name: 'the overflow count comes after the record',

@@ -11,6 +11,7 @@ import { NoteWord } from '../../src/core/packet/batch-scratch.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { stateText } from '../../src/core/inspect/state-names.ts';
 import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
+import { BUCKET_WORDS } from '../../src/core/table/bucket-layout.ts';
 import { UNIT_WORDS } from '../../src/core/table/conn.ts';
 import type { Tracker } from '../../src/core/tracker.ts';
 import { parseTuple, type PortTuple } from '../../src/core/inspect/tuple.ts';
@@ -36,6 +37,8 @@ const SPARE_UNITS = 4;
 const USED_UNITS = 48;
 /** Zones of the scenarios: lower ones. */
 const ZONES_USED = 2;
+/** Buckets of the scenarios: lower ones. */
+const BUCKETS_USED = 16;
 /** Units that the slab hands out at once (shared/slab.ts), and how many such chunks a run may take. */
 const CHUNK_UNITS = 256;
 const CHUNKS = 4;
@@ -81,12 +84,14 @@ function regionsOf(ct: Conntrack): Region[] {
   if (used > 0) {
     units.push([0, Math.min(USED_UNITS, used)]);
   }
+  const buckets = Math.min(BUCKETS_USED, tracker.table.bucketCount);
   const regions: Region[] = [
     {
       name: 'table',
       words: memory.words,
       ranges: [
-        [0, layout.zones],
+        [0, layout.directories + buckets],
+        [layout.buckets, layout.buckets + buckets * BUCKET_WORDS],
         [layout.arenaLinks, layout.arenaLinks + lines],
         [layout.lines, layout.lines + lines * LINE_WORDS],
         ...units.map(([from, end]): Range => [layout.records + from * UNIT_WORDS, layout.records + end * UNIT_WORDS]),

@@ -25,8 +25,9 @@ function entriesByRecord(ct: Conntrack, faults: string[]): Map<number, number> {
       inBucket++;
       const r = record << UNIT_SHIFT;
       const hash = table.hashAt(slot);
-      if (table.bucketOf(hash) !== bucket) {
-        faults.push(`record ${record} stands in bucket ${bucket}, its hash belongs to ${table.bucketOf(hash)}`);
+      const owner = table.bucketOf(hash, words, r + ConnWord.META);
+      if (owner !== bucket) {
+        faults.push(`record ${record} stands in bucket ${bucket}, its key belongs to ${owner}`);
       }
       const isTwice = (words[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0;
       if (hash !== words[r + ConnWord.HASH] && !(isTwice && hash === words[r + ConnWord.REV_HASH])) {

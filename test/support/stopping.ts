@@ -6,6 +6,7 @@ import { hashParsed } from '../../src/core/path/key-hash.ts';
 import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
+import { ParsedWord } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { allocateWords, type Words } from '../../src/shared/access.ts';
 import { Datapath, type DatapathOptions } from '../../src/workers/datapath/datapath.ts';
@@ -77,8 +78,9 @@ export class StoppableDatapath {
     const frame = udp(ends);
     this.#batch.clear();
     this.#batch.add(frame, { checksums: ChecksumBit.IP_GOOD | ChecksumBit.L4_GOOD });
-    parsePacket(this.#batch.words, this.#batch.slots[0]!, tracker.scratch.parsed, 0, 0);
-    const bucket = tracker.table.bucketOf(hashParsed(tracker.keys, tracker.scratch.parsed, 0));
+    const { parsed } = tracker.scratch;
+    parsePacket(this.#batch.words, this.#batch.slots[0]!, parsed, 0, 0);
+    const bucket = tracker.table.bucketOf(hashParsed(tracker.keys, parsed, 0), parsed, ParsedWord.META);
     return { pmd: this.#steering.workerOf(frame, THREADS), bucket };
   }
 

@@ -49,7 +49,7 @@ const jobs = {
       let hash: number;
       if (grows) {
         hash = (next() << 1) & hashMask;
-        const bucket = table.bucketOf(hash);
+        const bucket = table.bucketOf(hash, table.words, 0);
         const record = ++lastRecord;
         table.lockBucket(bucket, participant);
         const isPlaced =
@@ -66,12 +66,12 @@ const jobs = {
         linked[at] = linked.at(-1)!;
         linked.pop();
         hash = entry.hash;
-        table.lockBucket(table.bucketOf(hash), participant);
-        if (!table.unlinkLocked(table.bucketOf(hash), hash, entry.record)) {
+        table.lockBucket(table.bucketOf(hash, table.words, 0), participant);
+        if (!table.unlinkLocked(table.bucketOf(hash, table.words, 0), hash, entry.record)) {
           throw new Error(`entry ${entry.record} was not there`);
         }
       }
-      const bucket = table.bucketOf(hash);
+      const bucket = table.bucketOf(hash, table.words, 0);
       if (change % checkEvery === 0) {
         assertConsistentLocked(table, bucket);
         mostDisplaced = Math.max(mostDisplaced, bucketFigures(table, bucket).displaced);
@@ -82,7 +82,7 @@ const jobs = {
     ct.tracker.leave();
     for (const hash of new Set(linked.map((entry) => entry.hash))) {
       const found = [];
-      const block = table.blockOf(hash);
+      const block = table.blockOf(hash, table.words, 0);
       for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
         found.push(table.recordAt(slot));
       }
@@ -107,7 +107,7 @@ const jobs = {
     const { table, participant, words } = ct.tracker;
     table.lockBucket(0, participant);
     table.placeLocked(0, 0, 1, participant);
-    words[table.homeLine(0)] = 1;
+    words[table.homeLine(0, words, 0)] = 1;
     assertConsistentLocked(table, 0);
   },
 };

@@ -162,7 +162,8 @@ function hotTuple(ct: Conntrack, bucket: number): Parameters<typeof udp>[0] {
     const batch = PacketBatch.allocate();
     batch.add(udp(ends));
     ct.execute(batch, new CtAction({}), NOW_MS);
-    if (ct.tracker.table.bucketOf(ct.tracker.scratch.parsed[ParsedWord.HASH]!) === bucket) {
+    const { parsed } = ct.tracker.scratch;
+    if (ct.tracker.table.bucketOf(parsed[ParsedWord.HASH]!, parsed, ParsedWord.META) === bucket) {
       return ends;
     }
   }

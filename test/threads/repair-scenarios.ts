@@ -9,7 +9,7 @@ import { HELPER_SCENARIOS } from './repair-helper-scenarios.ts';
 export const SCENARIOS: Record<string, Scenario> = { ...PACKET_SCENARIOS, ...LIMIT_SCENARIOS };
 
 /* The scenarios in which the other engines differ. */
-for (const engine of ['baseline', 'ct-scale', 'wheel'] as const) {
+for (const engine of ['baseline', 'ct-scale', 'wheel', 'zones'] as const) {
   for (const name of [
     'insert UDP',
     'insert with NAT, two buckets',
@@ -59,4 +59,6 @@ export const LOCK_TIMEOUT_SCENARIOS = [
   'ct-scale: flush',
   'wheel: sweep',
   'wheel: flush',
+  'zones: sweep',
+  'zones: flush',
 ];

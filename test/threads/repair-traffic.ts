@@ -8,6 +8,7 @@ import { hashParsed } from '../../src/core/path/key-hash.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import { MAX_BATCH, PacketBatch } from '../../src/core/packet/batch.ts';
+import { ParsedWord } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { stateText } from '../../src/core/inspect/state-names.ts';
 import { ArenaLayout } from '../../src/core/table/line-arena.ts';
@@ -109,8 +110,9 @@ export function endExhaustion(ct: Conntrack): void {
 export function bucketOf(ct: Conntrack, flow: number): number {
   batch.clear();
   batch.add(udp(ends(flow)));
-  parsePacket(batch.words, batch.slots[0]!, ct.tracker.scratch.parsed, 0, 0);
-  return ct.tracker.table.bucketOf(hashParsed(ct.tracker.keys, ct.tracker.scratch.parsed, 0));
+  const { keys, scratch, table } = ct.tracker;
+  parsePacket(batch.words, batch.slots[0]!, scratch.parsed, 0, 0);
+  return table.bucketOf(hashParsed(keys, scratch.parsed, 0), scratch.parsed, ParsedWord.META);
 }
 
 /** A flow of the full bucket. If it is translated, its replies go to another bucket. */

@@ -6,7 +6,7 @@ import { FlowSteering } from '../../src/workers/datapath/flow-steering.ts';
 import { SettingWord } from '../../src/core/memory/memory-layout.ts';
 import { PacketBatch } from '../../src/core/packet/batch.ts';
 import { ChecksumBit } from '../../src/core/packet/layout.ts';
-import { ParsedKind } from '../../src/core/packet/key.ts';
+import { ParsedKind, ParsedWord } from '../../src/core/packet/key.ts';
 import { parsePacket } from '../../src/core/packet/parse.ts';
 import { UNIT_SHIFT } from '../../src/core/table/conn.ts';
 import { load, notify, store } from '../../src/shared/access.ts';
@@ -64,7 +64,8 @@ function hashOf(datapath: Datapath, frame: Uint8Array): number {
 }
 
 function bucketOf(datapath: Datapath, frame: Uint8Array): number {
-  return datapath.conntrack.tracker.table.bucketOf(hashOf(datapath, frame));
+  const { table, scratch } = datapath.conntrack.tracker;
+  return table.bucketOf(hashOf(datapath, frame), scratch.parsed, ParsedWord.META);
 }
 
 /**
@@ -358,7 +359,7 @@ describe('the death of a thread that the datapath may not restart', () => {
   function poison(datapath: Datapath, frame: Uint8Array): void {
     const { table, participant } = datapath.conntrack.tracker;
     const hash = hashOf(datapath, frame);
-    const bucket = table.bucketOf(hash);
+    const bucket = table.bucketOf(hash, table.words, 0);
     table.lockBucket(bucket, participant);
     table.placeLocked(bucket, hash, outOfReach(datapath), participant);
     table.unlockBucket(bucket);

@@ -2,6 +2,9 @@
 
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { shown, UsageError } from '../errors.ts';
+import type { BucketTable, BucketTableOptions } from '../table/bucket-table.ts';
+import type { Checks } from '../table/reference-checks.ts';
+import { MAX_ZONE } from '../zones/zone.ts';
 import { BucketSweep } from './bucket-sweep/bucket-sweep.ts';
 import { ENGINES, type EngineName } from './engine.ts';
 import type { ExpiryParts, ExpiryStrategy } from './expiry.ts';
@@ -10,12 +13,17 @@ import { listsWords, type TableSize } from './lists.ts';
 import { ListsByQueues } from './queues/queues.ts';
 import { TimerWheel } from './wheel/timer-wheel.ts';
 import { wheelWords } from './wheel/wheel-layout.ts';
+import { zoneTable } from './zones/zone-table.ts';
 
 export interface EngineKind {
   /** Part of memoryMark; unique to the engine. */
   readonly number: number;
-  /** False: the table is one bucket, whose lock is the global one. */
+  /** True: ConntrackOptions.buckets says how many buckets the table has. */
   readonly hasBuckets: boolean;
+  /** Otherwise: how many it has. Default: one, whose lock is the global one. */
+  readonly buckets?: number;
+  /** The rule which bucket a key belongs to. undefined: its hash decides. */
+  readonly tableOf?: (options: BucketTableOptions, checks: Checks | undefined) => BucketTable;
   /** The default of ConntrackOptions.reclaim. */
   readonly reclaim: 'lookup-and-sweep' | 'sweep';
   /** Words of the engine's own shared region. */
@@ -54,7 +62,21 @@ const KINDS_BY_NAME: Readonly<Record<EngineName, EngineKind>> = {
     regionWords: wheelWords,
     strategyOf: (parts) => new TimerWheel(parts),
   },
+  zones: {
+    number: 4,
+    hasBuckets: false,
+    buckets: MAX_ZONE + 1,
+    reclaim: 'lookup-and-sweep',
+    regionWords: () => LINE_WORDS,
+    tableOf: zoneTable,
+    strategyOf: (parts) => new BucketSweep(parts),
+  },
 };
+
+/** log2 of the buckets of a table. @param asked ConntrackOptions.buckets */
+export function bucketBitsOf({ hasBuckets, buckets = 1 }: EngineKind, asked: number): number {
+  return Math.log2(hasBuckets ? asked : buckets);
+}
 
 /** @throws UsageError if there is no engine of that name */
 export function engineKind(name: EngineName): EngineKind {

@@ -114,7 +114,7 @@ function killExpired(tracker: Clocked, nowMs: number, markMs: number): void {
   const { table, words } = tracker;
   const origin = markMs - SKEW_MS;
   const originLow = origin | 0;
-  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+  for (let bucket = 0; bucket < table.bucketCount; bucket = table.nextUsed(bucket + 1)) {
     table.visitSlots(bucket, (record, slot) => {
       const r = record << UNIT_SHIFT;
       const expires = peek(words, r + ConnWord.EXPIRES);

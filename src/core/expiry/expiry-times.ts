@@ -22,7 +22,8 @@ export interface ExpiryTimesOptions {
  */
 export function expiryTimes(tracker: TableHandle, options: ExpiryTimesOptions): number[] {
   const times = new Set<number>();
-  for (let bucket = 0; bucket < tracker.table.bucketCount; bucket++) {
+  const { table } = tracker;
+  for (let bucket = 0; bucket < table.bucketCount; bucket = table.nextUsed(bucket + 1)) {
     tracker.enter();
     addOfBucket(tracker, bucket, options, times);
     tracker.quiesce();

@@ -41,7 +41,7 @@ export function countPiece(tracker: TableHandle, stats: ConnStats, walk: TableWa
       return;
     }
     stats.total++;
-    stats.byBucket[table.bucketOf(words[r + ConnWord.HASH]!)]!++;
+    stats.byBucket[table.bucketOf(words[r + ConnWord.HASH]!, words, r + ConnWord.META)]!++;
     const protocol = protocolName(metaProtocol(words[r + ConnWord.META]!), 'dpctl') ?? 'other';
     stats.byProtocol[protocol] = (stats.byProtocol[protocol] ?? 0) + 1;
     if (protocol === 'tcp') {

@@ -47,7 +47,8 @@ class BucketWalk implements TableWalk {
   }
 
   visitPiece(visit: Visitor): void {
-    visitBucket(this.#tracker, this.#bucket++, visit);
+    visitBucket(this.#tracker, this.#bucket, visit);
+    this.#bucket = this.#tracker.table.nextUsed(this.#bucket + 1);
   }
 }
 
@@ -93,8 +94,9 @@ class ZoneWalk implements TableWalk {
  * nothing, or it finds the connection that was linked meanwhile. The caller may use in this epoch what was found.
  */
 function isLinked({ table, words }: TableHandle, record: number): boolean {
-  const hash = words[(record << UNIT_SHIFT) + ConnWord.HASH]!;
-  const block = table.blockOf(hash);
+  const r = record << UNIT_SHIFT;
+  const hash = words[r + ConnWord.HASH]!;
+  const block = table.blockOf(hash, words, r + ConnWord.META);
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     if (table.recordAt(slot) === record) {
       return true;

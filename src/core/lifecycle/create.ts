@@ -142,8 +142,9 @@ function placeUntranslated(tracker: Tracker, record: number, at: number, action:
 function linkUntranslated(tracker: Tracker, record: number, at: number, now: number): number {
   const { participant, table, words: own } = tracker;
   const { base } = participant;
-  const hash = tracker.scratch.parsed[at + ParsedWord.HASH]!;
-  const bucket = table.bucketOf(hash);
+  const { parsed } = tracker.scratch;
+  const hash = parsed[at + ParsedWord.HASH]!;
+  const bucket = table.bucketOf(hash, parsed, at + ParsedWord.META);
   /* Without a finally block: nothing between lock and unlock throws in a production process, and a checked process
    * stops at the first error. */
   table.lockBucket(bucket, participant, LockSite.create);

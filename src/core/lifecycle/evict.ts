@@ -49,6 +49,8 @@ const OWN_LINES = 4;
  */
 const LINE_COST = 1;
 const RECORD_COST = 16;
+/** log2 of the directory words in a cache line: what it costs to pass buckets without lines (BucketIndex.nextUsed). */
+const DIRECTORIES_SHIFT = 4;
 const INCOME = 512;
 
 /** Attempts before the new connection is refused. An attempt fails if another thread removes the victim first. */
@@ -76,10 +78,9 @@ export function evictForQuota(tracker: Tracker, at: number, now: number): boolea
   if (tracker.slab.retiredCount(participant) >= eviction.mostRetired || findConn(tracker, at, now) !== 0) {
     return false;
   }
-  const hash = tracker.scratch.parsed[at + ParsedWord.HASH]!;
   eviction.budget = Math.min(eviction.budget + INCOME, MAX_BUDGET);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const slot = findVictim(tracker, hash, now) | 0;
+    const slot = findVictim(tracker, at, now) | 0;
     if (slot === 0) {
       return false;
     }
@@ -99,13 +100,15 @@ export function evictForQuota(tracker: Tracker, at: number, now: number): boolea
   return false;
 }
 
-/** Finds the connection to evict. @returns its slot, or 0 */
-function findVictim(tracker: Tracker, hash: number, now: number): number {
+/** Finds the connection to evict for the key at `parsed[at...]`. @returns its slot, or 0 */
+function findVictim(tracker: Tracker, at: number, now: number): number {
   const { table, eviction } = tracker;
+  const { parsed } = tracker.scratch;
+  const hash = parsed[at + ParsedWord.HASH]!;
   eviction.slot = 0;
   eviction.score = KEPT;
   eviction.probes = 0;
-  const block = table.blockOf(hash);
+  const block = table.blockOf(hash, parsed, at + ParsedWord.META);
   const lines = BucketTable.linesOf(block);
   for (let i = 0; i < OWN_LINES && i < lines; i++) {
     if (eviction.probes >= (eviction.score < FIRST_KINDS ? FEW : MANY)) {
@@ -135,7 +138,9 @@ function continueWalk(tracker: Tracker, now: number): void {
     eviction.line++;
   }
   if (eviction.line >= lines) {
-    eviction.bucket = (eviction.bucket + 1) & (table.bucketCount - 1);
+    const next = table.nextUsed(eviction.bucket + 1) | 0;
+    eviction.budget -= ((next - eviction.bucket) >> DIRECTORIES_SHIFT) * LINE_COST;
+    eviction.bucket = next & (table.bucketCount - 1);
     eviction.block = 0;
   }
 }

@@ -81,8 +81,8 @@ export function takeOut(tracker: Tracker, record: number, reason: number): boole
   if (wantsEvents(tracker)) {
     emitDestroy(tracker, record, counter);
   }
-  const bucket = table.bucketOf(records[r + ConnWord.HASH]!);
-  const reverseBucket = table.bucketOf(reverseHashOf(records, r));
+  const bucket = table.bucketOf(records[r + ConnWord.HASH]!, records, r + ConnWord.META);
+  const reverseBucket = table.bucketOf(reverseHashOf(records, r), records, r + ConnWord.META);
   table.lockBuckets(bucket, reverseBucket, participant, LockSite.remove);
   unlinkConnLocked(tracker, record);
   table.unlockBuckets(bucket, reverseBucket);
@@ -104,10 +104,10 @@ export function unlinkConnLocked(tracker: Tracker, record: number): void {
   const { words: records, participant, table } = tracker;
   const r = record << UNIT_SHIFT;
   const hash = records[r + ConnWord.HASH]!;
-  table.unlinkLocked(table.bucketOf(hash), hash, record);
+  table.unlinkLocked(table.bucketOf(hash, records, r + ConnWord.META), hash, record);
   if ((records[r + ConnWord.FLAGS]! & ConnFlag.TWO_ENTRIES) !== 0) {
     const reverseHash = records[r + ConnWord.REV_HASH]!;
-    table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
+    table.unlinkLocked(table.bucketOf(reverseHash, records, r + ConnWord.META), reverseHash, record);
   }
   tracker.expiry.unlinkedLocked(record);
   /* In one step. The removal is counted before the quota is free, so a thread that sees the free unit also sees the

@@ -9,7 +9,7 @@ import { expectOptions } from '../options/option-names.ts';
 import { eventsWords } from '../events/event-layout.ts';
 import { allocateFragments, FRAGMENTS_WORDS } from '../fragments/region.ts';
 import type { EngineName } from '../engines/engine.ts';
-import { engineKind } from '../engines/registry.ts';
+import { bucketBitsOf, engineKind } from '../engines/registry.ts';
 import { zoneListsLayout } from '../zones/zone-lists-layout.ts';
 import { checkMemorySize, orTooMuch } from './memory-limits.ts';
 import { memoryLayout, SettingWord } from './memory-layout.ts';
@@ -90,7 +90,7 @@ export function allocateMemory(given: ConntrackOptions): TrackerMemory {
     throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${shown(seed)}`);
   }
   const [k0, k1] = seed;
-  const sizes = { bucketBits: kind.hasBuckets ? Math.log2(buckets) : 0, maxConnections, maxParticipants };
+  const sizes = { bucketBits: bucketBitsOf(kind, buckets), maxConnections, maxParticipants };
   checkMemorySize(sizes, (each) => memoryLayout(each).end);
   const { end } = memoryLayout(sizes);
   const eventWords = eventsWords(maxParticipants, eventCapacity);
@@ -149,7 +149,7 @@ export function checkMemory(memory: TrackerMemory): void {
     throw new UsageError("a table's memory must be the `memory` of a Conntrack, not a handle or options");
   }
   const kind = engineKind(memory.engine);
-  expectWhole('bucketBits', memory.bucketBits, 0, kind.hasBuckets ? Math.log2(MAX_BUCKETS) : 0);
+  expectWhole('bucketBits', memory.bucketBits, bucketBitsOf(kind, 1), bucketBitsOf(kind, MAX_BUCKETS));
   expectWhole('maxConnections', memory.maxConnections, 1, MAX_CONNECTIONS);
   expectWhole('maxParticipants', memory.maxParticipants, 1, MAX_PARTICIPANTS);
   expectPowerOfTwo('eventCapacity', memory.eventCapacity, MAX_EVENT_CAPACITY);

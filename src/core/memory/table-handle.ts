@@ -25,8 +25,9 @@ import { Checks } from '../table/reference-checks.ts';
 import { UsageError } from '../errors.ts';
 import type { TrackerMemory } from './memory.ts';
 import { type MemoryLayout, memoryLayout } from './memory-layout.ts';
-import { BucketTable } from '../table/bucket-table.ts';
-import { CheckedBucketTable, CheckedLineArena } from '../table/checked-table.ts';
+import { engineKind } from '../engines/registry.ts';
+import type { BucketTable } from '../table/bucket-table.ts';
+import { CheckedLineArena, hashedTable } from '../table/checked-table.ts';
 import { ConnWord, UNIT_WORDS } from '../table/conn.ts';
 import { LineArena } from '../table/line-arena.ts';
 import { ZoneLists } from '../zones/zone-lists.ts';
@@ -101,7 +102,8 @@ export class TableHandle {
       arena: this.arena,
       epochs: this.epochs,
     };
-    this.table = checks === undefined ? new BucketTable(table) : new CheckedBucketTable(table, checks);
+    const { tableOf = hashedTable } = engineKind(memory.engine);
+    this.table = tableOf(table, checks);
     this.quota = new TableQuota(words, maxParticipants, layout.quota);
     this.zoneLists = new ZoneLists({
       words: memory.zoneLists,

@@ -15,7 +15,7 @@ export interface ConntrackOptions {
   engine?: EngineName;
   /**
    * Number of buckets, a power of two from 1 to 65536; default 1024. The engines 'baseline' and 'ct-scale' always have
-   * one.
+   * one, 'zones' one for each zone.
    */
   buckets?: number;
   /** Capacity of the table, in connections; it refuses more. Default 3,000,000. */

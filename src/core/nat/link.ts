@@ -61,7 +61,7 @@ export function noteRivals(tracker: Tracker, record: number, at: number): void {
   const { parsed } = tracker.scratch;
   const hash = parsed[at + ParsedWord.HASH]!;
   turnKey(tracker, at);
-  const block = table.blockOf(hash);
+  const block = table.blockOf(hash, parsed, at + ParsedWord.META);
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const older = table.recordAt(slot) << UNIT_SHIFT;
     if (
@@ -124,8 +124,8 @@ export function linkTranslated(tracker: Tracker, record: number, at: number, kin
   writeReverse(tracker, r, at, kind);
   const hash = parsed[at + ParsedWord.HASH]!;
   const reverseHash = parsed[SCRATCH_AT + ParsedWord.HASH]!;
-  const bucket = table.bucketOf(hash);
-  const reverseBucket = table.bucketOf(reverseHash);
+  const bucket = table.bucketOf(hash, parsed, at + ParsedWord.META);
+  const reverseBucket = table.bucketOf(reverseHash, parsed, SCRATCH_AT + ParsedWord.META);
   table.lockBuckets(bucket, reverseBucket, participant, LockSite.createTranslated);
   let outcome = findConnLocked(tracker, at, now) | 0;
   if (outcome === 0 && findConnLocked(tracker, SCRATCH_AT, now) !== 0) {
@@ -183,6 +183,6 @@ export function undoHalf(tracker: Tracker, record: number): number {
     records[participant.base + ParticipantWord.INTENT_KIND] = IntentKind.undo;
   }
   const reverseHash = records[r + ConnWord.REV_HASH]!;
-  table.unlinkLocked(table.bucketOf(reverseHash), reverseHash, record);
+  table.unlinkLocked(table.bucketOf(reverseHash, records, r + ConnWord.META), reverseHash, record);
   return Linked.noMemory;
 }

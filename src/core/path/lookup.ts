@@ -127,7 +127,7 @@ export function findConn(tracker: Tracker, at: number, now: number): number {
   const { table, words: records } = tracker;
   const { parsed } = tracker.scratch;
   const hash = parsed[at + ParsedWord.HASH]!;
-  const block = table.blockOf(hash);
+  const block = table.blockOf(hash, parsed, at + ParsedWord.META);
   let older = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {
     const record = table.recordAt(slot);
@@ -179,7 +179,7 @@ export function findConnLocked(tracker: Tracker, at: number, now: number): numbe
   const { table, words: records } = tracker;
   const { parsed } = tracker.scratch;
   const hash = parsed[at + ParsedWord.HASH]!;
-  const block = table.blockOf(hash);
+  const block = table.blockOf(hash, parsed, at + ParsedWord.META);
   let older = 0;
   tracker.scratch.notes[NoteWord.OTHERS_MET] = 0;
   for (let slot = table.next(block, hash, 0); slot !== 0; slot = table.next(block, hash, slot)) {

@@ -29,7 +29,8 @@ export function parseAndHash(tracker: Tracker, batch: PacketBatch, action: CtAct
     } else {
       kind = parsePacket(words, slot, parsed, at, action.zone) | 0;
       if (kind === ParsedKind.KEYED) {
-        parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker.keys, tracker.scratch.parsed, at) | 0);
+        const hash = hashParsed(tracker.keys, parsed, at) | 0;
+        parsed[at + ParsedWord.HINT] = table.homeLine(hash, parsed, at + ParsedWord.META);
       } else if (kind === ParsedKind.FRAGMENT) {
         fragments++;
       }
@@ -49,6 +50,7 @@ export function judgeFragment(tracker: Tracker, words: Words, slot: number, at: 
   if (!parseAny(words, slot, parsed, at, action.zone, false)) {
     return ParsedKind.INVALID;
   }
-  parsed[at + ParsedWord.HINT] = table.homeLine(hashParsed(tracker.keys, tracker.scratch.parsed, at) | 0);
+  const hash = hashParsed(tracker.keys, parsed, at) | 0;
+  parsed[at + ParsedWord.HINT] = table.homeLine(hash, parsed, at + ParsedWord.META);
   return ParsedKind.KEYED;
 }

@@ -45,7 +45,7 @@ export function touchRecords(tracker: Tracker, action: CtAction, count: number):
     const line = parsed[at + ParsedWord.HINT]!;
     let hint = table.findHint(line, hash) | 0;
     if (hint === 0 && table.hasOverflow(line)) {
-      hint = table.next(table.blockOf(hash), hash, 0) | 0;
+      hint = table.next(table.blockOf(hash, parsed, at + ParsedWord.META), hash, 0) | 0;
     }
     parsed[at + ParsedWord.HINT] = hint;
     const meta = parsed[at + ParsedWord.META]!;
@@ -66,7 +66,7 @@ export function touchRecords(tracker: Tracker, action: CtAction, count: number):
       } else if (isTcp) {
         missingTcp++;
       }
-      table.prefetchForWrite(hash, line);
+      table.prefetchForWrite(line, hash, parsed, at + ParsedWord.META);
     }
   }
   if (missing > 0) {

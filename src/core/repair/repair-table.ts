@@ -79,9 +79,10 @@ function repairLink(dead: Tracker, report: RepairReport): void {
   const { base } = participant;
   const record = words[base + ParticipantWord.RECORD_IN_FLIGHT]! >>> 1;
   const r = record << UNIT_SHIFT;
+  const meta = r + ConnWord.META;
   const hash = words[r + ConnWord.HASH]!;
   const reverseHash = reverseHashOf(words, r);
-  if (table.hasLocked(table.bucketOf(hash), hash, record)) {
+  if (table.hasLocked(table.bucketOf(hash, words, meta), hash, record)) {
     dead.expiry.repairLinkedLocked(record);
     noteLinked(dead);
     report.linksFinished++;
@@ -89,7 +90,7 @@ function repairLink(dead: Tracker, report: RepairReport): void {
   }
   if (
     words[base + ParticipantWord.INTENT_KIND] === IntentKind.undo ||
-    (reverseHash !== hash && table.hasLocked(table.bucketOf(reverseHash), reverseHash, record))
+    (reverseHash !== hash && table.hasLocked(table.bucketOf(reverseHash, words, meta), reverseHash, record))
   ) {
     if (undoHalf(dead, record) === Linked.removed) {
       report.linksFinished++;
@@ -109,8 +110,8 @@ function repairUnlink(dead: Tracker, held: number[], report: RepairReport): void
   const { table, participant, words } = dead;
   const record = words[participant.base + ParticipantWord.INTENT_RECORD]!;
   const r = record << UNIT_SHIFT;
-  const a = table.bucketOf(words[r + ConnWord.HASH]!);
-  const b = table.bucketOf(reverseHashOf(words, r));
+  const a = table.bucketOf(words[r + ConnWord.HASH]!, words, r + ConnWord.META);
+  const b = table.bucketOf(reverseHashOf(words, r), words, r + ConnWord.META);
   for (const bucket of a === b ? [a] : [Math.min(a, b), Math.max(a, b)]) {
     if (!held.includes(bucket)) {
       if (!table.lockBucketWithin(bucket, participant, WAIT_MS)) {

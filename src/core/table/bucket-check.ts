@@ -4,6 +4,7 @@ import { CHECKED } from '../../shared/access.ts';
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { BucketWord, FIRST_HASH, FIRST_RECORD, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
+import { ConnWord, UNIT_SHIFT } from './conn.ts';
 import { blockBits, blockWord } from './line-arena.ts';
 
 /** In a checked process: throws unless the index of a locked bucket is consistent. */
@@ -20,13 +21,15 @@ export function assertConsistentLocked(table: BucketTable, bucket: number): void
   for (let index = 0; index <= mask; index++) {
     const line = first + index * LINE_WORDS;
     for (let entry = 0; entry < LINE_ENTRIES; entry++) {
-      if (words[line + FIRST_RECORD + entry] === 0) {
+      const record = words[line + FIRST_RECORD + entry]!;
+      if (record === 0) {
         continue;
       }
       entries++;
       const hash = words[line + FIRST_HASH + entry]!;
-      if (table.bucketOf(hash) !== bucket) {
-        throw new Error(`bucket ${bucket}: it holds an entry of bucket ${table.bucketOf(hash)}`);
+      const owner = table.bucketOf(hash, words, (record << UNIT_SHIFT) + ConnWord.META);
+      if (owner !== bucket) {
+        throw new Error(`bucket ${bucket}: it holds an entry of bucket ${owner}`);
       }
       for (let at = hash & mask; at !== index; at = (at + 1) & mask) {
         passed[at]!++;

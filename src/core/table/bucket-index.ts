@@ -1,7 +1,7 @@
 /**
  * The bucket table as readers see it: 2^n buckets in shared memory, each with an index of its own. bucket-layout.ts draws the words.
  *
- * The high bits of a hash select the bucket. The low bits select the entry's home line in the bucket's index. If the home line is
+ * The high bits of a hash select the bucket (in the engine `zones` the zone does). The low bits select the entry's home line in the bucket's index. If the home line is
  * full, the entry goes to the next line with a free slot, and each line that it passes counts it as overflow. A search stops at the
  * first line without overflow. Facebook's F14 does the same with chunks. So one cache miss finds nearly every key, and no entry
  * has to move when another one is unlinked.
@@ -22,6 +22,7 @@ import {
   LINE_ENTRIES,
   OVERFLOW,
 } from './bucket-layout.ts';
+import { ConnWord, UNIT_SHIFT } from './conn.ts';
 import { blockBits, blockWord } from './line-arena.ts';
 import { beginVisit, endVisit, EXPIRY_UNKNOWN, mayHaveExpired } from './line-expiry.ts';
 
@@ -58,14 +59,17 @@ export class BucketIndex {
     return this.base + bucket * BUCKET_WORDS;
   }
 
-  /** The bucket of a hash: its high bits. */
-  bucketOf(hash: number): number {
+  /**
+   * The bucket of a key: here the high bits of its hash. Where a zone is a bucket, the zone of the key (zone-table.ts).
+   * @param _meta where the key's META stands in `_words`
+   */
+  bucketOf(hash: number, _words: Int32Array, _meta: number): number {
     return this.shift === 32 ? 0 : hash >>> this.shift;
   }
 
-  /** Word index of the home line of a hash. A hint: the bucket may grow at any moment. */
-  homeLine(hash: number): number {
-    const directory = peek(this.words, this.directories + this.bucketOf(hash));
+  /** Word index of the home line of a key (bucketOf). A hint: the bucket may grow at any moment. */
+  homeLine(hash: number, words: Int32Array, meta: number): number {
+    const directory = peek(this.words, this.directories + this.bucketOf(hash, words, meta));
     return blockWord(directory) + (hash & ((1 << blockBits(directory)) - 1)) * LINE_WORDS;
   }
 
@@ -74,8 +78,8 @@ export class BucketIndex {
    * but it makes the core request the line. The requests of a whole batch overlap; without them each lock would wait
    * for its own. The write into the index line only costs the sweeper a visit.
    */
-  prefetchForWrite(hash: number, line: number): void {
-    poke(this.words, this.headerOf(this.bucketOf(hash)) + BucketWord.PREFETCH, 0);
+  prefetchForWrite(line: number, hash: number, words: Int32Array, meta: number): void {
+    poke(this.words, this.headerOf(this.bucketOf(hash, words, meta)) + BucketWord.PREFETCH, 0);
     poke(this.words, line + EARLIEST_EXPIRY, EXPIRY_UNKNOWN);
   }
 
@@ -110,11 +114,11 @@ export class BucketIndex {
   }
 
   /**
-   * The block to search for this hash with `next`. One search uses one block, even if the bucket grows meanwhile: the
+   * The block to search for this key (bucketOf) with `next`. One search uses one block, even if the bucket grows meanwhile: the
    * block holds every entry that was linked when the search began.
    */
-  blockOf(hash: number): number {
-    return load(this.words, this.directories + this.bucketOf(hash));
+  blockOf(hash: number, words: Int32Array, meta: number): number {
+    return load(this.words, this.directories + this.bucketOf(hash, words, meta));
   }
 
   /**
@@ -167,8 +171,10 @@ export class BucketIndex {
    * Makes the sweeper visit a record's line at its next walk. The record's new expiry must have been stored atomically
    * before.
    */
-  requestVisit(hash: number, record: number): void {
-    const block = this.blockOf(hash);
+  requestVisit(record: number): void {
+    const r = record << UNIT_SHIFT;
+    const hash = this.words[r + ConnWord.HASH]!;
+    const block = this.blockOf(hash, this.words, r + ConnWord.META);
     for (let slot = this.next(block, hash, 0); slot !== 0; slot = this.next(block, hash, slot)) {
       if (peek(this.words, slot) === record) {
         this.requestVisitAt(slot);
@@ -186,6 +192,11 @@ export class BucketIndex {
   /** Entries in a bucket's index. A hint unless the caller holds its lock. */
   entriesIn(bucket: number): number {
     return peek(this.words, this.headerOf(bucket) + BucketWord.ENTRIES);
+  }
+
+  /** The first bucket from this one on that has lines of its own; bucketCount if there is none. For walks. */
+  nextUsed(bucket: number): number {
+    return bucket;
   }
 
   /** A bucket's block at this moment, for a walk over all its entries with `slotInBlock`. */

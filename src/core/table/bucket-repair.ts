@@ -6,7 +6,7 @@ import type { Epochs } from '../../shared/memory/epoch.ts';
 import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
 import { BucketWord, FIRST_HASH, FIRST_RECORD, EARLIEST_EXPIRY, LINE_ENTRIES, OVERFLOW } from './bucket-layout.ts';
 import type { BucketTable } from './bucket-table.ts';
-import { blockBits, blockWord, type LineArena } from './line-arena.ts';
+import { blockBits, blockWord, type LineArena, NO_BLOCK_BITS } from './line-arena.ts';
 import { EXPIRY_UNKNOWN } from './line-expiry.ts';
 
 /**
@@ -61,7 +61,9 @@ export function repairGrowth({ table, arena, epochs, participant }: GrowthParts)
   }
   const isPublished = table.blockOfBucket(words[base + ParticipantWord.GROW_BUCKET]!) === grown;
   const unused = isPublished ? words[base + ParticipantWord.GROW_OLD]! : grown;
-  arena.retire(participant, unused, epochs.current());
+  if (blockBits(unused) !== NO_BLOCK_BITS) {
+    arena.retire(participant, unused, epochs.current());
+  }
   words[base + ParticipantWord.GROW_NEW] = 0;
   return isPublished ? 'finished' : 'undone';
 }

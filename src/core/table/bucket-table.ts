@@ -40,6 +40,15 @@ export interface BucketTableOptions extends BucketIndexOptions {
   epochs: Epochs;
 }
 
+/** The smallest block in which this many entries, and a tenth more, need no growth. */
+export function blockBitsFor(entries: number): number {
+  let bits = MIN_BLOCK_BITS;
+  while (entriesBeforeGrowth(bits) < Math.ceil(entries * 1.1) && bits < MAX_BLOCK_BITS) {
+    bits++;
+  }
+  return bits;
+}
+
 export class BucketTable extends BucketIndex {
   readonly #arena: LineArena;
   readonly #epochs: Epochs;
@@ -52,11 +61,7 @@ export class BucketTable extends BucketIndex {
 
   /** Gives every bucket its first block. The thread that creates the region calls this once. */
   initialise(participant: Participant, expectedEntries: number): void {
-    let bits = MIN_BLOCK_BITS;
-    const perBucket = Math.ceil((expectedEntries / this.bucketCount) * 1.1);
-    while (entriesBeforeGrowth(bits) < perBucket && bits < MAX_BLOCK_BITS) {
-      bits++;
-    }
+    const bits = blockBitsFor(expectedEntries / this.bucketCount);
     for (let bucket = 0; bucket < this.bucketCount; bucket++) {
       const directory = this.#arena.allocate(participant, bits);
       store(this.words, this.directories + bucket, directory);

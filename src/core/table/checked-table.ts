@@ -248,6 +248,11 @@ export class CheckedBucketTable extends BucketTable {
   }
 }
 
+/** The table of most engines: the hash of a key chooses its bucket. @param checks undefined: the process is not checked */
+export function hashedTable(options: BucketTableOptions, checks: Checks | undefined): BucketTable {
+  return checks === undefined ? new BucketTable(options) : new CheckedBucketTable(options, checks);
+}
+
 /**
  * Do two connections claim one key? A connection owns its key, and its reverse key if NAT chose that. The reverse key
  * of a plain connection may equal the key of a translated one, as in Open vSwitch.

@@ -1,5 +1,6 @@
 /**
- * The memory of the bucket indexes: blocks of 2^k lines, k >= 1, from one region.
+ * The memory of the bucket indexes: blocks of 2^k lines, k >= 1, from one region. Buckets without entries may share a block of one
+ * line, k = 0, which nobody fills or retires (NO_BLOCK_BITS).
  *
  * A block's name is its directory word. The directory of a bucket holds the same word:
  *
@@ -55,6 +56,8 @@ if (RETIRED_COUNT >= ParticipantWord.COUNTERS) {
 
 const SIZE_BITS = 5;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
+/** The size of the block that buckets without entries share: one line. */
+export const NO_BLOCK_BITS = 0;
 /** Largest block: 2^22 lines, 256 MiB. */
 export const MAX_BLOCK_BITS = 22;
 

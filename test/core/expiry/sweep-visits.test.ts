@@ -132,7 +132,7 @@ describe('a sweep', () => {
       const { hash, line } = onlyEntry(ct);
       ct.sweep(0);
       expect(index.mayHaveExpired(line, 0)).toBe(false);
-      const bucket = index.bucketOf(hash);
+      const bucket = index.bucketOf(hash, index.words, 0);
       index.lockBucket(bucket, participant);
       expect(index[how](bucket, hash ^ 0x100, 77, participant)).toBe(true);
       index.unlockBucket(bucket);
@@ -146,7 +146,7 @@ describe('a sweep', () => {
     const { table: index, participant } = ct.tracker;
     const other = Conntrack.attach(ct.memory).tracker.participant;
     const { hash, line } = onlyEntry(ct);
-    const bucket = index.bucketOf(hash);
+    const bucket = index.bucketOf(hash, index.words, 0);
     const token = index.beginVisit(bucket, line, participant);
     const later = index.beginVisit(bucket, line, other);
     index.endVisit(line, token, 1 << 20);

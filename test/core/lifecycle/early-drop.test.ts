@@ -205,7 +205,8 @@ describe('the choice of the victim', () => {
       const ct = makeTable({ buckets: 1, limit: 3, hashSeed: [seed, 0] });
       const lines = [1, 2, 3, 500].map((i, n) => {
         send(ct, udp(ends(i)), NOW_MS - ages[n]!, i === 500 ? NONE : COMMIT);
-        return ct.tracker.table.homeLine(ct.tracker.scratch.parsed[ParsedWord.HASH]!);
+        const { parsed } = ct.tracker.scratch;
+        return ct.tracker.table.homeLine(parsed[ParsedWord.HASH]!, parsed, ParsedWord.META);
       });
       return { ct, isInOneLine: new Set(lines).size === 1 };
     });

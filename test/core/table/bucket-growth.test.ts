@@ -26,7 +26,7 @@ class Index {
 
   place(hash: number, record: number): boolean {
     const { participant } = this.ct.tracker;
-    const bucket = this.table.bucketOf(hash);
+    const bucket = this.table.bucketOf(hash, this.table.words, 0);
     this.table.lockBucket(bucket, participant);
     const isPlaced = this.table.placeLocked(bucket, hash, record, participant);
     this.table.unlockBucket(bucket);
@@ -34,7 +34,7 @@ class Index {
   }
 
   unlink(hash: number, record: number): boolean {
-    const bucket = this.table.bucketOf(hash);
+    const bucket = this.table.bucketOf(hash, this.table.words, 0);
     this.table.lockBucket(bucket, this.ct.tracker.participant);
     const wasThere = this.table.unlinkLocked(bucket, hash, record);
     this.table.unlockBucket(bucket);
@@ -42,7 +42,7 @@ class Index {
   }
 
   /** The records under a hash, in the bucket's present block or in the block of an earlier search. */
-  under(hash: number, block = this.table.blockOf(hash)): number[] {
+  under(hash: number, block = this.table.blockOf(hash, this.table.words, 0)): number[] {
     const found: number[] = [];
     for (let slot = this.table.next(block, hash, 0); slot !== 0; slot = this.table.next(block, hash, slot)) {
       expect(this.table.hashAt(slot)).toBe(hash);
@@ -119,7 +119,7 @@ describe('a bucket that grows', () => {
     let isReused = false;
     for (let record = 1; record <= 20_000; record++) {
       const hash = next() << 1;
-      const bucket = index.table.bucketOf(hash);
+      const bucket = index.table.bucketOf(hash, index.table.words, 0);
       const before = index.table.blockOfBucket(bucket);
       index.place(hash, record);
       linked.set(hash, record);

@@ -44,11 +44,12 @@ interface Options {
 
 function contextOf(player: TablePlayer): Context {
   const { table } = player.tracker;
-  const bucket = table.bucketOf(player.hashOf(answersTo(PORT)));
+  const bucketOf = (hash: number): number => table.bucketOf(hash, table.words, 0);
+  const bucket = bucketOf(player.hashOf(answersTo(PORT)));
   return {
     player,
-    apart: flowsWhere(player, 2, (hash) => table.bucketOf(hash) !== bucket),
-    together: flowsWhere(player, 2, (hash) => table.bucketOf(hash) === bucket),
+    apart: flowsWhere(player, 2, (hash) => bucketOf(hash) !== bucket),
+    together: flowsWhere(player, 2, (hash) => bucketOf(hash) === bucket),
   };
 }
 

@@ -47,7 +47,7 @@ export class BucketSweep extends WordExpiry {
   }
 
   override killed(record: number): void {
-    this.table.requestVisit(this.words[(record << UNIT_SHIFT) + ConnWord.HASH]!, record);
+    this.table.requestVisit(record);
   }
 
   override expiredAtJump(_record: number, slot: number): void {
@@ -69,7 +69,7 @@ export class BucketSweep extends WordExpiry {
           return false;
         }
       }
-      cursor.bucket++;
+      cursor.bucket = table.nextUsed(cursor.bucket + 1);
       cursor.block = 0;
       if (cursor.bucket === table.bucketCount) {
         cursor.bucket = 0;
