@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The oldest compiler that reads our types, as README says. */
 const LEAST_TYPESCRIPT = '5.5';
 const ALLOWED =
-  /^(package\.json|LICENSE|[A-Z]+\.md|[\w.-]+\.schema\.json|docs\/[\w-]+\.md|examples\/(library\/.+|regress-cases\.mjs)|dist\/.+\.(js|js\.map|d\.ts))$/;
+  /^(package\.json|LICENSE|[A-Z]+\.md|[\w.-]+\.schema\.json|docs\/[\w-]+\.md|docs\/pictures\/[\w-]+\.svg|examples\/(library\/.+|regress-cases\.mjs)|dist\/.+\.(js|js\.map|d\.ts))$/;
 
 const PROGRAM = `import { clearPacket, Conntrack, type ConnEntry, CtAction, Datapath, type DatapathOptions, UsageError } from 'ct-bucket';
 

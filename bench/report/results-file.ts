@@ -52,6 +52,10 @@ export interface SimulationInput {
 }
 
 export interface ResultsFile {
+  /** The command line. Absent in older files. */
+  command?: string;
+  /** When the measurement ended: ISO 8601, UTC. Absent in older files. */
+  finishedAt?: string;
   benchmark: string;
   machine: MachineFingerprint;
   options: Record<string, unknown>;

@@ -18,6 +18,8 @@ const result = object({
   runsMs: times,
 });
 const file = object({
+  command: optional(text),
+  finishedAt: optional(text),
   machine: object({ cpu: text, cores: number, ...probeFields }),
   options: optional(object({})),
   results: list(result),

@@ -247,7 +247,9 @@ describe('bench', () => {
     const { code, stdout } = await ctBucket(args);
     expect(code).toBe(0);
     expect(stdout).toMatch(/udp-insert/);
-    const { results } = JSON.parse(readFileSync(file, 'utf8'));
+    const { results, command, finishedAt } = JSON.parse(readFileSync(file, 'utf8'));
+    expect(command).toBe(`ct-bucket ${args.join(' ')}`);
+    expect(new Date(finishedAt).toISOString()).toBe(finishedAt);
     expect(results.map(({ workload }: { workload: string }) => workload)).toEqual(['udp-insert', 'udp-lookup']);
     for (const result of results) {
       expect(result).toMatchObject({ engine: 'ct-bucket', threads: 1, connections: 20_000, packets: 20_000 });

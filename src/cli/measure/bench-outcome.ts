@@ -11,6 +11,7 @@ import { VoidRunError } from '../../../bench/suite/workload-bench.ts';
 import { jsonText, withOutputFiles } from '../../host/output-files.ts';
 import { showProgress } from '../../host/terminal.ts';
 import { ExitCode } from '../exit-code.ts';
+import { originNow } from './origin.ts';
 
 export interface JudgedOptions extends WatchOptions {
   json?: string;
@@ -80,7 +81,7 @@ export function judging(
       });
       if (results !== undefined) {
         const watched = endWatch(watch, results);
-        outputs.write({ json: () => jsonText(watched) });
+        outputs.write({ json: () => jsonText({ ...originNow(), ...watched }) });
       }
       process.exitCode = isRight ? ExitCode.ok : ExitCode.checkFailed;
     }),
@@ -96,7 +97,7 @@ export function withJson<Options>(
     withOutputFiles({ json: options.json }, async (outputs) => {
       const watch = await beginWatch(options);
       const results = endWatch(watch, await measure(options));
-      outputs.write({ json: () => jsonText(results) });
+      outputs.write({ json: () => jsonText({ ...originNow(), ...results }) });
     }),
   );
 }
@@ -114,7 +115,7 @@ export function withText<Results extends Fingerprinted>(
       const results = { ...measured, machine: watch.end(measured.machine) };
       say(textOf(results));
       console.log(probeLines(results.machine).join('\n'));
-      outputs.write({ json: () => jsonText(results) });
+      outputs.write({ json: () => jsonText({ ...originNow(), ...results }) });
     }),
   );
 }
@@ -129,7 +130,7 @@ export function report(
     withOutputFiles({ json, csv, markdown, html }, async (outputs) => {
       const results = await watchedBuilt(options, measure);
       printReport(results, { isBrief: isSuite });
-      writeReports(results, outputs);
+      writeReports({ ...originNow(), ...results }, outputs);
       if (isSuite) {
         const written = [json, csv, markdown, html].filter((file) => file !== undefined);
         const lines = firstLook(results).filter((line) => line !== '');
