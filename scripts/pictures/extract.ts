@@ -85,12 +85,15 @@ function whatOf({ workload, connections }: BenchResult, { window }: { window?: u
   return typeof window === 'number' && window < connections ? `${workload}, ${window} side by side` : workload;
 }
 
+function isFlush({ workload }: BenchResult): boolean {
+  return workload.startsWith('zones-flush-');
+}
+
 function benchFigures(source: number, results: readonly BenchResult[], options: Record<string, unknown>): Figure[] {
   const alike = (a: BenchResult) => (b: BenchResult) => a.workload === b.workload && a.connections === b.connections;
   return results.flatMap((result): Figure[] => {
-    const { engine, threads, connections, packets, runsMs } = result;
     /* A workload may open several connections with the same tuple, one after another. */
-    const { lives = connections } = result as BenchResult & { lives?: number };
+    const { engine, threads, connections, lives = connections, packets, runsMs } = result;
     const key: Key = { source, what: whatOf(result, options), engine, threads, connections };
     const same = results.filter(alike(result));
     const alone = same.find((other) => other.engine === engine && other.threads === 1);
@@ -101,11 +104,8 @@ function benchFigures(source: number, results: readonly BenchResult[], options: 
         'packetNs',
         runsMs.map((ms) => (ms * 1e6) / packets),
       ),
-      ...figure(
-        key,
-        'millionConnectionsPerS',
-        runsMs.map((ms) => lives / ms / 1000),
-      ),
+      /* A flush opens none. */
+      ...figure(key, 'millionConnectionsPerS', isFlush(result) ? [] : runsMs.map((ms) => lives / ms / 1000)),
       ...(alone === undefined || threads === 1 ? [] : [ratioFigure(key, 'speedUp', alone.runsMs, runsMs)]),
       ...(ours === undefined || engine === OURS ? [] : [ratioFigure(key, 'timesOfOurs', runsMs, ours.runsMs)]),
     ];

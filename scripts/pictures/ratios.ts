@@ -70,7 +70,7 @@ function gainTable({ figures }: Extract): string {
       return [`${numberText(ours.value)} / ${numberText(theirs.value)}`, figureText(ratio, timesText)];
     }),
   ]);
-  const head = threads.flatMap((count) => [`${threadsText(count)}: ns a packet, ct-bucket / C`, '×']);
+  const head = threads.flatMap((count) => [`${threadsText(count)}: ns, ct-bucket / C`, '×']);
   return markdownTable(['workload, connections', ...head], rows);
 }
 

@@ -12,6 +12,10 @@ const RESULTS: Readonly<Record<string, string>> = {
   'tcp-handshake': 'TCP handshakes',
   churn: 'connections come and expire',
   'hot-tuple': '8 hot connections',
+  'zones-commit': 'insertion into one zone of many',
+  'zones-no-commit': 'lookup in one zone of many',
+  'zones-flush-full': 'flush of a full zone, a connection',
+  'zones-flush-empty': 'flush of an empty zone, a call',
 };
 
 /** "short-1-zone", "short-16-own-zones". */

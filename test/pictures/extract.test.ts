@@ -27,6 +27,13 @@ describe('an extract', () => {
     expect(find(figures, { measure: 'millionConnectionsPerS' })?.value).toBe(50);
   });
 
+  it('has no connections a second of a flush', () => {
+    const file = insertFile([1], ['ct-bucket']) as { results: object[] };
+    const results = file.results.map((result) => ({ ...result, workload: 'zones-flush-full' }));
+    const { figures } = extractOf([{ ...file, results }]);
+    expect(new Set(figures.map(({ measure }) => measure))).toEqual(new Set(['packetNs']));
+  });
+
   it('has no interval of fewer than three runs', () => {
     const file = insertFile([1], ['ct-bucket']) as { results: { runsMs: number[] }[] };
     const results = file.results.map((result) => ({ ...result, runsMs: result.runsMs.slice(0, 2) }));
