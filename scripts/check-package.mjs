@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The oldest compiler that reads our types, as README says. */
 const LEAST_TYPESCRIPT = '5.5';
 const ALLOWED =
-  /^(package\.json|LICENSE|[A-Z]+\.md|[\w.-]+\.schema\.json|docs\/[\w-]+\.md|docs\/pictures\/[\w-]+\.svg|examples\/(library\/.+|regress-cases\.mjs)|dist\/.+\.(js|js\.map|d\.ts))$/;
+  /^(package\.json|LICENSE|[A-Z]+\.md|[\w.-]+\.schema\.json|docs\/[\w-]+\.md|docs\/pictures\/[\w-]+\.svg|examples\/(library\/.+|regress[\w.-]*\.mjs|regress-git\w+\.yml)|dist\/.+\.(js|js\.map|d\.ts))$/;
 
 const PROGRAM = `import { clearPacket, Conntrack, type ConnEntry, CtAction, Datapath, type DatapathOptions, UsageError } from 'ct-bucket';
 
@@ -115,6 +115,39 @@ function checkRegress(project) {
   }
 }
 
+/** Which commit of another project made it slow, and a page of its history. */
+function checkBisect(project) {
+  const repository = join(project, 'repository');
+  mkdirSync(repository);
+  const git = (...args) =>
+    expectRun(repository, 'git', [
+      '-c',
+      'user.name=a',
+      '-c',
+      'user.email=a@b.c',
+      '-c',
+      'commit.gpgsign=false',
+      ...args,
+    ]);
+  git('init', '--quiet');
+  for (const [i, figure] of [10, 10, 10, 30, 30].entries()) {
+    writeFileSync(join(repository, 'figure.txt'), `${figure} ${i}`);
+    git('add', '.');
+    git('commit', '--quiet', '-m', `commit ${i}`);
+  }
+  const command = ['--command', "cut -d' ' -f1 figure.txt"];
+  const found = expectRun(repository, 'npx', ['ct-bucket', 'regress', 'bisect', '--good', 'HEAD~4', ...command]);
+  if (!found.includes('is the first slow commit: "commit 3"')) {
+    fail(`regress bisect does not find the slow commit of another project: ${found}`);
+  }
+  const history = ['--history', 'history.jsonl'];
+  expectRun(repository, 'npx', ['ct-bucket', 'regress', '--base', 'HEAD~1', ...command, ...history]);
+  expectRun(repository, 'npx', ['ct-bucket', 'regress', 'trend', 'history.jsonl', '--html', 'trend.html']);
+  if (!readFileSync(join(repository, 'trend.html'), 'utf8').includes('new uPlot(')) {
+    fail('the page of regress trend has no plots');
+  }
+}
+
 /** @param compilers paths of tsc. The project has no types of Node. */
 function checkTypes(project, compilers) {
   const config = (module, moduleResolution) => ({
@@ -171,6 +204,7 @@ function check(project, tarball, version) {
   );
   checkStacks(project);
   checkRegress(project);
+  checkBisect(project);
   expectRun(project, 'npx', [
     'ct-bucket',
     'bench',

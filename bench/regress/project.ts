@@ -1,9 +1,11 @@
 /** A verdict on any project: the functions of a module, a command that is run for each case, or a file of benchmarks. */
 
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import type { PairSampler } from './cases.ts';
 import { checkConfig, type RegressConfig } from './config.ts';
+import { repositoryOf } from './git.ts';
 import type { Methods } from './methods.ts';
 import { inTurn, type Sampler } from './process-samples.ts';
 import { runCommand, runTinybench, runVitest } from './project-command.ts';
@@ -55,12 +57,27 @@ export async function runProject(options: ProjectOptions): Promise<RegressResult
     const head = commands === undefined ? await treeOf(options.head!, options) : stateOfCommand(commands[1]);
     try {
       const { methods, config } = await openProject(base, head, options);
-      return await measureWith(methods, { base, head, config, seed, say });
+      const source = sourceOf(options);
+      const result = await measureWith(methods, { base, head, config, seed, say });
+      return { ...result, ...(source === undefined ? {} : { source }) };
     } finally {
       head.remove();
     }
   } finally {
     base.remove();
+  }
+}
+
+/** The file that has the cases, from the root of the repository if there is one. */
+function sourceOf({ module, tinybench, vitest }: ProjectSubject): string | undefined {
+  const file = module ?? tinybench ?? vitest;
+  if (file === undefined || !existsSync(file)) {
+    return undefined;
+  }
+  try {
+    return relative(repositoryOf(process.cwd()).root, resolve(file));
+  } catch {
+    return file;
   }
 }
 

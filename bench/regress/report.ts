@@ -6,9 +6,9 @@ import { stateLines } from './machine-states.ts';
 import { linesOfMethods, type RegressResult } from './run.ts';
 import type { FigureVerdict } from './verdict.ts';
 
-const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}\u00a0%`;
+export const signed = (value: number) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(1)}\u00a0%`;
 
-function intervalText({ intervalPercent: { low, high } }: FigureVerdict): string {
+export function intervalText({ intervalPercent: { low, high } }: FigureVerdict): string {
   return low === null || high === null ? 'too few pairs' : `${signed(low)} to ${signed(high)}`;
 }
 

@@ -36,6 +36,7 @@ const result = object({
   families: optional(members(positive)),
   methods: optional(members(object({ name: oneOf('slices', 'processes'), why: optional(text) }))),
   tookSeconds: count,
+  source: optional(text),
   pairs: list(
     object({
       case: text,

@@ -31,6 +31,8 @@ export interface RegressResult {
   /** Gates that could not be judged. */
   missing: string[];
   tookSeconds: number;
+  /** The file that has the cases of another project, from the root of its repository. */
+  source?: string;
 }
 
 /** What is compared: the name that the user gave, and the commit if it is one. */

@@ -57,7 +57,8 @@ export function htmlReport(results: ResultsFile): string {
   return page(`ct-bucket bench ${results.benchmark}`, withPlots);
 }
 
-const NO_SCRIPT =
+/** Stands in pages with plots. */
+export const NO_SCRIPT =
   '<noscript><style>:is(.plot,.legend,.at,.unit){display:none}</style><p>The plots need JavaScript. Their figures stand in the tables below them.</p></noscript>';
 
 function summary({ results: { machine, options }, workloads }: Report): string {

@@ -1,7 +1,9 @@
 /** The outputs of `regress`: the verdict on standard output, files, a line in a history, the exit code. */
 
+import { appendFileSync } from 'node:fs';
+import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/regress/annotations.ts';
 import { entryStateOf, type MarkedResult, stateLines } from '../../../bench/regress/machine-states.ts';
-import { headline, regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report.ts';
+import { headline, regressJunit, regressText } from '../../../bench/regress/report.ts';
 import { historyEntryOf } from '../../../bench/regress/result-file.ts';
 import type { Verdict } from '../../../bench/regress/verdict.ts';
 import { UsageError } from '../../core/errors.ts';
@@ -14,20 +16,29 @@ export interface RegressOutputPaths {
   markdown?: string;
   junit?: string;
   history?: string;
+  codeQuality?: string;
+  /** Print annotations of a GitHub workflow, and append to the summary of its job. */
+  annotate?: boolean;
 }
 
 const EXIT_CODES: Record<Verdict, number> = { fine: ExitCode.ok, regressed: ExitCode.checkFailed, inconclusive: 3 };
 
+export function exitCodeOf({ verdict }: Pick<MarkedResult, 'verdict'>): number {
+  return EXIT_CODES[verdict];
+}
+
 export class RegressOutputs {
   readonly #files: OutputFiles;
   readonly #history: LineLog | undefined;
+  readonly #annotates: boolean;
 
   /** Opens all files. Call it before work begins. @throws UsageError */
-  constructor({ json, markdown, junit, history }: RegressOutputPaths) {
+  constructor({ json, markdown, junit, history, codeQuality: quality, annotate = false }: RegressOutputPaths) {
     if (history === '-') {
       throw new UsageError('--history -: a history cannot go to standard output; name a file');
     }
-    this.#files = new OutputFiles({ json, markdown, junit });
+    this.#files = new OutputFiles({ json, markdown, junit, 'code-quality': quality });
+    this.#annotates = annotate;
     this.#history = history === undefined ? undefined : new LineLog(history);
   }
 
@@ -40,10 +51,14 @@ export class RegressOutputs {
   finish(result: MarkedResult): number {
     concludeWith(headline(result));
     console.log([...stateLines(result), regressText(result)].join('\n'));
+    if (this.#annotates) {
+      annotate(result);
+    }
     this.#files.write({
       json: () => jsonText(result),
-      markdown: () => regressMarkdown(result),
+      markdown: () => markedMarkdown(result),
       junit: () => regressJunit(result),
+      'code-quality': () => codeQuality(result),
     });
     const state = entryStateOf(result);
     this.#history?.add(JSON.stringify({ ...historyEntryOf(result), ...(state === undefined ? {} : { state }) }));
@@ -54,5 +69,19 @@ export class RegressOutputs {
   close(): void {
     this.#files.discard();
     this.#history?.close();
+  }
+}
+
+/** Shows the verdict in a GitHub workflow. A summary that cannot be written changes no verdict. */
+function annotate(result: MarkedResult): void {
+  annotationLines(result).forEach((line) => console.log(line));
+  const summary = process.env['GITHUB_STEP_SUMMARY'];
+  if (summary === undefined || summary === '') {
+    return;
+  }
+  try {
+    appendFileSync(summary, markedMarkdown(result));
+  } catch (error) {
+    console.error(`ct-bucket: cannot write GITHUB_STEP_SUMMARY: ${(error as Error).message}`);
   }
 }

@@ -7,6 +7,7 @@ import { describe, endHelp, holdsCommands } from '../options/help-style.ts';
 import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
 import { addBisect } from './regress-bisect.ts';
 import type { RegressOutputPaths } from './regress-outputs.ts';
+import { addPublishing } from './regress-publish.ts';
 import { withProjectOptions } from './regress-project-options.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
 import { Group, waitQuietOption } from '../options/shared-options.ts';
@@ -32,6 +33,8 @@ function withOutputs(command: Command): Command {
     .option('--json <file>', 'Write the verdict with all samples as JSON')
     .option('--markdown <file>', 'Write a summary for a pull request')
     .option('--junit <file>', 'Write the verdict as JUnit XML')
+    .option('--code-quality <file>', 'Write the regressions as a code quality report of GitLab')
+    .option('--annotate', 'In a GitHub workflow: annotate the file of the cases, and write the summary of the job')
     .option('--history <file>', 'Append a line to a history, in JSON Lines');
 }
 
@@ -135,6 +138,7 @@ export function addRegress(program: Command): void {
       showHistory(file);
     });
   endHelp(history, { examples: ['regress history history.jsonl'] });
+  addPublishing(regress);
   addBisect(regress);
   addSelftest(regress);
   endHelp(withHelpOfDefault(regress), {

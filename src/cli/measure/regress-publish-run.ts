@@ -1,0 +1,55 @@
+/** The work of `ct-bucket regress comment` and `trend`. */
+
+import { CommentError, type Forge, putComment } from '../../../bench/regress/comments.ts';
+import { headline } from '../../../bench/regress/report.ts';
+import { readHistory, readResult } from '../../../bench/regress/result-file.ts';
+import { htmlTrend } from '../../../bench/regress/trend.ts';
+import { UsageError } from '../../core/errors.ts';
+import { OutputFiles } from '../../host/output-files.ts';
+import { ExitCode } from '../exit-code.ts';
+import { exitCodeOf } from './regress-outputs.ts';
+
+export interface CommentCommandOptions {
+  github?: boolean;
+  gitlab?: boolean;
+  request?: number;
+  label: string;
+  mustPost?: boolean;
+}
+
+export async function commentCommand(file: string, options: CommentCommandOptions): Promise<void> {
+  const { github, gitlab, request, label, mustPost } = options;
+  if (github === undefined && gitlab === undefined) {
+    throw new UsageError('give --github or --gitlab');
+  }
+  const forge: Forge = github === true ? 'github' : 'gitlab';
+  const result = readResult(file);
+  console.log(headline(result));
+  process.exitCode = exitCodeOf(result);
+  try {
+    const number = request === undefined ? {} : { number: request };
+    console.log(`comment ${await putComment({ forge, result, name: label, ...number })}`);
+  } catch (error) {
+    if (!(error instanceof CommentError)) {
+      throw error;
+    }
+    console.error(`ct-bucket: the comment was not posted: ${error.message}`);
+    process.exitCode = mustPost === true ? ExitCode.usage : process.exitCode;
+  }
+}
+
+export interface TrendCommandOptions {
+  html: string;
+}
+
+export function trendCommand(file: string, { html }: TrendCommandOptions): void {
+  const files = new OutputFiles({ html });
+  try {
+    files.refuseInput(file);
+    const entries = readHistory(file);
+    files.begin();
+    files.write({ html: () => htmlTrend(entries) });
+  } finally {
+    files.discard();
+  }
+}
