@@ -56,6 +56,7 @@ const QUIET = [
   'test/core/expiry/policy-order.test.ts',
   'test/shared/sync/profile-waits-in-vain.test.ts',
   'test/bench/regress/*.test.ts',
+  'test/bench/runtimes/*.test.ts',
   'test/core/path/remembered-connection.test.ts',
   'test/core/lifecycle/repair.test.ts',
   'test/cli/run.test.ts',

@@ -4,43 +4,21 @@
  */
 
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { atEnd } from '../../src/host/cleanup.ts';
-import { requirePrivateFolder } from '../../src/workers/control/private-folder.ts';
+import { defaultCache, requireCache } from '../machine/cache-folder.ts';
 import { tryLock, withLock } from '../machine/lock-file.ts';
 
-const REMEDY = 'give a folder of your own in XDG_CACHE_HOME, or chmod 700 it';
 /** Builds that were not used for this long are removed. */
 const UNUSED_MS = 30 * 86_400_000;
 /** The remains of a killed build are removed after this long. */
 const ABANDONED_MS = 86_400_000;
 const SCRATCH = '.building-';
 
-/** The user's cache folder. @throws UsageError if the user has no home folder */
-export function defaultCache(env: NodeJS.ProcessEnv = process.env): string {
-  const given = env['XDG_CACHE_HOME'];
-  if (given !== undefined && isAbsolute(given)) {
-    return join(given, 'ct-bucket');
-  }
-  let home = '';
-  try {
-    home = homedir();
-  } catch {
-    /* The user id has no entry in the list of users, and HOME is not set. */
-  }
-  if (!isAbsolute(home)) {
-    throw new UsageError(
-      'there is no home folder for the cache of builds: set XDG_CACHE_HOME to a folder that you own',
-    );
-  }
-  return join(home, '.cache', 'ct-bucket');
-}
-
 /** Makes the folder of the builds. @throws UsageError if another user could have written to it */
 function openCache(cache: string): string {
-  requirePrivateFolder(cache, REMEDY);
+  requireCache(cache);
   const builds = join(cache, 'builds');
   mkdirSync(builds, { recursive: true, mode: 0o700 });
   return builds;
@@ -145,7 +123,7 @@ export async function measuring<Result>(
 function tryMeasuring(): (() => void) | number {
   try {
     const cache = defaultCache();
-    requirePrivateFolder(cache, REMEDY);
+    requireCache(cache);
     return tryLock(join(cache, 'measuring.lock'));
   } catch (error) {
     if (error instanceof UsageError || (error as NodeJS.ErrnoException).code !== undefined) {

@@ -5,7 +5,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, s
 import { dirname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { ChildError, runChild } from '../../src/host/children.ts';
-import { defaultCache, keptBuild } from './build-cache.ts';
+import { defaultCache } from '../machine/cache-folder.ts';
+import { keptBuild } from './build-cache.ts';
 import { cleanEnvironment, commitOf, repositoryOf, uncommittedNote, writeCommit } from './git.ts';
 
 export interface Build {

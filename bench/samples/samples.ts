@@ -31,11 +31,27 @@ export async function sampleOf<Sample>(
   environment: Record<string, string> = {},
   nodeFlags: readonly string[] = [],
 ): Promise<Sample> {
-  const isDebugged = process.env['CT_DEBUG'] === '1';
-  const flags = [...nodeFlags, ...(isDebugged ? ['--enable-source-maps'] : [])];
+  const flags = process.env['CT_DEBUG'] === '1' ? [...nodeFlags, '--enable-source-maps'] : nodeFlags;
+  return sampleOn<Sample>({ program: process.execPath, args: flags }, path, options, environment);
+}
+
+/** A program that runs JavaScript, and its arguments before the path of a module. */
+export interface Runner {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** Like sampleOf, on another runtime than the running Node. @throws SampleFailure */
+export async function sampleOn<Sample>(
+  { program, args }: Runner,
+  path: string,
+  options: unknown,
+  environment: Record<string, string> = {},
+  timeoutMs: number = TIMEOUT_MS,
+): Promise<Sample> {
   try {
-    const { stdout, stderr } = await runChild(process.execPath, [...flags, path, JSON.stringify(options)], {
-      timeoutMs: TIMEOUT_MS,
+    const { stdout, stderr } = await runChild(program, [...args, path, JSON.stringify(options)], {
+      timeoutMs,
       env: { ...process.env, ...environment },
       stderr: 'pipe',
     });
@@ -43,7 +59,7 @@ export async function sampleOf<Sample>(
     return JSON.parse(stdout) as Sample;
   } catch (error) {
     if (error instanceof ChildError) {
-      if (isDebugged) {
+      if (process.env['CT_DEBUG'] === '1') {
         process.stderr.write(error.stderr);
       }
       const said = /^(?:\w*Error(?: \[\w+\])?|FATAL ERROR): (.*)$/m.exec(error.stderr)?.[1] ?? error.message;

@@ -16,6 +16,7 @@ import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
+import { packed } from '../../src/workers/threads/parcel.ts';
 import { LATENCY_BINS, latencyQuantile } from './latency-histogram.ts';
 import { PhaseTimes } from './phase-times.ts';
 import { profileOf } from '../../src/core/inspect/lock-records.ts';
@@ -156,7 +157,7 @@ function sharesOf({ variant, threads, connections }: Plan, { bins }: Clocks): Wo
  * @throws the error of the first task that fails. The others may wait for it for ever: destroy the pool then.
  */
 async function runTogether<Task>(pool: Piscina, name: ThreadTaskName, tasks: readonly Task[]): Promise<void> {
-  await Promise.all(tasks.map((task) => pool.run(task, { name })));
+  await Promise.all(tasks.map((task) => pool.run(packed(task), { name })));
 }
 
 /**
@@ -169,7 +170,7 @@ function startSweeper({ workload, threads, separateTables }: Plan, tables: Workl
   }
   const { filename, execArgv } = workerEntry('workload-sweeper', import.meta.url);
   const task: WorkloadSweeperTask = { tables, threads: separateTables ? 1 : threads };
-  return new Worker(filename, { execArgv, workerData: task });
+  return new Worker(filename, { execArgv, workerData: packed(task) });
 }
 
 /** The results of a repetition, beside the times. */

@@ -5,6 +5,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import { updateClock } from '../../src/core/expiry/clock.ts';
 import { SweepCursor, sweepStep } from '../../src/core/expiry/sweep.ts';
 import { allocateWords, wait } from '../../src/shared/access.ts';
+import { type Parcel, unpacked } from '../../src/workers/threads/parcel.ts';
 import type { WorkloadTable } from './workload-thread.ts';
 import { churnTimeMs, isChurnOver } from '../workloads/churn.ts';
 
@@ -17,7 +18,7 @@ export interface WorkloadSweeperTask {
 const STEP_MS = 0.5;
 const REST_MS = 0.2;
 
-const { tables, threads } = workerData as WorkloadSweeperTask;
+const { tables, threads } = unpacked(workerData as Parcel<WorkloadSweeperTask>);
 const rest = allocateWords(1);
 
 for (const { memory, shared } of tables) {

@@ -4,6 +4,7 @@ import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import type { Words } from '../../src/shared/access.ts';
 import { arriveAndWait } from '../../src/shared/sync/barrier.ts';
+import { type Parcel, unpacked } from '../../src/workers/threads/parcel.ts';
 import { PhaseTimes } from './phase-times.ts';
 import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
 import { Sender } from '../workloads/sender.ts';
@@ -76,7 +77,8 @@ function shareOf({ index, threads, connections }: WorkloadShare & ConnectionShar
  * tables, each with a first packet from another thread. They have few buckets, so that threads wait for locks, and enough
  * connections for equal hashes.
  */
-export function rehearse(task: RehearsalTask): void {
+export function rehearse(parcel: Parcel<RehearsalTask>): void {
+  const task = unpacked(parcel);
   for (const [number, table] of task.tables.entries()) {
     rehearseOn(table, number % task.threads, task);
   }
@@ -115,7 +117,8 @@ function rehearseOn(table: WorkloadTable, first: number, task: RehearsalTask): v
 }
 
 /** Measures the phases of one repetition. */
-export function measure(task: MeasurementTask): void {
+export function measure(parcel: Parcel<MeasurementTask>): void {
+  const task = unpacked(parcel);
   const { index, threads, barrier, bins, firstPhase } = task;
   const conntrack = Conntrack.attach(task.table.memory);
   const { tracker } = conntrack;

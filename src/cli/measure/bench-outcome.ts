@@ -120,6 +120,22 @@ export function withText<Results extends Fingerprinted>(
   );
 }
 
+/** For a measurement with a table of its own, whose results have the form of a workload's. */
+export function reportAs<Results extends ResultsFile>(
+  { json, csv, markdown, html, ...options }: ReportOptions,
+  measure: () => Promise<Results>,
+  textOf: (results: Results) => string,
+): Promise<void> {
+  return unlessVoid(() =>
+    withOutputFiles({ json, csv, markdown, html }, async (outputs) => {
+      const watch = await beginWatch(options);
+      const measured = await measure();
+      say(textOf(measured));
+      writeReports(endWatch(watch, measured), outputs);
+    }),
+  );
+}
+
 /** Measures, prints the tables, writes the files. */
 export function report(
   { json, csv, markdown, html, ...options }: ReportOptions,

@@ -10,7 +10,6 @@ import { type NatBenchOptions, runNatBench } from '../../../bench/nat/nat.ts';
 import { type CompareOptions, compareFiles } from '../../../bench/report/compare.ts';
 import type { ReportFiles } from '../../../bench/report/report.ts';
 import { type AnatomyOptions, runAnatomy } from '../../../bench/studies/anatomy.ts';
-import { runStudy, STUDY_NAMES, type StudyName, type StudyOptions } from '../../../bench/studies/study.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
 import { type JudgedOptions, judging, report, say, withJson } from './bench-outcome.ts';
 import { establishedOption, fullTableOption, withJsonFile, withReports } from './bench-options.ts';
@@ -136,19 +135,6 @@ export function addNat(bench: Command): void {
     judging(options, (onResults) => runNatBench(options, onResults)),
   );
   endHelp(command, { examples: ['bench nat --runs 5 --json nat.json'], exitStatus: VOID_STATUS });
-}
-
-export function addStudy(bench: Command): void {
-  const command = describe(bench.command('study'), 'Compare a choice of the design with its alternatives')
-    .addArgument(bench.createArgument('<name>', 'Choice to study').choices(STUDY_NAMES))
-    .optionsGroup(Group.measurement)
-    .addOption(connectionsOption(400_000, 3_000_000))
-    .addOption(runsOption(5))
-    .addOption(waitQuietOption());
-  withJsonFile(command).action((name: StudyName, options: StudyOptions & JudgedOptions) =>
-    withJson(options, (shape) => runStudy(name, shape)),
-  );
-  endHelp(command, { examples: ['bench study buckets'], exitStatus: VOID_STATUS });
 }
 
 export function addAnatomy(bench: Command): void {

@@ -1,9 +1,10 @@
 /** `ct-bucket bench`: see bench/. */
 
 import type { Command } from 'commander';
-import { addAging, addAnatomy, addAttack, addCompare, addFlood, addNat, addStudy } from './bench-study-commands.ts';
+import { addAging, addAnatomy, addAttack, addCompare, addFlood, addNat } from './bench-study-commands.ts';
 import { addCount } from './bench-count-command.ts';
 import { addRate, addTable } from './bench-load-commands.ts';
+import { addStudy } from './bench-study-command.ts';
 import { addPeer, addSuite, addWorkloads } from './bench-workload-commands.ts';
 import { withHelpOfDefault } from '../options/default-help.ts';
 import { describe, endHelp, holdsCommands } from '../options/help-style.ts';

@@ -6,6 +6,7 @@ import { UsageError } from '../../core/errors.ts';
 import { replyTo } from '../control/commands.ts';
 import { EventHub } from '../control/event-hub.ts';
 import { ControlServer, type Responder } from '../control/server.ts';
+import { type Parcel, unpacked } from './parcel.ts';
 import { datapathTimeMs, type DatapathShare, endBeat, markUp } from './status.ts';
 
 export interface ControlTask {
@@ -27,7 +28,7 @@ export type ControlReady = { listening: true } | { error: string };
 /** After `stop`, replies to slow readers are cut off after this time. */
 const GRACE_MS = 200;
 
-const { share, path, participant, token, line, beatMs } = workerData as ControlTask;
+const { share, path, participant, token, line, beatMs } = unpacked(workerData as Parcel<ControlTask>);
 const conntrack = Conntrack.attach(share.memory, { participant, token });
 
 const events = new EventHub(conntrack);

@@ -9,6 +9,7 @@ import { MAX_RETURNED, PacketBatch } from '../../core/packet/batch.ts';
 import { PacketWord } from '../../core/packet/layout.ts';
 import { Tracker } from '../../core/tracker.ts';
 import { floatsOf, pause, type Words } from '../../shared/access.ts';
+import { type Parcel, unpacked } from './parcel.ts';
 import { nameThread, ThreadRole } from '../../shared/sync/lock-profile.ts';
 import { RingConsumer, spareOf } from '../../shared/memory/ring.ts';
 import { ActionReader } from '../datapath/action-table.ts';
@@ -108,4 +109,4 @@ function sameTimeAndAction(batch: PacketBatch, count: number, times: Float64Arra
   return same;
 }
 
-runPmd(workerData as PmdTask);
+runPmd(unpacked(workerData as Parcel<PmdTask>));

@@ -16,7 +16,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { defaultCache, keptBuild, measuring } from '../../../bench/regress/build-cache.ts';
+import { defaultCache } from '../../../bench/machine/cache-folder.ts';
+import { keptBuild, measuring } from '../../../bench/regress/build-cache.ts';
 import { REPOSITORY } from '../../support/child.ts';
 
 let folder: string;
