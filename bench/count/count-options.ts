@@ -19,6 +19,8 @@ export interface CountSampleOptions {
   buckets: number;
   /** Also say which code touches the lines that are left. */
   places?: boolean;
+  /** Instructions only: count every round of the second half of the warm-up, of which the least counts. */
+  steady?: boolean;
 }
 
 /** Sums over all packets of a phase. */

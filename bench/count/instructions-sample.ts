@@ -1,7 +1,8 @@
 /**
  * Runs a workload for valgrind, which counts its instructions: `node instructions-sample.js '<CountSampleOptions>'`. Between the parts
  * it calls umask, at which valgrind writes what it has counted so far (instructions.ts). The parts are, each between two such calls:
- * nothing, the phases one after another, and the phases with a sender that sends nothing.
+ * nothing, the phases one after another, and the phases with a sender that sends nothing. With option `steady` they are nothing, and
+ * then the phases of one round after another.
  */
 
 import type { CtAction } from '../../src/core/action.ts';
@@ -12,6 +13,8 @@ import { type CountSampleOptions, type Prepared, preparedOf } from './count-opti
 
 /** Packets before the count. After these V8 has compiled everything (docs/measuring.md). */
 const WARM_UP_PACKETS = 300_000;
+/** With `steady`: packets before the count, and counted packets. */
+const STEADY_PACKETS = 60_000;
 const START_MS = 1_000_000;
 /** Any mask: setting it calls the C library's umask once. */
 const MASK = 0o22;
@@ -44,18 +47,27 @@ function round({ conntrack, run, phases, connections }: Prepared, isIdle: boolea
 }
 
 tuneCompiler();
-const prepared = preparedOf(JSON.parse(process.argv[2]!) as CountSampleOptions);
+const options = JSON.parse(process.argv[2]!) as CountSampleOptions;
+const prepared = preparedOf(options);
 const packets = prepared.phases.reduce((sum, phase) => sum + phase.packetsPerConnection, 0) * prepared.connections;
-const rounds = Math.ceil(WARM_UP_PACKETS / packets);
 const nothing = () => {};
 
-for (let i = 0; i < rounds; i++) {
-  round(prepared, false, nothing);
+function repeat(least: number, isIdle: boolean, between: () => void): void {
+  for (let done = 0; done < least; done += packets) {
+    round(prepared, isIdle, between);
+  }
 }
-mark();
-mark();
-round(prepared, false, mark);
-for (let i = 0; i < rounds; i++) {
-  round(prepared, true, nothing);
+
+if (options.steady === true) {
+  repeat(STEADY_PACKETS, false, nothing);
+  mark();
+  mark();
+  repeat(STEADY_PACKETS, false, mark);
+} else {
+  repeat(WARM_UP_PACKETS, false, nothing);
+  mark();
+  mark();
+  round(prepared, false, mark);
+  repeat(WARM_UP_PACKETS, true, nothing);
+  round(prepared, true, mark);
 }
-round(prepared, true, mark);

@@ -4,11 +4,12 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
-import { runChild } from '../../src/host/children.ts';
+import { ChildError, runChild } from '../../src/host/children.ts';
 import { temporaryFolder } from '../../src/host/cleanup.ts';
+import { IN_JAVASCRIPT } from '../samples/samples.ts';
 import { workloadOf } from '../workloads/registry.ts';
 import type { CountSampleOptions } from './count-options.ts';
 
@@ -82,4 +83,60 @@ export async function instructionsOf(build: string, work: CountSampleOptions): P
   } finally {
     remove();
   }
+}
+
+/**
+ * Like instructionsOf, in less time: of many short rounds the one with the fewest instructions counts, for each phase. So it does not
+ * matter in which round V8 compiles. The sender's instructions are not taken off: for comparing two builds.
+ * @param limitMs after this time the count is given up
+ * @returns undefined if there was no time, or if the build is older than this way to count
+ */
+export async function steadyInstructionsOf(
+  build: string,
+  work: CountSampleOptions,
+  limitMs: number,
+): Promise<Record<string, number> | undefined> {
+  const sample = join(build, SAMPLE);
+  if (!existsSync(sample)) {
+    return undefined;
+  }
+  const { path: folder, remove } = temporaryFolder('ct-bucket-count-');
+  try {
+    const counts = join(folder, 'counts');
+    const connections = Math.min(work.connections, CONNECTIONS);
+    const [command, args] = commandOf(counts, sample, { ...work, connections, steady: true });
+    const env = { ...process.env, ...IN_JAVASCRIPT };
+    await runChild(command, args, { timeoutMs: limitMs, stderr: 'pipe', env, isGroup: true });
+    return leastCounts(folder, work, connections);
+  } catch (error) {
+    if (error instanceof ChildError) {
+      return undefined;
+    }
+    throw error;
+  } finally {
+    remove();
+  }
+}
+
+/** The least count of each phase. There are two dumps for each phase of each round, and the last one at the end. */
+function leastCounts(
+  folder: string,
+  { workload: name, variant }: CountSampleOptions,
+  connections: number,
+): Record<string, number> | undefined {
+  const counts = join(folder, 'counts');
+  const workload = workloadOf(name);
+  const phases = workload.phasesOf(variant ?? workload.variants[0]!);
+  const rounds = (readdirSync(folder).length - 3) / (2 * phases.length);
+  if (!Number.isInteger(rounds) || rounds < 2) {
+    return undefined;
+  }
+  const mark = countIn(counts, 2);
+  const ofPhase = (phase: number) =>
+    Array.from({ length: rounds }, (_, round) => countIn(counts, 2 + 2 * (round * phases.length + phase) + 2) - mark);
+  return Object.fromEntries(
+    phases.flatMap(({ result, packetsPerConnection }, phase) =>
+      result === undefined ? [] : [[result, Math.min(...ofPhase(phase)) / (packetsPerConnection * connections)]],
+    ),
+  );
 }

@@ -24,10 +24,10 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !OF_HOOKS.has(name)));
 }
 
-class GitError extends Error {}
+export class GitError extends Error {}
 
 /** @throws GitError with git's message in one line */
-function git(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
+export function git(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
   try {
     return execFileSync('git', ['--no-optional-locks', '-C', cwd, ...args], {
       encoding: 'utf8',

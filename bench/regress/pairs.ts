@@ -7,6 +7,7 @@
 import { seededRandom } from '../statistics/statistics.ts';
 import { ratiosOfRound, type Order, type PairSampler, type RawPair } from './cases.ts';
 import { scalingReference, type Gates, type RegressCase, type RegressConfig } from './config.ts';
+import { type AcceptedSlowdown, markFigures } from './accepted.ts';
 import { planLooks, type LookPlan } from './looks.ts';
 import { judge, type FigurePairs, type FigureVerdict } from './verdict.ts';
 
@@ -18,6 +19,10 @@ export interface SequenceOptions {
   /** Number of shards of the whole comparison. Their figures share the tolerated errors. */
   shards?: number;
   nowMs?: () => number;
+  /** Called after a first look, which can call only what is huge. @returns whether the verdict is certain */
+  afterFirstLook?: (leftMs: number) => Promise<boolean>;
+  /** Slowdowns that are accepted do not end the sequence. */
+  accepted?: readonly AcceptedSlowdown[];
   onProgress?: (text: string) => void;
 }
 
@@ -55,7 +60,10 @@ class PairTaker {
       this.#options.onProgress?.(`round ${this.#round + 1}: ${each.name}`);
       const order: Order = this.#random() < 0.5 ? 'ab' : 'ba';
       this.pairs.push({ case: each.name, round: this.#round, order, ...(await this.#options.sample(each, order)) });
-      if (this.isLook(this.#round + 1) && this.verdicts().some(({ verdict }) => verdict === 'regressed')) {
+      if (
+        this.isLook(this.#round + 1) &&
+        this.verdicts().some(({ verdict, accepted }) => verdict === 'regressed' && accepted === undefined)
+      ) {
         return true;
       }
     }
@@ -74,7 +82,8 @@ class PairTaker {
   }
 
   verdicts(): FigureVerdict[] {
-    return judge(pairsByFigure(this.#options.config, this.pairs, this.families), false);
+    const { config, accepted = [] } = this.#options;
+    return markFigures(judge(pairsByFigure(config, this.pairs, this.families), false), accepted);
   }
 
   #familiesOf(): Families {
@@ -97,17 +106,26 @@ function openCases(config: RegressConfig, verdicts: readonly FigureVerdict[]): R
 
 /** Measures. @throws SampleError */
 export async function takePairs(options: SequenceOptions): Promise<Sequence> {
-  const { config, nowMs = () => performance.now() } = options;
+  const { config, nowMs = () => performance.now(), afterFirstLook } = options;
   const startMs = nowMs();
   const endMs = startMs + config.budgetSeconds * 1000;
   const taker = new PairTaker(options);
   let open: RegressCase[] = config.cases;
   let isOver = await taker.takeRound(open);
-  const { looks } = taker.plan;
+  const { looks, hugePairs } = taker.plan;
+  let besidesMs = 0;
   const fewest = looks[0]!.pairs;
   const most = Math.max(fewest, Math.min(config.maxPairs, looks.at(-1)!.pairs));
   while (!isOver && taker.rounds < most && open.length > 0) {
-    const roundMs = (nowMs() - startMs) / taker.rounds;
+    if (taker.rounds === hugePairs && afterFirstLook !== undefined) {
+      const beforeMs = nowMs();
+      isOver = await afterFirstLook(endMs - beforeMs);
+      besidesMs = nowMs() - beforeMs;
+      if (isOver) {
+        break;
+      }
+    }
+    const roundMs = (nowMs() - startMs - besidesMs) / taker.rounds;
     if (taker.rounds >= fewest && nowMs() + roundMs > endMs) {
       break;
     }

@@ -2,6 +2,7 @@
 
 import { textColumns } from '../../src/host/terminal.ts';
 import { markdownTable, textTable, type ReportTable } from '../report/table-text.ts';
+import { counterLines, decidedCases } from './counter-report.ts';
 import { stateLines } from './machine-states.ts';
 import { linesOfMethods, type RegressResult } from './run.ts';
 import type { FigureVerdict } from './verdict.ts';
@@ -19,7 +20,8 @@ function figuresTable({ figures }: RegressResult): ReportTable {
     rows: figures.map((figure) => ({
       cells: [
         `${figure.case}, ${figure.gate}: ${figure.name}`,
-        figure.verdict + (figure.reason === undefined ? '' : `: ${figure.reason}`),
+        (figure.accepted === undefined ? figure.verdict : 'accepted') +
+          (figure.reason === undefined ? '' : `: ${figure.reason}`),
         signed(figure.changePercent),
         intervalText(figure),
         signed(figure.tolerate),
@@ -37,18 +39,32 @@ const SENTENCES = {
   inconclusive: 'inconclusive, which is not a pass: give more time (budgetSeconds), or use a quieter machine',
 } as const;
 
+function sentenceOf({ verdict, counters, figures }: RegressResult): string {
+  const cases = counters?.cases ?? [];
+  if (verdict === 'fine' && cases.length > 0 && cases.every((each) => each.verdict === 'fine')) {
+    return 'fine: both run the same compiled code';
+  }
+  if (verdict === 'regressed' && cases.some((each) => each.verdict === 'regressed')) {
+    return `${SENTENCES.regressed} by exact counters`;
+  }
+  const isAccepted = figures.some(({ accepted }) => accepted !== undefined);
+  return verdict === 'fine' && isAccepted ? 'accepted: no slowdown beyond those accepted' : SENTENCES[verdict];
+}
+
 /** Both builds and the verdict in a line. */
-export function headline({ base, head, verdict, tookSeconds }: RegressResult): string {
+export function headline(result: RegressResult): string {
+  const { base, head, tookSeconds } = result;
   const name = ({ label, commit }: RegressResult['base']) =>
     commit === undefined ? label : `${label} (${commit.slice(0, 10)})`;
-  return `${name(head)} against ${name(base)}: ${SENTENCES[verdict]} (${tookSeconds.toFixed(0)} s)`;
+  return `${name(head)} against ${name(base)}: ${sentenceOf(result)} (${tookSeconds.toFixed(0)} s)`;
 }
 
 export function regressText(result: RegressResult): string {
   const unseen =
     result.verdict === 'inconclusive' ? result.figures.filter(({ verdict }) => verdict === 'inconclusive') : [];
   return [
-    textTable(figuresTable(result), textColumns()),
+    ...(result.figures.length === 0 ? [] : [textTable(figuresTable(result), textColumns())]),
+    ...counterLines(result),
     ...result.missing.map((line) => `not judged: ${line}`),
     ...unseen.map(
       ({ case: name, gate, name: figure, smallestEffectPercent }) =>
@@ -67,10 +83,12 @@ export function regressMarkdown(result: RegressResult): string {
   return [
     `## ct-bucket regress: ${result.verdict}`,
     headline(result),
-    markdownTable(figuresTable(result)),
-    ...[...linesOfMethods(result.methods ?? {}), ...result.missing.map((line) => `not judged: ${line}`)].map(
-      (line) => `- ${line}`,
-    ),
+    ...(result.figures.length === 0 ? [] : [markdownTable(figuresTable(result))]),
+    ...[
+      ...counterLines(result),
+      ...linesOfMethods(result.methods ?? {}),
+      ...result.missing.map((line) => `not judged: ${line}`),
+    ].map((line) => `- ${line}`),
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load ${machine.loadAverage1m.toFixed(2)}; seed ${result.seed}`,
     ...stateLines(result),
     '',
@@ -84,12 +102,12 @@ function escapeXml(text: string): string {
 /** One test case for each figure. A regression is a failure, an inconclusive figure an error. */
 export function regressJunit(result: RegressResult): string {
   const test = (figure: FigureVerdict): string => {
-    const { case: name, gate, name: what, verdict, changePercent, reason } = figure;
+    const { case: name, gate, name: what, verdict, changePercent, reason, accepted } = figure;
     const message = escapeXml(
       `${signed(changePercent)} (${intervalText(figure)})${reason === undefined ? '' : `: ${reason}`}`,
     );
     const child =
-      verdict === 'fine'
+      verdict === 'fine' || accepted !== undefined
         ? ''
         : verdict === 'regressed'
           ? `<failure message="regressed: ${message}"/>`
@@ -97,10 +115,17 @@ export function regressJunit(result: RegressResult): string {
     return `  <testcase classname="${escapeXml(name)}" name="${escapeXml(`${gate}: ${what}`)}">${child}</testcase>`;
   };
   const { figures } = result;
-  const count = (verdict: FigureVerdict['verdict']) => figures.filter((figure) => figure.verdict === verdict).length;
+  const decided = decidedCases(result).map(({ name, failure }) => {
+    const child = failure === undefined ? '' : `<failure message="regressed: ${escapeXml(failure)}"/>`;
+    return `  <testcase classname="${escapeXml(name)}" name="counters">${child}</testcase>`;
+  });
+  const failed = decided.filter((each) => each.includes('<failure')).length;
+  const count = (verdict: FigureVerdict['verdict']) =>
+    figures.filter((figure) => figure.verdict === verdict && figure.accepted === undefined).length;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuite name="ct-bucket regress" tests="${figures.length}" failures="${count('regressed')}" errors="${count('inconclusive')}" time="${result.tookSeconds.toFixed(1)}" timestamp="${result.time}">`,
+    `<testsuite name="ct-bucket regress" tests="${figures.length + decided.length}" failures="${count('regressed') + failed}" errors="${count('inconclusive')}" time="${result.tookSeconds.toFixed(1)}" timestamp="${result.time}">`,
+    ...decided,
     ...figures.map(test),
     '</testsuite>',
     '',

@@ -3,6 +3,7 @@
 import { UsageError } from '../../src/core/errors.ts';
 import {
   count,
+  flag,
   faultOf,
   isMembers,
   list,
@@ -24,6 +25,23 @@ const sample = object({
   bytesPerConnection: optional(positive),
   contention: optional(members(count)),
 });
+const change = { before: count, after: count };
+const phaseFinding = object({
+  phase: text,
+  risePercent: count,
+  fallPercent: count,
+  limitPercent: count,
+  isWorse: flag,
+  kinds: list(object({ name: text, percent: number, ...change })),
+  stages: list(object({ stage: text, counter: text, ...change })),
+});
+const caseFinding = object({
+  case: text,
+  verdict: oneOf('fine', 'regressed', 'silent'),
+  why: optional(text),
+  accepted: optional(text),
+  phases: list(phaseFinding),
+});
 const build = object({ label: text, commit: optional(text) });
 const result = object({
   base: build,
@@ -35,6 +53,9 @@ const result = object({
   shard: optional(text),
   families: optional(members(positive)),
   methods: optional(members(object({ name: oneOf('slices', 'processes'), why: optional(text) }))),
+  counters: optional(object({ cases: list(caseFinding), tookSeconds: count })),
+  accepted: optional(list(object({ case: text, gate: text, ratio: positive, because: text }))),
+  acceptedNotes: optional(list(text)),
   tookSeconds: count,
   source: optional(text),
   pairs: list(

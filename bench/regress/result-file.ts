@@ -78,6 +78,18 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
   const whole = { ...first };
   delete whole.shard;
   /* Each shard has divided the tolerated errors by the number of shards, so their parts add up to the whole. */
+  const allCounters = results.flatMap(({ counters }) => counters ?? []);
+  const decisions = {
+    ...(allCounters.length === 0
+      ? {}
+      : {
+          counters: {
+            cases: allCounters.flatMap(({ cases }) => cases),
+            tookSeconds: allCounters.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
+          },
+        }),
+    ...(first.accepted === undefined ? {} : { accepted: first.accepted }),
+  };
   const families: Families = Object.assign({}, ...results.map((result) => result.families ?? {}));
   return {
     ...whole,
@@ -85,7 +97,8 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
     pairs,
     families,
     methods: Object.assign({}, ...results.map(({ methods }) => methods ?? {})),
-    ...conclude(config, pairs, families),
+    ...decisions,
+    ...conclude(config, pairs, families, decisions),
     tookSeconds: results.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
   };
 }

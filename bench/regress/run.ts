@@ -2,9 +2,13 @@
 
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
+import { type AcceptedSlowdown, type Applicable, markCounters, markFigures } from './accepted.ts';
 import { findBuild, type Build } from './builds.ts';
 import type { RawPair } from './cases.ts';
 import type { RegressConfig } from './config.ts';
+import type { CounterFindings } from './counter-findings.ts';
+import { CounterGate } from './counter-gate.ts';
+import type { CounterMode } from './counter-modes.ts';
 import { chooseMethods, type Method, type Methods } from './methods.ts';
 import { missingGates, pairsByFigure, takePairs, type Families } from './pairs.ts';
 import type { Shard } from './shard.ts';
@@ -26,6 +30,12 @@ export interface RegressResult {
   families?: Families;
   /** By case: how it was measured. Older files have none: all in fresh processes. */
   methods?: Record<string, Method>;
+  /** What the exact counters say. Older files have none. */
+  counters?: CounterFindings;
+  /** Accepted slowdowns that hold for this comparison. */
+  accepted?: AcceptedSlowdown[];
+  /** A line for each accepted slowdown that does not hold. */
+  acceptedNotes?: string[];
   verdict: Verdict;
   figures: FigureVerdict[];
   /** Gates that could not be judged. */
@@ -44,32 +54,60 @@ export interface RunOptions {
   config: RegressConfig;
   seed: number;
   shard?: Shard;
+  /** Which counters come before the pairs. Default: none */
+  counters?: CounterMode;
+  accepted?: Applicable;
   /** Gets a line about the findings so far. */
   say: (line: string) => void;
 }
 
 /** @throws UsageError, SampleError */
 export async function runRegress(options: RunOptions): Promise<RegressResult> {
-  return measureWith(await chooseMethods(options.base, options.head, options.config), options);
+  const { base, head, config, counters = 'none', accepted } = options;
+  const startMs = Date.now();
+  const gate = new CounterGate(base, head, config, counters, accepted?.entries ?? []);
+  if (await gate.countShared()) {
+    return resultOf(options, startMs, { pairs: [], counters: gate.findings });
+  }
+  return measureWith(await chooseMethods(base, head, config), { ...options, gate, startMs });
+}
+
+interface MeasureOptions extends Omit<RunOptions, 'base' | 'head' | 'counters'> {
+  base: State;
+  head: State;
+  /** Its instructions come after the first look at the pairs. */
+  gate?: CounterGate;
+  /** When the verdict began, by Date.now. Default: now */
+  startMs?: number;
 }
 
 /** Takes pairs by these methods and judges them. @throws SampleError */
-export async function measureWith(
-  methods: Methods,
-  { base, head, config, seed, shard, say }: Omit<RunOptions, 'base' | 'head'> & { base: State; head: State },
-): Promise<RegressResult> {
-  const startMs = Date.now();
+export async function measureWith(methods: Methods, options: MeasureOptions): Promise<RegressResult> {
+  const { config, seed, shard, say, gate, accepted, startMs = Date.now() } = options;
   linesOfMethods(methods.byCase).forEach(say);
-  /* A gate by exact counters has its place here: it needs no pairs, and time decides only where the counters are silent. */
   const { pairs, families } = await takePairs({
-    config,
+    config: { ...config, budgetSeconds: Math.max(0, config.budgetSeconds - (Date.now() - startMs) / 1000) },
     sample: methods.sample,
     seed,
     ...(shard === undefined ? {} : { shards: shard.of }),
+    ...(gate === undefined ? {} : { afterFirstLook: (leftMs) => gate.countInstructions(leftMs) }),
+    accepted: accepted?.entries ?? [],
     onProgress: showProgress,
   }).finally(methods.remove);
   showProgress('');
+  const counters = gate === undefined || gate.findings.cases.length === 0 ? {} : { counters: gate.findings };
+  return resultOf(options, startMs, { pairs, families, methods: methods.byCase, ...counters });
+}
+
+type Measured = Pick<RegressResult, 'pairs' | 'families' | 'methods' | 'counters'>;
+
+function resultOf(options: MeasureOptions, startMs: number, measured: Measured): RegressResult {
+  const { base, head, config, seed, shard, accepted = { entries: [], notes: [] } } = options;
   const named = ({ label, commit }: State) => ({ label, ...(commit === undefined ? {} : { commit }) });
+  const decisions = {
+    ...(measured.counters === undefined ? {} : { counters: measured.counters }),
+    ...(accepted.entries.length === 0 ? {} : { accepted: accepted.entries }),
+  };
   return {
     format: 'ct-bucket regress',
     base: named(base),
@@ -79,10 +117,10 @@ export async function measureWith(
     seed,
     config,
     ...(shard === undefined ? {} : { shard: `${shard.number}/${shard.of}` }),
-    pairs,
-    families,
-    methods: methods.byCase,
-    ...conclude(config, pairs, families),
+    ...measured,
+    ...(accepted.notes.length === 0 ? {} : { acceptedNotes: accepted.notes }),
+    ...decisions,
+    ...conclude(config, measured.pairs, measured.families, decisions),
     tookSeconds: (Date.now() - startMs) / 1000,
   };
 }
@@ -96,15 +134,31 @@ export function linesOfMethods(methods: Record<string, Method>): string[] {
   });
 }
 
-/** Judges the pairs. */
+/** What decides beside the pairs. */
+type Decisions = Pick<RegressResult, 'counters' | 'accepted'>;
+
+/** Judges the counters and the pairs. A case whose counters decide needs no pairs. */
 export function conclude(
   config: RegressConfig,
   pairs: readonly RawPair[],
   families?: Families,
+  { counters, accepted = [] }: Decisions = {},
 ): Pick<RegressResult, 'verdict' | 'figures' | 'missing'> {
   const byFigure = pairsByFigure(config, pairs, families);
-  const figures = judge(byFigure);
-  return { verdict: overallVerdict(figures), figures, missing: missingGates(config, byFigure) };
+  const figures = markFigures(judge(byFigure), accepted);
+  const byCounters = counters === undefined ? [] : markCounters(counters, accepted).cases;
+  const decided = byCounters.filter(({ verdict }) => verdict !== 'silent');
+  const others = { ...config, cases: config.cases.filter(({ name }) => !decided.some((each) => each.case === name)) };
+  const verdicts = [
+    ...figures.map(({ verdict, accepted: because }) => ({ verdict: because === undefined ? verdict : 'fine' })),
+    ...decided,
+  ] as { verdict: Verdict }[];
+  const isStopped = decided.some(({ verdict }) => verdict === 'regressed');
+  return {
+    verdict: overallVerdict(verdicts),
+    figures,
+    missing: isStopped ? [] : missingGates(others, byFigure),
+  };
 }
 
 export { findBuild };

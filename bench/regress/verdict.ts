@@ -44,6 +44,8 @@ export interface FigureVerdict extends Figure {
   verdict: Verdict;
   /** The reason, if the verdict alone does not tell it. */
   reason?: string;
+  /** Why the regression is accepted (accepted.ts). */
+  accepted?: string;
   /** Change of B against A in percent, with its interval. The ends are null if there are too few pairs. */
   changePercent: number;
   intervalPercent: { low: number | null; high: number | null };

@@ -30,6 +30,7 @@ export const wholeFrom0 = v.pipe(
   v.safeInteger('a whole number from 0 on'),
   v.minValue(0, 'a whole number from 0 on'),
 );
+export const flag = v.boolean('true or false');
 /** Any value. The member must exist. */
 export const anything = v.unknown();
 

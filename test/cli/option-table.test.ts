@@ -12,6 +12,7 @@ import { capturePath } from '../support/fixtures.ts';
 /** A valid value of each option, by its name; `true`: the option takes no value. */
 const VALUES: Record<string, string | true> = {
   version: true,
+  accepted: 'a.json',
   advisory: true,
   annotate: true,
   alarm: '5',
@@ -32,6 +33,7 @@ const VALUES: Record<string, string | true> = {
   command: 'true',
   config: 'c.json',
   connections: '5000',
+  counters: 'shared',
   csv: 'c.csv',
   engine: 'ct-bucket',
   established: '100',
@@ -101,6 +103,7 @@ const VALUES: Record<string, string | true> = {
   top: '5',
   update: 'c.json',
   variant: 'x',
+  verdict: 'v.json',
   verdicts: '1',
   'wait-quiet': '5m',
   vitest: 'bench',

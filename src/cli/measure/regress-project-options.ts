@@ -4,6 +4,8 @@ import { type Command, Option } from 'commander';
 import { percent, wholeNumber } from '../options/option-parsers.ts';
 
 const SUBJECTS = ['module', 'command', 'tinybench', 'vitest'];
+/** Options that only have a meaning for ct-bucket itself. */
+const OWN = ['config', 'quick', 'shard', 'counters', 'accepted'];
 
 /** What is measured, and by which thresholds. @param others options that go without them */
 export function withSubjectOptions(command: Command, others: readonly string[]): Command {
@@ -39,8 +41,8 @@ export function withSubjectOptions(command: Command, others: readonly string[]):
 }
 
 export function withProjectOptions(command: Command): Command {
-  const ofStates = [...SUBJECTS, 'prepare', 'config', 'quick', 'shard'];
-  return withSubjectOptions(command, ['config', 'quick', 'shard'])
+  const ofStates = [...SUBJECTS, 'prepare', ...OWN];
+  return withSubjectOptions(command, OWN)
     .addOption(
       new Option(
         '--base-command <command>',

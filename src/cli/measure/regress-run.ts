@@ -4,12 +4,15 @@ import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
 import { machineFingerprint } from '../../../bench/machine/machine.ts';
 import { watched, type WatchOptions } from '../../../bench/machine/watch.ts';
+import { ACCEPTED_FILE } from '../../../bench/regress/accepted.ts';
 import { measuring } from '../../../bench/regress/build-cache.ts';
 import { defaultPlaces, findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
 import { SampleError } from '../../../bench/regress/cases.ts';
 import { changePoints } from '../../../bench/regress/change-points.ts';
 import { chosenCases, readConfig } from '../../../bench/regress/config.ts';
 import { comparableEntries, shardStates } from '../../../bench/regress/machine-states.ts';
+import { acceptedFor } from '../../../bench/regress/lineage.ts';
+import type { CounterMode } from '../../../bench/regress/counter-modes.ts';
 import { runProject } from '../../../bench/regress/project.ts';
 import { fingerprintOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
 import { runRegress } from '../../../bench/regress/run.ts';
@@ -36,6 +39,8 @@ export interface RegressOptions extends RegressOutputPaths, WatchOptions, Projec
   shard?: Shard;
   seed?: number;
   advisory: boolean;
+  counters?: CounterMode;
+  accepted?: string;
 }
 
 export interface SelftestCommandOptions extends WatchOptions {
@@ -84,18 +89,23 @@ export async function runCommand(options: RegressOptions): Promise<void> {
   }
   refuseProjectOptions(options, options.config);
   process.exitCode = await withRegressOutputs(options, async (outputs) => {
-    const config = chosenCases(readConfig(options.config), options.quick, options.shard);
+    const whole = readConfig(options.config);
+    const config = chosenCases(whole, options.quick, options.shard);
     const baseLabel = baseLabelOf(options);
     outputs.begin();
     const base = await findBuild(baseLabel, defaultPlaces(), say);
     const head = await findBuild(options.head, defaultPlaces(), say);
     noteUncommitted([base, head], defaultPlaces(), say);
+    const cases = whole.cases.map(({ name }) => name);
+    const accepted = acceptedFor(options.accepted ?? ACCEPTED_FILE, base, head, cases);
     return measured(async () => {
       const work = () =>
         runRegress({
           base,
           head,
           config,
+          counters: options.counters ?? 'all',
+          accepted,
           seed: options.seed ?? Date.now() % 0x7fffffff,
           ...(options.shard === undefined ? {} : { shard: options.shard }),
           say,

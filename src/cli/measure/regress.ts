@@ -9,7 +9,9 @@ import { addBisect } from './regress-bisect.ts';
 import type { RegressOutputPaths } from './regress-outputs.ts';
 import { addPublishing } from './regress-publish.ts';
 import { withProjectOptions } from './regress-project-options.ts';
+import type { AcceptOptions } from './regress-accept.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
+import { COUNTER_MODES } from '../../../bench/regress/counter-modes.ts';
 import { Group, waitQuietOption } from '../options/shared-options.ts';
 
 const EXIT_STATUS = '0 no slowdown, 1 slowdown, 2 error, 3 inconclusive';
@@ -25,6 +27,22 @@ function parseShard(text: string): Shard {
 
 function configOption(): Option {
   return new Option('--config <file>', 'Cases and tolerances').default(CONFIG_FILE);
+}
+
+function acceptedOption(): Option {
+  return new Option('--accepted <file>', 'File of accepted slowdowns').default(
+    undefined,
+    'ct-bucket.regress-accepted.json',
+  );
+}
+
+function countersOption(): Option {
+  return new Option(
+    '--counters <mode>',
+    'Exact counters that come before the pairs: all; shared: all but instructions, which need valgrind and most of a minute; none',
+  )
+    .choices(COUNTER_MODES)
+    .default(undefined, 'all');
 }
 
 function withOutputs(command: Command): Command {
@@ -56,9 +74,11 @@ function addRegressRun(regress: Command): void {
       ).conflicts(['baseCommand', 'headCommand']),
     )
     .option('--head <state>', 'Commit, or folder with a build', 'HEAD')
-    .addOption(configOption());
+    .addOption(configOption())
+    .addOption(acceptedOption());
   withProjectOptions(command)
     .optionsGroup(Group.measurement)
+    .addOption(countersOption())
     .option('--quick', 'Measure the first case only, within a minute', false)
     .option(
       '--shard <i/n>',
@@ -97,6 +117,24 @@ function addMerge(regress: Command): void {
     await mergeCommand(files, options);
   });
   endHelp(command, { examples: ['regress merge shard-1.json shard-2.json'], exitStatus: EXIT_STATUS });
+}
+
+function addAccept(regress: Command): void {
+  const command = describe(
+    regress.command('accept'),
+    'Accept the slowdown of a case, with a reason',
+    'It writes into a file that you commit, so that reviewers see it. A later verdict with the same slowdown, or a smaller one, is ' +
+      'no regression.',
+  )
+    .argument('<case>', 'Case that regressed')
+    .requiredOption('--because <reason>', 'Why the slowdown is accepted')
+    .option('--verdict <file>', 'Verdict on the slowdown, written with --json', 'regress.json')
+    .addOption(acceptedOption())
+    .action(async (name: string, options: AcceptOptions) => {
+      const { acceptCommand } = await import('./regress-accept.ts');
+      await acceptCommand(name, options);
+    });
+  endHelp(command, { examples: ["regress accept insert --because 'each packet checks its zone limit now'"] });
 }
 
 function addSelftest(regress: Command): void {
@@ -140,6 +178,7 @@ export function addRegress(program: Command): void {
   endHelp(history, { examples: ['regress history history.jsonl'] });
   addPublishing(regress);
   addBisect(regress);
+  addAccept(regress);
   addSelftest(regress);
   endHelp(withHelpOfDefault(regress), {
     examples: ['regress --base main', 'regress merge shard-*.json'],
