@@ -152,12 +152,22 @@ function studyFigures(source: number, { rows, options }: Pick<StudyResults, 'row
   });
 }
 
+/** `bench study runtime` names a runtime and a packet path as the engine: "Node 24, module". A path is compared with itself. */
+function runtimeRows(results: readonly BenchResult[]): StudyResults['rows'] {
+  return results.map(({ engine, workload, threads, packets, runsMs }) => {
+    const [choice = engine, path = ''] = engine.split(', ');
+    return { choice, result: `${workload}, ${path}`, threads, packets, runsMs };
+  });
+}
+
 function figuresOf(source: number, file: AnyResults): Figure[] {
-  const { results = [], aging = [], rows } = file;
+  const isRuntimes = file.benchmark === 'study runtime';
+  const { results = [], aging = [] } = file;
+  const rows = isRuntimes ? runtimeRows(results) : file.rows;
   const options = (file.options ?? {}) as Record<string, unknown>;
   const threads = typeof options['threads'] === 'number' ? options['threads'] : 1;
   return [
-    ...benchFigures(source, results, options),
+    ...(isRuntimes ? [] : benchFigures(source, results, options)),
     ...agingFigures(source, aging, threads),
     ...(rows === undefined ? [] : studyFigures(source, { rows, options: file.options as StudyResults['options'] })),
   ];

@@ -65,6 +65,16 @@ describe('an extract', () => {
     expect(find(figures, { engine: 'Node 20', measure: 'timesOfFirst' })).toBeUndefined();
   });
 
+  it('compares each packet path of a runtime with the same path of the first runtime', () => {
+    const engines = ['Node 20, JavaScript', 'Node 20, module', 'Bun, JavaScript'];
+    const { figures } = extractOf([{ ...insertFile([1], engines), benchmark: 'study runtime' }]);
+    const ratios = figures.filter(({ measure }) => measure === 'timesOfFirst');
+    expect(ratios.map(({ engine, what, value }) => [engine, what, value])).toEqual([
+      ['Bun', 'udp-insert, JavaScript', 3],
+      ['Bun', 'udp-lookup, JavaScript', 3],
+    ]);
+  });
+
   it('names command, date, machine and every doubt', () => {
     const { sources } = extractOf([insertFile(), busy(studyFile(), machineWith(SLOW_MEMORY))]);
     expect(sources[0]).toMatchObject({
