@@ -1,7 +1,7 @@
 /** Options and result of a sample of `bench rate`. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
-import type { Books } from './books.ts';
+import type { Accounting } from './accounting.ts';
 import type { FlowShape } from './schedule.ts';
 
 export interface RateSampleOptions {
@@ -48,7 +48,7 @@ export interface RateSample {
   senderPps: number;
   /** Connections in the table at the end. */
   live: number;
-  books: Books;
-  /** Set if the books do not balance. The sample is then invalid. */
+  accounting: Accounting;
+  /** Set if the accounting is wrong. The sample is then invalid. */
   error?: string;
 }

@@ -1,9 +1,10 @@
-/** The results of `bench rate` as a table and sentences. */
+/** The results of `bench rate` as text: tables and sentences. */
 
-import Table from 'cli-table3';
 import { counted, thousands } from '../../src/host/terminal.ts';
 import { doubtsAbout } from '../machine/probe-rules.ts';
 import { mega, percent, short } from '../report/format.ts';
+import { searchTables } from '../report/rate-tables.ts';
+import { textTable } from '../report/table-text.ts';
 import { median } from '../statistics/statistics.ts';
 import { packetsPerFlow, profileOf } from './profiles.ts';
 import { isLossless, QUICK_SECONDS, type RateResult, type RateResults, type RateTrial } from './rate.ts';
@@ -28,46 +29,6 @@ function latencyText(samples: readonly RateTrial[]): string {
   return [us((each) => each.latencyUs.p50), us((each) => each.latencyUs.p99), us((each) => each.latencyUs.p999)].join(
     ' / ',
   );
-}
-
-function rangeText(result: RateResult): string {
-  const found = result.highestPps.filter((pps) => pps !== null);
-  return found.length === 0 ? '–' : `${mega(Math.min(...found))}-${mega(Math.max(...found))}`;
-}
-
-function tableOf(head: readonly string[], textColumns: number, rows: readonly string[][]): string {
-  const table = new Table({
-    head: [...head],
-    style: { head: [], border: [] },
-    colAligns: head.map((_, column) => (column < textColumns ? 'left' : 'right')),
-  });
-  table.push(...rows);
-  return table.toString();
-}
-
-function rateTable(results: readonly RateResult[]): string {
-  const head = ['profile', 'engine', 'threads', 'flows', 'Mpps', 'range', 'new conn./s'];
-  const rows = results.map((result) => [
-    result.profile,
-    result.engine,
-    String(result.threads),
-    thousands(result.flows),
-    result.medianHighestPps === undefined ? '–' : mega(result.medianHighestPps),
-    rangeText(result),
-    result.medianConnectionsPerS === undefined ? '' : thousands(result.medianConnectionsPerS),
-  ]);
-  return tableOf(head, 2, rows);
-}
-
-function latencyTable(results: readonly RateResult[]): string {
-  const shares = results[0]!.atShares.map(({ share }) => `at ${share * 100} %`);
-  const rows = results.map(({ profile, engine, threads, atShares }) => [
-    profile,
-    engine,
-    String(threads),
-    ...atShares.map(({ samples }) => latencyText(samples)),
-  ]);
-  return tableOf(['µs', 'engine', 'threads', ...shares], 2, rows);
 }
 
 function lostShare({ dropped, offered }: RateTrial): number {
@@ -137,7 +98,7 @@ export function pausesOf(result: RateResult, ring: number): string | undefined {
   );
 }
 
-export function rateText({ results, machine, options }: RateResults): string {
+export function rateText({ rate: results, machine, options }: RateResults): string {
   const { ring, seconds, quick, runs, batch } = options;
   const threads = Math.max(...options.threads);
   const isCrowded = threads + 1 > machine.cores;
@@ -155,7 +116,7 @@ export function rateText({ results, machine, options }: RateResults): string {
     ...(isCrowded
       ? [`MORE THREADS THAN CORES: ${counted(threads, 'PMD')} and the sweeper share ${counted(machine.cores, 'core')}.`]
       : []),
-    ...(options.rate === undefined ? [rateTable(results), latencyTable(results)] : []),
+    ...searchTables(results).map((table) => textTable(table)),
     ...sentences.filter((sentence) => sentence !== undefined),
   ].join('\n');
 }

@@ -16,7 +16,7 @@ import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { StatusWord, statusWords } from '../../src/workers/threads/status.ts';
 import { LATENCY_BINS, latencyBins, latencyQuantile } from '../samples/latency-histogram.ts';
-import { bookError } from './books.ts';
+import { accountingError } from './accounting.ts';
 import type { RateSample, RateSampleOptions } from './rate-options.ts';
 import { START_MS } from './rate-pmd.ts';
 import type { RateSweeperTask } from './rate-sweeper.ts';
@@ -121,7 +121,7 @@ function evaluate(
     sum((each) => each.judged),
     sum((each) => each.dropped),
   ];
-  const books = {
+  const accounting = {
     offered,
     judged,
     dropped,
@@ -134,7 +134,7 @@ function evaluate(
     live: conntrack.connCount,
     opened,
   };
-  const error = bookError(books);
+  const error = accountingError(accounting);
   /* Of all connections that came after the opening, as many as the time of the measurement has of the load's. */
   const share = options.seconds / (options.seconds + options.settleSeconds);
   const ms = most((each) => each.ms);
@@ -145,15 +145,15 @@ function evaluate(
     dropped,
     refused: counters.tableFull + counters.insertFailed,
     ms,
-    createdPerS: perS(books.created - opened),
-    removedPerS: perS(books.removed),
+    createdPerS: perS(accounting.created - opened),
+    removedPerS: perS(accounting.removed),
     ...latencies(bins),
     idleShare: sum((each) => each.idleMs / each.ms) / results.length,
     longestPauseMs: most((each) => each.longestPauseMs),
     senderPps: sum((each) => each.senderPps),
-    live: books.live,
-    books,
-    ...(error === undefined ? {} : { error: `the books of a run do not balance: ${error}` }),
+    live: accounting.live,
+    accounting,
+    ...(error === undefined ? {} : { error: `the accounting of a run is wrong: ${error}` }),
   };
 }
 

@@ -8,6 +8,7 @@ import { UsageError } from '../../src/core/errors.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { machineFingerprint } from '../machine/machine.ts';
 import { mega } from '../report/format.ts';
+import type { BenchResult, RateFigures, ResultsFile } from '../report/results-file.ts';
 import { showProgress, takeSample, type TakeSample } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { VoidRunError } from '../suite/workload-bench.ts';
@@ -40,31 +41,25 @@ export interface RateTrial extends RateSample {
 }
 
 /** One combination of profile, flows, engine and threads. */
-export interface RateResult {
+export interface RateResult extends RateFigures {
   profile: RateProfileName;
   engine: EngineName;
-  threads: number;
-  flows: number;
-  /** Highest rate without loss of each run, packets a second. null: every rate lost packets. Empty: no search. */
-  highestPps: (number | null)[];
-  medianHighestPps?: number;
-  /** Connections that begin in a second at that rate. Absent if flows never end. */
-  medianConnectionsPerS?: number;
   /** All trials of the searches, in order. */
   trials: RateTrial[];
-  /** Latencies at shares of the highest rate, one sample for each run. */
   atShares: { share: number; samples: RateTrial[] }[];
   /** Trials at the rate that the profile or --rate asks for: until one loses nothing. One list for each run. */
   wanted?: { pps: number; runs: RateTrial[][] };
 }
 
-export interface RateResults {
+/** `results` has the highest rates, as times of PACKETS packets. */
+export interface RateResults extends ResultsFile {
   benchmark: 'rate';
-  machine: ReturnType<typeof machineFingerprint>;
-  options: RateBenchOptions;
-  results: RateResult[];
+  options: RateBenchOptions & Record<string, unknown>;
+  rate: RateResult[];
 }
 
+/** Packets whose time at the highest rate stands for that rate, where other benchmarks have times. */
+const PACKETS = 1_000_000;
 /** Tries of a rate with loss. */
 const TRIES = 3;
 const SEARCH = { leastPps: 1000, mostPps: 200_000_000, precision: 1.03, tries: TRIES };
@@ -78,23 +73,24 @@ export function isLossless({ dropped, refused }: Pick<RateSample, 'dropped' | 'r
   return dropped === 0 && refused === 0;
 }
 
-/** @throws VoidRunError if the books of a trial do not balance; UsageError for options that do not fit together */
+/** @throws VoidRunError if the accounting of a trial is wrong; UsageError for options that do not fit together */
 export async function benchRate(
   names: readonly RateProfileName[],
   options: RateBenchOptions,
   take: TakeSample = takeSample,
 ): Promise<RateResults> {
-  const results = planned(names, options);
+  const rate = planned(names, options);
   for (let run = 0; run < options.runs; run++) {
-    for (const result of results) {
+    for (const result of rate) {
       await measureOnce(result, options, { run, take });
     }
   }
   showProgress('');
-  for (const result of results) {
+  for (const result of rate) {
     summarise(result);
   }
-  return { benchmark: 'rate', machine: machineFingerprint(), options, results };
+  const results = rate.flatMap((result) => highestRateOf(result, (options.connections?.length ?? 1) > 1));
+  return { benchmark: 'rate', machine: machineFingerprint(), options: { ...options }, results, rate };
 }
 
 function planned(names: readonly RateProfileName[], options: RateBenchOptions): RateResult[] {
@@ -187,6 +183,28 @@ async function offerOnce(
     throw new VoidRunError(`${what}: ${sample.error}`);
   }
   return { pps, ...sample };
+}
+
+/** The highest rate, as other benchmarks write their times. Empty: there is none. */
+function highestRateOf(
+  { profile, engine, threads, flows, highestPps, medianHighestPps }: RateResult,
+  hasSizes: boolean,
+): BenchResult[] {
+  if (medianHighestPps === undefined) {
+    return [];
+  }
+  const msAt = (pps: number) => (PACKETS * 1000) / pps;
+  return [
+    {
+      workload: `rate-${profile}${hasSizes ? `-${flows}` : ''}`,
+      engine,
+      threads,
+      connections: flows,
+      packets: PACKETS,
+      medianMs: msAt(medianHighestPps),
+      runsMs: highestPps.filter((pps) => pps !== null).map(msAt),
+    },
+  ];
 }
 
 function summarise(result: RateResult): void {

@@ -5,9 +5,10 @@ import { UsageError } from '../../src/core/errors.ts';
 import { counted } from '../../src/host/terminal.ts';
 import { machineDifferences } from '../machine/machine.ts';
 import { stateDifferences } from '../machine/probe-rules.ts';
-import type { BenchResult, ResultsFile } from './results-file.ts';
+import { groups, mega, short } from './format.ts';
+import type { BenchResult, RateFigures, ResultsFile } from './results-file.ts';
 import { readResultsFile } from './results-reader.ts';
-import { medianRatio, type Ratio } from '../statistics/statistics.ts';
+import { median, medianRatio, type Ratio } from '../statistics/statistics.ts';
 
 export type Verdict = 'differs' | 'no difference seen' | 'too few runs' | 'none: machine states differ';
 
@@ -53,9 +54,9 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
     ...softwareNotes(a, b),
     ...optionNotes(a.options, b.options),
   ];
-  const inB = new Map(b.results.map((result) => [keyOf(result), result]));
+  const inB = new Map(timesIn(b).map((result) => [keyOf(result), result]));
   const comparisons: Comparison[] = [];
-  for (const first of a.results) {
+  for (const first of timesIn(a)) {
     const second = inB.get(keyOf(first));
     inB.delete(keyOf(first));
     if (second === undefined) {
@@ -77,6 +78,27 @@ export function compareResults(a: ResultsFile, b: ResultsFile, force = false): C
   return { comparisons, states, notes };
 }
 
+/** All times of a file. Those of `bench rate` include its latencies, as the time of one packet. */
+function timesIn({ results, rate = [] }: ResultsFile): BenchResult[] {
+  return [...results, ...rate.flatMap(latenciesOf)];
+}
+
+function latenciesOf({ profile, engine, threads, flows, atShares, wanted }: RateFigures): BenchResult[] {
+  const loads = [
+    ...atShares.map(({ share, samples }) => ({ name: `at ${share * 100} %`, samples })),
+    ...(wanted === undefined ? [] : [{ name: `at ${mega(wanted.pps)} Mpps`, samples: wanted.runs.flat() }]),
+  ];
+  return loads
+    .filter(({ samples }) => samples.length > 0)
+    .flatMap(({ name, samples }) =>
+      (['p50', 'p99', 'p999'] as const).map((quantile): BenchResult => {
+        const runsMs = samples.map(({ latencyUs }) => latencyUs[quantile] / 1000);
+        const workload = `${profile}, ${groups(flows)} flows, latency ${quantile === 'p999' ? 'p99.9' : quantile} ${name}`;
+        return { workload, engine, threads, connections: flows, packets: 1, medianMs: median(runsMs), runsMs };
+      }),
+    );
+}
+
 function keyOf({ workload, engine, threads }: Pick<BenchResult, 'workload' | 'engine' | 'threads'>): string {
   return `${workload}, ${engine}, ${counted(threads, 'thread')}`;
 }
@@ -84,7 +106,7 @@ function keyOf({ workload, engine, threads }: Pick<BenchResult, 'workload' | 'en
 function fewestRuns(a: ResultsFile, b: ResultsFile, comparison: Comparison): number {
   const key = keyOf(comparison);
   return Math.min(
-    ...[...a.results, ...b.results].filter((result) => keyOf(result) === key).map((result) => result.runsMs.length),
+    ...[...timesIn(a), ...timesIn(b)].filter((result) => keyOf(result) === key).map((result) => result.runsMs.length),
   );
 }
 
@@ -127,6 +149,10 @@ function optionNotes(a: Record<string, unknown> = {}, b: Record<string, unknown>
     .map((name) => `option ${name}: ${JSON.stringify(a[name])} and ${JSON.stringify(b[name])}`);
 }
 
+function msText(ms: number): string {
+  return ms < 1 ? short(ms) : ms.toFixed(1);
+}
+
 export function comparisonText({ comparisons, states, notes }: ComparedFiles): string {
   const head = ['workload', 'engine', 'threads', 'A ms', 'B ms', 'B / A', '95 % interval', ''];
   const table = new Table({
@@ -140,8 +166,8 @@ export function comparisonText({ comparisons, states, notes }: ComparedFiles): s
       workload,
       engine,
       String(threads),
-      medianMsA.toFixed(1),
-      medianMsB.toFixed(1),
+      msText(medianMsA),
+      msText(medianMsB),
       ratio.toFixed(3),
       interval,
       verdict,

@@ -6,7 +6,7 @@
  */
 
 import { busyText } from './machine-state.ts';
-import type { AgingResult, BenchResult, ResultsFile } from './results-file.ts';
+import type { AgingResult, BenchResult, RateFigures, RateTrialFigures, ResultsFile } from './results-file.ts';
 
 type Cell = string | number | boolean | undefined;
 
@@ -30,6 +30,11 @@ export const CSV_COLUMNS = [
   'batch_p99_us',
   'batch_p999_us',
   'memory_bytes_per_connection',
+  'load_share',
+  'packets_lost',
+  'latency_p50_us',
+  'latency_p99_us',
+  'latency_p999_us',
   'lag_p50_ms',
   'lag_p99_ms',
   'lag_max_ms',
@@ -99,12 +104,48 @@ function agingRow(aging: AgingResult): Row {
   };
 }
 
-function rowsOf({ results, resultsNotPrefaulted = [], aging = [], options = {} }: ResultsFile): Row[] {
+function trialRow({ pps, offered, dropped, latencyUs }: RateTrialFigures, run: number): Row {
+  return {
+    run: run + 1,
+    rate_packets_per_s: rounded(pps),
+    packets: rounded(offered),
+    packets_lost: dropped,
+    latency_p50_us: latencyUs.p50,
+    latency_p99_us: latencyUs.p99,
+    latency_p999_us: latencyUs.p999,
+  };
+}
+
+function rateRows(rate: RateFigures, buckets: Cell): Row[] {
+  const { profile, engine, threads, flows, highestPps, medianHighestPps, medianConnectionsPerS } = rate;
+  const common: Row = { workload: `rate-${profile}`, engine, threads, connections: flows, buckets };
+  const perPacket = (medianConnectionsPerS ?? Number.NaN) / (medianHighestPps ?? 1);
+  return [
+    ...highestPps.map((pps, run) => ({
+      kind: 'highest-rate',
+      run: run + 1,
+      rate_packets_per_s: pps === null ? undefined : rounded(pps),
+      created_per_s: pps === null ? undefined : rounded(pps * perPacket),
+      removed_per_s: pps === null ? undefined : rounded(pps * perPacket),
+    })),
+    ...rate.atShares.flatMap(({ share, samples }) =>
+      samples.map((trial, run) => ({ kind: 'share', load_share: share, ...trialRow(trial, run) })),
+    ),
+    ...(rate.wanted?.runs ?? []).flatMap((trials, run) =>
+      trials.map((trial) => ({ kind: 'given-rate', ...trialRow(trial, run) })),
+    ),
+  ].map((row) => ({ ...common, ...row }));
+}
+
+function rowsOf({ results, resultsNotPrefaulted = [], aging = [], rate, options = {} }: ResultsFile): Row[] {
   /* The other comparison engines have no buckets, and other programs may have any number. */
-  const bucketsOf = ({ engine }: BenchResult): Cell =>
+  const bucketsOf = ({ engine }: { engine: string }): Cell =>
     (engine === 'ct-bucket' || engine === 'wheel') && typeof options['buckets'] === 'number'
       ? options['buckets']
       : undefined;
+  if (rate !== undefined) {
+    return rate.flatMap((figures) => rateRows(figures, bucketsOf(figures)));
+  }
   return [
     ...results.flatMap((result) => [
       ...sampleRows(result, 'shared', result.runsMs, bucketsOf(result)),

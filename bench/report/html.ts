@@ -14,6 +14,7 @@ import { htmlPlot, isLine, type Plot } from './page/plot.ts';
 import { shownPredictions, withKnownLaws } from './page/predictions.ts';
 import { trustChecks, trustSentence } from './page/trust.ts';
 import { checkTable, lawTable } from './prediction-tables.ts';
+import { rateTables } from './rate-tables.ts';
 import type { ResultsFile } from './results-file.ts';
 import { busyText, stateLines } from './machine-state.ts';
 import { agingTable, detailsTable, peerTable, threadsTable } from './tables.ts';
@@ -49,7 +50,9 @@ export function htmlReport(results: ResultsFile): string {
     section('What would more cores bring?', predictions(report)),
     section(
       'All figures',
-      report.workloads.flatMap((workload) => allFigures(report, workload)),
+      results.rate === undefined
+        ? report.workloads.flatMap((workload) => allFigures(report, workload))
+        : rateTables(results.rate).map(explainedTable),
     ),
     section('How was it measured?', [machineList(results)]),
   ];

@@ -44,6 +44,32 @@ export interface AgingResult {
   samples?: unknown[];
 }
 
+/** A trial of `bench rate`. */
+export interface RateTrialFigures {
+  pps: number;
+  offered: number;
+  dropped: number;
+  /** From the due time of a packet to its verdict. */
+  latencyUs: { p50: number; p99: number; p999: number };
+}
+
+/** A profile of `bench rate` on an engine, with a number of threads and flows. */
+export interface RateFigures {
+  profile: string;
+  engine: string;
+  threads: number;
+  flows: number;
+  /** Highest rate without loss of each run, packets a second. null: every rate lost packets. Empty: no search. */
+  highestPps: (number | null)[];
+  medianHighestPps?: number;
+  /** Connections that begin in a second at that rate. Absent if flows never end. */
+  medianConnectionsPerS?: number;
+  /** Latencies at shares of the highest rate, one sample for each run. */
+  atShares: { share: number; samples: RateTrialFigures[] }[];
+  /** Trials at the rate that was asked for, one list for each run. */
+  wanted?: { pps: number; runs: RateTrialFigures[][] };
+}
+
 /** The measured inputs of the simulation of a workload on an engine. */
 export interface SimulationInput {
   workload: string;
@@ -64,4 +90,5 @@ export interface ResultsFile {
   resultsNotPrefaulted?: BenchResult[];
   aging?: AgingResult[];
   simulation?: SimulationInput[];
+  rate?: RateFigures[];
 }

@@ -17,6 +17,15 @@ const result = object({
   medianMs: positive,
   runsMs: times,
 });
+const trial = object({ pps: positive, latencyUs: object({ p50: number, p99: number, p999: number }) });
+const rate = object({
+  profile: text,
+  engine: text,
+  threads: positive,
+  flows: positive,
+  atShares: list(object({ share: positive, samples: list(trial) })),
+  wanted: optional(object({ pps: positive, runs: list(list(trial)) })),
+});
 const file = object({
   command: optional(text),
   finishedAt: optional(text),
@@ -25,6 +34,7 @@ const file = object({
   results: list(result),
   aging: optional(list(anything)),
   simulation: optional(list(anything)),
+  rate: optional(list(rate)),
 });
 
 /** @throws UsageError */

@@ -4,6 +4,7 @@ import type { WorkloadAnalysis } from './analysis.ts';
 import { peerRatios, peersIn } from './analysis.ts';
 import { groups, mega, ms, percent, short, threadsLabel } from './format.ts';
 import { checkTable, lawTable, predictionTable } from './prediction-tables.ts';
+import { rateTables } from './rate-tables.ts';
 import type { BenchResult, ResultsFile } from './results-file.ts';
 import type { ReportTable } from './table-text.ts';
 
@@ -195,6 +196,9 @@ export function reportTables(
   workloads: readonly WorkloadAnalysis[],
   isBrief = false,
 ): ReportTable[] {
+  if (file.rate !== undefined) {
+    return rateTables(file.rate);
+  }
   return [
     ...workloads.flatMap((workload) => [
       threadsTable(workload, file.machine.cores),

@@ -8,8 +8,8 @@ import { measureReviewTable, type ReviewTableOptions, reviewTableText } from '..
 import type { EngineName } from '../../core/engines/engine.ts';
 import { UsageError } from '../../core/errors.ts';
 import { MAX_CONNECTIONS } from '../../core/memory/table-options.ts';
-import { type JudgedOptions, withText } from './bench-outcome.ts';
-import { withJsonFile } from './bench-options.ts';
+import { type JudgedOptions, type ReportOptions, withText, reportAs } from './bench-outcome.ts';
+import { withJsonFile, withReports } from './bench-options.ts';
 import { VOID_STATUS } from './bench-workload-commands.ts';
 import { describe, endHelp } from '../options/help-style.ts';
 import { wholeNumber, wholeNumbers } from '../options/option-parsers.ts';
@@ -28,14 +28,14 @@ function profileList(): string {
 
 async function runRate(
   names: RateProfileName[],
-  options: RateBenchOptions & JudgedOptions,
+  options: RateBenchOptions & ReportOptions,
   command: Command,
 ): Promise<void> {
   if (options.quick && command.getOptionValueSource('seconds') === 'cli') {
     throw new UsageError('--quick has trials of its own length: leave out --seconds');
   }
   const profiles = names.length === 0 ? RATE_PROFILE_NAMES : [...new Set(names)];
-  await withText(options, () => benchRate(profiles, options), rateText);
+  await reportAs(options, () => benchRate(profiles, options), rateText);
 }
 
 export function addRate(bench: Command): void {
@@ -80,7 +80,7 @@ export function addRate(bench: Command): void {
     .addOption(runsOption(1))
     .addOption(waitQuietOption())
     .option('--quick', 'Only show that everything works, in short trials. The figures mean nothing', false);
-  withJsonFile(command).action(runRate);
+  withReports(command).action(runRate);
   endHelp(command, {
     examples: ['bench rate mobile --json mobile.json', 'bench rate zipf --connections 65536,1000000 --threads 1,2'],
     exitStatus: VOID_STATUS,

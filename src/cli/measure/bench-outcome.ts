@@ -2,7 +2,7 @@
 
 import { firstLook } from '../../../bench/report/first-look.ts';
 import type { Fingerprinted, WatchedResults } from '../../../bench/machine/machine.ts';
-import { doubtLine, probeLines } from '../../../bench/machine/probe-text.ts';
+import { probeLines } from '../../../bench/machine/probe-text.ts';
 import { MachineWatch, watched, type WatchOptions } from '../../../bench/machine/watch.ts';
 import { printReport, type ReportFiles, writeReports } from '../../../bench/report/report.ts';
 import type { ResultsFile } from '../../../bench/report/results-file.ts';
@@ -48,14 +48,14 @@ export async function watchedBuilt<Results extends Fingerprinted>(
   return watched(options, measure);
 }
 
-/** Looks at the machine before a measurement, and says at once if it is not quiet. */
+/** Looks at the machine before a measurement, and says on standard error if it is not quiet: the user may stop the command. */
 async function beginWatch(options: WatchOptions): Promise<MachineWatch> {
   /* The compiler must not run beside the look. */
   await compiledBench('samples/workload-sample.js');
   const watch = await MachineWatch.begin(options);
-  const doubt = doubtLine(watch.doubts);
-  if (doubt !== undefined) {
-    say(doubt);
+  if (watch.doubts.length > 0) {
+    showProgress('');
+    process.stderr.write(`ct-bucket: the machine is not quiet: ${watch.doubts.join('; ')}\n`);
   }
   return watch;
 }
@@ -110,11 +110,7 @@ export function withText<Results extends Fingerprinted>(
 ): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json: options.json }, async (outputs) => {
-      const watch = await beginWatch(options);
-      const measured = await measure();
-      const results = { ...measured, machine: watch.end(measured.machine) };
-      say(textOf(results));
-      console.log(probeLines(results.machine).join('\n'));
+      const results = await printedText(options, measure, textOf);
       outputs.write({ json: () => jsonText({ ...originNow(), ...results }) });
     }),
   );
@@ -128,12 +124,22 @@ export function reportAs<Results extends ResultsFile>(
 ): Promise<void> {
   return unlessVoid(() =>
     withOutputFiles({ json, csv, markdown, html }, async (outputs) => {
-      const watch = await beginWatch(options);
-      const measured = await measure();
-      say(textOf(measured));
-      writeReports(endWatch(watch, measured), outputs);
+      writeReports({ ...originNow(), ...(await printedText(options, measure, textOf)) }, outputs);
     }),
   );
+}
+
+async function printedText<Results extends Fingerprinted>(
+  options: WatchOptions,
+  measure: () => Promise<Results>,
+  textOf: (results: Results) => string,
+): Promise<Results> {
+  const watch = await beginWatch(options);
+  const measured = await measure();
+  const results = { ...measured, machine: watch.end(measured.machine) };
+  say(textOf(results));
+  console.log(probeLines(results.machine).join('\n'));
+  return results;
 }
 
 /** Measures, prints the tables, writes the files. */

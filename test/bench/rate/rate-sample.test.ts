@@ -1,4 +1,4 @@
-/** A sample of `bench rate`: its books balance, at rates that it carries and at rates that it cannot. */
+/** A sample of `bench rate`: its accounting is right, at rates that it carries and at rates that it cannot. */
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -44,11 +44,11 @@ it.each(['ct-bucket', 'baseline', 'ct-scale', 'wheel'] as const)(
     expect(sample.judged + sample.dropped).toBe(5000);
     const recorded = sample.latencyNs!.reduce((sum, [, packets]) => sum + packets, 0);
     expect(recorded).toBe(sample.judged);
-    expect(sample.books.created).toBeGreaterThan(OPTIONS.flows);
+    expect(sample.accounting.created).toBeGreaterThan(OPTIONS.flows);
   },
 );
 
-it('far above the capacity, packets are dropped, and the books balance', async () => {
+it('far above the capacity, packets are dropped, and the accounting is right', async () => {
   const sample = await take({ pps: 1e9, seconds: 0.01 });
   expect(sample.error).toBeUndefined();
   expect(sample.offered).toBe(1e7);
@@ -58,8 +58,12 @@ it('far above the capacity, packets are dropped, and the books balance', async (
 it.each<RateSampleOptions['shape']>([{ kind: 'rotation' }, { kind: 'zipf', exponent: 1 }])(
   'flows that never end are neither created nor removed: $kind',
   async (shape) => {
-    const { error, books, refused } = await take({ shape });
+    const { error, accounting, refused } = await take({ shape });
     expect(error).toBeUndefined();
-    expect({ created: books.created, live: books.live, refused }).toEqual({ created: 2000, live: 2000, refused: 0 });
+    expect({ created: accounting.created, live: accounting.live, refused }).toEqual({
+      created: 2000,
+      live: 2000,
+      refused: 0,
+    });
   },
 );

@@ -1,58 +1,8 @@
 /** `bench rate` on a simulated machine: what it offers, what it concludes, and what it says. */
 
 import { describe, expect, it } from 'vitest';
-import { benchRate, type RateBenchOptions } from '../../../bench/rate/rate.ts';
-import type { RateSample, RateSampleOptions } from '../../../bench/rate/rate-options.ts';
 import { answerOf, limitOf, pausesOf, rateText } from '../../../bench/rate/rate-report.ts';
-import type { TakeSample } from '../../../bench/samples/samples.ts';
-
-const OPTIONS: RateBenchOptions = {
-  engine: ['ct-bucket'],
-  threads: [1],
-  runs: 1,
-  seconds: 2,
-  batch: 32,
-  buckets: 1024,
-  ring: 4096,
-  quick: false,
-};
-
-interface Machine {
-  capacityPps: number;
-  senderPps?: number;
-  longestPauseMs?: number;
-  error?: string;
-}
-
-/** A tracker that drops what is above its capacity. Its latency in µs is the percentage of its load. */
-function fakeMachine({ capacityPps, senderPps = 60e6, longestPauseMs = 0.1, error }: Machine) {
-  const taken: RateSampleOptions[] = [];
-  const take: TakeSample = async <Sample>(_module: string, options: unknown): Promise<Sample> => {
-    const { pps, seconds, histogram } = options as RateSampleOptions;
-    taken.push(options as RateSampleOptions);
-    const offered = pps * seconds;
-    const judged = Math.min(offered, capacityPps * seconds);
-    const load = (100 * pps) / capacityPps;
-    return {
-      offered,
-      judged,
-      dropped: offered - judged,
-      refused: 0,
-      latencyUs: { p50: load, p99: 2 * load, p999: 3 * load, max: 4 * load },
-      ...(histogram ? { latencyNs: [[1000, judged]] } : {}),
-      senderPps,
-      longestPauseMs,
-      ...(error === undefined ? {} : { error }),
-    } as unknown as RateSample as Sample;
-  };
-  return { take, taken };
-}
-
-async function resultOn(machine: Machine, options: Partial<RateBenchOptions> = {}) {
-  const { take, taken } = fakeMachine(machine);
-  const results = await benchRate(['mobile'], { ...OPTIONS, ...options }, take);
-  return { results, taken, result: results.results[0]! };
-}
+import { resultOn } from './fake-machine.ts';
 
 describe('bench rate', () => {
   it('finds the highest rate and the connections that begin at it, then measures latency at shares of it', async () => {
@@ -80,7 +30,7 @@ describe('bench rate', () => {
     const inTurn = taken.map(({ engine, threads }) => `${engine} ${threads}`);
     expect(inTurn.slice(0, 4)).toEqual(['ct-bucket 1', 'ct-bucket 2', 'baseline 1', 'baseline 2']);
     expect(inTurn.slice(4)).toEqual(inTurn.slice(0, 4));
-    expect(results.results.map(({ flows, wanted }) => `${flows} ${wanted!.runs.length}`)).toEqual(
+    expect(results.rate.map(({ flows, wanted }) => `${flows} ${wanted!.runs.length}`)).toEqual(
       inTurn.slice(0, 4).map(() => '65536 2'),
     );
   });
@@ -91,9 +41,9 @@ describe('bench rate', () => {
     );
   });
 
-  it('ends at once if the books of a trial do not balance', async () => {
-    await expect(resultOn({ capacityPps: 5e6, error: 'the books of a run do not balance: x' })).rejects.toThrow(
-      /^mobile, ct-bucket, 1 thread: the books of a run do not balance: x$/,
+  it('ends at once if the accounting of a trial is wrong', async () => {
+    await expect(resultOn({ capacityPps: 5e6, error: 'the accounting of a run is wrong: x' })).rejects.toThrow(
+      /^mobile, ct-bucket, 1 thread: the accounting of a run is wrong: x$/,
     );
   });
 });

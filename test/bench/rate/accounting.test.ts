@@ -1,9 +1,9 @@
-/** The books of a sample balance, or name what does not. */
+/** The accounting of a sample is right, or names what is wrong. */
 
 import { expect, it } from 'vitest';
-import { bookError, type Books } from '../../../bench/rate/books.ts';
+import { accountingError, type Accounting } from '../../../bench/rate/accounting.ts';
 
-const RIGHT: Books = {
+const RIGHT: Accounting = {
   offered: 100,
   judged: 90,
   dropped: 10,
@@ -17,11 +17,11 @@ const RIGHT: Books = {
   opened: 20,
 };
 
-it('books that balance have no error', () => {
-  expect(bookError(RIGHT)).toBeUndefined();
+it('an accounting that is right has no error', () => {
+  expect(accountingError(RIGHT)).toBeUndefined();
 });
 
-it.each<[what: string, wrong: Partial<Books>, says: RegExp]>([
+it.each<[what: string, wrong: Partial<Accounting>, says: RegExp]>([
   ['a packet that was neither judged nor dropped', { judged: 89 }, /100 packets were offered, but 89 judged/],
   ['a packet that the table did not count', { packets: 129 }, /130 packets were sent, but the table counted 129/],
   ['a packet without a verdict', { verdicts: 129 }, /and 129 verdicts/],
@@ -29,5 +29,5 @@ it.each<[what: string, wrong: Partial<Books>, says: RegExp]>([
   ['a connection that vanished', { live: 19 }, /25 connections were created, but 19 live and 5 were removed/],
   ['a flow that was never created', { opened: 26 }, /26 flows were opened/],
 ])('%s is an error', (_what, wrong, says) => {
-  expect(bookError({ ...RIGHT, ...wrong })).toMatch(says);
+  expect(accountingError({ ...RIGHT, ...wrong })).toMatch(says);
 });

@@ -1,6 +1,6 @@
-/** The books of a sample: every packet and every connection is accounted for. */
+/** The accounting of a sample: every packet and every connection must be accounted for. */
 
-export interface Books {
+export interface Accounting {
   /** Packets of the threads, in the measurement. */
   offered: number;
   judged: number;
@@ -18,9 +18,9 @@ export interface Books {
   opened: number;
 }
 
-/** @returns the first thing that does not balance; undefined if all does */
-export function bookError(books: Books): string | undefined {
-  const { offered, judged, dropped, sent, packets, verdicts, invalid, created, removed, live, opened } = books;
+/** @returns the first error; undefined if all is right */
+export function accountingError(accounting: Accounting): string | undefined {
+  const { offered, judged, dropped, sent, packets, verdicts, invalid, created, removed, live, opened } = accounting;
   if (offered !== judged + dropped) {
     return `${offered} packets were offered, but ${judged} judged and ${dropped} dropped`;
   }
