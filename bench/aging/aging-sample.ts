@@ -19,7 +19,7 @@ import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { statusWords, StatusWord, sweeperNumber, workerLine } from '../../src/workers/threads/status.ts';
 import type { SweeperTask } from '../../src/workers/threads/sweeper.ts';
 import { AgingCrew, delay, nextMessage, type SweeperWork } from './aging-crew.ts';
-import { PROBE_POLICY } from './aging-tasks.ts';
+import { PROBE_POLICY, PROBE_ROOM } from './aging-tasks.ts';
 import { LATENCY_BINS, latencyQuantile } from '../samples/latency-histogram.ts';
 import { quantile } from '../statistics/statistics.ts';
 
@@ -95,7 +95,7 @@ function makeTable(): Conntrack {
   const ct = new Conntrack({
     engine,
     ...(engine === 'ct-bucket' ? { buckets } : {}),
-    maxConnections: Math.max(3_000_000, connections) + 500_000,
+    maxConnections: Math.max(3_000_000, connections) + PROBE_ROOM,
   });
   ct.setTimeoutPolicy(PROBE_POLICY, { udp_first: PROBE_TIMEOUT_S, udp_single: PROBE_TIMEOUT_S });
   return ct;

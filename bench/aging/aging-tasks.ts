@@ -2,6 +2,8 @@
 
 /** Timeout policy of probes: connections that expire while a PMD watches them. */
 export const PROBE_POLICY = 1;
+/** Room for probes beside the measured connections. */
+export const PROBE_ROOM = 500_000;
 
 export type AgingTask =
   /** Send one packet on each connection from `first` on. */

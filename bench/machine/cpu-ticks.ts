@@ -1,7 +1,7 @@
 /** What /proc/stat counts: the time of all processors, and threads that run now. */
 
 import { readFileSync } from 'node:fs';
-import type { ReadText } from '../../src/host/machine-limits.ts';
+import type { ReadText } from '../../src/core/memory/machine-memory.ts';
 
 export const readText: ReadText = (path) => {
   try {

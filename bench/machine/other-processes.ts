@@ -2,7 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { ReadText } from '../../src/host/machine-limits.ts';
+import type { ReadText } from '../../src/core/memory/machine-memory.ts';
 import { readText } from './cpu-ticks.ts';
 
 export interface BusyProcess {

@@ -8,7 +8,7 @@
  */
 
 import { loadavg } from 'node:os';
-import { cgroupMemory, type ReadText } from '../../src/host/machine-limits.ts';
+import { cgroupMemory, type ReadText } from '../../src/core/memory/machine-memory.ts';
 import { type CpuTicks, readCpuTicks, readText, runningThreads, stealPercent } from './cpu-ticks.ts';
 import { type BusyProcess, busiestBetween, readProcessTicks } from './other-processes.ts';
 

@@ -1,6 +1,7 @@
 /** The schema of the configuration of `ct-bucket regress`: meaning, range and default of each member. */
 
 import * as v from 'valibot';
+import { MAX_CONNECTIONS } from '../../src/core/memory/table-options.ts';
 import { list, onlyObject } from '../../src/host/file-schema.ts';
 
 function whole(description: string, least: number, most: number) {
@@ -70,7 +71,7 @@ const regressCase = onlyObject({
     'Workload of `ct-bucket bench`.',
   ),
   threads: whole('Threads that work on the table.', 1, 64),
-  connections: whole('Connections in the table.', 1000, 7_000_000),
+  connections: whole('Connections in the table.', 1000, MAX_CONNECTIONS),
   batchSize: v.optional(whole('Packets in a batch.', 1, 32), 32),
   buckets: v.optional(
     v.pipe(v.picklist(POWERS_OF_TWO, 'a power of two from 1 to 65536'), v.description('Buckets of the table.')),

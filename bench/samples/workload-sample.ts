@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { COUNTER_NAMES, type Counters } from '../../src/core/counters.ts';
-import { type ConntrackOptions, MAX_CONNECTIONS } from '../../src/core/memory/table-options.ts';
+import { type ConntrackOptions, MAX_CONNECTIONS, MAX_MODULE_CONNECTIONS } from '../../src/core/memory/table-options.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
@@ -95,6 +95,14 @@ interface TableSize {
   isRehearsal: boolean;
 }
 
+/** Capacity of a table that must hold so many: twice as many, but not beyond what the packet module can use if a sixth is left. */
+function roomyTable(connections: number): number {
+  const twice = 2 * connections;
+  return 1.2 * connections <= MAX_MODULE_CONNECTIONS
+    ? Math.max(3_000_000, Math.min(twice, MAX_MODULE_CONNECTIONS))
+    : Math.min(twice, MAX_CONNECTIONS);
+}
+
 function makeTable(
   { workload, variant, threads, repetitions }: Plan,
   { of, buckets, isRehearsal }: TableSize,
@@ -104,8 +112,7 @@ function makeTable(
     ...(options.engine === undefined ? {} : { engine: options.engine }),
     buckets,
     maxParticipants: threads + 2,
-    maxConnections:
-      isRehearsal || repetitions > 1 ? SPARE_RECORDS * held : Math.max(3_000_000, Math.min(2 * held, MAX_CONNECTIONS)),
+    maxConnections: isRehearsal || repetitions > 1 ? SPARE_RECORDS * held : roomyTable(held),
     ...(isRehearsal || !options.prefaulted || workload.fewConnections ? {} : { prefaultConnections: held }),
   };
   const table = new Conntrack({ ...own, ...workload.tableOf?.({ connections: of, variant }) });

@@ -1,6 +1,7 @@
 /** UDP workloads: insertion and lookup on the review's grid, on other tuples, over IPv6; a few hot tuples; a share of NAT. */
 
 import { CtAction } from '../../src/core/action.ts';
+import { MAX_CONNECTIONS } from '../../src/core/memory/table-options.ts';
 import { EstablishedBatch, NAT_ADDRESS } from './established.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch } from './step-batch.ts';
@@ -80,7 +81,7 @@ export const ipv6: Workload = {
   phasesOf: () => insertAndLookUp('udp6-'),
   make: (options) => new GridRun(options, true),
   fault: twiceNew,
-  tableOf: ({ connections }) => ({ maxConnections: Math.max(3_000_000, 2 * connections) }),
+  tableOf: ({ connections }) => ({ maxConnections: Math.min(MAX_CONNECTIONS, Math.max(3_000_000, 2 * connections)) }),
 };
 
 export const insertRandom: Workload = {

@@ -3,7 +3,7 @@ import { ErrorCode } from '../shared/error-codes.ts';
 /** The most characters of a message: it must be readable as one line. */
 const MAX_MESSAGE = 2000;
 
-export type UsageErrorCode = 'ERR_CT_INVALID_ARG' | 'ERR_CT_CLOSED' | 'ERR_CT_TOO_MANY_ACTIONS';
+export type UsageErrorCode = 'ERR_CT_INVALID_ARG' | 'ERR_CT_CLOSED' | 'ERR_CT_TOO_MANY_ACTIONS' | 'ERR_CT_NO_MEMORY';
 
 /** A wrong option or file. The message is one line and says what to do. The command exits with code 2. */
 export class UsageError extends Error {

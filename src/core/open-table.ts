@@ -3,7 +3,9 @@
 import { type AttachOptions, keptSlotOf } from './call-options.ts';
 import { UsageError } from './errors.ts';
 import { allocateMemory, checkMemory, type TrackerMemory } from './memory/memory.ts';
+import { demandOf, requireMemory } from './memory/memory-demand.ts';
 import { CONNTRACK_OPTIONS, type ConntrackOptions } from './memory/table-options.ts';
+import { tablePlan } from './memory/table-plan.ts';
 import { expectOptions } from './options/option-names.ts';
 import { TableSettings } from './table-settings.ts';
 import { Tracker } from './tracker.ts';
@@ -27,7 +29,9 @@ export function trackerOfNewTable(options: ConntrackOptions, kept: AttachOptions
       'a new table has no participant slot to take over: pass the memory of the table that was repaired',
     );
   }
-  const tracker = new Tracker(allocateMemory(given));
+  const plan = tablePlan(given);
+  requireMemory(demandOf(plan), 'reduce maxConnections or maxParticipants');
+  const tracker = new Tracker(allocateMemory(plan));
   tracker.initialise(given.prefaultConnections ?? 0);
   new TableSettings(tracker).tableFull = given.tableFull ?? 'refuse';
   return tracker;

@@ -18,6 +18,7 @@ import { PortRandom } from './nat/random.ts';
 import { BatchScratch, SCRATCH_BLOCK_WORDS } from './packet/batch-scratch.ts';
 import type { BatchModule } from './path/batch-module.ts';
 import { SearchNotes } from './path/search-notes.ts';
+import { indexLinesAtOnce } from './table/bucket-layout.ts';
 import { UNIT_WORDS } from './table/conn.ts';
 import { type KeptSlot, TableHandle } from './memory/table-handle.ts';
 import { TimeoutPolicies } from './expiry/timeouts.ts';
@@ -70,9 +71,9 @@ export class Tracker extends TableHandle {
    * @param slot as in TableHandle
    * @throws RangeError when all maxParticipants slots are claimed, or the slot is not reserved for this token
    */
-  constructor(memory: TrackerMemory, slot?: KeptSlot | number) {
-    super(memory, slot);
-    const { words, layout, participant } = this;
+  constructor(given: TrackerMemory, slot?: KeptSlot | number) {
+    super(given, slot);
+    const { memory, words, layout, participant } = this;
     const { hashKey, maxParticipants } = memory;
     this.scratch = new BatchScratch(words, layout.scratch + participant.id * SCRATCH_BLOCK_WORDS);
     this.keys = new HashKeys(hashKey);
@@ -105,10 +106,14 @@ export class Tracker extends TableHandle {
     this.arena.initialise();
     this.zoneLists.initialise();
     if (prefaultConnections > 0) {
-      this.arena.prefault(Math.ceil(prefaultConnections * LINES_PER_CONNECTION) + (2 << this.memory.bucketBits));
+      const { bucketBits } = this.memory;
+      const { entriesAtOnce } = this.layout;
+      const linesAtOnce = entriesAtOnce === 0 ? 0 : indexLinesAtOnce(entriesAtOnce, bucketBits);
+      const lines = Math.ceil(prefaultConnections * LINES_PER_CONNECTION) + (2 << bucketBits);
+      this.arena.prefault(Math.max(lines, linesAtOnce));
       this.slab.prefault(prefaultConnections + prefaultConnections / 64);
     }
-    this.table.initialise(this.participant, prefaultConnections);
+    this.table.initialise(this.participant, Math.max(prefaultConnections, this.layout.entriesAtOnce));
     this.quota.pools.setLimit(this.quota.pool, this.memory.maxConnections);
     this.timeouts.initialise();
     this.expiry.initialise(prefaultConnections);

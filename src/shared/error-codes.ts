@@ -11,6 +11,8 @@ export const ErrorCode = {
   CLOSED: 'ERR_CT_CLOSED',
   /** UsageError: more different actions than a datapath can store (MAX_ACTIONS). */
   TOO_MANY_ACTIONS: 'ERR_CT_TOO_MANY_ACTIONS',
+  /** UsageError: the system, or a limit of this process, does not have the memory for a table. Nothing was allocated. */
+  NO_MEMORY: 'ERR_CT_NO_MEMORY',
   /** LockTimeoutError: another thread holds a lock for longer than `lockTimeoutMs`. */
   LOCK_TIMEOUT: 'ERR_CT_LOCK_TIMEOUT',
   /** DatapathError: a worker thread has died and will not be restarted. `cause` is the error that ended it. */

@@ -28,7 +28,7 @@ function complaintOf(work: () => unknown): string {
 describe('a wrong option of a table', () => {
   it.each<[option: keyof ConntrackOptions, values: unknown[]]>([
     ['buckets', [0, -1, 3, 1000, 1.5, 65_537, 131_072, Number.NaN, Infinity, '1024']],
-    ['maxConnections', [0, -1, 1.5, 7_000_001, 2 ** 32, Number.NaN, '5', {}]],
+    ['maxConnections', [0, -1, 1.5, 50_000_001, 2 ** 32, Number.NaN, '5', {}]],
     ['maxParticipants', [0, -1, 2.5, 257, Number.NaN, '8']],
     ['prefaultConnections', [-1, 0.5, 3_000_001, Number.NaN, '1']],
     ['reclaim', ['never', '', 'Sweep', 0, {}]],
@@ -173,8 +173,8 @@ describe('the size of a table', () => {
   it.each<[string, ConntrackOptions]>([
     ['the default', {}],
     ['one bucket', { buckets: 1 }],
-    ['the most connections', { maxConnections: 7_000_000 }],
-    ['the most connections and buckets', { maxConnections: 7_000_000, buckets: 65_536 }],
+    ['7 million connections', { maxConnections: 7_000_000 }],
+    ['7 million connections and the most buckets', { maxConnections: 7_000_000, buckets: 65_536 }],
     ['the most buckets and participants', { buckets: 65_536, maxParticipants: 256 }],
   ])('can be %s', (_size, options) => {
     const ct = new Conntrack(options);

@@ -8,7 +8,8 @@ import { markdownReport, textReport } from '../../bench/report/report.ts';
 import { analyse } from '../../bench/report/analysis.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
 import { requireTableMemory } from '../../src/cli/tracking/table-memory.ts';
-import { addressSpaceLeft, cgroupMemory, cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
+import { addressSpaceLeft, cgroupMemory } from '../../src/core/memory/machine-memory.ts';
+import { cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
 import { CT_BUCKET, run } from '../support/child.ts';
 import { capturePath } from '../support/fixtures.ts';
 
@@ -109,11 +110,11 @@ describe('the memory limit', () => {
 
   it('is checked before a table is made: a table that is too large is refused in one line', () => {
     const small = reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/memory.max': '100000000\n' });
-    expect(() => requireTableMemory({ buckets: 1024, maxConnections: 1_000_000 }, small)).toThrow(
+    expect(() => requireTableMemory({ buckets: 1024, threads: 1, maxConnections: 1_000_000 }, small)).toThrow(
       /^not enough memory: a table for 1000000 connections takes \d+ MiB when it is full, and the memory of this cgroup has 96 MiB: give fewer with --max-connections$/,
     );
-    expect(() => requireTableMemory({ buckets: 1024, maxConnections: 100_000 }, small)).not.toThrow();
-    expect(() => requireTableMemory({ buckets: 1024 }, small)).not.toThrow();
+    expect(() => requireTableMemory({ buckets: 1024, threads: 1, maxConnections: 100_000 }, small)).not.toThrow();
+    expect(() => requireTableMemory({ buckets: 1024, threads: 1 }, small)).not.toThrow();
   });
 
   it('of ulimit -v makes run refuse a large table with a one-line error and exit code 2', async () => {

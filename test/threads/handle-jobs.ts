@@ -2,6 +2,7 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
+import { send } from '../support/tracking.ts';
 import { serve } from './serve.ts';
 
 let ct: Conntrack | undefined;
@@ -10,6 +11,11 @@ const jobs = {
   attach(memory: TrackerMemory): number {
     ct = Conntrack.attach(memory);
     return ct.participant;
+  },
+
+  /** Tracks a packet at time 0. @returns its state */
+  track(frame: Uint8Array): string {
+    return send(ct!, frame, 0);
   },
 
   /** Takes a participant slot over. @returns the participant, or the error */

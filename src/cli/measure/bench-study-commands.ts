@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { benchAging } from '../../../bench/aging/aging.ts';
+import { PROBE_ROOM } from '../../../bench/aging/aging-tasks.ts';
 import { type AttackBenchOptions, runAttackBench } from '../../../bench/attacks/attack-bench.ts';
 import { ATTACK_NAMES, type AttackName } from '../../../bench/attacks/registry.ts';
 import { type FloodBenchOptions, runFloodBench } from '../../../bench/flood/flood.ts';
@@ -11,6 +12,7 @@ import { type CompareOptions, compareFiles } from '../../../bench/report/compare
 import type { ReportFiles } from '../../../bench/report/report.ts';
 import { type AnatomyOptions, runAnatomy } from '../../../bench/studies/anatomy.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
+import { MAX_CONNECTIONS } from '../../core/memory/table-options.ts';
 import { type JudgedOptions, judging, report, say, withJson } from './bench-outcome.ts';
 import { establishedOption, fullTableOption, withJsonFile, withReports } from './bench-options.ts';
 import { VOID_STATUS } from './bench-workload-commands.ts';
@@ -43,7 +45,7 @@ export function addAging(bench: Command): void {
     .optionsGroup(Group.workload)
     .addOption(
       new Option('--connections <list>', 'Numbers of connections, separated by commas')
-        .argParser(wholeNumbers(1000, 3_000_000))
+        .argParser(wholeNumbers(1000, MAX_CONNECTIONS - PROBE_ROOM))
         .default([10_000, 100_000, 1_000_000]),
     )
     .addOption(threadsOption(1))
@@ -72,7 +74,7 @@ export function addFlood(bench: Command): void {
     .optionsGroup(Group.workload)
     .addOption(
       new Option('--connections <connections>', 'Connections that the flood opens')
-        .argParser(wholeNumber(1000, 7_000_000))
+        .argParser(wholeNumber(1000, MAX_CONNECTIONS))
         .default(1_000_000),
     )
     .addOption(establishedOption())

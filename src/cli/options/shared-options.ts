@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { ENGINES } from '../../core/engines/engine.ts';
+import { MAX_CONNECTIONS } from '../../core/memory/table-options.ts';
 import { defaultSocketPath } from '../../workers/control/socket-path.ts';
 import { duration, oneOfEach, powerOfTwo, wholeNumber } from './option-parsers.ts';
 
@@ -47,7 +48,7 @@ export function batchOption(): Option {
   return new Option('--batch <packets>', 'Largest batch, in packets').argParser(wholeNumber(1, 32)).default(32);
 }
 
-export function connectionsOption(preset: number, most = 7_000_000): Option {
+export function connectionsOption(preset: number, most = MAX_CONNECTIONS): Option {
   return new Option('--connections <connections>', 'Connections of all threads together')
     .argParser(wholeNumber(1000, most))
     .default(preset);
@@ -69,7 +70,7 @@ export function waitQuietOption(): Option {
 /** For workloads with interleaved connections (`Workload.hasWindow`). */
 export function windowOption(): Option {
   return new Option('--window <connections>', 'Connections that each thread serves in rotation')
-    .argParser(wholeNumber(1, 7_000_000))
+    .argParser(wholeNumber(1, MAX_CONNECTIONS))
     .default(undefined, 'all, so that connections are rarely in the cache');
 }
 

@@ -260,7 +260,7 @@ function reportReplay(run: ReplayRun, input: ReplayInput, file: string, { format
 async function replayInto(outputs: OutputFiles, file: string, options: ReplayOptions): Promise<ExitCode> {
   const input = new ReplayInput(file);
   await input.open();
-  requireTableMemory({ buckets: options.buckets });
+  requireTableMemory({ buckets: options.buckets, threads: options.threads });
   const checksums = options.checksums ?? (file === '-' ? 'trust' : 'verify');
   const steering = await steeringFor(input.source, options.threads);
   const run = new ReplayRun(await startDatapath(options, checksums, steering), options, checksums === 'verify');

@@ -1,6 +1,7 @@
 /** `ct-bucket run`: its options and help. */
 
 import { type Command, Option } from 'commander';
+import { MAX_CONNECTIONS } from '../../core/memory/table-options.ts';
 import { describe, endHelp } from '../options/help-style.ts';
 import { wholeNumber } from '../options/option-parsers.ts';
 import type { RunOptions } from './run.ts';
@@ -47,7 +48,7 @@ function withTable(command: Command): Command {
     .optionsGroup(Group.table)
     .addOption(
       new Option('--max-connections <connections>', 'Capacity of the table, in connections')
-        .argParser(wholeNumber(1, 7_000_000))
+        .argParser(wholeNumber(1, MAX_CONNECTIONS))
         .default(undefined, '3000000'),
     )
     .addOption(

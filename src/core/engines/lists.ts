@@ -15,7 +15,6 @@
 import { peek, poke, type Words } from '../../shared/access.ts';
 import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
 import { type Participant, ParticipantWord } from '../../shared/memory/participant.ts';
-import { Slab } from '../../shared/memory/slab.ts';
 import { Timeout } from '../expiry/timeouts.ts';
 
 /** A connection's node. Written under the lists' lock, unless stated otherwise. */
@@ -105,13 +104,15 @@ export const QUEUE_BIAS = 2;
 const ListChange = { none: 0, append: 1, prepend: 2, insert: 3, remove: 4 } as const;
 
 /** Words of the region for a table of this size. */
-export function listsWords({ maxConnections, maxParticipants }: TableSize): number {
-  return FIRST_NODE + (Slab.unitsFor(maxConnections, maxParticipants) + 2) * NODE_WORDS;
+export function listsWords({ recordUnits }: TableSize): number {
+  return FIRST_NODE + (recordUnits + 2) * NODE_WORDS;
 }
 
 export interface TableSize {
   maxConnections: number;
   maxParticipants: number;
+  /** Units of the slab (memory-layout.ts). */
+  recordUnits: number;
 }
 
 export class ExpirationLists {

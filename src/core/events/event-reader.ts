@@ -25,7 +25,7 @@ import { expectOptions, type OptionNames } from '../options/option-names.ts';
 import { metaProtocol, metaZone, reverseMeta } from '../packet/key.ts';
 import { Protocol } from '../packet/layout.ts';
 import { hasReply } from '../inspect/conversation.ts';
-import { RECORD_SPAN } from '../table/conn.ts';
+import { ConnectionIds } from './connection-ids.ts';
 import type { TableHandle } from '../memory/table-handle.ts';
 import { formatTuple, type Tuple } from '../inspect/tuple.ts';
 
@@ -66,8 +66,6 @@ export interface ConnEvent {
   tcp?: TcpInfo;
 }
 
-const GENERATION_MASK = 0xfffffff;
-
 export interface FollowOptions {
   /** Time between two polls, in ms. Default: 50. */
   pollMs?: number;
@@ -98,6 +96,7 @@ export class EventReader {
   readonly #lostBefore: number;
   /** Word index of each participant's ring. */
   readonly #rings: number[];
+  readonly #ids: ConnectionIds;
   /** Events that were read from the rings and not returned yet. */
   #collected: ConnEvent[] = [];
   /** Every event with a lower number was collected. This number is not limited; the rings hold its low 32 bits. */
@@ -119,6 +118,7 @@ export class EventReader {
     this.#tracker = tracker;
     this.#words = events;
     this.#times = new Float64Array(events.buffer);
+    this.#ids = new ConnectionIds(tracker.layout.end);
     this.#complete = load(events, EventsWord.SEQUENCE) >>> 0;
     const { maxParticipants, eventCapacity } = tracker.memory;
     this.#rings = Array.from({ length: maxParticipants }, (_, id) => eventRing(id, eventCapacity));
@@ -264,7 +264,7 @@ export class EventReader {
       sequence: this.#widened(words[slot + EventWord.SEQUENCE]!),
       participant,
       timeMs: this.#times[(slot + EventWord.TIME) >> 1]!,
-      id: (words[slot + EventWord.GENERATION]! & GENERATION_MASK) * RECORD_SPAN + words[slot + EventWord.RECORD]!,
+      id: this.#ids.idOf(words[slot + EventWord.RECORD]!, words[slot + EventWord.GENERATION]!),
       orig: formatTuple(meta, orig),
       reply: formatTuple(reverseMeta(meta), reply),
       zone: metaZone(meta),

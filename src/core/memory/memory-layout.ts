@@ -24,12 +24,13 @@ import { evenLines, LINE_WORDS, wholeLines } from '../../shared/memory/cache-lin
 import { EPOCH_WORDS } from '../../shared/memory/epoch.ts';
 import { PARTICIPANT_WORDS } from '../../shared/memory/participant.ts';
 import { QuotaPools } from '../../shared/quota/quota-pool.ts';
-import { Slab, SLAB_WORDS } from '../../shared/memory/slab.ts';
+import { SLAB_WORDS } from '../../shared/memory/slab.ts';
 import { Expectations } from '../alg/expectations.ts';
 import { HelperNames } from '../alg/helper-names.ts';
-import type { MemorySizes } from './memory-limits.ts';
+import { MAX_MEMORY_WORDS, type MemorySizes } from './memory-limits.ts';
+import { tableShares } from './memory-shares.ts';
 import { SCRATCH_BLOCK_WORDS } from '../packet/batch-scratch.ts';
-import { BUCKET_WORDS, indexLinesFor } from '../table/bucket-layout.ts';
+import { BUCKET_WORDS } from '../table/bucket-layout.ts';
 import { UNIT_WORDS } from '../table/conn.ts';
 import { ARENA_WORDS } from '../table/line-arena.ts';
 import { TIMEOUT_POLICIES_WORDS } from '../expiry/timeouts.ts';
@@ -78,13 +79,15 @@ export interface MemoryLayout {
   lines: number;
   lineCount: number;
   records: number;
+  recordUnits: number;
+  /** Entries for which the index has its size from the start. 0: each bucket grows as it fills (memory-shares.ts). */
+  entriesAtOnce: number;
   /** Words in all. */
   end: number;
 }
 
 export function memoryLayout(memory: MemorySizes): MemoryLayout {
   const { bucketBits, maxConnections, maxParticipants } = memory;
-  const lineCount = indexLinesFor(maxConnections * 2, bucketBits);
   const settings = 0;
   const epochs = settings + SETTINGS_WORDS;
   const slab = epochs + EPOCH_WORDS;
@@ -100,9 +103,10 @@ export function memoryLayout(memory: MemorySizes): MemoryLayout {
   const expectations = evenLines(helperNames + HelperNames.WORDS);
   const scratch = evenLines(expectations + Expectations.WORDS);
   const arenaLinks = evenLines(scratch + maxParticipants * SCRATCH_BLOCK_WORDS);
+  const { lineCount, recordUnits, isWhole } = tableShares(memory, MAX_MEMORY_WORDS - arenaLinks);
   const lines = arenaLinks + wholeLines(lineCount);
   const records = Math.ceil((lines + lineCount * LINE_WORDS) / (2 * UNIT_WORDS)) * 2 * UNIT_WORDS;
-  const end = records + Slab.unitsFor(maxConnections, maxParticipants) * UNIT_WORDS;
+  const end = records + recordUnits * UNIT_WORDS;
   return {
     settings,
     epochs,
@@ -122,6 +126,8 @@ export function memoryLayout(memory: MemorySizes): MemoryLayout {
     lines,
     lineCount,
     records,
+    recordUnits,
+    entriesAtOnce: isWhole ? 0 : maxConnections,
     end,
   };
 }

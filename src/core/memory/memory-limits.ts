@@ -1,5 +1,6 @@
 /** Limits on the total size of a table. table-options.ts limits each option by itself. */
 
+import { ErrorCode } from '../../shared/error-codes.ts';
 import { UsageError } from '../errors.ts';
 import { RECORD_SPAN, UNIT_WORDS } from '../table/conn.ts';
 
@@ -11,8 +12,8 @@ export interface MemorySizes {
 }
 
 /**
- * Words of the largest table: less than 4 GiB. Record numbers are below RECORD_SPAN, counted from the start of the
- * region. Besides, a typed array over 4 GiB has length 0 in another thread, which counts its bytes in 32 bits.
+ * Words of the largest table: less than 8 GiB. Record numbers are below RECORD_SPAN, counted from the start of the
+ * region. So the index of every word has 31 bits, and V8 keeps it as a small integer.
  */
 export const MAX_MEMORY_WORDS: number = (RECORD_SPAN - 1) * UNIT_WORDS;
 
@@ -70,6 +71,7 @@ export function orTooMuch<Memory>(what: string, hint: string, words: number, all
     }
     throw new UsageError(`the system refused ${gibOf(words)} of memory for ${what}: reduce ${hint}`, {
       cause: error,
+      code: ErrorCode.NO_MEMORY,
     });
   }
 }

@@ -1,24 +1,20 @@
 /** Allocates the shared memory of a table, and checks memory that another thread hands over. */
 
-import { randomBytes } from 'node:crypto';
 import { allocateWords, load, type Words } from '../../shared/access.ts';
 import { allocateProfile } from '../../shared/sync/lock-profile.ts';
 import { allocateLedger } from '../table/reference-checks.ts';
 import { expectObject, expectWhole, shown, UsageError } from '../errors.ts';
-import { expectOptions } from '../options/option-names.ts';
 import { eventsWords } from '../events/event-layout.ts';
 import { allocateFragments, FRAGMENTS_WORDS } from '../fragments/region.ts';
 import type { EngineName } from '../engines/engine.ts';
 import { bucketBitsOf, engineKind } from '../engines/registry.ts';
 import { zoneListsLayout } from '../zones/zone-lists-layout.ts';
-import { checkMemorySize, orTooMuch } from './memory-limits.ts';
+import { withWholeArrays } from './large-arrays.ts';
+import { orTooMuch } from './memory-limits.ts';
 import { memoryLayout, SettingWord } from './memory-layout.ts';
 import { allocateTable, type ModuleMemory, zoneListsByte } from './module-memory.ts';
 import {
   checkReclaim,
-  checkTableFull,
-  CONNTRACK_OPTIONS,
-  type ConntrackOptions,
   expectPowerOfTwo,
   isSeed,
   MAX_BUCKETS,
@@ -27,6 +23,7 @@ import {
   MAX_PARTICIPANTS,
   type Reclaim,
 } from './table-options.ts';
+import type { TablePlan } from './table-plan.ts';
 
 /**
  * The memory of a tracker, and the figures that a thread needs to map it. A thread passes it to other threads by
@@ -66,50 +63,23 @@ export interface TrackerMemory {
   readonly lists: Words;
 }
 
-/**
- * Reserves the regions of a new table. @throws UsageError on an option out of range, and on sizes that do not fit
- * together
- */
-export function allocateMemory(given: ConntrackOptions): TrackerMemory {
-  const options = expectOptions('the options of a table', given, CONNTRACK_OPTIONS);
-  const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
-  const kind = engineKind(engine);
-  const { buckets = 1024, maxConnections = 3_000_000, maxParticipants = 32, eventCapacity = 16_384 } = options;
-  expectPowerOfTwo('buckets', buckets, MAX_BUCKETS);
-  expectWhole('maxConnections', maxConnections, 1, MAX_CONNECTIONS);
-  expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
-  expectPowerOfTwo('eventCapacity', eventCapacity, MAX_EVENT_CAPACITY);
-  expectWhole('prefaultConnections', prefaultConnections, 0, maxConnections);
-  const { reclaim = kind.reclaim } = options;
-  checkReclaim(reclaim);
-  checkTableFull(tableFull);
-  const random = randomBytes(8);
-  const { hashSeed = [random.readInt32LE(0), random.readInt32LE(4)] } = options;
-  const seed: unknown = hashSeed;
-  if (!isSeed(seed)) {
-    throw new UsageError(`hashSeed must be two 32-bit whole numbers, not ${shown(seed)}`);
-  }
-  const [k0, k1] = seed;
-  const sizes = { bucketBits: bucketBitsOf(kind, buckets), maxConnections, maxParticipants };
-  checkMemorySize(sizes, (each) => memoryLayout(each).end);
-  const { end } = memoryLayout(sizes);
-  const eventWords = eventsWords(maxParticipants, eventCapacity);
-  const listWords = kind.regionWords(sizes);
-  const zoneListWords = zoneListsLayout(sizes).end;
-  const inAll = end + eventWords + FRAGMENTS_WORDS + listWords + zoneListWords;
-  return orTooMuch('a table of this size', 'maxConnections, maxParticipants or eventCapacity', inAll, () => ({
+/** Reserves the regions of a new table. @throws UsageError if the system refuses so much memory */
+export function allocateMemory(plan: TablePlan): TrackerMemory {
+  const { engine, sizes, reclaim, hashKey, eventCapacity, layout } = plan;
+  const { maxParticipants } = sizes;
+  return orTooMuch('a table of this size', 'maxConnections, maxParticipants or eventCapacity', plan.wordsInAll, () => ({
     engine,
     ...sizes,
     reclaim,
-    hashKey: [k0 | 0, k1 | 0],
-    events: allocateWords(eventWords),
+    hashKey,
+    events: allocateWords(plan.eventWords),
     eventCapacity,
     fragments: allocateFragments(),
     profile: allocateProfile(maxParticipants),
-    ledger: allocateLedger(memoryLayout(sizes), maxParticipants),
-    lists: allocateWords(listWords),
+    ledger: allocateLedger(layout, maxParticipants),
+    lists: allocateWords(plan.listWords),
     /* Last: the table may take all the address space that is left, or do without, but the others need theirs. */
-    ...allocateTable(end, zoneListWords),
+    ...allocateTable(layout.end, plan.zoneListWords),
   }));
 }
 
@@ -143,8 +113,9 @@ function expectRegion(what: string, words: unknown, length: number, firstByte = 
  * other words.
  * @throws UsageError
  */
-export function checkMemory(memory: TrackerMemory): void {
-  expectObject("a table's memory", memory);
+export function checkMemory(given: TrackerMemory): void {
+  expectObject("a table's memory", given);
+  const memory = withWholeArrays(given);
   if (memory.words === undefined || memory.engine === undefined) {
     throw new UsageError("a table's memory must be the `memory` of a Conntrack, not a handle or options");
   }
@@ -159,13 +130,13 @@ export function checkMemory(memory: TrackerMemory): void {
       `the hashKey of a table's memory must be two 32-bit whole numbers, not ${shown(memory.hashKey)}`,
     );
   }
-  const { end } = memoryLayout(memory);
+  const { end, recordUnits } = memoryLayout(memory);
   expectRegion('words', memory.words, end);
   expectRegion('events', memory.events, eventsWords(memory.maxParticipants, memory.eventCapacity));
   expectRegion('fragments', memory.fragments, FRAGMENTS_WORDS);
   const zoneListsFrom = memory.module === undefined ? 0 : zoneListsByte(end);
   expectRegion('zone lists', memory.zoneLists, zoneListsLayout(memory).end, zoneListsFrom);
-  expectRegion('lists', memory.lists, kind.regionWords(memory));
+  expectRegion('lists', memory.lists, kind.regionWords({ ...memory, recordUnits }));
   if (load(memory.words, SettingWord.MARK) !== memoryMark(memory)) {
     throw new UsageError(
       "the words and the settings of a table's memory must belong together: pass the memory of a Conntrack unchanged",

@@ -23,6 +23,7 @@ import { ParticipantWord, type Participant, type ParticipantRegion } from '../..
 import { Slab } from '../../shared/memory/slab.ts';
 import { Checks } from '../table/reference-checks.ts';
 import { UsageError } from '../errors.ts';
+import { withWholeArrays } from './large-arrays.ts';
 import type { TrackerMemory } from './memory.ts';
 import { type MemoryLayout, memoryLayout } from './memory-layout.ts';
 import { engineKind } from '../engines/registry.ts';
@@ -72,7 +73,8 @@ export class TableHandle {
    *   to repair, which keeps its slot
    * @throws RangeError when all maxParticipants slots are claimed, or the slot is not kept for this token
    */
-  constructor(memory: TrackerMemory, slot?: KeptSlot | number) {
+  constructor(given: TrackerMemory, slot?: KeptSlot | number) {
+    const memory = withWholeArrays(given);
     const { words, maxParticipants } = memory;
     const layout = memoryLayout(memory);
     const participants: ParticipantRegion = {

@@ -18,7 +18,7 @@ export interface ConntrackOptions {
    * one, 'zones' one for each zone.
    */
   buckets?: number;
-  /** Capacity of the table, in connections; it refuses more. Default 3,000,000. */
+  /** Capacity of the table, in connections, at most 50,000,000; it refuses more. Default 3,000,000. */
   maxConnections?: number;
   /** Commit memory for this many IPv4 connections before the start, and size the index for them; default 0. */
   prefaultConnections?: number;
@@ -54,12 +54,15 @@ export const CONNTRACK_OPTIONS: OptionNames<ConntrackOptions> = {
   eventCapacity: true,
 };
 
+export const DEFAULT_CONNECTIONS = 3_000_000;
 export const MAX_BUCKETS = 65536;
 /**
  * This many fit with the default of 32 participants, whatever the buckets. With more participants checkMemorySize
- * decides.
+ * decides. Of so many, all can be IPv4 connections without translation (memory-shares.ts).
  */
-export const MAX_CONNECTIONS = 7_000_000;
+export const MAX_CONNECTIONS = 50_000_000;
+/** With 32 participants the packet module can use a table of so many, if not of more (module-memory.ts). */
+export const MAX_MODULE_CONNECTIONS = 6_000_000;
 export const MAX_PARTICIPANTS = 256;
 export const MAX_EVENT_CAPACITY = 1 << 16;
 

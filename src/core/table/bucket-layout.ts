@@ -35,6 +35,7 @@
  */
 
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
+import { MAX_BLOCK_BITS } from './line-arena.ts';
 
 export const BucketWord = { LOCK: 0, ENTRIES: 1, GROWTHS: 2, PREFETCH: 3 } as const;
 export const BUCKET_WORDS: number = LINE_WORDS;
@@ -64,7 +65,21 @@ export function entriesBeforeGrowth(bits: number): number {
   return ((LINE_ENTRIES << bits) * 3) >> 2;
 }
 
-/** Index lines to reserve for `entries` entries in the whole table. */
+/** The smallest block in which this many entries, and a tenth more, need no growth. Buckets are not equally full. */
+export function blockBitsFor(entries: number): number {
+  let bits = MIN_BLOCK_BITS;
+  while (entriesBeforeGrowth(bits) < Math.ceil(entries * 1.1) && bits < MAX_BLOCK_BITS) {
+    bits++;
+  }
+  return bits;
+}
+
+/** Index lines of a table whose buckets have their final size from the start. */
+export function indexLinesAtOnce(entries: number, bucketBits: number): number {
+  return 2 ** (blockBitsFor(entries / 2 ** bucketBits) + bucketBits) + (1 << 12);
+}
+
+/** Index lines to reserve for `entries` entries in the whole table, if each bucket grows as it fills. */
 export function indexLinesFor(entries: number, bucketBits: number): number {
   /* After a growth a block is 3/8 full. The blocks before it add up to the same size again. Skewed buckets need more. */
   const full = Math.ceil(entries / (LINE_ENTRIES * 0.375));

@@ -22,31 +22,22 @@ import {
 } from '../../shared/sync/mutex.ts';
 import { ParticipantWord, type Participant } from '../../shared/memory/participant.ts';
 import {
+  blockBitsFor,
   BucketWord,
   entriesBeforeGrowth,
   FIRST_HASH,
   FIRST_RECORD,
   EARLIEST_EXPIRY,
   LINE_ENTRIES,
-  MIN_BLOCK_BITS,
   OVERFLOW,
 } from './bucket-layout.ts';
 import { BucketIndex, type BucketIndexOptions } from './bucket-index.ts';
-import { blockBits, blockWord, MAX_BLOCK_BITS, type LineArena } from './line-arena.ts';
+import { blockBits, blockWord, type LineArena } from './line-arena.ts';
 import { EXPIRY_UNKNOWN } from './line-expiry.ts';
 
 export interface BucketTableOptions extends BucketIndexOptions {
   arena: LineArena;
   epochs: Epochs;
-}
-
-/** The smallest block in which this many entries, and a tenth more, need no growth. */
-export function blockBitsFor(entries: number): number {
-  let bits = MIN_BLOCK_BITS;
-  while (entriesBeforeGrowth(bits) < Math.ceil(entries * 1.1) && bits < MAX_BLOCK_BITS) {
-    bits++;
-  }
-  return bits;
 }
 
 export class BucketTable extends BucketIndex {

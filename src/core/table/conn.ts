@@ -156,8 +156,8 @@ export const ConnWord = {
 
 /** log2 of UNIT_WORDS: a record's number shifted by it is its word index. */
 export const UNIT_SHIFT = 5;
-/** Record numbers are below this. An event's id is one number: 25 bits of it are the record, 28 bits the generation. */
-export const RECORD_SPAN: number = 2 ** 25;
+/** Record numbers are below this, so that every word index of a record is a positive 32-bit number. */
+export const RECORD_SPAN: number = 2 ** 26;
 
 if (1 << UNIT_SHIFT !== UNIT_WORDS) {
   throw new Error('UNIT_SHIFT and UNIT_WORDS disagree');

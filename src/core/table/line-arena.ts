@@ -58,8 +58,8 @@ const SIZE_BITS = 5;
 const SIZE_MASK = (1 << SIZE_BITS) - 1;
 /** The size of the block that buckets without entries share: one line. */
 export const NO_BLOCK_BITS = 0;
-/** Largest block: 2^22 lines, 256 MiB. */
-export const MAX_BLOCK_BITS = 22;
+/** Largest block: 2^24 lines, 1 GiB. A table with one bucket needs it for 50 million connections. */
+export const MAX_BLOCK_BITS = 24;
 
 if (LIST_HEAD + MAX_BLOCK_BITS >= ARENA_WORDS) {
   throw new Error('the lists of the line arena do not fit into its words');

@@ -39,7 +39,6 @@
 import { LINE_WORDS, wholeLines } from '../../shared/memory/cache-line.ts';
 import { RECORD_CLASSES, Slab, SLAB_CACHE_WORDS, SLAB_WORDS } from '../../shared/memory/slab.ts';
 import { ParticipantWord } from '../../shared/memory/participant.ts';
-import { UsageError } from '../errors.ts';
 import type { MemorySizes } from '../memory/memory-limits.ts';
 import { ARENA_CACHE_END } from '../table/line-arena.ts';
 import { MAX_ZONE } from './zone.ts';
@@ -71,9 +70,6 @@ if (
   throw new Error("the caches of the zone lists do not fit into a participant's block");
 }
 
-/** An Int32Array of more words does not fit into 4 GiB (memory-limits.ts). */
-const MAX_WORDS = 2 ** 30;
-
 /** Word index at which each part starts. */
 export interface ZoneListsLayout {
   slab: number;
@@ -89,8 +85,8 @@ export interface ZoneListsLayout {
 
 /**
  * Every segment but the last of a list has a live place, so it belongs to a connection of its own in the worst case. The system
- * commits only segments that are used: about 5 bytes a connection.
- * @throws UsageError if an array cannot have so many words
+ * commits only segments that are used: about 5 bytes a connection. The most connections with the most participants take less than
+ * 2^31 words, so every place has an index of 31 bits.
  */
 export function zoneListsLayout({ maxConnections, maxParticipants }: MemorySizes): ZoneListsLayout {
   /* Not in the first line: the words of the locks in the smaller regions tell which region it is (workers/supervision/lock-waits.ts). */
@@ -100,15 +96,6 @@ export function zoneListsLayout({ maxConnections, maxParticipants }: MemorySizes
   const tails = heads + wholeLines(ZONES * maxParticipants);
   const segments = tails + ZONES * maxParticipants * TAIL_WORDS;
   const firstSegment = Math.ceil(segments / (2 * SEGMENT_WORDS)) * 2;
-  /* A slab reserves three units a record, for its two classes. Segments have one class. */
-  const most = maxConnections + ZONES * maxParticipants;
-  const endSegment = firstSegment + most + (Slab.unitsFor(most, maxParticipants) - 3 * most);
-  const end = endSegment * SEGMENT_WORDS;
-  if (end > MAX_WORDS) {
-    throw new UsageError(
-      `the zone lists of ${maxConnections} connections and ${maxParticipants} participants (threads of the table) need more ` +
-        'than 4 GiB: reduce maxConnections or maxParticipants',
-    );
-  }
-  return { slab, locks, heads, tails, firstSegment, endSegment, end };
+  const endSegment = firstSegment + Slab.unitsForOneClass(maxConnections + ZONES * maxParticipants, maxParticipants);
+  return { slab, locks, heads, tails, firstSegment, endSegment, end: endSegment * SEGMENT_WORDS };
 }

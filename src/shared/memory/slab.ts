@@ -105,7 +105,12 @@ export class Slab {
   /** Units to reserve so that `maxRecords` of any mix of classes fit, besides those in caches and retired lists. */
   static unitsFor(maxRecords: number, maxParticipants: number): number {
     /* A chunk never changes its class. So the worst case is that all records are first of class 0, and later of class 1. */
-    return maxRecords * 3 + maxParticipants * 4 * (CACHE_LIMIT + FRESH_UNITS) + RETIRED_UNITS;
+    return maxRecords * 2 + Slab.unitsForOneClass(maxRecords, maxParticipants);
+  }
+
+  /** As unitsFor, if all records are of class 0. */
+  static unitsForOneClass(maxRecords: number, maxParticipants: number): number {
+    return maxRecords + maxParticipants * 4 * (CACHE_LIMIT + FRESH_UNITS) + RETIRED_UNITS;
   }
 
   /** Records of any class that each participant may keep retired. With more, the slab may run out before the table is full. */

@@ -26,10 +26,15 @@ export interface DatapathParts<Tag> {
   exchange: PacketExchange;
 }
 
+/** Participant slots of a datapath's table. */
+export function participantsOf(threads: number): number {
+  return threads + OTHER_PARTICIPANTS;
+}
+
 function makeTable({ table, threads }: CheckedOptions): Conntrack {
   const { maxParticipants = 1 } = table;
   expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
-  const slots = Math.max(maxParticipants, threads + OTHER_PARTICIPANTS);
+  const slots = Math.max(maxParticipants, participantsOf(threads));
   const conntrack = new Conntrack({ ...table, maxParticipants: slots });
   conntrack.lockTimeoutMs = LOCK_TIMEOUT_MS;
   conntrack.usedBy = 'a datapath';

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { CtAction, type CtActionOptions } from '../../../src/core/action.ts';
 import { Conntrack } from '../../../src/core/conntrack.ts';
 import { allocateMemory } from '../../../src/core/memory/memory.ts';
+import { tablePlan } from '../../../src/core/memory/table-plan.ts';
 import { allocatePacketWords } from '../../../src/core/memory/module-memory.ts';
 import { webAssembly } from '../../../src/core/memory/web-assembly.ts';
 import { MAX_BATCH, PacketBatch } from '../../../src/core/packet/batch.ts';
@@ -123,7 +124,7 @@ describe('the packet module', () => {
     const plain = webAssembly!.Memory;
     Object.assign(webAssembly!, { Memory: noting('module', plain) });
     try {
-      allocateMemory({ maxConnections: 100, maxParticipants: 2 });
+      allocateMemory(tablePlan({ maxConnections: 100, maxParticipants: 2 }));
     } finally {
       vi.unstubAllGlobals();
       Object.assign(webAssembly!, { Memory: plain });

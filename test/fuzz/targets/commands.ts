@@ -12,7 +12,7 @@ interface CommandInput {
 }
 
 const VALUES = [
-  ['0', '1', '2', '3', '32', '33', '64', '65', '1000', '1024', '65535', '65536', '7000000', '7000001'],
+  ['0', '1', '2', '3', '32', '33', '64', '65', '1000', '1024', '65535', '65536', '50000000', '50000001'],
   ['-1', '1e3', '0x10', '1.5', ' 1', '٣', 'NaN', 'Infinity', '', 'true', 'null', '-', '--', '--json', '-h'],
   ['1,2', '1,,2', ',', '1,1', 'ct-bucket', 'baseline', 'ct-bucket,ct-scale', 'sweep', 'capture', 'wall', 'stay'],
   ['states', 'json', 'trust', 'early-drop', 'flow', 'addresses', '1/2', '0/2', '2/1', '1/0', 'buckets', 'insert'],

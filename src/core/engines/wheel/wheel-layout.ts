@@ -15,7 +15,6 @@
  */
 
 import { evenLines, LINE_WORDS } from '../../../shared/memory/cache-line.ts';
-import { Slab } from '../../../shared/memory/slab.ts';
 import { LISTS_LOCK, type TableSize } from '../lists.ts';
 
 /** A connection's node. */
@@ -102,9 +101,8 @@ export function headOf(level: number, slot: number): number {
 }
 
 /** Words of the region for a table of this size. */
-export function wheelWords({ maxConnections, maxParticipants }: TableSize): number {
-  const units = Slab.unitsFor(maxConnections, maxParticipants) + 2;
-  return evenLines(wheelLayout(maxParticipants).nodes + units * NODE_WORDS);
+export function wheelWords({ maxParticipants, recordUnits }: TableSize): number {
+  return evenLines(wheelLayout(maxParticipants).nodes + (recordUnits + 2) * NODE_WORDS);
 }
 
 /**

@@ -19,8 +19,8 @@
 import { store } from '../../../shared/access.ts';
 import { type Participant, ParticipantWord } from '../../../shared/memory/participant.ts';
 import { metaZone } from '../../packet/key.ts';
-import { MIN_BLOCK_BITS } from '../../table/bucket-layout.ts';
-import { blockBitsFor, BucketTable, type BucketTableOptions } from '../../table/bucket-table.ts';
+import { blockBitsFor, MIN_BLOCK_BITS } from '../../table/bucket-layout.ts';
+import { BucketTable, type BucketTableOptions } from '../../table/bucket-table.ts';
 import { CheckedBucketTable } from '../../table/checked-table.ts';
 import { blockBits, type LineArena, NO_BLOCK_BITS } from '../../table/line-arena.ts';
 import type { Checks } from '../../table/reference-checks.ts';
