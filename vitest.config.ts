@@ -49,6 +49,7 @@ const QUIET = [
   'test/cli/odd-inputs.test.ts',
   'test/cli/option-table.test.ts',
   'test/build/*.test.ts',
+  'test/other-node/*.test.ts',
   'test/pictures/*.test.ts',
   'test/core/path/packet-module.test.ts',
   'test/core/packet/{bounds,checksums,parse-plain,reason}.test.ts',

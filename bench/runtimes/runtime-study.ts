@@ -20,6 +20,8 @@ export interface RuntimeStudyOptions {
   runtimes?: readonly RuntimeChoice[];
   connections: number;
   runs: number;
+  /** The reference of the ratios. Tests replace it. Default: the running Node. */
+  own?: Runtime;
 }
 
 /** The work of a run. Connections that talk side by side (window) lie in the cache, as most packets of a datapath find them. */
@@ -55,13 +57,14 @@ export interface RuntimeStudyResults extends ResultsFile {
 /** @throws UsageError if a runtime cannot be found or fetched, or if none but the running Node can run ct-bucket */
 export async function runRuntimeStudy(options: RuntimeStudyOptions): Promise<RuntimeStudyResults> {
   const others = await runtimesOf(options.runtimes ?? defaultRuntimes());
-  const all = await contestantsOf([runningNode(), ...others]);
+  const own = options.own ?? runningNode();
+  const all = await contestantsOf([own, ...others]);
   for (let run = 0; run < options.runs; run++) {
     for (const work of WORKS) {
       for (const contestant of all.filter(({ problem }) => problem === undefined)) {
         const { runtime, path } = contestant;
         showProgress(`run ${run + 1} of ${options.runs}: ${work.workload}, ${runtime.label}, ${path}`);
-        await measure(contestant, work, options.connections);
+        await measure(contestant, work, { connections: options.connections, isOwn: runtime === own });
       }
     }
   }
@@ -123,7 +126,7 @@ function requireOne(all: readonly Contestant[]): void {
 async function measure(
   contestant: Contestant,
   { workload, window }: (typeof WORKS)[number],
-  connections: number,
+  { connections, isOwn }: { connections: number; isOwn: boolean },
 ): Promise<void> {
   const { runtime, environment, samples } = contestant;
   const options: WorkloadSampleOptions = {
@@ -135,7 +138,6 @@ async function measure(
     prefaulted: true,
     ...(window === undefined ? {} : { window }),
   };
-  const isOwn = runtime.program === process.execPath;
   try {
     const path = await compiledBench('samples/workload-sample.js');
     const sample = await sampleOn<WorkloadSample>(runtime, path, options, environment);
