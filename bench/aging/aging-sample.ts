@@ -13,6 +13,7 @@
 import { Worker } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
+import { engineKind } from '../../src/core/engines/registry.ts';
 import { allocateWords, store, type Words } from '../../src/shared/access.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { workerEntry } from '../../src/workers/threads/entry.ts';
@@ -94,7 +95,7 @@ function makeTable(): Conntrack {
   const { engine, buckets, connections } = options;
   const ct = new Conntrack({
     engine,
-    ...(engine === 'ct-bucket' ? { buckets } : {}),
+    ...(engineKind(engine).hasBuckets ? { buckets } : {}),
     maxConnections: Math.max(3_000_000, connections) + PROBE_ROOM,
   });
   ct.setTimeoutPolicy(PROBE_POLICY, { udp_first: PROBE_TIMEOUT_S, udp_single: PROBE_TIMEOUT_S });

@@ -1,6 +1,7 @@
 /** `ct-bucket bench aging`: when connections are removed, what the sweeper costs, and how it slows PMDs. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
+import { engineKind } from '../../src/core/engines/registry.ts';
 import type { AgingSample, AgingSampleOptions } from './aging-sample.ts';
 import { machineFingerprint } from '../machine/machine.ts';
 import type { AgingResult, ResultsFile } from '../report/results-file.ts';
@@ -39,7 +40,7 @@ export async function benchAging(
   const { engines, buckets, connections, threads, runs, isQuick = false } = options;
   const sets: AgingSet[] = connections.flatMap((count) =>
     engines.flatMap((engine) =>
-      (engine === 'ct-bucket' ? buckets : [1]).map(
+      (engineKind(engine).hasBuckets ? buckets : [1]).map(
         (each): AgingSet => ({ engine, buckets: each, connections: count, samples: [] }),
       ),
     ),

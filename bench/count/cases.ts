@@ -24,6 +24,9 @@ export const COUNTED_WORKS: readonly CountSampleOptions[] = [
   work('tcp-data', { engine: 'baseline' }),
   work('insert', { engine: 'ct-scale' }),
   work('tcp-data', { engine: 'ct-scale' }),
+  work('insert', { engine: 'wheel' }),
+  work('tcp-life', { engine: 'wheel' }),
+  work('tcp-data', { engine: 'wheel' }),
 ];
 
 /** For example `tcp-data, window 32`. Options that all these works have in common are left out. */

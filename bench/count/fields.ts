@@ -1,13 +1,14 @@
 /** Names of the lines of shared memory, by the layout of the table. */
 
 import { FIRST_DISORDER, FIRST_QUEUE, LISTS } from '../../src/core/engines/lists.ts';
+import { inboxOf, wheelLayout } from '../../src/core/engines/wheel/wheel-layout.ts';
 import type { TableHandle } from '../../src/core/memory/table-handle.ts';
 import { RecordClass, recordClassOf, UNIT_SHIFT, UNIT_WORDS } from '../../src/core/table/conn.ts';
 import { LINE_WORDS, wholeLines } from '../../src/shared/memory/cache-line.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
 import type { Region } from './recorder.ts';
 
-type Table = Pick<TableHandle, 'layout' | 'words' | 'participant'>;
+type Table = Pick<TableHandle, 'layout' | 'memory' | 'words' | 'participant'>;
 
 /** Parts of the layout with a name of their own. Other parts have the name that the layout gives them. */
 const PARTS: Record<string, string> = {
@@ -40,6 +41,20 @@ const LISTS_REGION: readonly [from: number, name: string][] = [
   [FIRST_DISORDER, 'lists: disorder'],
   [FIRST_DISORDER + wholeLines(LISTS), 'lists: node'],
 ];
+
+/** The parts of the engine's own region. */
+function engineParts({ engine, maxParticipants }: Table['memory']): readonly (readonly [from: number, name: string])[] {
+  if (engine !== 'wheel') {
+    return LISTS_REGION;
+  }
+  const { near, nodes } = wheelLayout(maxParticipants);
+  return [
+    [0, 'wheel: mutex'],
+    [inboxOf(0), 'wheel: inbox'],
+    [near, 'wheel: slot'],
+    [nodes, 'wheel: node'],
+  ];
+}
 
 function lastUpTo(parts: readonly (readonly [number, string])[], word: number): readonly [number, string] {
   return parts.findLast(([from]) => from <= word)!;
@@ -76,12 +91,13 @@ export function fieldsOf(table: Table, regions: readonly Region[]): (line: numbe
     .filter(([name]) => !NO_PARTS.has(name))
     .map(([name, from]): [number, string] => [from as number, name])
     .toSorted(([a], [b]) => a - b);
+  const ofEngine = engineParts(table.memory);
   return (line) => {
     const { name, firstLine } = regions.findLast((region) => region.firstLine <= line)!;
     const word = (line - firstLine) * LINE_WORDS;
     if (name === 'table') {
       return fieldOfTable(table, parts, word);
     }
-    return name === 'lists' ? lastUpTo(LISTS_REGION, word)[1] : name;
+    return name === 'lists' ? lastUpTo(ofEngine, word)[1] : name;
   };
 }

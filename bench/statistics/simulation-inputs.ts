@@ -1,6 +1,7 @@
 /** Measures the inputs of the simulation: hold time and frequency of each lock, and the time of a cache line transfer. */
 
 import type { EngineName } from '../../src/core/engines/engine.ts';
+import { engineKind } from '../../src/core/engines/registry.ts';
 import type { LockProfile } from '../../src/core/inspect/lock-records.ts';
 import { holdNsOf, meanOf, sumOfFigures } from '../profile/model.ts';
 import type { SimulationInput } from '../report/results-file.ts';
@@ -71,7 +72,7 @@ export async function measureInputs(options: InputOptions, take: TakeSample = ta
   const sections = sectionsOf(sample.profile, {
     packets: first!.packets,
     connections,
-    buckets: engine === 'ct-bucket' ? buckets : 1,
+    buckets: engineKind(engine).hasBuckets ? buckets : 1,
   });
   const heldNs = sections.reduce((sum, { holdNs, share = 1 }) => sum + holdNs * share, 0);
   const outsideNs = Math.max(1, packetNs[name] - heldNs);
