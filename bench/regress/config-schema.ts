@@ -61,8 +61,8 @@ const gates = v.pipe(
 
 const regressCase = onlyObject({
   name: name(
-    /^[A-Za-z0-9][A-Za-z0-9 ._-]*$/,
-    'a name of letters, digits, spaces, dots, underscores and hyphens that begins with a letter or digit',
+    /^\S(.*\S)?$/,
+    'a name in one line, without blanks at its ends',
     'Name of the case in reports. Each case has its own.',
   ),
   workload: name(

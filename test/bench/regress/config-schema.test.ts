@@ -75,6 +75,11 @@ describe('a configuration of regress', () => {
     ['a misspelt name', { cases: [{ ...CASE, bucket: 3 }] }, 'cases[0].bucket is unknown; did you mean buckets?'],
     ['a name with a dot', { cases: [CASE], 'a.b': 1 }, '["a.b"] is unknown'],
     ['two faults', { seconds: 1 }, 'cases is missing: it must be a list; seconds is unknown'],
+    [
+      'a name in two lines',
+      { cases: [{ ...CASE, name: 'a\nb' }] },
+      String.raw`cases[0].name must be a name in one line, without blanks at its ends, not "a\nb"`,
+    ],
     ['the same case twice', { cases: [CASE, CASE] }, 'cases[1].name must be another: an earlier case is named one'],
     [
       'no reference',
