@@ -1,5 +1,6 @@
 /**
- * The gate by exact counters. It comes before the pairs, since counters have no noise and need seconds:
+ * The gate by exact counters. They have no noise, and decide before the time does. Only a first look at the time comes earlier, which calls
+ * what is huge:
  *
  * - Both builds run the same compiled code: every case is fine, and nothing is measured.
  * - The counters of a case became worse, and none better: the case regressed, and no time is measured.
@@ -136,19 +137,33 @@ export class CounterGate {
     this.#accepted = accepted;
   }
 
-  /** Compares the code, and counts operations, lines and bytes. @returns whether they decide the verdict */
+  /** Compares the code. @returns whether it is the same, so that all cases are fine */
+  async compareCode(): Promise<boolean> {
+    if (this.#mode === 'none' || !(await isSameCode(this.#base, this.#head))) {
+      return false;
+    }
+    this.findings.cases = this.#config.cases.map(({ name }) => ({ case: name, verdict: 'fine', phases: [] }));
+    return true;
+  }
+
+  /**
+   * Counts operations, lines and bytes, then instructions.
+   * @param limitMs what is not counted after this time is left out
+   * @returns whether the counters decide the verdict
+   */
+  async count(limitMs: number): Promise<boolean> {
+    const startMs = performance.now();
+    return (await this.countShared()) || this.countInstructions(limitMs - (performance.now() - startMs));
+  }
+
+  /** Counts operations, lines and bytes. @returns whether they decide the verdict */
   async countShared(): Promise<boolean> {
     const startMs = performance.now();
     if (this.#mode === 'none') {
       return false;
     }
-    const { cases } = this.#config;
-    if (await isSameCode(this.#base, this.#head)) {
-      this.findings.cases = cases.map(({ name }) => ({ case: name, verdict: 'fine', phases: [] }));
-    } else {
-      for (const each of cases) {
-        this.findings.cases.push(await this.#sharedOf(each));
-      }
+    for (const each of this.#config.cases) {
+      this.findings.cases.push(await this.#sharedOf(each));
     }
     showProgress('');
     this.findings.tookSeconds += (performance.now() - startMs) / 1000;

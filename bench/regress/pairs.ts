@@ -26,6 +26,9 @@ export interface SequenceOptions {
   onProgress?: (text: string) => void;
 }
 
+/** Times as slow as this are called after the first few pairs (verdict.ts). */
+const HUGE_FACTOR = 2;
+
 /** By case: the number of figures that share the tolerated errors. */
 export type Families = Record<string, number>;
 
@@ -56,7 +59,7 @@ class PairTaker {
 
   /** Takes a pair of each of these cases, in random order. @returns whether a figure has regressed */
   async takeRound(among: readonly RegressCase[]): Promise<boolean> {
-    for (const each of shuffled(among, this.#random)) {
+    for (const each of this.#slowestFirst(shuffled(among, this.#random))) {
       this.#options.onProgress?.(`round ${this.#round + 1}: ${each.name}`);
       const order: Order = this.#random() < 0.5 ? 'ab' : 'ba';
       this.pairs.push({ case: each.name, round: this.#round, order, ...(await this.#options.sample(each, order)) });
@@ -73,6 +76,17 @@ class PairTaker {
       this.plan = planLooks(Math.max(1, ...Object.values(this.families)));
     }
     return false;
+  }
+
+  /** In the second round: cases whose first pair was hugely slower come first, so that they are called soon. */
+  #slowestFirst(cases: RegressCase[]): RegressCase[] {
+    const slowness = ({ name }: RegressCase): number => {
+      const pair = this.pairs.find((each) => each.case === name);
+      const ratios = Object.keys(pair?.a.timesMs ?? {}).map((time) => pair!.b.timesMs[time]! / pair!.a.timesMs[time]!);
+      const most = Math.max(1, ...ratios);
+      return most > HUGE_FACTOR ? most : 1;
+    };
+    return this.#round === 1 ? cases.toSorted((a, b) => slowness(b) - slowness(a)) : cases;
   }
 
   /** Whether figures with this many pairs are judged: at no other number do verdicts change. */

@@ -30,7 +30,7 @@ export interface SampleProgram {
   repeats: boolean;
 }
 
-function pathOf(build: Build, program: Program): string | undefined {
+export function pathOf(build: Build, program: Program): string | undefined {
   return PROGRAM_FOLDERS.map((folder) => join(build.dist, 'bench', folder, program)).find((path) => existsSync(path));
 }
 

@@ -2,6 +2,7 @@
 
 import { textColumns } from '../../src/host/terminal.ts';
 import { markdownTable, textTable, type ReportTable } from '../report/table-text.ts';
+import { causeLines } from './causes.ts';
 import { counterLines, decidedCases } from './counter-report.ts';
 import { stateLines } from './machine-states.ts';
 import { linesOfMethods, type RegressResult } from './run.ts';
@@ -65,6 +66,7 @@ export function regressText(result: RegressResult): string {
   return [
     ...(result.figures.length === 0 ? [] : [textTable(figuresTable(result), textColumns())]),
     ...counterLines(result),
+    ...causeLines(result.causes),
     ...result.missing.map((line) => `not judged: ${line}`),
     ...unseen.map(
       ({ case: name, gate, name: figure, smallestEffectPercent }) =>
@@ -86,6 +88,7 @@ export function regressMarkdown(result: RegressResult): string {
     ...(result.figures.length === 0 ? [] : [markdownTable(figuresTable(result))]),
     ...[
       ...counterLines(result),
+      ...causeLines(result.causes),
       ...linesOfMethods(result.methods ?? {}),
       ...result.missing.map((line) => `not judged: ${line}`),
     ].map((line) => `- ${line}`),

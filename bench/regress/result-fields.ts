@@ -42,6 +42,11 @@ const caseFinding = object({
   accepted: optional(text),
   phases: list(phaseFinding),
 });
+const caseCauses = object({
+  case: text,
+  sites: list(object({ site: text, lock: text, before: count, after: count, changePercent: number })),
+  functions: list(object({ name: text, percent: number })),
+});
 const build = object({ label: text, commit: optional(text) });
 const result = object({
   base: build,
@@ -56,6 +61,7 @@ const result = object({
   counters: optional(object({ cases: list(caseFinding), tookSeconds: count })),
   accepted: optional(list(object({ case: text, gate: text, ratio: positive, because: text }))),
   acceptedNotes: optional(list(text)),
+  causes: optional(list(caseCauses)),
   tookSeconds: count,
   source: optional(text),
   pairs: list(

@@ -79,6 +79,7 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
   delete whole.shard;
   /* Each shard has divided the tolerated errors by the number of shards, so their parts add up to the whole. */
   const allCounters = results.flatMap(({ counters }) => counters ?? []);
+  const allCauses = results.flatMap(({ causes }) => causes ?? []);
   const decisions = {
     ...(allCounters.length === 0
       ? {}
@@ -89,6 +90,7 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
           },
         }),
     ...(first.accepted === undefined ? {} : { accepted: first.accepted }),
+    ...(allCauses.length === 0 ? {} : { causes: allCauses }),
   };
   const families: Families = Object.assign({}, ...results.map((result) => result.families ?? {}));
   return {

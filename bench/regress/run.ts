@@ -3,6 +3,7 @@
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
 import { type AcceptedSlowdown, type Applicable, markCounters, markFigures } from './accepted.ts';
+import { causesOf, type CaseCauses } from './causes.ts';
 import { findBuild, type Build } from './builds.ts';
 import type { RawPair } from './cases.ts';
 import type { RegressConfig } from './config.ts';
@@ -38,6 +39,8 @@ export interface RegressResult {
   acceptedNotes?: string[];
   verdict: Verdict;
   figures: FigureVerdict[];
+  /** What moved in the cases that regressed. */
+  causes?: CaseCauses[];
   /** Gates that could not be judged. */
   missing: string[];
   tookSeconds: number;
@@ -66,16 +69,20 @@ export async function runRegress(options: RunOptions): Promise<RegressResult> {
   const { base, head, config, counters = 'none', accepted } = options;
   const startMs = Date.now();
   const gate = new CounterGate(base, head, config, counters, accepted?.entries ?? []);
-  if (await gate.countShared()) {
+  if (await gate.compareCode()) {
     return resultOf(options, startMs, { pairs: [], counters: gate.findings });
   }
-  return measureWith(await chooseMethods(base, head, config), { ...options, gate, startMs });
+  const result = await measureWith(await chooseMethods(base, head, config), { ...options, gate, startMs });
+  if (result.verdict !== 'regressed' || counters === 'none') {
+    return result;
+  }
+  return { ...result, causes: await causesOf(base, head, config, result) };
 }
 
 interface MeasureOptions extends Omit<RunOptions, 'base' | 'head' | 'counters'> {
   base: State;
   head: State;
-  /** Its instructions come after the first look at the pairs. */
+  /** It counts after the first look at the pairs. */
   gate?: CounterGate;
   /** When the verdict began, by Date.now. Default: now */
   startMs?: number;
@@ -90,7 +97,7 @@ export async function measureWith(methods: Methods, options: MeasureOptions): Pr
     sample: methods.sample,
     seed,
     ...(shard === undefined ? {} : { shards: shard.of }),
-    ...(gate === undefined ? {} : { afterFirstLook: (leftMs) => gate.countInstructions(leftMs) }),
+    ...(gate === undefined ? {} : { afterFirstLook: (leftMs) => gate.count(leftMs) }),
     accepted: accepted?.entries ?? [],
     onProgress: showProgress,
   }).finally(methods.remove);

@@ -11,9 +11,12 @@ import { doubtText } from '../machine/probe-text.ts';
 import { watched, type WatchOptions } from '../machine/watch.ts';
 import { showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
-import { buildVariant, type Patch, type Variant } from '../studies/variants.ts';
+import { buildVariant, type Variant } from '../studies/variants.ts';
 import type { CaseSample } from './cases.ts';
 import { chooseMethods } from './methods.ts';
+import type { CounterMode } from './counter-modes.ts';
+import { HELD_SITE, plantPatches } from './plants.ts';
+import type { Plant } from './plant-names.ts';
 import type { RegressConfig } from './config.ts';
 import { runRegress } from './run.ts';
 import type { Verdict } from './verdict.ts';
@@ -27,6 +30,9 @@ export interface SelftestOptions extends WatchOptions {
   /** File of JSON lines, one for each verdict. */
   out: string;
   resume: boolean;
+  /** What makes the head slower. */
+  plant: Plant;
+  counters: CounterMode;
   say: (line: string) => void;
 }
 
@@ -39,6 +45,8 @@ interface SelftestLine {
   /** Without a figure if there were too few pairs. */
   smallestEffectPercent: number[];
   tookSeconds: number;
+  /** Whether the causes name the site of a planted hold. */
+  namesSite?: boolean;
 }
 
 interface Requirement {
@@ -61,31 +69,6 @@ const REQUIRED: Record<number, Requirement> = {
   },
 };
 
-/**
- * Adds idle work of `steps` steps to every batch. Each step needs the result of the one before. The packets wait for the last
- * step because of an atomic write, which no later access may pass. Without it the processor would work on the packets
- * meanwhile, and the first steps would cost nothing.
- */
-export function spinPatches(steps: number): Patch[] {
-  const path = 'src/core/path/execute.ts';
-  return [
-    {
-      path,
-      /* Insert above the code of this source. */
-      find: /^/,
-      replace: 'const idleWords = new Int32Array(new SharedArrayBuffer(64));\n',
-    },
-    {
-      path,
-      find: /let count = batch\.count;\n/,
-      replace:
-        'let count = batch.count; let idle = tracker.scratch.notes[15]; ' +
-        `for (let step = 0; step < ${steps}; step++) idle = (Math.imul(idle, 1664525) + 1013904223) | 0; ` +
-        'tracker.scratch.notes[15] = idle; Atomics.exchange(idleWords, 0, idle);\n',
-    },
-  ];
-}
-
 /** About as long as the packets take, so that noise is small in comparison. */
 const PROBE_STEPS = 2000;
 const PROBES = 5;
@@ -95,8 +78,8 @@ function sumOfTimes({ timesMs }: CaseSample): number {
 }
 
 /** Measures the steps of idle work in a batch that lengthen the times of the first case by one percent. */
-async function calibrate(config: RegressConfig, base: Variant): Promise<number> {
-  const probe = await buildVariant(spinPatches(PROBE_STEPS));
+async function calibrate(config: RegressConfig, base: Variant, plant: Plant): Promise<number> {
+  const probe = await buildVariant(plantPatches(plant, PROBE_STEPS));
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
     const methods = await chooseMethods(builds[0]!, builds[1]!, config);
@@ -124,7 +107,7 @@ function readLines(file: string): SelftestLine[] {
 
 /** @returns whether every share is as required, of the verdicts taken so far */
 export async function runSelftest(options: SelftestOptions): Promise<boolean> {
-  const { config, slowdowns, verdicts, out, resume, say, waitQuiet } = options;
+  const { config, slowdowns, verdicts, out, resume, say, waitQuiet, plant, counters } = options;
   if (out === '-') {
     throw new UsageError('--out must name a file, not -: --resume reads the verdicts again');
   }
@@ -134,12 +117,12 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   }
   const log = new LineLog(out);
   const base = await buildVariant([]);
-  const stepsPerPercent = await calibrate(config, base);
+  const stepsPerPercent = await calibrate(config, base, plant);
   say(`one percent equals ${stepsPerPercent.toFixed(1)} steps of idle work per batch`);
   const heads = new Map<number, Variant>();
   for (const percent of slowdowns) {
     showProgress(`building what is ${percent} % slower`);
-    const patches = percent === 0 ? [] : spinPatches(Math.round(stepsPerPercent * percent));
+    const patches = plantPatches(percent === 0 ? 'nothing' : plant, Math.round(stepsPerPercent * percent));
     heads.set(percent, await buildVariant(patches));
   }
   try {
@@ -154,10 +137,11 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
             head: { label: `${slowdownPercent} % slower`, dist: heads.get(slowdownPercent)!.dist },
             config,
             seed: run * 1000 + slowdownPercent,
+            counters,
             say: () => {},
           }),
         );
-        const { verdict, figures, tookSeconds, machine } = result;
+        const { verdict, figures, tookSeconds, machine, causes = [] } = result;
         const times = figures.filter(({ gate }) => gate === 'time');
         const line: SelftestLine = {
           slowdownPercent,
@@ -168,6 +152,9 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
             smallestEffectPercent === null ? [] : [Number(smallestEffectPercent.toFixed(2))],
           ),
           tookSeconds: Number(tookSeconds.toFixed(1)),
+          ...(plant === 'lock-hold' && verdict === 'regressed'
+            ? { namesSite: causes.some(({ sites }) => sites.some(({ site }) => site === HELD_SITE)) }
+            : {}),
         };
         log.add(JSON.stringify({ ...line, machine }));
         say(
@@ -188,9 +175,26 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   return report(readLines(out));
 }
 
+/** How many of the regressions name the site of a planted hold. */
+function namedText(lines: readonly SelftestLine[]): string {
+  const asked = lines.filter(({ namesSite }) => namesSite !== undefined);
+  return asked.length === 0 ? '' : `${asked.filter(({ namesSite }) => namesSite).length} of ${asked.length}`;
+}
+
 function report(lines: readonly SelftestLine[]): boolean {
   const table = new Table({
-    head: ['slowdown', 'verdicts', 'regressed', 'inconclusive', 'fine', 'required', 'met', 'detectable', 'longest'],
+    head: [
+      'slowdown',
+      'verdicts',
+      'regressed',
+      'inconclusive',
+      'fine',
+      'required',
+      'met',
+      'detectable',
+      'longest',
+      'site named',
+    ],
     style: { head: [], border: [] },
   });
   let isRight = true;
@@ -212,6 +216,7 @@ function report(lines: readonly SelftestLine[]): boolean {
       isMet === undefined ? '' : isMet ? 'yes' : 'NO',
       detectable.length === 0 ? '' : `${median(detectable).toFixed(1)} %`,
       `${longestSeconds.toFixed(0)} s`,
+      namedText(of),
     ]);
   }
   console.log(table.toString());

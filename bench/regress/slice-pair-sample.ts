@@ -40,8 +40,11 @@ export interface SlicePair {
 /** With a slow build there are fewer repetitions: they end after this processor time, but not before the fewest. */
 const LONGEST_US = 500_000;
 const FEWEST_REPETITIONS = 3;
+/** A slow build is not rehearsed again, nor its memory measured more often than needed, after this processor time. */
+const LONG_US = 300_000;
 /** Tables whose memory is measured. Their median counts: the process may grow meanwhile for other reasons. */
 const MEMORY_TABLES = 5;
+const FEWEST_MEMORY_TABLES = 3;
 
 const options = JSON.parse(process.argv[2]!) as SlicePairOptions;
 const modules: SlicesModule[] = [];
@@ -61,7 +64,8 @@ function abilities(): SliceAbilities {
 function samplePair(slices: SliceOptions): SlicePair {
   const { rehearsals = 2, repetitions = 30, measuresMemory = false } = options;
   const builds = modules.map(({ sliceWorkload }) => sliceWorkload(slices));
-  for (let i = 0; i < rehearsals; i++) {
+  const start = process.cpuUsage();
+  for (let i = 0; i < rehearsals && (i === 0 || processorUs(start) < LONG_US * builds.length); i++) {
     builds.forEach((build) => build.rehearse());
   }
   /* The first tables are not measured: code that only whole workloads reach gets warm. */
@@ -114,14 +118,17 @@ function runAll(build: SlicedWorkload): void {
 
 /** Growth of the resident memory with a full table, per connection. Earlier tables are collected before each. */
 function memoryOf(build: SlicedWorkload, connections: number): number {
-  const bytes = Array.from({ length: MEMORY_TABLES }, () => {
+  const bytes: number[] = [];
+  const start = process.cpuUsage();
+  const isEnough = () => processorUs(start) > LONG_US || bytes.length === MEMORY_TABLES;
+  while (bytes.length < FEWEST_MEMORY_TABLES || !isEnough()) {
     globalThis.gc?.();
     const before = process.memoryUsage.rss();
     build.begin();
     runAll(build);
     const grown = process.memoryUsage.rss() - before;
     build.end();
-    return grown / connections;
-  });
-  return bytes.toSorted((a, b) => a - b)[MEMORY_TABLES >> 1]!;
+    bytes.push(grown / connections);
+  }
+  return bytes.toSorted((a, b) => a - b)[bytes.length >> 1]!;
 }

@@ -12,6 +12,7 @@ import type { Build } from './builds.ts';
 import { SampleError, type CaseSample, type Order, type SamplePair } from './cases.ts';
 import type { RegressCase } from './config.ts';
 import { NODE_FLAGS } from './process-samples.ts';
+import type { SliceProfile, SliceProfileOptions } from './slice-profile-sample.ts';
 import type { SliceAbilities, SlicePair, SlicePairOptions } from './slice-pair-sample.ts';
 
 /** Where a build has its slices. Builds of older commits have none. */
@@ -74,6 +75,24 @@ export async function loadSlices(a: Build, b: Build): Promise<LoadedSlices> {
   } catch (error) {
     remove();
     throw error;
+  }
+}
+
+/** Samples of both builds by function, from slices in turn. @throws Error if the builds cannot run the case in slices */
+export async function profileSlices(
+  a: Build,
+  b: Build,
+  each: RegressCase,
+  durationMs: number,
+): Promise<SliceProfile['selfSamples']> {
+  const program = await compiledBench('regress/slice-profile-sample.js');
+  const { path, remove } = temporaryFolder('ct-bucket-slices-');
+  try {
+    const modules: [string, string] = [copyBuild(a, join(path, 'a')), copyBuild(b, join(path, 'b'))];
+    const options: SliceProfileOptions = { modules, slices: optionsOf(each).slices!, durationMs };
+    return (await sampleOf<SliceProfile>(program, options, {}, [...NODE_FLAGS])).selfSamples;
+  } finally {
+    remove();
   }
 }
 

@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { spinPatches } from '../../bench/regress/selftest.ts';
+import { PLANTS } from '../../bench/regress/plant-names.ts';
+import { plantPatches } from '../../bench/regress/plants.ts';
 import { CUTS } from '../../bench/studies/anatomy.ts';
 import { STUDIES } from '../../bench/studies/study.ts';
 import { buildVariant, type Patch } from '../../bench/studies/variants.ts';
@@ -18,7 +19,7 @@ const CHOICES: { name: string; patches: readonly Patch[] }[] = [
   ...CUTS.flatMap(({ name, phase, patches }) =>
     patches.length === 0 ? [] : [{ name: `anatomy of ${phase ?? 'both'}: ${name}`, patches }],
   ),
-  { name: 'selftest', patches: spinPatches(7) },
+  ...(['nothing', ...PLANTS] as const).map((plant) => ({ name: `selftest ${plant}`, patches: plantPatches(plant, 7) })),
 ];
 
 /** The text of each JavaScript file, by its name. */

@@ -73,6 +73,7 @@ const VALUES: Record<string, string | true> = {
   'own-zones': true,
   packets: '5000',
   'per-thread': true,
+  plant: 'idle',
   pprof: 'p.gz',
   prepare: 'true',
   quick: true,

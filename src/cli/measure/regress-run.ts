@@ -11,6 +11,7 @@ import { SampleError } from '../../../bench/regress/cases.ts';
 import { changePoints } from '../../../bench/regress/change-points.ts';
 import { chosenCases, readConfig } from '../../../bench/regress/config.ts';
 import { comparableEntries, shardStates } from '../../../bench/regress/machine-states.ts';
+import type { Plant } from '../../../bench/regress/plant-names.ts';
 import { acceptedFor } from '../../../bench/regress/lineage.ts';
 import type { CounterMode } from '../../../bench/regress/counter-modes.ts';
 import { runProject } from '../../../bench/regress/project.ts';
@@ -46,6 +47,8 @@ export interface RegressOptions extends RegressOutputPaths, WatchOptions, Projec
 export interface SelftestCommandOptions extends WatchOptions {
   verdicts: number;
   slowdowns: number[];
+  plant: Plant;
+  counters?: CounterMode;
   config: string;
   out: string;
   resume: boolean;
@@ -169,7 +172,11 @@ export async function mergeCommand(files: readonly string[], options: RegressOut
 export async function selftestCommand(options: SelftestCommandOptions): Promise<void> {
   const config = readConfig(options.config);
   process.exitCode = await measured(() =>
-    measuring(say, async () => ((await runSelftest({ ...options, config, say })) ? ExitCode.ok : ExitCode.checkFailed)),
+    measuring(say, async () =>
+      (await runSelftest({ ...options, counters: options.counters ?? 'all', config, say }))
+        ? ExitCode.ok
+        : ExitCode.checkFailed,
+    ),
   );
 }
 

@@ -11,6 +11,7 @@ import { addPublishing } from './regress-publish.ts';
 import { withProjectOptions } from './regress-project-options.ts';
 import type { AcceptOptions } from './regress-accept.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
+import { PLANTS } from '../../../bench/regress/plant-names.ts';
 import { COUNTER_MODES } from '../../../bench/regress/counter-modes.ts';
 import { Group, waitQuietOption } from '../options/shared-options.ts';
 
@@ -39,7 +40,7 @@ function acceptedOption(): Option {
 function countersOption(): Option {
   return new Option(
     '--counters <mode>',
-    'Exact counters that come before the pairs: all; shared: all but instructions, which need valgrind and most of a minute; none',
+    'Exact counters that decide before the time does: all; shared: all but instructions, which need valgrind and most of a minute; none',
   )
     .choices(COUNTER_MODES)
     .default(undefined, 'all');
@@ -150,6 +151,15 @@ function addSelftest(regress: Command): void {
       wholeNumbers(0, 10_000),
       [0, 3, 5, 10, 900],
     )
+    .addOption(
+      new Option(
+        '--plant <kind>',
+        'What makes the build slower: idle: steps that wait for each other; instructions: as many as the packet path executes in that time; lock-hold: steps under the lock of a bucket',
+      )
+        .choices(PLANTS)
+        .default('idle'),
+    )
+    .addOption(countersOption())
     .addOption(configOption())
     .addOption(waitQuietOption())
     .option('--out <file>', 'File for the verdicts, in JSON Lines', 'ct-bucket-selftest.jsonl')
