@@ -2,6 +2,7 @@
 
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { EngineName } from '../../src/core/engines/engine.ts';
+import { bucketsFor } from '../../src/core/engines/registry.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
 import { type Phase, SHARED_WORDS, type WorkloadRun } from '../workloads/workload.ts';
@@ -91,7 +92,7 @@ export function preparedOf(options: CountSampleOptions): Prepared {
   const variant = options.variant ?? workload.variants[0]!;
   const conntrack = new Conntrack({
     engine,
-    buckets,
+    buckets: bucketsFor(engine, { threads: 1, buckets }),
     maxConnections: SPARE_RECORDS * (workload.tableConnections?.({ connections, variant }) ?? connections),
     maxParticipants: 4,
     hashSeed: HASH_KEY,

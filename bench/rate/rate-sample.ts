@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import type { Counters } from '../../src/core/counters.ts';
+import { bucketsFor } from '../../src/core/engines/registry.ts';
 import { MAX_CONNECTIONS } from '../../src/core/memory/table-options.ts';
 import { allocateWords, notify, store } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
@@ -48,7 +49,7 @@ function makeTable(flows: number): Conntrack {
   const isEndless = shape.kind !== 'lives';
   const conntrack = new Conntrack({
     engine,
-    buckets,
+    buckets: bucketsFor(engine, { threads, buckets }),
     maxConnections: Math.min(MAX_CONNECTIONS, isEndless ? flows + SPARE : ROOM * flows),
     prefaultConnections: flows,
     maxParticipants: threads + 3,

@@ -102,6 +102,11 @@ function planned(names: readonly RateProfileName[], options: RateBenchOptions): 
           if (flows < count) {
             throw new UsageError(`--connections ${flows} is less than --threads ${count}: each thread needs a flow`);
           }
+          if (engine === 'shards' && count > 1) {
+            throw new UsageError(
+              'bench rate has --engine shards with --threads 1 only: its packets are not steered to the threads',
+            );
+          }
           const wantedPps = rate ?? (quick ? undefined : profileOf(profile).wantedPps);
           return {
             profile,

@@ -12,6 +12,7 @@ import { Piscina } from 'piscina';
 import { Conntrack } from '../../src/core/conntrack.ts';
 import { COUNTER_NAMES, type Counters } from '../../src/core/counters.ts';
 import { type ConntrackOptions, MAX_CONNECTIONS, MAX_MODULE_CONNECTIONS } from '../../src/core/memory/table-options.ts';
+import { bucketsFor } from '../../src/core/engines/registry.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { BARRIER_WORDS } from '../../src/shared/sync/barrier.ts';
 import { tuneCompiler } from '../../src/workers/threads/compiler.ts';
@@ -19,6 +20,7 @@ import { workerEntry } from '../../src/workers/threads/entry.ts';
 import { packed } from '../../src/workers/threads/parcel.ts';
 import { LATENCY_BINS, latencyQuantile } from './latency-histogram.ts';
 import { PhaseTimes } from './phase-times.ts';
+import { hostsFor } from './steered.ts';
 import { profileOf } from '../../src/core/inspect/lock-records.ts';
 import type { WorkloadSweeperTask } from './workload-sweeper.ts';
 import type {
@@ -104,13 +106,13 @@ function roomyTable(connections: number): number {
 }
 
 function makeTable(
-  { workload, variant, threads, repetitions }: Plan,
+  { workload, variant, threads, repetitions, separateTables: isAlone }: Plan,
   { of, buckets, isRehearsal }: TableSize,
 ): Conntrack {
   const held = Math.ceil(heldBy(workload, variant, of));
   const own: ConntrackOptions = {
     ...(options.engine === undefined ? {} : { engine: options.engine }),
-    buckets,
+    buckets: bucketsFor(options.engine ?? 'ct-bucket', { threads: isAlone ? 1 : threads, buckets }),
     maxParticipants: threads + 2,
     maxConnections: isRehearsal || repetitions > 1 ? SPARE_RECORDS * held : roomyTable(held),
     ...(isRehearsal || !options.prefaulted || workload.fewConnections ? {} : { prefaultConnections: held }),
@@ -199,7 +201,9 @@ interface Crew {
 function rehearse(plan: Plan, { pool, shares }: Crew): Promise<void> {
   const size = { of: plan.rehearsalConnections, buckets: REHEARSAL_BUCKETS, isRehearsal: true };
   const count = options.rehearsals ?? REHEARSALS;
-  const tables = Array.from({ length: count }, () => sharedTable(makeTable(plan, size)));
+  const tables = Array.from({ length: count }, () =>
+    sharedTable(makeTable(plan, size), plan, plan.rehearsalConnections),
+  );
   startSweeper(plan, tables);
   const { rehearsalConnections: connections } = plan;
   const tasks = shares.map((share): RehearsalTask => ({ ...share, connections, tables }));
@@ -212,7 +216,7 @@ async function measure(plan: Plan, { pool, shares, clocks }: Crew, repetition: n
   const count = separateTables ? threads : 1;
   const size = { of: connections / count, buckets: options.buckets, isRehearsal: false };
   const tables = Array.from({ length: count }, () => makeTable(plan, size));
-  const shared = tables.map(sharedTable);
+  const shared = tables.map((table) => sharedTable(table, plan, connections));
   for (const table of shared) {
     startSweeper(plan, [table]);
   }
@@ -298,8 +302,18 @@ async function measureAll(plan: Plan, crew: Crew): Promise<WorkloadSample> {
   };
 }
 
-function sharedTable(table: Conntrack): WorkloadTable {
-  return { memory: table.memory, shared: allocateWords(SHARED_WORDS) };
+/** @param connections of all threads together */
+function sharedTable(
+  table: Conntrack,
+  { workload, threads, separateTables }: Plan,
+  connections: number,
+): WorkloadTable {
+  const { batchSize } = options;
+  return {
+    memory: table.memory,
+    shared: allocateWords(SHARED_WORDS),
+    hosts: separateTables ? undefined : hostsFor(table, workload, { threads, connections, batchSize }),
+  };
 }
 
 function sumOf(all: readonly Counters[]): Counters {

@@ -8,12 +8,15 @@ import { type Parcel, unpacked } from '../../src/workers/threads/parcel.ts';
 import { PhaseTimes } from './phase-times.ts';
 import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
 import { Sender } from '../workloads/sender.ts';
+import type { Hosts } from '../workloads/step-batch.ts';
 import type { WorkloadRun } from '../workloads/workload.ts';
+import { shareOf } from './steered.ts';
 
 /** A table, and the words that its threads share. */
 export interface WorkloadTable {
   memory: TrackerMemory;
   shared: Int32Array<SharedArrayBuffer>;
+  hosts: Hosts | undefined;
 }
 
 /** One thread's share of the work. A task's index need not run on the same thread each time. */
@@ -55,20 +58,20 @@ const START_MS = 1_000_000;
 
 function makeRun(
   task: WorkloadShare & ConnectionShare,
-  { memory, shared }: WorkloadTable,
+  { memory, shared, hosts }: WorkloadTable,
   isAlone: boolean,
 ): WorkloadRun {
   const { variant, batchSize, window, threads, index, connections } = task;
   const [all, thread, own] = isAlone ? [1, 0, connections / threads] : [threads, index, connections];
-  const place = { threads: all, thread, connections: own, shared, memory };
-  return workloadOf(task.workload).make({ variant, batchSize, window, ...place });
-}
-
-function shareOf({ index, threads, connections }: WorkloadShare & ConnectionShare): { from: number; to: number } {
-  return {
-    from: Math.floor((connections * index) / threads),
-    to: Math.floor((connections * (index + 1)) / threads),
+  const place = {
+    threads: all,
+    thread,
+    connections: own,
+    shared,
+    memory,
+    ...(hosts === undefined ? {} : { hosts }),
   };
+  return workloadOf(task.workload).make({ variant, batchSize, window, ...place });
 }
 
 /**

@@ -3,7 +3,7 @@
  * the machine. A slow machine gets fewer connections and fewer runs, and a line says so.
  */
 
-import { ENGINES } from '../../src/core/engines/engine.ts';
+import { REVIEWED_ENGINES } from '../../src/core/engines/engine.ts';
 import { benchAging } from '../aging/aging.ts';
 import { Budget } from './budget.ts';
 import { machineFingerprint } from '../machine/machine.ts';
@@ -70,7 +70,7 @@ async function probe(options: SuiteOptions, take: TakeSample, budget: Budget): P
   const { ms: probeMs } = await budget.timed(() =>
     take<WorkloadSample>('samples/workload-sample.js', {
       workload: 'insert',
-      engine: ENGINES[0]!,
+      engine: REVIEWED_ENGINES[0]!,
       threads: 1,
       connections: Math.min(options.connections, PROBE.connections),
       batchSize: options.batch,
@@ -104,7 +104,7 @@ function conductOf(run: SuiteRun, reserveMs: (done: number, roundMs: number) => 
     take,
     nowMs,
     /* Each engine needs a profiled sample, which takes half as long again. The other workload must still fit in. */
-    mayPredict: () => budget.leftMs >= 1.5 * (ENGINES.length + 1) * run.sampleMs + run.lifeMs + run.agingMs,
+    mayPredict: () => budget.leftMs >= 1.5 * (REVIEWED_ENGINES.length + 1) * run.sampleMs + run.lifeMs + run.agingMs,
     mayRunAgain(done: number, tookMs: number): boolean {
       run.roundMs = tookMs;
       run.lifeMs = done * tookMs;
@@ -120,7 +120,7 @@ function conductOf(run: SuiteRun, reserveMs: (done: number, roundMs: number) => 
 }
 
 function commonOf({ threads, batch, buckets, runs }: SuiteOptions) {
-  return { engines: ENGINES, threads, batch, buckets, runs, latency: false, memory: false };
+  return { engines: REVIEWED_ENGINES, threads, batch, buckets, runs, latency: false, memory: false };
 }
 
 function measureInsert(run: SuiteRun, connections: number): Promise<WorkloadResults> {
@@ -184,7 +184,7 @@ export async function runSuite(
   /* Read the load before the suite itself loads the machine. */
   const machine = machineFingerprint();
   const budget = new Budget(seconds - PROBES_S, nowMs);
-  const samplesOfRound = threads.reduce((sum, count) => sum + ENGINES.length + (count > 1 ? 1 : 0), 0);
+  const samplesOfRound = threads.reduce((sum, count) => sum + REVIEWED_ENGINES.length + (count > 1 ? 1 : 0), 0);
   const sampleMs = await probe(options, take, budget);
   const agingMs = AGING_WAITS_MS + AGING_SAMPLES * sampleMs;
   /* Choose a size with which at least one round of each workload fits in. */

@@ -8,7 +8,7 @@ import { showProgress, takeSample, type TakeSample } from '../samples/samples.ts
 import { measureInputs, measureLineTransferNs } from '../statistics/simulation-inputs.ts';
 import { median } from '../statistics/statistics.ts';
 import type { PhaseResult, WorkloadSample, WorkloadSampleOptions } from '../samples/workload-options.ts';
-import { type WorkloadName, workloadOf } from '../workloads/registry.ts';
+import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../workloads/registry.ts';
 import type { WorkloadChoice } from '../workloads/workload.ts';
 
 export interface WorkloadBenchOptions {
@@ -84,6 +84,20 @@ export function requirePossible(workload: WorkloadName, choices: readonly Worklo
   }
 }
 
+/** @throws UsageError if a sample's threads would touch each other's shards (samples/steered.ts) */
+export function requireSteered(
+  workload: WorkloadName,
+  engines: readonly EngineName[],
+  threads: readonly number[],
+): void {
+  if (engines.includes('shards') && Math.max(...threads) > 1 && workloadOf(workload).grid === undefined) {
+    const those = WORKLOAD_NAMES.filter((name) => workloadOf(name).grid !== undefined);
+    throw new UsageError(
+      `${workload} has --engine shards with --threads 1 only: its packets cannot be steered to the threads, those of ${those.join(', ')} can`,
+    );
+  }
+}
+
 function setsOf(options: WorkloadBenchOptions): SampleSet[] {
   const { engines, threads, control = true, latency = false, memory = true } = options;
   return variantsOf(options).flatMap((variant) =>
@@ -121,6 +135,7 @@ export async function benchWorkload(
     throw new UsageError('--connections must be at least the number of threads');
   }
   const sets = setsOf(options);
+  requireSteered(workload, options.engines, options.threads);
   requirePossible(
     workload,
     sets.map(({ variant, threads }) => ({

@@ -14,7 +14,7 @@
 import { CtAction } from '../../src/core/action.ts';
 import type { Sender } from './sender.ts';
 import { StepBatch } from './step-batch.ts';
-import { describeFault, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
+import { describeFault, gridStride, type Workload, type WorkloadOptions, type WorkloadRun } from './workload.ts';
 import { type ZoneChoice, zoneChoice, zoneLimit } from './zone-variants.ts';
 
 /** Short connections for each connection that stays. */
@@ -35,14 +35,14 @@ class ShortRun implements WorkloadRun {
   /** Connections that are open on this thread. */
   readonly #open: Int32Array;
 
-  constructor({ batchSize, memory, variant, thread, connections }: WorkloadOptions) {
+  constructor({ batchSize, memory, hosts, variant, thread, connections }: WorkloadOptions) {
     const { zones, isOwn } = zoneChoice(variant)!;
     const first = FIRST_ZONE + (isOwn ? thread * zones : 0);
-    this.#query = new StepBatch({ protocol: 'udp', batchSize, memory });
-    this.#answer = new StepBatch({ protocol: 'udp', batchSize, memory, isReply: true });
+    this.#query = new StepBatch({ protocol: 'udp', batchSize, memory, hosts });
+    this.#answer = new StepBatch({ protocol: 'udp', batchSize, memory, hosts, isReply: true });
     this.#actions = Array.from({ length: zones }, (_, i) => new CtAction({ zone: first + i, commit: true }));
     this.#batchSize = batchSize;
-    this.#firstShort = Math.ceil(connections / batchSize) * batchSize;
+    this.#firstShort = gridStride({ connections, batchSize });
     this.#open = new Int32Array(OPEN_BATCHES * batchSize);
   }
 
@@ -105,6 +105,7 @@ export const short: Workload = {
     { result: resultOf(zoneChoice(variant)!), packetsPerConnection: LIVES * PACKETS, livesPerConnection: LIVES },
   ],
   make: (options) => new ShortRun(options),
+  grid: { protocol: 'udp', ranges: 2 },
   fault: (accounting) => {
     const { counters, live, connections } = accounting;
     const { created, established, flushed, invalid, insertFailed, tableFull } = counters;

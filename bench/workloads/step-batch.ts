@@ -28,7 +28,14 @@ export interface StepOptions {
   payloadBytes?: number;
   /** Of the table that judges the packets: the batch lies beside it. */
   memory?: TrackerMemory | undefined;
+  /** Engine `shards`: by connection, which of its client's addresses makes the datapath steer it to the thread that sends it. */
+  hosts?: Hosts | undefined;
+  /** The address of every client, as in `hosts`. Default: the usual one. */
+  host?: number;
 }
+
+/** An address for each connection, by number. 0: the usual one. */
+export type Hosts = Uint16Array<SharedArrayBuffer>;
 
 const ETHERNET_BYTES = 14;
 const IPV4_BYTES = 20;
@@ -36,11 +43,15 @@ const IPV6_BYTES = 40;
 const IP_WORD: number = PacketWord.FRAME + (FRAME_SHIFT_BYTES + ETHERNET_BYTES) / 4;
 const IPV4_SRC_WORD: number = IP_WORD + 3;
 const IPV4_DST_WORD: number = IP_WORD + 4;
+const IPV4_CHECKSUM_WORD: number = IP_WORD + 2;
+/** The word of the client's address that depends on the host: in original direction, and in a reply. */
+const IPV4_CLIENT = [IPV4_SRC_WORD, IPV4_DST_WORD] as const;
+const IPV6_CLIENT = [IP_WORD + 5, IP_WORD + 9] as const;
 const COLUMN_MASK = (1 << COLUMN_BITS) - 1;
 
-function ipv4Header(frame: Buffer, { isReply, protocol }: StepOptions): void {
+function ipv4Header(frame: Buffer, { isReply, protocol }: StepOptions, host: number): void {
   const ends = [
-    [10, 1, 1, 1],
+    [10, 1 + (host >>> 8), 1 + (host & 0xff), 1],
     [10, 1, 1, 2],
   ];
   const [src, dst] = isReply ? ends.toReversed() : ends;
@@ -59,30 +70,30 @@ function ipv4Header(frame: Buffer, { isReply, protocol }: StepOptions): void {
   frame.writeUInt16BE(~(sum + (sum >>> 16)) & 0xffff, ETHERNET_BYTES + 10);
 }
 
-function ipv6Header(frame: Buffer, { isReply, protocol }: StepOptions): void {
+function ipv6Header(frame: Buffer, { isReply, protocol }: StepOptions, host: number): void {
   frame.writeUInt16BE(0x86dd, 12);
   frame[ETHERNET_BYTES] = 0x60;
   frame.writeUInt16BE(frame.length - ETHERNET_BYTES - IPV6_BYTES, ETHERNET_BYTES + 4);
   frame[ETHERNET_BYTES + 6] = protocol === 'udp' ? Protocol.UDP : Protocol.TCP;
   frame[ETHERNET_BYTES + 7] = 64;
-  for (const [at, host] of [
+  for (const [at, end] of [
     [8, isReply ? 2 : 1],
     [24, isReply ? 1 : 2],
   ] as const) {
     frame.writeUInt32BE(0x20010db8, ETHERNET_BYTES + at);
-    frame[ETHERNET_BYTES + at + 15] = host;
+    frame.writeUInt32BE(end === 1 ? (host << 16) | end : end, ETHERNET_BYTES + at + 12);
   }
 }
 
 function frameOf(options: StepOptions): Buffer {
-  const { protocol, isIpv6 = false, payloadBytes = 0 } = options;
+  const { protocol, isIpv6 = false, payloadBytes = 0, host = 0 } = options;
   const l4Bytes = protocol === 'udp' ? 8 : 20;
   const l4 = ETHERNET_BYTES + (isIpv6 ? IPV6_BYTES : IPV4_BYTES);
   const frame = Buffer.alloc(l4 + l4Bytes + payloadBytes);
   if (isIpv6) {
-    ipv6Header(frame, options);
+    ipv6Header(frame, options, host);
   } else {
-    ipv4Header(frame, options);
+    ipv4Header(frame, options, host);
   }
   if (protocol === 'udp') {
     frame.writeUInt16BE(l4Bytes + payloadBytes, l4 + 4);
@@ -95,11 +106,44 @@ function frameOf(options: StepOptions): Buffer {
   return frame;
 }
 
+/** The client's address in packets: 10.1.1.1 or 2001:db8::1 for host 0, 10.1.2.1 or 2001:db8::1:1 for host 1, ... */
+class HostWords {
+  readonly #hosts: Hosts;
+  /** Words of a packet that depend on the host, and their values by host. */
+  readonly #columns: { at: number; values: Int32Array }[];
+
+  constructor(options: StepOptions, hosts: Hosts) {
+    this.#hosts = hosts;
+    const most = hosts.reduce((max, host) => Math.max(max, host), 0) + 1;
+    const clientAt = (options.isIpv6 ? IPV6_CLIENT : IPV4_CLIENT)[options.isReply ? 1 : 0];
+    const places = options.isIpv6 ? [clientAt] : [clientAt, IPV4_CHECKSUM_WORD];
+    const header = PacketBatch.allocate();
+    const columns = places.map((at) => ({ at, values: new Int32Array(most) }));
+    for (let host = 0; host < most; host++) {
+      header.clear();
+      header.add(frameOf({ ...options, host }));
+      for (const { at, values } of columns) {
+        values[host] = header.words[header.slots[0]! + at]!;
+      }
+    }
+    this.#columns = columns;
+  }
+
+  write({ words, slots }: PacketBatch, first: number, count: number): void {
+    for (const { at, values } of this.#columns) {
+      for (let i = 0; i < count; i++) {
+        words[slots[i]! + at] = values[this.#hosts[first + i]!]!;
+      }
+    }
+  }
+}
+
 export class StepBatch {
   readonly batch: PacketBatch;
   readonly #isReply: boolean;
   readonly #l4Word: number;
   readonly #checksums: number;
+  readonly #hosts: HostWords | undefined;
 
   constructor(options: StepOptions) {
     const { batchSize, isReply = false, isIpv6 = false, protocol, memory } = options;
@@ -111,6 +155,7 @@ export class StepBatch {
     this.#isReply = isReply;
     this.#l4Word = IP_WORD + (isIpv6 ? IPV6_BYTES : IPV4_BYTES) / 4;
     this.#checksums = protocol === 'tcp' || isIpv6 ? ChecksumBit.L4_GOOD : 0;
+    this.#hosts = options.hosts === undefined ? undefined : new HostWords(options, options.hosts);
   }
 
   /** Turns the batch into fresh packets of the grid's connections `first`, `first + 1`, ... */
@@ -130,6 +175,7 @@ export class StepBatch {
       words[slot + PacketWord.CONN] = 0;
       words[slot + l4Word] = isReply ? server | (client << 16) : client | (server << 16);
     }
+    this.#hosts?.write(this.batch, first, count);
   }
 
   /** Turns the batch into fresh packets of connections with these tuples, in original direction. IPv4 checksums are marked as good. */
@@ -173,5 +219,6 @@ export class StepBatch {
       words[slot + l4Word + 2] = ackWord;
       words[slot + l4Word + 3] = flagsWord;
     }
+    this.#hosts?.write(this.batch, first, count);
   }
 }

@@ -35,9 +35,14 @@ class Conversation {
   readonly #batchSize: number;
   readonly #window: number;
 
-  constructor({ batchSize, window, memory }: Pick<WorkloadOptions, 'batchSize' | 'window' | 'memory'>) {
+  constructor({
+    batchSize,
+    window,
+    memory,
+    hosts,
+  }: Pick<WorkloadOptions, 'batchSize' | 'window' | 'memory' | 'hosts'>) {
     const packets = (isReply: boolean, payloadBytes = 0) =>
-      new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes, memory });
+      new StepBatch({ protocol: 'tcp', batchSize, isReply, payloadBytes, memory, hosts });
     const client = packets(false);
     const server = packets(true);
     const clientData = packets(false, PAYLOAD_BYTES);
@@ -111,6 +116,7 @@ function stepsOnly(result: string, steps: number, description: string, establish
     variants: [''],
     hasWindow: true,
     phasesOf: () => [{ result, packetsPerConnection: steps }],
+    grid: { protocol: 'tcp' },
     make: (options) => {
       const conversation = new Conversation(options);
       return { run: (sender, _phase, from, to) => conversation.sendSteps(sender, steps, from, to) };
@@ -143,6 +149,7 @@ export const tcpData: Workload = {
     { packetsPerConnection: HANDSHAKE_STEPS },
     { result: 'tcp-data', packetsPerConnection: 2 * DATA_ROUNDS },
   ],
+  grid: { protocol: 'tcp' },
   make: (options) => {
     const conversation = new Conversation(options);
     return {

@@ -24,8 +24,8 @@ class GridRun implements WorkloadRun {
   readonly #step: StepBatch;
   readonly #batchSize: number;
 
-  constructor({ batchSize, memory }: WorkloadOptions, isIpv6: boolean) {
-    this.#step = new StepBatch({ protocol: 'udp', batchSize, isIpv6, memory });
+  constructor({ batchSize, memory, hosts }: WorkloadOptions, isIpv6: boolean) {
+    this.#step = new StepBatch({ protocol: 'udp', batchSize, isIpv6, memory, hosts });
     this.#batchSize = batchSize;
   }
 
@@ -72,6 +72,7 @@ export const insert: Workload = {
   variants: [''],
   phasesOf: () => insertAndLookUp('udp-'),
   make: (options) => new GridRun(options, false),
+  grid: { protocol: 'udp' },
   fault: twiceNew,
 };
 
@@ -80,6 +81,7 @@ export const ipv6: Workload = {
   variants: [''],
   phasesOf: () => insertAndLookUp('udp6-'),
   make: (options) => new GridRun(options, true),
+  grid: { protocol: 'udp', isIpv6: true },
   fault: twiceNew,
   tableOf: ({ connections }) => ({ maxConnections: Math.min(MAX_CONNECTIONS, Math.max(3_000_000, 2 * connections)) }),
 };

@@ -4,6 +4,7 @@ import type { Counters } from '../../src/core/counters.ts';
 import type { TrackerMemory } from '../../src/core/memory/memory.ts';
 import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
 import type { Sender } from './sender.ts';
+import type { Hosts, StepOptions } from './step-batch.ts';
 
 /** A part of a workload. All threads begin it together, and wait for each other at its end. */
 export interface Phase {
@@ -42,6 +43,8 @@ export interface WorkloadOptions {
   thread: number;
   /** Of the table. */
   memory?: TrackerMemory;
+  /** For StepBatch. undefined: no datapath would steer the packets of this sample. */
+  hosts?: Hosts;
 }
 
 /** The work of one thread. */
@@ -93,8 +96,24 @@ export interface Workload {
   hasWindow?: boolean;
   /** A sweeper runs as well. Its time is the one that all threads have reached. */
   hasSweeper?: boolean;
+  /**
+   * Its connections are those of the grid (StepBatch), with `WorkloadOptions.hosts`. So the engine `shards` can give each thread those
+   * that a datapath would steer to it.
+   */
+  grid?: Grid;
   /** The table stays small whatever the number of connections, so do not prefault memory for all of them. */
   fewConnections?: boolean;
+}
+
+/** The grid of a workload. */
+export interface Grid extends Pick<StepOptions, 'protocol' | 'isIpv6'> {
+  /** Each thread has so many ranges of ids. The further ones begin at gridStride, at twice that, ... Default: one. */
+  ranges?: number;
+}
+
+/** Where the second range of ids of the first thread begins. */
+export function gridStride({ connections, batchSize }: { connections: number; batchSize: number }): number {
+  return Math.ceil(connections / batchSize) * batchSize;
 }
 
 export const SHARED_WORDS = 1024;

@@ -29,9 +29,9 @@ class ZonesRun implements WorkloadRun {
   readonly #commits: readonly CtAction[];
   readonly #noCommit: CtAction;
 
-  constructor({ batchSize, memory, variant, thread }: WorkloadOptions) {
+  constructor({ batchSize, memory, hosts, variant, thread }: WorkloadOptions) {
     const zones = zonesOf(variant);
-    this.#step = new StepBatch({ protocol: 'udp', batchSize, memory });
+    this.#step = new StepBatch({ protocol: 'udp', batchSize, memory, hosts });
     this.#batchSize = batchSize;
     this.#firstZone = FIRST_ZONE + thread * zones;
     this.#firstEmpty = FIRST_EMPTY_ZONE + thread * EMPTY_ZONES;
@@ -102,6 +102,7 @@ export const zones: Workload = {
     zoneLimit({ zones: zonesOf(variant) * threads, connections: zonesOf(variant) * connections }),
   phasesOf,
   make: (options) => new ZonesRun(options),
+  grid: { protocol: 'udp' },
   tableConnections: ({ connections, variant }) => zonesOf(variant) * connections,
   fault: (accounting) => {
     const { counters, live, connections, variant } = accounting;

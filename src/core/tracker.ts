@@ -11,7 +11,7 @@ import { Eviction } from './lifecycle/eviction-search.ts';
 import type { ExpiryStrategy } from './engines/expiry.ts';
 import { engineKind } from './engines/registry.ts';
 import { FragmentStore } from './fragments/store.ts';
-import { derivedKey, HashKeys } from './path/key-hash.ts';
+import { derivedKey, type HashKeys, hashKeys } from './path/key-hash.ts';
 import { memoryMark, type TrackerMemory } from './memory/memory.ts';
 import { SettingWord } from './memory/memory-layout.ts';
 import { PortRandom } from './nat/random.ts';
@@ -76,7 +76,8 @@ export class Tracker extends TableHandle {
     const { memory, words, layout, participant } = this;
     const { hashKey, maxParticipants } = memory;
     this.scratch = new BatchScratch(words, layout.scratch + participant.id * SCRATCH_BLOCK_WORDS);
-    this.keys = new HashKeys(hashKey);
+    const { keysOf = hashKeys } = engineKind(memory.engine);
+    this.keys = keysOf(hashKey, memory.bucketBits);
     this.timeouts = new TimeoutPolicies(words, layout.timeouts);
     this.zoneLimits = new ZoneLimits(words, layout.zones, maxParticipants);
     this.zonePolicies = new ZonePolicies(words, layout.zonePolicies);

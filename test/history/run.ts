@@ -35,6 +35,7 @@ export const HISTORY_TABLES: readonly { engine: EngineName; reclaim: Reclaim; bu
   { engine: 'ct-scale', reclaim: 'sweep', buckets: 1 },
   { engine: 'wheel', reclaim: 'lookup-and-sweep', buckets: 4 },
   { engine: 'zones', reclaim: 'lookup-and-sweep', buckets: 1 },
+  { engine: 'shards', reclaim: 'lookup-and-sweep', buckets: 4 },
 ];
 
 export interface HistorySummary {

@@ -9,7 +9,7 @@ import { HELPER_SCENARIOS } from './repair-helper-scenarios.ts';
 export const SCENARIOS: Record<string, Scenario> = { ...PACKET_SCENARIOS, ...LIMIT_SCENARIOS };
 
 /* The scenarios in which the other engines differ. */
-for (const engine of ['baseline', 'ct-scale', 'wheel', 'zones'] as const) {
+for (const engine of ['baseline', 'ct-scale', 'wheel', 'zones', 'shards'] as const) {
   for (const name of [
     'insert UDP',
     'insert with NAT, two buckets',
@@ -25,7 +25,7 @@ for (const engine of ['baseline', 'ct-scale', 'wheel', 'zones'] as const) {
     const scenario = SCENARIOS[name]!;
     SCENARIOS[`${engine}: ${name}`] = {
       ...scenario,
-      options: { ...scenario.options, engine, buckets: 1, reclaim: 'sweep' },
+      options: { ...scenario.options, engine, buckets: engine === 'shards' ? 4 : 1, reclaim: 'sweep' },
     };
   }
   SCENARIOS[`${engine}: insert between others that expire earlier and later`] = {
@@ -61,4 +61,6 @@ export const LOCK_TIMEOUT_SCENARIOS = [
   'wheel: flush',
   'zones: sweep',
   'zones: flush',
+  'shards: sweep',
+  'shards: flush',
 ];

@@ -6,6 +6,7 @@ import { IN_JAVASCRIPT } from '../../../bench/samples/samples.ts';
 import { compiledBench } from '../../../bench/samples/compiled.ts';
 import { type ProfileFile, profileInTurn, type ProfileRun } from '../../../bench/profile/run.ts';
 import type { EngineName } from '../../core/engines/engine.ts';
+import { engineKind } from '../../core/engines/registry.ts';
 import { UsageError } from '../../core/errors.ts';
 import { ChildError, runChild } from '../../host/children.ts';
 import { temporaryFolder } from '../../host/cleanup.ts';
@@ -33,7 +34,9 @@ export async function profileCapture(capture: string, options: CaptureProfileOpt
     'cli',
     'main.js',
   );
-  const args = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const { buckets, ...others } = shape;
+  const given = engineKind(options.engine).hasBuckets ? { ...others, buckets } : others;
+  const args = Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)]);
   try {
     return await profileInTurn({
       what: `${capture}, ${options.engine}, ${counted(options.threads, 'thread')}`,

@@ -12,7 +12,7 @@ import { profileHtml } from '../../../bench/profile/html.ts';
 import { costLine, type ProfileFile, type ProfileOptions, profileWorkload } from '../../../bench/profile/run.ts';
 import { profileTables, time } from '../../../bench/profile/tables.ts';
 import { markdownTable, textTable } from '../../../bench/report/table-text.ts';
-import { requirePossible, VoidRunError } from '../../../bench/suite/workload-bench.ts';
+import { requirePossible, requireSteered, VoidRunError } from '../../../bench/suite/workload-bench.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../../../bench/workloads/registry.ts';
 import { onOneLine, UsageError } from '../../core/errors.ts';
 import { didYouMean } from '../../core/options/nearest-name.ts';
@@ -136,5 +136,6 @@ async function measureWorkload(workload: WorkloadName, options: ProfileCommandOp
   requireWindowOfUse(workload, options.window);
   const { threads, connections, variant = workloadOf(workload).variants[0]! } = options;
   requirePossible(workload, [{ variant, threads, connections }]);
+  requireSteered(workload, [options.engine], [threads]);
   return watchedBuilt(options, () => profileWorkload(workload, options));
 }

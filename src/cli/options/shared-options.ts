@@ -22,7 +22,8 @@ export function engineOption(): Option {
   return new Option(
     '--engine <engine>',
     'Table implementation: ct-bucket, or one of the engines it is compared with. These have one table under a global ' +
-      'lock, with expiration lists (baseline) or queues (ct-scale); or ct-bucket with a timer wheel (wheel)',
+      'lock, with expiration lists (baseline) or queues (ct-scale); ct-bucket with a timer wheel ' +
+      '(wheel); a map and a lock for each zone (zones); or a table for each PMD, to which packets are steered (shards)',
   )
     .choices([...ENGINES])
     .default('ct-bucket');

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import type { EngineName } from '../../core/engines/engine.ts';
+import { bucketsFor } from '../../core/engines/registry.ts';
 import { UsageError } from '../../core/errors.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from '../../workers/datapath/flow-steering.ts';
 import { profileOf } from '../../core/inspect/lock-records.ts';
@@ -148,7 +149,7 @@ function startDatapath(options: ReplayOptions, checksums: 'verify' | 'trust', st
     engine,
     steering,
     batchSize: batch,
-    buckets,
+    buckets: bucketsFor(engine, { threads, buckets }),
     action: { zone, commit },
     checksums,
     sweeper: !events,

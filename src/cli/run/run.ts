@@ -1,6 +1,7 @@
 /** `ct-bucket run`: tracks a capture file or live packets until it is stopped, and serves `ct-bucket ctl` meanwhile. */
 
 import type { EngineName } from '../../core/engines/engine.ts';
+import { bucketsFor } from '../../core/engines/registry.ts';
 import { UsageError } from '../../core/errors.ts';
 import type { Steering } from '../../workers/datapath/flow-steering.ts';
 import type { TableFull } from '../../core/memory/table-options.ts';
@@ -154,7 +155,7 @@ async function startDatapath(options: RunOptions, { clock, checksums }: RunPlan)
     threads,
     engine,
     batchSize: batch,
-    buckets,
+    buckets: bucketsFor(engine, { threads, buckets }),
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(tableFull === undefined ? {} : { tableFull }),
     steering,

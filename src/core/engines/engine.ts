@@ -10,9 +10,12 @@
  *               Connections get into the sweeper's lists through multi-producer queues (queues/)
  *   wheel       our buckets; the sweeper has a hierarchical timer wheel instead of the walk (wheel/)
  *   zones       a map and a lock for each zone, as Open vSwitch 3.4 splits its map, and its newer series the lock (zones/)
+ *   shards      a table for each PMD. The datapath hands each packet to the PMD of its flow, as VPP does (shards/)
  *
  * The table of baseline and ct-scale is a bucket table with one bucket, whose lock is the global one.
  */
 
-export const ENGINES = ['ct-bucket', 'baseline', 'ct-scale', 'wheel', 'zones'] as const;
-export type EngineName = 'ct-bucket' | 'baseline' | 'ct-scale' | 'wheel' | 'zones';
+export const ENGINES = ['ct-bucket', 'baseline', 'ct-scale', 'wheel', 'zones', 'shards'] as const;
+/** Those that the review compared. */
+export const REVIEWED_ENGINES = ['ct-bucket', 'baseline', 'ct-scale'] as const satisfies readonly EngineName[];
+export type EngineName = 'ct-bucket' | 'baseline' | 'ct-scale' | 'wheel' | 'zones' | 'shards';

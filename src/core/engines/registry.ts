@@ -2,6 +2,7 @@
 
 import { LINE_WORDS } from '../../shared/memory/cache-line.ts';
 import { shown, UsageError } from '../errors.ts';
+import type { HashKeys } from '../path/key-hash.ts';
 import type { BucketTable, BucketTableOptions } from '../table/bucket-table.ts';
 import type { Checks } from '../table/reference-checks.ts';
 import { MAX_ZONE } from '../zones/zone.ts';
@@ -13,6 +14,7 @@ import { listsWords, type TableSize } from './lists.ts';
 import { ListsByQueues } from './queues/queues.ts';
 import { TimerWheel } from './wheel/timer-wheel.ts';
 import { wheelWords } from './wheel/wheel-layout.ts';
+import { ShardKeys, shardsFor } from './shards/shard-keys.ts';
 import { zoneTable } from './zones/zone-table.ts';
 
 export interface EngineKind {
@@ -20,10 +22,12 @@ export interface EngineKind {
   readonly number: number;
   /** True: ConntrackOptions.buckets says how many buckets the table has. */
   readonly hasBuckets: boolean;
-  /** Otherwise: how many it has. Default: one, whose lock is the global one. */
-  readonly buckets?: number;
+  /** Otherwise: how many it has, or that there are some for each PMD (bucketsFor). Default: one, whose lock is the global one. */
+  readonly buckets?: number | 'of each PMD';
   /** The rule which bucket a key belongs to. undefined: its hash decides. */
   readonly tableOf?: (options: BucketTableOptions, checks: Checks | undefined) => BucketTable;
+  /** How keys are hashed. undefined: every bit of a hash depends on the whole key. */
+  readonly keysOf?: (hashKey: readonly [number, number], bucketBits: number) => HashKeys;
   /** The default of ConntrackOptions.reclaim. */
   readonly reclaim: 'lookup-and-sweep' | 'sweep';
   /** Words of the engine's own shared region. */
@@ -71,11 +75,37 @@ const KINDS_BY_NAME: Readonly<Record<EngineName, EngineKind>> = {
     tableOf: zoneTable,
     strategyOf: (parts) => new BucketSweep(parts),
   },
+  shards: {
+    number: 5,
+    hasBuckets: false,
+    buckets: 'of each PMD',
+    reclaim: 'lookup-and-sweep',
+    regionWords: () => LINE_WORDS,
+    keysOf: (hashKey, bucketBits) => new ShardKeys(hashKey, bucketBits),
+    strategyOf: (parts) => new BucketSweep(parts),
+  },
 };
 
+/** Buckets of a table if ConntrackOptions.buckets does not say: of the engine `shards`, and of the others. */
+const DEFAULT_SHARDS = 4;
+const DEFAULT_BUCKETS = 1024;
+
 /** log2 of the buckets of a table. @param asked ConntrackOptions.buckets */
-export function bucketBitsOf({ hasBuckets, buckets = 1 }: EngineKind, asked: number): number {
-  return Math.log2(hasBuckets ? asked : buckets);
+export function bucketBitsOf(kind: EngineKind, asked = defaultBucketsOf(kind)): number {
+  const { hasBuckets, buckets = 1 } = kind;
+  return Math.log2(hasBuckets || buckets === 'of each PMD' ? asked : buckets);
+}
+
+function defaultBucketsOf({ buckets }: EngineKind): number {
+  return buckets === 'of each PMD' ? DEFAULT_SHARDS : DEFAULT_BUCKETS;
+}
+
+/** The buckets of a table for so many PMDs: of the engine `shards` as the PMDs need, of the others as the caller wants. */
+export function bucketsFor<Wanted extends number | undefined>(
+  engine: EngineName,
+  { threads, buckets }: { threads: number; buckets?: Wanted },
+): number | Wanted {
+  return engineKind(engine).buckets === 'of each PMD' ? shardsFor(threads) : (buckets as Wanted);
 }
 
 /** @throws UsageError if there is no engine of that name */

@@ -15,7 +15,8 @@ export interface ConntrackOptions {
   engine?: EngineName;
   /**
    * Number of buckets, a power of two from 1 to 65536; default 1024. The engines 'baseline' and 'ct-scale' always have
-   * one, 'zones' one for each zone.
+   * one, 'zones' one for each zone. In 'shards' it is the number of shards; default 4, and in a Datapath as its threads
+   * need.
    */
   buckets?: number;
   /** Capacity of the table, in connections, at most 50,000,000; it refuses more. Default 3,000,000. */

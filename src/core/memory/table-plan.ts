@@ -48,9 +48,11 @@ export function tablePlan(given: ConntrackOptions): TablePlan {
   const options = expectOptions('the options of a table', given, CONNTRACK_OPTIONS);
   const { engine = 'ct-bucket', tableFull = 'refuse', prefaultConnections = 0 } = options;
   const kind = engineKind(engine);
-  const { buckets = 1024, maxParticipants = 32, eventCapacity = 16_384 } = options;
+  const { buckets, maxParticipants = 32, eventCapacity = 16_384 } = options;
   const { maxConnections = DEFAULT_CONNECTIONS, reclaim = kind.reclaim } = options;
-  expectPowerOfTwo('buckets', buckets, MAX_BUCKETS);
+  if (buckets !== undefined) {
+    expectPowerOfTwo('buckets', buckets, MAX_BUCKETS);
+  }
   expectWhole('maxConnections', maxConnections, 1, MAX_CONNECTIONS);
   expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
   expectPowerOfTwo('eventCapacity', eventCapacity, MAX_EVENT_CAPACITY);

@@ -30,18 +30,35 @@ export class HashKeys {
     this.natKey0 = derivedKey(hashKey, 0);
     this.natKey1 = derivedKey(hashKey, 1);
   }
+
+  /** What is hashed of a META: all of it. */
+  hashedMeta(meta: number): number {
+    return meta;
+  }
+
+  /** The hash of a key as the index has it. @param hash of its addresses, ports and hashedMeta */
+  indexed(hash: number, _meta: number): number {
+    return hash;
+  }
+}
+
+/** The keys of most engines. */
+export function hashKeys(hashKey: readonly [number, number]): HashKeys {
+  return new HashKeys(hashKey);
 }
 
 /** Hashes the key at `parsed[at...]`, and writes the hash beside it. @returns the hash */
 export function hashParsed(keys: HashKeys, parsed: Int32Array, at: number): number {
   const { key0, key1 } = keys;
-  const meta = parsed[at + ParsedWord.META]!;
+  const whole = parsed[at + ParsedWord.META]!;
+  const meta = keys.hashedMeta(whole);
   const ports = parsed[at + ParsedWord.PORTS]!;
   /* "| 0" tells V8 that the result is an int32. Without it the value would go through a double. */
   const hash =
     (meta & META_IPV6) === 0
       ? hashIpv4(parsed[at + ParsedWord.SRC]!, parsed[at + ParsedWord.DST]!, ports, meta, key0, key1) | 0
       : hashIpv6(parsed, at + ParsedWord.SRC6, at + ParsedWord.DST6, ports, meta, key0, key1) | 0;
-  parsed[at + ParsedWord.HASH] = hash;
-  return hash;
+  const indexed = keys.indexed(hash, whole) | 0;
+  parsed[at + ParsedWord.HASH] = indexed;
+  return indexed;
 }

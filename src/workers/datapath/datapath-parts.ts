@@ -1,6 +1,7 @@
 /** Makes the parts of a datapath and connects them. Of each other they know callbacks only. */
 
 import { Conntrack } from '../../core/conntrack.ts';
+import { bucketsFor } from '../../core/engines/registry.ts';
 import { expectWhole } from '../../core/errors.ts';
 import { MAX_PARTICIPANTS } from '../../core/memory/table-options.ts';
 import { allocateWords } from '../../shared/access.ts';
@@ -35,7 +36,9 @@ function makeTable({ table, threads }: CheckedOptions): Conntrack {
   const { maxParticipants = 1 } = table;
   expectWhole('maxParticipants', maxParticipants, 1, MAX_PARTICIPANTS);
   const slots = Math.max(maxParticipants, participantsOf(threads));
-  const conntrack = new Conntrack({ ...table, maxParticipants: slots });
+  const { engine = 'ct-bucket' } = table;
+  const buckets = table.buckets ?? bucketsFor(engine, { threads });
+  const conntrack = new Conntrack({ ...table, ...(buckets === undefined ? {} : { buckets }), maxParticipants: slots });
   conntrack.lockTimeoutMs = LOCK_TIMEOUT_MS;
   conntrack.usedBy = 'a datapath';
   return conntrack;
@@ -68,6 +71,7 @@ export function makeParts<Tag>(options: CheckedOptions, assertRunning: () => voi
   const exchange = new PacketExchange({
     rings,
     steering,
+    keys: conntrack.tracker.keys,
     counters: conntrack.tracker.counters,
     hasFailed: () => workers.failure !== undefined,
     throwIfFailed: () => workers.throwIfFailed(),

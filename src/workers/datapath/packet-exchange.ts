@@ -6,6 +6,7 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { Counter } from '../../core/counters.ts';
 import { shown, UsageError } from '../../core/errors.ts';
+import type { HashKeys } from '../../core/path/key-hash.ts';
 import { FlowSteering, MAX_FRAME_BYTES, type Steering } from './flow-steering.ts';
 import { Delivery } from './delivery.ts';
 import type { PmdRings } from './pmd-rings.ts';
@@ -19,6 +20,8 @@ const TURN_MS = 10;
 export interface ExchangeOptions {
   rings: PmdRings;
   steering: Steering;
+  /** Keys of the table. */
+  keys: HashKeys;
   /** Counters of the owner. */
   counters: Float64Array;
   /** The datapath has failed. */
@@ -44,10 +47,10 @@ export class PacketExchange {
   #drains = 0;
 
   constructor(options: ExchangeOptions) {
-    const { rings, steering } = options;
+    const { rings, steering, keys } = options;
     this.rings = rings;
     this.#options = options;
-    this.#steering = new FlowSteering(steering);
+    this.#steering = new FlowSteering(steering, keys);
     this.#waiting = new WaitingPushes(rings.count, {
       harvest: () => this.harvestAnyway(),
       write: (push) => this.#write(push.worker, push.frame, push.timeMs, push.number, push.action),

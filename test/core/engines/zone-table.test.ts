@@ -63,13 +63,13 @@ describe('a zone of the engine zones', () => {
     expect(ct.tracker.arena.linesTaken).toBe(3);
   });
 
-  it('grows to thousands of connections beside an empty one', () => {
-    const ct = table(10_000);
-    for (let i = 0; i < 5000; i++) {
+  it('grows to hundreds of connections beside an empty one', () => {
+    const ct = table(1000);
+    for (let i = 0; i < 600; i++) {
       send(ct, udp({ ...ENDS, sport: 1 + i }), new CtAction({ zone: 5, commit: true }));
     }
-    expect(ct.tracker.table.entriesIn(5)).toBe(5000);
-    expect([...ct.dump({ nowMs: NOW_MS })].flat()).toHaveLength(5000);
+    expect(ct.tracker.table.entriesIn(5)).toBe(600);
+    expect([...ct.dump({ nowMs: NOW_MS })].flat()).toHaveLength(600);
     ct.sweep(NOW_MS + 1_000_000);
     expect(ct.connCount).toBe(0);
   });

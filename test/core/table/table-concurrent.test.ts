@@ -54,6 +54,7 @@ describe.each<{ engine: EngineName; reclaim: Reclaim }>([
   { engine: 'wheel', reclaim: 'sweep' },
   { engine: 'zones', reclaim: 'lookup-and-sweep' },
   { engine: 'zones', reclaim: 'sweep' },
+  { engine: 'shards', reclaim: 'lookup-and-sweep' },
 ])('one table of $engine under threads that insert, look up, sweep and flush ($reclaim)', ({ engine, reclaim }) => {
   it.each(engineKind(engine).hasBuckets ? [1, 64] : [1])(
     'keeps its accounting right with %i buckets',

@@ -222,7 +222,7 @@ function run(input: Sequence, tally: Tally): number {
     tally.add('one by one', packets);
   }
   if (reclaim === 'sweep' && tableFull === 'refuse' && !leapsBack(input) && !changesTimeouts(input)) {
-    const engine = (['baseline', 'ct-scale', 'wheel', 'zones'] as const)[input.steps.length % 4]!;
+    const engine = (['baseline', 'ct-scale', 'wheel', 'zones', 'shards'] as const)[input.steps.length % 5]!;
     const other = done(input, { engine }, 'other');
     expectAgreement(first, other, input, { what: `with the engine ${engine}`, dump });
     expectAccounting(other, `accounting of ${engine}`);

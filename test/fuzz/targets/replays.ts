@@ -24,7 +24,7 @@ function generate(random: Random): ReplayInput {
     }
   };
   maybe('--threads', random.pick(['1', '2']));
-  maybe('--engine', random.pick(['ct-bucket', 'baseline', 'ct-scale', 'wheel', 'zones']));
+  maybe('--engine', random.pick(['ct-bucket', 'baseline', 'ct-scale', 'wheel', 'zones', 'shards']));
   maybe('--batch', random.pick(['1', '7', '32']));
   maybe('--zone', '65535');
   maybe('--no-commit');
