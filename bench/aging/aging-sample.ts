@@ -73,7 +73,7 @@ console.log(JSON.stringify(await sample()));
 process.exit(0);
 
 function startPmds(ct: Conntrack): Worker[] {
-  const entry = workerEntry('aging-thread', import.meta.url);
+  const entry = workerEntry('aging-thread', import.meta.url, options.threads);
   const start = () => new Worker(entry.filename, { execArgv: entry.execArgv, workerData: ct.memory });
   return Array.from({ length: options.threads }, start);
 }

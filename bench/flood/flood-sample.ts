@@ -51,7 +51,7 @@ async function sample(): Promise<FloodSample> {
   const { mode, connections, table, established, batchSize, buckets } = options;
   const barrier = allocateWords(BARRIER_WORDS);
   const words = allocateWords(FLOOD_WORDS);
-  const entry = workerEntry('flood-thread', import.meta.url);
+  const entry = workerEntry('flood-thread', import.meta.url, 2);
   const workers = (['established', 'flood'] as const).map((role) => {
     const task: FloodThreadTask = { role, connections, table, established, batchSize, barrier, words };
     return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });

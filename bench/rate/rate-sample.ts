@@ -86,7 +86,7 @@ async function sample(): Promise<RateSample> {
   const rehearsal = sweepBeside(rehearsed, rehearsalFlows);
   const barrier = allocateWords(BARRIER_WORDS);
   const bins = Array.from({ length: threads }, () => new Float64Array(new SharedArrayBuffer(LATENCY_BINS * 8)));
-  const entry = workerEntry('rate-thread', import.meta.url);
+  const entry = workerEntry('rate-thread', import.meta.url, threads);
   const workers = bins.map((own, index) => {
     const task: RateThreadTask = { options, index, barrier, bins: own, rehearsal: rehearsal.table };
     return new Worker(entry.filename, { execArgv: entry.execArgv, workerData: task });

@@ -142,7 +142,7 @@ function makeClocks({ threads, phases, repetitions }: Plan): Clocks {
 
 /** Starts the threads. They stay the same for all tasks, so that the measurement finds the code that the rehearsal compiled. */
 function startPool({ threads }: Plan): Piscina {
-  const { filename, execArgv } = workerEntry('workload-thread', import.meta.url);
+  const { filename, execArgv } = workerEntry('workload-thread', import.meta.url, threads);
   return new Piscina({ filename, execArgv, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker: 1 });
 }
 

@@ -1,16 +1,21 @@
 /** The CPU quota and the memory of this process, and the reports of an overloaded machine. */
 
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { doubtText } from '../../bench/machine/probe-text.ts';
 import { htmlReport } from '../../bench/report/html.ts';
 import { markdownReport, textReport } from '../../bench/report/report.ts';
 import { analyse } from '../../bench/report/analysis.ts';
 import type { ResultsFile } from '../../bench/report/results-file.ts';
+import { demandOf, memoryProblem, requireMemory } from '../../src/core/memory/memory-demand.ts';
+import type { ConntrackOptions } from '../../src/core/memory/table-options.ts';
+import { tablePlan } from '../../src/core/memory/table-plan.ts';
+import { requireThreadMemory } from '../../src/workers/threads/thread-memory.ts';
 import { requireTableMemory } from '../../src/cli/tracking/table-memory.ts';
 import { addressSpaceLeft, cgroupMemory } from '../../src/core/memory/machine-memory.ts';
 import { cpuQuota, usableCores } from '../../src/host/machine-limits.ts';
-import { CT_BUCKET, run } from '../support/child.ts';
+import { CT_BUCKET, REPOSITORY, run } from '../support/child.ts';
 import { capturePath } from '../support/fixtures.ts';
 
 const reading = (files: Record<string, string>) => (path: string) => files[path];
@@ -123,6 +128,105 @@ describe('the memory limit', () => {
     const { code, stdout, stderr } = await run('/bin/bash', ['-c', `ulimit -v 2000000; ${line}`]);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/^ct-bucket: not enough memory: a table for 7000000 connections [^\n]*ulimit -v[^\n]*\n$/);
+  });
+});
+
+const MEMINFO =
+  'MemTotal:       1000000 kB\nMemAvailable:    200000 kB\nSwapTotal:            0 kB\nSwapFree:             0 kB\n';
+
+describe('the memory for a table', () => {
+  const problem = (options: ConntrackOptions, files: Record<string, string>) =>
+    memoryProblem(demandOf(tablePlan(options)), reading(files));
+  const machine = { '/proc/meminfo': MEMINFO };
+
+  it('is compared with the memory of the machine, if the table is full one day', () => {
+    expect(problem({ maxConnections: 16_000_000 }, machine)).toEqual({
+      text: expect.stringMatching(
+        /^a table for 16000000 connections takes \d+ MiB when it is full, and this machine has 977 MiB$/,
+      ) as string,
+      isAtOnce: false,
+    });
+    expect(problem({ maxConnections: 1_000_000 }, machine)).toBeUndefined();
+  });
+
+  it('is compared with the memory that is free now, if the table takes it at once', () => {
+    expect(problem({ prefaultConnections: 2_000_000 }, machine)).toEqual({
+      text: expect.stringMatching(
+        /^to commit the memory of 2000000 connections takes \d+ MiB, and the free memory has 196 MiB$/,
+      ) as string,
+      isAtOnce: true,
+    });
+    expect(problem({ prefaultConnections: 500_000 }, machine)).toBeUndefined();
+  });
+
+  it('of a cgroup counts for both, whichever limit is lower', () => {
+    const files = { ...machine, ...VERSION_1, '/sys/fs/cgroup/memory/job/memory.limit_in_bytes': '104857600' };
+    expect(problem({ maxConnections: 1_000_000 }, files)?.text).toMatch(/and the memory of this cgroup has 100 MiB$/);
+    expect(problem({ prefaultConnections: 1_000_000 }, files)).toMatchObject({ isAtOnce: true });
+  });
+
+  it('is refused with a code of its own; a table of the default size is made', () => {
+    const small = reading({ ...VERSION_2, '/sys/fs/cgroup/slice/job/memory.max': '100000000\n' });
+    const require = (options: ConntrackOptions) => requireMemory(demandOf(tablePlan(options)), 'reduce it', small);
+    expect(() => require({ maxConnections: 3_000_000 })).toThrow(
+      expect.objectContaining({ name: 'UsageError', code: 'ERR_CT_NO_MEMORY' }) as Error,
+    );
+    expect(() => require({})).not.toThrow();
+  });
+
+  it('is not looked for where nothing can be read', () => {
+    expect(problem({ maxConnections: 50_000_000, prefaultConnections: 50_000_000 }, {})).toBeUndefined();
+  });
+});
+
+describe('the memory for threads', () => {
+  const limited = (bytes: number) =>
+    reading({
+      '/proc/self/limits': `Max address space         ${bytes}           unlimited            bytes\n`,
+      '/proc/self/status': 'VmSize:\t  0 kB\n',
+    });
+
+  it('is refused if the address space does not suffice for all of them', () => {
+    expect(() => requireThreadMemory(2, limited(2 ** 30))).toThrow(
+      expect.objectContaining({
+        code: 'ERR_CT_NO_MEMORY',
+        message:
+          'not enough memory: 2 threads reserve 1200 MiB, and the address space (ulimit -v) has 1024 MiB: raise that limit, or use fewer ' +
+          'threads or a smaller table',
+      }) as Error,
+    );
+    expect(() => requireThreadMemory(1, limited(2 ** 30))).not.toThrow();
+    expect(() => requireThreadMemory(64, reading({}))).not.toThrow();
+  });
+});
+
+describe('ulimit -v', () => {
+  it.each<[command: string, ...args: string[]]>([
+    ['replay', capturePath('zeek_dnp3')],
+    ['verify', 'test/fixtures/vectors/baseline-sweep.jsonl'],
+    ['bench', 'insert', '--connections', '10000', '--runs', '1', '--threads', '4'],
+    ['bench', 'rate', 'steady', '--quick'],
+    ['bench', 'aging', '--connections', '10000'],
+    ['bench', 'flood', '--connections', '10000', '--runs', '1'],
+    ['bench', 'attack', 'syn-flood', '--packets', '1000', '--runs', '1', '--table', '3000000'],
+    ['profile', 'insert', '--connections', '10000'],
+    ['soak', '--minutes', '1'],
+  ])('makes %s %s end with one line that says so, and exit code 2', async (...args) => {
+    const line = [process.execPath, ...CT_BUCKET, ...args].map((part) => `'${part}'`).join(' ');
+    const { code, stderr } = await run('/bin/bash', ['-c', `ulimit -v 1900000; ${line}`]);
+    expect(stderr.split('\n').filter((each) => each.includes('not enough memory'))).toHaveLength(1);
+    expect(stderr).toMatch(/not enough memory: [^\n]*\(ulimit -v\)[^\n]*\n$/);
+    expect(code).toBe(2);
+  });
+
+  it('makes the library throw its code, and allocate nothing', async () => {
+    const program = `
+      import { Conntrack } from '${join(REPOSITORY, 'dist', 'src', 'index.js')}';
+      globalThis.SharedArrayBuffer = class { constructor() { console.log('allocated'); } };
+      try { new Conntrack({ maxConnections: 50_000_000 }); } catch ({ code, message }) { console.log(code, message); }`;
+    const line = `ulimit -v 4000000; '${process.execPath}' --input-type=module -`;
+    const { stdout } = await run('/bin/bash', ['-c', line], Buffer.from(program));
+    expect(stdout).toMatch(/^ERR_CT_NO_MEMORY not enough memory: a table for 50000000 connections reserves [^\n]*\n$/);
   });
 });
 

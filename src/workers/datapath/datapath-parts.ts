@@ -6,6 +6,7 @@ import { expectWhole } from '../../core/errors.ts';
 import { MAX_PARTICIPANTS } from '../../core/memory/table-options.ts';
 import { allocateWords } from '../../shared/access.ts';
 import { type DatapathShare, StatusWord, statusWords } from '../threads/status.ts';
+import { requireThreadMemory } from '../threads/thread-memory.ts';
 import { ActionTable } from './action-table.ts';
 import { DatapathWorkers } from './datapath-workers.ts';
 import type { CheckedOptions } from './options.ts';
@@ -47,11 +48,13 @@ function makeTable({ table, threads }: CheckedOptions): Conntrack {
 /**
  * Makes the table and the rings, and starts the threads.
  * @param assertRunning throws when the datapath takes no more packets
- * @throws UsageError for a wrong option of the table
+ * @throws UsageError for a wrong option of the table, or if there is no memory for the table or the threads
  */
 export function makeParts<Tag>(options: CheckedOptions, assertRunning: () => void): DatapathParts<Tag> {
   const { threads, clock, checksums, ringBytes, steering } = options;
   const conntrack = makeTable(options);
+  /* The PMDs and the sweeper. */
+  requireThreadMemory(threads + 1);
   const status = allocateWords(statusWords(threads));
   const share: DatapathShare = { memory: conntrack.memory, status, clock, threads };
   const reachedMs = new Float64Array(status.buffer, StatusWord.REACHED_MS * 4, 1);

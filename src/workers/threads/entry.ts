@@ -4,6 +4,7 @@
  */
 
 import { fileURLToPath } from 'node:url';
+import { requireThreadMemory } from './thread-memory.ts';
 
 export interface WorkerEntry {
   /** Path of the module. */
@@ -16,10 +17,13 @@ export interface WorkerEntry {
  * The worker entry beside the calling module.
  * @param name file name without extension
  * @param importMetaUrl `import.meta.url` of the caller
+ * @param threads how many threads the caller is about to start
+ * @throws UsageError if there is no memory for them
  *
  * With CT_CHECKED=1 every worker first loads the module at the URL CT_WORKER_IMPORT. Tests install their scheduling hook so.
  */
-export function workerEntry(name: string, importMetaUrl: string): WorkerEntry {
+export function workerEntry(name: string, importMetaUrl: string, threads = 1): WorkerEntry {
+  requireThreadMemory(threads);
   const preloaded = process.env['CT_CHECKED'] === '1' ? process.env['CT_WORKER_IMPORT'] : undefined;
   const preload = preloaded === undefined ? [] : ['--import', preloaded];
   const isSource = importMetaUrl.endsWith('.ts');
