@@ -101,7 +101,7 @@ function checkConnections(ct: Conntrack, nowMs: number, problems: Problems): Set
   const linked = new Set<number>();
   const walk = walkOf(tracker, undefined);
   tracker.enter();
-  for (let bucket = 0; bucket < table.bucketCount; bucket++) {
+  for (let bucket = 0; bucket < table.bucketCount; bucket = table.nextUsed(bucket + 1)) {
     countEntries(tracker, bucket, entries);
     checkBucket(tracker, { bucket, walk, nowMs, linked }, problems);
   }

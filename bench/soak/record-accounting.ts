@@ -3,7 +3,7 @@
 import type { Conntrack } from '../../src/core/conntrack.ts';
 import { memoryLayout } from '../../src/core/memory/memory-layout.ts';
 import { ConnWord, recordClassOf, UNIT_SHIFT } from '../../src/core/table/conn.ts';
-import { ArenaLayout, blockBits, blockWord } from '../../src/core/table/line-arena.ts';
+import { ArenaLayout, blockBits, blockWord, NO_BLOCK_BITS } from '../../src/core/table/line-arena.ts';
 import { LINE_WORDS } from '../../src/shared/memory/cache-line.ts';
 import { PARTICIPANT_WORDS, ParticipantWord } from '../../src/shared/memory/participant.ts';
 import { RECORD_CLASSES, SLAB_CACHE_WORDS, SlabLayout } from '../../src/shared/memory/slab.ts';
@@ -71,8 +71,17 @@ export function checkLines(ct: Conntrack, problems: Problems): void {
     }
   };
   const next = (directory: number): number => words[layout.arenaLinks + blockWord(directory) / LINE_WORDS - firstLine]!;
+  const shared = new Set<number>();
   for (let bucket = 0; bucket < table.bucketCount; bucket++) {
-    note(`bucket ${bucket}`, table.blockOfBucket(bucket));
+    const block = table.blockOfBucket(bucket);
+    if (blockBits(block) === NO_BLOCK_BITS) {
+      shared.add(block);
+    } else {
+      note(`bucket ${bucket}`, block);
+    }
+  }
+  for (const block of shared) {
+    note('buckets without entries', block);
   }
   for (let id = 0; id < memory.maxParticipants; id++) {
     const base = participants.base + id * PARTICIPANT_WORDS;
