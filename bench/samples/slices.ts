@@ -11,7 +11,7 @@ import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../workloads/regi
 import { Sender } from '../workloads/sender.ts';
 import { SHARED_WORDS, type WorkloadRun } from '../workloads/workload.ts';
 
-export const SLICES_VERSION = 1;
+export const SLICES_VERSION = 2;
 
 /** V8's flags of this build. They hold for the whole process, so both builds must have the same. */
 export const flags: readonly string[] = COMPILER_FLAGS;
@@ -137,7 +137,10 @@ class Slices implements SlicedWorkload {
       ...workload.tableOf?.({ connections, variant }),
     });
     const shared = allocateWords(SHARED_WORDS);
-    this.#run = workload.make({ variant, batchSize, window: connections, threads: 1, thread: 0, connections, shared });
+    /* A batch in the table's memory takes the packet module, as the datapath's do. */
+    const { memory } = table;
+    const work = { variant, batchSize, window: connections, threads: 1, thread: 0, connections, shared, memory };
+    this.#run = workload.make(work);
     this.#run.prepare?.(0, connections);
     this.#senders = this.phases.map((_, phase) => new Sender(table, START_MS + phase));
     this.#table = table;

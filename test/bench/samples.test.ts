@@ -26,8 +26,9 @@ beforeAll(async () => {
   broken = await buildVariant([
     {
       path: 'bench/workloads/udp.ts',
-      find: /constructor\(\{ batchSize, memory \}, isIpv6\) \{/,
-      replace: 'constructor({ batchSize, thread, memory }, isIpv6) { if (thread === 1) throw new Error("planted");',
+      find: /constructor\(\{ batchSize, memory, hosts \}, isIpv6\) \{/,
+      replace:
+        'constructor({ batchSize, thread, memory, hosts }, isIpv6) { if (thread === 1) throw new Error("planted");',
     },
   ]);
 });

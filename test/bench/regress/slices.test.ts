@@ -76,7 +76,9 @@ describe('the slices of a workload', () => {
     expect(fill(workload)).toBeUndefined();
     const timed = workload.phases.filter(({ result }) => result !== undefined);
     expect(timed.length).toBeGreaterThan(0);
-    expect(timed.every(({ slices }) => slices > 10)).toBe(true);
+    /* A flush is one call. */
+    const few = timed.filter(({ slices }) => slices <= 10).map(({ result }) => result);
+    expect(few).toEqual(name === 'zones' ? ['zones-flush-full', 'zones-flush-empty'] : []);
   });
 
   it('are missed by the accounting if one is left out', () => {
