@@ -92,7 +92,7 @@ const CHECKED_ONLY = ['test/core/table/cleaned-once.test.ts', 'test/core/table/t
 /** Tests of packets that the packet module judges, besides those whose batches lie beside their table anyway. */
 const IN_MODULE = [
   'test/core/path/{batch-order,linearizability,remembered-connection}.test.ts',
-  'test/core/lifecycle/{early-drop,early-drop-concurrent,reclaim,repair}.test.ts',
+  'test/core/lifecycle/{early-drop,early-drop-concurrent,reclaim}.test.ts',
   'test/core/packet/{checksums,reason}.test.ts',
   'test/core/events/*.test.ts',
   'test/fuzz/fuzzing.test.ts',
