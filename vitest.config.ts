@@ -48,6 +48,7 @@ const QUIET = [
   'test/host/output-files.test.ts',
   'test/cli/odd-inputs.test.ts',
   'test/cli/option-table.test.ts',
+  'test/cli/origin.test.ts',
   'test/build/*.test.ts',
   'test/other-node/*.test.ts',
   'test/pictures/*.test.ts',

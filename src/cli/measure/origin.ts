@@ -11,12 +11,18 @@ function quoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
-/** @param args arguments of the command `ct-bucket` */
-export function commandLine(args: readonly string[]): string {
-  return ['ct-bucket', ...args.map(quoted)].join(' ');
+/**
+ * @param args arguments of the command `ct-bucket`
+ * @param env CT_PACKET_PATH is named, since it decides whether packets take the packet module
+ */
+export function commandLine(args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
+  const path = env['CT_PACKET_PATH'];
+  return [...(path === undefined ? [] : [`CT_PACKET_PATH=${quoted(path)}`]), 'ct-bucket', ...args.map(quoted)].join(
+    ' ',
+  );
 }
 
 /** Call when the measurement has ended. */
 export function originNow(): Origin {
-  return { command: commandLine(process.argv.slice(2)), finishedAt: new Date().toISOString() };
+  return { command: commandLine(process.argv.slice(2), process.env), finishedAt: new Date().toISOString() };
 }

@@ -1,5 +1,5 @@
 /**
- * Arrays of 4 GiB or more in another thread. postMessage and workerData count the bytes of an array in 32 bits (Node 20 to 24), so a
+ * Arrays of 4 GiB or more in another thread. postMessage and workerData count the bytes of an array in 32 bits (Node 20 to 26), so a
  * longer one arrives too short. Its buffer arrives whole. So a thread that maps a table makes such arrays anew.
  */
 
