@@ -16,7 +16,7 @@ import { FIRST_EMPTY_ZONE, zoneChoice, zoneLimit } from './zone-variants.ts';
 
 /** Empty zones of a thread, and how often it flushes each. */
 const EMPTY_ZONES = 64;
-const ROUNDS = 16;
+const ROUNDS = 256;
 const FIRST_ZONE = 1;
 
 const PHASES = ['fill', 'flushFull', 'commit', 'noCommit', 'flushEmpty'] as const;
