@@ -89,7 +89,7 @@ it('a run without its last phases is void', () => {
 it('a phase counts packets, or the calls of its threads', () => {
   const phases = workloadOf('zones').phasesOf('3');
   const counts = phases.map((phase) => operationsOf(phase, { connections: CONNECTIONS, threads: THREADS }));
-  expect(counts).toEqual([3000, 1000, 1000, 1000, 2048]);
+  expect(counts).toEqual([3000, 1000, 1000, 1000, 32_768]);
 });
 
 it('a number of zones is read as it is written, and nothing else is', () => {
