@@ -1,8 +1,8 @@
 /**
  * The bucket table as readers see it: 2^n buckets in shared memory, each with an index of its own. bucket-layout.ts draws the words.
  *
- * The high bits of a hash select the bucket (in the engine `zones` the zone does). The low bits select the entry's home line in the bucket's index. If the home line is
- * full, the entry goes to the next line with a free slot, and each line that it passes counts it as overflow. A search stops at the
+ * The high bits of a hash select the bucket (in the engine `zones` the zone does). The low bits select the entry's home line in the
+ * bucket's index. If the home line is full, the entry goes to the next line with a free slot, and each line that it passes counts it as overflow. A search stops at the
  * first line without overflow. Facebook's F14 does the same with chunks. So one cache miss finds nearly every key, and no entry
  * has to move when another one is unlinked.
  *

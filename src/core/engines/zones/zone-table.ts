@@ -28,75 +28,53 @@ import type { Checks } from '../../table/reference-checks.ts';
 /** The zone of packets whose action names none. Connections for which memory is committed beforehand are expected in it. */
 const DEFAULT_ZONE = 0;
 
-/** What both tables below need beside their base class. */
+/** What the functions below need of a table. */
 interface ZoneParts {
   readonly table: BucketTable;
   readonly arena: LineArena;
   readonly directories: number;
 }
 
-class ZoneTable extends BucketTable {
-  private readonly parts: ZoneParts;
+type Table = new (options: BucketTableOptions, checks: Checks) => BucketTable;
 
-  constructor(options: BucketTableOptions) {
-    super(options);
-    this.parts = { table: this, arena: options.arena, directories: options.directories };
-  }
+/** The class of a table in which the zone of a key is its bucket. @param Base the table of this process: checked or not */
+function byZone(Base: Table): Table {
+  return class extends Base {
+    private readonly parts: ZoneParts;
 
-  override bucketOf(_hash: number, words: Int32Array, meta: number): number {
-    return metaZone(words[meta]!);
-  }
+    constructor(options: BucketTableOptions, checks: Checks) {
+      super(options, checks);
+      this.parts = { table: this, arena: options.arena, directories: options.directories };
+    }
 
-  override nextUsed(zone: number): number {
-    return nextUsed(this.parts, zone);
-  }
+    override bucketOf(_hash: number, words: Int32Array, meta: number): number {
+      return metaZone(words[meta]!);
+    }
 
-  override initialise(participant: Participant, expectedEntries: number): void {
-    initialise(this.parts, participant, expectedEntries);
-  }
+    override nextUsed(zone: number): number {
+      return nextUsed(this.parts, zone);
+    }
 
-  override placeAbsentLocked(zone: number, hash: number, record: number): boolean {
-    return hasLines(this.parts, zone) && super.placeAbsentLocked(zone, hash, record);
-  }
+    override initialise(participant: Participant, expectedEntries: number): void {
+      initialise(this.parts, participant, expectedEntries);
+    }
 
-  override placeLocked(zone: number, hash: number, record: number, participant: Participant): boolean {
-    return openZone(this.parts, zone, participant) && super.placeLocked(zone, hash, record, participant);
-  }
+    override placeAbsentLocked(zone: number, hash: number, record: number): boolean {
+      return hasLines(this.parts, zone) && super.placeAbsentLocked(zone, hash, record);
+    }
+
+    override placeLocked(zone: number, hash: number, record: number, participant: Participant): boolean {
+      return openZone(this.parts, zone, participant) && super.placeLocked(zone, hash, record, participant);
+    }
+  };
 }
 
-/** The same in a checked process. */
-class CheckedZoneTable extends CheckedBucketTable {
-  private readonly parts: ZoneParts;
-
-  constructor(options: BucketTableOptions, checks: Checks) {
-    super(options, checks);
-    this.parts = { table: this, arena: options.arena, directories: options.directories };
-  }
-
-  override bucketOf(_hash: number, words: Int32Array, meta: number): number {
-    return metaZone(words[meta]!);
-  }
-
-  override nextUsed(zone: number): number {
-    return nextUsed(this.parts, zone);
-  }
-
-  override initialise(participant: Participant, expectedEntries: number): void {
-    initialise(this.parts, participant, expectedEntries);
-  }
-
-  override placeAbsentLocked(zone: number, hash: number, record: number): boolean {
-    return hasLines(this.parts, zone) && super.placeAbsentLocked(zone, hash, record);
-  }
-
-  override placeLocked(zone: number, hash: number, record: number, participant: Participant): boolean {
-    return openZone(this.parts, zone, participant) && super.placeLocked(zone, hash, record, participant);
-  }
-}
+const ZoneTable = byZone(BucketTable);
+const CheckedZoneTable = byZone(CheckedBucketTable);
 
 /** @param checks undefined: the process is not checked */
 export function zoneTable(options: BucketTableOptions, checks: Checks | undefined): BucketTable {
-  return checks === undefined ? new ZoneTable(options) : new CheckedZoneTable(options, checks);
+  return new (checks === undefined ? ZoneTable : CheckedZoneTable)(options, checks!);
 }
 
 /** Has a zone a block? For the holder of its lock. To others a hint: a zone keeps its first block, or a larger one. */
