@@ -20,6 +20,7 @@ import { conclude, type RegressResult } from '../../../bench/regress/run.ts';
 import { CT_BUCKET, run } from '../../support/child.ts';
 import { plainNoise } from './made-up-noise.ts';
 import { configOf, outcomeOf, pairSampler } from './sequences.ts';
+import { machineWith } from '../../support/probe-readings.ts';
 
 const ENTRY: AcceptedSlowdown = {
   case: 'case 0',
@@ -39,17 +40,7 @@ async function verdictOn(ratio: number, accepted: AcceptedSlowdown[] = []): Prom
     format: 'ct-bucket regress',
     base: { label: 'main', commit: ENTRY.base },
     head: { label: 'HEAD', commit: ENTRY.head },
-    machine: {
-      cpu: 'Example CPU',
-      cores: 2,
-      memoryBytes: 1,
-      kernel: '6',
-      node: 'v20.0.0',
-      v8: '11',
-      nodeOptions: '',
-      flags: [],
-      loadAverage1m: 0,
-    },
+    machine: machineWith(),
     time: '2026-01-01T00:00:00.000Z',
     seed: 1,
     config,

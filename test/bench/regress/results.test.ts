@@ -14,6 +14,7 @@ import { readSample } from '../../../bench/regress/process-samples.ts';
 import { historyEntryOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
 import { LineLog } from '../../../src/host/line-log.ts';
 import { conclude, type RegressResult } from '../../../bench/regress/run.ts';
+import { machineWith } from '../../support/probe-readings.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -36,17 +37,7 @@ function result(name: string, ratio: number, cpu = 'Example CPU', scatter = 0.01
     format: 'ct-bucket regress',
     base: { label: 'main', commit: 'aaaaaaaaaaaaaaaa' },
     head: { label: 'HEAD', commit: 'bbbbbbbbbbbbbbbb' },
-    machine: {
-      cpu,
-      cores: 2,
-      memoryBytes: 1,
-      kernel: '6',
-      node: 'v20.0.0',
-      v8: '11',
-      nodeOptions: '',
-      flags: [],
-      loadAverage1m: 0,
-    },
+    machine: { ...machineWith(), cpu },
     time: '2026-01-01T00:00:00.000Z',
     seed: 1,
     config,
