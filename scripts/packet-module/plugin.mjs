@@ -2,7 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { tsImport } from 'tsx/esm/api';
+import { register } from 'tsx/esm/api';
 import { compilePacketModule } from './compile.mjs';
 import { glueOf } from './glue.mjs';
 
@@ -16,8 +16,14 @@ async function exportsIn(root) {
       .filter((name) => name.endsWith('.ts'))
       .map((name) => join(root, folder, name)),
   );
-  const loaded = await Promise.all(paths.map((path) => tsImport(path, import.meta.url)));
-  return new Map(paths.map((path, index) => [path, loaded[index]]));
+  /* One namespace for all. With tsImport each path gets its own, and loads all that it imports once more. */
+  const tsx = register({ namespace: `packet-module-${performance.now()}` });
+  try {
+    const loaded = await Promise.all(paths.map((path) => tsx.import(path, import.meta.url)));
+    return new Map(paths.map((path, index) => [path, loaded[index]]));
+  } finally {
+    await tsx.unregister();
+  }
 }
 
 /** Compiles the sources in a folder. @returns the code that takes the place of PLACE, and what is in it */
