@@ -79,7 +79,10 @@ const regressCase = onlyObject({
   ),
   repetitions: v.optional(whole('Measurements in each process. Their median counts.', 1, 1000), 30),
   rehearsals: v.optional(whole('Tables that a process fills to warm up, before it measures.', 2, 100), 2),
-  rehearsalConnections: v.optional(whole('Connections in each table of the warm-up.', 1000, 1_000_000), 50_000),
+  rehearsalConnections: v.optional(
+    whole('Connections in each table of the warm-up. Slices take at most 3000.', 1000, 1_000_000),
+    50_000,
+  ),
   gates,
 });
 

@@ -54,6 +54,16 @@ export function workOf({ workload, batchSize, buckets, connections, gates }: Reg
   };
 }
 
+/** A case, and the work that is counted in its place. */
+interface CaseWork {
+  each: RegressCase;
+  work: CountSampleOptions;
+}
+
+function silent(name: string, why: string): CaseFinding {
+  return { case: name, verdict: 'silent', why, phases: [] };
+}
+
 /** The phases of one build on one work. */
 export interface CountedPhase {
   counts: PhaseCounts;
@@ -101,10 +111,23 @@ export function isDecided({ cases }: CounterFindings): boolean {
   );
 }
 
-async function countedPhases({ dist: build }: Build, work: CountSampleOptions): Promise<CountedPhase[]> {
-  const [counted] = await countsOf({ build, works: [work] });
-  const bytes = await bytesOf(build, work);
-  return counted!.phases.map((counts) => ({ counts, bytes: bytes[counts.name]! }));
+/** The phases of each work. All works share one copy of the build, since its rewriting takes longest. */
+async function countedPhases({ dist: build }: Build, works: readonly CountSampleOptions[]): Promise<CountedPhase[][]> {
+  const counted = await countsOf({ build, works });
+  const phases: CountedPhase[][] = [];
+  for (const [i, work] of works.entries()) {
+    const bytes = await bytesOf(build, work);
+    phases.push(counted[i]!.phases.map((counts) => ({ counts, bytes: bytes[counts.name]! })));
+  }
+  return phases;
+}
+
+/** Why a case was not counted. */
+function whyNot(error: unknown): string {
+  /* An older build, or one whose packet path the counters cannot rewrite: time decides. */
+  return error instanceof NoCountersError
+    ? 'a build is older than the counters'
+    : (error as Error).message.split('\n')[0]!;
 }
 
 /** Both builds at once: counts do not depend on what else runs. */
@@ -148,12 +171,13 @@ export class CounterGate {
 
   /**
    * Counts operations, lines and bytes, then instructions.
-   * @param limitMs what is not counted after this time is left out
+   * @param limitMs instructions that are not counted after this time are left out
+   * @param order names of the cases in the order in which their instructions are counted
    * @returns whether the counters decide the verdict
    */
-  async count(limitMs: number): Promise<boolean> {
+  async count(limitMs: number, order?: readonly string[]): Promise<boolean> {
     const startMs = performance.now();
-    return (await this.countShared()) || this.countInstructions(limitMs - (performance.now() - startMs));
+    return (await this.countShared()) || this.countInstructions(limitMs - (performance.now() - startMs), order);
   }
 
   /** Counts operations, lines and bytes. @returns whether they decide the verdict */
@@ -162,32 +186,35 @@ export class CounterGate {
     if (this.#mode === 'none') {
       return false;
     }
-    for (const each of this.#config.cases) {
-      this.findings.cases.push(await this.#sharedOf(each));
-    }
+    showProgress('counting operations and lines');
+    const { cases } = this.#config;
+    const all = cases.map((each) => ({ each, work: workOf(each) }));
+    const counted = all.filter((one): one is CaseWork => typeof one.work !== 'string');
+    const found = await this.#sharedOf(counted).catch(() => this.#oneByOne(counted));
+    this.findings.cases = all.map(
+      ({ each: { name }, work }) => found.find((finding) => finding.case === name) ?? silent(name, work as string),
+    );
     showProgress('');
     this.findings.tookSeconds += (performance.now() - startMs) / 1000;
     return isDecided(this.findings);
   }
 
-  async #sharedOf(each: RegressCase): Promise<CaseFinding> {
-    const work = workOf(each);
-    if (typeof work === 'string') {
-      return { case: each.name, verdict: 'silent', why: work, phases: [] };
+  async #sharedOf(counted: readonly CaseWork[]): Promise<CaseFinding[]> {
+    const works = counted.map(({ work }) => work);
+    const [before, after] = await ofBoth(this.#base, this.#head, (build) => countedPhases(build, works));
+    return counted.map(({ each }, i) => {
+      this.#counted.set(each.name, [before[i]!, after[i]!]);
+      return this.#judged(each, [before[i]!, after[i]!]);
+    });
+  }
+
+  /** One of the cases cannot be counted: which? */
+  async #oneByOne(counted: readonly CaseWork[]): Promise<CaseFinding[]> {
+    const found: CaseFinding[] = [];
+    for (const one of counted) {
+      found.push(...(await this.#sharedOf([one]).catch((error: unknown) => [silent(one.each.name, whyNot(error))])));
     }
-    showProgress(`counting operations and lines: ${each.name}`);
-    try {
-      const counted = await ofBoth(this.#base, this.#head, (build) => countedPhases(build, work));
-      this.#counted.set(each.name, counted);
-      return this.#judged(each, counted);
-    } catch (error) {
-      /* An older build, or one whose packet path the counters cannot rewrite: time decides. */
-      const why =
-        error instanceof NoCountersError
-          ? 'a build is older than the counters'
-          : (error as Error).message.split('\n')[0]!;
-      return { case: each.name, verdict: 'silent', why, phases: [] };
-    }
+    return found;
   }
 
   #judged(each: RegressCase, [before, after]: [CountedPhase[], CountedPhase[]]): CaseFinding {
@@ -198,15 +225,20 @@ export class CounterGate {
   /**
    * Counts instructions, where valgrind is installed.
    * @param limitMs what is not counted after this time is left out
+   * @param order names of the cases; the first may be the only one for which there is time
    * @returns whether the counters now decide the verdict
    */
-  async countInstructions(limitMs: number): Promise<boolean> {
+  async countInstructions(
+    limitMs: number,
+    order: readonly string[] = this.#config.cases.map(({ name }) => name),
+  ): Promise<boolean> {
     if (this.#mode !== 'all' || this.#counted.size === 0 || !hasValgrind()) {
       return false;
     }
     const startMs = performance.now();
     const endMs = startMs + limitMs;
-    for (const each of this.#config.cases.filter(({ name }) => this.#counted.has(name))) {
+    const counted = this.#config.cases.filter(({ name }) => this.#counted.has(name));
+    for (const each of counted.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))) {
       showProgress(`counting instructions: ${each.name}`);
       const work = workOf(each) as CountSampleOptions;
       const index = this.findings.cases.findIndex(({ case: name }) => name === each.name);
@@ -218,12 +250,12 @@ export class CounterGate {
         this.findings.cases[index]!.why = 'there was no time to count instructions, or a build cannot count them';
         continue;
       }
-      const counted = this.#counted
+      const phasesOfBoth = this.#counted
         .get(each.name)!
         .map((phases, build) =>
           phases.map((phase) => ({ ...phase, instructions: counts[build]![phase.counts.name]! })),
         ) as [CountedPhase[], CountedPhase[]];
-      this.findings.cases[index] = this.#judged(each, counted);
+      this.findings.cases[index] = this.#judged(each, phasesOfBoth);
       if (isDecided(this.findings)) {
         break;
       }

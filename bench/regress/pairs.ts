@@ -19,8 +19,13 @@ export interface SequenceOptions {
   /** Number of shards of the whole comparison. Their figures share the tolerated errors. */
   shards?: number;
   nowMs?: () => number;
-  /** Called after a first look, which can call only what is huge. @returns whether the verdict is certain */
-  afterFirstLook?: (leftMs: number) => Promise<boolean>;
+  /**
+   * Called after a first look, which can call only what is huge.
+   * @param spareMs time until the end, without the time of the fewest pairs
+   * @param slowestFirst names of the cases, the largest slowdown so far first
+   * @returns whether the verdict is certain
+   */
+  afterFirstLook?: (spareMs: number, slowestFirst: readonly string[]) => Promise<boolean>;
   /** Slowdowns that are accepted do not end the sequence. */
   accepted?: readonly AcceptedSlowdown[];
   onProgress?: (text: string) => void;
@@ -59,7 +64,7 @@ class PairTaker {
 
   /** Takes a pair of each of these cases, in random order. @returns whether a figure has regressed */
   async takeRound(among: readonly RegressCase[]): Promise<boolean> {
-    for (const each of this.#slowestFirst(shuffled(among, this.#random))) {
+    for (const each of this.#hugeFirst(shuffled(among, this.#random))) {
       this.#options.onProgress?.(`round ${this.#round + 1}: ${each.name}`);
       const order: Order = this.#random() < 0.5 ? 'ab' : 'ba';
       this.pairs.push({ case: each.name, round: this.#round, order, ...(await this.#options.sample(each, order)) });
@@ -78,15 +83,26 @@ class PairTaker {
     return false;
   }
 
+  /** The largest of the case's ratios of times in its pairs so far, each as the mean of the pairs' logarithms. */
+  #slowdownOf({ name }: RegressCase): number {
+    const pairs = this.pairs.filter((each) => each.case === name);
+    const times = Object.keys(pairs[0]?.a.timesMs ?? {});
+    const means = times.map(
+      (time) => pairs.reduce((sum, { a, b }) => sum + Math.log(b.timesMs[time]! / a.timesMs[time]!), 0) / pairs.length,
+    );
+    return Math.exp(Math.max(0, ...means));
+  }
+
+  /** Names of all cases, the slowest first. */
+  slowestFirst(): string[] {
+    const { cases } = this.#options.config;
+    return cases.toSorted((a, b) => this.#slowdownOf(b) - this.#slowdownOf(a)).map(({ name }) => name);
+  }
+
   /** In the second round: cases whose first pair was hugely slower come first, so that they are called soon. */
-  #slowestFirst(cases: RegressCase[]): RegressCase[] {
-    const slowness = ({ name }: RegressCase): number => {
-      const pair = this.pairs.find((each) => each.case === name);
-      const ratios = Object.keys(pair?.a.timesMs ?? {}).map((time) => pair!.b.timesMs[time]! / pair!.a.timesMs[time]!);
-      const most = Math.max(1, ...ratios);
-      return most > HUGE_FACTOR ? most : 1;
-    };
-    return this.#round === 1 ? cases.toSorted((a, b) => slowness(b) - slowness(a)) : cases;
+  #hugeFirst(cases: RegressCase[]): RegressCase[] {
+    const hugeness = (each: RegressCase): number => Math.max(HUGE_FACTOR, this.#slowdownOf(each));
+    return this.#round === 1 ? cases.toSorted((a, b) => hugeness(b) - hugeness(a)) : cases;
   }
 
   /** Whether figures with this many pairs are judged: at no other number do verdicts change. */
@@ -133,7 +149,8 @@ export async function takePairs(options: SequenceOptions): Promise<Sequence> {
   while (!isOver && taker.rounds < most && open.length > 0) {
     if (taker.rounds === hugePairs && afterFirstLook !== undefined) {
       const beforeMs = nowMs();
-      isOver = await afterFirstLook(endMs - beforeMs);
+      const restMs = (fewest - taker.rounds) * ((beforeMs - startMs) / taker.rounds);
+      isOver = await afterFirstLook(endMs - beforeMs - restMs, taker.slowestFirst());
       besidesMs = nowMs() - beforeMs;
       if (isOver) {
         break;

@@ -97,7 +97,7 @@ export async function measureWith(methods: Methods, options: MeasureOptions): Pr
     sample: methods.sample,
     seed,
     ...(shard === undefined ? {} : { shards: shard.of }),
-    ...(gate === undefined ? {} : { afterFirstLook: (leftMs) => gate.count(leftMs) }),
+    ...(gate === undefined ? {} : { afterFirstLook: (spareMs, slowestFirst) => gate.count(spareMs, slowestFirst) }),
     accepted: accepted?.entries ?? [],
     onProgress: showProgress,
   }).finally(methods.remove);

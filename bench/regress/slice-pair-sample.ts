@@ -41,7 +41,7 @@ export interface SlicePair {
 const LONGEST_US = 500_000;
 const FEWEST_REPETITIONS = 3;
 /** A slow build is not rehearsed again, nor its memory measured more often than needed, after this processor time. */
-const LONG_US = 300_000;
+const LONG_US = 150_000;
 /** Tables whose memory is measured. Their median counts: the process may grow meanwhile for other reasons. */
 const MEMORY_TABLES = 5;
 const FEWEST_MEMORY_TABLES = 3;

@@ -19,6 +19,8 @@ import type { SliceAbilities, SlicePair, SlicePairOptions } from './slice-pair-s
 const SLICES = join('bench', 'samples', 'slices.js');
 /** About 300 us in a cache: the two builds disturb each other's caches at the ends only, and few slices are interrupted. */
 const PACKETS_PER_SLICE = 4096;
+/** A longer warm-up takes most of a pair's time, and pairs then scatter more, not less. */
+const MOST_REHEARSAL_CONNECTIONS = 3000;
 
 /** The slices of two builds, ready to run. */
 export interface LoadedSlices {
@@ -106,7 +108,7 @@ function optionsOf(each: RegressCase): Partial<SlicePairOptions> {
       batchSize,
       buckets,
       packetsPerSlice: PACKETS_PER_SLICE,
-      rehearsalConnections,
+      rehearsalConnections: Math.min(rehearsalConnections, MOST_REHEARSAL_CONNECTIONS),
     },
     rehearsals,
     repetitions,
