@@ -18,7 +18,7 @@ const HUGE_ALARMS = 0.002;
 /** A pair of equal builds shows a huge slowdown at most this often. The pairs of a verdict are independent of each other. */
 export const HUGE_CHANCE = 1 / 50;
 /** The first look spends this part of the errors. The other looks share the rest evenly. */
-const FIRST_PART = 1 / 3;
+const FIRST_PART = 1 / 2;
 const LOOKS = 8;
 /** Each look has this many times the pairs of the one before. More frequent looks would find little new. */
 const GROWTH = 1.4;

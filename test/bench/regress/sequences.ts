@@ -35,6 +35,7 @@ export function pairSampler(slower: Record<string, number>, noise: Noise): PairS
 const RESULTS: Record<string, string[]> = {
   insert: ['udp-insert', 'udp-lookup'],
   'tcp-life': ['tcp-life'],
+  'tcp-data': ['tcp-data'],
   churn: ['churn'],
 };
 
