@@ -14,6 +14,8 @@ const STEP_ODDS = Math.log(99);
 const SETTLED_ODDS = Math.log(20);
 /** A head-to-head that finds nothing counts against its suspects with these odds. */
 const CLEARED_ODDS = Math.log(1000);
+/** Odds of what no measurement could change: a commit runs the same code as another one. */
+const KNOWN_ODDS = Math.log(1e12);
 /** Probability of the suspects from which a head-to-head decides. */
 const SUSPECTED = 0.95;
 /** Least scale of the noise: as a part of the effect, and in ln(B/A). */
@@ -79,6 +81,13 @@ export class Beliefs {
     const isSlow = this.isSlow(commit);
     for (let each = 1; each <= this.#last; each++) {
       this.#odds[each]! += each <= commit === isSlow ? SETTLED_ODDS : 0;
+    }
+  }
+
+  /** The commit runs the same code as the good one, or as the bad one. */
+  know(commit: number, isSlow: boolean): void {
+    for (let each = 1; each <= this.#last; each++) {
+      this.#odds[each]! -= each <= commit === isSlow ? 0 : KNOWN_ODDS;
     }
   }
 

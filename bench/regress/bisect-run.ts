@@ -1,23 +1,30 @@
 /** `regress bisect` from beginning to end: the commits, a verdict on the whole range, and the search. */
 
 import { UsageError } from '../../src/core/errors.ts';
+import { type MachineFingerprint, machineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
 import { bisect, nameOf, UnmeasurableError, type BisectAnswer, type Comparison } from './bisect.ts';
-import { findBuild, type Build } from './builds.ts';
+import { type BuildPlaces, defaultPlaces, findBuild, type Build } from './builds.ts';
 import { ratiosOfRound, SampleError, type RawPair } from './cases.ts';
+import { codesOf } from './commit-code.ts';
 import { scalingReference, type RegressConfig } from './config.ts';
-import { commitsBetween, repositoryOf, type Commit } from './git.ts';
+import { type Commit, commitsBetween, type Repository, repositoryOf, treeIdOf } from './git.ts';
 import { chooseMethods } from './methods.ts';
 import { pairsByFigure, takePairs } from './pairs.ts';
 import { openProject, type Measured, type ProjectSettings } from './project.ts';
 import { treeOf, type Tree } from './project-trees.ts';
 import { conclude } from './run.ts';
+import { codeOfBuild } from './same-code.ts';
 import type { Figure, FigureVerdict } from './verdict.ts';
 
 /** How commits are built and measured. */
 export interface BisectSubject {
-  /** Builds a commit, once. @throws UsageError */
-  prepare(commit: string): Promise<void>;
+  /** A text for each commit. Those with equal texts run the same code. @throws UsageError */
+  codesOf(commits: readonly Commit[], repository: Repository): Promise<string[]>;
+  /** Builds commits, each once. @throws UsageError */
+  prepare(commits: readonly string[]): Promise<void>;
+  /** A text for the code of a commit that is prepared. undefined: not to be told */
+  compiledCodeOf?(commit: string): Promise<string | undefined>;
   /** Both commits are prepared. @throws UsageError, SampleError */
   open(base: string, head: string): Promise<Measured>;
   remove(): void;
@@ -26,6 +33,8 @@ export interface BisectSubject {
 export interface BisectRunOptions {
   good: string;
   bad: string;
+  /** A folder inside the repository. Default: the current one */
+  folder?: string;
   subject: BisectSubject;
   /** Time limit of the whole search, with builds. */
   seconds: number;
@@ -43,21 +52,35 @@ export interface BisectResult {
   bad: Commit;
   /** Number of commits after the good one, up to the bad one. */
   commits: number;
+  /** How many of them have another code than the commit before. */
+  changes: number;
+  /** Number of commits that were built, or taken from the cache, and the time for them. */
+  builds: number;
+  buildSeconds: number;
   outcome: BisectOutcome;
   /** The bad commit against the good one. */
   figures: FigureVerdict[];
   answer?: BisectAnswer;
+  machine: MachineFingerprint;
   seed: number;
   tookSeconds: number;
 }
 
 /** ct-bucket itself. */
-export function ownSubject(config: RegressConfig, say: (line: string) => void): BisectSubject {
+export function ownSubject(
+  config: RegressConfig,
+  say: (line: string) => void,
+  places: BuildPlaces = defaultPlaces(),
+): BisectSubject {
   const builds = new Map<string, Build>();
   return {
-    prepare: async (commit) => {
-      builds.set(commit, builds.get(commit) ?? (await findBuild(commit, undefined, say)));
+    codesOf,
+    /* All at once: nothing is measured meanwhile. */
+    prepare: async (commits) => {
+      const found = await Promise.all(commits.map(async (each) => builds.get(each) ?? findBuild(each, places, say)));
+      commits.forEach((each, i) => builds.set(each, found[i]!));
     },
+    compiledCodeOf: (commit) => codeOfBuild(builds.get(commit)!),
     open: async (base, head) => ({
       config,
       methods: await chooseMethods(builds.get(base)!, builds.get(head)!, config),
@@ -70,60 +93,131 @@ export function ownSubject(config: RegressConfig, say: (line: string) => void): 
 export function projectSubject(settings: ProjectSettings): BisectSubject {
   const trees = new Map<string, Tree>();
   return {
-    prepare: async (commit) => {
-      trees.set(commit, trees.get(commit) ?? (await treeOf(commit, settings)));
+    /* What the benchmarks read is not known: commits are the same if all their files are. */
+    codesOf: async (commits, repository) => commits.map(({ id }) => treeIdOf(id, repository)),
+    /* One after the other: two --prepare could disturb each other. */
+    prepare: async (commits) => {
+      for (const commit of commits) {
+        trees.set(commit, trees.get(commit) ?? (await treeOf(commit, settings)));
+      }
     },
     open: (base, head) => openProject(trees.get(base)!, trees.get(head)!, settings),
     remove: () => trees.forEach((tree) => tree.remove()),
   };
 }
 
+/** Commits, and how they are prepared: those that run the same code share one build. */
+class Range {
+  /** The good commit, and those whose code differs from that of the commit before. */
+  readonly changes: readonly [Commit, ...Commit[]];
+  builds = 0;
+  buildMs = 0;
+  readonly #subject: BisectSubject;
+  readonly #codes: readonly string[];
+  readonly #prepared = new Set<string>();
+
+  /** @param codes of all commits */
+  constructor(commits: readonly [Commit, ...Commit[]], codes: readonly string[], subject: BisectSubject) {
+    const kept = commits.map((_, i) => i).filter((i) => i === 0 || codes[i] !== codes[i - 1]);
+    this.changes = kept.map((i) => commits[i]!) as [Commit, ...Commit[]];
+    this.#codes = kept.map((i) => codes[i]!);
+    this.#subject = subject;
+  }
+
+  get last(): number {
+    return this.changes.length - 1;
+  }
+
+  /** A commit that runs the code of this one. */
+  #idOf(commit: number): string {
+    return this.changes[this.#codes.indexOf(this.#codes[commit]!)]!.id;
+  }
+
+  isSameCode(a: number, b: number): boolean {
+    return this.#codes[a] === this.#codes[b];
+  }
+
+  async prepare(...commits: number[]): Promise<void> {
+    const ids = [...new Set(commits.map((each) => this.#idOf(each)))].filter((id) => !this.#prepared.has(id));
+    const startMs = performance.now();
+    await this.#subject.prepare(ids);
+    this.buildMs += performance.now() - startMs;
+    this.builds += ids.length;
+    ids.forEach((id) => this.#prepared.add(id));
+  }
+
+  open(base: number, head: number): Promise<Measured> {
+    return this.#subject.open(this.#idOf(base), this.#idOf(head));
+  }
+
+  async codeOf(commit: number): Promise<string | undefined> {
+    return this.#subject.compiledCodeOf?.(this.#idOf(commit));
+  }
+}
+
 /** @throws UsageError, SampleError */
-export async function runBisect({ good, bad, subject, seconds, seed, say }: BisectRunOptions): Promise<BisectResult> {
+export async function runBisect(options: BisectRunOptions): Promise<BisectResult> {
+  const { good, bad, folder = process.cwd(), subject, seed, say } = options;
   const startMs = performance.now();
-  const endMs = startMs + seconds * 1000;
-  const commits = commitsBetween(good, bad, repositoryOf(process.cwd()));
-  const last = commits.length - 1;
-  say(`${last} commit${last === 1 ? '' : 's'} after ${nameOf(commits[0])}, up to ${nameOf(commits[last]!)}`);
-  const idOf = (commit: number) => commits[commit]!.id;
+  const repository = repositoryOf(folder);
+  const commits = commitsBetween(good, bad, repository);
+  const count = commits.length - 1;
+  say(`${count} commit${count === 1 ? '' : 's'} after ${nameOf(commits[0])}, up to ${nameOf(commits[count]!)}`);
   try {
-    await subject.prepare(idOf(0));
-    await subject.prepare(idOf(last));
-    const range = await measureRange(await subject.open(idOf(0), idOf(last)), seed);
-    const result = (outcome: BisectOutcome, answer?: BisectAnswer): BisectResult => ({
+    const range = new Range(commits, await subject.codesOf(commits, repository), subject);
+    if (range.last < count) {
+      say(`${count - range.last} of them run the same code as the commit before: none of them is to blame`);
+    }
+    const found = await searchRange(range, options, startMs + options.seconds * 1000);
+    return {
       format: 'ct-bucket bisect',
       good: commits[0],
-      bad: commits[last]!,
-      commits: last,
-      outcome,
-      figures: range.figures,
-      ...(answer === undefined ? {} : { answer }),
+      bad: commits[count]!,
+      commits: count,
+      changes: range.last,
+      builds: range.builds,
+      buildSeconds: range.buildMs / 1000,
+      ...found,
+      machine: machineFingerprint(),
       seed,
       tookSeconds: (performance.now() - startMs) / 1000,
-    });
-    if (range.verdict !== 'regressed') {
-      return result(range.verdict === 'fine' ? 'not slower' : 'unclear');
-    }
-    const { figure, first } = range;
-    say(`the search follows ${figure.case}, ${figure.gate}: ${figure.name}`);
-    const answer = await bisect({
-      commits,
-      figure,
-      first,
-      seed,
-      isOver: () => performance.now() > endMs,
-      say: (line) => {
-        showProgress('');
-        say(line);
-      },
-      prepare: (commit) => orUnmeasurable(subject.prepare(idOf(commit))),
-      compare: async (base, head) => comparisonOf(await orUnmeasurable(subject.open(idOf(base), idOf(head))), figure),
-    });
-    return result(answer.found === undefined ? 'unclear' : 'found', answer);
+    };
   } finally {
     showProgress('');
     subject.remove();
   }
+}
+
+async function searchRange(
+  range: Range,
+  { seed, say }: BisectRunOptions,
+  endMs: number,
+): Promise<Pick<BisectResult, 'outcome' | 'figures' | 'answer'>> {
+  const { last } = range;
+  if (range.isSameCode(0, last)) {
+    return { outcome: 'not slower', figures: [] };
+  }
+  await range.prepare(0, last);
+  const { verdict, figures, figure, first } = await measureRange(await range.open(0, last), seed);
+  if (verdict !== 'regressed') {
+    return { outcome: verdict === 'fine' ? 'not slower' : 'unclear', figures };
+  }
+  say(`the search follows ${figure.case}, ${figure.gate}: ${figure.name}`);
+  const answer = await bisect({
+    commits: range.changes,
+    figure,
+    first,
+    seed,
+    isOver: () => performance.now() > endMs,
+    say: (line) => {
+      showProgress('');
+      say(line);
+    },
+    prepare: (commit) => orUnmeasurable(range.prepare(commit)),
+    codeOf: (commit) => range.codeOf(commit),
+    compare: async (base, head) => comparisonOf(await orUnmeasurable(range.open(base, head)), figure),
+  });
+  return { outcome: answer.found === undefined ? 'unclear' : 'found', figures, answer };
 }
 
 interface RangeVerdict {

@@ -30,6 +30,8 @@ export interface BisectOptions {
   first: readonly number[];
   /** Builds a commit, by its number. @throws UnmeasurableError */
   prepare(commit: number): Promise<void>;
+  /** A text for the code of a commit that is prepared. Equal texts: equal code. undefined: not to be told */
+  codeOf?(commit: number): Promise<string | undefined>;
   /** Both are prepared. @throws UnmeasurableError */
   compare(base: number, head: number): Promise<Comparison>;
   seed: number;
@@ -93,6 +95,12 @@ class Search {
         continue;
       }
       const change = await this.#headToHead(next);
+      if (change === 'same code') {
+        this.#say(next.last, 'runs the same code as the commit before it: going back');
+        this.#beliefs.clear(next);
+        returns++;
+        continue;
+      }
       if (change === undefined) {
         continue;
       }
@@ -116,10 +124,10 @@ class Search {
   async #measure(commit: number): Promise<void> {
     let comparison: Comparison | undefined;
     try {
-      comparison = await this.#open(0, commit);
-      if (comparison === undefined) {
+      if (!(await this.#prepare(0, commit)) || (await this.#isKnown(commit))) {
         return;
       }
+      comparison = await this.#options.compare(0, commit);
       const beliefs = this.#beliefs;
       const count = () => beliefs.pairsOf(commit).length;
       const isDone = () => count() >= FEWEST_PAIRS && (beliefs.isClear(commit) || count() >= MOST_PAIRS);
@@ -139,7 +147,7 @@ class Search {
   }
 
   /** @returns undefined if one of the two cannot be measured */
-  async #headToHead({ parent, last }: Suspects): Promise<FigureVerdict | undefined> {
+  async #headToHead({ parent, last }: Suspects): Promise<FigureVerdict | 'same code' | undefined> {
     const { figure } = this.#options;
     const cause: Figure = {
       ...figure,
@@ -151,10 +159,13 @@ class Search {
     const verdict = (isEnd: boolean) => judge([{ figure: cause, logRatios, family: 1 }], isEnd)[0]!;
     let comparison: Comparison | undefined;
     try {
-      comparison = await this.#open(parent, last);
-      if (comparison === undefined) {
+      if (!(await this.#prepare(parent, last))) {
         return undefined;
       }
+      if (await this.#isSameCode(parent, last)) {
+        return 'same code';
+      }
+      comparison = await this.#options.compare(parent, last);
       for (const { pairs } of looks) {
         while (logRatios.length < pairs && !(this.#options.isOver() && logRatios.length >= FEWEST_PAIRS)) {
           logRatios.push(await this.#pair(comparison));
@@ -173,18 +184,36 @@ class Search {
     return withInterval(verdict(true), logRatios);
   }
 
-  /** @returns undefined if one of the two cannot be built */
-  async #open(base: number, head: number): Promise<Comparison | undefined> {
-    const { prepare, compare } = this.#options;
+  /** @returns false if one of the two cannot be built */
+  async #prepare(base: number, head: number): Promise<boolean> {
     for (const commit of [base, head]) {
       try {
-        await prepare(commit);
+        await this.#options.prepare(commit);
       } catch (error) {
         this.#skip(commit, error);
-        return undefined;
+        return false;
       }
     }
-    return compare(base, head);
+    return true;
+  }
+
+  /** Whether it runs the code of the good commit or of the bad one: then no pairs are needed. */
+  async #isKnown(commit: number): Promise<boolean> {
+    const last = this.#options.commits.length - 1;
+    for (const known of [0, last]) {
+      if (await this.#isSameCode(known, commit)) {
+        this.#beliefs.know(commit, known === last);
+        this.#say(commit, `runs the same code as the ${known === last ? 'bad' : 'good'} commit`);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Both are prepared. */
+  async #isSameCode(a: number, b: number): Promise<boolean> {
+    const [codeA, codeB] = [await this.#options.codeOf?.(a), await this.#options.codeOf?.(b)];
+    return codeA !== undefined && codeA === codeB;
   }
 
   #pair(comparison: Comparison): Promise<number> {

@@ -136,6 +136,41 @@ export function commitsBetween(good: string, bad: string, repository: Repository
   return [list(['--max-count=1', from])[0]!, ...list(['--first-parent', '--reverse', `${from}..${to}`])];
 }
 
+/** The id of all files of a commit. Equal ids: equal files. @throws UsageError */
+export function treeIdOf(commit: string, { folder }: Repository): string {
+  try {
+    return git(folder, ['rev-parse', '--verify', '--end-of-options', `${commit}^{tree}`]).trim();
+  } catch (error) {
+    throw asUsageError(error, commit);
+  }
+}
+
+/** The files of a commit below `paths`: path -> id of the contents. @throws UsageError */
+export function filesOf(commit: string, { root }: Repository, paths: readonly string[] = []): Map<string, string> {
+  try {
+    const entries = git(root, ['ls-tree', '-r', '-z', '--full-tree', commit, '--', ...paths]).split('\0');
+    return new Map(
+      entries
+        .filter((entry) => entry !== '')
+        .map((entry): [string, string] => {
+          const [, , id] = entry.slice(0, entry.indexOf('\t')).split(' ');
+          return [entry.slice(entry.indexOf('\t') + 1), id!];
+        }),
+    );
+  } catch (error) {
+    throw asUsageError(error, commit);
+  }
+}
+
+/** @param blob id of the contents. @throws UsageError */
+export function blobText(blob: string, { root }: Repository): string {
+  try {
+    return git(root, ['cat-file', 'blob', blob]);
+  } catch (error) {
+    throw asUsageError(error, blob);
+  }
+}
+
 /** Writes the files of a commit into an empty folder. Leaves the repository and its index alone. @throws UsageError */
 export function writeCommit(commit: string, { root, gitFolder }: Repository, tree: string): void {
   const env = { GIT_INDEX_FILE: `${tree}.index` };

@@ -71,6 +71,11 @@ function codeOf({ dist }: Build, tokensOf: TokensOf): string | undefined {
   return samples.length === 0 ? undefined : hash.digest('hex');
 }
 
+/** A text for the code that the samples of a build run. Equal texts: equal code. undefined: not to be told */
+export async function codeOfBuild(build: Build): Promise<string | undefined> {
+  return codeOf(build, await tokenReader());
+}
+
 /** Whether the samples of both builds run the same code, whatever their comments say. */
 export async function isSameCode(a: Build, b: Build): Promise<boolean> {
   const tokensOf = await tokenReader();

@@ -4,7 +4,6 @@
  */
 
 import { existsSync, readFileSync } from 'node:fs';
-import Table from 'cli-table3';
 import { UsageError } from '../../src/core/errors.ts';
 import { LineLog } from '../../src/host/line-log.ts';
 import { doubtText } from '../machine/probe-text.ts';
@@ -12,6 +11,7 @@ import { watched, type WatchOptions } from '../machine/watch.ts';
 import { showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Variant } from '../studies/variants.ts';
+import { ownSubject } from './bisect-run.ts';
 import type { CaseSample } from './cases.ts';
 import { chooseMethods } from './methods.ts';
 import type { CounterMode } from './counter-modes.ts';
@@ -19,7 +19,8 @@ import { HELD_SITE, plantPatches } from './plants.ts';
 import type { Plant } from './plant-names.ts';
 import type { RegressConfig } from './config.ts';
 import { runRegress } from './run.ts';
-import type { Verdict } from './verdict.ts';
+import { type BisectionLine, runBisections } from './selftest-bisect.ts';
+import { reportVerdicts, type SelftestLine } from './selftest-report.ts';
 
 export interface SelftestOptions extends WatchOptions {
   config: RegressConfig;
@@ -35,39 +36,6 @@ export interface SelftestOptions extends WatchOptions {
   counters: CounterMode;
   say: (line: string) => void;
 }
-
-interface SelftestLine {
-  slowdownPercent: number;
-  run: number;
-  verdict: Verdict;
-  /** Measured change of each time figure. */
-  changePercent: number[];
-  /** Without a figure if there were too few pairs. */
-  smallestEffectPercent: number[];
-  tookSeconds: number;
-  /** Whether the causes name the site of a planted hold. */
-  namesSite?: boolean;
-}
-
-interface Requirement {
-  text: string;
-  isMet(share: (verdict: Verdict) => number, longestSeconds: number): boolean;
-}
-
-/** What verdicts on a slowdown must be, by the slowdown in percent. Shares are of all verdicts on it. */
-const REQUIRED: Record<number, Requirement> = {
-  0: {
-    text: 'no regression, 90 % fine',
-    isMet: (share) => share('regressed') === 0 && share('fine') >= 0.9,
-  },
-  3: { text: '80 % regressed', isMet: (share) => share('regressed') >= 0.8 },
-  5: { text: '95 % regressed', isMet: (share) => share('regressed') >= 0.95 },
-  10: { text: 'all regressed', isMet: (share) => share('regressed') === 1 },
-  900: {
-    text: 'all regressed, within 10 s',
-    isMet: (share, longestSeconds) => share('regressed') === 1 && longestSeconds <= 10,
-  },
-};
 
 /** About as long as the packets take, so that noise is small in comparison. */
 const PROBE_STEPS = 2000;
@@ -96,25 +64,61 @@ async function calibrate(config: RegressConfig, base: Variant, plant: Plant): Pr
   }
 }
 
-function readLines(file: string): SelftestLine[] {
-  return existsSync(file)
-    ? readFileSync(file, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as SelftestLine)
-    : [];
+/** A line of a verdict, or of a search. */
+type AnyLine = SelftestLine | BisectionLine;
+
+function readLines<Line extends AnyLine>(file: string, isOfKind: (line: AnyLine) => line is Line): Line[] {
+  const texts = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  const lines = texts.filter((line) => line !== '').map((line) => JSON.parse(line) as AnyLine);
+  if (!lines.every(isOfKind)) {
+    throw new UsageError(`${file} has other lines: verdicts and bisections need files of their own`);
+  }
+  return lines as Line[];
+}
+
+/** The lines of an earlier run. @throws UsageError if there are some, and none are expected */
+function earlierLines<Line extends AnyLine>(
+  { out, resume }: Pick<SelftestOptions, 'out' | 'resume'>,
+  isOfKind: (line: AnyLine) => line is Line,
+): Line[] {
+  if (out === '-') {
+    throw new UsageError('--out must name a file, not -: --resume reads the lines again');
+  }
+  const before = readLines(out, isOfKind);
+  if (before.length > 0 && !resume) {
+    throw new UsageError(`${out} has lines already: continue with --resume, or choose another file`);
+  }
+  return before;
+}
+
+const isVerdict = (line: AnyLine): line is SelftestLine => 'run' in line;
+const isBisection = (line: AnyLine): line is BisectionLine => 'bisection' in line;
+
+export interface SelftestBisectionsOptions
+  extends Pick<SelftestOptions, 'config' | 'slowdowns' | 'out' | 'resume' | 'plant' | 'say' | 'waitQuiet'> {
+  bisections: number;
+  commits: number;
+}
+
+/** Plants slow commits in clones of the repository here, and searches them. @returns whether the answers are as required */
+export async function runSelftestBisections(options: SelftestBisectionsOptions): Promise<boolean> {
+  const { config, plant, say } = options;
+  const before = earlierLines(options, isBisection);
+  const stepsPerPercent = await calibrate(config, await buildVariant([]), plant);
+  say(`one percent equals ${stepsPerPercent.toFixed(1)} steps of idle work per batch`);
+  return runBisections({
+    ...options,
+    repository: process.cwd(),
+    before,
+    patchesOf: (percent) => plantPatches(plant, Math.round(stepsPerPercent * percent)),
+    subjectOf: (repository, cache) => ownSubject(config, (line) => say(`  ${line}`), { repository, cache }),
+  });
 }
 
 /** @returns whether every share is as required, of the verdicts taken so far */
 export async function runSelftest(options: SelftestOptions): Promise<boolean> {
-  const { config, slowdowns, verdicts, out, resume, say, waitQuiet, plant, counters } = options;
-  if (out === '-') {
-    throw new UsageError('--out must name a file, not -: --resume reads the verdicts again');
-  }
-  const before = readLines(out);
-  if (before.length > 0 && !resume) {
-    throw new UsageError(`${out} has verdicts already: continue with --resume, or choose another file`);
-  }
+  const { config, slowdowns, verdicts, out, say, waitQuiet, plant, counters } = options;
+  const before = earlierLines(options, isVerdict);
   const log = new LineLog(out);
   const base = await buildVariant([]);
   const stepsPerPercent = await calibrate(config, base, plant);
@@ -172,53 +176,5 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
       head.remove();
     }
   }
-  return report(readLines(out));
-}
-
-/** How many of the regressions name the site of a planted hold. */
-function namedText(lines: readonly SelftestLine[]): string {
-  const asked = lines.filter(({ namesSite }) => namesSite !== undefined);
-  return asked.length === 0 ? '' : `${asked.filter(({ namesSite }) => namesSite).length} of ${asked.length}`;
-}
-
-function report(lines: readonly SelftestLine[]): boolean {
-  const table = new Table({
-    head: [
-      'slowdown',
-      'verdicts',
-      'regressed',
-      'inconclusive',
-      'fine',
-      'required',
-      'met',
-      'detectable',
-      'longest',
-      'site named',
-    ],
-    style: { head: [], border: [] },
-  });
-  let isRight = true;
-  for (const percent of [...new Set(lines.map(({ slowdownPercent }) => slowdownPercent))].toSorted((a, b) => a - b)) {
-    const of = lines.filter(({ slowdownPercent }) => slowdownPercent === percent);
-    const count = (verdict: Verdict) => of.filter((line) => line.verdict === verdict).length;
-    const longestSeconds = Math.max(...of.map(({ tookSeconds }) => tookSeconds));
-    const required = REQUIRED[percent];
-    const isMet = required?.isMet((verdict) => count(verdict) / of.length, longestSeconds);
-    isRight &&= isMet ?? true;
-    const detectable = of.flatMap((line) => line.smallestEffectPercent);
-    table.push([
-      `${percent} %`,
-      of.length,
-      count('regressed'),
-      count('inconclusive'),
-      count('fine'),
-      required?.text ?? '',
-      isMet === undefined ? '' : isMet ? 'yes' : 'NO',
-      detectable.length === 0 ? '' : `${median(detectable).toFixed(1)} %`,
-      `${longestSeconds.toFixed(0)} s`,
-      namedText(of),
-    ]);
-  }
-  console.log(table.toString());
-  return isRight;
+  return reportVerdicts(readLines(out, isVerdict));
 }

@@ -21,6 +21,7 @@ const VALUES: Record<string, string | true> = {
   base: 'main',
   'base-command': 'true',
   because: 'reason',
+  bisections: '2',
   batch: '8',
   buckets: '64',
   case: 'a',
@@ -31,6 +32,7 @@ const VALUES: Record<string, string | true> = {
   'code-quality': 'q.json',
   columns: 'acquisitions',
   command: 'true',
+  commits: '8',
   config: 'c.json',
   connections: '5000',
   counters: 'shared',
@@ -239,6 +241,22 @@ describe('an option without effect', () => {
     ['timestamps without events', ['replay', capture, '--timestamps'], /--timestamps needs --events/],
     ['late verdicts on the same output', ['replay', capture, '--late', '-'], /--late -: .* name a file/],
     ['one file for two outputs', ['bench', 'insert', '--json', '/tmp/x.y', '--html', '/tmp/x.y'], /name the same file/],
+    ['commits of verdicts', ['regress', 'selftest', '--commits', '8'], /--commits is for --bisections: give both/],
+    [
+      'counters for bisections',
+      ['regress', 'selftest', '--bisections', '1', '--counters', 'all'],
+      /--bisections <bisections>' cannot be used with option '--counters/,
+    ],
+    [
+      'a plant that bisections do not have',
+      ['regress', 'selftest', '--bisections', '1', '--plant', 'lock-hold'],
+      /--plant lock-hold is not for --bisections: give idle or instructions/,
+    ],
+    [
+      'bisections without a slow commit',
+      ['regress', 'selftest', '--bisections', '1', '--slowdowns', '0,10'],
+      /--slowdowns 0 is not for --bisections/,
+    ],
     ['standard output for a history', ['regress', 'merge', 'x', '--history', '-'], /--history -: /],
     [
       'an alarm for this project',

@@ -17,7 +17,7 @@ import type { CounterMode } from '../../../bench/regress/counter-modes.ts';
 import { runProject } from '../../../bench/regress/project.ts';
 import { fingerprintOf, mergeResults, readHistory, readResult } from '../../../bench/regress/result-file.ts';
 import { runRegress } from '../../../bench/regress/run.ts';
-import { runSelftest } from '../../../bench/regress/selftest.ts';
+import { runSelftest, runSelftestBisections } from '../../../bench/regress/selftest.ts';
 import type { Shard } from '../../../bench/regress/shard.ts';
 import { showProgress } from '../../host/terminal.ts';
 import { UsageError } from '../../core/errors.ts';
@@ -45,8 +45,10 @@ export interface RegressOptions extends RegressOutputPaths, WatchOptions, Projec
 }
 
 export interface SelftestCommandOptions extends WatchOptions {
-  verdicts: number;
-  slowdowns: number[];
+  verdicts?: number;
+  bisections?: number;
+  commits?: number;
+  slowdowns?: number[];
   plant: Plant;
   counters?: CounterMode;
   config: string;
@@ -169,14 +171,43 @@ export async function mergeCommand(files: readonly string[], options: RegressOut
   });
 }
 
+const VERDICTS = { verdicts: 20, slowdowns: [0, 3, 5, 10, 900] };
+const BISECTIONS = { commits: 32, slowdowns: [10] };
+
 export async function selftestCommand(options: SelftestCommandOptions): Promise<void> {
+  const { bisections, commits, counters, plant, slowdowns = [], verdicts } = options;
+  if (bisections === undefined && commits !== undefined) {
+    throw new UsageError('--commits is for --bisections: give both');
+  }
+  if (bisections !== undefined && plant === 'lock-hold') {
+    throw new UsageError('--plant lock-hold is not for --bisections: give idle or instructions');
+  }
+  if (bisections !== undefined && slowdowns.includes(0)) {
+    throw new UsageError('--slowdowns 0 is not for --bisections: there is no slow commit to find');
+  }
   const config = readConfig(options.config);
+  const work = () =>
+    bisections === undefined
+      ? runSelftest({
+          ...options,
+          ...VERDICTS,
+          ...(verdicts === undefined ? {} : { verdicts }),
+          ...(slowdowns.length === 0 ? {} : { slowdowns }),
+          counters: counters ?? 'all',
+          config,
+          say,
+        })
+      : runSelftestBisections({
+          ...options,
+          ...BISECTIONS,
+          bisections,
+          ...(commits === undefined ? {} : { commits }),
+          ...(slowdowns.length === 0 ? {} : { slowdowns }),
+          config,
+          say,
+        });
   process.exitCode = await measured(() =>
-    measuring(say, async () =>
-      (await runSelftest({ ...options, counters: options.counters ?? 'all', config, say }))
-        ? ExitCode.ok
-        : ExitCode.checkFailed,
-    ),
+    measuring(say, async () => ((await work()) ? ExitCode.ok : ExitCode.checkFailed)),
   );
 }
 

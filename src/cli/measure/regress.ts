@@ -143,13 +143,28 @@ function addSelftest(regress: Command): void {
     regress.command('selftest'),
     'Measure how often slowdowns of known size are detected',
     'It runs for hours. Every verdict is written at once.',
+    'With --bisections it measures how often regress bisect finds the slow commit: it adds commits to a temporary clone of the ' +
+      'repository here, one of them slow. At least 90 % must be right, and none may take more than 600 s.',
   )
-    .option('--verdicts <verdicts>', 'Verdicts for each slowdown', wholeNumber(1, 1000), 20)
-    .option(
-      '--slowdowns <list>',
-      'Slowdowns to build in, in percent, separated by commas',
-      wholeNumbers(0, 10_000),
-      [0, 3, 5, 10, 900],
+    .addOption(
+      new Option('--verdicts <verdicts>', 'Verdicts for each slowdown')
+        .argParser(wholeNumber(1, 1000))
+        .default(undefined, '20'),
+    )
+    .addOption(
+      new Option('--bisections <bisections>', 'Instead of verdicts: bisections for each slowdown')
+        .argParser(wholeNumber(1, 1000))
+        .conflicts(['verdicts', 'counters']),
+    )
+    .addOption(
+      new Option('--commits <commits>', 'Commits of a bisection')
+        .argParser(wholeNumber(2, 1000))
+        .default(undefined, '32'),
+    )
+    .addOption(
+      new Option('--slowdowns <list>', 'Slowdowns to build in, in percent, separated by commas')
+        .argParser(wholeNumbers(0, 10_000))
+        .default(undefined, '0,3,5,10,900; of bisections: 10'),
     )
     .addOption(
       new Option(
@@ -169,7 +184,10 @@ function addSelftest(regress: Command): void {
       await selftestCommand(options);
     });
   endHelp(command, {
-    examples: ['regress selftest --verdicts 20 --slowdowns 0,5'],
+    examples: [
+      'regress selftest --verdicts 20 --slowdowns 0,5',
+      'regress selftest --bisections 10 --out bisections.jsonl',
+    ],
     exitStatus: '0 detected as often as required, 1 less often, 2 error',
   });
 }

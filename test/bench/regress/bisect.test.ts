@@ -24,11 +24,15 @@ interface Made {
   /** By number of pairs: adds to the figure of a pair. */
   fault?: (pair: number, head: number) => number;
   mostPairs?: number;
+  /** By commit: a text for its code. */
+  codes?: Record<number, string>;
 }
 
 interface Observed {
   answer: BisectAnswer;
   lines: string[];
+  /** The heads of all pairs. */
+  measured: number[];
 }
 
 async function search({
@@ -39,8 +43,10 @@ async function search({
   failing = [],
   fault,
   mostPairs,
+  codes = {},
 }: Made): Promise<Observed> {
   const lines: string[] = [];
+  const measured: number[] = [];
   let pairs = 0;
   const levelOf = (commit: number) =>
     Object.entries(slow).reduce((sum, [at, factor]) => sum + (commit >= Number(at) ? Math.log(factor) : 0), 0);
@@ -64,8 +70,10 @@ async function search({
         throw new UnmeasurableError('npm run build failed');
       }
     },
+    codeOf: async (commit) => codes[commit] ?? `code ${commit}`,
     compare: async (base, head) => ({
       pair: async (order) => {
+        measured.push(head);
         if (failing.includes(head)) {
           throw new UnmeasurableError('the command failed');
         }
@@ -74,7 +82,7 @@ async function search({
       remove: () => {},
     }),
   });
-  return { answer, lines };
+  return { answer, lines, measured };
 }
 
 const exact: Noise = () => ({ first: 0, second: 0 });
@@ -178,6 +186,35 @@ describe('the search', () => {
     expect(answer.suspects.map(({ title }) => title)).toEqual([18, 19, 20, 21].map((at) => `commit ${at}`));
     expect(answer.parent.title).toBe('commit 17');
     expect(answer.why).toMatch(/cannot be measured: it may be any of them/);
+  });
+
+  it('takes no pairs of a commit that runs the code of the good or the bad one', async () => {
+    const { answer, lines, measured } = await search({
+      slow: { 11: 1.5 },
+      noise: exact,
+      seed: 1,
+      codes: { 8: 'code 0', 16: `code ${COMMITS}` },
+    });
+    expect(lines).toContainEqual(expect.stringMatching(/"commit 16", runs the same code as the bad commit/));
+    expect(lines).toContainEqual(expect.stringMatching(/"commit 8", runs the same code as the good commit/));
+    expect(measured).not.toContain(8);
+    expect(measured).not.toContain(16);
+    expect(answer).toMatchObject(found(11));
+  });
+
+  it('blames no commit that runs the code of the commit before', async () => {
+    /* Commit 16 looks fast at first. So commit 17 is suspected, which changes nothing. */
+    const { answer, lines } = await search({
+      slow: { 5: 1.5 },
+      noise: exact,
+      seed: 1,
+      fault: (pair, head) => (pair <= 2 && head === 16 ? -Math.log(1.5) : 0),
+      codes: { 17: 'code 16' },
+    });
+    expect(lines).toContainEqual(
+      expect.stringMatching(/"commit 17", runs the same code as the commit before it: going/),
+    );
+    expect(answer).toMatchObject(found(5));
   });
 
   it('finds one of two commits that share the slowdown', async () => {

@@ -1,0 +1,137 @@
+/** What `regress selftest` reports: shares of detected slowdowns against what is required. */
+
+import Table from 'cli-table3';
+import { median } from '../statistics/statistics.ts';
+import { BISECTION_SECONDS, type BisectionLine } from './selftest-bisect.ts';
+import type { Verdict } from './verdict.ts';
+
+export interface SelftestLine {
+  slowdownPercent: number;
+  run: number;
+  verdict: Verdict;
+  /** Measured change of each time figure. */
+  changePercent: number[];
+  /** Without a figure if there were too few pairs. */
+  smallestEffectPercent: number[];
+  tookSeconds: number;
+  /** Whether the causes name the site of a planted hold. */
+  namesSite?: boolean;
+}
+
+interface Requirement {
+  text: string;
+  isMet(share: (verdict: Verdict) => number, longestSeconds: number): boolean;
+}
+
+/** What verdicts on a slowdown must be, by the slowdown in percent. Shares are of all verdicts on it. */
+const REQUIRED: Record<number, Requirement> = {
+  0: {
+    text: 'no regression, 90 % fine',
+    isMet: (share) => share('regressed') === 0 && share('fine') >= 0.9,
+  },
+  3: { text: '80 % regressed', isMet: (share) => share('regressed') >= 0.8 },
+  5: { text: '95 % regressed', isMet: (share) => share('regressed') >= 0.95 },
+  10: { text: 'all regressed', isMet: (share) => share('regressed') === 1 },
+  900: {
+    text: 'all regressed, within 10 s',
+    isMet: (share, longestSeconds) => share('regressed') === 1 && longestSeconds <= 10,
+  },
+};
+
+/** How many of the regressions name the site of a planted hold. */
+function namedText(lines: readonly SelftestLine[]): string {
+  const asked = lines.filter(({ namesSite }) => namesSite !== undefined);
+  return asked.length === 0 ? '' : `${asked.filter(({ namesSite }) => namesSite).length} of ${asked.length}`;
+}
+
+/** Prints the table. @returns whether every share is as required */
+export function reportVerdicts(lines: readonly SelftestLine[]): boolean {
+  const table = new Table({
+    head: [
+      'slowdown',
+      'verdicts',
+      'regressed',
+      'inconclusive',
+      'fine',
+      'required',
+      'met',
+      'detectable',
+      'longest',
+      'site named',
+    ],
+    style: { head: [], border: [] },
+  });
+  let isRight = true;
+  for (const percent of [...new Set(lines.map(({ slowdownPercent }) => slowdownPercent))].toSorted((a, b) => a - b)) {
+    const of = lines.filter(({ slowdownPercent }) => slowdownPercent === percent);
+    const count = (verdict: Verdict) => of.filter((line) => line.verdict === verdict).length;
+    const longestSeconds = Math.max(...of.map(({ tookSeconds }) => tookSeconds));
+    const required = REQUIRED[percent];
+    const isMet = required?.isMet((verdict) => count(verdict) / of.length, longestSeconds);
+    isRight &&= isMet ?? true;
+    const detectable = of.flatMap((line) => line.smallestEffectPercent);
+    table.push([
+      `${percent} %`,
+      of.length,
+      count('regressed'),
+      count('inconclusive'),
+      count('fine'),
+      required?.text ?? '',
+      isMet === undefined ? '' : isMet ? 'yes' : 'NO',
+      detectable.length === 0 ? '' : `${median(detectable).toFixed(1)} %`,
+      `${longestSeconds.toFixed(0)} s`,
+      namedText(of),
+    ]);
+  }
+  console.log(table.toString());
+  return isRight;
+}
+
+/** This share of the searches must name the slow commit. */
+const RIGHT_SHARE = 0.9;
+
+/** Prints the table and the judgement. @returns whether enough searches were right, and none took too long */
+export function reportBisections(lines: readonly BisectionLine[]): boolean {
+  const table = new Table({
+    head: [
+      'slowdown',
+      'commits',
+      'bisections',
+      'right',
+      'wrong',
+      'not to be told',
+      'builds',
+      'pairs',
+      'building',
+      'longest',
+    ],
+    style: { head: [], border: [] },
+  });
+  for (const percent of [...new Set(lines.map(({ slowdownPercent }) => slowdownPercent))].toSorted((a, b) => a - b)) {
+    const of = lines.filter(({ slowdownPercent }) => slowdownPercent === percent);
+    const right = of.filter(({ isRight }) => isRight).length;
+    const wrong = of.filter(({ isRight, found }) => !isRight && found !== undefined).length;
+    table.push([
+      `${percent} %`,
+      [...new Set(of.map(({ commits }) => commits))].join(', '),
+      of.length,
+      right,
+      wrong,
+      of.length - right - wrong,
+      median(of.map(({ builds }) => builds)),
+      median(of.map(({ pairs }) => pairs)),
+      `${median(of.map(({ buildSeconds }) => buildSeconds)).toFixed(0)} s`,
+      `${Math.max(...of.map(({ tookSeconds }) => tookSeconds)).toFixed(0)} s`,
+    ]);
+  }
+  const right = lines.filter(({ isRight }) => isRight).length;
+  const longest = Math.max(...lines.map(({ tookSeconds }) => tookSeconds));
+  const isEnough = right >= RIGHT_SHARE * lines.length;
+  const isSoon = longest <= BISECTION_SECONDS;
+  console.log(table.toString());
+  console.log(
+    `right ${right} of ${lines.length}${isEnough ? '' : ` (required: ${100 * RIGHT_SHARE} %)`}, ` +
+      `longest ${longest.toFixed(0)} s${isSoon ? '' : ` (required: at most ${BISECTION_SECONDS} s)`}`,
+  );
+  return isEnough && isSoon;
+}
