@@ -57,7 +57,7 @@ export async function findBuild(
   const kept = await keptBuild({
     cache: places.cache ?? defaultCache(),
     key: commit,
-    label: `${label} (${commit.slice(0, 10)})`,
+    label: label === commit ? commit.slice(0, 10) : `${label} (${commit.slice(0, 10)})`,
     make: async (result, scratch) => {
       const tree = join(scratch, 'tree');
       mkdirSync(tree);

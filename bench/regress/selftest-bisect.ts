@@ -6,10 +6,10 @@ import { temporaryFolder } from '../../src/host/cleanup.ts';
 import { doubtText } from '../machine/probe-text.ts';
 import { watched, type WatchOptions } from '../machine/watch.ts';
 import { showProgress } from '../samples/samples.ts';
-import { type BisectOutcome, type BisectSubject, runBisect } from './bisect-run.ts';
+import { type BisectSubject, runBisect } from './bisect-run.ts';
 import type { Patch } from '../studies/variants.ts';
 import { plantHistory } from './planted-commits.ts';
-import { reportBisections } from './selftest-report.ts';
+import { BISECTION_SECONDS, type BisectionLine, reportBisections } from './selftest-report.ts';
 
 export interface BisectionsOptions extends WatchOptions {
   /** A folder inside the repository. */
@@ -30,32 +30,6 @@ export interface BisectionsOptions extends WatchOptions {
   subjectOf(clone: string, cache: string): BisectSubject;
   say: (line: string) => void;
 }
-
-export interface BisectionLine {
-  bisection: number;
-  slowdownPercent: number;
-  commits: number;
-  /** How many of them change the code that is measured. */
-  changes: number;
-  /** Number of the slow commit, from 1. */
-  place: number;
-  planted: string;
-  outcome: BisectOutcome;
-  found?: string;
-  isRight: boolean;
-  tookSeconds: number;
-  buildSeconds: number;
-  builds: number;
-  /** All pairs, with those of the bad commit against the good one. */
-  pairs: number;
-  /** The found commit against the one before it. */
-  changePercent?: number;
-  /** Why no commit was found. */
-  why?: string;
-}
-
-/** Time limit of a search: what it must not exceed. */
-export const BISECTION_SECONDS = 600;
 
 async function searchOnce(options: BisectionsOptions, bisection: number, slowdownPercent: number) {
   const { repository, commits, patchesOf, subjectOf, say, waitQuiet } = options;

@@ -2,7 +2,7 @@
 
 import Table from 'cli-table3';
 import { median } from '../statistics/statistics.ts';
-import { BISECTION_SECONDS, type BisectionLine } from './selftest-bisect.ts';
+import type { BisectOutcome } from './bisect-run.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface SelftestLine {
@@ -87,6 +87,31 @@ export function reportVerdicts(lines: readonly SelftestLine[]): boolean {
   return isRight;
 }
 
+export interface BisectionLine {
+  bisection: number;
+  slowdownPercent: number;
+  commits: number;
+  /** How many of them change the code that is measured. */
+  changes: number;
+  /** Number of the slow commit, from 1. */
+  place: number;
+  planted: string;
+  outcome: BisectOutcome;
+  found?: string;
+  isRight: boolean;
+  tookSeconds: number;
+  buildSeconds: number;
+  builds: number;
+  /** All pairs, with those of the bad commit against the good one. */
+  pairs: number;
+  /** The found commit against the one before it. */
+  changePercent?: number;
+  /** Why no commit was found. */
+  why?: string;
+}
+
+/** Time limit of a search: what it must not exceed. */
+export const BISECTION_SECONDS = 600;
 /** This share of the searches must name the slow commit. */
 const RIGHT_SHARE = 0.9;
 

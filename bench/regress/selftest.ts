@@ -19,8 +19,8 @@ import { HELD_SITE, plantPatches } from './plants.ts';
 import type { Plant } from './plant-names.ts';
 import type { RegressConfig } from './config.ts';
 import { runRegress } from './run.ts';
-import { type BisectionLine, runBisections } from './selftest-bisect.ts';
-import { reportVerdicts, type SelftestLine } from './selftest-report.ts';
+import { runBisections } from './selftest-bisect.ts';
+import { type BisectionLine, reportVerdicts, type SelftestLine } from './selftest-report.ts';
 
 export interface SelftestOptions extends WatchOptions {
   config: RegressConfig;

@@ -8,8 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { BisectSubject } from '../../../bench/regress/bisect-run.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
 import { codesOf } from '../../../bench/regress/commit-code.ts';
-import { type BisectionLine, runBisections } from '../../../bench/regress/selftest-bisect.ts';
-import { reportBisections } from '../../../bench/regress/selftest-report.ts';
+import { runBisections } from '../../../bench/regress/selftest-bisect.ts';
+import { type BisectionLine, reportBisections } from '../../../bench/regress/selftest-report.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-selftest-'));
 const PATH = 'src/core/path/execute.ts';
