@@ -1,7 +1,7 @@
 /** A verdict where CI shows it: annotations and the job summary of GitHub, the code quality report of GitLab. */
 
 import { createHash } from 'node:crypto';
-import { intervalText, regressMarkdown, signed } from './report.ts';
+import { intervalText, isUnjudged, regressMarkdown, signed } from './report.ts';
 import type { RegressResult } from './run.ts';
 import { CONFIG_FILE } from './shard.ts';
 import type { FigureVerdict } from './verdict.ts';
@@ -37,7 +37,7 @@ const escapeProperty = (text: string): string => escapeData(text).replaceAll(':'
 /** Commands of a GitHub workflow: an error for each regression, a warning for each inconclusive figure. */
 export function annotationLines(result: RegressResult): string[] {
   return result.figures
-    .filter(({ verdict }) => verdict !== 'fine')
+    .filter((figure) => figure.verdict !== 'fine' && !isUnjudged(figure, result))
     .map((figure) => {
       const level = figure.verdict === 'regressed' ? 'error' : 'warning';
       const title = escapeProperty(`regress: ${figure.case}`);

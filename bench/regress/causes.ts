@@ -1,10 +1,12 @@
 /** What moved, beside a verdict that is not fine: lock sites, and functions. The counters of the verdict are a cause of their own. */
 
-import { showProgress } from '../samples/samples.ts';
+import type { FlameFrame } from '../report/page/flame-graph.ts';
+import { IN_JAVASCRIPT, showProgress } from '../samples/samples.ts';
 import type { Build } from './builds.ts';
 import type { CaseFinding } from './counter-findings.ts';
 import type { RegressCase, RegressConfig } from './config.ts';
 import { lockCauses, type SiteCause } from './lock-causes.ts';
+import { keptFrames, ownSamples } from './profile-frames.ts';
 import { profileSlices } from './slice-samples.ts';
 import type { FigureVerdict } from './verdict.ts';
 
@@ -15,17 +17,29 @@ export interface FunctionCause {
   percent: number;
 }
 
+/** A CPU profile of both builds. */
+export interface ProfileCause {
+  /** What was profiled, in a sentence. */
+  what: string;
+  frames: FlameFrame[];
+}
+
 export interface CaseCauses {
   case: string;
   sites: SiteCause[];
   functions: FunctionCause[];
+  /** Older verdicts have none. */
+  profile?: ProfileCause;
+  /** What was not looked at, and why. */
+  leftOut?: string[];
 }
 
-/** Time for all causes together. What has begun may take a little longer. */
+/** Time for all causes together. What runs at its end is killed. */
 const LIMIT_MS = 15_000;
+/** Processor time of a profile. */
 const PROFILE_MS = 2000;
 /** The part of the time of a case for its lock sites. */
-const LOCK_PART = 0.6;
+const LOCK_PART = 0.55;
 const MOST_FUNCTIONS = 5;
 /** A function that takes fewer samples more than before is not named: as many standard errors of a count. */
 const STANDARD_ERRORS = 4;
@@ -55,37 +69,150 @@ function suspects(
   return cases.filter(({ name }) => regressed(name));
 }
 
-/** Collects causes of the regressions. A sample that fails leaves a cause out: the verdict stands without it. */
+/** Finds the functions of a case, and says what was profiled. @throws Error if it cannot, or there is no time */
+export type FunctionProfiler = (each: RegressCase, durationMs: number, limitMs: number) => Promise<ProfileCause>;
+
+/** What causes are sought for. */
+type Judged = { figures: readonly FigureVerdict[]; counters?: { cases: readonly CaseFinding[] } };
+
+/** Time that is left, shared by the cases that are still to come. */
+class Clock {
+  readonly #endMs: number;
+  #cases: number;
+
+  constructor(limitMs: number, cases: number) {
+    this.#endMs = performance.now() + limitMs;
+    this.#cases = cases;
+  }
+
+  /** End of the next case, by performance.now. */
+  nextEndMs(): number {
+    const now = performance.now();
+    return now + Math.max(0, this.#endMs - now) / this.#cases--;
+  }
+}
+
+/**
+ * Collects causes of the regressions: lock sites, then functions. What fails, or has no time, is left out, and a line says so. The
+ * verdict stands without it.
+ */
 export async function causesOf(
   a: Build,
   b: Build,
   config: RegressConfig,
-  verdict: { figures: readonly FigureVerdict[]; counters?: { cases: readonly CaseFinding[] } },
+  verdict: Judged,
+  limitMs = LIMIT_MS,
 ): Promise<CaseCauses[]> {
   const cases = suspects(config, verdict.figures, verdict.counters?.cases ?? []);
-  const caseMs = LIMIT_MS / Math.max(1, cases.length);
+  const clock = new Clock(limitMs, cases.length);
   const causes: CaseCauses[] = [];
   for (const each of cases) {
     showProgress(`looking for the cause: ${each.name}`);
-    const sites = await unlessFailed(() => lockCauses(a, b, each, LOCK_PART * caseMs));
-    const functions = await unlessFailed(async () => slowerFunctions(await profileSlices(a, b, each, PROFILE_MS)));
-    causes.push({ case: each.name, sites, functions });
+    const endMs = clock.nextEndMs();
+    const locks = await attempt('lock sites', endMs, () =>
+      lockCauses(a, b, each, LOCK_PART * (endMs - performance.now())),
+    );
+    const found = await functionsOf(each, endMs, (of, durationMs, left) => sliceProfile(a, b, of, durationMs, left));
+    const notes = [
+      ...(locks.note ?? []),
+      ...(locks.result?.note === undefined ? [] : [`lock sites: ${locks.result.note}`]),
+    ];
+    causes.push({ case: each.name, sites: locks.result?.sites ?? [], ...withNotes(found, notes) });
   }
   showProgress('');
   return causes;
 }
 
-async function unlessFailed<Item>(action: () => Promise<Item[]>): Promise<Item[]> {
+/** Causes of regressions in another project: its functions. */
+export async function functionCausesOf(
+  config: RegressConfig,
+  verdict: Judged,
+  profiler: FunctionProfiler,
+  limitMs = LIMIT_MS,
+): Promise<CaseCauses[]> {
+  const cases = suspects(config, verdict.figures, []);
+  const clock = new Clock(limitMs, cases.length);
+  const causes: CaseCauses[] = [];
+  for (const each of cases) {
+    showProgress(`looking for the cause: ${each.name}`);
+    const found = await functionsOf(each, clock.nextEndMs(), profiler);
+    causes.push({ case: each.name, sites: [], ...withNotes(found, []) });
+  }
+  showProgress('');
+  return causes;
+}
+
+type Functions = Pick<CaseCauses, 'functions' | 'profile' | 'leftOut'>;
+
+async function functionsOf(each: RegressCase, endMs: number, profiler: FunctionProfiler): Promise<Functions> {
+  const { result: profile, note } = await attempt('functions', endMs, () =>
+    profiler(each, PROFILE_MS, endMs - performance.now()),
+  );
+  if (profile === undefined) {
+    return { functions: [], leftOut: note! };
+  }
+  const kept = { ...profile, frames: keptFrames(profile.frames) };
+  return { functions: slowerFunctions(ownSamples(profile.frames)), profile: kept };
+}
+
+function withNotes({ leftOut = [], ...found }: Functions, notes: readonly string[]): Functions {
+  const all = [...notes, ...leftOut];
+  return { ...found, ...(all.length === 0 ? {} : { leftOut: all }) };
+}
+
+/**
+ * JavaScript first: in the packet module the compiler has put nearly all functions into one. The module is profiled if JavaScript shows
+ * nothing, since a fault may be in the module only.
+ */
+async function sliceProfile(
+  a: Build,
+  b: Build,
+  each: RegressCase,
+  durationMs: number,
+  limitMs: number,
+): Promise<ProfileCause> {
+  const endMs = performance.now() + limitMs;
+  const profile = (environment: Record<string, string>): Promise<FlameFrame[]> =>
+    profileSlices(a, b, each, { durationMs, limitMs: Math.max(1, endMs - performance.now()) }, environment);
+  const inJavaScript = {
+    what:
+      'The packet path in JavaScript: in the WebAssembly module, which has the same sources, the compiler has put nearly all ' +
+      'functions into one. What is slower in the module only cannot be seen here.',
+    frames: await profile(IN_JAVASCRIPT),
+  };
+  if (slowerFunctions(ownSamples(inJavaScript.frames)).length > 0) {
+    return inJavaScript;
+  }
   try {
-    return await action();
+    const what =
+      'The packet path as it runs, mostly in a WebAssembly module, in which nearly all functions are one. In JavaScript no function ' +
+      'takes more time than before.';
+    return { what, frames: await profile({}) };
   } catch {
-    return [];
+    return inJavaScript;
+  }
+}
+
+/** @returns the result, or why there is none */
+async function attempt<Result>(
+  what: string,
+  endMs: number,
+  action: () => Promise<Result>,
+): Promise<{ result?: Result; note?: string[] }> {
+  const late = { note: [`${what}: there was no time`] };
+  if (performance.now() >= endMs) {
+    return late;
+  }
+  try {
+    return { result: await action() };
+  } catch (error) {
+    return performance.now() >= endMs ? late : { note: [`${what}: ${(error as Error).message.split('\n')[0]}`] };
   }
 }
 
 /** A line for each cause. */
 export function causeLines(causes: readonly CaseCauses[] = []): string[] {
-  return causes.flatMap(({ case: name, sites, functions }) => [
+  return causes.flatMap(({ case: name, sites, functions, leftOut = [] }) => [
     ...sites.map(
       ({ site, lock, before, after, changePercent }) =>
         `cause in ${name}: the ${lock} lock is held longer by ${site}: ${before.toFixed(0)} -> ${after.toFixed(0)} ns (+${changePercent.toFixed(1)} %)`,
@@ -93,5 +220,6 @@ export function causeLines(causes: readonly CaseCauses[] = []): string[] {
     ...functions.map(
       ({ name: of, percent }) => `cause in ${name}: function ${of} takes ${percent.toFixed(1)} % of the time more`,
     ),
+    ...leftOut.map((line) => `cause in ${name}: left out: ${line}`),
   ]);
 }

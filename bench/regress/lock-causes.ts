@@ -1,9 +1,10 @@
-/** Lock sites whose hold or wait times differ between two builds: profiles of both, in turn. */
+/** Lock sites whose hold times differ between two builds: pairs of profiles. */
 
+import { availableParallelism } from 'node:os';
 import type { LockProfile, Times } from '../../src/core/inspect/lock-records.ts';
 import { binStart } from '../../src/shared/sync/lock-profile.ts';
 import { sumOfFigures } from '../profile/model.ts';
-import { sampleOf } from '../samples/samples.ts';
+import { sampleOn } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import type { Build } from './builds.ts';
 import type { RegressCase } from './config.ts';
@@ -27,6 +28,8 @@ const FEWEST_HOLDS = 300;
 const FEWEST_PAIRS = 3;
 const MOST_PAIRS = 6;
 const REPETITIONS = 3;
+/** Connections of a profile. */
+const MOST_CONNECTIONS = 8000;
 /** A smaller change is not named, in percent. */
 const LEAST_PERCENT = 2;
 /** The part of the holds that is left out at each end: a holder that lost its core tells nothing. */
@@ -70,30 +73,60 @@ export function slowerSites(pairs: readonly (readonly [LockProfile, LockProfile]
     .toSorted((a, b) => b.after - b.before - (a.after - a.before));
 }
 
-async function profileOf(build: Build, each: RegressCase): Promise<LockProfile | undefined> {
-  const { workload, threads, connections, batchSize, buckets, rehearsals, rehearsalConnections } = each;
-  const path = pathOf(build, 'workload-sample.js');
-  const shape = { workload, threads, connections, batchSize, buckets, engine: 'ct-bucket', prefaulted: true };
-  const warmUp = { repetitions: REPETITIONS, rehearsals, rehearsalConnections };
-  const options = { ...shape, ...warmUp, perThread: false, separateTables: false };
-  const environment = { CT_PROFILE: SAMPLE_EVERY };
-  return path === undefined
-    ? undefined
-    : (await sampleOf<{ profile?: LockProfile }>(path, options, environment, NODE_FLAGS)).profile;
+/** The case, made smaller: a profile needs some thousand holds, and more profiles tell more than longer ones. */
+function shortened({ workload, threads, connections, batchSize, buckets, rehearsalConnections }: RegressCase): object {
+  const shape = { workload, threads, connections: Math.min(connections, MOST_CONNECTIONS), batchSize, buckets };
+  const warmUp = { repetitions: REPETITIONS, rehearsals: 1, rehearsalConnections };
+  return { ...shape, engine: 'ct-bucket', prefaulted: true, ...warmUp, perThread: false, separateTables: false };
 }
 
-/** @param limitMs no pair of profiles begins after this time */
-export async function lockCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<SiteCause[]> {
-  const endMs = performance.now() + limitMs;
-  const pairs: [LockProfile, LockProfile][] = [];
-  while (pairs.length < MOST_PAIRS && performance.now() < endMs) {
-    const isSwapped = pairs.length % 2 === 1;
-    const first = await profileOf(isSwapped ? b : a, each);
-    const second = await profileOf(isSwapped ? a : b, each);
-    if (first === undefined || second === undefined) {
-      return [];
-    }
-    pairs.push(isSwapped ? [second, first] : [first, second]);
+async function profileOf(build: Build, each: RegressCase, limitMs: number): Promise<LockProfile> {
+  const path = pathOf(build, 'workload-sample.js');
+  const runner = { program: process.execPath, args: NODE_FLAGS };
+  const environment = { CT_PROFILE: SAMPLE_EVERY };
+  const { profile } =
+    path === undefined
+      ? {}
+      : await sampleOn<{ profile?: LockProfile }>(runner, path, shortened(each), environment, Math.max(1, limitMs));
+  if (profile === undefined) {
+    throw new Error(`${build.label} has no lock profiler`);
   }
-  return slowerSites(pairs);
+  return profile;
+}
+
+export interface LockCauses {
+  sites: SiteCause[];
+  /** Why sites may be missing. */
+  note?: string;
+}
+
+/** @param limitMs a profile that has not ended by then is killed. @throws Error if a build cannot be profiled */
+export async function lockCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<LockCauses> {
+  const endMs = performance.now() + limitMs;
+  const leftMs = () => endMs - performance.now();
+  const pairs: [LockProfile, LockProfile][] = [];
+  /* With a core for each thread, both builds run at the same time. Else they take turns. */
+  const isAtOnce = 2 * each.threads <= availableParallelism();
+  const takePair = async (): Promise<[LockProfile, LockProfile]> => {
+    if (isAtOnce) {
+      return Promise.all([profileOf(a, each, leftMs()), profileOf(b, each, leftMs())]);
+    }
+    const isSwapped = pairs.length % 2 === 1;
+    const first = await profileOf(isSwapped ? b : a, each, leftMs());
+    const second = await profileOf(isSwapped ? a : b, each, leftMs());
+    return isSwapped ? [second, first] : [first, second];
+  };
+  while (pairs.length < MOST_PAIRS && leftMs() > 0) {
+    try {
+      pairs.push(await takePair());
+    } catch (error) {
+      if (leftMs() > 0) {
+        throw error;
+      }
+    }
+  }
+  const taken = pairs.length === 1 ? '1 pair of profiles' : `${pairs.length} pairs of profiles`;
+  return pairs.length < FEWEST_PAIRS
+    ? { sites: [], note: `there was time for ${taken} of locks, and ${FEWEST_PAIRS} are needed` }
+    : { sites: slowerSites(pairs) };
 }

@@ -4,14 +4,20 @@
  */
 
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import type { SlicedWorkload } from '../samples/slices.ts';
+import { framesOf, profileOf, type ProfileTime, type SliceProfile } from './profile-frames.ts';
 import { SliceTimes } from './slice-times.ts';
 
 export interface ModulePairOptions {
   /** The modules of both builds, in the order in which they are loaded and begin. */
   modules: [string, string];
+  /** The folders of both states, for a profile. */
+  folders?: [string, string];
   /** Absent: only report the names of the cases. */
   case?: string;
+  /** Profile the case, instead of measuring it. */
+  profile?: ProfileTime;
 }
 
 export interface ModuleCases {
@@ -45,7 +51,15 @@ for (const [i, path] of options.modules.entries()) {
   }
   loaded.push(cases);
 }
-console.log(JSON.stringify(options.case === undefined ? { cases: loaded.map(Object.keys) } : samplePair(options.case)));
+console.log(JSON.stringify(answer()));
+
+function answer(): ModuleCases | ModulePair | SliceProfile {
+  const { case: name, profile } = options;
+  if (name === undefined) {
+    return { cases: loaded.map(Object.keys) };
+  }
+  return profile === undefined ? samplePair(name) : profilePair(name, profile);
+}
 
 function samplePair(name: string): ModulePair {
   const functions = loaded.map((cases) => cases[name]!);
@@ -60,6 +74,40 @@ function samplePair(name: string): ModulePair {
     times.run(builds[1 - first]!, 1 - first, 0, 0);
   }
   return { timesMs: times.results().timesMs.map(({ time }) => ({ time: time! / calls })) };
+}
+
+/**
+ * Profiles of both functions, from equally many calls in turn. V8 must not inline: it would count the samples of an inlined function
+ * for its caller.
+ */
+function profilePair(name: string, time: ProfileTime): SliceProfile {
+  const functions = loaded.map((cases) => cases[name]!);
+  setFlagsFromString('--no-turbo-inlining');
+  setFlagsFromString('--no-maglev-inlining');
+  let builds: Pick<SlicedWorkload, 'run'>[] = [];
+  const profiled = {
+    warmUp: () => {
+      const [rate] = functions.map(warmUp);
+      builds = functions.map((each) => callsOf(each, Math.max(1, Math.round(SLICE_US * rate!))));
+    },
+    run: (turn: number) => {
+      builds[turn & 1]!.run(0, 0);
+      builds[1 - (turn & 1)]!.run(0, 0);
+    },
+  };
+  const nodes = profileOf(profiled, time);
+  return { frames: framesOf(nodes, ownerOf) };
+}
+
+/** The modules themselves tell by their query, what they import by its folder. */
+function ownerOf(url: string): number {
+  const [, query] = /\?build=([01])$/.exec(url) ?? [];
+  if (query !== undefined) {
+    return Number(query);
+  }
+  const folders = (options.folders ?? []).map((folder) => `${pathToFileURL(folder).href}/`);
+  const inside = folders.filter((folder) => url.startsWith(folder)).toSorted((a, b) => b.length - a.length);
+  return inside.length === 0 ? -1 : folders.indexOf(inside[0]!);
 }
 
 function callsOf(each: Case, calls: number): Pick<SlicedWorkload, 'run'> {

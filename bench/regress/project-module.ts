@@ -4,10 +4,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { compiledBench } from '../samples/compiled.ts';
-import { sampleOf } from '../samples/samples.ts';
+import type { FlameFrame } from '../report/page/flame-graph.ts';
+import { sampleOf, sampleOn } from '../samples/samples.ts';
 import { SampleError, type Order, type PairSampler, type SamplePair } from './cases.ts';
 import type { ModuleCases, ModulePair, ModulePairOptions } from './module-pair-sample.ts';
 import { NODE_FLAGS } from './process-samples.ts';
+import { type ProfileLimits, profileTime, type SliceProfile } from './profile-frames.ts';
 import type { Tree } from './project-trees.ts';
 
 /** Path of a module in a state. @throws UsageError if there is none */
@@ -22,6 +24,23 @@ export function moduleIn({ label, folder }: Tree, module: string): string {
 export interface MeasuredModule {
   names: readonly string[];
   sample: PairSampler;
+}
+
+/** A profile of a function in both states. @param limitMs the process is killed after this time. @throws Error */
+export async function profileModule(
+  [base, head]: readonly [Tree, Tree],
+  module: string,
+  how: { case: string } & ProfileLimits,
+): Promise<FlameFrame[]> {
+  const program = await compiledBench('regress/module-pair-sample.js');
+  const options: ModulePairOptions = {
+    modules: [moduleIn(base, module), moduleIn(head, module)],
+    folders: [base.folder, head.folder],
+    case: how.case,
+    profile: profileTime(how),
+  };
+  const runner = { program: process.execPath, args: NODE_FLAGS };
+  return (await sampleOn<SliceProfile>(runner, program, options, {}, how.limitMs)).frames;
 }
 
 /** @param cases default: all that both modules have. @throws UsageError, SampleError */

@@ -4,12 +4,13 @@ import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import type { PairSampler } from './cases.ts';
+import { type CaseCauses, functionCausesOf } from './causes.ts';
 import { checkConfig, type RegressConfig } from './config.ts';
 import { repositoryOf } from './git.ts';
 import type { Methods } from './methods.ts';
 import { inTurn, type Sampler } from './process-samples.ts';
 import { runCommand, runTinybench, runVitest } from './project-command.ts';
-import { byModule } from './project-module.ts';
+import { byModule, profileModule } from './project-module.ts';
 import { treeOf, type Tree } from './project-trees.ts';
 import { measureWith, type RegressResult } from './run.ts';
 
@@ -59,13 +60,28 @@ export async function runProject(options: ProjectOptions): Promise<RegressResult
       const { methods, config } = await openProject(base, head, options);
       const source = sourceOf(options);
       const result = await measureWith(methods, { base, head, config, seed, say });
-      return { ...result, ...(source === undefined ? {} : { source }) };
+      const causes = result.verdict === 'regressed' ? await causesIn([base, head], options, result) : undefined;
+      return { ...result, ...(causes === undefined ? {} : { causes }), ...(source === undefined ? {} : { source }) };
     } finally {
       head.remove();
     }
   } finally {
     base.remove();
   }
+}
+
+/** The functions that take longer. Of commands and benchmark files nothing is known but their times. */
+async function causesIn(
+  states: readonly [Tree, Tree],
+  { module }: ProjectSubject,
+  result: RegressResult,
+): Promise<CaseCauses[] | undefined> {
+  return module === undefined
+    ? undefined
+    : functionCausesOf(result.config, result, async ({ name }, durationMs, limitMs) => ({
+        what: `The functions that case ${name} calls. V8 inlined none of them, so that each has its own time.`,
+        frames: await profileModule(states, module, { case: name, durationMs, limitMs }),
+      }));
 }
 
 /** The file that has the cases, from the root of the repository if there is one. */

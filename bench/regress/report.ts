@@ -14,15 +14,28 @@ export function intervalText({ intervalPercent: { low, high } }: FigureVerdict):
   return low === null || high === null ? 'too few pairs' : `${signed(low)} to ${signed(high)}`;
 }
 
-function figuresTable({ figures }: RegressResult): ReportTable {
+/** A figure that has too few pairs, because the verdict was certain before. */
+export function isUnjudged({ verdict, pairs, fewestPairs }: FigureVerdict, result: RegressResult): boolean {
+  return verdict === 'inconclusive' && result.verdict === 'regressed' && pairs < fewestPairs;
+}
+
+/** The verdict on a figure, with its reason. */
+export function verdictWord(figure: FigureVerdict, result: RegressResult): string {
+  const { verdict, reason, accepted } = figure;
+  return isUnjudged(figure, result)
+    ? 'not judged: the verdict was certain before'
+    : (accepted === undefined ? verdict : 'accepted') + (reason === undefined ? '' : `: ${reason}`);
+}
+
+export function figuresTable(result: RegressResult): ReportTable {
+  const { figures } = result;
   return {
     title: 'Change of B against A (positive is worse)',
     head: ['case, figure', 'verdict', 'change', 'interval', 'tolerated', 'alarm', 'pairs', 'detectable slowdown'],
     rows: figures.map((figure) => ({
       cells: [
         `${figure.case}, ${figure.gate}: ${figure.name}`,
-        (figure.accepted === undefined ? figure.verdict : 'accepted') +
-          (figure.reason === undefined ? '' : `: ${figure.reason}`),
+        verdictWord(figure, result),
         signed(figure.changePercent),
         intervalText(figure),
         signed(figure.tolerate),
@@ -114,7 +127,9 @@ export function regressJunit(result: RegressResult): string {
         ? ''
         : verdict === 'regressed'
           ? `<failure message="regressed: ${message}"/>`
-          : `<error message="inconclusive: ${message}"/>`;
+          : isUnjudged(figure, result)
+            ? `<skipped message="${verdictWord(figure, result)}"/>`
+            : `<error message="inconclusive: ${message}"/>`;
     return `  <testcase classname="${escapeXml(name)}" name="${escapeXml(`${gate}: ${what}`)}">${child}</testcase>`;
   };
   const { figures } = result;
@@ -124,10 +139,12 @@ export function regressJunit(result: RegressResult): string {
   });
   const failed = decided.filter((each) => each.includes('<failure')).length;
   const count = (verdict: FigureVerdict['verdict']) =>
-    figures.filter((figure) => figure.verdict === verdict && figure.accepted === undefined).length;
+    figures.filter(
+      (figure) => figure.verdict === verdict && figure.accepted === undefined && !isUnjudged(figure, result),
+    ).length;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuite name="ct-bucket regress" tests="${figures.length + decided.length}" failures="${count('regressed') + failed}" errors="${count('inconclusive')}" time="${result.tookSeconds.toFixed(1)}" timestamp="${result.time}">`,
+    `<testsuite name="ct-bucket regress" tests="${figures.length + decided.length}" failures="${count('regressed') + failed}" errors="${count('inconclusive')}" skipped="${figures.filter((figure) => isUnjudged(figure, result)).length}" time="${result.tookSeconds.toFixed(1)}" timestamp="${result.time}">`,
     ...decided,
     ...figures.map(test),
     '</testsuite>',

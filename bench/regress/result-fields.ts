@@ -46,6 +46,15 @@ const caseCauses = object({
   case: text,
   sites: list(object({ site: text, lock: text, before: count, after: count, changePercent: number })),
   functions: list(object({ name: text, percent: number })),
+  profile: optional(
+    object({
+      what: text,
+      frames: list(
+        object({ name: text, depth: wholeFrom0, before: count, after: count, ownBefore: count, ownAfter: count }),
+      ),
+    }),
+  ),
+  leftOut: optional(list(text)),
 });
 const build = object({ label: text, commit: optional(text) });
 const result = object({

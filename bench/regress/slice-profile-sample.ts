@@ -3,9 +3,9 @@
  * as a line of JSON. V8 samples both in one process, so they meet the same machine.
  */
 
-import { Session } from 'node:inspector';
 import { pathToFileURL } from 'node:url';
 import type { SliceOptions } from '../samples/slices.ts';
+import { framesFrom, framesOf, profileOf, type ProfileTime, type SliceProfile } from './profile-frames.ts';
 
 type SlicesModule = typeof import('../samples/slices.ts');
 
@@ -13,23 +13,8 @@ export interface SliceProfileOptions {
   /** The slices.js of both builds. */
   modules: [string, string];
   slices: SliceOptions;
-  /** Processor time of the profile, in ms. */
-  durationMs: number;
+  time: ProfileTime;
 }
-
-/** Samples by function, for each build. */
-export interface SliceProfile {
-  selfSamples: Record<string, number>[];
-}
-
-interface ProfileNode {
-  id: number;
-  callFrame: { functionName: string; url: string };
-  hitCount?: number | undefined;
-  children?: number[] | undefined;
-}
-
-const INTERVAL_US = 200;
 
 const options = JSON.parse(process.argv[2]!) as SliceProfileOptions;
 const modules: SlicesModule[] = [];
@@ -39,28 +24,16 @@ for (const path of options.modules) {
 /* The folder of each build: all modules of it have it in their URLs. */
 const folders = options.modules.map((path) => pathToFileURL(path).href.split('/dist/')[0]!);
 const builds = modules.map(({ sliceWorkload }) => sliceWorkload(options.slices));
-builds.forEach((build) => build.rehearse());
 
-const session = new Session();
-session.connect();
-session.post('Profiler.enable');
-session.post('Profiler.setSamplingInterval', { interval: INTERVAL_US });
-session.post('Profiler.start');
-const before = process.cpuUsage();
-let turn = 0;
-do {
-  fillInTurn(turn++);
-} while (processorMs() < options.durationMs);
-session.post('Profiler.stop', (error, result) => {
-  if (error !== null) {
-    throw error;
-  }
-  console.log(JSON.stringify({ selfSamples: samplesOf(result.profile.nodes) } satisfies SliceProfile));
-});
+const nodes = profileOf({ warmUp, run: fillInTurn }, options.time);
+const frames = framesOf(nodes, (url) => folders.findIndex((folder) => url.startsWith(`${folder}/`)));
+/* The time of tables that are made and removed is not measured either. */
+console.log(JSON.stringify({ frames: framesFrom('run', frames) } satisfies SliceProfile));
 
-function processorMs(): number {
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / 1000;
+/** Code that only whole workloads reach gets warm too. */
+function warmUp(): void {
+  builds.forEach((build) => build.rehearse());
+  fillInTurn(0);
 }
 
 function fillInTurn(repetition: number): void {
@@ -73,21 +46,4 @@ function fillInTurn(repetition: number): void {
     }
   }
   builds.forEach((build) => build.end());
-}
-
-/** Samples in the function itself. A built-in function counts for the build that calls it. */
-function samplesOf(nodes: readonly ProfileNode[]): Record<string, number>[] {
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const samples: Record<string, number>[] = [{}, {}];
-  const visit = ({ callFrame, hitCount = 0, children = [] }: ProfileNode, of: number): void => {
-    const own = folders.findIndex((folder) => callFrame.url.startsWith(`${folder}/`));
-    const build = own < 0 ? of : own;
-    if (build >= 0 && hitCount > 0) {
-      const name = callFrame.functionName || '(anonymous)';
-      samples[build]![name] = (samples[build]![name] ?? 0) + hitCount;
-    }
-    children.forEach((id) => visit(byId.get(id)!, build));
-  };
-  visit(nodes[0]!, -1);
-  return samples;
 }

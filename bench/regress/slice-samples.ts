@@ -7,12 +7,14 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFi
 import { dirname, join, relative } from 'node:path';
 import { temporaryFolder } from '../../src/host/cleanup.ts';
 import { compiledBench } from '../samples/compiled.ts';
-import { sampleOf } from '../samples/samples.ts';
+import type { FlameFrame } from '../report/page/flame-graph.ts';
+import { sampleOf, sampleOn } from '../samples/samples.ts';
 import type { Build } from './builds.ts';
 import { SampleError, type CaseSample, type Order, type SamplePair } from './cases.ts';
 import type { RegressCase } from './config.ts';
 import { NODE_FLAGS } from './process-samples.ts';
-import type { SliceProfile, SliceProfileOptions } from './slice-profile-sample.ts';
+import { type ProfileLimits, profileTime, type SliceProfile } from './profile-frames.ts';
+import type { SliceProfileOptions } from './slice-profile-sample.ts';
 import type { SliceAbilities, SlicePair, SlicePairOptions } from './slice-pair-sample.ts';
 
 /** Where a build has its slices. Builds of older commits have none. */
@@ -80,19 +82,21 @@ export async function loadSlices(a: Build, b: Build): Promise<LoadedSlices> {
   }
 }
 
-/** Samples of both builds by function, from slices in turn. @throws Error if the builds cannot run the case in slices */
+/** Profiles of both builds, from slices in turn. @throws Error if the builds cannot run the case in slices, or there is no time */
 export async function profileSlices(
   a: Build,
   b: Build,
   each: RegressCase,
-  durationMs: number,
-): Promise<SliceProfile['selfSamples']> {
+  how: ProfileLimits,
+  environment: Record<string, string>,
+): Promise<FlameFrame[]> {
   const program = await compiledBench('regress/slice-profile-sample.js');
   const { path, remove } = temporaryFolder('ct-bucket-slices-');
   try {
     const modules: [string, string] = [copyBuild(a, join(path, 'a')), copyBuild(b, join(path, 'b'))];
-    const options: SliceProfileOptions = { modules, slices: optionsOf(each).slices!, durationMs };
-    return (await sampleOf<SliceProfile>(program, options, {}, [...NODE_FLAGS])).selfSamples;
+    const options: SliceProfileOptions = { modules, slices: optionsOf(each).slices!, time: profileTime(how) };
+    const runner = { program: process.execPath, args: NODE_FLAGS };
+    return (await sampleOn<SliceProfile>(runner, program, options, environment, how.limitMs)).frames;
   } finally {
     remove();
   }

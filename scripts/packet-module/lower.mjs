@@ -113,6 +113,8 @@ export class Lowering {
     binaryen.setOneCallerInlineMaxSize(100_000);
     binaryen.setAllowInliningFunctionsWithLoops(true);
     this.module.optimize();
+    /* Names of functions, for CPU profiles. */
+    binaryen.setDebugInfo(true);
     return this.module.emitBinary();
   }
 

@@ -164,6 +164,7 @@ describe('a command with an output file', () => {
     ['regress merge --json', ['regress', 'merge', FINE, '--json']],
     ['regress merge --markdown', ['regress', 'merge', FINE, '--markdown']],
     ['regress merge --junit', ['regress', 'merge', FINE, '--junit']],
+    ['regress merge --html', ['regress', 'merge', FINE, '--html']],
     ['regress merge --history', ['regress', 'merge', FINE, '--history']],
     ['bench insert', ['bench', 'insert', '--html']],
     ['bench flood', ['bench', 'flood', '--json']],
@@ -180,7 +181,7 @@ describe('a command with an output file', () => {
   });
 
   it('ends with exit code 2 instead of its verdict if the device is full', async () => {
-    for (const option of ['--json', '--markdown', '--junit', '--history']) {
+    for (const option of ['--json', '--markdown', '--junit', '--html', '--history']) {
       const { code, stderr } = await ctBucket(['regress', 'merge', FINE, option, '/dev/full']);
       expect({ code, stderr }).toEqual({
         code: 2,

@@ -5,6 +5,7 @@ import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/reg
 import { entryStateOf, type MarkedResult, stateLines } from '../../../bench/regress/machine-states.ts';
 import { headline, regressJunit, regressText } from '../../../bench/regress/report.ts';
 import { historyEntryOf } from '../../../bench/regress/result-file.ts';
+import { htmlVerdict } from '../../../bench/regress/verdict-page.ts';
 import type { Verdict } from '../../../bench/regress/verdict.ts';
 import { UsageError } from '../../core/errors.ts';
 import { concludeWith, ExitCode } from '../../host/command-end.ts';
@@ -15,6 +16,7 @@ export interface RegressOutputPaths {
   json?: string;
   markdown?: string;
   junit?: string;
+  html?: string;
   history?: string;
   codeQuality?: string;
   /** Print annotations of a GitHub workflow, and append to the summary of its job. */
@@ -33,11 +35,11 @@ export class RegressOutputs {
   readonly #annotates: boolean;
 
   /** Opens all files. Call it before work begins. @throws UsageError */
-  constructor({ json, markdown, junit, history, codeQuality: quality, annotate = false }: RegressOutputPaths) {
+  constructor({ json, markdown, junit, html, history, codeQuality: quality, annotate = false }: RegressOutputPaths) {
     if (history === '-') {
       throw new UsageError('--history -: a history cannot go to standard output; name a file');
     }
-    this.#files = new OutputFiles({ json, markdown, junit, 'code-quality': quality });
+    this.#files = new OutputFiles({ json, markdown, junit, html, 'code-quality': quality });
     this.#annotates = annotate;
     this.#history = history === undefined ? undefined : new LineLog(history);
   }
@@ -58,6 +60,7 @@ export class RegressOutputs {
       json: () => jsonText(result),
       markdown: () => markedMarkdown(result),
       junit: () => regressJunit(result),
+      html: () => htmlVerdict(result),
       'code-quality': () => codeQuality(result),
     });
     const state = entryStateOf(result);

@@ -52,6 +52,7 @@ function withOutputs(command: Command): Command {
     .option('--json <file>', 'Write the verdict with all samples as JSON')
     .option('--markdown <file>', 'Write a summary for a pull request')
     .option('--junit <file>', 'Write the verdict as JUnit XML')
+    .option('--html <file>', 'Write a page of the verdict: what changed, and why, with flame graphs')
     .option('--code-quality <file>', 'Write the regressions as a code quality report of GitLab')
     .option('--annotate', 'In a GitHub workflow: annotate the file of the cases, and write the summary of the job')
     .option('--history <file>', 'Append a line to a history, in JSON Lines');
@@ -99,7 +100,7 @@ function addRegressRun(regress: Command): void {
   });
   endHelp(command, {
     examples: [
-      'regress --base main --head HEAD --markdown summary.md',
+      'regress --base main --head HEAD --markdown summary.md --html verdict.html',
       'regress --base main --head . --module bench/cases.mjs',
       "regress --base main --command 'node bench.js {case}' --cases parse,print",
       "regress --base-command './old bench.txt' --head-command './new bench.txt'",
@@ -117,7 +118,10 @@ function addMerge(regress: Command): void {
     const { mergeCommand } = await import('./regress-run.ts');
     await mergeCommand(files, options);
   });
-  endHelp(command, { examples: ['regress merge shard-1.json shard-2.json'], exitStatus: EXIT_STATUS });
+  endHelp(command, {
+    examples: ['regress merge shard-1.json shard-2.json', 'regress merge regress.json --html verdict.html'],
+    exitStatus: EXIT_STATUS,
+  });
 }
 
 function addAccept(regress: Command): void {
