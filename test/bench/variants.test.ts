@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { PLANTS } from '../../bench/regress/plant-names.ts';
 import { plantPatches } from '../../bench/regress/plants.ts';
 import { CUTS } from '../../bench/studies/anatomy.ts';
@@ -29,8 +29,12 @@ function codeOf(dist: string): Map<string, string> {
 }
 
 describe('a variant of the build', () => {
+  let whole: Map<string, string>;
+  beforeAll(async () => {
+    whole = codeOf((await buildVariant([])).dist);
+  });
+
   it.each(CHOICES)('$name is valid code in one changed file', async ({ patches }) => {
-    const whole = codeOf((await buildVariant([])).dist);
     const { dist, remove } = await buildVariant(patches);
     try {
       const changed = [...codeOf(dist)].filter(([name, text]) => text !== whole.get(name));
