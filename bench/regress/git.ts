@@ -183,10 +183,13 @@ export function writeCommit(commit: string, { root, gitFolder }: Repository, tre
   }
 }
 
+/** Values of `git status --untracked-files`. */
+type Untracked = 'no' | 'normal';
+
 /** The files below `paths` that differ from the checked-out commit. @throws UsageError */
-function uncommitted({ root }: Repository, paths: readonly string[]): string[] {
+function uncommitted({ root }: Repository, paths: readonly string[], untracked: Untracked): string[] {
   try {
-    return git(root, ['status', '--porcelain', '-z', '--no-renames', '--', ...paths])
+    return git(root, ['status', '--porcelain', '-z', '--no-renames', `--untracked-files=${untracked}`, '--', ...paths])
       .split('\0')
       .filter((line) => line !== '')
       .map((line) => line.slice('XY '.length));
@@ -199,17 +202,19 @@ function uncommitted({ root }: Repository, paths: readonly string[]): string[] {
  * Warns that `regress` measures a commit, not the changed files in the folder.
  * @param commits ids of the measured commits
  * @param paths the files and folders that a build is made of, from the repository's root
+ * @param untracked whether files that git does not track count: in another project they may be results
  * @returns the warning; undefined if the checked-out commit is not measured, or no file is changed
  */
 export function uncommittedNote(
   commits: readonly (string | undefined)[],
   repository: Repository,
   paths: readonly string[],
+  untracked: Untracked = 'normal',
 ): string | undefined {
   if (!commits.includes(headOf(repository))) {
     return undefined;
   }
-  const changed = uncommitted(repository, paths);
+  const changed = uncommitted(repository, paths, untracked);
   if (changed.length === 0) {
     return undefined;
   }

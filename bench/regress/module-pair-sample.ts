@@ -37,6 +37,9 @@ const SLICE_US = 300;
 const SLICES = 300;
 const FEWEST_SLICES = 20;
 const LONGEST_US = 500_000;
+/** Of a slow function the slices are so few that they end soon after this time. There is one in each order, at least. */
+const LONGEST_OF_SLOW_US = 2_000_000;
+const FEWEST_OF_SLOW = 2;
 
 /** What the functions return. It is kept, so that V8 cannot leave their work out. */
 let kept: unknown;
@@ -68,7 +71,7 @@ function samplePair(name: string): ModulePair {
   const builds = functions.map((each) => callsOf(each, calls));
   const times = new SliceTimes([{ result: 'time', slices: 1 }]);
   const before = processorUs();
-  for (let turn = 0; turn < SLICES && (turn < FEWEST_SLICES || processorUs() - before < LONGEST_US); turn++) {
+  for (let turn = 0; turn < SLICES && isDue(turn, processorUs() - before); turn++) {
     const first = turn & 1;
     times.run(builds[first]!, first, 0, 0);
     times.run(builds[1 - first]!, 1 - first, 0, 0);
@@ -108,6 +111,10 @@ function ownerOf(url: string): number {
   const folders = (options.folders ?? []).map((folder) => `${pathToFileURL(folder).href}/`);
   const inside = folders.filter((folder) => url.startsWith(folder)).toSorted((a, b) => b.length - a.length);
   return inside.length === 0 ? -1 : folders.indexOf(inside[0]!);
+}
+
+function isDue(turn: number, tookUs: number): boolean {
+  return turn < FEWEST_OF_SLOW || tookUs < (turn < FEWEST_SLICES ? LONGEST_OF_SLOW_US : LONGEST_US);
 }
 
 function callsOf(each: Case, calls: number): Pick<SlicedWorkload, 'run'> {

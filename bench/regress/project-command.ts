@@ -1,24 +1,28 @@
 /** Commands of another project, and its files of benchmarks for tinybench and vitest: measured in fresh processes, in turn. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
-import { runChild } from '../../src/host/children.ts';
+import { ChildError, runChild } from '../../src/host/children.ts';
 import { temporaryFolder } from '../../src/host/cleanup.ts';
 import { compiledBench } from '../samples/compiled.ts';
 import { SampleError, type CaseSample } from './cases.ts';
 import { cleanEnvironment } from './git.ts';
+import { errorLine } from './project-errors.ts';
 import { moduleIn } from './project-module.ts';
-import { lastLine, type Tree } from './project-trees.ts';
+import type { Tree } from './project-trees.ts';
 
+/** Name of the figure of a command that prints none. It differs from that of a printed figure, so that the two are never compared. */
+export const RUN_TIME = 'run time';
+const LONGEST_QUOTE = 80;
 const COMMAND_TIMEOUT_MS = 120_000;
 /** A file of benchmarks takes a second for each. */
 const SUITE_TIMEOUT_MS = 600_000;
 
 /** Runs a command line in a state. {case} stands for the case. @throws SampleError */
 export async function runCommand({ folder, label }: Tree, command: string, name: string): Promise<CaseSample> {
-  const line = command.replaceAll('{case}', name);
+  const line = command.replaceAll('{case}', () => name);
   const startMs = performance.now();
   try {
     const { stdout } = await runChild('sh', ['-c', line], {
@@ -28,10 +32,42 @@ export async function runCommand({ folder, label }: Tree, command: string, name:
       stderr: 'pipe',
       isGroup: true,
     });
-    return { timesMs: figuresIn(stdout) ?? { time: performance.now() - startMs } };
+    const runTimeMs = performance.now() - startMs;
+    const wrong = wrongFigureIn(stdout);
+    if (wrong !== undefined) {
+      throw new SampleError(
+        `${line} prints ${wrong} in ${label}: print positive numbers, or nothing (> /dev/null) to have its run time judged`,
+      );
+    }
+    return { timesMs: figuresIn(stdout) ?? { [RUN_TIME]: runTimeMs } };
   } catch (error) {
-    throw new SampleError(`${line} failed in ${label}: ${lastLine(error)}`);
+    throw error instanceof ChildError
+      ? new SampleError(`${line} failed in ${label}: ${errorLine(error, folder)}`)
+      : error;
   }
+}
+
+/** The last line that is meant as a figure, if it is none: NaN, 0, a negative number, null. Text says nothing. */
+export function wrongFigureIn(stdout: string): string | undefined {
+  const isNumber = (value: unknown): boolean => value === null || typeof value === 'number';
+  for (const line of stdout.trim().split('\n').toReversed()) {
+    if (figuresIn(line) !== undefined) {
+      return undefined;
+    }
+    if (/^-?(?:NaN|Infinity)$/.test(line.trim())) {
+      return line.trim();
+    }
+    try {
+      const value = JSON.parse(line) as unknown;
+      const all = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.values(value) : [];
+      if (isNumber(value) || (all.length > 0 && all.every(isNumber))) {
+        return line.trim().slice(0, LONGEST_QUOTE);
+      }
+    } catch {
+      /* Another line. */
+    }
+  }
+  return undefined;
 }
 
 /** The last line of JSON that is a number, or an object of numbers, all positive. Less is better. */
@@ -69,7 +105,7 @@ export async function runVitest(tree: Tree, files: string): Promise<CaseSample> 
   try {
     const output = join(path, 'results.json');
     await suiteOutput(tree, files, [vitestIn(tree), 'bench', '--run', '--outputJson', output, files]);
-    const figures = vitestFigures(readFileSync(output, 'utf8'));
+    const figures = existsSync(output) ? vitestFigures(readFileSync(output, 'utf8')) : {};
     if (Object.keys(figures).length === 0) {
       throw new SampleError(`vitest finds no benchmark in ${files} of ${tree.label}`);
     }
@@ -112,19 +148,19 @@ async function suiteOutput({ label, folder }: Tree, what: string, args: readonly
   try {
     const { stdout } = await runChild(process.execPath, args, {
       cwd: folder,
-      env: cleanEnvironment(),
+      env: { ...cleanEnvironment(), NO_COLOR: '1', FORCE_COLOR: '0' },
       timeoutMs: SUITE_TIMEOUT_MS,
       stderr: 'pipe',
       isGroup: true,
     });
     return stdout;
   } catch (error) {
-    throw new SampleError(`${what} failed in ${label}: ${errorLine(error)}`);
+    const { stdout = '', stderr = '' } = error as Partial<ChildError>;
+    const [none] = /^No (?:test|bench\w*) files found/m.exec(`${stderr}\n${stdout}`) ?? [];
+    throw new SampleError(
+      none === undefined
+        ? `${what} failed in ${label}: ${errorLine(error, folder)}`
+        : `vitest finds no file of benchmarks with ${what} in its path in ${label}: their names end in .bench.ts or .bench.js`,
+    );
   }
-}
-
-/** The line of Node's report that names the error; what was said last otherwise. */
-function errorLine(error: unknown): string {
-  const { stderr = '' } = error as { stderr?: string };
-  return /^(?:\w*Error(?: \[\w+\])?): (.*)$/m.exec(stderr)?.[1]?.trim() ?? lastLine(error);
 }

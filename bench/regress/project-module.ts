@@ -1,27 +1,48 @@
 /** The functions of a module in two states of another project: measured in slices, in one process. */
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { compiledBench } from '../samples/compiled.ts';
 import type { FlameFrame } from '../report/page/flame-graph.ts';
-import { sampleOf, sampleOn } from '../samples/samples.ts';
+import { SampleFailure, sampleOf, sampleOn } from '../samples/samples.ts';
 import { SampleError, type Order, type PairSampler, type SamplePair } from './cases.ts';
 import type { ModuleCases, ModulePair, ModulePairOptions } from './module-pair-sample.ts';
 import { NODE_FLAGS } from './process-samples.ts';
 import { type ProfileLimits, profileTime, type SliceProfile } from './profile-frames.ts';
+import { errorLine } from './project-errors.ts';
 import type { Tree } from './project-trees.ts';
 
 /** Path of a module in a state. @throws UsageError if there is none */
 export function moduleIn({ label, folder }: Tree, module: string): string {
+  if (isAbsolute(module)) {
+    throw new UsageError(
+      `${module} is an absolute path: give it relative to this folder, so that each state has its own`,
+    );
+  }
   const path = join(folder, module);
   if (!existsSync(path)) {
-    throw new UsageError(`${label} has no ${module}: name a module that both states have`);
+    throw new UsageError(
+      `${label} has no ${module}: name a module that both states have, or copy it there (--prepare "cp '$PWD/${module}' ${module}")`,
+    );
   }
   return path;
 }
 
+/** @param name the case that ran */
+function failureOf(error: unknown, trees: readonly Tree[], name: string | undefined): string {
+  if (!(error instanceof SampleFailure)) {
+    return (error as Error).message;
+  }
+  const lines = trees.map(({ folder }) => errorLine(error.cause, folder));
+  /* The place lies in the state that failed. */
+  const line = lines.find((each) => each !== errorLine(error.cause)) ?? lines[0]!;
+  return name === undefined || line.startsWith('case ') ? line : `case ${name}: ${line}`;
+}
+
 export interface MeasuredModule {
+  /** A line for each case that only one of the states has. */
+  missing: string[];
   names: readonly string[];
   sample: PairSampler;
 }
@@ -55,7 +76,7 @@ export async function byModule(
     try {
       return await sampleOf<Output>(program, { modules: order === 'ab' ? [a, b] : [b, a], ...more }, {}, NODE_FLAGS);
     } catch (error) {
-      throw new SampleError(`${module}: ${(error as Error).message}`);
+      throw new SampleError(`${module}: ${failureOf(error, [base, head], more.case)}`);
     }
   };
   const { cases: both } = await run<ModuleCases>('ab', {});
@@ -67,11 +88,14 @@ export async function byModule(
       `${module} has no case ${unknown ?? ''} in both states: there are ${common.join(', ') || 'none'}`,
     );
   }
+  const missing = [base, head].flatMap(({ label }, i) =>
+    both[i]!.filter((name) => !common.includes(name)).map((name) => `case ${name}: only ${label} has it`),
+  );
   const sample: PairSampler = async ({ name }, order): Promise<SamplePair> => {
     const [first, second] = (await run<ModulePair>(order, { case: name })).timesMs;
     return order === 'ab'
       ? { a: { timesMs: first! }, b: { timesMs: second! } }
       : { a: { timesMs: second! }, b: { timesMs: first! } };
   };
-  return { names, sample };
+  return { names, sample, missing: cases === undefined ? missing : [] };
 }

@@ -3,14 +3,17 @@
 import { existsSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
+import { ACCEPTED_FILE } from './accepted.ts';
 import type { PairSampler } from './cases.ts';
 import { type CaseCauses, functionCausesOf } from './causes.ts';
 import { checkConfig, type RegressConfig } from './config.ts';
-import { repositoryOf } from './git.ts';
+import { repositoryOf, uncommittedNote } from './git.ts';
+import { acceptedFor } from './lineage.ts';
 import type { Methods } from './methods.ts';
 import { inTurn, type Sampler } from './process-samples.ts';
 import { runCommand, runTinybench, runVitest } from './project-command.ts';
 import { byModule, profileModule } from './project-module.ts';
+import { lonelyFigures, withCommonFigures, withEstimate } from './project-pairs.ts';
 import { treeOf, type Tree } from './project-trees.ts';
 import { measureWith, type RegressResult } from './run.ts';
 
@@ -42,12 +45,16 @@ export interface ProjectOptions extends ProjectSettings {
   /** Commits or folders. Absent with `commands`. */
   base?: string;
   head?: string;
+  /** File of accepted slowdowns. */
+  accepted?: string;
   seed: number;
 }
 
 export interface Measured {
   config: RegressConfig;
   methods: Methods;
+  /** A line for each case that cannot be judged. */
+  missing?: readonly string[];
 }
 
 /** @throws UsageError, SampleError */
@@ -57,11 +64,20 @@ export async function runProject(options: ProjectOptions): Promise<RegressResult
   try {
     const head = commands === undefined ? await treeOf(options.head!, options) : stateOfCommand(commands[1]);
     try {
-      const { methods, config } = await openProject(base, head, options);
+      noteUncommitted(options, [base, head]);
+      const { methods, config, missing = [] } = await openProject(base, head, options);
       const source = sourceOf(options);
-      const result = await measureWith(methods, { base, head, config, seed, say });
+      const cases = config.cases.map(({ name }) => name);
+      const accepted = acceptedFor(options.accepted ?? ACCEPTED_FILE, base, head, cases);
+      const sample = withEstimate(methods.sample, { cases: cases.length, seconds: options.seconds, say });
+      const result = await measureWith({ ...methods, sample }, { base, head, config, seed, say, accepted });
       const causes = result.verdict === 'regressed' ? await causesIn([base, head], options, result) : undefined;
-      return { ...result, ...(causes === undefined ? {} : { causes }), ...(source === undefined ? {} : { source }) };
+      return {
+        ...result,
+        ...(causes === undefined ? {} : { causes }),
+        missing: [...missing, ...result.missing, ...lonelyFigures(result.pairs, [base, head])],
+        ...(source === undefined ? {} : { source }),
+      };
     } finally {
       head.remove();
     }
@@ -82,6 +98,22 @@ async function causesIn(
         what: `The functions that case ${name} calls. V8 inlined none of them, so that each has its own time.`,
         frames: await profileModule(states, module, { case: name, durationMs, limitMs }),
       }));
+}
+
+/** Warns that the checked-out commit is measured without the changed files. */
+function noteUncommitted({ say }: ProjectOptions, trees: readonly Tree[]): void {
+  if (trees.every(({ commit }) => commit === undefined)) {
+    return;
+  }
+  const note = uncommittedNote(
+    trees.map(({ commit }) => commit),
+    repositoryOf(process.cwd()),
+    ['.'],
+    'no',
+  );
+  if (note !== undefined) {
+    say(note);
+  }
 }
 
 /** The file that has the cases, from the root of the repository if there is one. */
@@ -105,11 +137,11 @@ function stateOfCommand(label: string): Tree {
 export async function openProject(base: Tree, head: Tree, settings: ProjectSettings): Promise<Measured> {
   const { module, cases } = settings;
   if (module !== undefined) {
-    const { names, sample } = await byModule([base, head], module, cases);
-    return measuredBy('module', names, sample, settings);
+    const { names, sample, missing } = await byModule([base, head], module, cases);
+    return { ...measuredBy('module', names, sample, settings), missing };
   }
   const [kind, sampler] = samplerOf(base, head, settings);
-  return measuredBy(kind, cases ?? [kind], inTurn(sampler), settings);
+  return measuredBy(kind, cases ?? [kind], withCommonFigures(inTurn(sampler), [base, head]), settings);
 }
 
 type Kind = 'module' | 'command' | 'tinybench' | 'vitest';

@@ -50,7 +50,8 @@ export function figuresTable(result: RegressResult): ReportTable {
 const SENTENCES = {
   fine: 'fine: every figure is below its alarm',
   regressed: 'REGRESSED',
-  inconclusive: 'inconclusive, which is not a pass: give more time (budgetSeconds), or use a quieter machine',
+  inconclusive:
+    'inconclusive, which is not a pass: give more time (--seconds, or budgetSeconds in the configuration), or use a quieter machine',
 } as const;
 
 function sentenceOf({ verdict, counters, figures }: RegressResult): string {

@@ -63,7 +63,7 @@ export async function sampleOn<Sample>(
         process.stderr.write(error.stderr);
       }
       const said = /^(?:\w*Error(?: \[\w+\])?|FATAL ERROR): (.*)$/m.exec(error.stderr)?.[1] ?? error.message;
-      throw new SampleFailure(`the process of a sample failed (${basename(path)}): ${said.trim()}`);
+      throw new SampleFailure(`the process of a sample failed (${basename(path)}): ${said.trim()}`, error);
     }
     throw error;
   }
@@ -72,6 +72,10 @@ export async function sampleOn<Sample>(
 /** A sample process failed, so there are no results. */
 export class SampleFailure extends Error {
   override readonly name = 'SampleFailure';
+
+  constructor(message: string, cause?: ChildError) {
+    super(message, { cause });
+  }
 }
 
 export { showProgress } from '../../src/host/terminal.ts';

@@ -5,7 +5,7 @@ import { percent, wholeNumber } from '../options/option-parsers.ts';
 
 const SUBJECTS = ['module', 'command', 'tinybench', 'vitest'];
 /** Options that only have a meaning for ct-bucket itself. */
-const OWN = ['config', 'quick', 'shard', 'counters', 'accepted'];
+const OWN = ['config', 'quick', 'shard', 'counters'];
 
 /** What is measured, and by which thresholds. @param others options that go without them */
 export function withSubjectOptions(command: Command, others: readonly string[]): Command {

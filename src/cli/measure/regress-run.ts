@@ -131,7 +131,8 @@ async function runOnProject(options: RegressOptions): Promise<void> {
         runProject({
           ...projectSettings(options, seconds),
           ...subjectOf(options),
-          ...(base === undefined ? {} : { base }),
+          ...(base === undefined ? {} : { base: baseLabelOf(options) }),
+          ...(options.accepted === undefined ? {} : { accepted: options.accepted }),
           head,
           ...(cases === undefined ? {} : { cases }),
           seed,

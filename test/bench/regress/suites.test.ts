@@ -38,8 +38,12 @@ beforeAll(() => {
 });
 
 function regress(...args: string[]): Promise<ChildResult> {
+  return command(...args, '--seconds', '10');
+}
+
+function command(...args: string[]): Promise<ChildResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...CT_BUCKET, 'regress', ...args, '--seconds', '10'], { cwd: project });
+    const child = spawn(process.execPath, [...CT_BUCKET, 'regress', ...args], { cwd: project });
     const texts = { stdout: '', stderr: '' };
     child.stdout.on('data', (chunk: Buffer) => (texts.stdout += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (texts.stderr += chunk.toString()));
@@ -82,6 +86,25 @@ describe('two commands', () => {
     expect(code).toBe(1);
     expect(readResult(file)).toMatchObject({ base: { label: 'echo 10' }, head: { label: 'echo 30' } });
   });
+
+  it('may be slower as far as that is accepted', async () => {
+    const file = join(project, 'slower.json');
+    const commands = ['--base-command', 'echo 10', '--head-command', 'echo 30'];
+    await regress(...commands, '--json', file);
+    const accepted = ['--accepted', join(project, 'accepted.json')];
+    const accept = await command('accept', 'command', '--because', 'it checks more', '--verdict', file, ...accepted);
+    expect(accept.code).toBe(0);
+    const { code, stdout } = await regress(...commands, ...accepted);
+    expect(stdout).toMatch(/accepted: no slowdown beyond those accepted/);
+    expect(code).toBe(0);
+    expect((await regress('--base-command', 'echo 10', '--head-command', 'echo 40', ...accepted)).code).toBe(1);
+  });
+
+  it('are refused if only one prints a figure', async () => {
+    const { code, stderr } = await regress('--base-command', 'echo 10', '--head-command', 'true');
+    expect(stderr).toMatch(/both states must have a figure of the same name: echo 10 has time, true has run time/);
+    expect(code).toBe(2);
+  });
 });
 
 describe('what cannot be measured is said in one line:', () => {
@@ -93,7 +116,7 @@ describe('what cannot be measured is said in one line:', () => {
     ],
     ['a task that throws', ['--tinybench', 'throws.mjs'], /task print has no result: missing is not defined/],
     ['no such module', ['--tinybench', 'gone.mjs'], /(base|head) has no gone\.mjs/],
-    ['no such benchmarks', ['--vitest', 'nowhere'], /nowhere/],
+    ['no such benchmarks', ['--vitest', 'nowhere'], /vitest finds no file of benchmarks with nowhere in its path/],
   ])('%s', async (_what, args, says) => {
     const { code, stderr } = await regress(...STATES, ...args);
     expect(stderr.trim().split('\n').at(-1)).toMatch(says);
