@@ -1,5 +1,6 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 import { loadCompiled } from './test/support/compiled.ts';
+import { SlowFirst } from './test/support/slow-first.ts';
 
 /* Minutes to hours: `npm run test:long`. */
 const LONG = 'test/**/*.long.test.ts';
@@ -122,6 +123,7 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     globalSetup: ['test/support/build.ts'],
+    sequence: { sequencer: SlowFirst },
     reporters: ['default', './test/summary-reporter.ts'],
     projects: [
       {
@@ -154,7 +156,7 @@ export default defineConfig({
           include: IN_MODULE,
           env: { CT_PACKET_PATH: 'module' },
           maxWorkers: 2,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -164,7 +166,7 @@ export default defineConfig({
           include: IN_JAVASCRIPT,
           env: { CT_PACKET_PATH: 'javascript' },
           maxWorkers: 2,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
