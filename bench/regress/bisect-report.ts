@@ -1,5 +1,6 @@
-/** The answer of `regress bisect` for people. */
+/** The answer of `regress bisect` for people: as text, and as Markdown for a pull request. */
 
+import { markerOf } from './annotations.ts';
 import { nameOf, percentText } from './bisect.ts';
 import type { BisectResult } from './bisect-run.ts';
 import type { FigureVerdict } from './verdict.ts';
@@ -27,7 +28,7 @@ export function bisectHeadline({ outcome, good, bad, answer }: BisectResult): st
 }
 
 export function bisectText(result: BisectResult): string {
-  const { figures, answer, tookSeconds } = result;
+  const { figures, answer, builds, buildSeconds, tookSeconds } = result;
   const lines = figures.map((figure) => `bad against good: ${changeText(figure)}: ${figure.verdict}`);
   if (answer !== undefined) {
     const { found, suspects, parent, change, skipped, pairs } = answer;
@@ -37,6 +38,24 @@ export function bisectText(result: BisectResult): string {
       lines.push(`against ${nameOf(parent)}: ${changeText(change)}`);
     }
     lines.push(`${pairs} pairs after those of the bad and the good commit, ${tookSeconds.toFixed(0)} s`);
+    lines.push(`${builds} commits were built, or taken from the cache: ${buildSeconds.toFixed(0)} s of them`);
   }
   return [...lines, bisectHeadline(result)].join('\n');
+}
+
+/** Name of the mark, unless the user gives another. So it is no mark of a verdict. */
+export const BISECT_NAME = 'bisect';
+
+/** The answer behind a mark. Titles of commits stand in a block of code, where nothing in them has a meaning. */
+export function bisectMarkdown(result: BisectResult, name = BISECT_NAME): string {
+  const { outcome, answer, machine, seed } = result;
+  const text = bisectText(result);
+  const fence = '`'.repeat(Math.max(3, ...Array.from(text.matchAll(/`+/g), ([ticks]) => ticks.length + 1)));
+  return [
+    `${markerOf(name)}\n## ct-bucket regress bisect: ${outcome === 'unclear' ? 'not to be told' : outcome}`,
+    ...(answer?.found === undefined ? [] : [`First slow commit: ${answer.found.id}`]),
+    `${fence}text\n${text}\n${fence}`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load ${machine.loadAverage1m.toFixed(2)}; seed ${seed}`,
+    '',
+  ].join('\n\n');
 }

@@ -4,11 +4,11 @@ import { UsageError } from '../../src/core/errors.ts';
 import { type MachineFingerprint, machineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
 import { bisect, nameOf, UnmeasurableError, type BisectAnswer, type Comparison } from './bisect.ts';
-import { type BuildPlaces, defaultPlaces, findBuild, type Build } from './builds.ts';
+import { type BuildPlaces, defaultPlaces, findBuild, type Build, SOURCES } from './builds.ts';
 import { ratiosOfRound, SampleError, type RawPair } from './cases.ts';
 import { codesOf } from './commit-code.ts';
 import { scalingReference, type RegressConfig } from './config.ts';
-import { type Commit, commitsBetween, type Repository, repositoryOf, treeIdOf } from './git.ts';
+import { type Commit, commitsBetween, type Repository, repositoryOf, treeIdOf, uncommittedNote } from './git.ts';
 import { chooseMethods } from './methods.ts';
 import { pairsByFigure, takePairs } from './pairs.ts';
 import { openProject, type Measured, type ProjectSettings } from './project.ts';
@@ -17,8 +17,13 @@ import { conclude } from './run.ts';
 import { codeOfBuild } from './same-code.ts';
 import type { Figure, FigureVerdict } from './verdict.ts';
 
+/** What to do about uncommitted changes. */
+const ADVICE = 'commit them first';
+
 /** How commits are built and measured. */
 export interface BisectSubject {
+  /** Warns if this commit is checked out, and files differ from it. */
+  uncommittedNote?(commit: string, repository: Repository): string | undefined;
   /** A text for each commit. Those with equal texts run the same code. @throws UsageError */
   codesOf(commits: readonly Commit[], repository: Repository): Promise<string[]>;
   /** Builds commits, each once. @throws UsageError */
@@ -74,6 +79,7 @@ export function ownSubject(
 ): BisectSubject {
   const builds = new Map<string, Build>();
   return {
+    uncommittedNote: (commit, repository) => uncommittedNote([commit], repository, SOURCES, 'normal', ADVICE),
     codesOf,
     /* All at once: nothing is measured meanwhile. */
     prepare: async (commits) => {
@@ -93,6 +99,7 @@ export function ownSubject(
 export function projectSubject(settings: ProjectSettings): BisectSubject {
   const trees = new Map<string, Tree>();
   return {
+    uncommittedNote: (commit, repository) => uncommittedNote([commit], repository, ['.'], 'no', ADVICE),
     /* What the benchmarks read is not known: commits are the same if all their files are. */
     codesOf: async (commits, repository) => commits.map(({ id }) => treeIdOf(id, repository)),
     /* One after the other: two --prepare could disturb each other. */
@@ -163,6 +170,10 @@ export async function runBisect(options: BisectRunOptions): Promise<BisectResult
   const commits = commitsBetween(good, bad, repository);
   const count = commits.length - 1;
   say(`${count} commit${count === 1 ? '' : 's'} after ${nameOf(commits[0])}, up to ${nameOf(commits[count]!)}`);
+  const note = subject.uncommittedNote?.(commits[count]!.id, repository);
+  if (note !== undefined) {
+    say(note);
+  }
   try {
     const range = new Range(commits, await subject.codesOf(commits, repository), subject);
     if (range.last < count) {

@@ -26,7 +26,7 @@ export interface BuildPlaces {
 }
 
 /** The files and folders that a build is made of. */
-const SOURCES = [
+export const SOURCES = [
   'src',
   'bench',
   'scripts',
@@ -62,7 +62,7 @@ export async function findBuild(
       const tree = join(scratch, 'tree');
       mkdirSync(tree);
       writeCommit(commit, repository, tree);
-      await buildTree(tree, repository.root, result);
+      await naming(commit.slice(0, 10), buildTree(tree, repository.root, result));
     },
     ...(say === undefined ? {} : { say }),
   });
@@ -171,6 +171,15 @@ async function buildTree(tree: string, root: string, result: string): Promise<vo
     copyPackages(root, result);
   } else {
     renameSync(join(tree, 'node_modules'), join(result, 'node_modules'));
+  }
+}
+
+/** Says which commit does not build. */
+async function naming(commit: string, build: Promise<void>): Promise<void> {
+  try {
+    await build;
+  } catch (error) {
+    throw error instanceof UsageError ? new UsageError(`commit ${commit}: ${error.message}`) : error;
   }
 }
 

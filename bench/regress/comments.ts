@@ -1,8 +1,7 @@
 /** A comment on a pull request of GitHub, or a merge request of GitLab, that is updated in place: it begins with a mark. */
 
 import { readFileSync } from 'node:fs';
-import { markedMarkdown, markerOf } from './annotations.ts';
-import type { RegressResult } from './run.ts';
+import { markerOf } from './annotations.ts';
 
 /** The comment could not be posted. The message is one line, without the token. */
 export class CommentError extends Error {}
@@ -20,7 +19,8 @@ interface Place {
 
 export interface CommentOptions {
   forge: Forge;
-  result: RegressResult;
+  /** The text. It begins with the mark of `name`. */
+  markdown: string;
   /** Tells several comments of one request apart. */
   name: string;
   /** Number of the request. Default: that of the running job. */
@@ -37,9 +37,9 @@ const MOST_CHARACTERS = 60_000;
 
 /** @returns what was done. @throws CommentError */
 export async function putComment(options: CommentOptions): Promise<'created' | 'updated'> {
-  const { forge, result, name, number, env = process.env } = options;
+  const { forge, markdown, name, number, env = process.env } = options;
   const place = forge === 'github' ? githubPlace(env, number) : gitlabPlace(env, number);
-  const body = cut(markedMarkdown(result, name));
+  const body = cut(markdown);
   const existing = await findComment(place, markerOf(name));
   if (existing === undefined) {
     await call(place, 'POST', place.list, { body });

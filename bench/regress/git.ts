@@ -203,6 +203,7 @@ function uncommitted({ root }: Repository, paths: readonly string[], untracked: 
  * @param commits ids of the measured commits
  * @param paths the files and folders that a build is made of, from the repository's root
  * @param untracked whether files that git does not track count: in another project they may be results
+ * @param advice what to do about it
  * @returns the warning; undefined if the checked-out commit is not measured, or no file is changed
  */
 export function uncommittedNote(
@@ -210,6 +211,7 @@ export function uncommittedNote(
   repository: Repository,
   paths: readonly string[],
   untracked: Untracked = 'normal',
+  advice = `commit them, or give --head ${repository.root === repository.folder ? '.' : repository.root}`,
 ): string | undefined {
   if (!commits.includes(headOf(repository))) {
     return undefined;
@@ -220,7 +222,7 @@ export function uncommittedNote(
   }
   const more = changed.length - SHOWN_CHANGES;
   const names = `${changed.slice(0, SHOWN_CHANGES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-  return `uncommitted changes are not measured (${names}): commit them, or give --head ${repository.root === repository.folder ? '.' : repository.root}`;
+  return `uncommitted changes are not measured (${names}): ${advice}`;
 }
 
 /** The checked-out commit's id. undefined before the first commit. */

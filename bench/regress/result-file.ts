@@ -12,8 +12,12 @@ import type { Verdict } from './verdict.ts';
 
 /** @throws UsageError */
 export function readResult(file: string): RegressResult {
+  return resultIn(readTextFile(file), file);
+}
+
+/** The verdict in the text of a file. @throws UsageError */
+export function resultIn(text: string, file: string): RegressResult {
   let result: RegressResult;
-  const text = readTextFile(file);
   try {
     result = JSON.parse(text) as RegressResult;
   } catch (error) {

@@ -1,13 +1,13 @@
 /** The work of `ct-bucket regress bisect`. */
 
-import { bisectHeadline, bisectText } from '../../../bench/regress/bisect-report.ts';
-import { type BisectOutcome, ownSubject, projectSubject, runBisect } from '../../../bench/regress/bisect-run.ts';
+import { bisectHeadline, bisectMarkdown, bisectText } from '../../../bench/regress/bisect-report.ts';
+import { ownSubject, projectSubject, runBisect } from '../../../bench/regress/bisect-run.ts';
 import { measuring } from '../../../bench/regress/build-cache.ts';
 import { readConfig } from '../../../bench/regress/config.ts';
 import { UsageError } from '../../core/errors.ts';
 import { concludeWith } from '../../host/command-end.ts';
 import { jsonText, OutputFiles } from '../../host/output-files.ts';
-import { ExitCode } from '../exit-code.ts';
+import { BISECT_EXIT_CODES } from './regress-outputs.ts';
 import { isOfProject, type ProjectSubjectOptions, projectSettings, subjectOf } from './regress-project.ts';
 import { measured, say } from './regress-run.ts';
 
@@ -19,20 +19,16 @@ export interface BisectOptions extends ProjectSubjectOptions {
   seconds: number;
   seed?: number;
   json?: string;
+  markdown?: string;
 }
 
-const EXIT_CODES: Record<BisectOutcome, number> = {
-  found: ExitCode.ok,
-  'not slower': ExitCode.checkFailed,
-  unclear: 3,
-};
 /** The verdict on the whole range may take this part of the time, and at most so long. */
 const RANGE_PART = 1 / 5;
 const RANGE_SECONDS = 55;
 
 export async function bisectCommand(options: BisectOptions): Promise<void> {
   const subject = chooseSubject(options);
-  const files = new OutputFiles({ json: options.json });
+  const files = new OutputFiles({ json: options.json, markdown: options.markdown });
   try {
     files.begin();
     process.exitCode = await measured(() =>
@@ -41,8 +37,8 @@ export async function bisectCommand(options: BisectOptions): Promise<void> {
         const result = await runBisect({ good, bad, subject, seconds, seed, say });
         concludeWith(bisectHeadline(result));
         console.log(bisectText(result));
-        files.write({ json: () => jsonText(result) });
-        return EXIT_CODES[result.outcome];
+        files.write({ json: () => jsonText(result), markdown: () => bisectMarkdown(result) });
+        return BISECT_EXIT_CODES[result.outcome];
       }),
     );
   } finally {

@@ -32,6 +32,7 @@ export function addBisect(regress: Command): void {
     )
     .optionsGroup(Group.output)
     .option('--json <file>', 'Write the answer as JSON')
+    .option('--markdown <file>', 'Write the answer for a pull request')
     .action(async (options: BisectOptions) => {
       const { bisectCommand } = await import('./regress-bisect-run.ts');
       await bisectCommand(options);

@@ -2,6 +2,7 @@
 
 import { appendFileSync } from 'node:fs';
 import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/regress/annotations.ts';
+import type { BisectOutcome } from '../../../bench/regress/bisect-run.ts';
 import { entryStateOf, type MarkedResult, stateLines } from '../../../bench/regress/machine-states.ts';
 import { headline, regressJunit, regressText } from '../../../bench/regress/report.ts';
 import { historyEntryOf } from '../../../bench/regress/result-file.ts';
@@ -24,6 +25,13 @@ export interface RegressOutputPaths {
 }
 
 const EXIT_CODES: Record<Verdict, number> = { fine: ExitCode.ok, regressed: ExitCode.checkFailed, inconclusive: 3 };
+
+/** Exit codes of `regress bisect`. */
+export const BISECT_EXIT_CODES: Record<BisectOutcome, number> = {
+  found: ExitCode.ok,
+  'not slower': ExitCode.checkFailed,
+  unclear: 3,
+};
 
 export function exitCodeOf({ verdict }: Pick<MarkedResult, 'verdict'>): number {
   return EXIT_CODES[verdict];

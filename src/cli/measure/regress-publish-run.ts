@@ -1,19 +1,22 @@
 /** The work of `ct-bucket regress comment` and `trend`. */
 
+import { DEFAULT_NAME, markedMarkdown } from '../../../bench/regress/annotations.ts';
+import { readAnswer } from '../../../bench/regress/bisect-file.ts';
+import { BISECT_NAME, bisectHeadline, bisectMarkdown } from '../../../bench/regress/bisect-report.ts';
 import { CommentError, type Forge, putComment } from '../../../bench/regress/comments.ts';
 import { headline } from '../../../bench/regress/report.ts';
-import { readHistory, readResult } from '../../../bench/regress/result-file.ts';
+import { readHistory } from '../../../bench/regress/result-file.ts';
 import { htmlTrend } from '../../../bench/regress/trend.ts';
 import { UsageError } from '../../core/errors.ts';
 import { OutputFiles } from '../../host/output-files.ts';
 import { ExitCode } from '../exit-code.ts';
-import { exitCodeOf } from './regress-outputs.ts';
+import { BISECT_EXIT_CODES, exitCodeOf } from './regress-outputs.ts';
 
 export interface CommentCommandOptions {
   github?: boolean;
   gitlab?: boolean;
   request?: number;
-  label: string;
+  label?: string;
   mustPost?: boolean;
 }
 
@@ -23,12 +26,15 @@ export async function commentCommand(file: string, options: CommentCommandOption
     throw new UsageError('give --github or --gitlab');
   }
   const forge: Forge = github === true ? 'github' : 'gitlab';
-  const result = readResult(file);
-  console.log(headline(result));
-  process.exitCode = exitCodeOf(result);
+  const result = readAnswer(file);
+  const isBisect = result.format === 'ct-bucket bisect';
+  const name = label ?? (isBisect ? BISECT_NAME : DEFAULT_NAME);
+  console.log(isBisect ? bisectHeadline(result) : headline(result));
+  process.exitCode = isBisect ? BISECT_EXIT_CODES[result.outcome] : exitCodeOf(result);
   try {
     const number = request === undefined ? {} : { number: request };
-    console.log(`comment ${await putComment({ forge, result, name: label, ...number })}`);
+    const markdown = isBisect ? bisectMarkdown(result, name) : markedMarkdown(result, name);
+    console.log(`comment ${await putComment({ forge, markdown, name, ...number })}`);
   } catch (error) {
     if (!(error instanceof CommentError)) {
       throw error;

@@ -22,10 +22,10 @@ function addComment(regress: Command): void {
   const command = describe(
     regress.command('comment'),
     'Comment on a pull request, and update that comment later',
-    'It ends with the exit status of the verdict. If the comment cannot be posted, it says so on standard error.',
+    'It ends with the exit status of the verdict, or of the bisect. If the comment cannot be posted, it says so on standard error.',
     'GitHub: GITHUB_TOKEN, GITHUB_REPOSITORY, GITHUB_API_URL. GitLab: GITLAB_TOKEN (scope api), CI_PROJECT_ID, CI_API_V4_URL.',
   )
-    .argument('<file>', 'Verdict written with --json')
+    .argument('<file>', 'Verdict, or answer of regress bisect, written with --json')
     .addOption(new Option('--github', 'Comment on a pull request of GitHub').conflicts('gitlab'))
     .option('--gitlab', 'Comment on a merge request of GitLab')
     .addOption(
@@ -36,7 +36,7 @@ function addComment(regress: Command): void {
     .addOption(
       new Option('--label <word>', 'Tells several comments of one request apart')
         .argParser(parseName)
-        .default('regress'),
+        .default(undefined, 'regress; of a bisect: bisect'),
     )
     .option('--must-post', 'End with 2 if the comment cannot be posted')
     .action(async (file: string, options: CommentCommandOptions) => {

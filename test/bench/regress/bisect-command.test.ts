@@ -1,10 +1,10 @@
 /** `regress bisect` on a repository of 32 commits, made here, with a command that prints exact figures. */
 
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CT_BUCKET, type ChildResult } from '../../support/child.ts';
 
 const COMMITS = 32;
@@ -100,6 +100,60 @@ describe('regress bisect', () => {
     });
   });
 
+  it('writes the answer for a pull request, behind a mark', async () => {
+    const file = join(folder, '.git', 'answer.md');
+    const { code } = await bisect('--good', ids[0]!, '--command', 'cat early.txt', '--markdown', file);
+    expect(code).toBe(0);
+    const text = readFileSync(file, 'utf8');
+    expect(text).toMatch(/^<!-- ct-bucket regress: bisect -->\n## ct-bucket regress bisect: found\n\n/);
+    expect(text).toContain(`\n\nFirst slow commit: ${ids[3]}\n\n`);
+    expect(text).toMatch(/```text\nbad against good: .*is the first slow commit: "commit 3"\n```/s);
+  });
+
+  it('says that uncommitted changes are not measured', async () => {
+    write('early.txt', '1');
+    try {
+      const { stdout } = await bisect('--good', ids[0]!, '--command', 'cat early.txt');
+      expect(stdout).toMatch(/^uncommitted changes are not measured \(early\.txt\): commit them first$/m);
+      expect(stdout).toMatch(/is the first slow commit: "commit 3"/);
+    } finally {
+      git('checkout', '--quiet', 'early.txt');
+    }
+  });
+
+  it('leaves no folder and no process behind if it is stopped', async () => {
+    const scratch = mkdtempSync(join(tmpdir(), 'ct-bucket-stopped-'));
+    const child = spawn(
+      process.execPath,
+      [...CT_BUCKET, 'regress', 'bisect', '--good', ids[0]!, '--command', 'echo $$ > $STARTED; exec sleep 600'],
+      { cwd: folder, env: { ...process.env, TMPDIR: scratch, STARTED: join(scratch, 'pid') }, stdio: 'ignore' },
+    );
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const isRunning = (pid: number): boolean => {
+      try {
+        process.kill(pid, 0);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    try {
+      await vi.waitUntil(() => existsSync(join(scratch, 'pid')) && readFileSync(join(scratch, 'pid'), 'utf8') !== '', {
+        timeout: 120_000,
+      });
+      const pid = Number(readFileSync(join(scratch, 'pid'), 'utf8'));
+      expect(readdirSync(scratch).filter((name) => name !== 'pid')).not.toEqual([]);
+      child.kill('SIGINT');
+      await ended;
+      await vi.waitUntil(() => !isRunning(pid), { timeout: 120_000 });
+      expect(readdirSync(scratch)).toEqual(['pid']);
+      expect(git('worktree', 'list').split('\n')).toHaveLength(1);
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(scratch, { recursive: true });
+    }
+  });
+
   it('finds a slowdown of 4 % in figures that scatter by 2 %', async () => {
     writeFileSync(counter, '0');
     const { code, stdout } = await bisect('--good', ids[0]!, '--command', 'node noisy.mjs close');
@@ -132,6 +186,11 @@ describe('regress bisect', () => {
     ['no commit', () => ['--good', 'nowhere'], /nowhere is neither a folder nor a commit/],
     ['the same commit twice', () => ['--good', 'HEAD'], /HEAD and HEAD are one commit: give an older one in --good/],
     ['a later commit as good', () => ['--good', 'HEAD', '--bad', ids[2]!], /HEAD is not an ancestor of \w+: give/],
+    [
+      'a branch that has parted',
+      () => ['--good', git('commit-tree', '-p', ids[2]!, '-m', 'apart', `${ids[2]}^{tree}`)],
+      /^ct-bucket: \w+ is not an ancestor of HEAD: give an ancestor in --good$/,
+    ],
     ['a command that fails', () => ['--good', 'HEAD~1', '--command', 'exit 9'], /exit 9 failed in/],
   ])('refuses %s in one line', async (_what, args, says) => {
     const given = args();

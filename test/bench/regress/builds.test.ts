@@ -135,7 +135,9 @@ describe('the build of a commit', () => {
     expect(builds()).toBe(2);
     write(join(repository, 'scripts', 'build.mjs'), 'console.error("line 7: wrong");process.exit(1)');
     commit('two');
-    await expect(findBuild('HEAD', places())).rejects.toThrow(/^npm run build failed: line 7: wrong$/);
+    await expect(findBuild('HEAD', places())).rejects.toThrow(
+      /^commit [0-9a-f]{10}: npm run build failed: line 7: wrong$/,
+    );
     expect(readdirSync(join(cache, 'builds'))).toHaveLength(1);
   });
 

@@ -112,6 +112,59 @@ const gitlabEnv = () => ({
   GITLAB_TOKEN: 'secret',
 });
 
+/** The answer of a bisect, as its file has it. */
+function bisectOf(title: string, more: object = {}): object {
+  const found = { id: 'c'.repeat(40), title };
+  return {
+    format: 'ct-bucket bisect',
+    good: { id: 'a'.repeat(40), title: 'good' },
+    bad: { id: 'b'.repeat(40), title: 'bad' },
+    commits: 32,
+    changes: 20,
+    builds: 7,
+    buildSeconds: 30,
+    outcome: 'found',
+    figures: [],
+    answer: { found, suspects: [found], parent: { id: 'd'.repeat(40), title: 'before' }, skipped: [], pairs: 16 },
+    machine: { cpu: 'a processor', cores: 2, node: 'v24', loadAverage1m: 0.1 },
+    seed: 1,
+    tookSeconds: 60,
+    ...more,
+  };
+}
+
+describe('a comment with the answer of a bisect', () => {
+  const file = join(folder, 'bisect.json');
+
+  it('has a mark of its own, and leaves the comment of a verdict', async () => {
+    writeFileSync(file, JSON.stringify(bisectOf('slow ```\n@everybody')));
+    await comment([slow, '--github'], githubEnv());
+    const { code, stdout } = await comment([file, '--github'], githubEnv());
+    expect(stdout).toMatch(/^c{40} is the first slow commit: /);
+    expect(code).toBe(0);
+    expect(comments).toHaveLength(2);
+    expect(comments[1]!.body).toMatch(/^<!-- ct-bucket regress: bisect -->\n## ct-bucket regress bisect: found\n/);
+    /* The title stands between fences that it cannot end. */
+    expect(comments[1]!.body).toMatch(/\n````text\n.*```\n@everybody"\n````\n/s);
+  });
+
+  it('ends with the exit code of the bisect', async () => {
+    writeFileSync(file, JSON.stringify(bisectOf('x', { outcome: 'not slower', answer: undefined })));
+    expect(await comment([file, '--github'], githubEnv())).toMatchObject({ code: 1 });
+  });
+
+  it.each([
+    ['a member is missing', { builds: undefined }, /bisect\.json is not the answer of a bisect: builds/],
+    ['it names no commit', { answer: undefined }, /is not the answer of a bisect: it names no commit/],
+  ])('is refused in one line if %s', async (_, more, says) => {
+    writeFileSync(file, JSON.stringify(bisectOf('x', more)));
+    const { code, stderr } = await comment([file, '--github'], githubEnv());
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ct-bucket: [^\n]+\n$/);
+    expect(stderr).toMatch(says);
+  });
+});
+
 describe.each([
   [
     'github',
