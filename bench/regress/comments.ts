@@ -14,6 +14,8 @@ interface Place {
   list: string;
   one: (id: number) => string;
   headers: Record<string, string>;
+  /** What the token must be allowed to. */
+  needs: string;
   updateBy: 'PATCH' | 'PUT';
 }
 
@@ -29,6 +31,8 @@ export interface CommentOptions {
 }
 
 const TIMEOUT_MS = 30_000;
+/** No token, not allowed, or not even allowed to know that there is something. */
+const REFUSED: readonly number[] = [401, 403, 404];
 const PAGE = 100;
 /** A request has fewer comments. */
 const MOST_PAGES = 50;
@@ -68,6 +72,7 @@ function githubPlace(env: NodeJS.ProcessEnv, number = githubNumber(env)): Place 
     list: `${issues}/${number}/comments`,
     one: (id) => `${issues}/comments/${id}`,
     updateBy: 'PATCH',
+    needs: 'pull-requests: write',
     headers: {
       accept: 'application/vnd.github+json',
       authorization: `Bearer ${needed(env, 'GITHUB_TOKEN', 'GH_TOKEN')}`,
@@ -107,6 +112,7 @@ function gitlabPlace(env: NodeJS.ProcessEnv, number?: number): Place {
     list: notes,
     one: (id) => `${notes}/${id}`,
     updateBy: 'PUT',
+    needs: 'the scope api, and the role Reporter',
     headers: { 'private-token': needed(env, 'GITLAB_TOKEN') },
   };
 }
@@ -130,7 +136,7 @@ async function findComment(place: Place, marker: string): Promise<number | undef
   return undefined;
 }
 
-async function call({ headers }: Place, method: string, url: string, content?: object): Promise<unknown> {
+async function call({ headers, needs }: Place, method: string, url: string, content?: object): Promise<unknown> {
   let response: Response;
   try {
     response = await fetch(url, {
@@ -147,7 +153,8 @@ async function call({ headers }: Place, method: string, url: string, content?: o
   }
   const text = await response.text().catch(() => '');
   if (!response.ok) {
-    throw new CommentError(`${method} ${url}: ${response.status} ${messageIn(text)}`.trim());
+    const advice = REFUSED.includes(response.status) ? `: the token needs ${needs}` : '';
+    throw new CommentError(`${method} ${url}: ${`${response.status} ${messageIn(text)}`.trim()}${advice}`);
   }
   try {
     return JSON.parse(text) as unknown;

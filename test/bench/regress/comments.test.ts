@@ -223,7 +223,8 @@ describe.each([
 
   it('that the server refuses changes no exit code, unless that is asked for', async () => {
     refusal = 403;
-    const says = /^ct-bucket: the comment was not posted: GET http\S+: 403 Resource not accessible by integration\n$/;
+    const says =
+      /^ct-bucket: the comment was not posted: GET http\S+: 403 Resource not accessible by integration: the token needs (pull-requests: write|the scope api, and the role Reporter)\n$/;
     const { code, stderr } = await comment([unclear, `--${forge}`], env());
     expect(stderr).toMatch(says);
     expect(stderr).not.toMatch(/secret/);
