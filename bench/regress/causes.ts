@@ -176,8 +176,8 @@ async function sliceProfile(
     profileSlices(a, b, each, { durationMs, limitMs: Math.max(1, endMs - performance.now()) }, environment);
   const inJavaScript = {
     what:
-      'The packet path in JavaScript: in the WebAssembly module, which has the same sources, the compiler has put nearly all ' +
-      'functions into one. What is slower in the module only cannot be seen here.',
+      'The packet path in JavaScript, without inlining: in the WebAssembly module, which has the same sources, the compiler has put ' +
+      'nearly all functions into one. What is slower in the module only cannot be seen here.',
     frames: await profile(IN_JAVASCRIPT),
   };
   if (slowerFunctions(ownSamples(inJavaScript.frames)).length > 0) {

@@ -1,6 +1,5 @@
 /** Lock sites whose hold times differ between two builds: pairs of profiles. */
 
-import { availableParallelism } from 'node:os';
 import type { LockProfile, Times } from '../../src/core/inspect/lock-records.ts';
 import { binStart } from '../../src/shared/sync/lock-profile.ts';
 import { sumOfFigures } from '../profile/model.ts';
@@ -9,6 +8,7 @@ import { median } from '../statistics/statistics.ts';
 import type { Build } from './builds.ts';
 import type { RegressCase } from './config.ts';
 import { NODE_FLAGS, pathOf } from './process-samples.ts';
+import { lockSlices, withoutSlices } from './slice-samples.ts';
 
 /** One lock site, in ns. */
 export interface SiteCause {
@@ -100,31 +100,36 @@ export interface LockCauses {
   note?: string;
 }
 
-/** @param limitMs a profile that has not ended by then is killed. @throws Error if a build cannot be profiled */
-export async function lockCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<LockCauses> {
+type Pairs = [LockProfile, LockProfile][];
+
+/** Pairs from processes: of cases with several threads, and of builds that cannot profile their slices. */
+async function processPairs(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<Pairs> {
   const endMs = performance.now() + limitMs;
   const leftMs = () => endMs - performance.now();
-  const pairs: [LockProfile, LockProfile][] = [];
-  /* With a core for each thread, both builds run at the same time. Else they take turns. */
-  const isAtOnce = 2 * each.threads <= availableParallelism();
-  const takePair = async (): Promise<[LockProfile, LockProfile]> => {
-    if (isAtOnce) {
-      return Promise.all([profileOf(a, each, leftMs()), profileOf(b, each, leftMs())]);
-    }
-    const isSwapped = pairs.length % 2 === 1;
-    const first = await profileOf(isSwapped ? b : a, each, leftMs());
-    const second = await profileOf(isSwapped ? a : b, each, leftMs());
-    return isSwapped ? [second, first] : [first, second];
-  };
+  const pairs: Pairs = [];
   while (pairs.length < MOST_PAIRS && leftMs() > 0) {
+    const isSwapped = pairs.length % 2 === 1;
     try {
-      pairs.push(await takePair());
+      const first = await profileOf(isSwapped ? b : a, each, leftMs());
+      const second = await profileOf(isSwapped ? a : b, each, leftMs());
+      pairs.push(isSwapped ? [second, first] : [first, second]);
     } catch (error) {
       if (leftMs() > 0) {
         throw error;
       }
     }
   }
+  return pairs;
+}
+
+/** @param limitMs a profile that has not ended by then is killed. @throws Error if a build cannot be profiled */
+export async function lockCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<LockCauses> {
+  const endMs = performance.now() + limitMs;
+  const inSlices =
+    each.threads > 1 || withoutSlices([a, b]) !== undefined
+      ? []
+      : await lockSlices(a, b, each, { mostPairs: MOST_PAIRS, sampleEvery: SAMPLE_EVERY, limitMs });
+  const pairs = inSlices.length > 0 ? inSlices : await processPairs(a, b, each, endMs - performance.now());
   const taken = pairs.length === 1 ? '1 pair of profiles' : `${pairs.length} pairs of profiles`;
   return pairs.length < FEWEST_PAIRS
     ? { sites: [], note: `there was time for ${taken} of locks, and ${FEWEST_PAIRS} are needed` }

@@ -4,7 +4,6 @@
  */
 
 import { pathToFileURL } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 import type { SlicedWorkload } from '../samples/slices.ts';
 import { framesOf, profileOf, type ProfileTime, type SliceProfile } from './profile-frames.ts';
 import { SliceTimes } from './slice-times.ts';
@@ -79,14 +78,9 @@ function samplePair(name: string): ModulePair {
   return { timesMs: times.results().timesMs.map(({ time }) => ({ time: time! / calls })) };
 }
 
-/**
- * Profiles of both functions, from equally many calls in turn. V8 must not inline: it would count the samples of an inlined function
- * for its caller.
- */
+/** Profiles of both functions, from equally many calls in turn. */
 function profilePair(name: string, time: ProfileTime): SliceProfile {
   const functions = loaded.map((cases) => cases[name]!);
-  setFlagsFromString('--no-turbo-inlining');
-  setFlagsFromString('--no-maglev-inlining');
   let builds: Pick<SlicedWorkload, 'run'>[] = [];
   const profiled = {
     warmUp: () => {

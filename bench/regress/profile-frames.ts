@@ -1,6 +1,7 @@
 /** The CPU profile of a process that runs two builds in turn: the stacks of both, merged into one tree. */
 
 import { Session } from 'node:inspector';
+import { setFlagsFromString } from 'node:v8';
 import type { FlameFrame } from '../report/page/flame-graph.ts';
 
 /** A node of V8's profile. */
@@ -56,21 +57,24 @@ interface Tree {
 
 /** What is profiled. */
 export interface Profiled {
-  /** V8 compiles the functions meanwhile. It keeps the places of inlined calls only while it profiles, so this is profiled too. */
+  /** V8 compiles the functions meanwhile. */
   warmUp: () => void;
   /** It is repeated. @param turn number of the repetition */
   run: (turn: number) => void;
 }
 
-/** V8's profile of an action. */
+/**
+ * V8's profile of an action. V8 inlines nothing in it: it would count most samples of an inlined function for its caller, and which
+ * functions it inlines differs from run to run.
+ */
 export function profileOf({ warmUp, run }: Profiled, { durationMs, untilMs }: ProfileTime): readonly ProfileNode[] {
+  setFlagsFromString('--no-turbo-inlining');
+  setFlagsFromString('--no-maglev-inlining');
+  warmUp();
   const session = new Session();
   session.connect();
   session.post('Profiler.enable');
   session.post('Profiler.setSamplingInterval', { interval: INTERVAL_US });
-  session.post('Profiler.start');
-  warmUp();
-  session.post('Profiler.stop');
   session.post('Profiler.start');
   const before = process.cpuUsage();
   let turn = 0;

@@ -6,8 +6,7 @@
 import { pathToFileURL } from 'node:url';
 import type { SliceOptions } from '../samples/slices.ts';
 import { framesFrom, framesOf, profileOf, type ProfileTime, type SliceProfile } from './profile-frames.ts';
-
-type SlicesModule = typeof import('../samples/slices.ts');
+import { fillInTurn, loadWorkloads, warmUp } from './slice-turns.ts';
 
 export interface SliceProfileOptions {
   /** The slices.js of both builds. */
@@ -17,33 +16,11 @@ export interface SliceProfileOptions {
 }
 
 const options = JSON.parse(process.argv[2]!) as SliceProfileOptions;
-const modules: SlicesModule[] = [];
-for (const path of options.modules) {
-  modules.push((await import(pathToFileURL(path).href)) as SlicesModule);
-}
 /* The folder of each build: all modules of it have it in their URLs. */
 const folders = options.modules.map((path) => pathToFileURL(path).href.split('/dist/')[0]!);
-const builds = modules.map(({ sliceWorkload }) => sliceWorkload(options.slices));
-
-const nodes = profileOf({ warmUp, run: fillInTurn }, options.time);
+const builds = await loadWorkloads(options.modules, options.slices);
+const profiled = { warmUp: () => warmUp(builds), run: (turn: number) => void fillInTurn(builds, turn) };
+const nodes = profileOf(profiled, options.time);
 const frames = framesOf(nodes, (url) => folders.findIndex((folder) => url.startsWith(`${folder}/`)));
 /* The time of tables that are made and removed is not measured either. */
 console.log(JSON.stringify({ frames: framesFrom('run', frames) } satisfies SliceProfile));
-
-/** Code that only whole workloads reach gets warm too. */
-function warmUp(): void {
-  builds.forEach((build) => build.rehearse());
-  fillInTurn(0);
-}
-
-function fillInTurn(repetition: number): void {
-  builds.forEach((build) => build.begin());
-  for (const [phase, { slices }] of builds[0]!.phases.entries()) {
-    for (let slice = 0; slice < slices; slice++) {
-      const first = (repetition + slice) & 1;
-      builds[first]!.run(phase, slice);
-      builds[1 - first]!.run(phase, slice);
-    }
-  }
-  builds.forEach((build) => build.end());
-}

@@ -15,6 +15,7 @@ import type { RegressCase } from './config.ts';
 import { NODE_FLAGS } from './process-samples.ts';
 import { type ProfileLimits, profileTime, type SliceProfile } from './profile-frames.ts';
 import type { SliceProfileOptions } from './slice-profile-sample.ts';
+import type { SliceLocks, SliceLocksOptions } from './slice-locks-sample.ts';
 import type { SliceAbilities, SlicePair, SlicePairOptions } from './slice-pair-sample.ts';
 
 /** Where a build has its slices. Builds of older commits have none. */
@@ -90,13 +91,52 @@ export async function profileSlices(
   how: ProfileLimits,
   environment: Record<string, string>,
 ): Promise<FlameFrame[]> {
-  const program = await compiledBench('regress/slice-profile-sample.js');
+  const rest = { time: profileTime(how) } satisfies Partial<SliceProfileOptions>;
+  const run = { program: 'regress/slice-profile-sample.js', rest, environment, limitMs: how.limitMs };
+  return (await runOnCopies<SliceProfile>(a, b, each, run)).frames;
+}
+
+/** Pairs of lock profiles, from slices in turn. Empty if a build is older than that. @throws Error like profileSlices */
+export async function lockSlices(
+  a: Build,
+  b: Build,
+  each: RegressCase,
+  { mostPairs, sampleEvery, limitMs }: { mostPairs: number; sampleEvery: string; limitMs: number },
+): Promise<SliceLocks['pairs']> {
+  const { untilMs } = profileTime({ durationMs: 0, limitMs });
+  const rest = { mostPairs, untilMs } satisfies Partial<SliceLocksOptions>;
+  const environment = { CT_PROFILE: sampleEvery };
+  return (
+    await runOnCopies<SliceLocks>(a, b, each, {
+      program: 'regress/slice-locks-sample.js',
+      rest,
+      environment,
+      limitMs,
+    })
+  ).pairs;
+}
+
+interface RunOnCopies {
+  program: string;
+  /** Options beside the copies and the slices. */
+  rest: object;
+  environment: Record<string, string>;
+  limitMs: number;
+}
+
+/** Runs a program on the slices of both builds. */
+async function runOnCopies<Output>(
+  a: Build,
+  b: Build,
+  each: RegressCase,
+  { program, rest, environment, limitMs }: RunOnCopies,
+): Promise<Output> {
   const { path, remove } = temporaryFolder('ct-bucket-slices-');
   try {
-    const modules: [string, string] = [copyBuild(a, join(path, 'a')), copyBuild(b, join(path, 'b'))];
-    const options: SliceProfileOptions = { modules, slices: optionsOf(each).slices!, time: profileTime(how) };
+    const modules = [copyBuild(a, join(path, 'a')), copyBuild(b, join(path, 'b'))];
+    const options = { modules, slices: optionsOf(each).slices!, ...rest };
     const runner = { program: process.execPath, args: NODE_FLAGS };
-    return (await sampleOn<SliceProfile>(runner, program, options, environment, how.limitMs)).frames;
+    return await sampleOn<Output>(runner, await compiledBench(program), options, environment, limitMs);
   } finally {
     remove();
   }

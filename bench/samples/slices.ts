@@ -5,6 +5,7 @@
  */
 
 import { Conntrack } from '../../src/core/conntrack.ts';
+import { type LockProfile, profileOf } from '../../src/core/inspect/lock-records.ts';
 import { allocateWords } from '../../src/shared/access.ts';
 import { COMPILER_FLAGS, tuneCompiler } from '../../src/workers/threads/compiler.ts';
 import { WORKLOAD_NAMES, type WorkloadName, workloadOf } from '../workloads/registry.ts';
@@ -42,6 +43,8 @@ export interface SlicedWorkload {
   rehearse(): void;
   begin(): void;
   run(phase: number, slice: number): void;
+  /** The profile of the table's locks. undefined if the process does not profile locks. Slices of older commits do not know it. */
+  lockProfile?(): LockProfile | undefined;
   /** @returns the first error of the table; undefined if all is right */
   end(): string | undefined;
 }
@@ -102,6 +105,10 @@ class Slices implements SlicedWorkload {
     const size = this.#sizes[phase]!;
     const from = slice * size;
     this.#run!.run(this.#senders[phase]!, phase, from, Math.min(from + size, this.#options.connections));
+  }
+
+  lockProfile(): LockProfile | undefined {
+    return profileOf(this.#table!).profile;
   }
 
   end(): string | undefined {
