@@ -37,23 +37,35 @@ export interface CaseCauses {
 /** Time for all causes together. What runs at its end is killed. */
 const LIMIT_MS = 15_000;
 /** Processor time of a profile. */
-const PROFILE_MS = 2000;
+const PROFILE_MS = 1500;
 /** The part of the time of a case for its lock sites. */
 const LOCK_PART = 0.55;
 const MOST_FUNCTIONS = 5;
 /** A function that takes fewer samples more than before is not named: as many standard errors of a count. */
 const STANDARD_ERRORS = 4;
+/** The same in a second profile. */
+const CONFIRMING_ERRORS = 2;
 const LEAST_PERCENT = 0.5;
 
-/** The functions that take more samples in the second build, the largest rise first. */
-export function slowerFunctions([before, after]: readonly Record<string, number>[]): FunctionCause[] {
+/** The functions that take more samples in the second build, the largest rise first. @param errors see STANDARD_ERRORS */
+export function slowerFunctions(
+  [before, after]: readonly Record<string, number>[],
+  errors = STANDARD_ERRORS,
+): FunctionCause[] {
   const whole = Object.values(before!).reduce((sum, samples) => sum + samples, 0);
   return [...new Set([...Object.keys(before!), ...Object.keys(after!)])]
     .map((name) => ({ name, a: before![name] ?? 0, b: after![name] ?? 0 }))
-    .filter(({ a, b }) => b - a > STANDARD_ERRORS * Math.sqrt(a + b))
+    .filter(({ a, b }) => b - a > errors * Math.sqrt(a + b))
     .map(({ name, a, b }) => ({ name, percent: (100 * (b - a)) / Math.max(1, whole) }))
     .filter(({ percent }) => percent >= LEAST_PERCENT)
-    .toSorted((a, b) => b.percent - a.percent)
+    .toSorted((a, b) => b.percent - a.percent);
+}
+
+/** The functions that both profiles show slower. V8 may compile one function better in one process, by chance. */
+export function confirmedFunctions(first: readonly FlameFrame[], again?: readonly FlameFrame[]): FunctionCause[] {
+  const confirmed = again && slowerFunctions(ownSamples(again), CONFIRMING_ERRORS).map(({ name }) => name);
+  return slowerFunctions(ownSamples(first))
+    .filter(({ name }) => confirmed === undefined || confirmed.includes(name))
     .slice(0, MOST_FUNCTIONS);
 }
 
@@ -70,7 +82,12 @@ function suspects(
 }
 
 /** Finds the functions of a case, and says what was profiled. @throws Error if it cannot, or there is no time */
-export type FunctionProfiler = (each: RegressCase, durationMs: number, limitMs: number) => Promise<ProfileCause>;
+export type FunctionProfiler = (each: RegressCase, durationMs: number, limitMs: number) => Promise<FoundProfile>;
+
+interface FoundProfile extends ProfileCause {
+  /** A second profile. Only functions that it shows slower too are named. A text: why there is none. */
+  again?: FlameFrame[] | string;
+}
 
 /** What causes are sought for. */
 type Judged = { figures: readonly FigureVerdict[]; counters?: { cases: readonly CaseFinding[] } };
@@ -151,8 +168,13 @@ async function functionsOf(each: RegressCase, endMs: number, profiler: FunctionP
   if (profile === undefined) {
     return { functions: [], leftOut: note! };
   }
-  const kept = { ...profile, frames: keptFrames(profile.frames) };
-  return { functions: slowerFunctions(ownSamples(profile.frames)), profile: kept };
+  const { what, frames, again } = profile;
+  const isMissing = typeof again === 'string';
+  return {
+    functions: confirmedFunctions(frames, isMissing ? undefined : again),
+    profile: { what, frames: keptFrames(frames) },
+    ...(isMissing ? { leftOut: [again] } : {}),
+  };
 }
 
 function withNotes({ leftOut = [], ...found }: Functions, notes: readonly string[]): Functions {
@@ -170,10 +192,10 @@ async function sliceProfile(
   each: RegressCase,
   durationMs: number,
   limitMs: number,
-): Promise<ProfileCause> {
+): Promise<FoundProfile> {
   const endMs = performance.now() + limitMs;
-  const profile = (environment: Record<string, string>): Promise<FlameFrame[]> =>
-    profileSlices(a, b, each, { durationMs, limitMs: Math.max(1, endMs - performance.now()) }, environment);
+  const profile = (environment: Record<string, string>, first = a, second = b): Promise<FlameFrame[]> =>
+    profileSlices(first, second, each, { durationMs, limitMs: Math.max(1, endMs - performance.now()) }, environment);
   const inJavaScript = {
     what:
       'The packet path in JavaScript, without inlining: in the WebAssembly module, which has the same sources, the compiler has put ' +
@@ -181,7 +203,11 @@ async function sliceProfile(
     frames: await profile(IN_JAVASCRIPT),
   };
   if (slowerFunctions(ownSamples(inJavaScript.frames)).length > 0) {
-    return inJavaScript;
+    /* The head is loaded first now. */
+    const { result, note } = await attempt('a second profile of the functions', endMs, () =>
+      profile(IN_JAVASCRIPT, b, a),
+    );
+    return { ...inJavaScript, again: result === undefined ? note![0]! : swapped(result) };
   }
   try {
     const what =
@@ -191,6 +217,16 @@ async function sliceProfile(
   } catch {
     return inJavaScript;
   }
+}
+
+function swapped(frames: readonly FlameFrame[]): FlameFrame[] {
+  return frames.map(({ before, after, ownBefore, ownAfter, ...rest }) => ({
+    ...rest,
+    before: after,
+    after: before,
+    ownBefore: ownAfter,
+    ownAfter: ownBefore,
+  }));
 }
 
 /** @returns the result, or why there is none */

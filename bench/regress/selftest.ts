@@ -8,7 +8,7 @@ import { UsageError } from '../../src/core/errors.ts';
 import { LineLog } from '../../src/host/line-log.ts';
 import { doubtText } from '../machine/probe-text.ts';
 import { watched, type WatchOptions } from '../machine/watch.ts';
-import { showProgress } from '../samples/samples.ts';
+import { IN_JAVASCRIPT, showProgress } from '../samples/samples.ts';
 import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Variant } from '../studies/variants.ts';
 import { ownSubject } from './bisect-run.ts';
@@ -47,6 +47,10 @@ function sumOfTimes({ timesMs }: CaseSample): number {
 
 /** Measures the steps of idle work in a batch that lengthen the times of the first case by one percent. */
 async function calibrate(config: RegressConfig, base: Variant, plant: Plant): Promise<number> {
+  if (plant === 'lock-hold') {
+    /* The hold is patched into JavaScript that the packet module has compiled in. */
+    Object.assign(process.env, IN_JAVASCRIPT);
+  }
   const probe = await buildVariant(plantPatches(plant, PROBE_STEPS));
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));

@@ -2,8 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { noFigures } from '../../../bench/profile/model.ts';
-import { causeLines, slowerFunctions } from '../../../bench/regress/causes.ts';
+import { causeLines, confirmedFunctions, slowerFunctions } from '../../../bench/regress/causes.ts';
 import { middleMean, slowerSites } from '../../../bench/regress/lock-causes.ts';
+import type { FlameFrame } from '../../../bench/report/page/flame-graph.ts';
 import type { LockProfile, Times } from '../../../src/core/inspect/lock-records.ts';
 import { binOf, binStart } from '../../../src/shared/sync/lock-profile.ts';
 
@@ -87,6 +88,16 @@ describe('functions', () => {
     expect(slowerFunctions([{ lookup: 100 }, { lookup: 130 }])).toEqual([]);
     expect(slowerFunctions([{ lookup: 1_000_000 }, { lookup: 1_004_000 }])).toEqual([]);
   });
+});
+
+it('a function that a second profile does not show slower is not named', () => {
+  const frame = (name: string, before: number, after: number): FlameFrame => {
+    return { name, depth: 0, before, after, ownBefore: before, ownAfter: after };
+  };
+  const first = [frame('slow', 1000, 1500), frame('lucky', 1000, 1400)];
+  const again = [frame('slow', 1000, 1300), frame('lucky', 1010, 1000)];
+  expect(confirmedFunctions(first, again).map(({ name }) => name)).toEqual(['slow']);
+  expect(confirmedFunctions(first).map(({ name }) => name)).toEqual(['slow', 'lucky']);
 });
 
 it('the lines of causes name the case, the lock, the site and the function', () => {
