@@ -194,29 +194,45 @@ async function sliceProfile(
   limitMs: number,
 ): Promise<FoundProfile> {
   const endMs = performance.now() + limitMs;
-  const profile = (environment: Record<string, string>, first = a, second = b): Promise<FlameFrame[]> =>
-    profileSlices(first, second, each, { durationMs, limitMs: Math.max(1, endMs - performance.now()) }, environment);
-  const inJavaScript = {
-    what:
-      'The packet path in JavaScript, without inlining: in the WebAssembly module, which has the same sources, the compiler has put ' +
-      'nearly all functions into one. What is slower in the module only cannot be seen here.',
-    frames: await profile(IN_JAVASCRIPT),
-  };
+  const leftMs = (): number => Math.max(1, endMs - performance.now());
+  const what =
+    'The packet path in JavaScript, without inlining: in the WebAssembly module, which has the same sources, the compiler has put ' +
+    'nearly all functions into one. What is slower in the module only cannot be seen here.';
+  const inJavaScript = await profiledTwice(limitMs, (isSwapped, left) => {
+    const [first, second] = isSwapped ? [b, a] : [a, b];
+    return profileSlices(first, second, each, { durationMs, limitMs: left }, IN_JAVASCRIPT);
+  });
   if (slowerFunctions(ownSamples(inJavaScript.frames)).length > 0) {
-    /* The head is loaded first now. */
-    const { result, note } = await attempt('a second profile of the functions', endMs, () =>
-      profile(IN_JAVASCRIPT, b, a),
-    );
-    return { ...inJavaScript, again: result === undefined ? note![0]! : swapped(result) };
+    return { what, ...inJavaScript };
   }
   try {
-    const what =
-      'The packet path as it runs, mostly in a WebAssembly module, in which nearly all functions are one. In JavaScript no function ' +
-      'takes more time than before.';
-    return { what, frames: await profile({}) };
+    const frames = await profileSlices(a, b, each, { durationMs, limitMs: leftMs() }, {});
+    return { what: IN_MODULE, frames };
   } catch {
-    return inJavaScript;
+    return { what, ...inJavaScript };
   }
+}
+
+const IN_MODULE =
+  'The packet path as it runs, mostly in a WebAssembly module, in which nearly all functions are one. In JavaScript no function ' +
+  'takes more time than before.';
+
+/**
+ * A profile, and a second one with the head loaded first if a function is slower.
+ * @param profile profiles both builds, swapped or not @throws Error if the first profile fails
+ */
+export async function profiledTwice(
+  limitMs: number,
+  profile: (isSwapped: boolean, limitMs: number) => Promise<FlameFrame[]>,
+): Promise<Pick<FoundProfile, 'frames' | 'again'>> {
+  const endMs = performance.now() + limitMs;
+  const leftMs = (): number => Math.max(1, endMs - performance.now());
+  const frames = await profile(false, leftMs());
+  if (slowerFunctions(ownSamples(frames)).length === 0) {
+    return { frames };
+  }
+  const { result, note } = await attempt('a second profile of the functions', endMs, () => profile(true, leftMs()));
+  return { frames, again: result === undefined ? note![0]! : swapped(result) };
 }
 
 function swapped(frames: readonly FlameFrame[]): FlameFrame[] {

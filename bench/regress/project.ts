@@ -5,7 +5,7 @@ import { relative, resolve } from 'node:path';
 import { UsageError } from '../../src/core/errors.ts';
 import { ACCEPTED_FILE } from './accepted.ts';
 import type { PairSampler } from './cases.ts';
-import { type CaseCauses, functionCausesOf } from './causes.ts';
+import { type CaseCauses, functionCausesOf, profiledTwice } from './causes.ts';
 import { checkConfig, type RegressConfig } from './config.ts';
 import { repositoryOf, uncommittedNote } from './git.ts';
 import { acceptedFor } from './lineage.ts';
@@ -88,7 +88,7 @@ export async function runProject(options: ProjectOptions): Promise<RegressResult
 
 /** The functions that take longer. Of commands and benchmark files nothing is known but their times. */
 async function causesIn(
-  states: readonly [Tree, Tree],
+  [base, head]: readonly [Tree, Tree],
   { module }: ProjectSubject,
   result: RegressResult,
 ): Promise<CaseCauses[] | undefined> {
@@ -96,7 +96,9 @@ async function causesIn(
     ? undefined
     : functionCausesOf(result.config, result, async ({ name }, durationMs, limitMs) => ({
         what: `The functions that case ${name} calls. V8 inlined none of them, so that each has its own time.`,
-        frames: await profileModule(states, module, { case: name, durationMs, limitMs }),
+        ...(await profiledTwice(limitMs, (isSwapped, leftMs) =>
+          profileModule(isSwapped ? [head, base] : [base, head], module, { case: name, durationMs, limitMs: leftMs }),
+        )),
       }));
 }
 
