@@ -11,6 +11,7 @@ import type { ModuleCases, ModulePair, ModulePairOptions } from './module-pair-s
 import { NODE_FLAGS } from './process-samples.ts';
 import { type ProfileLimits, profileTime, type SliceProfile } from './profile-frames.ts';
 import { errorLine } from './project-errors.ts';
+import { onlyIn } from './project-pairs.ts';
 import type { Tree } from './project-trees.ts';
 
 /** Path of a module in a state. @throws UsageError if there is none */
@@ -89,7 +90,7 @@ export async function byModule(
     );
   }
   const missing = [base, head].flatMap(({ label }, i) =>
-    both[i]!.filter((name) => !common.includes(name)).map((name) => `case ${name}: only ${label} has it`),
+    both[i]!.filter((name) => !common.includes(name)).map((name) => onlyIn(`case ${name}`, label)),
   );
   const sample: PairSampler = async ({ name }, order): Promise<SamplePair> => {
     const [first, second] = (await run<ModulePair>(order, { case: name })).timesMs;

@@ -22,12 +22,24 @@ export function withCommonFigures(sample: PairSampler, [base, head]: BothStates)
 
 const namesOf = ({ timesMs }: SamplePair['a']): string[] => Object.keys(timesMs);
 
+/** The line about a case or a figure that only one state has: it cannot be judged. */
+export function onlyIn(what: string, label: string): string {
+  return `${what}: only ${label}${HAS_IT}`;
+}
+
+/** Whether a line is such a line. The others follow from the pairs. */
+export function isOfOneState(line: string): boolean {
+  return line.endsWith(HAS_IT);
+}
+
+const HAS_IT = ' has it';
+
 /** A line for each figure that only one of the states has. */
 export function lonelyFigures(pairs: readonly RawPair[], [base, head]: BothStates): string[] {
   const only = (name: string, own: SamplePair['a'], other: SamplePair['a'], { label }: State): string[] =>
     namesOf(own)
       .filter((figure) => !(figure in other.timesMs))
-      .map((figure) => `${figure} of ${name}: only ${label} has it`);
+      .map((figure) => onlyIn(`${figure} of ${name}`, label));
   return [...new Set(pairs.flatMap(({ case: name, a, b }) => [...only(name, a, b, base), ...only(name, b, a, head)]))];
 }
 

@@ -7,6 +7,7 @@ import type { MachineFingerprint } from '../machine/machine.ts';
 import type { RawPair } from './cases.ts';
 import { entryFault, resultFault } from './result-fields.ts';
 import type { Families } from './pairs.ts';
+import { isOfOneState } from './project-pairs.ts';
 import { conclude, type RegressResult } from './run.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -97,6 +98,7 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
     ...(allCauses.length === 0 ? {} : { causes: allCauses }),
   };
   const families: Families = Object.assign({}, ...results.map((result) => result.families ?? {}));
+  const concluded = conclude(config, pairs, families, decisions);
   return {
     ...whole,
     config,
@@ -104,7 +106,8 @@ export function mergeResults(results: readonly RegressResult[]): RegressResult {
     families,
     methods: Object.assign({}, ...results.map(({ methods }) => methods ?? {})),
     ...decisions,
-    ...conclude(config, pairs, families, decisions),
+    ...concluded,
+    missing: [...new Set([...concluded.missing, ...results.flatMap(({ missing }) => missing.filter(isOfOneState))])],
     tookSeconds: results.reduce((sum, { tookSeconds }) => sum + tookSeconds, 0),
   };
 }

@@ -2,6 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import type { PairSampler, RawPair, SamplePair } from '../../../bench/regress/cases.ts';
+import { mergeResults } from '../../../bench/regress/result-file.ts';
+import { resultOf } from './made-up-results.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
 import { wrongFigureIn } from '../../../bench/regress/project-command.ts';
 import { lonelyFigures, withCommonFigures, withEstimate } from '../../../bench/regress/project-pairs.ts';
@@ -59,6 +61,12 @@ it('figures that only one state has are named once', () => {
   const pair = pairOf({ time: 1, gone: 2 }, { time: 1, fresh: 3 });
   const pairs = [0, 1].map((round): RawPair => ({ case: 'parse', round, order: 'ab', ...pair }));
   expect(lonelyFigures(pairs, STATES)).toEqual(['gone of parse: only base has it', 'fresh of parse: only head has it']);
+});
+
+it('a merged verdict names them, too', () => {
+  const lines = ['gone of parse: only base has it'];
+  const results = [{ ...resultOf({ changes: { parse: 0 } }), missing: lines }, resultOf({ changes: { print: 0 } })];
+  expect(mergeResults(results)).toMatchObject({ verdict: 'fine', missing: lines });
 });
 
 describe('after the first round', () => {

@@ -31,7 +31,7 @@ beforeAll(() => {
     write('package.json', '{ "private": true, "type": "module" }');
     write('tiny.mjs', slow(TINYBENCH));
     write('flows.bench.mjs', slow(VITEST.replaceAll('void JSON', 'JSON')));
-    write('command.mjs', slow(COMMAND).replaceAll('20_000', '500'));
+    write('command.mjs', slow(COMMAND).replaceAll('5_000', '500'));
     write('none.mjs', 'export const nothing = 1;');
     write('throws.mjs', TINYBENCH.replace("bench.add('print', () =>", "bench.add('print', () => missing ||"));
   }
