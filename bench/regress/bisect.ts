@@ -98,7 +98,9 @@ class Search {
       if (change === 'same code') {
         this.#say(next.last, 'runs the same code as the commit before it: going back');
         this.#beliefs.clear(next);
-        returns++;
+        if (++returns > MOST_RETURNS) {
+          return this.#answer(next, undefined, 'no single commit shows the slowdown');
+        }
         continue;
       }
       if (change === undefined) {

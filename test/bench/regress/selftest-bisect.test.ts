@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { BisectSubject } from '../../../bench/regress/bisect-run.ts';
+import type { BisectSubject } from '../../../bench/regress/bisect-range.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
 import { codesOf } from '../../../bench/regress/commit-code.ts';
 import { runBisections } from '../../../bench/regress/selftest-bisect.ts';
