@@ -35,6 +35,7 @@ function isAncestor(commit: string, of: string, { root }: Repository): boolean |
 /**
  * The accepted slowdowns in the file at `path` that hold for this comparison.
  * @param cases all cases of the configuration
+ * @param others what is done with entries of other cases: they are unknown, or only not measured this time
  * @throws UsageError if the file is wrong
  */
 export function acceptedFor(
@@ -42,8 +43,9 @@ export function acceptedFor(
   base: Pick<Build, 'label' | 'commit'>,
   head: Pick<Build, 'label' | 'commit'>,
   cases: readonly string[],
+  others: 'reported' | 'ignored' = 'reported',
 ): Applicable {
-  const entries = readAccepted(path);
+  const entries = readAccepted(path).filter(({ case: name }) => others === 'reported' || cases.includes(name));
   if (entries.length === 0) {
     return { entries, notes: [] };
   }

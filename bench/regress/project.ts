@@ -68,7 +68,7 @@ export async function runProject(options: ProjectOptions): Promise<RegressResult
       const { methods, config, missing = [] } = await openProject(base, head, options);
       const source = sourceOf(options);
       const cases = config.cases.map(({ name }) => name);
-      const accepted = acceptedFor(options.accepted ?? ACCEPTED_FILE, base, head, cases);
+      const accepted = acceptedFor(options.accepted ?? ACCEPTED_FILE, base, head, cases, 'ignored');
       const sample = withEstimate(methods.sample, { cases: cases.length, seconds: options.seconds, say });
       const result = await measureWith({ ...methods, sample }, { base, head, config, seed, say, accepted });
       const causes = result.verdict === 'regressed' ? await causesIn([base, head], options, result) : undefined;

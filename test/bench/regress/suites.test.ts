@@ -98,6 +98,9 @@ describe('two commands', () => {
     expect(stdout).toMatch(/accepted: no slowdown beyond those accepted/);
     expect(code).toBe(0);
     expect((await regress('--base-command', 'echo 10', '--head-command', 'echo 40', ...accepted)).code).toBe(1);
+    const other = await regress(...commands, '--cases', 'other', ...accepted);
+    expect(other.stdout).not.toMatch(/accepted/);
+    expect(other.code).toBe(1);
   });
 
   it('are refused if only one prints a figure', async () => {
