@@ -100,7 +100,7 @@ function checkStacks(project) {
 
 function checkRegress(project) {
   const { code, stderr } = run(project, 'npx', ['ct-bucket', 'regress', '--base', 'HEAD~1']);
-  if (code !== 2 || !/^ct-bucket: [^\n]*repository[^\n]*\n$/.test(stderr)) {
+  if (code !== 2 || !/^ct-bucket: [^\n]*--module[^\n]*clone[^\n]*\n$/.test(stderr)) {
     fail(`regress outside of the repository does not say in a line what it needs: ${code} ${stderr}`);
   }
   /* The functions of another project are measured anywhere. */
