@@ -41,7 +41,7 @@ export interface RegressConfig {
 export function readConfig(file: string): RegressConfig {
   if (file === CONFIG_FILE && !existsSync(file)) {
     throw new UsageError(
-      `there is no ${file} here: for your own project give --module, --command, --tinybench or --vitest; for ct-bucket run it in a clone, or give --config`,
+      `there is no ${file} here: for your own project give --module, --command, --tinybench or --vitest; for ct-bucket itself run it in a clone of its repository, or give --config`,
     );
   }
   const text = readTextFile(file);
