@@ -13,6 +13,7 @@ import { median } from '../statistics/statistics.ts';
 import { buildVariant, type Variant } from '../studies/variants.ts';
 import { ownSubject } from './bisect-run.ts';
 import type { CaseSample } from './cases.ts';
+import { startBusyProcesses } from './busy-processes.ts';
 import { chooseMethods } from './methods.ts';
 import type { CounterMode } from './counter-modes.ts';
 import { HELD_SITE, plantPatches } from './plants.ts';
@@ -34,6 +35,8 @@ export interface SelftestOptions extends WatchOptions {
   /** What makes the head slower. */
   plant: Plant;
   counters: CounterMode;
+  /** Processes that compute beside the verdicts. */
+  busy: number;
   say: (line: string) => void;
 }
 
@@ -121,7 +124,7 @@ export async function runSelftestBisections(options: SelftestBisectionsOptions):
 
 /** @returns whether every share is as required, of the verdicts taken so far */
 export async function runSelftest(options: SelftestOptions): Promise<boolean> {
-  const { config, slowdowns, verdicts, out, say, waitQuiet, plant, counters } = options;
+  const { config, slowdowns, verdicts, out, say, waitQuiet, plant, counters, busy } = options;
   const before = earlierLines(options, isVerdict);
   const log = new LineLog(out);
   const base = await buildVariant([]);
@@ -133,6 +136,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
     const patches = plantPatches(percent === 0 ? 'nothing' : plant, Math.round(stepsPerPercent * percent));
     heads.set(percent, await buildVariant(patches));
   }
+  const others = startBusyProcesses(busy);
   try {
     for (let run = 0; run < verdicts; run++) {
       for (const slowdownPercent of slowdowns) {
@@ -163,6 +167,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
           ...(plant === 'lock-hold' && verdict === 'regressed'
             ? { namesSite: causes.some(({ sites }) => sites.some(({ site }) => site === HELD_SITE)) }
             : {}),
+          ...(busy === 0 ? {} : { busy }),
         };
         log.add(JSON.stringify({ ...line, machine }));
         say(
@@ -175,6 +180,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
       }
     }
   } finally {
+    others.end();
     log.close();
     for (const head of heads.values()) {
       head.remove();

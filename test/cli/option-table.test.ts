@@ -22,6 +22,7 @@ const VALUES: Record<string, string | true> = {
   'base-command': 'true',
   because: 'reason',
   bisections: '2',
+  busy: '2',
   batch: '8',
   buckets: '64',
   case: 'a',

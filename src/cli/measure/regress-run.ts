@@ -49,6 +49,7 @@ export interface SelftestCommandOptions extends WatchOptions {
   bisections?: number;
   commits?: number;
   slowdowns?: number[];
+  busy?: number;
   plant: Plant;
   counters?: CounterMode;
   config: string;
@@ -176,7 +177,7 @@ const VERDICTS = { verdicts: 20, slowdowns: [0, 3, 5, 10, 900] };
 const BISECTIONS = { commits: 32, slowdowns: [10] };
 
 export async function selftestCommand(options: SelftestCommandOptions): Promise<void> {
-  const { bisections, commits, counters, plant, slowdowns = [], verdicts } = options;
+  const { bisections, busy = 0, commits, counters, plant, slowdowns = [], verdicts } = options;
   if (bisections === undefined && commits !== undefined) {
     throw new UsageError('--commits is for --bisections: give both');
   }
@@ -195,6 +196,7 @@ export async function selftestCommand(options: SelftestCommandOptions): Promise<
           ...(verdicts === undefined ? {} : { verdicts }),
           ...(slowdowns.length === 0 ? {} : { slowdowns }),
           counters: counters ?? 'all',
+          busy,
           config,
           say,
         })

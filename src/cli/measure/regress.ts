@@ -158,7 +158,12 @@ function addSelftest(regress: Command): void {
     .addOption(
       new Option('--bisections <bisections>', 'Instead of verdicts: bisections for each slowdown')
         .argParser(wholeNumber(1, 1000))
-        .conflicts(['verdicts', 'counters']),
+        .conflicts(['verdicts', 'counters', 'busy']),
+    )
+    .addOption(
+      new Option('--busy <processes>', 'Processes that compute beside the verdicts, as on a busy machine')
+        .argParser(wholeNumber(0, 64))
+        .default(undefined, '0'),
     )
     .addOption(
       new Option('--commits <commits>', 'Commits of a bisection')
