@@ -7,7 +7,7 @@ import { readTextFile } from '../../src/host/input-file.ts';
 import { UsageError } from '../../src/core/errors.ts';
 import { CONFIG_SCHEMA } from './config-schema.ts';
 import { CONFIG_FILE, type Shard } from './shard.ts';
-import type { Gate, Thresholds } from './verdict.ts';
+import type { Gate, Thresholds } from './verdict/verdict.ts';
 
 /** Thresholds by gate. A number alone is `tolerate`. A figure without a gate is not judged. */
 export type Gates = Partial<Record<Gate, number | Thresholds>>;

@@ -2,18 +2,18 @@
 
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
-import { type AcceptedSlowdown, type Applicable, markCounters, markFigures } from './accepted.ts';
-import { causesOf, type CaseCauses } from './causes.ts';
-import { findBuild, type Build } from './builds.ts';
-import type { RawPair } from './cases.ts';
+import { type AcceptedSlowdown, type Applicable, markCounters, markFigures } from './verdict/accepted.ts';
+import { causesOf, type CaseCauses } from './causes/causes.ts';
+import { findBuild, type Build } from './builds/builds.ts';
+import type { RawPair } from './samples/cases.ts';
 import type { RegressConfig } from './config.ts';
-import type { CounterFindings } from './counter-findings.ts';
-import { CounterGate } from './counter-gate.ts';
-import type { CounterMode } from './counter-modes.ts';
-import { chooseMethods, type Method, type Methods } from './methods.ts';
-import { missingGates, pairsByFigure, takePairs, type Families } from './pairs.ts';
+import type { CounterFindings } from './counters/counter-findings.ts';
+import { CounterGate } from './counters/counter-gate.ts';
+import type { CounterMode } from './counters/counter-modes.ts';
+import { chooseMethods, type Method, type Methods } from './samples/methods.ts';
+import { missingGates, pairsByFigure, takePairs, type Families } from './verdict/pairs.ts';
 import type { Shard } from './shard.ts';
-import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict.ts';
+import { judge, overallVerdict, type FigureVerdict, type Verdict } from './verdict/verdict.ts';
 
 /** The file that `regress --json` writes. It holds everything that is needed to compute the verdict again. */
 export interface RegressResult {

@@ -1,6 +1,6 @@
 /**
  * A workload on one thread, cut into slices of some hundred microseconds. `regress` loads this module from two builds into one process
- * and runs their slices in turn (bench/regress/slice-pair-sample.ts). So what is exported here keeps its names: the program that
+ * and runs their slices in turn (bench/regress/samples/slice-pair-sample.ts). So what is exported here keeps its names: the program that
  * loads it may be of a later commit. A change of meaning needs a new SLICES_VERSION.
  */
 

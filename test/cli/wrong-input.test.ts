@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readProfile } from '../../bench/profile/files.ts';
-import { readHistory, readResult } from '../../bench/regress/result-file.ts';
+import { readHistory, readResult } from '../../bench/regress/report/result-file.ts';
 import { readResultsFile } from '../../bench/report/results-reader.ts';
 import { runScenario } from '../../src/cli/verify/scenario.ts';
 import { endOf, withEnd } from '../../src/cli/verify/scenario-ends.ts';

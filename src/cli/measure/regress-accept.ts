@@ -1,7 +1,13 @@
 /** `ct-bucket regress accept`: accepts a slowdown, in a committed file. */
 
-import { ACCEPTED_FILE, acceptedText, entriesFor, readAccepted, withEntries } from '../../../bench/regress/accepted.ts';
-import { readResult } from '../../../bench/regress/result-file.ts';
+import {
+  ACCEPTED_FILE,
+  acceptedText,
+  entriesFor,
+  readAccepted,
+  withEntries,
+} from '../../../bench/regress/verdict/accepted.ts';
+import { readResult } from '../../../bench/regress/report/result-file.ts';
 import { UsageError } from '../../core/errors.ts';
 import { counted } from '../../host/terminal.ts';
 import { withOutputFiles } from '../../host/output-files.ts';

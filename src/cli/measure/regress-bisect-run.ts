@@ -1,8 +1,8 @@
 /** The work of `ct-bucket regress bisect`. */
 
-import { bisectHeadline, bisectMarkdown, bisectText } from '../../../bench/regress/bisect-report.ts';
-import { ownSubject, projectSubject, runBisect } from '../../../bench/regress/bisect-run.ts';
-import { measuring } from '../../../bench/regress/build-cache.ts';
+import { bisectHeadline, bisectMarkdown, bisectText } from '../../../bench/regress/bisect/bisect-report.ts';
+import { ownSubject, projectSubject, runBisect } from '../../../bench/regress/bisect/bisect-run.ts';
+import { measuring } from '../../../bench/regress/builds/build-cache.ts';
 import { readConfig } from '../../../bench/regress/config.ts';
 import { UsageError } from '../../core/errors.ts';
 import { concludeWith } from '../../host/command-end.ts';

@@ -1,13 +1,13 @@
 /** The outputs of `regress`: the verdict on standard output, files, a line in a history, the exit code. */
 
 import { appendFileSync } from 'node:fs';
-import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/regress/annotations.ts';
-import type { BisectOutcome } from '../../../bench/regress/bisect-run.ts';
-import { entryStateOf, type MarkedResult, stateLines } from '../../../bench/regress/machine-states.ts';
-import { headline, regressJunit, regressText } from '../../../bench/regress/report.ts';
-import { historyEntryOf } from '../../../bench/regress/result-file.ts';
-import { htmlVerdict } from '../../../bench/regress/verdict-page.ts';
-import type { Verdict } from '../../../bench/regress/verdict.ts';
+import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/regress/report/annotations.ts';
+import type { BisectOutcome } from '../../../bench/regress/bisect/bisect-run.ts';
+import { entryStateOf, type MarkedResult, stateLines } from '../../../bench/regress/report/machine-states.ts';
+import { headline, regressJunit, regressText } from '../../../bench/regress/report/report.ts';
+import { historyEntryOf } from '../../../bench/regress/report/result-file.ts';
+import { htmlVerdict } from '../../../bench/regress/report/verdict-page.ts';
+import type { Verdict } from '../../../bench/regress/verdict/verdict.ts';
 import { UsageError } from '../../core/errors.ts';
 import { concludeWith, ExitCode } from '../../host/command-end.ts';
 import { LineLog } from '../../host/line-log.ts';

@@ -1,6 +1,6 @@
 /** What the options of `regress` and `regress bisect` say about projects other than ct-bucket. */
 
-import type { ProjectSettings, ProjectSubject } from '../../../bench/regress/project.ts';
+import type { ProjectSettings, ProjectSubject } from '../../../bench/regress/projects/project.ts';
 import { UsageError } from '../../core/errors.ts';
 
 export interface ProjectSubjectOptions {

@@ -1,12 +1,12 @@
 /** The work of `ct-bucket regress comment` and `trend`. */
 
-import { DEFAULT_NAME, markedMarkdown } from '../../../bench/regress/annotations.ts';
-import { readAnswer } from '../../../bench/regress/bisect-file.ts';
-import { BISECT_NAME, bisectHeadline, bisectMarkdown } from '../../../bench/regress/bisect-report.ts';
-import { CommentError, type Forge, putComment } from '../../../bench/regress/comments.ts';
-import { headline } from '../../../bench/regress/report.ts';
-import { readHistory } from '../../../bench/regress/result-file.ts';
-import { htmlTrend } from '../../../bench/regress/trend.ts';
+import { DEFAULT_NAME, markedMarkdown } from '../../../bench/regress/report/annotations.ts';
+import { readAnswer } from '../../../bench/regress/bisect/bisect-file.ts';
+import { BISECT_NAME, bisectHeadline, bisectMarkdown } from '../../../bench/regress/bisect/bisect-report.ts';
+import { CommentError, type Forge, putComment } from '../../../bench/regress/report/comments.ts';
+import { headline } from '../../../bench/regress/report/report.ts';
+import { readHistory } from '../../../bench/regress/report/result-file.ts';
+import { htmlTrend } from '../../../bench/regress/report/trend.ts';
 import { UsageError } from '../../core/errors.ts';
 import { OutputFiles } from '../../host/output-files.ts';
 import { ExitCode } from '../exit-code.ts';

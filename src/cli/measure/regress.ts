@@ -11,8 +11,8 @@ import { addPublishing } from './regress-publish.ts';
 import { withProjectOptions } from './regress-project-options.ts';
 import type { AcceptOptions } from './regress-accept.ts';
 import type { RegressOptions, SelftestCommandOptions } from './regress-run.ts';
-import { PLANTS } from '../../../bench/regress/plant-names.ts';
-import { COUNTER_MODES } from '../../../bench/regress/counter-modes.ts';
+import { PLANTS } from '../../../bench/regress/selftest/plant-names.ts';
+import { COUNTER_MODES } from '../../../bench/regress/counters/counter-modes.ts';
 import { Group, waitQuietOption } from '../options/shared-options.ts';
 
 const EXIT_STATUS = '0 no slowdown, 1 slowdown, 2 error, 3 inconclusive';

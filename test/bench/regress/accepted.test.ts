@@ -12,10 +12,10 @@ import {
   entriesFor,
   parseAccepted,
   withEntries,
-} from '../../../bench/regress/accepted.ts';
+} from '../../../bench/regress/verdict/accepted.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
-import { acceptedFor } from '../../../bench/regress/lineage.ts';
-import { regressJunit, regressText } from '../../../bench/regress/report.ts';
+import { acceptedFor } from '../../../bench/regress/verdict/lineage.ts';
+import { regressJunit, regressText } from '../../../bench/regress/report/report.ts';
 import { conclude, type RegressResult } from '../../../bench/regress/run.ts';
 import { CT_BUCKET, run } from '../../support/child.ts';
 import { plainNoise } from './made-up-noise.ts';
@@ -68,7 +68,7 @@ describe('an accepted slowdown', () => {
   });
 
   it('lets the sequence go on to the other cases, and a second one is still found', async () => {
-    const { takePairs } = await import('../../../bench/regress/pairs.ts');
+    const { takePairs } = await import('../../../bench/regress/verdict/pairs.ts');
     const sequence = (slower: Record<string, number>) =>
       takePairs({
         config: configOf(2),

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/regress/annotations.ts';
+import { annotationLines, codeQuality, markedMarkdown } from '../../../bench/regress/report/annotations.ts';
 import { CT_BUCKET } from '../../support/child.ts';
 import { resultOf } from './made-up-results.ts';
 

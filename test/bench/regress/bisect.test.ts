@@ -1,8 +1,8 @@
 /** The search of `regress bisect`, on made-up commits with seeded noise. */
 
 import { describe, expect, it } from 'vitest';
-import { bisect, UnmeasurableError, type BisectAnswer } from '../../../bench/regress/bisect.ts';
-import type { Commit } from '../../../bench/regress/git.ts';
+import { bisect, UnmeasurableError, type BisectAnswer } from '../../../bench/regress/bisect/bisect.ts';
+import type { Commit } from '../../../bench/regress/builds/git.ts';
 import { seededRandom } from '../../../bench/statistics/statistics.ts';
 import { plainNoise, roughNoise, type Noise } from './made-up-noise.ts';
 

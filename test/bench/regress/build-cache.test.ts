@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaultCache } from '../../../bench/machine/cache-folder.ts';
-import { keptBuild, measuring } from '../../../bench/regress/build-cache.ts';
+import { keptBuild, measuring } from '../../../bench/regress/builds/build-cache.ts';
 import { REPOSITORY } from '../../support/child.ts';
 
 let folder: string;
@@ -84,9 +84,12 @@ describe('the cache of builds', () => {
   });
 
   it('is never a folder with a predictable name in the shared temporary folder', () => {
-    const texts = ['regress/builds.ts', 'regress/build-cache.ts', 'regress/git.ts', 'studies/variants.ts'].map((name) =>
-      readFileSync(join(REPOSITORY, 'bench', name), 'utf8'),
-    );
+    const texts = [
+      'regress/builds/builds.ts',
+      'regress/builds/build-cache.ts',
+      'regress/builds/git.ts',
+      'studies/variants.ts',
+    ].map((name) => readFileSync(join(REPOSITORY, 'bench', name), 'utf8'));
     for (const text of texts) {
       expect(text).not.toContain('userInfo');
       expect(text.match(/tmpdir\(\)/g)?.length ?? 0).toBe(text.match(/mkdtempSync\(join\(tmpdir\(\)/g)?.length ?? 0);

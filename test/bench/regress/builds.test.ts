@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { findBuild, noteUncommitted } from '../../../bench/regress/builds.ts';
+import { findBuild, noteUncommitted } from '../../../bench/regress/builds/builds.ts';
 import { REPOSITORY } from '../../support/child.ts';
 
 /** A fake build of this program. It copies the sources, and logs its run in a file outside the repository. */

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { startBusyProcesses } from '../../../bench/regress/busy-processes.ts';
+import { startBusyProcesses } from '../../../bench/regress/selftest/busy-processes.ts';
 import { REPOSITORY } from '../../support/child.ts';
 
 /** Processor time of a process, in clock ticks. undefined: it is gone, or a zombie. */
@@ -35,7 +35,7 @@ describe.runIf(process.platform === 'linux')('busy processes', () => {
 
   it('end by themselves if their parent is killed', async () => {
     const program = `
-      import { startBusyProcesses } from './bench/regress/busy-processes.ts';
+      import { startBusyProcesses } from './bench/regress/selftest/busy-processes.ts';
       process.send(startBusyProcesses(1).pids[0]);`;
     const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
       cwd: REPOSITORY,

@@ -1,11 +1,11 @@
 /** Causes of planted slowdowns, from real builds. The plants are far larger than the noise. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Build } from '../../../bench/regress/builds.ts';
-import { type CaseCauses, causeLines, causesOf } from '../../../bench/regress/causes.ts';
+import type { Build } from '../../../bench/regress/builds/builds.ts';
+import { type CaseCauses, causeLines, causesOf } from '../../../bench/regress/causes/causes.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
-import { HELD_SITE, plantPatches } from '../../../bench/regress/plants.ts';
-import type { FigureVerdict } from '../../../bench/regress/verdict.ts';
+import { HELD_SITE, plantPatches } from '../../../bench/regress/selftest/plants.ts';
+import type { FigureVerdict } from '../../../bench/regress/verdict/verdict.ts';
 import { buildVariant, type Variant } from '../../../bench/studies/variants.ts';
 
 const LONG_MS = 300_000;

@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import { noFigures } from '../../../bench/profile/model.ts';
-import { causeLines, confirmedFunctions, slowerFunctions } from '../../../bench/regress/causes.ts';
-import { middleMean, slowerSites } from '../../../bench/regress/lock-causes.ts';
+import { causeLines, confirmedFunctions, slowerFunctions } from '../../../bench/regress/causes/causes.ts';
+import { middleMean, slowerSites } from '../../../bench/regress/causes/lock-causes.ts';
 import type { FlameFrame } from '../../../bench/report/page/flame-graph.ts';
 import type { LockProfile, Times } from '../../../src/core/inspect/lock-records.ts';
 import { binOf, binStart } from '../../../src/shared/sync/lock-profile.ts';

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { codesOf } from '../../../bench/regress/commit-code.ts';
-import { repositoryOf } from '../../../bench/regress/git.ts';
+import { codesOf } from '../../../bench/regress/builds/commit-code.ts';
+import { repositoryOf } from '../../../bench/regress/builds/git.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-commit-code-'));
 afterAll(() => rmSync(folder, { recursive: true }));

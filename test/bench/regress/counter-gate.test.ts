@@ -7,8 +7,8 @@ import type { PhaseCounts } from '../../../bench/count/count-options.ts';
 import { type Stage, STAGES } from '../../../bench/count/stages.ts';
 import { noOperations } from '../../../bench/count/recorder.ts';
 import { checkConfig, type RegressConfig } from '../../../bench/regress/config.ts';
-import { type CountedPhase, CounterGate, judgeCounters, workOf } from '../../../bench/regress/counter-gate.ts';
-import { regressJunit, regressText } from '../../../bench/regress/report.ts';
+import { type CountedPhase, CounterGate, judgeCounters, workOf } from '../../../bench/regress/counters/counter-gate.ts';
+import { regressJunit, regressText } from '../../../bench/regress/report/report.ts';
 import { conclude, runRegress } from '../../../bench/regress/run.ts';
 import { buildVariant, type Variant } from '../../../bench/studies/variants.ts';
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { checkConfig } from '../../../bench/regress/config.ts';
-import type { Verdict } from '../../../bench/regress/verdict.ts';
+import type { Verdict } from '../../../bench/regress/verdict/verdict.ts';
 import { plainNoise, roughNoise, type Noise } from './made-up-noise.ts';
 import { outcomeOf, pairSampler } from './sequences.ts';
 

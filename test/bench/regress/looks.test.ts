@@ -1,8 +1,8 @@
 /** When `regress` looks at its pairs: the looks spend no more than the tolerated errors, and each can decide. */
 
 import { describe, expect, it } from 'vitest';
-import { FALSE_ALARMS, HUGE_CHANCE, looksAt, MISSES, planLooks } from '../../../bench/regress/looks.ts';
-import { leastP } from '../../../bench/regress/pair-statistics.ts';
+import { FALSE_ALARMS, HUGE_CHANCE, looksAt, MISSES, planLooks } from '../../../bench/regress/verdict/looks.ts';
+import { leastP } from '../../../bench/regress/verdict/pair-statistics.ts';
 
 const FAMILIES = [1, 2, 3, 4, 5, 8, 16, 64, 300];
 

@@ -9,9 +9,9 @@ import {
   type MarkedResult,
   shardStates,
   stateLines,
-} from '../../../bench/regress/machine-states.ts';
-import type { HistoryEntry } from '../../../bench/regress/result-file.ts';
-import { entryFault } from '../../../bench/regress/result-fields.ts';
+} from '../../../bench/regress/report/machine-states.ts';
+import type { HistoryEntry } from '../../../bench/regress/report/result-file.ts';
+import { entryFault } from '../../../bench/regress/report/result-fields.ts';
 import { machineWith, QUIET, SLOW_MEMORY } from '../../support/probe-readings.ts';
 
 /** The part of a verdict that tells of the machine. */

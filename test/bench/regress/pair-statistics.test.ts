@@ -9,7 +9,7 @@ import {
   signFlipP,
   smallestEffect,
   standardError,
-} from '../../../bench/regress/pair-statistics.ts';
+} from '../../../bench/regress/verdict/pair-statistics.ts';
 import { deviates } from './made-up-noise.ts';
 
 const LEVELS = { low: 0.025, high: 0.025 };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { chosenCases, checkConfig, readConfig, type RegressConfig } from '../../../bench/regress/config.ts';
-import { planLooks } from '../../../bench/regress/looks.ts';
+import { planLooks } from '../../../bench/regress/verdict/looks.ts';
 import { CT_BUCKET, REPOSITORY, run } from '../../support/child.ts';
 import { configOf, figuresOf, outcomeOf, pairSampler, pairsOf, plainPairs } from './sequences.ts';
 import { plainNoise } from './made-up-noise.ts';

@@ -1,7 +1,7 @@
 /** The stacks of two builds in one CPU profile. */
 
 import { describe, expect, it } from 'vitest';
-import { framesOf, keptFrames, ownSamples, type ProfileNode } from '../../../bench/regress/profile-frames.ts';
+import { framesOf, keptFrames, ownSamples, type ProfileNode } from '../../../bench/regress/samples/profile-frames.ts';
 
 const owner = (url: string): number => (url.startsWith('/a/') ? 0 : url.startsWith('/b/') ? 1 : -1);
 const node = (id: number, functionName: string, url: string, hitCount: number, children: number[]): ProfileNode => ({

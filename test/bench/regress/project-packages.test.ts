@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { treeOf, type Tree } from '../../../bench/regress/project-trees.ts';
+import { treeOf, type Tree } from '../../../bench/regress/projects/project-trees.ts';
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'ct-bucket-packages-')));
 const app = join(root, 'packages', 'app');

@@ -1,12 +1,12 @@
 /** Which figures of another project are compared, and what `regress` says about those that cannot be. */
 
 import { describe, expect, it } from 'vitest';
-import type { PairSampler, RawPair, SamplePair } from '../../../bench/regress/cases.ts';
-import { mergeResults } from '../../../bench/regress/result-file.ts';
+import type { PairSampler, RawPair, SamplePair } from '../../../bench/regress/samples/cases.ts';
+import { mergeResults } from '../../../bench/regress/report/result-file.ts';
 import { resultOf } from './made-up-results.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
-import { wrongFigureIn } from '../../../bench/regress/project-command.ts';
-import { lonelyFigures, withCommonFigures, withEstimate } from '../../../bench/regress/project-pairs.ts';
+import { wrongFigureIn } from '../../../bench/regress/projects/project-command.ts';
+import { lonelyFigures, withCommonFigures, withEstimate } from '../../../bench/regress/projects/project-pairs.ts';
 
 const STATES = [{ label: 'base' }, { label: 'head' }] as const;
 const CASE = checkConfig(

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { figuresIn } from '../../../bench/regress/project-command.ts';
-import { readResult } from '../../../bench/regress/result-file.ts';
+import { figuresIn } from '../../../bench/regress/projects/project-command.ts';
+import { readResult } from '../../../bench/regress/report/result-file.ts';
 import { CT_BUCKET, REPOSITORY, type ChildResult } from '../../support/child.ts';
 
 const project = mkdtempSync(join(tmpdir(), 'ct-bucket-project-'));

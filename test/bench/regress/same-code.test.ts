@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Build } from '../../../bench/regress/builds.ts';
-import { isSameCode } from '../../../bench/regress/same-code.ts';
+import type { Build } from '../../../bench/regress/builds/builds.ts';
+import { isSameCode } from '../../../bench/regress/builds/same-code.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-same-code-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -5,11 +5,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { BisectSubject } from '../../../bench/regress/bisect-range.ts';
+import type { BisectSubject } from '../../../bench/regress/bisect/bisect-range.ts';
 import { checkConfig } from '../../../bench/regress/config.ts';
-import { codesOf } from '../../../bench/regress/commit-code.ts';
-import { runBisections } from '../../../bench/regress/selftest-bisect.ts';
-import { type BisectionLine, reportBisections } from '../../../bench/regress/selftest-report.ts';
+import { codesOf } from '../../../bench/regress/builds/commit-code.ts';
+import { runBisections } from '../../../bench/regress/selftest/selftest-bisect.ts';
+import { type BisectionLine, reportBisections } from '../../../bench/regress/selftest/selftest-report.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ct-bucket-selftest-'));
 const PATH = 'src/core/path/execute.ts';

@@ -1,7 +1,7 @@
 /** What a selftest requires of the verdicts, and what it says if they are not so. */
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { reportVerdicts, type SelftestLine } from '../../../bench/regress/selftest-report.ts';
+import { reportVerdicts, type SelftestLine } from '../../../bench/regress/selftest/selftest-report.ts';
 
 function lines(slowdownPercent: number, verdicts: SelftestLine['verdict'][], more: Partial<SelftestLine> = {}) {
   return verdicts.map(

@@ -1,10 +1,10 @@
 /** Whole sequences of `regress` on made-up pairs, without processes and without a clock. */
 
-import type { PairSampler, RawPair } from '../../../bench/regress/cases.ts';
+import type { PairSampler, RawPair } from '../../../bench/regress/samples/cases.ts';
 import { checkConfig, type RegressConfig } from '../../../bench/regress/config.ts';
-import { pairsByFigure, takePairs, type Families } from '../../../bench/regress/pairs.ts';
+import { pairsByFigure, takePairs, type Families } from '../../../bench/regress/verdict/pairs.ts';
 import { conclude } from '../../../bench/regress/run.ts';
-import type { FigureVerdict } from '../../../bench/regress/verdict.ts';
+import type { FigureVerdict } from '../../../bench/regress/verdict/verdict.ts';
 import type { Noise } from './made-up-noise.ts';
 
 /** A configuration with one case for each figure. */

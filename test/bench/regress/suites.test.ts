@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { vitestFigures } from '../../../bench/regress/project-command.ts';
-import { readResult } from '../../../bench/regress/result-file.ts';
+import { vitestFigures } from '../../../bench/regress/projects/project-command.ts';
+import { readResult } from '../../../bench/regress/report/result-file.ts';
 import { CT_BUCKET, REPOSITORY, type ChildResult } from '../../support/child.ts';
 
 const project = mkdtempSync(join(tmpdir(), 'ct-bucket-suites-'));

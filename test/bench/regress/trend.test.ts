@@ -1,8 +1,8 @@
 /** The page of `regress trend`. */
 
 import { describe, expect, it } from 'vitest';
-import type { HistoryEntry } from '../../../bench/regress/result-file.ts';
-import { htmlTrend } from '../../../bench/regress/trend.ts';
+import type { HistoryEntry } from '../../../bench/regress/report/result-file.ts';
+import { htmlTrend } from '../../../bench/regress/report/trend.ts';
 import { deviates } from './made-up-noise.ts';
 
 interface MadeHistory {

@@ -1,10 +1,10 @@
 /** The page of `regress --html`. */
 
 import { describe, expect, it } from 'vitest';
-import type { CaseCauses } from '../../../bench/regress/causes.ts';
-import type { MarkedResult } from '../../../bench/regress/machine-states.ts';
-import { regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report.ts';
-import { htmlVerdict } from '../../../bench/regress/verdict-page.ts';
+import type { CaseCauses } from '../../../bench/regress/causes/causes.ts';
+import type { MarkedResult } from '../../../bench/regress/report/machine-states.ts';
+import { regressJunit, regressMarkdown, regressText } from '../../../bench/regress/report/report.ts';
+import { htmlVerdict } from '../../../bench/regress/report/verdict-page.ts';
 import { resultOf } from './made-up-results.ts';
 
 const slower = (): MarkedResult => resultOf({ changes: { insert: 0.08, lookup: 0.001 } });

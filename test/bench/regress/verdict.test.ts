@@ -7,7 +7,7 @@ import {
   type Figure,
   type FigurePairs,
   type FigureVerdict,
-} from '../../../bench/regress/verdict.ts';
+} from '../../../bench/regress/verdict/verdict.ts';
 import { deviates } from './made-up-noise.ts';
 
 const figure: Figure = { case: 'insert', gate: 'time', name: 'udp-insert', tolerate: 2, alarm: 6 };
