@@ -3,7 +3,7 @@
 import { machineFingerprint, type MachineFingerprint } from '../machine/machine.ts';
 import { showProgress } from '../samples/samples.ts';
 import { type AcceptedSlowdown, type Applicable, markCounters, markFigures } from './verdict/accepted.ts';
-import { causesOf, type CaseCauses } from './causes/causes.ts';
+import { CAUSES_LIMIT_MS, causesOf, type CaseCauses } from './causes/causes.ts';
 import { findBuild, type Build } from './builds/builds.ts';
 import type { RawPair } from './samples/cases.ts';
 import type { RegressConfig } from './config.ts';
@@ -66,7 +66,7 @@ export interface RunOptions {
 
 /** @throws UsageError, SampleError */
 export async function runRegress(options: RunOptions): Promise<RegressResult> {
-  const { base, head, config, counters = 'none', accepted } = options;
+  const { base, head, config, counters = 'none', accepted, say } = options;
   const startMs = Date.now();
   const gate = new CounterGate(base, head, config, counters, accepted?.entries ?? []);
   if (await gate.compareCode()) {
@@ -76,6 +76,9 @@ export async function runRegress(options: RunOptions): Promise<RegressResult> {
   if (result.verdict !== 'regressed' || counters === 'none') {
     return result;
   }
+  say(
+    `regressed, after ${result.tookSeconds.toFixed(0)} s. Looking for the cause: at most ${CAUSES_LIMIT_MS / 1000} s`,
+  );
   return { ...result, causes: await causesOf(base, head, config, result) };
 }
 

@@ -35,7 +35,7 @@ export interface CaseCauses {
 }
 
 /** Time for all causes together. What runs at its end is killed. */
-const LIMIT_MS = 15_000;
+export const CAUSES_LIMIT_MS = 15_000;
 /** Processor time of a profile. */
 const PROFILE_MS = 1500;
 /** The part of the time of a case for its lock sites. */
@@ -118,7 +118,7 @@ export async function causesOf(
   b: Build,
   config: RegressConfig,
   verdict: Judged,
-  limitMs = LIMIT_MS,
+  limitMs = CAUSES_LIMIT_MS,
 ): Promise<CaseCauses[]> {
   const cases = suspects(config, verdict.figures, verdict.counters?.cases ?? []);
   const clock = new Clock(limitMs, cases.length);
@@ -145,7 +145,7 @@ export async function functionCausesOf(
   config: RegressConfig,
   verdict: Judged,
   profiler: FunctionProfiler,
-  limitMs = LIMIT_MS,
+  limitMs = CAUSES_LIMIT_MS,
 ): Promise<CaseCauses[]> {
   const cases = suspects(config, verdict.figures, []);
   const clock = new Clock(limitMs, cases.length);

@@ -30,7 +30,7 @@ export function verdictWord(figure: FigureVerdict, result: RegressResult): strin
 export function figuresTable(result: RegressResult): ReportTable {
   const { figures } = result;
   return {
-    title: 'Change of B against A (positive is worse)',
+    title: 'Change of the head against the base (positive is worse)',
     head: ['case, figure', 'verdict', 'change', 'interval', 'tolerated', 'alarm', 'pairs', 'detectable slowdown'],
     rows: figures.map((figure) => ({
       cells: [
