@@ -60,20 +60,22 @@ export interface RunOptions {
   /** Which counters come before the pairs. Default: none */
   counters?: CounterMode;
   accepted?: Applicable;
+  /** Whether the cause of a regression is looked for, if there are counters. Default: true */
+  findsCauses?: boolean;
   /** Gets a line about the findings so far. */
   say: (line: string) => void;
 }
 
 /** @throws UsageError, SampleError */
 export async function runRegress(options: RunOptions): Promise<RegressResult> {
-  const { base, head, config, counters = 'none', accepted, say } = options;
+  const { base, head, config, counters = 'none', accepted, findsCauses = true, say } = options;
   const startMs = Date.now();
   const gate = new CounterGate(base, head, config, counters, accepted?.entries ?? []);
   if (await gate.compareCode()) {
     return resultOf(options, startMs, { pairs: [], counters: gate.findings });
   }
   const result = await measureWith(await chooseMethods(base, head, config), { ...options, gate, startMs });
-  if (result.verdict !== 'regressed' || counters === 'none') {
+  if (result.verdict !== 'regressed' || counters === 'none' || !findsCauses) {
     return result;
   }
   say(

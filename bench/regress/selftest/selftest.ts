@@ -150,6 +150,7 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
             config,
             seed: run * 1000 + slowdownPercent,
             counters,
+            findsCauses: plant === 'lock-hold',
             say: () => {},
           }),
         );
