@@ -12,7 +12,7 @@ import { IN_JAVASCRIPT, showProgress } from '../../samples/samples.ts';
 import { median } from '../../statistics/statistics.ts';
 import { buildVariant, type Variant } from '../../studies/variants.ts';
 import { ownSubject } from '../bisect/bisect-run.ts';
-import type { CaseSample } from '../samples/cases.ts';
+import type { SamplePair } from '../samples/cases.ts';
 import { startBusyProcesses } from './busy-processes.ts';
 import { chooseMethods } from '../samples/methods.ts';
 import type { CounterMode } from '../counters/counter-modes.ts';
@@ -44,11 +44,15 @@ export interface SelftestOptions extends WatchOptions {
 const PROBE_STEPS = 2000;
 const PROBES = 5;
 
-function sumOfTimes({ timesMs }: CaseSample): number {
-  return Object.values(timesMs).reduce((sum, ms) => sum + ms, 0);
+/** The largest slowdown of a time of this pair, as a fraction of the time. */
+function largestRise({ a, b }: SamplePair): number {
+  return Math.max(...Object.keys(a.timesMs).map((time) => b.timesMs[time]! / a.timesMs[time]! - 1));
 }
 
-/** Measures the steps of idle work in a batch that lengthen the times of the first case by one percent. */
+/**
+ * Measures the steps of idle work that lengthen one of the times by one percent, and every other time by less. So a slowdown of 3 % is one
+ * of at most 3 % in every figure.
+ */
 async function calibrate(config: RegressConfig, base: Variant, plant: Plant): Promise<number> {
   if (plant === 'lock-hold') {
     /* The hold is patched into JavaScript that the packet module has compiled in. */
@@ -58,14 +62,17 @@ async function calibrate(config: RegressConfig, base: Variant, plant: Plant): Pr
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
     const methods = await chooseMethods(builds[0]!, builds[1]!, config);
-    const ratios: number[] = [];
-    for (let i = 0; i < PROBES; i++) {
-      showProgress(`how long is a step? probe ${i + 1} of ${PROBES}`);
-      const { a, b } = await methods.sample(config.cases[0]!, i % 2 === 0 ? 'ab' : 'ba');
-      ratios.push(sumOfTimes(b) / sumOfTimes(a));
+    const rises: number[] = [];
+    for (const each of config.cases) {
+      const pairs: SamplePair[] = [];
+      while (pairs.length < PROBES) {
+        showProgress(`how long is a step? ${each.name}, probe ${pairs.length + 1} of ${PROBES}`);
+        pairs.push(await methods.sample(each, pairs.length % 2 === 0 ? 'ab' : 'ba'));
+      }
+      rises.push(median(pairs.map(largestRise)));
     }
     methods.remove();
-    return PROBE_STEPS / ((median(ratios) - 1) * 100);
+    return PROBE_STEPS / (Math.max(...rises) * 100);
   } finally {
     probe.remove();
   }
