@@ -23,7 +23,12 @@ function rowsOf(firstHead: string): string[][] {
     .trim()
     .split('\n')
     .slice(2)
-    .map((row) => row.split('|').slice(1, -1).map((cell) => cell.trim()));
+    .map((row) =>
+      row
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 function secondsText(seconds: readonly number[]): string {
