@@ -146,7 +146,7 @@ describe('the build of a commit', () => {
     write(join(repository, 'scripts', 'build.mjs'), `${BUILD_SCRIPT}\nawait new Promise((d) => setTimeout(d, 500));`);
     const id = commit('one');
     const module = join(folder, 'find.mts');
-    const builds_ = join(REPOSITORY, 'bench', 'regress', 'builds.ts');
+    const builds_ = join(REPOSITORY, 'bench', 'regress', 'builds', 'builds.ts');
     write(
       module,
       `import { findBuild } from ${JSON.stringify(builds_)};
