@@ -37,7 +37,7 @@ export function htmlVerdict(result: MarkedResult): string {
 function banner(result: MarkedResult): string {
   const lines = stateLines(result);
   return doubtsAbout(result.machine).length > 0 || result.states !== undefined
-    ? loud('NOT QUIET: other programs were running', lines)
+    ? loud('NOT QUIET: both builds met this machine in turn, but its times are no figures to keep.', lines)
     : paragraphs(lines, 'soft');
 }
 
