@@ -3,13 +3,13 @@
  * comments, or other parts of the program, and make nothing slower.
  */
 
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../../src/core/errors.ts';
-import { temporaryFolder } from '../../../src/host/cleanup.ts';
 import { seededRandom } from '../../statistics/statistics.ts';
 import type { Patch } from '../../studies/variants.ts';
 import { filesOf, git, GitError, repositoryOf } from '../builds/git.ts';
+import { cloneHere, patchSource } from './planted-clone.ts';
 
 export interface PlantedHistory {
   /** The clone. It ends with its process at the latest. */
@@ -57,14 +57,11 @@ const HARMLESS: readonly Harmless[] = [
 /** Makes the clone and its commits. @throws UsageError with git's reason, or if the plant does not fit the sources */
 export function plantHistory({ repository, commits, patches, seed }: PlantOptions): PlantedHistory {
   const { root } = repositoryOf(repository);
-  const { path, remove } = temporaryFolder('ct-bucket-planted-');
+  let remove = (): void => {};
   try {
-    const folder = join(path, 'clone');
-    git(root, ['clone', '--quiet', '--shared', '--no-tags', root, folder]);
-    const packages = join(root, 'node_modules');
-    if (existsSync(packages)) {
-      symlinkSync(packages, join(folder, 'node_modules'));
-    }
+    const clone = cloneHere(repository);
+    const { folder } = clone;
+    remove = clone.remove;
     const head = (): string => git(folder, ['rev-parse', 'HEAD']).trim();
     const good = head();
     const random = seededRandom(seed);
@@ -93,15 +90,4 @@ export function plantHistory({ repository, commits, patches, seed }: PlantOption
     remove();
     throw error instanceof GitError ? new UsageError(`${root}: ${error.message}`) : error;
   }
-}
-
-/** @throws UsageError if there is nothing to change */
-function patchSource(folder: string, { path, find, replace }: Patch): void {
-  const file = join(folder, path);
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  const changed = text.replace(find, () => replace);
-  if (changed === text) {
-    throw new UsageError(`nothing in ${path} matches ${find}: the plant does not fit this commit`);
-  }
-  writeFileSync(file, changed);
 }

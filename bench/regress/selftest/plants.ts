@@ -1,12 +1,10 @@
-/** Slowdowns of known size, as patches of the compiled packet path. */
+/** Slowdowns of known size, as patches of the packet path. */
 
 import type { Patch } from '../../studies/variants.ts';
 import type { Plant } from './plant-names.ts';
 
 /** The lock site whose holds `lock-hold` makes longer. */
 export const HELD_SITE = 'create connection';
-/** The number of that site in the compiled code (src/shared/sync/lock-sites.ts). */
-const HELD_SITE_NUMBER = 1;
 
 /** Four cycles each, and few instructions. */
 const SLOW_STEP = 'idle = (Math.imul(idle, 1664525) + 1013904223) | 0;';
@@ -38,19 +36,26 @@ function spinPatches(steps: number, step: string): Patch[] {
   ];
 }
 
-/** Adds steps while a thread holds the lock of a bucket to create a connection. */
+/** Adds steps while a thread holds the lock of a bucket to create a connection: a patch of the source, so that the packet module has them. */
 function holdPatches(steps: number): Patch[] {
-  const path = 'src/core/lifecycle/create.ts';
   return [
-    { path, find: /^/, replace: 'const heldWords = new Int32Array(new SharedArrayBuffer(64));\n' },
     {
-      path,
-      find: new RegExp(`table\\.lockBucket\\(bucket, participant, ${HELD_SITE_NUMBER}\\);\\n`),
-      replace:
-        `table.lockBucket(bucket, participant, ${HELD_SITE_NUMBER}); let idle = heldWords[1]; ` +
-        `for (let step = 0; step < ${steps}; step++) ${SLOW_STEP} heldWords[1] = idle; Atomics.exchange(heldWords, 0, idle);\n`,
+      path: 'src/core/lifecycle/create.ts',
+      /* The place behind the lock, in the source and in compiled code, where the site is its number. */
+      find: /(?<=table\.lockBucket\(bucket, participant, (?:LockSite\.create|1)\);\n)/,
+      replace: `  let idle = tracker.scratch.notes[15];
+  for (let step = 0; step < ${steps}; step++) {
+    ${SLOW_STEP}
+  }
+  tracker.scratch.notes[15] = idle;
+`,
     },
   ];
+}
+
+/** Whether the plant is a patch of sources. The others are patches of compiled code, and of sources alike. */
+export function isOfSources(plant: Plant): boolean {
+  return plant === 'lock-hold';
 }
 
 /** @param plant `nothing`: other code that takes no time @param steps of a batch, or of a created connection */

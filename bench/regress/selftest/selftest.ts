@@ -8,15 +8,16 @@ import { UsageError } from '../../../src/core/errors.ts';
 import { LineLog } from '../../../src/host/line-log.ts';
 import { doubtText } from '../../machine/probe-text.ts';
 import { watched, type WatchOptions } from '../../machine/watch.ts';
-import { IN_JAVASCRIPT, showProgress } from '../../samples/samples.ts';
+import { showProgress } from '../../samples/samples.ts';
 import { median } from '../../statistics/statistics.ts';
-import { buildVariant, type Variant } from '../../studies/variants.ts';
+import { buildVariant, type Patch, type Variant } from '../../studies/variants.ts';
 import { ownSubject } from '../bisect/bisect-run.ts';
 import type { SamplePair } from '../samples/cases.ts';
 import { startBusyProcesses } from './busy-processes.ts';
 import { chooseMethods } from '../samples/methods.ts';
 import type { CounterMode } from '../counters/counter-modes.ts';
-import { HELD_SITE, plantPatches } from './plants.ts';
+import { buildSources } from './planted-clone.ts';
+import { HELD_SITE, isOfSources, plantPatches } from './plants.ts';
 import type { Plant } from './plant-names.ts';
 import type { RegressConfig } from '../config.ts';
 import { runRegress } from '../run.ts';
@@ -44,6 +45,10 @@ export interface SelftestOptions extends WatchOptions {
 const PROBE_STEPS = 2000;
 const PROBES = 5;
 
+async function buildPlanted(plant: Plant, patches: readonly Patch[]): Promise<Variant> {
+  return isOfSources(plant) ? buildSources(patches) : buildVariant(patches);
+}
+
 /** The largest slowdown of a time of this pair, as a fraction of the time. */
 function largestRise({ a, b }: SamplePair): number {
   return Math.max(...Object.keys(a.timesMs).map((time) => b.timesMs[time]! / a.timesMs[time]! - 1));
@@ -54,11 +59,7 @@ function largestRise({ a, b }: SamplePair): number {
  * of at most 3 % in every figure.
  */
 async function calibrate(config: RegressConfig, base: Variant, plant: Plant): Promise<number> {
-  if (plant === 'lock-hold') {
-    /* The hold is patched into JavaScript that the packet module has compiled in. */
-    Object.assign(process.env, IN_JAVASCRIPT);
-  }
-  const probe = await buildVariant(plantPatches(plant, PROBE_STEPS));
+  const probe = await buildPlanted(plant, plantPatches(plant, PROBE_STEPS));
   try {
     const builds = [base, probe].map(({ dist }, i) => ({ label: i === 0 ? 'base' : 'probe', dist }));
     const methods = await chooseMethods(builds[0]!, builds[1]!, config);
@@ -134,14 +135,14 @@ export async function runSelftest(options: SelftestOptions): Promise<boolean> {
   const { config, slowdowns, verdicts, out, say, waitQuiet, plant, counters, busy } = options;
   const before = earlierLines(options, isVerdict);
   const log = new LineLog(out);
-  const base = await buildVariant([]);
+  const base = await buildPlanted(plant, []);
   const stepsPerPercent = await calibrate(config, base, plant);
   say(`one percent equals ${stepsPerPercent.toFixed(1)} steps of idle work per batch`);
   const heads = new Map<number, Variant>();
   for (const percent of slowdowns) {
     showProgress(`building what is ${percent} % slower`);
     const patches = plantPatches(percent === 0 ? 'nothing' : plant, Math.round(stepsPerPercent * percent));
-    heads.set(percent, await buildVariant(patches));
+    heads.set(percent, await buildPlanted(plant, patches));
   }
   const others = startBusyProcesses(busy);
   try {
