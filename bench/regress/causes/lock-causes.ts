@@ -9,6 +9,7 @@ import type { Build } from '../builds/builds.ts';
 import type { RegressCase } from '../config.ts';
 import { NODE_FLAGS, pathOf } from '../samples/process-samples.ts';
 import { lockSlices, withoutSlices } from '../samples/slice-samples.ts';
+import { leastP, signFlipP } from '../verdict/pair-statistics.ts';
 
 /** One lock site, in ns. */
 export interface SiteCause {
@@ -24,14 +25,20 @@ export interface SiteCause {
 const SAMPLE_EVERY = '8';
 /** Sites with fewer timed holds tell nothing. */
 const FEWEST_HOLDS = 300;
-/** Each of so many pairs must agree that a site became slower. */
+/** Fewer pairs of profiles tell nothing. */
 const FEWEST_PAIRS = 3;
+/** Most pairs from fresh processes, and from one process that runs both builds. */
 const MOST_PAIRS = 6;
+const MOST_SLICED_PAIRS = 16;
+/** Probability that the pairs call a site slower that is not. With few pairs all must agree. */
+const LEVEL = 0.005;
 const REPETITIONS = 3;
 /** Connections of a profile. */
 const MOST_CONNECTIONS = 8000;
 /** A smaller change is not named, in percent. */
 const LEAST_PERCENT = 2;
+/** The same where a second process confirms the first one. */
+const CONFIRMING_PERCENT = 0.5;
 /** The part of the holds that is left out at each end: a holder that lost its core tells nothing. */
 const TRIMMED = 0.1;
 
@@ -58,14 +65,22 @@ function holdsOf({ sites, threads }: LockProfile): Map<string, number> {
   return new Map(holds);
 }
 
-/** The sites that every pair of profiles shows slower, the largest change first. */
-export function slowerSites(pairs: readonly (readonly [LockProfile, LockProfile])[]): SiteCause[] {
+/** The sites that the pairs of profiles show slower, the largest change first. */
+export function slowerSites(
+  pairs: readonly (readonly [LockProfile, LockProfile])[],
+  leastPercent = LEAST_PERCENT,
+): SiteCause[] {
   const holds = pairs.map(([a, b]) => [holdsOf(a), holdsOf(b)] as const);
   return [...(holds[0]?.[0].keys() ?? [])]
     .flatMap((key): SiteCause[] => {
       const both = holds.flatMap(([a, b]) => (a.has(key) && b.has(key) ? [[a.get(key)!, b.get(key)!] as const] : []));
       const changePercent = (median(both.map(([a, b]) => b / a)) - 1) * 100;
-      const isSlower = both.length >= FEWEST_PAIRS && both.every(([a, b]) => b > a) && changePercent >= LEAST_PERCENT;
+      const chance = signFlipP(
+        both.map(([a, b]) => Math.log(b / a)),
+        0,
+      );
+      const isCertain = both.length >= FEWEST_PAIRS && chance <= Math.max(LEVEL, leastP(both.length));
+      const isSlower = isCertain && changePercent >= leastPercent;
       const [lock, site] = key.split('\n') as [string, string];
       const before = median(both.map(([a]) => a));
       return isSlower ? [{ site, lock, before, after: before * (1 + changePercent / 100), changePercent }] : [];
@@ -122,16 +137,45 @@ async function processPairs(a: Build, b: Build, each: RegressCase, limitMs: numb
   return pairs;
 }
 
-/** @param limitMs a profile that has not ended by then is killed. @throws Error if a build cannot be profiled */
-export async function lockCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<LockCauses> {
+/**
+ * Sites by one process that runs both builds in turn. V8 may compile one of them better, by chance. So a second process loads the
+ * head first, and must agree.
+ */
+async function slicedCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<LockCauses | undefined> {
   const endMs = performance.now() + limitMs;
-  const inSlices =
-    each.threads > 1 || withoutSlices([a, b]) !== undefined
-      ? []
-      : await lockSlices(a, b, each, { mostPairs: MOST_PAIRS, sampleEvery: SAMPLE_EVERY, limitMs });
-  const pairs = inSlices.length > 0 ? inSlices : await processPairs(a, b, each, endMs - performance.now());
+  const options = { mostPairs: MOST_SLICED_PAIRS, sampleEvery: SAMPLE_EVERY };
+  const pairs = await lockSlices(a, b, each, { ...options, limitMs: limitMs / 2 });
+  if (pairs.length === 0) {
+    return undefined;
+  }
+  const found = causesFrom(pairs);
+  if (found.sites.length === 0) {
+    return found;
+  }
+  const leftMs = Math.max(1, endMs - performance.now());
+  const again = await lockSlices(b, a, each, { ...options, limitMs: leftMs }).catch(() => []);
+  if (again.length < FEWEST_PAIRS) {
+    return { ...found, note: 'there was no time for a second profile of locks' };
+  }
+  const confirmed = slowerSites(
+    again.map(([head, base]) => [base, head] as const),
+    CONFIRMING_PERCENT,
+  );
+  const isConfirmed = ({ site, lock }: SiteCause) => confirmed.some((one) => one.site === site && one.lock === lock);
+  return { sites: found.sites.filter(isConfirmed) };
+}
+
+function causesFrom(pairs: Pairs): LockCauses {
   const taken = pairs.length === 1 ? '1 pair of profiles' : `${pairs.length} pairs of profiles`;
   return pairs.length < FEWEST_PAIRS
     ? { sites: [], note: `there was time for ${taken} of locks, and ${FEWEST_PAIRS} are needed` }
     : { sites: slowerSites(pairs) };
+}
+
+/** @param limitMs a profile that has not ended by then is killed. @throws Error if a build cannot be profiled */
+export async function lockCauses(a: Build, b: Build, each: RegressCase, limitMs: number): Promise<LockCauses> {
+  const endMs = performance.now() + limitMs;
+  const isSliced = each.threads === 1 && withoutSlices([a, b]) === undefined;
+  const sliced = isSliced ? await slicedCauses(a, b, each, limitMs) : undefined;
+  return sliced ?? causesFrom(await processPairs(a, b, each, endMs - performance.now()));
 }

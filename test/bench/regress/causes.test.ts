@@ -61,6 +61,13 @@ describe('lock sites', () => {
     expect(found[0]!.changePercent).toBeGreaterThan(8);
   });
 
+  it('are named if one pair of many disagrees', () => {
+    const pairs = [190, ...Array.from({ length: 15 }, (_, i) => 215 + i)].map((ns) => pair(ns));
+    expect(slowerSites(pairs)).toMatchObject([{ site: 'create a connection' }]);
+    const mixed = Array.from({ length: 16 }, (_, i) => pair(i % 2 === 0 ? 190 : 215));
+    expect(slowerSites(mixed)).toEqual([]);
+  });
+
   it.each([
     ['one pair shows shorter holds', [pair(220), pair(190), pair(220)]],
     ['there are only two pairs', [pair(220), pair(220)]],
