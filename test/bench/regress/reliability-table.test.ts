@@ -7,7 +7,7 @@ import type { BisectionLine, SelftestLine } from '../../../bench/regress/selftes
 import { REPOSITORY } from '../../support/child.ts';
 
 function linesOf<Line>(name: string): Line[] {
-  const text = readFileSync(join(REPOSITORY, 'docs', 'data', `regress-${name}.jsonl`), 'utf8');
+  const text = readFileSync(join(REPOSITORY, 'docs', 'selftest', `${name}.jsonl`), 'utf8');
   return text
     .trim()
     .split('\n')
