@@ -190,7 +190,10 @@ export class CounterGate {
     const { cases } = this.#config;
     const all = cases.map((each) => ({ each, work: workOf(each) }));
     const counted = all.filter((one): one is CaseWork => typeof one.work !== 'string');
-    const found = await this.#sharedOf(counted).catch(() => this.#oneByOne(counted));
+    const found =
+      counted.length > 1
+        ? await this.#sharedOf(counted).catch(() => this.#oneByOne(counted))
+        : await this.#oneByOne(counted);
     this.findings.cases = all.map(
       ({ each: { name }, work }) => found.find((finding) => finding.case === name) ?? silent(name, work as string),
     );
@@ -208,7 +211,7 @@ export class CounterGate {
     });
   }
 
-  /** One of the cases cannot be counted: which? */
+  /** Case by case, so that one that cannot be counted leaves the others. */
   async #oneByOne(counted: readonly CaseWork[]): Promise<CaseFinding[]> {
     const found: CaseFinding[] = [];
     for (const one of counted) {

@@ -7,6 +7,7 @@
 import { pathToFileURL } from 'node:url';
 import type { SlicedWorkload, SliceOptions } from '../../samples/slices.ts';
 import { type SliceClock, SliceTimes } from './slice-times.ts';
+import { takeTurns } from './slice-turns.ts';
 
 type SlicesModule = typeof import('../../samples/slices.ts');
 
@@ -91,14 +92,7 @@ function processorUs(since: NodeJS.CpuUsage): number {
 /** Runs both builds on a table each, slice by slice. @returns the first error */
 function fillInTurn(builds: readonly SlicedWorkload[], times: SliceTimes, repetition: number): string | undefined {
   builds.forEach((build) => build.begin());
-  let turn = repetition;
-  for (const [phase, { slices }] of builds[0]!.phases.entries()) {
-    for (let slice = 0; slice < slices; slice++, turn++) {
-      const first = turn & 1;
-      times.run(builds[first]!, first, phase, slice);
-      times.run(builds[1 - first]!, 1 - first, phase, slice);
-    }
-  }
+  takeTurns(builds[0]!.phases, repetition, (which, phase, slice) => times.run(builds[which]!, which, phase, slice));
   return builds.map((build) => build.end()).find((error) => error !== undefined);
 }
 

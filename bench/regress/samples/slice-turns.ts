@@ -1,4 +1,4 @@
-/** Slices of two builds in one process, in turn, for programs that look at what the builds do. */
+/** Slices of two builds in one process, in turn. */
 
 import { pathToFileURL } from 'node:url';
 import type { SlicedWorkload, SliceOptions } from '../../samples/slices.ts';
@@ -24,6 +24,22 @@ export function warmUp(builds: readonly SlicedWorkload[]): void {
   }
 }
 
+/** Runs each slice with one build, then with the other. Who is first changes with every slice. @param run gets the build's number, 0 or 1 */
+export function takeTurns(
+  phases: SlicedWorkload['phases'],
+  repetition: number,
+  run: (which: number, phase: number, slice: number) => void,
+): void {
+  let turn = repetition;
+  for (const [phase, { slices }] of phases.entries()) {
+    for (let slice = 0; slice < slices; slice++, turn++) {
+      const first = turn & 1;
+      run(first, phase, slice);
+      run(1 - first, phase, slice);
+    }
+  }
+}
+
 /** Fills a table of each build, slice by slice. @returns what `look` says of each full table */
 export function fillInTurn<Seen>(
   builds: readonly SlicedWorkload[],
@@ -31,13 +47,7 @@ export function fillInTurn<Seen>(
   look?: (build: SlicedWorkload) => Seen,
 ): Seen[] {
   builds.forEach((build) => build.begin());
-  for (const [phase, { slices }] of builds[0]!.phases.entries()) {
-    for (let slice = 0; slice < slices; slice++) {
-      const first = (repetition + slice) & 1;
-      builds[first]!.run(phase, slice);
-      builds[1 - first]!.run(phase, slice);
-    }
-  }
+  takeTurns(builds[0]!.phases, repetition, (which, phase, slice) => builds[which]!.run(phase, slice));
   const seen = look === undefined ? [] : builds.map(look);
   builds.forEach((build) => build.end());
   return seen;
